@@ -1,0 +1,53 @@
+# The commands of the README. A virtual environment stands beside the code, filled from the lock files.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+TESTS  ?= tests
+
+.PHONY: up install install-dev test test-all check bench lock clean
+
+up: install                     ## start the platform in the foreground
+	@exec $(BIN)/kapi up $(ARGS)
+
+install: $(VENV)/.run
+install-dev: $(VENV)/.dev
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kapi needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+# Compiled bytecode halves the start-up time, so the project's own files are compiled too.
+$(VENV)/.run: $(VENV)/bin/python requirements/run.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/run.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q src
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@
+
+test: install-dev               ## everything but the long proofs; under ten minutes on two cores
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not long"
+
+test-all: install-dev           ## the long proofs too
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile
+
+check: install-dev              ## linters, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: install-dev              ## print the benchmarks; docs/benchmarks.md says how to read them
+	$(BIN)/python benchmarks/run.py
+
+lock:
+	printf 'hatchling>=1.27\neditables\n' > build.in
+	uv pip compile -q pyproject.toml build.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -o requirements/run.lock
+	uv pip compile -q pyproject.toml --group test --group check --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/run.lock -o requirements/dev.lock
+	rm build.in
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

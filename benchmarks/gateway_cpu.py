@@ -1,0 +1,143 @@
+"""Envoy's processor time per call: a JWT-checked call through kapi beside a plain proxy in the same Envoy binary.
+
+Interleaved rounds in one run; only Envoy's own CPU is counted, so the load generator and the backend may be slow.
+The plain proxy is the binary with a bare listener (same TLS, HTTP/1.1 keep-alive, no filter but the router).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import uvloop
+from harness import DEFINITION, Platform, conf, free_port
+from measure import cpu_seconds
+
+from kapi.gateway.envoy.process import find_envoy
+
+CONNECTIONS, REQUESTS, ROUNDS = 16, 6000, 7
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n" + b'{"payload":"' + b"x" * 36 + b'"}'
+
+
+class Backend(asyncio.Protocol):
+    """Answers 50 bytes to every request."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport, self.rest = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        *requests, self.rest = (self.rest + data).split(b"\r\n\r\n")
+        self.transport.write(ANSWER * len(requests))
+
+
+async def load(port: int, request: bytes, requests: int) -> None:
+    """Send `requests` requests over a few kept-alive connections and insist on 200."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="default.gw.wso2.com")
+        for _ in range(requests // CONNECTIONS):
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            await reader.readexactly(50)
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+
+
+def plain_bootstrap(port: int, backend: int, certificate: Path, key: Path) -> dict:
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": backend}}}}
+    tls = {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "plain",
+        "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "b"}}]}]},
+        "http_filters": [
+            {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
+        ],
+    }
+    downstream = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {"tls_certificates": [tls]},
+    }
+    chain = {
+        "filters": [{"name": "hcm", "typed_config": manager}],
+        "transport_socket": {"name": "tls", "typed_config": downstream},
+    }
+    listener = {
+        "name": "plain",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [chain],
+    }
+    cluster = {"name": "b", "type": "STATIC", "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": [endpoint]}]}}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+async def measure(folder: Path, platform: Platform) -> None:
+    loop = asyncio.get_running_loop()
+    backend = await loop.create_server(Backend, "127.0.0.1", 0)
+    backend_port = backend.sockets[0].getsockname()[1]
+    operations = '- {target: "/items", verb: GET, scopes: ["bench"]}\n- {target: "/open", verb: GET, secured: false}\n'
+    await asyncio.to_thread(platform.start)
+    deployed = await asyncio.to_thread(platform.deploy, conf(port=backend_port, operations=operations), DEFINITION)
+    assert deployed.status == 200, deployed.body
+    token = await asyncio.to_thread(platform.token, "bench")
+    port = free_port()
+    tls = platform.data_dir / "tls"
+    config = folder / "plain.json"
+    certificate, key = next(tls.glob("[!c][!a]*.crt")), next(path for path in tls.glob("*.key") if not path.name.startswith("ca"))
+    config.write_text(json.dumps(plain_bootstrap(port, backend_port, certificate, key)))
+    plain = subprocess.Popen([find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"])
+    await asyncio.sleep(1)
+    try:
+        head = "Host: default.gw.wso2.com\r\n"
+        kinds = {
+            "plain proxy": (port, plain.pid, f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}\r\n".encode()),
+            "kapi, secured: false": (platform.port, platform.pid("envoy"), f"GET /echo/1.0.0/open HTTP/1.1\r\n{head}\r\n".encode()),
+            "kapi, JWT and scope": (
+                platform.port,
+                platform.pid("envoy"),
+                f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\n\r\n".encode(),
+            ),
+        }
+        used: dict[str, list[float]] = {name: [] for name in kinds}
+        for round_number in range(ROUNDS + 1):
+            for name, (to, pid, request) in kinds.items():
+                before = cpu_seconds(pid)
+                await load(to, request, REQUESTS)
+                if round_number:
+                    used[name].append((cpu_seconds(pid) - before) / REQUESTS * 1e6)
+        base = used["plain proxy"]
+        for name, values in used.items():
+            ratios = [value / plain_value for value, plain_value in zip(values, base, strict=True)]
+            print(f"{name:<22} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy")
+        print("goal: JWT and scope at most 1.6 ×")
+    finally:
+        plain.terminate()
+        plain.wait()
+        backend.close()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        platform = Platform(free_port(), Path(folder) / "data")
+        try:
+            uvloop.run(measure(Path(folder), platform))
+        finally:
+            if platform.process is not None:
+                platform.stop()
+        time.sleep(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""All benchmarks, one after the other: `make bench`. Figures seen, and how to read them: docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAMS = ("token_cpu.py", "gateway_cpu.py", "platform_size.py")
+
+
+def main() -> int:
+    failed = 0
+    for program in PROGRAMS:
+        print(f"\n== {program}", flush=True)
+        failed |= subprocess.call([sys.executable, str(Path(__file__).with_name(program))])
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

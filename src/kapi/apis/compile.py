@@ -1,0 +1,157 @@
+"""Compile: apk-conf and definition → the IR of one API, or every mistake in both. Called by the deployer and the CLI. Pure.
+
+Ids, paths and hosts follow APK (apk-conf reference, deploy semantics), so that redeploying there and here means the same API.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from kapi.apis import report as codes
+from kapi.apis.conf import ServiceConf
+from kapi.apis.definitions import read_definition
+from kapi.apis.emit import emit
+from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.apis.reading import read
+from kapi.apis.rules import VERBS, Fault, endpoint_of, host_label_fault, label_fault, target_key
+from kapi.errors import Diagnostic, Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from kapi.apis.conf import ApiConf, EndpointConf, OperationConf
+    from kapi.apis.definitions import Definition
+    from kapi.apis.ir import Node
+
+_SOURCE = "apkConfiguration"
+
+
+class Policy(Protocol):
+    """What compile needs of a policy."""
+
+    def compile(self, conf: ApiConf, operation: OperationConf) -> Node | None:
+        """The policy's node for an operation, or None when it has nothing to do there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An API ready to render. `conf_text` is the caller's conf with `id` set, as a deploy answers it."""
+
+    api: Api
+    conf: ApiConf
+    conf_text: str
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def compile_api(conf_text: bytes, definition: bytes, *, organization: str, policies: Sequence[Policy]) -> Compiled:
+    """The API; raises Invalid with ALL mistakes of conf and definition."""
+    reading = read(conf_text, _SOURCE)
+    parsed, mistakes = read_definition(definition, reading.api_type)
+    diagnostics = (*_organization_mistakes(organization, reading.conf), *reading.diagnostics, *mistakes)
+    conf = reading.conf
+    if diagnostics or conf is None or parsed is None or reading.data is None:
+        raise Invalid(diagnostics)
+    identity = conf.id or api_id(organization, conf.name, conf.version)
+    base_path, default_base_path = base_paths(conf)
+    api = Api(
+        id=identity,
+        organization=organization,
+        name=conf.name,
+        version=conf.version,
+        environment=conf.environment,
+        base_path=base_path,
+        default_base_path=default_base_path,
+        operations=_operations(conf, policies),
+        properties=conf.additional_properties,
+    )
+    return Compiled(api, conf, _echo(reading.data, identity), _warnings(conf, parsed))
+
+
+def api_id(organization: str, name: str, version: str) -> str:
+    """The id of an API whose conf names none."""
+    return hashlib.sha1(f"{organization}-{name}-{version}".encode(), usedforsecurity=False).hexdigest()
+
+
+def base_paths(conf: ApiConf) -> tuple[str, str | None]:
+    """The path with the version, and the one without it when this is the default version."""
+    suffix = f"/{conf.version}"
+    bare = conf.base_path.removesuffix(suffix)
+    return bare + suffix, (bare if conf.default_version else None)
+
+
+def _organization_mistakes(organization: str, conf: ApiConf | None) -> tuple[Diagnostic, ...]:
+    fault = label_fault("organization", organization) or (host_label_fault(organization, conf.environment) if conf else None)
+    if fault is None:
+        return ()
+    return (Diagnostic(codes.HOST_LABEL, fault.message, fault.hint, source="organization"),)
+
+
+def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, ...]:
+    endpoints: dict[EndpointConf | None, Endpoint | None] = {}
+    made = []
+    for operation in conf.operations:
+        nodes = tuple(node for policy in policies if (node := policy.compile(conf, operation)) is not None)
+        made.append(
+            Operation(
+                verb=operation.verb,
+                target=operation.target.rstrip("/") or "/",
+                production=_endpoint(operation.production or conf.production, endpoints),
+                sandbox=_endpoint(operation.sandbox or conf.sandbox, endpoints),
+                policies=nodes,
+            )
+        )
+    return tuple(sorted(made, key=_match_order))
+
+
+def _endpoint(conf: EndpointConf | None, known: dict[EndpointConf | None, Endpoint | None]) -> Endpoint | None:
+    if conf is None:
+        return None
+    if conf not in known:
+        address = conf.endpoint
+        if isinstance(address, ServiceConf):
+            known[conf] = Endpoint(address.protocol, f"{address.name}.{address.namespace}.svc.cluster.local", address.port)
+        else:
+            endpoint = endpoint_of(address)
+            known[conf] = None if isinstance(endpoint, Fault) else endpoint
+    return known[conf]
+
+
+def _match_order(operation: Operation) -> tuple[Any, ...]:
+    """Sorts the most specific target first: segment by segment, plain text before text with a parameter before a parameter before `*`."""
+    key = target_key(operation.target)
+    return tuple(_segment_order(segment) for segment in key[1:].split("/")), key, VERBS.index(operation.verb)
+
+
+def _segment_order(segment: str) -> tuple[int, int]:
+    if segment == "*":
+        return 3, 0
+    if segment == "{}":
+        return 2, 0
+    # Of two segments with parameters, the one with more plain text says more.
+    return (1, -len(segment.replace("{}", ""))) if "{}" in segment else (0, 0)
+
+
+def _echo(data: dict[str, Any], identity: str) -> str:
+    return emit({"id": identity, **{key: value for key, value in data.items() if key != "id"}})
+
+
+def _warnings(conf: ApiConf, definition: Definition) -> tuple[Diagnostic, ...]:
+    """Operations that the definition does not have: they are deployed, but a caller cannot know them."""
+    known = {(operation.verb, target_key(operation.target)) for operation in definition.operations}
+    return tuple(
+        Diagnostic(
+            codes.NOT_IN_DEFINITION,
+            f"{operation.verb} {operation.target} is not in the definition",
+            "Add it to the definition, or remove it here.",
+            operation.mark.pointer,
+            operation.mark.line,
+            operation.mark.column,
+            "warning",
+            _SOURCE,
+        )
+        for operation in conf.operations
+        if (operation.verb, target_key(operation.target)) not in known and not operation.target.endswith("/*")
+    )

@@ -1,0 +1,209 @@
+"""The apk-conf schema as one table, fields of APK 1.0 to 2.0. Called by `reading.py`.
+
+What stands here may be written; what of it is enforced so far stands in `supported.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kapi.apis.shapes import FLAG, TEXT, Anything, ByField, Either, Items, Record, Shape, Text, Whole
+
+TYPES: Final = ("REST", "GRAPHQL", "GRPC")
+VERSION_PATTERN: Final = r"""[^~!@#;:%^*()+={}|\\<>"',&/$\[\]\s]+"""
+_COUNT: Final = Whole()
+_NAME: Final = Text(1, 253)
+_UNIT: Final = Text(one_of=("Minute", "Hour", "Day"))
+_TEXTS: Final = Items(TEXT)
+
+_SERVICE: Final = Record(
+    {"name": Text(1, 63), "namespace": Text(1, 63), "port": Whole(1, 65535), "protocol": Text(one_of=("http", "https"))},
+    ("name", "namespace", "port"),
+)
+_SECURITY_TYPE: Final = Record(
+    {
+        "secretName": _NAME,
+        "userNameKey": _NAME,
+        "passwordKey": _NAME,
+        "in": Text(one_of=("Header", "Query")),
+        "apiKeyNameKey": _NAME,
+        "apiKeyValueKey": _NAME,
+    }
+)
+_RESILIENCY: Final = Record(
+    {
+        "timeout": Record({"downstreamRequestIdleTimeout": _COUNT, "upstreamResponseTimeout": _COUNT}),
+        "retryPolicy": Record({"count": _COUNT, "baseIntervalMillis": _COUNT, "statusCodes": Items(Whole(100, 599))}),
+        "circuitBreaker": Record(
+            dict.fromkeys(("maxConnectionPools", "maxConnections", "maxPendingRequests", "maxRequests", "maxRetries"), _COUNT)
+        ),
+    }
+)
+_AI_RATE_LIMIT: Final = Record(
+    {
+        "enabled": FLAG,
+        "token": Record({"promptLimit": _COUNT, "completionLimit": _COUNT, "totalLimit": _COUNT, "unit": _UNIT}),
+        "request": Record({"requestLimit": _COUNT, "unit": _UNIT}),
+    },
+    ("enabled", "token", "request"),
+)
+_ENDPOINT: Final = Record(
+    {
+        "endpoint": Either(_SERVICE, Text(1, 2048)),
+        "endpointSecurity": Record({"enabled": FLAG, "securityType": _SECURITY_TYPE}),
+        "certificate": Record({"secretName": _NAME, "secretKey": _NAME}),
+        "resiliency": _RESILIENCY,
+        "aiRatelimit": _AI_RATE_LIMIT,
+        "weight": Whole(0, 1_000_000),
+    },
+    ("endpoint",),
+)
+_ENDPOINTS: Final = Record({"production": Either(_ENDPOINT, Items(_ENDPOINT)), "sandbox": Either(_ENDPOINT, Items(_ENDPOINT))})
+_RATE_LIMIT: Final = Record({"requestsPerUnit": Whole(1), "unit": _UNIT}, ("requestsPerUnit", "unit"))
+
+
+def _policy(parameters: Shape, *, needed: bool = True) -> Record:
+    fields: dict[str, Shape] = {"policyName": TEXT, "policyVersion": TEXT, "policyId": TEXT, "parameters": parameters}
+    return Record(fields, ("policyName", "parameters") if needed else ("policyName",))
+
+
+_HEADER: Final = _policy(Record({"headerName": Text(1, 256), "headerValue": TEXT}, ("headerName",)))
+_MODEL: Final = Items(Record({"model": _NAME, "endpoint": Text(1, 2048), "weight": _COUNT}, ("model", "endpoint")))
+_POLICIES: Final[dict[str, Record]] = {
+    "Interceptor": _policy(
+        Record(
+            {
+                "backendUrl": Text(1, 2048),
+                **dict.fromkeys(("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled"), FLAG),
+                "tlsSecretName": _NAME,
+                "tlsSecretKey": _NAME,
+            },
+            ("backendUrl",),
+        )
+    ),
+    "BackendJwt": _policy(
+        Record(
+            {
+                "enabled": FLAG,
+                "encoding": Text(one_of=("Base64", "Base64Url")),
+                "signingAlgorithm": TEXT,
+                "header": Text(1, 256),
+                "tokenTTL": _COUNT,
+                "customClaims": Items(Record({"claim": _NAME, "value": TEXT, "type": TEXT}, ("claim", "value"))),
+            }
+        ),
+        needed=False,
+    ),
+    "AddHeader": _HEADER,
+    "SetHeader": _HEADER,
+    "RemoveHeader": _HEADER,
+    "RequestMirror": _policy(Record({"urls": Items(Text(1, 2048))}, ("urls",))),
+    "RequestRedirect": _policy(Record({"url": Text(1, 2048), "statusCode": Whole(301, 302)}, ("url",))),
+    "ModelBasedRoundRobin": _policy(
+        Record(
+            {"onQuotaExceedSuspendDuration": _COUNT, "productionModels": _MODEL, "sandboxModels": _MODEL},
+            ("onQuotaExceedSuspendDuration", "productionModels"),
+        )
+    ),
+    **{
+        name: _policy(Anything(), needed=False)
+        for name in (
+            "LuaInterceptor",
+            "WASMInterceptor",
+            "WordCountGuardrail",
+            "SentenceCountGuardrail",
+            "ContentLengthGuardrail",
+            "PIIMaskingGuardrail",
+            "URLGuardrail",
+            "RegexGuardrail",
+        )
+    },
+}
+_POLICY_LISTS: Final = Record({"request": Items(ByField("policyName", _POLICIES)), "response": Items(ByField("policyName", _POLICIES))})
+
+_REQUIRED: Final = Text(one_of=("mandatory", "optional"))
+_TOKEN: Final[dict[str, Shape]] = {
+    "authType": TEXT,
+    "required": _REQUIRED,
+    "enabled": FLAG,
+    "sendTokenToUpstream": FLAG,
+    "headerName": Text(1, 256),
+    "headerEnable": FLAG,
+    "queryParamName": Text(1, 256),
+    "queryParamEnable": FLAG,
+}
+_CERTIFICATES: Final = Items(Record({"name": _NAME, "key": _NAME}, ("name", "key"), more=True))
+_AUTHENTICATION: Final = ByField(
+    "authType",
+    {
+        "OAuth2": Record(_TOKEN, ("authType",)),
+        "JWT": Record({**_TOKEN, "audience": _TEXTS}, ("authType",)),
+        "APIKey": Record(_TOKEN, ("authType",)),
+        "mTLS": Record({"authType": TEXT, "required": _REQUIRED, "enabled": FLAG, "certificates": _CERTIFICATES}, ("authType",)),
+    },
+)
+_CORS: Final = Record(
+    {
+        "corsConfigurationEnabled": FLAG,
+        "accessControlAllowCredentials": FLAG,
+        "accessControlAllowMaxAge": Whole(-1),
+        **dict.fromkeys(
+            ("accessControlAllowOrigins", "accessControlAllowHeaders", "accessControlAllowMethods", "accessControlExposeHeaders"), _TEXTS
+        ),
+    }
+)
+_KEY_MANAGER: Final = Record(
+    {
+        "name": _NAME,
+        "issuer": Text(1, 2048),
+        "JWKSEndpoint": Text(1, 2048),
+        "claimMappings": Items(Record({"localClaim": _NAME, "remoteClaim": _NAME}, ("localClaim", "remoteClaim"))),
+        "k8sBackend": Record({"name": _NAME, "namespace": _NAME, "port": Whole(1, 65535)}, ("name", "port")),
+    },
+    ("name", "issuer", "JWKSEndpoint"),
+)
+_OPERATION: Final = Record(
+    {
+        "target": Text(1, 256),
+        "verb": Text(1, 64),
+        "secured": FLAG,
+        "scopes": Items(Text(1, 256, pattern=r"[\x21\x23-\x5b\x5d-\x7e]+")),
+        "endpointConfigurations": _ENDPOINTS,
+        "operationPolicies": _POLICY_LISTS,
+        "rateLimit": _RATE_LIMIT,
+    },
+    ("target", "verb"),
+)
+
+CONF: Final = Record(
+    {
+        "id": Text(1, 128, pattern=r"[A-Za-z0-9._-]+"),
+        "name": Text(1, 60),
+        "basePath": Text(1, 256),
+        "version": Text(1, 30, pattern=VERSION_PATTERN),
+        "type": Text(one_of=TYPES),
+        "definitionPath": Text(1, 256),
+        "defaultVersion": FLAG,
+        "subscriptionValidation": FLAG,
+        "environment": Text(1, 63),
+        "endpointConfigurations": _ENDPOINTS,
+        "aiProvider": Record({"name": _NAME, "apiVersion": _NAME}, ("name", "apiVersion")),
+        "operations": Items(_OPERATION),
+        "apiPolicies": _POLICY_LISTS,
+        "rateLimit": _RATE_LIMIT,
+        "authentication": Items(_AUTHENTICATION),
+        "additionalProperties": Items(Record({"name": Text(1, 256), "value": Text(0, 4096)}, ("name", "value"), more=True)),
+        "corsConfiguration": _CORS,
+        "keyManagers": Items(_KEY_MANAGER),
+    },
+    ("name", "basePath", "version", "type", "operations"),
+)
+
+ELSEWHERE: Final = {
+    "context": "Use basePath.",
+    "organization": "Remove it: the organization is the one of the token.",
+    "vhosts": "Remove it: hosts are made of the organization and environment.",
+    "authTypeEnabled": "Use secured.",
+    "provider": "Remove it.",
+}
+"""Names from other APK releases and from API Manager, with what to write instead."""

@@ -1,0 +1,60 @@
+"""GraphQL schemas (SDL): every field of the root types is an operation. Called by `definitions/__init__.py`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kapi.apis import report as codes
+from kapi.apis.conf import Mark
+from kapi.apis.definitions.model import Definition, DefinitionOperation
+from kapi.apis.yaml_positions import decode
+
+if TYPE_CHECKING:
+    from kapi.apis.report import Report
+
+TYPE: Final = "GRAPHQL"
+_HEAD: Final = re.compile(rb"(?m)^\s*(extend\s+)?(type|schema|interface|union|enum|scalar|directive|input)\b[^:=]*[{=@\n]")
+_MAX_BYTES: Final = 2_000_000
+_MAX_TOKENS: Final = 200_000
+_VERBS: Final = ("query", "mutation", "subscription")
+
+
+def detect(content: bytes, file_name: str) -> bool:
+    """Whether it looks like type definitions."""
+    return file_name.endswith((".graphql", ".graphqls", ".gql")) or bool(_HEAD.search(content[:20_000]))
+
+
+def parse(content: bytes, report: Report) -> Definition | None:
+    """The definition, or None; every mistake goes to the report."""
+    text = decode(content, report, limit=_MAX_BYTES)
+    if text is None:
+        return None
+    import graphql
+    from graphql.validation.validate import validate_sdl
+
+    try:
+        document = graphql.parse(text, max_tokens=_MAX_TOKENS)
+        errors = validate_sdl(document)
+        schema = None if errors else graphql.build_ast_schema(document, assume_valid_sdl=True)
+        errors = errors or graphql.validate_schema(schema)
+    except graphql.GraphQLError as error:
+        errors = [error]
+    except RecursionError:
+        report.add(codes.LIMIT, "the schema is nested too deeply", Mark(1, 1), "Write lists of lists with fewer levels.")
+        return None
+    except (TypeError, ValueError) as error:
+        report.add(codes.DEFINITION, str(error)[:200], Mark(1, 1), "Mend the schema.")
+        return None
+    for mistake in errors:
+        place = mistake.locations[0] if mistake.locations else None
+        report.add(codes.DEFINITION, mistake.message[:300], Mark(place.line, place.column) if place else Mark(1, 1), "Mend the schema.")
+    return None if errors else Definition(TYPE, "", "", "", tuple(_operations(schema)))
+
+
+def _operations(schema: Any) -> list[DefinitionOperation]:
+    found = []
+    for verb in _VERBS:
+        root = getattr(schema, f"{verb}_type")
+        found += [DefinitionOperation(name, verb.upper()) for name in (root.fields if root else ())]
+    return found

@@ -1,0 +1,191 @@
+"""Protocol buffer files, alone or in a zip: their services and methods, nothing else. Called by `definitions/__init__.py`.
+
+A tolerant reader: it needs `package`, `service` and `rpc`, and skips everything between (Protocol Buffers language guide, proto3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kapi.apis import report as codes
+from kapi.apis.conf import Mark
+from kapi.apis.definitions.model import Definition, DefinitionOperation
+from kapi.apis.yaml_positions import decode
+
+if TYPE_CHECKING:
+    from kapi.apis.report import Report
+
+TYPE: Final = "GRPC"
+_HEAD: Final = re.compile(rb"""(?m)^\s*(syntax\s*=\s*["']proto|package\s+[\w.]+\s*;|service\s+\w+\s*\{)""")
+_TOKEN: Final = re.compile(r"""\s+|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[\w.]+|.""", re.DOTALL)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
+_VERSION: Final = re.compile(r"v\d+\w*")
+_MAX_BYTES: Final = 2_000_000
+_MAX_FILES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    package: str
+    name: str
+    methods: tuple[str, ...]
+
+
+def detect(content: bytes, file_name: str) -> bool:
+    """Whether it is a zip or has proto statements."""
+    return content[:4] == b"PK\x03\x04" or file_name.endswith(".proto") or bool(_HEAD.search(content[:20_000]))
+
+
+def parse(content: bytes, report: Report) -> Definition | None:
+    """The definition, or None; every mistake goes to the report."""
+    services: list[_Service] = []
+    for text in _texts(content, report):
+        services += _Reader(text, report).services()
+    if not services:
+        if not report.diagnostics:
+            report.add(codes.DEFINITION_CONTENT, "no service with an rpc was found", Mark(1, 1), "Send the file that has the service.")
+        return None
+    base_path, version, _ = _split(services[0].package)
+    operations = []
+    for service in services:
+        path, its_version, inner = _split(service.package)
+        if (path, its_version) != (base_path, version):
+            message = f"packages {services[0].package} and {service.package} differ before their version"
+            report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), "Deploy them as two APIs.")
+        target = f"{inner}.{service.name}" if inner else service.name
+        operations += [DefinitionOperation(target, method) for method in service.methods]
+    # APK names a gRPC API by this hash; a person gives it a better name in the conf.
+    name = hashlib.sha1(f"{services[0].name}-".encode(), usedforsecurity=False).hexdigest()
+    return Definition(TYPE, name, version, f"/{base_path}" if base_path else "", tuple(operations))
+
+
+def _split(package: str) -> tuple[str, str, str]:
+    """A package as (path, version, rest): `org.apk.v1.student` → `org.apk`, `v1`, `student`."""
+    parts = package.split(".") if package else []
+    index = next((i for i, part in enumerate(parts) if _VERSION.fullmatch(part)), len(parts))
+    return ".".join(parts[:index]), parts[index] if index < len(parts) else "", ".".join(parts[index + 1 :])
+
+
+def _texts(content: bytes, report: Report) -> list[str]:
+    """The proto files: the content itself, or those in the zip."""
+    if content[:4] != b"PK\x03\x04":
+        text = decode(content, report, limit=_MAX_BYTES)
+        return [] if text is None else [text]
+    found: list[str] = []
+    budget = _MAX_BYTES
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = sorted((item for item in archive.infolist() if item.filename.endswith(".proto")), key=lambda item: item.filename)
+            if len(names) > _MAX_FILES:
+                message = f"the zip has {len(names)} .proto files; at most {_MAX_FILES} are read"
+                report.add(codes.LIMIT, message, Mark(), "Leave out what is not used.")
+                return []
+            for item in names:
+                with archive.open(item) as file:
+                    # The size in the directory may lie, so the budget is kept while reading.
+                    data = file.read(budget + 1)
+                budget -= len(data)
+                if budget < 0:
+                    report.add(codes.LIMIT, f"the zip holds more than {_MAX_BYTES} bytes of .proto", Mark(), "Leave out what is not used.")
+                    return []
+                text = decode(data, report)
+                found += [] if text is None else [text]
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, LookupError) as error:
+        report.add(codes.DEFINITION, f"the zip cannot be read: {str(error)[:100]}", Mark(), "Pack it again, without a password.")
+        return []
+    return found
+
+
+class _Reader:
+    """Goes through the tokens of one file once."""
+
+    def __init__(self, text: str, report: Report) -> None:
+        self._report = report
+        self._tokens = list(_tokens(text))
+        self._next = 0
+        self._package = ""
+
+    def services(self) -> list[_Service]:
+        found = []
+        while (token := self._take()) is not None:
+            if token.text == "package":
+                self._package = self._word("the package name")
+            elif token.text == "service":
+                service = self._service()
+                if service is not None:
+                    found.append(service)
+            elif token.text == "{":
+                self._skip_block(token)
+            elif token.text == "}":
+                self._wrong(token, "a } without its {")
+        return found
+
+    def _take(self) -> _Token | None:
+        if self._next >= len(self._tokens):
+            return None
+        self._next += 1
+        return self._tokens[self._next - 1]
+
+    def _wrong(self, token: _Token, message: str) -> None:
+        self._report.add(codes.DEFINITION, message, Mark(token.line, token.column), "Mend the proto file.")
+
+    def _word(self, what: str) -> str:
+        token = self._take()
+        if token is None or not all(_IDENTIFIER.fullmatch(part) for part in token.text.split(".")):
+            self._wrong(token or self._tokens[-1], f"expected {what}")
+            return ""
+        return token.text
+
+    def _service(self) -> _Service | None:
+        name = self._word("the name of the service")
+        opening = self._take()
+        if not name or opening is None or opening.text != "{":
+            self._wrong(opening or self._tokens[-1], "expected { after the name of the service")
+            return None
+        methods: list[str] = []
+        while (token := self._take()) is not None:
+            if token.text == "}":
+                return _Service(self._package, name, tuple(methods)) if methods else None
+            if token.text == "rpc":
+                method = self._word("the name of the rpc")
+                if method:
+                    methods.append(method)
+            elif token.text == "{":
+                self._skip_block(token)
+        self._wrong(opening, f"service {name[:60]} is not closed")
+        return None
+
+    def _skip_block(self, opening: _Token) -> None:
+        depth = 1
+        while depth:
+            token = self._take()
+            if token is None:
+                self._wrong(opening, "this { is not closed")
+                return
+            depth += (token.text == "{") - (token.text == "}")
+
+
+def _tokens(text: str) -> list[_Token]:
+    found, line, start = [], 1, 0
+    for match in _TOKEN.finditer(text):
+        part = match.group()
+        if not part.isspace() and not part.startswith(("//", "/*")):
+            found.append(_Token(part, line, match.start() - start + 1))
+        newlines = part.count("\n")
+        if newlines:
+            line += newlines
+            start = match.start() + part.rfind("\n") + 1
+    return found

@@ -1,0 +1,241 @@
+"""Reading an apk-conf: text → YAML with places → schema → rules → `ApiConf`, with all mistakes at once. Called by `compile.py` and the CLI.
+
+The four steps stand in `yaml_positions.py`, `conf_schema.py` (by `shapes.py`), `supported.py` and `rules.py`; here they are put in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kapi.apis import report as codes
+from kapi.apis.conf import ApiConf, AuthenticationConf, EndpointConf, Mark, OperationConf, ServiceConf
+from kapi.apis.conf_schema import CONF, ELSEWHERE
+from kapi.apis.report import Report, below
+from kapi.apis.rules import (
+    MAX_OPERATIONS,
+    VERBS,
+    Fault,
+    base_path_fault,
+    endpoint_of,
+    label_fault,
+    target_fault,
+    target_key,
+    version_fault,
+)
+from kapi.apis.shapes import Checker
+from kapi.apis.supported import refuse_unsupported
+from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kapi.errors import Diagnostic
+
+_MAX_CONF_BYTES = 2_000_000
+_ENDPOINT_KINDS = ("production", "sandbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: `conf` is None when there are mistakes; `data` is the whole file as plain data, None when it is no mapping."""
+
+    conf: ApiConf | None
+    diagnostics: tuple[Diagnostic, ...]
+    data: dict[str, Any] | None
+
+    @property
+    def api_type(self) -> str:
+        """The type that the file names, also when other fields are wrong; REST when it names none."""
+        kind = (self.data or {}).get("type")
+        return kind if kind in ("REST", "GRAPHQL", "GRPC") else "REST"
+
+
+def read_conf(text: bytes, source: str = "apkConfiguration") -> tuple[ApiConf | None, tuple[Diagnostic, ...]]:
+    """The conf, or None and every mistake in it. Never raises on bad input."""
+    reading = read(text, source)
+    return reading.conf, reading.diagnostics
+
+
+def read(text: bytes, source: str = "apkConfiguration") -> Reading:
+    """Like `read_conf`, with the plain data as well."""
+    report = Report(source)
+    root = read_yaml(text, report, limit=_MAX_CONF_BYTES)
+    if root is None:
+        return Reading(None, report.diagnostics, None)
+    Checker(report, ELSEWHERE).check(root, CONF, "#")
+    _check_texts(root, report)
+    _check_operations(root, report)
+    refuse_unsupported(root, report)
+    data = plain(root)
+    return Reading(None if report.diagnostics else _conf(root), report.diagnostics, data)
+
+
+def _check_texts(root: Mapping, report: Report) -> None:
+    _apply(root, "basePath", base_path_fault, codes.BASE_PATH, report)
+    _apply(root, "version", version_fault, codes.FORMAT, report)
+    _apply(root, "environment", lambda text: label_fault("environment", text), codes.HOST_LABEL, report)
+    _check_endpoints(root, "#", report)
+    base_path, version = _string(root, "basePath"), _string(root, "version")
+    flag = root.entries.get("defaultVersion")
+    if isinstance(flag, Scalar) and flag.value is True and version and base_path == f"/{version}":
+        message = "basePath holds nothing but the version, so there is no path for the default version"
+        report.add(codes.BASE_PATH, message, key_mark(root, "basePath", "#"), "Name the API in basePath, or set defaultVersion: false.")
+    items = root.entries.get("authentication")
+    kinds = [_string(item, "authType") for item in items.items if isinstance(item, Mapping)] if isinstance(items, Sequence) else []
+    for kind in sorted({kind for kind in kinds if kind and kinds.count(kind) > 1}):
+        message = f"more than one authentication item of type {kind[:40]}"
+        report.add(codes.COMBINATION, message, key_mark(root, "authentication", "#"), "Keep one.")
+
+
+def _apply(mapping: Mapping, name: str, rule: Callable[[str], Fault | None], code: str, report: Report, pointer: str = "#") -> None:
+    node = mapping.entries.get(name)
+    here = below(pointer, name)
+    if isinstance(node, Scalar) and isinstance(node.value, str) and not report.has_within(here):
+        fault = rule(node.value)
+        if fault is not None:
+            report.add(code, fault.message, mark(node, here), fault.hint)
+
+
+def _check_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
+    for kind in _ENDPOINT_KINDS:
+        for node, here in _endpoint_nodes(owner, kind, pointer):
+            address = node.entries.get("endpoint")
+            if isinstance(address, Mapping):
+                spot = below(here, "endpoint")
+                _apply(address, "name", lambda text: label_fault("service name", text), codes.ENDPOINT, report, spot)
+                _apply(address, "namespace", lambda text: label_fault("namespace", text), codes.ENDPOINT, report, spot)
+            else:
+                _apply(node, "endpoint", _url_fault, codes.ENDPOINT, report, here)
+
+
+def _url_fault(url: str) -> Fault | None:
+    endpoint = endpoint_of(url)
+    return endpoint if isinstance(endpoint, Fault) else None
+
+
+def _endpoint_nodes(owner: Mapping, kind: str, pointer: str) -> list[tuple[Mapping, str]]:
+    endpoints = owner.entries.get("endpointConfigurations")
+    node = endpoints.entries.get(kind) if isinstance(endpoints, Mapping) else None
+    here = below(below(pointer, "endpointConfigurations"), kind)
+    if isinstance(node, Mapping):
+        return [(node, here)]
+    if isinstance(node, Sequence):
+        return [(item, below(here, index)) for index, item in enumerate(node.items) if isinstance(item, Mapping)]
+    return []
+
+
+def _check_operations(root: Mapping, report: Report) -> None:
+    operations = root.entries.get("operations")
+    if not isinstance(operations, Sequence):
+        return
+    place = mark(operations, "#/operations")
+    if not operations.items:
+        report.add(codes.OPERATIONS, "Atleast one operation need to specified", place, "Add an operation: a target and a verb.")
+    if len(operations.items) > MAX_OPERATIONS:
+        message = f"{len(operations.items)} operations; at most {MAX_OPERATIONS} can be deployed in one API"
+        report.add(codes.OPERATIONS, message, place, "Split the API, or use {parameters} and /*.")
+        return
+    is_rest = _string(root, "type") not in ("GRAPHQL", "GRPC")
+    served = any(_endpoint_nodes(root, kind, "#") for kind in _ENDPOINT_KINDS)
+    seen: dict[tuple[str, str], Mark] = {}
+    for index, operation in enumerate(operations.items):
+        if not isinstance(operation, Mapping):
+            continue
+        pointer = below("#/operations", index)
+        _check_endpoints(operation, pointer, report)
+        if not served and not any(_endpoint_nodes(operation, kind, pointer) for kind in _ENDPOINT_KINDS):
+            message = f"production/sandbox endpoint not available for {_string(operation, 'target')[:256]}"
+            report.add(codes.NO_ENDPOINT, message, mark(operation, pointer), "Add endpointConfigurations with production or sandbox.")
+        if is_rest:
+            _check_rest_operation(operation, pointer, seen, report)
+
+
+def _check_rest_operation(operation: Mapping, pointer: str, seen: dict[tuple[str, str], Mark], report: Report) -> None:
+    _apply(operation, "target", target_fault, codes.TARGET, report, pointer)
+    _apply(operation, "verb", _verb_fault, codes.VERB, report, pointer)
+    if report.has_within(below(pointer, "target")) or report.has_within(below(pointer, "verb")):
+        return
+    target, verb = _string(operation, "target"), _string(operation, "verb")
+    if target and verb:
+        place = mark(operation, pointer)
+        first = seen.setdefault((verb, target_key(target)), place)
+        if first is not place:
+            message = f"duplicate operation {verb} {target}"
+            hint = f"It stands on line {first.line} already (parameter names and a last slash make no difference)."
+            report.add(codes.SAME_OPERATION, message, place, hint)
+
+
+def _verb_fault(verb: str) -> Fault | None:
+    if verb in VERBS:
+        return None
+    hint = f"Write {verb.upper()}." if verb.upper() in VERBS else f"Use one of: {', '.join(VERBS)}."
+    return Fault(f"{verb[:60]} is not a valid enum value", hint)
+
+
+def _string(mapping: Node, name: str) -> str:
+    node = mapping.entries.get(name) if isinstance(mapping, Mapping) else None
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+
+
+# Below, the file has passed every check: shapes are known.
+
+
+def _conf(root: Mapping) -> ApiConf:
+    data = plain(root)
+    operations = root.entries["operations"]
+    properties = tuple((item["name"], item["value"]) for item in data.get("additionalProperties", ()))
+    return ApiConf(
+        name=data["name"],
+        base_path=data["basePath"],
+        version=data["version"],
+        type=data["type"],
+        operations=tuple(_operation(node, below("#/operations", index)) for index, node in enumerate(_items(operations))),
+        id=data.get("id", ""),
+        default_version=data.get("defaultVersion", False),
+        environment=data.get("environment", ""),
+        production=_endpoint(root, "production", "#"),
+        sandbox=_endpoint(root, "sandbox", "#"),
+        authentication=_authentication(root),
+        additional_properties=properties,
+        mark=mark(root, "#"),
+    )
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.items if isinstance(node, Sequence) else []
+
+
+def _operation(node: Node, pointer: str) -> OperationConf:
+    assert isinstance(node, Mapping)  # noqa: S101  the schema check has seen to it
+    data = plain(node)
+    return OperationConf(
+        target=data["target"],
+        verb=data["verb"],
+        secured=data.get("secured", True),
+        scopes=tuple(dict.fromkeys(data.get("scopes", ()))),
+        production=_endpoint(node, "production", pointer),
+        sandbox=_endpoint(node, "sandbox", pointer),
+        mark=mark(node, pointer),
+    )
+
+
+def _endpoint(owner: Mapping, kind: str, pointer: str) -> EndpointConf | None:
+    nodes = _endpoint_nodes(owner, kind, pointer)
+    if not nodes:
+        return None
+    node, here = nodes[0]
+    address = plain(node.entries["endpoint"])
+    if isinstance(address, dict):
+        address = ServiceConf(address["name"], address["namespace"], address["port"], address.get("protocol", "http"))
+    return EndpointConf(address, mark(node, here))
+
+
+def _authentication(root: Mapping) -> tuple[AuthenticationConf, ...]:
+    found = []
+    for index, node in enumerate(_items(root.entries.get("authentication"))):
+        data = plain(node)
+        if data["authType"] == "OAuth2":
+            place = mark(node, below("#/authentication", index))
+            found.append(AuthenticationConf("OAuth2", data.get("sendTokenToUpstream", False), place))
+    return tuple(found)

@@ -1,0 +1,195 @@
+"""Shapes of a document and the check of a node against them, in the words of APK's own messages. Called by `reading.py`.
+
+The vocabulary is what the apk-conf schema needs and no more; the schema itself stands in `conf_schema.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field
+from typing import Final
+
+from kapi.apis import report as codes
+from kapi.apis.report import Report, below
+from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, type_name
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string. `longest` 0 means no limit."""
+
+    shortest: int = 0
+    longest: int = 0
+    pattern: str = ""
+    one_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An integer within bounds."""
+
+    least: int = 0
+    most: int = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of one shape."""
+
+    of: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A mapping with known fields; `more` lets others pass unseen."""
+
+    fields: Table[str, Shape]
+    required: tuple[str, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ByField:
+    """A mapping whose shape is chosen by the text of one of its fields."""
+
+    name: str
+    records: Table[str, Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of two shapes, told apart by the kind of node: `other` when the node is that kind, else `usual`."""
+
+    usual: Shape
+    other: Text | Items
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """No check."""
+
+
+Shape = Text | Flag | Whole | Items | Record | ByField | Either | Anything
+
+FLAG: Final = Flag()
+TEXT: Final = Text()
+_MAX_LIKENESS_LENGTH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Checks nodes against shapes and adds what is wrong to its report."""
+
+    report: Report
+    elsewhere: Table[str, str] = field(default_factory=dict)
+    """Fields that people put in a wrong place or know under another name: name → hint."""
+
+    def check(self, node: Node, shape: Shape, pointer: str) -> None:
+        """Add every mistake of the node to the report."""
+        match shape:
+            case Text():
+                self._text(node, shape, pointer)
+            case Flag():
+                if not (isinstance(node, Scalar) and isinstance(node.value, bool)):
+                    self._wrong_type(node, "Boolean", pointer, "Write true or false, without quotes.")
+            case Whole():
+                self._whole(node, shape, pointer)
+            case Items():
+                self._items(node, shape, pointer)
+            case Record():
+                self._record(node, shape, pointer)
+            case ByField():
+                self._by_field(node, shape, pointer)
+            case Either():
+                self.check(node, shape.other if _is_kind(node, shape.other) else shape.usual, pointer)
+            case Anything():
+                pass
+
+    def _wrong_type(self, node: Node, expected: str, pointer: str, hint: str = "") -> None:
+        if isinstance(node, Scalar) and node.value is None:
+            hint = "Give it a value or remove the line."
+        message = f"expected type: {expected}, found: {type_name(node)}"
+        self.report.add(codes.WRONG_TYPE, message, mark(node, pointer), hint)
+
+    def _text(self, node: Node, shape: Text, pointer: str) -> None:
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            quoted = f'Quote it: "{node.text[:60]}".' if isinstance(node, Scalar) else ""
+            self._wrong_type(node, "String", pointer, quoted)
+            return
+        value, place = node.value, mark(node, pointer)
+        if len(value) < shape.shortest:
+            message = f"expected minLength: {shape.shortest}, actual: {len(value)}"
+            self.report.add(codes.LENGTH, message, place, "Write at least one character.")
+        elif shape.longest and len(value) > shape.longest:
+            self.report.add(codes.LENGTH, f"expected maxLength: {shape.longest}, actual: {len(value)}", place, "Make it shorter.")
+        elif shape.one_of and value not in shape.one_of:
+            message = f"{value[:60]} is not a valid enum value"
+            self.report.add(codes.NOT_ALLOWED, message, place, _suggest(value, shape.one_of) or f"Use one of: {', '.join(shape.one_of)}.")
+        elif shape.pattern and not re.fullmatch(shape.pattern, value):
+            message = f"string [{value[:60]}] does not match pattern {shape.pattern}"
+            self.report.add(codes.FORMAT, message, place, "Use letters, digits, `.`, `_` and `-`.")
+
+    def _whole(self, node: Node, shape: Whole, pointer: str) -> None:
+        if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, int):
+            self._wrong_type(node, "Integer", pointer, "Write a whole number, without quotes.")
+        elif not shape.least <= node.value <= shape.most:
+            bound = f"greater or equal to {shape.least}" if node.value < shape.least else f"less or equal to {shape.most}"
+            hint = f"Use a number from {shape.least} to {shape.most}."
+            self.report.add(codes.RANGE, f"{str(node.value)[:40]} is not {bound}", mark(node, pointer), hint)
+
+    def _items(self, node: Node, shape: Items, pointer: str) -> None:
+        if not isinstance(node, Sequence):
+            self._wrong_type(node, "JSONArray", pointer, "Write a list: one `- ` line for each item, or [] for none.")
+            return
+        for index, item in enumerate(node.items):
+            self.check(item, shape.of, below(pointer, index))
+
+    def _record(self, node: Node, shape: Record, pointer: str) -> None:
+        if not isinstance(node, Mapping):
+            self._wrong_type(node, "JSONObject", pointer, "Write `key: value` lines.")
+            return
+        for name in shape.required:
+            if name not in node.entries:
+                self.report.add(codes.MISSING, f"required key [{name}] not found", mark(node, pointer), f"Add `{name}: …` here.")
+        for name, value in node.entries.items():
+            known = shape.fields.get(name)
+            if known is not None:
+                self.check(value, known, below(pointer, name))
+            elif not shape.more:
+                hint = _suggest(name, tuple(shape.fields)) or self.elsewhere.get(name, "Remove it.")
+                message = f"extraneous key [{name[:60]}] is not permitted"
+                self.report.add(codes.UNKNOWN_FIELD, message, key_mark(node, name, pointer), hint)
+
+    def _by_field(self, node: Node, shape: ByField, pointer: str) -> None:
+        chosen: Record | None = None
+        if isinstance(node, Mapping):
+            name = node.entries.get(shape.name)
+            if isinstance(name, Scalar) and isinstance(name.value, str):
+                chosen = shape.records.get(name.value)
+        names = Text(one_of=tuple(shape.records))
+        if chosen is None:
+            # Only the deciding field can be judged: which other fields are right depends on it.
+            chosen = Record({shape.name: names}, (shape.name,), more=True)
+        self._record(node, chosen, pointer)
+
+
+def _is_kind(node: Node, shape: Text | Items) -> bool:
+    if isinstance(shape, Items):
+        return isinstance(node, Sequence)
+    return isinstance(node, Scalar)
+
+
+def _suggest(given: str, known: tuple[str, ...]) -> str:
+    """A "did you mean" hint; empty when nothing is near."""
+    if len(given) > _MAX_LIKENESS_LENGTH:
+        return ""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(given.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[near[0]]}?" if near else ""

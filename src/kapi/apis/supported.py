@@ -1,0 +1,128 @@
+"""What of the apk-conf is enforced so far: every field that asks for something else is refused by its name. Called by `reading.py`.
+
+A field that is silently ignored is a security hole (a rate limit that is none), so nothing is ignored. When a policy comes to enforce
+a field, its line leaves this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kapi.apis import report as codes
+from kapi.apis.report import Report, below
+from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain
+
+_ENDPOINT_KINDS: Final = ("production", "sandbox")
+_OFF_SWITCHES: Final = {
+    "subscriptionValidation": "",
+    "definitionPath": "",
+    "aiProvider": "",
+    "apiPolicies": "",
+    "operationPolicies": "",
+    "rateLimit": "",
+    "keyManagers": "",
+    "corsConfiguration": "",
+    "endpointSecurity": "enabled",
+    "certificate": "",
+    "resiliency": "",
+    "aiRatelimit": "enabled",
+    "weight": "",
+}
+"""Fields not enforced yet; the value is the switch inside that turns the whole off when it is false."""
+
+
+def asks_for_something(value: Any) -> bool:
+    """Whether a value differs from "nothing": false, empty, zero, or only such things inside."""
+    if isinstance(value, dict):
+        return any(asks_for_something(item) for item in value.values())
+    if isinstance(value, list):
+        return any(asks_for_something(item) for item in value)
+    return bool(value)
+
+
+def refuse_unsupported(root: Mapping, report: Report) -> None:
+    """Report every field that asks for what is not enforced yet."""
+    kind = root.entries.get("type")
+    if isinstance(kind, Scalar) and kind.value in ("GRAPHQL", "GRPC"):
+        message = f"type {kind.value} is not supported yet"
+        report.add(codes.NOT_SUPPORTED, message, mark(kind, "#/type"), "Only REST APIs can be deployed so far.")
+    _refuse_fields(root, "#", report)
+    _refuse_in_endpoints(root, "#", report)
+    operations = root.entries.get("operations")
+    if isinstance(operations, Sequence):
+        for index, operation in enumerate(operations.items):
+            if isinstance(operation, Mapping):
+                pointer = below("#/operations", index)
+                _refuse_fields(operation, pointer, report)
+                _refuse_in_endpoints(operation, pointer, report)
+    items = root.entries.get("authentication")
+    if isinstance(items, Sequence):
+        for index, item in enumerate(items.items):
+            if isinstance(item, Mapping):
+                _refuse_authentication(item, below("#/authentication", index), report)
+
+
+def _refuse_fields(mapping: Mapping, pointer: str, report: Report) -> None:
+    for name, switch in _OFF_SWITCHES.items():
+        node = mapping.entries.get(name)
+        here = below(pointer, name)
+        if node is None or report.has_within(here):
+            continue
+        if switch and isinstance(node, Mapping) and not _flag(node, switch, default=False):
+            continue
+        if asks_for_something(plain(node)):
+            _refuse(report, mapping, name, pointer)
+
+
+def _refuse_in_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
+    endpoints = owner.entries.get("endpointConfigurations")
+    if not isinstance(endpoints, Mapping):
+        return
+    for kind in _ENDPOINT_KINDS:
+        node = endpoints.entries.get(kind)
+        here = below(below(pointer, "endpointConfigurations"), kind)
+        if isinstance(node, Mapping):
+            _refuse_fields(node, here, report)
+        elif isinstance(node, Sequence):
+            if len(node.items) > 1:
+                message = f"more than one {kind} endpoint is not supported yet"
+                report.add(codes.NOT_SUPPORTED, message, mark(node, here), "Keep one of them.")
+            for index, item in enumerate(node.items):
+                if isinstance(item, Mapping):
+                    _refuse_fields(item, below(here, index), report)
+
+
+def _refuse_authentication(item: Mapping, pointer: str, report: Report) -> None:
+    kind = item.entries.get("authType")
+    if report.has_within(pointer) or not isinstance(kind, Scalar):
+        return
+    if kind.value != "OAuth2":
+        if _flag(item, "enabled", default=True):
+            hint = "Remove the item, or set enabled: false; OAuth2 is what is enforced so far."
+            report.add(codes.NOT_SUPPORTED, f"authType {kind.text} is not supported yet", mark(kind, below(pointer, "authType")), hint)
+        return
+    if not _flag(item, "enabled", default=True):
+        _refuse(report, item, "enabled", pointer, "enabled: false", "Set secured: false on the operations that need no token.")
+    if _text(item, "required", "mandatory") != "mandatory":
+        _refuse(report, item, "required", pointer, "required: optional", "Write mandatory.")
+    if _text(item, "headerName", "Authorization").lower() != "authorization":
+        _refuse(report, item, "headerName", pointer, "a headerName other than Authorization", "Write Authorization.")
+    if not _flag(item, "headerEnable", default=True):
+        _refuse(report, item, "headerEnable", pointer, "headerEnable: false", "Write true.")
+    if _flag(item, "queryParamEnable", default=False):
+        _refuse(report, item, "queryParamEnable", pointer, "queryParamEnable: true", "Write false.")
+
+
+def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "", hint: str = "") -> None:
+    message = f"{what or name} is not supported yet"
+    report.add(codes.NOT_SUPPORTED, message, key_mark(mapping, name, pointer), hint or "Remove it; nothing would enforce it.")
+
+
+def _flag(mapping: Mapping, name: str, *, default: bool) -> bool:
+    node: Node | None = mapping.entries.get(name)
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, bool) else default
+
+
+def _text(mapping: Mapping, name: str, default: str) -> str:
+    node: Node | None = mapping.entries.get(name)
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else default

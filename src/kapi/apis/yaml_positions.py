@@ -1,0 +1,341 @@
+"""YAML 1.2 core schema (§10.3) with the line and column of every node. Called by `reading.py` and the definition readers.
+
+Built from libyaml's event stream with a stack of our own, not from `yaml.compose`: that one recurses in C, so a deeply nested text
+could end the process. PyYAML's own constructor is no use either: it is YAML 1.1 (`on` becomes True) and keeps the last of two equal keys.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from kapi.apis import report as codes
+from kapi.apis.conf import Mark
+from kapi.apis.report import Report, below
+
+MAX_BYTES: Final = 10_000_000
+MAX_DEPTH: Final = 100
+MAX_ALIASED: Final = 20_000
+"""How many nodes aliases may stand for, counted with all that they contain (the "billion laughs" text)."""
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CORE_TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
+_STR_TAGS: Final = ("tag:yaml.org,2002:str", "!")
+_CONSTANTS: Final[dict[str, bool | None]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT: Final = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
+_FLOAT: Final = re.compile(
+    r"[-+]?(\.[0-9]{1,200}|[0-9]{1,200}(\.[0-9]{0,200})?)([eE][-+]?[0-9]{1,6})?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text, number, flag or null; `text` is as written, without quotes."""
+
+    value: str | int | float | bool | None
+    text: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: list[Node]
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping; `keys` says where each key stands."""
+
+    entries: dict[str, Node]
+    keys: dict[str, tuple[int, int]]
+    line: int
+    column: int
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def mark(node: Node, pointer: str) -> Mark:
+    """Where a node stands."""
+    return Mark(node.line, node.column, pointer)
+
+
+def key_mark(mapping: Mapping, key: str, pointer: str) -> Mark:
+    """Where a key of a mapping stands; `pointer` is the mapping's own."""
+    line, column = mapping.keys.get(key, (mapping.line, mapping.column))
+    return Mark(line, column, below(pointer, key))
+
+
+def plain(node: Node) -> Any:
+    """The node as Python data, without positions."""
+    match node:
+        case Mapping():
+            return {key: plain(value) for key, value in node.entries.items()}
+        case Sequence():
+            return [plain(item) for item in node.items]
+        case _:
+            return node.value
+
+
+def find(root: Node, pointer: str) -> Mark:
+    """The place of a pointer: of its key in a mapping, of the item in a list; of the nearest thing that exists, at worst."""
+    here: Node = root
+    place = mark(root, pointer)
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, Mapping) and name in here.entries:
+            line, column = here.keys[name]
+            place, here = Mark(line, column, pointer), here.entries[name]
+        elif isinstance(here, Sequence) and name.isdecimal() and len(name) < 10 and int(name) < len(here.items):
+            here = here.items[int(name)]
+            place = mark(here, pointer)
+        else:
+            break
+    return place
+
+
+def core_value(text: str) -> str | int | float | bool | None:
+    """A plain scalar by the core schema; `on`, `yes` and dates stay texts."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text.replace(".", "") if text[-1] in "fFnN" else text)
+    return text
+
+
+def decode(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> str | None:
+    """The text of a file; None, with the mistake reported, when it is too large or not UTF-8."""
+    if len(content) > limit:
+        report.add(codes.LIMIT, f"the file has {len(content)} bytes; at most {limit} are read", Mark(1, 1), "Split it into several APIs.")
+        return None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _place(content[: error.start].decode("utf-8", "replace"))
+        report.add(codes.NOT_UTF8, f"byte 0x{content[error.start]:02x} is not UTF-8", Mark(line, column), "Save the file as UTF-8.")
+        return None
+
+
+def read_yaml(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> Mapping | None:
+    """The one mapping that a YAML or JSON file holds; None when there is none. All mistakes go to the report, none is raised."""
+    text = decode(content, report, limit=limit)
+    if text is None:
+        return None
+    composer = _Composer(report)
+    loader = _LOADER(text)
+    try:
+        while composer.wants_more and loader.check_event():
+            composer.take(loader.get_event())
+    except yaml.YAMLError as error:
+        _report_syntax(error, text, report)
+        return None
+    finally:
+        loader.dispose()
+    if composer.broken:
+        return None
+    root = composer.root
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        report.add(codes.NOT_ONE_MAPPING, "the file is empty", Mark(1, 1), "Start from the answer of generate-configuration.")
+        return None
+    if not isinstance(root, Mapping):
+        message = f"expected type: JSONObject, found: {type_name(root)}"
+        report.add(codes.NOT_ONE_MAPPING, message, mark(root, "#"), "Write `key: value` lines.")
+        return None
+    return root
+
+
+def type_name(node: Node) -> str:
+    """The name of a node's type in the words of APK's own messages."""
+    match node:
+        case Mapping():
+            return "JSONObject"
+        case Sequence():
+            return "JSONArray"
+        case Scalar(value=None):
+            return "Null"
+        case Scalar(value=bool()):
+            return "Boolean"
+        case Scalar(value=int()):
+            return "Integer"
+        case Scalar(value=float()):
+            return "Double"
+    return "String"
+
+
+def _start(event: yaml.Event) -> tuple[int, int]:
+    place = event.start_mark
+    return (0, 0) if place is None else (place.line + 1, place.column + 1)
+
+
+def _place(before: str) -> tuple[int, int]:
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _report_syntax(error: yaml.YAMLError, text: str, report: Report) -> None:
+    line, column, message = 1, 1, "not readable as YAML"
+    if isinstance(error, yaml.MarkedYAMLError):
+        where = error.problem_mark or error.context_mark
+        if where is not None:
+            line, column = where.line + 1, where.column + 1
+        message = ", ".join(part for part in (error.context, error.problem) if part) or message
+    elif isinstance(error, yaml.reader.ReaderError):
+        line, column = _place(text.encode()[: error.position].decode("utf-8", "ignore"))
+        message = str(error.reason)
+    lines = text.splitlines()
+    with_tab = 0 < line <= len(lines) and "\t" in lines[line - 1][: column + 1]
+    hint = "Indent with spaces; YAML allows no tab here." if with_tab else "Check indentation, quotes and colons here and one line up."
+    report.add(codes.SYNTAX, message, Mark(line, column), hint)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A collection that is still open."""
+
+    node: Mapping | Sequence
+    pointer: str
+    anchor: str | None
+    weight: int = 1
+    key: str | None = None
+    ignored: bool = False
+    """The value to come belongs to a key that is a mistake; it is read and dropped."""
+
+
+@dataclass(slots=True)
+class _Composer:
+    """Takes events one by one and puts the nodes together."""
+
+    report: Report
+    root: Node | None = None
+    broken: bool = False
+    documents: int = 0
+    stack: list[_Frame] = field(default_factory=list)
+    anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    aliased: int = 0
+
+    @property
+    def wants_more(self) -> bool:
+        return not self.broken
+
+    def take(self, event: yaml.Event) -> None:
+        match event:
+            case yaml.ScalarEvent():
+                self._scalar(event)
+            case yaml.MappingStartEvent():
+                self._open(Mapping({}, {}, *_start(event)), event)
+            case yaml.SequenceStartEvent():
+                self._open(Sequence([], *_start(event)), event)
+            case yaml.CollectionEndEvent():
+                frame = self.stack.pop()
+                if frame.anchor:
+                    self.anchors[frame.anchor] = (frame.node, frame.weight)
+                self._place(frame.node, frame.weight)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.DocumentStartEvent():
+                self.documents += 1
+                if self.documents > 1:
+                    self._break(event, codes.NOT_ONE_MAPPING, "the file holds more than one document", "Remove the second `---`.")
+            case _:
+                pass
+
+    def _break(self, event: yaml.Event, code: str, message: str, hint: str) -> None:
+        self.broken = True
+        self.report.add(code, message, self._mark(event), hint)
+
+    def _mark(self, event: yaml.Event) -> Mark:
+        return Mark(*_start(event), self._pointer())
+
+    def _pointer(self) -> str:
+        if not self.stack:
+            return "#"
+        frame = self.stack[-1]
+        if isinstance(frame.node, Sequence):
+            return below(frame.pointer, len(frame.node.items))
+        return frame.pointer if frame.key is None else below(frame.pointer, frame.key)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        text: str = event.value
+        value: str | int | float | bool | None = text
+        if event.implicit[0] or (event.tag in _CORE_TAGS and event.tag not in _STR_TAGS):
+            value = core_value(text)
+        elif event.tag is not None and event.tag not in _CORE_TAGS and event.tag not in _STR_TAGS:
+            self._tag_mistake(event, event.tag)
+        node = Scalar(value, text, *_start(event))
+        if event.anchor:
+            self.anchors[event.anchor] = (node, 1)
+        self._place(node, 1)
+
+    def _open(self, node: Mapping | Sequence, event: yaml.CollectionStartEvent) -> None:
+        if len(self.stack) >= MAX_DEPTH:
+            self._break(event, codes.LIMIT, f"nested deeper than {MAX_DEPTH} levels", "An apk-conf needs no more than 10.")
+            return
+        if event.tag is not None and not event.implicit and event.tag not in _CORE_TAGS:
+            self._tag_mistake(event, event.tag)
+        if self._expects_key():
+            self._break(event, codes.NOT_JSON_LIKE, "a key must be a text", "Quote a key that starts with `[` or `{`.")
+            return
+        if event.anchor:
+            self.anchors.pop(event.anchor, None)
+        self.stack.append(_Frame(node, self._pointer(), event.anchor))
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        known = self.anchors.get(event.anchor or "")
+        if known is None:
+            message = f"alias *{event.anchor} has no anchor before it, or stands inside its own"
+            self._break(event, codes.SYNTAX, message, f"Write &{event.anchor} at the value first.")
+            return
+        node, weight = known
+        self.aliased += weight
+        if self.aliased > MAX_ALIASED:
+            self._break(event, codes.LIMIT, f"aliases stand for more than {MAX_ALIASED} values", "Write the values out.")
+            return
+        if self._expects_key() and not isinstance(node, Scalar):
+            self._break(event, codes.NOT_JSON_LIKE, "a key must be a text", "Use the alias as a value.")
+            return
+        self._place(node, weight)
+
+    def _tag_mistake(self, event: yaml.NodeEvent, tag: str) -> None:
+        self.report.add(codes.NOT_JSON_LIKE, f"tag {tag[:60]} is not understood", self._mark(event), "Remove the tag.")
+
+    def _expects_key(self) -> bool:
+        return bool(self.stack) and isinstance(self.stack[-1].node, Mapping) and self.stack[-1].key is None
+
+    def _place(self, node: Node, weight: int) -> None:
+        if not self.stack:
+            self.root = node
+            return
+        frame = self.stack[-1]
+        frame.weight += weight
+        if isinstance(frame.node, Sequence):
+            frame.node.items.append(node)
+        elif frame.key is None:
+            self._key(frame, frame.node, node)
+        else:
+            if not frame.ignored:
+                frame.node.entries[frame.key] = node
+            frame.key, frame.ignored = None, False
+
+    def _key(self, frame: _Frame, mapping: Mapping, node: Node) -> None:
+        frame.key = node.text if isinstance(node, Scalar) else ""
+        frame.ignored = frame.key in mapping.entries
+        if frame.ignored:
+            first = mapping.keys[frame.key][0]
+            place = Mark(node.line, node.column, below(frame.pointer, frame.key))
+            hint = f"It stands on line {first} already; keep one of the two."
+            self.report.add(codes.DUPLICATE_KEY, f"duplicate key [{frame.key[:60]}]", place, hint)
+        else:
+            mapping.keys[frame.key] = (node.line, node.column)

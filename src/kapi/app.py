@@ -1,0 +1,123 @@
+"""The porch: wires the rooms together for each kind of child process. `python -m kapi.app ROLE RUN_SETTINGS FD`.
+
+control   system APIs, the configuration stream to Envoy; one process
+identity  the inbuilt, non-production provider; one or more processes
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kapi.identity.keys import SigningKey, ensure_signing_key
+from kapi.run_files import admin_socket, database_path, xds_socket
+from kapi.settings import Settings, from_json_value
+from kapi.store import Store
+
+_LOG = logging.getLogger("kapi")
+
+
+@contextmanager
+def _first_start(settings: Settings) -> Iterator[None]:
+    """One child at a time makes tables, keys and certificates; the others then find them made."""
+    descriptor = os.open(settings.data_dir / "prepare.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def open_store(settings: Settings) -> tuple[Store, tuple[SigningKey, ...]]:
+    """The store with its tables and first signing key in place."""
+    with _first_start(settings):
+        store = Store.open(database_path(settings))
+        return store, ensure_signing_key(store, settings.identity.key_id, int(time.time()))
+
+
+def run_identity(settings: Settings, listener: socket.socket) -> None:
+    """Serve the inbuilt provider until told to stop."""
+    from kapi.front.web.oauth import build_identity_app
+
+    store, keys = open_store(settings)
+    store.close()
+    _serve(build_identity_app(settings, keys, time.time), listener)
+
+
+def run_control(settings: Settings, listener: socket.socket) -> None:
+    """Serve the system APIs and Envoy's configuration until told to stop."""
+    from kapi.fetch import fetch
+    from kapi.front.web.system_api import SystemApi, build_system_api
+    from kapi.gateway.deployer import Deployer
+    from kapi.gateway.envoy.check import EnvoyCheck
+    from kapi.gateway.envoy.process import find_envoy, statistic
+    from kapi.gateway.envoy.xds import Publisher
+    from kapi.gateway.issuers import TrustedIssuer
+    from kapi.identity.keys import jwks
+    from kapi.identity.verify import IssuerKeys
+
+    store, keys = open_store(settings)
+    issuer = settings.identity.issuer
+    admin = admin_socket(settings)
+    publisher = Publisher(xds_socket(settings), members=lambda cluster: statistic(admin, f"cluster.{cluster}.membership_total"))
+    deployer = Deployer(
+        store=store,
+        publisher=publisher,
+        check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
+        settings=settings,
+        now=time.time,
+        issuers=(TrustedIssuer("inbuilt", issuer, jwks(keys).decode()),),
+    )
+    deployer.restore()
+    publisher.start()
+    trusted = (IssuerKeys.inbuilt(issuer, keys),)
+    api = SystemApi(settings=settings, deployer=deployer, issuers=lambda: trusted, fetch=fetch, ready=lambda: publisher.status().connected > 0)
+    _serve(build_system_api(api), listener)
+    publisher.stop()
+    store.close()
+
+
+def _serve(app: Any, listener: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+ROLES = {"control": run_control, "identity": run_identity}
+
+
+def main(argv: list[str]) -> int:
+    """Run one child process; its listening socket comes from the supervisor as an open descriptor."""
+    role, settings_file, descriptor = argv
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    settings = from_json_value(json.loads(Path(settings_file).read_text("utf-8")))
+    ROLES[role](settings, socket.socket(fileno=int(descriptor)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

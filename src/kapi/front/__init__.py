@@ -1,0 +1,1 @@
+"""Where people and programs come in: HTTP (`web/`) and the command line (`cli/`)."""

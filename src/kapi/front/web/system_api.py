@@ -1,0 +1,180 @@
+"""The system APIs on `api.am.wso2.com`: generate a configuration, deploy, undeploy, list. Paths and shapes are APK's.
+
+A Starlette application that the control process serves on its Unix socket. Work that blocks (compiling, waiting for
+Envoy) runs in Starlette's thread pool, so that one deploy never holds up another request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import orjson
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.apis.generate import generate
+from kapi.errors import KapiError, Problem
+from kapi.front.web.multipart import Part, read_form
+from kapi.front.web.problems import answer
+from kapi.gateway.deployer import Deployer
+from kapi.identity.verify import IssuerKeys, Principal, require_scope, verify_bearer
+from kapi.settings import Settings
+from kapi.store import StoredApi
+
+VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
+DEPLOY_SCOPE = "apk:api_create"
+_URL_BYTES = 2048
+
+
+class Fetch(Protocol):
+    """Gets a definition by URL; see `kapi.fetch.fetch`."""
+
+    def __call__(self, url: str, *, max_bytes: int, timeout: float, allow_private: bool) -> bytes: ...
+
+
+class SystemApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        deployer: Deployer,
+        issuers: Callable[[], tuple[IssuerKeys, ...]],
+        fetch: Fetch,
+        ready: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._deployer = deployer
+        self._issuers = issuers
+        self._fetch = fetch
+        self._ready = ready
+
+    def routes(self) -> list[Route]:
+        """The one page of paths; each also with a version in it."""
+        table: tuple[tuple[str, str, str, Callable[[Request], Any]], ...] = (
+            ("POST", "/api/configurator", "/apis/generate-configuration", self.generate_configuration),
+            ("POST", "/api/deployer", "/apis/deploy", self.deploy),
+            ("POST", "/api/deployer", "/apis/undeploy", self.undeploy),
+            ("GET", "/api/deployer", "/apis", self.list_apis),
+        )
+        routes = [Route("/health", self.health, methods=["GET"]), Route("/ready", self.ready, methods=["GET"])]
+        for method, api, path, endpoint in table:
+            routes += [Route(f"{api}{version}{path}", endpoint, methods=[method]) for version in ("", *(f"/{v}" for v in VERSIONS))]
+        return routes
+
+    def _authorize(self, request: Request) -> Principal:
+        headers = request.headers.getlist("authorization")
+        principal = verify_bearer(headers[0] if len(headers) == 1 else "", self._issuers(), int(time.time()))
+        require_scope(principal, (DEPLOY_SCOPE,))
+        return principal
+
+    def _organization(self, principal: Principal) -> str:
+        return principal.organization or self._settings.apis.organization
+
+    async def health(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
+        """Alive."""
+        return _json({"status": "healthy"})
+
+    async def ready(self, request: Request) -> Response:  # noqa: ARG002
+        """Ready once Envoy holds what the store says."""
+        return _json({"status": "ready"}) if self._ready() else _json({"status": "starting"}, 503)
+
+    async def generate_configuration(self, request: Request) -> Response:
+        """An apk-conf made from a definition: part `definition` or `url`, and `apiType` (default REST)."""
+        apis = self._settings.apis
+        form = await read_form(request, {"definition": apis.max_definition_bytes, "url": _URL_BYTES, "apiType": 64})
+        if ("definition" in form) == ("url" in form):
+            raise Problem(
+                400, "90091", "Specify either definition or url", hint="Send one of the two parts: definition (a file) or url (text)."
+            )
+        api_type = form["apiType"].text("apiType") if "apiType" in form else "REST"
+        conf = await run_in_threadpool(self._generate, form, api_type)
+        return Response(conf, 200, media_type="application/yaml")
+
+    def _generate(self, form: Mapping[str, Part], api_type: str) -> str:
+        if "definition" in form:
+            return generate(form["definition"].content, api_type, form["definition"].file_name)
+        apis, url = self._settings.apis, form["url"].text("url")
+        on_loopback = self._settings.gateway.listen in {"127.0.0.1", "::1", "localhost"}
+        content = self._fetch(
+            url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=on_loopback or apis.fetch_private_networks
+        )
+        return generate(content, api_type, url.partition("?")[0].rpartition("/")[2])
+
+    async def deploy(self, request: Request) -> Response:
+        """Deploy an API; answers once Envoy has confirmed it and the store has kept it."""
+        principal = self._authorize(request)
+        apis = self._settings.apis
+        form = await read_form(request, {"apkConfiguration": apis.max_conf_bytes, "definitionFile": apis.max_definition_bytes})
+        missing = [name for name in ("apkConfiguration", "definitionFile") if name not in form]
+        if missing:
+            raise Problem(
+                406,
+                "909018",
+                "Invalid API request",
+                f"missing: {', '.join(missing)}",
+                "Send both parts, apkConfiguration and definitionFile, as files.",
+            )
+        conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
+        deployed = await run_in_threadpool(self._deployer.deploy, conf, definition, self._organization(principal))
+        return Response(deployed.conf_text, 200, media_type="application/yaml")
+
+    async def undeploy(self, request: Request) -> Response:
+        """Take an API away: query parameter `apiId`."""
+        principal = self._authorize(request)
+        ids = request.query_params.getlist("apiId")
+        if len(ids) != 1 or not ids[0]:
+            raise Problem(400, "909005", "apiId is required once", hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.")
+        await run_in_threadpool(self._deployer.undeploy, ids[0], self._organization(principal))
+        return Response(orjson.dumps({"status": f"API with id {ids[0]} undeployed successfully"}), 202, media_type="text/plain")
+
+    async def list_apis(self, request: Request) -> Response:
+        """The caller's organization's APIs, with the addresses they answer on."""
+        principal = self._authorize(request)
+        apis = await run_in_threadpool(self._deployer.list, self._organization(principal))
+        return _json({"apis": [self._listed(api) for api in apis]})
+
+    def _listed(self, api: StoredApi) -> dict[str, Any]:
+        gateway = self._settings.gateway
+        host = f"{api.organization}-{api.environment}" if api.environment else api.organization
+        port = "" if gateway.port == 443 else f":{gateway.port}"
+        paths = [api.base_path] if api.default_base_path is None else [api.base_path, api.default_base_path]
+        return {
+            "id": api.id,
+            "name": api.name,
+            "version": api.version,
+            "organization": api.organization,
+            "environment": api.environment,
+            "basePath": api.base_path,
+            "defaultBasePath": api.default_base_path,
+            "revision": api.revision,
+            "deployedAt": api.deployed_at,
+            "urls": [f"https://{host}.{gateway.domain}{port}{path}" for path in paths],
+        }
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)
+    if isinstance(error, HTTPException):
+        titles = {404: "Not Found", 405: "Method Not Allowed"}
+        title = titles.get(error.status_code, "Invalid request")
+        return answer(request, Problem(error.status_code, str(error.status_code), title, headers=dict(error.headers or {})))
+    return answer(request, error)
+
+
+def build_system_api(api: SystemApi) -> Starlette:
+    """The ASGI application of the control process."""
+    handlers: Any = dict.fromkeys((KapiError, HTTPException, ClientDisconnect, Exception), _on_error)
+    return Starlette(routes=api.routes(), exception_handlers=handlers)

@@ -1,0 +1,1 @@
+"""Where traffic flows: deploying APIs to Envoy."""

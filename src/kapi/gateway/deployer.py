@@ -1,0 +1,256 @@
+"""Deploy, undeploy, list, restore: the story of an API from its two files to a gateway that confirmed it (design §4).
+
+Called by the system APIs, from threads. The store is the truth: what Envoy holds is made from it again at start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kapi.apis.compile import Compiled, compile_api
+from kapi.apis.ir import Api
+from kapi.apis.merge import Placement, conflicts
+from kapi.errors import Diagnostic, GatewayError, Invalid, KapiError, Problem
+from kapi.gateway.deployed import Deployed as Index
+from kapi.gateway.envoy.encode import Resource, encode, resource
+from kapi.gateway.envoy.names import CLUSTER, EXTENSION, SCOPE, backends_in
+from kapi.gateway.envoy.render import render_backends, render_base, render_issuers, render_scope, segments, system_segments
+from kapi.gateway.envoy.site import site_of
+from kapi.gateway.envoy.tls import Certificate, ensure_certificate
+from kapi.gateway.fingerprint import fingerprint
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.policies import POLICIES
+from kapi.settings import Settings
+from kapi.store import Rendered, Store, StoredApi
+
+_LOG = logging.getLogger("kapi.gateway")
+_KINDS = {"scope": SCOPE, "cluster": CLUSTER}
+_NAMES = {type_url: kind for kind, type_url in _KINDS.items()}
+
+Key = tuple[str, str]
+"""Type and name of a resource."""
+
+
+class Stream(Protocol):
+    """What the deployer needs of the configuration stream; `envoy.xds.Publisher` is it."""
+
+    def set_initial(self, resources: Iterable[Resource]) -> None:
+        """Want these and nothing else."""
+
+    def publish(self, changed: Sequence[Resource], removed: Sequence[Key] = ()) -> None:
+        """Return when confirmed; raise GatewayError with nothing changed."""
+
+    def wanted(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
+        """What is wanted now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The answer to a deployment: the id, and the conf with its id."""
+
+    id: str
+    conf_text: str
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What one deployment means to Envoy and to the store."""
+
+    changed: tuple[Resource, ...]
+    removed: tuple[Key, ...]
+    backends: dict[str, frozenset[str]]
+    """For each touched segment, the backends it names afterwards."""
+    kept: tuple[Rendered, ...]
+    dropped: tuple[Key, ...]
+
+
+class Deployer:
+    """Safe to share between threads; one change at a time goes to Envoy."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        publisher: Stream,
+        check: Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None],
+        settings: Settings,
+        now: Callable[[], float],
+        issuers: Sequence[TrustedIssuer] = (),
+        certificate: Certificate | None = None,
+        compile: Callable[..., Compiled] = compile_api,  # noqa: A002 - the verb of the house
+    ) -> None:
+        """`check` asks Envoy whether it would take clusters and scopes, and raises GatewayError."""
+        self._store = store
+        self._publisher = publisher
+        self._check = check
+        self._now = now
+        self._compile = compile
+        self._issuers = tuple(issuers)
+        self._certificate = certificate or ensure_certificate(settings, now)
+        self._site = site_of(settings)
+        self._fingerprint = fingerprint(self._site)
+        self._lock = threading.Lock()
+        self._index = Index(self._compile_stored)
+
+    def restore(self) -> None:
+        """Want of Envoy what the store says. Call it once, before Envoy can connect; nothing is compiled unless something changed."""
+        with self._lock:
+            for api in self._store.apis():
+                self._index.put(api)
+            rendered = self._store.rendered()
+            resources = tuple(resource(_KINDS[item.kind], item.name, item.body) for item in rendered)
+            scopes = _scopes(resources)
+            complete = scopes.keys() >= set(self._index.all_segments())
+            if not complete or any(item.fingerprint != self._fingerprint for item in rendered):
+                resources = self._render_everything()
+                scopes = _scopes(resources)
+            for segment, scope in scopes.items():
+                self._index.use_backends(segment, backends_in(scope.body))
+            bare = (render_scope(segment, (), self._site) for segment in system_segments(self._site) if segment not in scopes)
+            base = render_base(self._site, self._issuers, self._certificate.chain, self._certificate.private_key)
+            own = [*(encode(kind, value) for kind, value in base), *(encode(SCOPE, value) for value in bare if value)]
+            self._publisher.set_initial([*own, *resources])
+
+    def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
+        """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""
+        compiled = self._compile(conf, definition, organization=organization, policies=POLICIES)
+        api = compiled.api
+        _refuse_root(api)
+        self._refuse_conflicts(api)
+        scopes = (render_scope(segment, (api,), self._site) for segment in sorted(segments(api)))
+        self._check(render_backends((api,), self._site), [scope for scope in scopes if scope])
+        with self._lock:
+            # Again: another deployment may have come first while Envoy checked this one.
+            self._refuse_conflicts(api)
+            stored = self._stored(api)
+            change = self._change(api.id, api)
+            text = conf.decode("utf-8-sig")
+            self._apply(change, lambda: self._store.save_api(stored, text, definition, change.kept, change.dropped))
+            self._index.put(stored, api)
+        return Deployed(api.id, compiled.conf_text, compiled.warnings)
+
+    def undeploy(self, api_id: str, organization: str) -> None:
+        """Take an API away. Raises Problem 404 when the organization has none with that id."""
+        with self._lock:
+            stored = self._index.get(api_id)
+            if stored is None or stored.organization != organization:
+                raise Problem(404, "909001", f"{api_id} not found", hint="See the deployed APIs: kapi list.")
+            change = self._change(api_id, None)
+            self._apply(change, lambda: self._store.delete_api(api_id, change.kept, change.dropped))
+            self._index.remove(api_id)
+
+    def list(self, organization: str) -> tuple[StoredApi, ...]:
+        """The APIs of an organization, by name and version."""
+        own = (item for item in self._index.all() if item.organization == organization)
+        return tuple(sorted(own, key=lambda item: (item.name, item.version, item.id)))
+
+    def trust(self, issuers: Sequence[TrustedIssuer]) -> None:
+        """Accept the tokens of these issuers from now on; cached tokens of withdrawn keys are refused at once."""
+        with self._lock:
+            self._publisher.publish([encode(EXTENSION, render_issuers(self._site, issuers))])
+            self._issuers = tuple(issuers)
+
+    def _refuse_conflicts(self, api: Api) -> None:
+        others = [
+            Placement(item.id, item.organization, item.name, item.version, item.environment, _paths(item)) for item in self._index.all()
+        ]
+        new = Placement(api.id, api.organization, api.name, api.version, api.environment, api.base_paths)
+        if found := conflicts(new, others):
+            raise Invalid(found)
+
+    def _stored(self, api: Api) -> StoredApi:
+        before = self._index.get(api.id)
+        where = (api.environment, api.base_path, api.default_base_path)
+        revision = before.revision + 1 if before else 1
+        return StoredApi(api.id, api.organization, api.name, api.version, *where, revision, int(self._now()))
+
+    def _change(self, api_id: str, new: Api | None) -> _Change:
+        """Render what an API touches: the segments it leaves and those it comes to, with the other APIs there."""
+        own = segments(new) if new else frozenset()
+        scopes: list[Resource] = []
+        gone: list[Key] = []
+        apis: dict[str, Api] = {}
+        backends: dict[str, frozenset[str]] = {}
+        bare: list[str] = []
+        for segment in sorted(self._index.segments_of(api_id) | own):
+            here = self._index.irs(segment, but=api_id) + ([new] if new and segment in own else [])
+            apis |= {api.id: api for api in here}
+            scope = render_scope(segment, here, self._site)
+            if scope is None:
+                gone.append((SCOPE, segment))
+            else:
+                scopes.append(encode(SCOPE, scope))
+            if not here:
+                bare.append(segment)
+            backends[segment] = backends_in(scopes[-1].body) if scope else frozenset()
+        clusters = [encode(CLUSTER, cluster) for cluster in render_backends(apis.values(), self._site)]
+        unused = self._index.unused_backends(backends)
+        kept = tuple(self._rendered(item) for item in (*clusters, *scopes) if item.type_url != SCOPE or item.name not in bare)
+        dropped = (*(("scope", segment) for segment in bare), *(("cluster", name) for name in unused))
+        return _Change((*clusters, *scopes), (*gone, *((CLUSTER, name) for name in unused)), backends, kept, dropped)
+
+    def _apply(self, change: _Change, keep: Callable[[], None]) -> None:
+        """Publish, then keep; if keeping fails, publish what was there before."""
+        keys = [*((item.type_url, item.name) for item in change.changed), *change.removed]
+        before = self._publisher.wanted(keys)
+        self._publisher.publish(change.changed, change.removed)
+        try:
+            keep()
+        except Exception:
+            try:
+                self._publisher.publish([item for item in before.values() if item], [key for key, item in before.items() if item is None])
+            except GatewayError as error:
+                _LOG.error("could not take back what the store did not keep: %s", error.detail)
+            raise
+        for segment, names in change.backends.items():
+            self._index.use_backends(segment, names)
+
+    def _render_everything(self) -> tuple[Resource, ...]:
+        apis: dict[str, Api] = {}
+        scopes: list[Resource] = []
+        for segment in self._index.all_segments():
+            here = self._index.irs(segment)
+            apis |= {api.id: api for api in here}
+            scope = render_scope(segment, here, self._site) if here else None
+            if scope is not None:
+                scopes.append(encode(SCOPE, scope))
+        resources = (*(encode(CLUSTER, cluster) for cluster in render_backends(apis.values(), self._site)), *scopes)
+        self._store.replace_rendered(self._rendered(item) for item in resources)
+        return resources
+
+    def _rendered(self, item: Resource) -> Rendered:
+        return Rendered(_NAMES[item.type_url], item.name, self._fingerprint, item.body)
+
+    def _compile_stored(self, stored: StoredApi) -> Api | None:
+        """The IR of a stored API. One that no longer compiles must not stop the others."""
+        source = self._store.api_source(stored.id)
+        try:
+            if source is None:
+                return None
+            api = self._compile(source[0].encode("utf-8"), source[1], organization=stored.organization, policies=POLICIES).api
+        except KapiError as error:
+            _LOG.error("API %s (%s %s) is left out: %s", stored.id, stored.name, stored.version, error.detail or error.title)
+            return None
+        return dataclasses.replace(api, id=stored.id)
+
+
+def _scopes(resources: Iterable[Resource]) -> dict[str, Resource]:
+    return {item.name: item for item in resources if item.type_url == SCOPE}
+
+
+def _paths(item: StoredApi) -> tuple[str, ...]:
+    return (item.base_path,) if item.default_base_path is None else (item.base_path, item.default_base_path)
+
+
+def _refuse_root(api: Api) -> None:
+    """Envoy finds an API by its first path segment, so there must be a literal one."""
+    if "" in segments(api):
+        message = f"an operation of {api.name} {api.version} has no fixed first path segment when its version is the default one"
+        hint = "Give the API a basePath besides its version, or remove defaultVersion: true."
+        raise Invalid((Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration"),))

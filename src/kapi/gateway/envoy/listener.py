@@ -1,0 +1,127 @@
+"""The one listener on the network: TLS, the connection manager with all edge limits, the filters in order. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, JWT_FILTER, PATH_HEADER, RBAC_FILTER, ROUTER_FILTER, typed
+from kapi.gateway.envoy.replies import local_reply_config
+from kapi.gateway.envoy.site import Site
+
+_HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_JWT = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+IDLE = "300s"
+
+LIMITS: dict[str, Any] = {
+    "use_remote_address": True,
+    "normalize_path": True,
+    "merge_slashes": True,
+    "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
+    "strip_any_host_port": True,
+    "max_request_headers_kb": 32,
+    "request_headers_timeout": "10s",
+    "request_timeout": IDLE,
+    "stream_idle_timeout": IDLE,
+    "common_http_protocol_options": {"idle_timeout": IDLE, "max_headers_count": 100, "headers_with_underscores_action": "REJECT_REQUEST"},
+    "http2_protocol_options": {
+        "max_concurrent_streams": 100,
+        "initial_stream_window_size": 64 * 1024,
+        "initial_connection_window_size": 1024 * 1024,
+    },
+}
+"""Envoy's edge guide: generous for people, tight for attackers. No upgrade_configs: WebSocket is refused."""
+
+
+def listener(site: Site) -> dict[str, Any]:
+    """The LDS resource."""
+    gateway = site.settings.gateway
+    chain = {"filters": [{"name": "http", "typed_config": connection_manager(site)}], "transport_socket": _tls()}
+    return {
+        "name": EDGE,
+        "address": {"socket_address": {"address": gateway.listen, "port_value": gateway.port}},
+        # Two processes would share the port in silence otherwise.
+        "enable_reuse_port": False,
+        "per_connection_buffer_limit_bytes": 32 * 1024,
+        "filter_chains": [chain],
+    }
+
+
+def connection_manager(site: Site) -> dict[str, Any]:
+    """HTTP on the listener."""
+    manager: dict[str, Any] = {
+        "stat_prefix": EDGE,
+        **LIMITS,
+        "server_header_transformation": "PASS_THROUGH",
+        "early_header_mutation_extensions": [_path_without_query()],
+        "scoped_routes": _scopes(),
+        "http_filters": [_jwt(), *fixed_filters()],
+        "local_reply_config": local_reply_config(),
+    }
+    if site.access_log:
+        manager["access_log"] = [_access_log(site.access_log)]
+        manager["access_log_options"] = {"access_log_flush_interval": "1s"}
+    return typed(_HCM, **manager)
+
+
+def fixed_filters() -> list[dict[str, Any]]:
+    """The filters after authentication; they do nothing where a route does not configure them."""
+    return [
+        {"name": RBAC_FILTER, "typed_config": typed("envoy.extensions.filters.http.rbac.v3.RBAC")},
+        {"name": ROUTER_FILTER, "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)},
+    ]
+
+
+def _jwt() -> dict[str, Any]:
+    return {"name": JWT_FILTER, "config_discovery": {"config_source": ADS, "type_urls": [f"type.googleapis.com/{_JWT}"]}}
+
+
+def _scopes() -> dict[str, Any]:
+    extractor = {"name": PATH_HEADER, "element_separator": "/", "index": 1}
+    return {
+        "name": EDGE,
+        "scope_key_builder": {"fragments": [{"header_value_extractor": extractor}]},
+        "rds_config_source": ADS,
+        "scoped_rds": {"scoped_rds_config_source": ADS},
+    }
+
+
+def _path_without_query() -> dict[str, Any]:
+    """The scope key cannot be taken from `:path`: that includes the query, and `/health?x=1` would have the key `health?x=1`."""
+    header = {"key": PATH_HEADER, "value": "%PATH(NQ:PATH)%"}
+    mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+    config = typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", mutations=[mutation])
+    return {"name": "path_without_query", "typed_config": config}
+
+
+def _tls() -> dict[str, Any]:
+    common = {
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+        "alpn_protocols": ["h2", "http/1.1"],
+        "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": ADS}],
+    }
+    context = typed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common)
+    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+
+
+def _access_log(path: str) -> dict[str, Any]:
+    """No query and no header of the caller but the user agent: those may hold credentials."""
+    line = {
+        "time": "%START_TIME%",
+        "method": "%REQ(:METHOD)%",
+        "host": "%REQ(:AUTHORITY)%",
+        "path": "%PATH(NQ:ORIG_OR_PATH)%",
+        "protocol": "%PROTOCOL%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "milliseconds": "%DURATION%",
+        "bytes_in": "%BYTES_RECEIVED%",
+        "bytes_out": "%BYTES_SENT%",
+        "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "upstream": "%UPSTREAM_HOST%",
+        "route": "%ROUTE_NAME%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+        "user_agent": "%REQ(USER-AGENT)%",
+    }
+    config = typed("envoy.extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": line})
+    return {"name": "file", "typed_config": config}

@@ -1,0 +1,48 @@
+"""Names shared by the renderers and the stream: resource types, resource names, filter names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+_TYPES = "type.googleapis.com/"
+CLUSTER = _TYPES + "envoy.config.cluster.v3.Cluster"
+LISTENER = _TYPES + "envoy.config.listener.v3.Listener"
+SCOPE = _TYPES + "envoy.config.route.v3.ScopedRouteConfiguration"
+EXTENSION = _TYPES + "envoy.config.core.v3.TypedExtensionConfig"
+SECRET = _TYPES + "envoy.extensions.transport_sockets.tls.v3.Secret"
+
+JWT_FILTER = "envoy.filters.http.jwt_authn"
+"""Also the name of its ECDS resource: per-route settings are found by this name."""
+RBAC_FILTER = "envoy.filters.http.rbac"
+ROUTER_FILTER = "envoy.filters.http.router"
+
+EDGE = "edge"
+"""Name of the listener, and prefix of its statistics."""
+CERTIFICATE = "edge_certificate"
+IDENTITY = "identity"
+CONTROL = "control"
+
+PATH_HEADER = "x-kapi-path"
+"""Carries the path without the query from the edge to the scope key; removed before the backend."""
+
+ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}
+
+_BACKEND = re.compile(rb"backend_[0-9a-f]{16}")
+
+
+def typed(type_name: str, **fields: Any) -> dict[str, Any]:
+    """A typed_config."""
+    return {"@type": _TYPES + type_name, **fields}
+
+
+def backend_name(*parts: Any) -> str:
+    """A name made of the content, so that equal backends are one cluster and a changed one is a new cluster."""
+    return "backend_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def backends_in(body: bytes) -> frozenset[str]:
+    """The backend clusters that an encoded resource names."""
+    return frozenset(found.decode("ascii") for found in _BACKEND.findall(body))

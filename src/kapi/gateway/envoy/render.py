@@ -1,0 +1,49 @@
+"""IR → Envoy resources as plain dictionaries: the whole of one API, one scope, and what is there without any API. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kapi.apis.ir import Api, Endpoint
+from kapi.gateway.envoy.clusters import backend_cluster, system_clusters
+from kapi.gateway.envoy.jwt import jwt_filter
+from kapi.gateway.envoy.listener import listener
+from kapi.gateway.envoy.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
+from kapi.gateway.envoy.routes import render_scope, segments
+from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.system_routes import system_routes
+from kapi.gateway.issuers import TrustedIssuer
+
+__all__ = ["render_backends", "render_base", "render_issuers", "render_scope", "segments", "system_segments"]
+
+
+def render_base(site: Site, issuers: Sequence[TrustedIssuer], certificate: str, private_key: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """(type, resource) of everything that no deployment touches."""
+    pair = {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": private_key}}
+    return (
+        *((CLUSTER, cluster) for cluster in system_clusters(site)),
+        (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
+        (EXTENSION, render_issuers(site, issuers)),
+        (LISTENER, listener(site)),
+    )
+
+
+def render_issuers(site: Site, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
+    """Whose tokens are accepted."""
+    return jwt_filter(issuers, site.settings.gateway.token_cache_size)
+
+
+def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ...]:
+    """The clusters of these APIs, each once, by name."""
+    endpoints: set[Endpoint] = set()
+    for api in apis:
+        for operation in api.operations:
+            endpoints.update(end for end in (operation.production, operation.sandbox) if end is not None)
+    clusters = {cluster["name"]: cluster for cluster in (backend_cluster(endpoint, site) for endpoint in endpoints)}
+    return tuple(clusters[name] for name in sorted(clusters))
+
+
+def system_segments(site: Site) -> tuple[str, ...]:
+    """The scopes that exist without any API."""
+    return tuple(dict.fromkeys(route.segment for route in system_routes(site.settings)))

@@ -1,0 +1,132 @@
+"""What a caller reads when the gateway itself refuses: APK's bodies (apk-interface §4.3). One table, read from the top. Pure.
+
+Two shapes, as in APK: `error_message, code, error_description` for authentication and authorization, `code, message,
+description` for the router. Deviation, on purpose: a request without a token gets 900902, which APK defines but never sends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.gateway.envoy.names import typed
+
+_CONTENT_TYPE = "application/json; charset=UTF-8"
+_ADVICE = "Make sure you have provided the correct security credentials"
+_DENIED = "response.code_details.startsWith('jwt_authn_access_denied{"
+_FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
+CHALLENGE = 'Bearer realm="kapi"'
+INVALID = 'Bearer realm="kapi", error="invalid_token"'
+INSUFFICIENT_SCOPE = 'Bearer realm="kapi", error="insufficient_scope"'
+"""RFC 6750 §3: no error code when no token was sent. Envoy's own challenge would repeat the caller's URL with its query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A refusal by a policy: when (CEL over the reply), status, and the three texts."""
+
+    when: str
+    status: int
+    code: str
+    message: str
+    description: str
+    challenge: str
+
+
+DENIALS = (
+    Denial(
+        f"{_DENIED}Jwt_is_missing')",
+        401,
+        "900902",
+        "Missing Credentials",
+        "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer ACCESS_TOKEN",
+        CHALLENGE,
+    ),
+    Denial(
+        f"{_DENIED}Jwt_is_expired')",
+        401,
+        "900903",
+        "Access Token Expired",
+        "Access Token Expired. Renew the access token and try again",
+        INVALID,
+    ),
+    Denial(f"{_DENIED}')", 401, "900901", "Invalid Credentials", f"Invalid Credentials. {_ADVICE}", INVALID),
+    Denial(
+        _FORBIDDEN,
+        403,
+        "900910",
+        "The access token does not allow you to access the requested resource",
+        "User is NOT authorized to access the Resource: %PATH(NQ:ORIG_OR_PATH)%. Scope validation failed.",
+        INSUFFICIENT_SCOPE,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A backend that failed, by Envoy's response flag."""
+
+    flag: str
+    code: str
+    message: str
+
+
+FAILURES = (
+    Failure("UT", "102504", "Upstream connection timeout"),
+    Failure("UF", "102503", "Upstream connection failed"),
+    Failure("UO", "102505", "Upstream overflow"),
+    Failure("URX", "102506", "Maximum connect attempts"),
+    Failure("NC", "102507", "Upstream not configured"),
+    Failure("UH", "102508", "No healthy upstream"),
+    Failure("UR", "102509", "Upstream connection reset"),
+    Failure("UC", "102510", "Upstream connection terminated"),
+    Failure("LR", "102511", "Connection reset by the gateway"),
+    Failure("SI", "102513", "Stream idle timeout"),
+    Failure("UPE", "102515", "Upstream protocol error"),
+    Failure("UMSDR", "102516", "Maximum stream duration"),
+)
+
+STATUSES = {
+    400: ("Bad Request", "The request is not valid HTTP."),
+    403: ("Forbidden", "The gateway does not allow this request."),
+    404: ("Not Found", "The requested resource is not available."),
+    408: ("Request Timeout", "The request was not received in time."),
+    413: ("Payload Too Large", "The request body is larger than the gateway allows."),
+    426: ("Upgrade Required", "Use HTTP/1.1 or HTTP/2."),
+    431: ("Request Header Fields Too Large", "The request headers are larger than the gateway allows."),
+    500: ("Internal Server Error", "The gateway could not handle the request."),
+    501: ("Not Implemented", "The gateway does not support this request."),
+    503: ("Service Unavailable", "The gateway cannot take the request now; try again."),
+    504: ("Gateway Timeout", "The backend did not answer in time."),
+}
+
+
+def local_reply_config() -> dict[str, Any]:
+    """The connection manager's table: the first match wins."""
+    return {"mappers": [*map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES)]}
+
+
+def _denial(item: Denial) -> dict[str, Any]:
+    body = {"error_message": item.message, "code": item.code, "error_description": item.description}
+    challenge = {"header": {"key": "www-authenticate", "value": item.challenge}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {"filter": _cel(item.when), "status_code": item.status, "body_format_override": _json(body), "headers_to_add": [challenge]}
+
+
+def _failure(item: Failure) -> dict[str, Any]:
+    body = {"code": item.code, "message": item.message, "description": "%LOCAL_REPLY_BODY%"}
+    return {"filter": {"response_flag_filter": {"flags": [item.flag]}}, "body_format_override": _json(body)}
+
+
+def _status(status: int) -> dict[str, Any]:
+    message, description = STATUSES[status]
+    body = {"code": str(status), "message": message, "description": description}
+    return {"filter": _cel(f"response.code == {status}"), "body_format_override": _json(body)}
+
+
+def _cel(expression: str) -> dict[str, Any]:
+    config = typed("envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
+    return {"extension_filter": {"name": "cel", "typed_config": config}}
+
+
+def _json(body: dict[str, str]) -> dict[str, Any]:
+    return {"json_format": body, "content_type": _CONTENT_TYPE}

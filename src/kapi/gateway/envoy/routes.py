@@ -1,0 +1,138 @@
+"""Scopes: one ScopedRouteConfiguration per first path segment, with every API and system route of that segment. Pure.
+
+Closed by default: the token requirement stands on the virtual host of an organization, and a route must say so to be open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.gateway.envoy.clusters import authority, cluster_name
+from kapi.gateway.envoy.names import JWT_FILTER, PATH_HEADER
+from kapi.gateway.envoy.paths import first_segment, match_pattern, rewrite
+from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
+from kapi.policies import POLICIES
+from kapi.policies.authentication import ANY_ISSUER, PER_ROUTE
+
+BACKEND_TIMEOUT = "60s"
+SYSTEM_TIMEOUT = "60s"
+_OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
+_CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": ANY_ISSUER}}
+_BY_NAME = {policy.name: policy for policy in POLICIES}
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An operation at its place: on one host, below one base path."""
+
+    host: str
+    base_path: str
+    api: Api
+    operation: Operation
+    endpoint: Endpoint
+
+
+def segments(api: Api) -> frozenset[str]:
+    """The first path segments the API answers below. An empty one cannot be routed: it is the root or a parameter."""
+    return frozenset(first_segment(base.rstrip("/") + op.target) for base in api.base_paths for op in api.operations)
+
+
+def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any] | None:
+    """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
+    hosts: dict[str, list[_Placed]] = {}
+    for api in sorted(apis, key=lambda api: api.id):
+        for placed in _places(api, segment, site):
+            hosts.setdefault(placed.host, []).append(placed)
+    system = system_routes(site.settings)
+    by_host = {route.host: route for route in reversed(system) if route.segment == segment}
+    virtual_hosts = [_system_host(by_host[host]) for host in sorted(by_host)]
+    # A system host is ours alone: an organization of that name would take it over otherwise.
+    taken = {route.host for route in system}
+    virtual_hosts += [_api_host(host, hosts[host], site) for host in sorted(hosts) if host not in taken]
+    if not virtual_hosts:
+        return None
+    return {
+        "name": segment,
+        "key": {"fragments": [{"string_key": segment}]},
+        "route_configuration": {
+            "name": segment,
+            "virtual_hosts": virtual_hosts,
+            "request_headers_to_remove": [PATH_HEADER, "x-envoy-external-address"],
+            "response_headers_to_remove": ["server"],
+        },
+    }
+
+
+def _places(api: Api, segment: str, site: Site) -> Iterable[_Placed]:
+    for base_path in (path.rstrip("/") for path in api.base_paths):
+        for operation in api.operations:
+            if first_segment(base_path + operation.target) != segment:
+                continue
+            for endpoint, sandbox in ((operation.production, False), (operation.sandbox, True)):
+                if endpoint is not None:
+                    host = site.host(api.organization, api.environment, sandbox=sandbox)
+                    yield _Placed(host, base_path, api, operation, endpoint)
+
+
+def _api_host(host: str, placed: Sequence[_Placed], site: Site) -> dict[str, Any]:
+    bases: dict[str, list[_Placed]] = {}
+    for item in placed:
+        bases.setdefault(item.base_path, []).append(item)
+    routes: list[dict[str, Any]] = []
+    # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version at `/petstore`.
+    for base_path in sorted(bases, key=lambda base: (-len(base), base)):
+        routes += [_route(item, site) for item in bases[base_path]]
+        if any(base_path.startswith(other + "/") for other in bases):
+            routes.append(_nothing_else_below(base_path))
+    return {"name": host, "domains": [host], "routes": routes, "typed_per_filter_config": _CLOSED}
+
+
+def _route(item: _Placed, site: Site) -> dict[str, Any]:
+    path = rewrite(item.base_path, item.operation.target, item.endpoint.base_path)
+    per_route: dict[str, Any] = {}
+    removed: list[str] = []
+    for node in item.operation.policies:
+        part = _BY_NAME[node.policy].envoy(node)
+        per_route |= part.per_route
+        removed += part.remove_request_headers
+    route: dict[str, Any] = {
+        "name": f"{item.api.id}:{item.operation.verb}:{item.operation.target}",
+        "match": {
+            "safe_regex": {"regex": match_pattern(item.base_path, item.operation.target)},
+            "headers": [{"name": ":method", "string_match": {"exact": item.operation.verb.upper()}}],
+        },
+        "route": {
+            "cluster": cluster_name(item.endpoint, site),
+            "host_rewrite_literal": authority(item.endpoint),
+            "regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution},
+            "timeout": BACKEND_TIMEOUT,
+        },
+    }
+    if per_route:
+        route["typed_per_filter_config"] = per_route
+    if removed:
+        route["request_headers_to_remove"] = removed
+    return route
+
+
+def _nothing_else_below(base_path: str) -> dict[str, Any]:
+    """What one API leaves out must not fall through to the wildcard of a shorter base path, which may be another API."""
+    return {
+        "match": {"safe_regex": {"regex": match_pattern(base_path, "/*")}},
+        "direct_response": {"status": 404},
+        "typed_per_filter_config": _OPEN,
+    }
+
+
+def _system_host(system: SystemRoute) -> dict[str, Any]:
+    """Our own processes check their callers themselves."""
+    route = {
+        "match": {"path_separated_prefix": f"/{system.segment}"},
+        "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
+        "typed_per_filter_config": _OPEN,
+    }
+    return {"name": system.host, "domains": [system.host], "routes": [route]}

@@ -1,0 +1,29 @@
+"""Which paths of our own hosts go to which of our own processes: the one list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kapi.gateway.envoy.names import CONTROL, IDENTITY
+from kapi.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRoute:
+    """All below `/segment` on `host` goes to `cluster`."""
+
+    host: str
+    segment: str
+    cluster: str
+
+
+IDENTITY_SEGMENTS = ("oauth2", ".well-known", "health")
+CONTROL_SEGMENTS = ("api", "health", "ready")
+
+
+def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:
+    """The routes of the system hosts; each must also hold when no API is deployed."""
+    identity = [SystemRoute(settings.identity.host.lower(), segment, IDENTITY) for segment in IDENTITY_SEGMENTS]
+    hosts = dict.fromkeys((settings.gateway.api_host.lower(), "localhost"))
+    control = [SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS]
+    return (*identity, *control)

@@ -1,0 +1,38 @@
+"""Are the rendered resources in the store still what this program would render? Called by the deployer at start."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+
+import kapi
+from kapi.gateway.envoy.site import Site
+from kapi.policies import POLICIES
+
+_SOURCES = ("kapi.apis", "kapi.apis.definitions", "kapi.policies", "kapi.gateway.envoy")
+
+
+def fingerprint(site: Site) -> str:
+    """Differs when the version, the settings that show in a rendered API, the policies or the code in between differ.
+
+    The code is part of it because a working copy changes without its version.
+    """
+    gateway = site.settings.gateway
+    parts = {
+        "version": kapi.__version__,
+        "hosts": [site.settings.identity.host, gateway.api_host, gateway.domain],
+        "backends": [sorted(gateway.hosts.items()), gateway.max_connections, site.ca_file],
+        "policies": [policy.name for policy in POLICIES],
+        "code": _code(),
+    }
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    for package in _SOURCES:
+        for entry in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(".py"):
+                digest.update(entry.name.encode() + entry.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,292 @@
+"""The supervisor of one machine: starts Envoy, control and the identity workers, mends what dies, stops all cleanly.
+
+It holds no business and imports little, so that it is small and has nothing to fail with. Run by `kapi up` as
+`python -m kapi.supervisor RUN_SETTINGS`. Listening Unix sockets of the Python children are opened here and handed
+down, so a request that arrives while a child is being restarted waits in the socket's queue and is not refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kapi.banner import banner
+from kapi.errors import KapiError
+from kapi.gateway.envoy import process as envoy
+from kapi.run_files import (
+    Lock,
+    admin_socket,
+    control_socket,
+    identity_socket,
+    log_path,
+    prepare_directories,
+    rotate_log,
+    run_dir,
+    write_private,
+    write_state,
+)
+from kapi.settings import Settings, from_json_value, to_json_value
+
+READY_SECONDS = 30.0
+HEALTHY_SECONDS = 10.0
+"""A child that lived this long is restarted at once; one that dies sooner waits longer each time."""
+MAX_PAUSE = 5.0
+
+
+def prepare_run(settings: Settings) -> Path:
+    """Write the checked settings for the supervisor and its children (0600: they hold secrets); return the file."""
+    prepare_directories(settings)
+    path = settings.data_dir / "run-settings.json"
+    write_private(path, json.dumps(to_json_value(settings)).encode())
+    return path
+
+
+@dataclass(slots=True)
+class Child:
+    """One child process and how to start it again."""
+
+    name: str
+    command: tuple[str, ...]
+    listener: socket.socket | None = None
+    probe: str = ""
+    """Path that answers 200 when it is ready."""
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    restarts: int = 0
+    quick_deaths: int = 0
+    start_at: float = 0.0
+
+    def start(self, settings: Settings, now: float) -> None:
+        """Start it, its output appended to its log; it dies with this process."""
+        rotate_log(log_path(settings, self.name))
+        fds = () if self.listener is None else (self.listener.fileno(),)
+        with log_path(settings, self.name).open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=fds,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+            )
+        self.started = now
+
+    def reap(self, now: float) -> bool:
+        """True when it has just died; says when it may start again."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        self.process = None
+        self.restarts += 1
+        self.quick_deaths = 0 if now - self.started > HEALTHY_SECONDS else self.quick_deaths + 1
+        # The first restart is immediate: one death is an accident, a row of them is a fault to slow down.
+        self.start_at = now + (0.0 if self.quick_deaths <= 1 else min(0.1 * 2 ** (self.quick_deaths - 2), MAX_PAUSE))
+        return True
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def set_death_signal() -> None:
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return set_death_signal
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(1024)
+    return listener
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    gateway = settings.gateway
+    family = socket.AF_INET6 if ":" in gateway.listen else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind((gateway.listen, gateway.port))
+        except OSError as error:
+            raise KapiError(
+                "address",
+                f"cannot listen on {gateway.listen}:{gateway.port}: {error.strerror}",
+                hint="Stop what uses it (another `kapi up`? then `kapi down`), or choose another: --port N.",
+            ) from error
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """The process tree of one `kapi up`."""
+
+    settings: Settings
+    settings_file: Path
+    children: list[Child] = field(default_factory=list)
+    ready: bool = False
+    stopping: bool = False
+    dirty: bool = True
+
+    def build(self) -> None:
+        """Open the sockets and put the command lines together."""
+        binary = envoy.find_envoy(self.settings.gateway.envoy)
+        bootstrap = run_dir(self.settings) / "envoy.json"
+        write_private(bootstrap, json.dumps(envoy.bootstrap(self.settings, run_dir(self.settings))).encode())
+        self._add_python("control", control_socket(self.settings), "/ready")
+        for number in range(self.settings.identity.workers):
+            self._add_python(f"identity-{number}", identity_socket(self.settings, number), "/health")
+        self.children.append(Child("envoy", tuple(envoy.command_line(binary, bootstrap, self.settings))))
+
+    def _add_python(self, name: str, path: Path, probe: str) -> None:
+        listener = _listen(path)
+        role = name.partition("-")[0]
+        command = (sys.executable, "-m", "kapi.app", role, str(self.settings_file), str(listener.fileno()))
+        self.children.append(Child(name, command, listener, probe))
+
+    def run(self) -> int:
+        """Start everything and keep it alive until a signal; returns the exit code."""
+        wake_read, wake_write = socket.socketpair()
+        for end in (wake_read, wake_write):
+            end.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        begun = time.monotonic()
+        try:
+            while not self.stopping:
+                now = time.monotonic()
+                self._mend(now)
+                if not self.ready:
+                    self._see_whether_ready(now, begun)
+                if self.dirty:
+                    self._write_state()
+                _wait(wake_read, 0.02 if not self.ready else self._next_start(now))
+            return 0
+        finally:
+            self._shut_down()
+
+    def _stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _next_start(self, now: float) -> float:
+        waiting = [child.start_at - now for child in self.children if child.process is None]
+        return max(0.0, min([1.0, *waiting]))
+
+    def _mend(self, now: float) -> None:
+        for child in self.children:
+            if child.reap(now):
+                self.dirty = True
+                if self.ready:
+                    _say(f"{child.name} ended unexpectedly; restarting it (log: {log_path(self.settings, child.name)})")
+                elif child.quick_deaths >= 4:
+                    raise self._did_not_start(f"{child.name} does not start", child.name)
+            if child.process is None and now >= child.start_at:
+                child.start(self.settings, now)
+                self.dirty = True
+
+    def _see_whether_ready(self, now: float, begun: float) -> None:
+        probes = [(child.listener.getsockname(), child.probe) for child in self.children if child.listener is not None]
+        if envoy.ready(admin_socket(self.settings)) and all(_answers(path, probe) for path, probe in probes):
+            self.ready = self.dirty = True
+            _say(banner(self.settings, now - begun))
+        elif now - begun > READY_SECONDS:
+            raise self._did_not_start(f"not ready after {READY_SECONDS:.0f} s", "control")
+
+    def _did_not_start(self, what: str, name: str) -> KapiError:
+        lines = log_path(self.settings, name).read_text("utf-8", "replace").strip().splitlines()[-8:]
+        hint = f"See {log_path(self.settings, name)}, and try `kapi doctor`."
+        return KapiError("start", "\n".join([what, *("  " + line for line in lines)]), hint=hint)
+
+    def _write_state(self) -> None:
+        self.dirty = False
+        children: dict[str, Any] = {
+            child.name: {"pid": child.process.pid if child.process else None, "restarts": child.restarts} for child in self.children
+        }
+        write_state(self.settings.data_dir, {"pid": os.getpid(), "ready": self.ready, "children": children})
+
+    def _shut_down(self) -> None:
+        running = {child.name: child.process for child in self.children if child.process is not None}
+        if self.ready and (gateway := running.get("envoy")) is not None and gateway.poll() is None:
+            envoy.drain(admin_socket(self.settings), self.settings.gateway.drain_seconds)
+        for process in running.values():
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + 5
+        for process in running.values():
+            try:
+                process.wait(max(0.05, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        write_state(self.settings.data_dir, None)
+
+
+def _wait(wake: socket.socket, seconds: float) -> None:
+    import select
+
+    select.select([wake], [], [], seconds)
+    try:
+        while wake.recv(4096):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def _answers(path: str, probe: str) -> bool:
+    """Whether a Python child answers its probe with 200."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            peer.settimeout(0.5)
+            peer.connect(path)
+            peer.sendall(f"GET {probe} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            return peer.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def main(argv: list[str]) -> int:
+    """Run one platform in the foreground; 7 when this machine or its data directory cannot run it."""
+    settings_file = Path(argv[0])
+    settings = from_json_value(json.loads(settings_file.read_text("utf-8")))
+    lock = Lock(settings.data_dir)
+    try:
+        lock.acquire()
+        _refuse_taken_port(settings)
+        supervisor = Supervisor(settings, settings_file)
+        supervisor.build()
+        return supervisor.run()
+    except KapiError as error:
+        _say(f"error: {error.title}" + (f"\n  {error.detail}" if error.detail else "") + (f"\nhint: {error.hint}" if error.hint else ""))
+        return 7
+    finally:
+        lock.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""Compile and merge: ids, paths, the echoed conf, and APIs beside one another."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from kapi.apis.compile import api_id, compile_api
+from kapi.apis.merge import Placement, conflicts
+from kapi.errors import Invalid
+
+CONF = """---
+name: "Orders"
+basePath: "/orders"
+version: "1.0.0"
+type: "REST"
+endpointConfigurations:
+  production:
+    endpoint: "http://backend:8080"
+operations:
+- target: "/orders"
+  verb: "GET"
+  scopes: []
+"""
+DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "Orders", "version": "1"}, "paths": {"/orders": {"get": {}}}}'
+
+
+def test_ids_are_those_of_apk() -> None:
+    assert api_id("default", "InterceptorAPI", "1.0.0") == "547961eeaafed989119c45ffc13f8b87bfda821d"
+    assert api_id("org1", "EmployeeServiceAPI", "3.14") == "432bf873bf751ad714ddc635b0a4d9d194b39eb3"
+    assert api_id("org2", "EmployeeServiceAPI", "3.14") == "d45e79bec8c4b2d3a7543e09530e0a995ea68691"
+
+
+def test_the_answer_is_the_conf_with_its_id_first() -> None:
+    compiled = compile_api(CONF.encode(), DEFINITION, organization="default", policies=())
+    assert compiled.conf_text == CONF.replace("---\n", f'---\nid: "{compiled.api.id}"\n')
+    again = compile_api(compiled.conf_text.encode(), DEFINITION, organization="default", policies=())
+    assert (again.api, again.conf_text) == (compiled.api, compiled.conf_text)
+
+
+def test_texts_survive_the_echo_whatever_they_hold() -> None:
+    value = 'a "b" \\ \n\t\u0085\u2028 \U0001f600 \x7f #:{}'
+    conf = yaml.safe_load(CONF) | {"additionalProperties": [{"name": "n", "value": value}]}
+    compiled = compile_api(yaml.safe_dump(conf).encode(), DEFINITION, organization="default", policies=())
+    assert compiled.api.properties == (("n", value),)
+    assert yaml.safe_load(compiled.conf_text)["additionalProperties"] == [{"name": "n", "value": value}]
+
+
+@pytest.mark.parametrize(
+    ("base_path", "version", "default", "expected"),
+    [
+        ("/orders", "1.0.0", "false", ("/orders/1.0.0",)),
+        ("/orders", "1.0.0", "true", ("/orders/1.0.0", "/orders")),
+        ("/orders/1.0.0", "1.0.0", "true", ("/orders/1.0.0", "/orders")),
+        ("/orders1", "1", "true", ("/orders1/1", "/orders1")),
+    ],
+)
+def test_base_paths(base_path: str, version: str, default: str, expected: tuple[str, ...]) -> None:
+    conf = CONF.replace('"/orders"\nversion', f'"{base_path}"\nversion').replace('"1.0.0"\n', f'"{version}"\ndefaultVersion: {default}\n')
+    assert compile_api(conf.encode(), DEFINITION, organization="default", policies=()).api.base_paths == expected
+
+
+def test_mistakes_of_conf_definition_and_organization_come_together() -> None:
+    with pytest.raises(Invalid) as caught:
+        compile_api(CONF.replace("GET", "get").encode(), b'{"openapi": "3.0.3"}', organization="Org 1", policies=())
+    assert {item.source for item in caught.value.diagnostics} == {"organization", "apkConfiguration", "definitionFile"}
+    assert caught.value.code == "909029"
+
+
+def place(identity: str, *, organization: str = "default", environment: str = "", paths: tuple[str, ...] = ("/a/1",)) -> Placement:
+    return Placement(identity, organization, "A", "1", environment, paths)
+
+
+def test_the_same_api_again_replaces_it() -> None:
+    assert conflicts(place("1"), [place("1"), place("2", paths=("/b/1",))]) == ()
+
+
+def test_a_base_path_is_taken_once_per_host() -> None:
+    assert [item.code for item in conflicts(place("1"), [place("2", paths=("/b/1", "/a/1"))])] == ["KAPI1401"]
+    assert conflicts(place("1"), [place("2", environment="dev"), place("3", organization="org2")]) == ()
+
+
+def test_two_organizations_whose_hosts_are_the_same_text_collide_without_telling_the_name() -> None:
+    found = conflicts(place("1", organization="a", environment="b-c"), [place("2", organization="a-b", environment="c")])
+    assert [(item.code, item.message) for item in found] == [("KAPI1401", "base path /a/1 is taken by another organization")]
+
+
+def test_an_id_of_another_organization_cannot_be_taken() -> None:
+    assert [item.code for item in conflicts(place("1", organization="org2"), [place("1")])] == ["KAPI1402"]

@@ -1,0 +1,103 @@
+"""Definitions in, apk-conf out."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kapi.apis.compile import compile_api
+from kapi.apis.definitions import parse_definition
+from kapi.apis.generate import generate
+from kapi.errors import Invalid
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PROTO = b'syntax = "proto3";\npackage shop.v2;\nservice Orders { rpc Get (A) returns (B); }\n'
+
+
+def test_the_sample_of_apk_comes_out_byte_by_byte() -> None:
+    content = (EXAMPLES / "employee" / "EmployeeServiceDefinition.json").read_bytes()
+    assert generate(content) == (EXAMPLES / "employee" / "EmployeeService.apk-conf").read_text()
+    assert 'basePath: "/RW1wbG95ZWVTZXJ2aWNlQVBJMy4xNA"\n' in generate(content)
+
+
+def test_what_is_generated_compiles() -> None:
+    content = (EXAMPLES / "employee" / "EmployeeServiceDefinition.json").read_bytes()
+    compiled = compile_api(generate(content).encode(), content, organization="default", policies=())
+    assert compiled.api.base_path == "/RW1wbG95ZWVTZXJ2aWNlQVBJMy4xNA/3.14"
+    assert compiled.warnings == ()
+
+
+def test_the_petstore_has_its_19_operations_and_its_conf_compiles_without_a_warning() -> None:
+    definition = (EXAMPLES / "petstore" / "openapi.yaml").read_bytes()
+    compiled = compile_api((EXAMPLES / "petstore" / "petstore.apk-conf").read_bytes(), definition, organization="default", policies=())
+    assert len(compiled.api.operations) == 19
+    assert compiled.warnings == ()
+
+
+def test_without_an_absolute_server_the_endpoint_is_left_to_the_person() -> None:
+    definition = (EXAMPLES / "petstore" / "openapi.yaml").read_bytes()
+    conf = generate(definition)
+    assert "endpointConfigurations" not in conf
+    with pytest.raises(Invalid) as caught:
+        compile_api(conf.encode(), definition, organization="default", policies=())
+    assert caught.value.diagnostics[0].message == "production/sandbox endpoint not available for /pet"
+    assert "endpointConfigurations" in caught.value.diagnostics[0].hint
+
+
+@pytest.mark.parametrize("title", ["x>>>?", "??>", "Ünï¢ödé ÿÿÿ", "a/b+c"])
+def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
+    content = f'{{"openapi": "3.0.3", "info": {{"title": "{title}", "version": "1.0"}}, "servers": [{{"url": "http://b"}}], '
+    content += '"paths": {"/a": {"get": {}}}}'
+    compiled = compile_api(generate(content.encode()).encode(), content.encode(), organization="default", policies=())
+    assert compiled.api.base_path.count("/") == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "REST"),
+        (b"\xff", "REST"),
+        (b"[]", "REST"),
+        (b"openapi: 3.0.0", "REST"),
+        (b'{"openapi": "4.0.0", "info": {"title": "a", "version": "1"}, "paths": {}}', "REST"),
+        (b'{"openapi": "3.0.0", "info": 1, "paths": [], "servers": {}}', "REST"),
+        (
+            b'{"openapi": "3.0.0", "info": {"title": 1, "version": 2}, "paths": {"a": 1, "/b": 2, "/c": {"get": 3}}, "security": [1]}',
+            "REST",
+        ),
+        (b'{"openapi": "3.0.0", "info": {"title": "a", "version": "1"}, "paths": {"/a": {"$ref": "#/paths/~1a"}}}', "REST"),
+        (b'{"a":' * 3000, "REST"),
+        (b"type Query {", "GRAPHQL"),
+        (b"type Query { a: Missing }", "GRAPHQL"),
+        (b"type NoRoot { a: Int }", "GRAPHQL"),
+        (b"type Query { a: " + b"[" * 50_000, "GRAPHQL"),
+        (b"service A {", "GRPC"),
+        (b'syntax = "proto3"; message A {}', "GRPC"),
+        (b"PK\x03\x04 not a zip", "GRPC"),
+        (PROTO, "REST"),
+        (PROTO, "SOAP"),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+def test_a_definition_with_mistakes_is_refused_with_code_90091(content: bytes, kind: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_definition(content, kind)
+    assert (caught.value.status, caught.value.code) == (400, "90091")
+    assert caught.value.diagnostics
+
+
+def test_proto_files_come_in_a_zip_of_bounded_size() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/orders.proto", PROTO)
+        archive.writestr("README.md", "not read")
+    definition = parse_definition(packed.getvalue(), "GRPC")
+    assert [(operation.target, operation.verb) for operation in definition.operations] == [("Orders", "Get")]
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.proto", b" " * 20_000_000)
+    with pytest.raises(Invalid, match="holds more than"):
+        parse_definition(bomb.getvalue(), "GRPC")

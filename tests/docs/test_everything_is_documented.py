@@ -1,0 +1,60 @@
+"""The documents name every setting and every command, and no file of the project outgrows the house rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from kapi import settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def names(cls: type, prefix: str = "") -> list[str]:
+    return [prefix + field.name for field in dataclasses.fields(cls)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *names(settings.IdentitySettings, "identity."),
+        *names(settings.GatewaySettings, "gateway."),
+        *names(settings.ApisSettings, "apis."),
+        *names(settings.ClientSettings, "identity.clients[]."),
+        "data_dir",
+    ],
+)
+def test_every_setting_has_a_row(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs/settings.md").read_text("utf-8")
+
+
+def test_every_command_has_a_section() -> None:
+    import typer.main
+
+    from kapi.front.cli.main import app
+
+    text = (ROOT / "docs/cli.md").read_text("utf-8")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert commands
+    assert [name for name in commands if f"## kapi {name}" not in text] == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.name}: {target}")
+    assert broken == []
+
+
+def test_files_stay_small() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in (ROOT / "src").rglob("*.py")
+        if (lines := len(path.read_text("utf-8").splitlines())) > 350
+    }
+    assert long == {}

@@ -1,0 +1,155 @@
+"""Bearer tokens and scopes at the real Envoy, with the bodies of apk-interface §4.3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from live import Gateway, Minter, api, backend, gateway, operation
+
+from kapi.apis.ir import Endpoint
+from kapi.gateway.envoy.encode import encode
+from kapi.gateway.envoy.names import EXTENSION
+from kapi.gateway.envoy.render import render_issuers
+
+PATH = "/secure/1.0.0"
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Gateway]:
+    with backend() as port, gateway() as it:
+        end = Endpoint("http", "127.0.0.1", port)
+        operations = [
+            operation("GET", "/open", end, secured=False),
+            operation("GET", "/closed", end),
+            operation("GET", "/shown", end, send=True),
+            operation("GET", "/scoped", end, scopes=("a:read", "b")),
+        ]
+        it.put(api("/secure", operations, default=True))
+        yield it
+
+
+def denied(live: Gateway, path: str, status: int, code: str, **arguments: str | dict[str, str]) -> str:
+    reply = live.call(path, **arguments)
+    assert (reply.status, reply.json["code"]) == (status, code)
+    assert set(reply.json) == {"error_message", "code", "error_description"}
+    assert reply.headers.get_all("www-authenticate") is not None
+    (challenge,) = reply.headers.get_all("www-authenticate")
+    return challenge
+
+
+def test_without_a_token(live: Gateway) -> None:
+    assert denied(live, f"{PATH}/closed", 401, "900902") == 'Bearer realm="kapi"'
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_with_a_token_that_the_backend_does_not_see(live: Gateway, scheme: str) -> None:
+    reply = live.call(f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"})
+    assert reply.status == 200
+    assert "authorization" not in reply.json["headers"]
+
+
+def test_the_backend_sees_the_token_when_the_conf_asks_for_it(live: Gateway) -> None:
+    token = live.minter.token()
+    assert live.call(f"{PATH}/shown", token=token).json["headers"]["authorization"] == f"Bearer {token}"
+
+
+def test_an_open_route_needs_none_and_ignores_a_bad_one(live: Gateway) -> None:
+    assert live.call(f"{PATH}/open").status == 200
+    assert live.call(f"{PATH}/open", token="a.b.c").status == 200
+
+
+def test_an_expired_token(live: Gateway) -> None:
+    assert 'error="invalid_token"' in denied(live, f"{PATH}/closed", 401, "900903", token=live.minter.token(seconds=-30))
+
+
+def test_a_few_seconds_of_skew_are_forgiven(live: Gateway) -> None:
+    assert live.call(f"{PATH}/closed", token=live.minter.token(seconds=-2)).status == 200
+
+
+def test_other_bad_tokens(live: Gateway) -> None:
+    good = live.minter.token()
+    head, body, signature = good.split(".")
+    for token in (
+        "a.b.c",
+        f"{head}.{body}.{signature[:-6]}AAAAAA",
+        f"{head}.{body}.",
+        Minter(issuer="https://elsewhere.example").token(),
+        Minter().token(),
+        live.minter.token(exp=None),
+        live.minter.token(nbf=99999999999),
+    ):
+        assert 'error="invalid_token"' in denied(live, f"{PATH}/closed", 401, "900901", token=token)
+
+
+def test_the_query_parameter_is_no_credential_and_is_not_repeated(live: Gateway) -> None:
+    assert denied(live, f"{PATH}/closed?access_token={live.minter.token()}", 401, "900902") == 'Bearer realm="kapi"'
+
+
+def test_basic_credentials_are_no_token(live: Gateway) -> None:
+    denied(live, f"{PATH}/closed", 401, "900902", headers={"Authorization": "Basic eDp5"})
+
+
+@pytest.mark.parametrize("claims", [{"scope": "x a:read"}, {"scope": ["b"]}, {"scp": "b"}, {"scp": ["y", "a:read"]}])
+def test_one_of_the_scopes_is_enough(live: Gateway, claims: dict[str, object]) -> None:
+    assert live.call(f"{PATH}/scoped", token=live.minter.token(**claims)).status == 200
+
+
+@pytest.mark.parametrize("claims", [{}, {"scope": ""}, {"scope": "a:rea a:reads"}, {"scope": "a:read,b"}, {"scp": []}, {"scopes": "b"}])
+def test_without_the_scope(live: Gateway, claims: dict[str, object]) -> None:
+    reply = live.call(f"{PATH}/scoped?x=1", token=live.minter.token(**claims))
+    assert reply.status == 403
+    assert reply.json == {
+        "error_message": "The access token does not allow you to access the requested resource",
+        "code": "900910",
+        "error_description": f"User is NOT authorized to access the Resource: {PATH}/scoped. Scope validation failed.",
+    }
+    assert 'error="insufficient_scope"' in reply.headers["www-authenticate"]
+
+
+def test_scopes_hold_on_the_default_version_path_too(live: Gateway) -> None:
+    denied(live, "/secure/scoped", 403, "900910", token=live.minter.token(scope="x"))
+    denied(live, "/secure/scoped", 401, "900902")
+
+
+def test_a_path_in_disguise_is_not_a_way_in(live: Gateway) -> None:
+    for path in (f"{PATH}/open/../closed", f"//secure//1.0.0//closed", f"{PATH}/%63losed", f"{PATH}/closed/", f"{PATH}/open;/../closed"):
+        assert live.call(path).status in {401, 404}
+    assert live.call(f"{PATH}/open%2f..%2fclosed").status == 307
+
+
+def test_other_issuers_and_withdrawn_keys(live: Gateway) -> None:
+    other = Minter("asgardeo", "https://api.asgardeo.io/t/acme/oauth2/token")
+    token, before = other.token(scope="b"), live.minter.token(scope="b")
+
+    def trust(*issuers: Minter) -> None:
+        live.publisher.publish([encode(EXTENSION, render_issuers(live.site, [issuer.trusted for issuer in issuers]))])
+
+    try:
+        trust(live.minter, other)
+        assert live.call(f"{PATH}/scoped", token=token).status == 200
+        assert live.call(f"{PATH}/scoped", token=before).status == 200
+        denied(live, f"{PATH}/closed", 401, "900903", token=other.token(seconds=-30))
+        denied(live, f"{PATH}/closed", 401, "900903", token=live.minter.token(seconds=-30))
+        denied(live, f"{PATH}/closed", 401, "900902")
+        trust(live.minter)
+        denied(live, f"{PATH}/closed", 401, "900901", token=token)
+        trust()
+        denied(live, f"{PATH}/closed", 401, "900901", token=before)
+        denied(live, f"{PATH}/closed", 401, "900901")
+        assert live.call(f"{PATH}/open").status == 200
+    finally:
+        trust(live.minter)
+
+
+def test_an_audience_is_checked_when_the_issuer_names_one(live: Gateway) -> None:
+    import dataclasses
+
+    picky = dataclasses.replace(live.minter.trusted, audiences=("aud1",))
+    try:
+        live.publisher.publish([encode(EXTENSION, render_issuers(live.site, [picky]))])
+        assert live.call(f"{PATH}/closed", token=live.minter.token(aud=["x", "aud1"])).status == 200
+        denied(live, f"{PATH}/closed", 401, "900901", token=live.minter.token(aud="x"))
+        denied(live, f"{PATH}/closed", 401, "900901", token=live.minter.token())
+    finally:
+        live.publisher.publish([encode(EXTENSION, render_issuers(live.site, [live.minter.trusted]))])

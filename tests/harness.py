@@ -1,0 +1,158 @@
+"""A whole platform on a free port, spoken to through Envoy with curl; used by the live tests and the benchmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+BASIC = "NDVmMWM1YzgtYTkyZS0xMWVkLWFmYTEtMDI0MmFjMTIwMDAyOjRmYmQ2MmVjLWE5MmUtMTFlZC1hZmExLTAyNDJhYzEyMDAwMg=="
+KAPI = str(Path(sys.executable).with_name("kapi"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def curl(*arguments: str, resolve: tuple[str, int] | None = None) -> Answer:
+    """One request with the real curl; headers by lower-case name."""
+    command = ["curl", "-sS", "-k", "-i", "--max-time", "20"]
+    if resolve:
+        command += ["--resolve", f"{resolve[0]}:{resolve[1]}:127.0.0.1"]
+    done = subprocess.run([*command, *arguments], capture_output=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    head, _, body = done.stdout.partition(b"\r\n\r\n")
+    while head.startswith(b"HTTP/1.1 100"):
+        head, _, body = body.partition(b"\r\n\r\n")
+    status_line, *lines = head.decode().split("\r\n")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Answer(int(status_line.split()[1]), headers, body)
+
+
+@dataclass(slots=True)
+class Platform:
+    port: int
+    data_dir: Path
+    arguments: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self) -> None:
+        environment = {**os.environ, "KAPI_DATA_DIR": str(self.data_dir), **self.environment}
+        log = (self.data_dir.parent / "up.log").open("ab")
+        self.process = subprocess.Popen([KAPI, "up", "--port", str(self.port), *self.arguments], env=environment, stderr=log, stdout=log)
+        deadline = time.monotonic() + 30
+        while not (self.state() or {}).get("ready"):
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(20)
+
+    def output(self) -> str:
+        return (self.data_dir.parent / "up.log").read_text()
+
+    def state(self) -> dict[str, Any] | None:
+        try:
+            return json.loads((self.data_dir / "state.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def pid(self, child: str) -> int:
+        return self.state()["children"][child]["pid"]
+
+    def cli(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "KAPI_DATA_DIR": str(self.data_dir), "KAPI_GATEWAY__PORT": str(self.port), "NO_COLOR": "1"}
+        done = subprocess.run([KAPI, *arguments], env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def request(self, host: str, path: str, *arguments: str) -> Answer:
+        return curl(f"https://{host}:{self.port}{path}", *arguments, resolve=(host, self.port))
+
+    def token(self, scope: str = "") -> str:
+        fields = ["-d", "grant_type=client_credentials", *(["--data-urlencode", f"scope={scope}"] if scope else [])]
+        return self.request("idp.am.wso2.com", "/oauth2/token", "-H", f"Authorization: Basic {BASIC}", *fields).json()["access_token"]
+
+    def api(self, path: str, *arguments: str, token: str = "") -> Answer:
+        return self.request("api.am.wso2.com", path, *(["-H", f"Authorization: Bearer {token}"] if token else []), *arguments)
+
+    def deploy(self, conf: str, definition: str, token: str | None = None) -> Answer:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "conf").write_text(conf)
+            (Path(folder) / "definition").write_text(definition)
+            parts = ("--form", f"apkConfiguration=@{folder}/conf", "--form", f"definitionFile=@{folder}/definition")
+            return self.api("/api/deployer/1.2.0/apis/deploy", *parts, token=self.token("apk:api_create") if token is None else token)
+
+
+class Echo(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        body = json.dumps({
+            "method": self.command,
+            "path": self.path,
+            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "port": self.server.server_address[1],
+        }).encode()  # fmt: skip
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = answer
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def conf(
+    name: str = "Echo", base: str = "/echo", version: str = "1.0.0", port: int = 0, extra: str = "", operations: str | None = None
+) -> str:
+    operations = operations or (
+        '- {target: "/items", verb: GET}\n'
+        '- {target: "/items/{id}", verb: GET, scopes: ["items:read", "items:admin"]}\n'
+        '- {target: "/items/{id}/parts/{part}", verb: DELETE, scopes: ["items:admin"]}\n'
+        '- {target: "/open", verb: GET, secured: false}\n'
+        '- {target: "/files/*", verb: POST}\n'
+    )
+    return (
+        f'---\nname: "{name}"\nbasePath: "{base}"\nversion: "{version}"\ntype: "REST"\n{extra}'
+        f'endpointConfigurations:\n  production:\n    endpoint: "http://127.0.0.1:{port}/backend"\noperations:\n{operations}'
+    )
+
+
+DEFINITION = """openapi: 3.0.3
+info: {title: Echo, version: "1.0.0"}
+paths:
+  /items: {get: {responses: {"200": {description: ok}}}}
+"""

@@ -97,7 +97,7 @@ class _Echo(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         pass
 
 
@@ -114,10 +114,14 @@ class _UnixServer(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def backend(address: Any = ("127.0.0.1", 0)) -> Iterator[int]:
+def backend(address: Any = ("127.0.0.1", 0), *, certificate: Path | None = None) -> Iterator[int]:
     """A backend that says what it was asked; yields its port. A path instead of an address makes a Unix socket."""
     kind = _UnixServer if isinstance(address, str) else http.server.ThreadingHTTPServer
     server = kind(address, _Echo)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield 0 if isinstance(address, str) else server.server_address[1]
@@ -275,7 +279,7 @@ def gateway(*, start: bool = True, timeout: float = 10.0, **fields: Any) -> Iter
     run_files.prepare_directories(settings)
     admin = run_files.admin_socket(settings)
     publisher = Publisher(
-        run_files.xds_socket(settings), timeout=timeout, members=lambda name: process.statistic(admin, f"cluster.{name}.membership_total")
+        run_files.xds_socket(settings), timeout=timeout, members=lambda name: process.members(admin, name)
     )
     live = Gateway(settings, publisher, ensure_certificate(settings, time.time), Minter(), site_of(settings))
     try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import socket
+import ssl
 from collections.abc import Iterator
 
 import pytest
-from live import Gateway, api, backend, gateway, operation
 
 from kapi import run_files
 from kapi.apis.ir import Endpoint
+from live import Gateway, api, backend, gateway, operation
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +150,30 @@ def test_edge_limits_answer_in_json(live: Gateway, headers: dict[str, str], stat
 def test_websocket_upgrades_are_refused(live: Gateway) -> None:
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
     assert live.call("/petstore/1.0.0/pets", headers=headers).status == 403
+
+
+def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
+    ours = live.certificate.ca_file
+    with backend(certificate=ours.with_name("edge.pem")) as port:
+        hosts = {"wrong.example": f"127.0.0.1:{port}"}
+        settings = dataclasses.replace(live.settings, gateway=dataclasses.replace(live.settings.gateway, hosts=hosts))
+        before, live.site = live.site, dataclasses.replace(live.site, settings=settings, ca_file=str(ours))
+        try:
+            for name, host, number in [("byname", "localhost", port), ("byip", "127.0.0.1", port), ("wrong", "wrong.example", 443)]:
+                live.put(api(f"/{name}", [operation("GET", "/x", Endpoint("https", host, number), secured=False)]))
+            assert live.call("/byname/1.0.0/x").status == 200
+            assert live.call("/byip/1.0.0/x").status == 200
+            assert live.call("/wrong/1.0.0/x").status == 503
+            live.site = dataclasses.replace(live.site, ca_file=before.ca_file)
+            live.put(api("/stranger", [operation("GET", "/x", Endpoint("https", "localhost", port), secured=False)]))
+            assert live.call("/stranger/1.0.0/x").status == 503
+        finally:
+            live.site = before
+
+
+def test_http_2_is_spoken(live: Gateway) -> None:
+    context = ssl.create_default_context(cafile=str(live.certificate.ca_file))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    address = ("127.0.0.1", live.settings.gateway.port)
+    with socket.create_connection(address, timeout=5) as raw, context.wrap_socket(raw, server_hostname="default.gw.wso2.com") as tls:
+        assert tls.selected_alpn_protocol() == "h2"

@@ -21,19 +21,24 @@ def authority(endpoint: Endpoint) -> str:
 
 def cluster_name(endpoint: Endpoint, site: Site) -> str:
     """Endpoints that differ in their path only share a cluster."""
-    address, port = _address(endpoint, site)
-    return backend_name(endpoint.scheme, endpoint.host, address, port)
+    return backend_name(_content(endpoint, site))
 
 
 def backend_cluster(endpoint: Endpoint, site: Site) -> dict[str, Any]:
-    """The cluster of one backend."""
+    """The cluster of one backend, named after its content."""
+    content = _content(endpoint, site)
+    name = backend_name(content)
+    content["load_assignment"]["cluster_name"] = name
+    return {"name": name, **content}
+
+
+def _content(endpoint: Endpoint, site: Site) -> dict[str, Any]:
     address, port = _address(endpoint, site)
     limit = site.settings.gateway.max_connections
     cluster: dict[str, Any] = {
-        "name": cluster_name(endpoint, site),
         "connect_timeout": CONNECT_TIMEOUT,
         "type": "STATIC" if _is_ip(address) else "STRICT_DNS",
-        "load_assignment": _members(cluster_name(endpoint, site), [{"socket_address": {"address": address, "port_value": port}}]),
+        "load_assignment": _members("", [{"socket_address": {"address": address, "port_value": port}}]),
         "circuit_breakers": {"thresholds": [{"max_connections": limit, "max_pending_requests": limit, "max_requests": limit}]},
     }
     if cluster["type"] == "STRICT_DNS":

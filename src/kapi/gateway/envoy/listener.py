@@ -58,6 +58,7 @@ def connection_manager(site: Site) -> dict[str, Any]:
         "local_reply_config": local_reply_config(),
     }
     if site.access_log:
+        manager["http_filters"].insert(0, _remember_what_was_asked())
         manager["access_log"] = [_access_log(site.access_log)]
         manager["access_log_options"] = {"access_log_flush_interval": "1s"}
     return typed(_HCM, **manager)
@@ -103,13 +104,24 @@ def _tls() -> dict[str, Any]:
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
+def _remember_what_was_asked() -> dict[str, Any]:
+    """When the log is written, host and path are already those of the backend."""
+    values = [_state("kapi.host", "%REQ(:AUTHORITY)%"), _state("kapi.path", "%PATH(NQ:PATH)%")]
+    config = typed("envoy.extensions.filters.http.set_filter_state.v3.Config", on_request_headers=values)
+    return {"name": "envoy.filters.http.set_filter_state", "typed_config": config}
+
+
+def _state(key: str, value: str) -> dict[str, Any]:
+    return {"object_key": key, "factory_key": "envoy.string", "format_string": {"text_format_source": {"inline_string": value}}}
+
+
 def _access_log(path: str) -> dict[str, Any]:
     """No query and no header of the caller but the user agent: those may hold credentials."""
     line = {
         "time": "%START_TIME%",
         "method": "%REQ(:METHOD)%",
-        "host": "%REQ(:AUTHORITY)%",
-        "path": "%PATH(NQ:ORIG_OR_PATH)%",
+        "host": "%FILTER_STATE(kapi.host:PLAIN)%",
+        "path": "%FILTER_STATE(kapi.path:PLAIN)%",
         "protocol": "%PROTOCOL%",
         "status": "%RESPONSE_CODE%",
         "details": "%RESPONSE_CODE_DETAILS%",

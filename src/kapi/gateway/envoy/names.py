@@ -38,9 +38,9 @@ def typed(type_name: str, **fields: Any) -> dict[str, Any]:
     return {"@type": _TYPES + type_name, **fields}
 
 
-def backend_name(*parts: Any) -> str:
+def backend_name(content: dict[str, Any]) -> str:
     """A name made of the content, so that equal backends are one cluster and a changed one is a new cluster."""
-    return "backend_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return "backend_" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def backends_in(body: bytes) -> frozenset[str]:

@@ -22,6 +22,8 @@ from kapi.settings import Settings
 
 _XDS = "kapi_xds"
 _POLL_SECONDS = 0.05
+_RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
+"""Half a minute by default: longer than a deployment waits for Envoy to come back to a restarted control process."""
 _UNUSED_STATISTICS = (
     {"prefix": "vhost."},
     {"contains": ".circuit_breakers."},
@@ -61,7 +63,7 @@ def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
             "ads_config": {
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
-                "grpc_services": [{"envoy_grpc": {"cluster_name": _XDS}}],
+                "grpc_services": [{"envoy_grpc": {"cluster_name": _XDS, "retry_policy": {"retry_back_off": _RECONNECT}}}],
             },
             "cds_config": ads,
             "lds_config": ads,
@@ -152,6 +154,14 @@ def drain(admin_socket: Path, seconds: float) -> None:
         admin(admin_socket, "POST", "/drain_listeners?graceful&skip_exit")
         while time.monotonic() < deadline and statistic(admin_socket, "http.edge.downstream_rq_active"):
             time.sleep(_POLL_SECONDS)
+
+
+def members(admin_socket: Path, cluster: str) -> int:
+    """How many addresses a cluster has; 0 when Envoy cannot say."""
+    try:
+        return statistic(admin_socket, f"cluster.{cluster}.membership_total")
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return 0
 
 
 def statistic(admin_socket: Path, name: str) -> int:

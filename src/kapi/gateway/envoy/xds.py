@@ -169,9 +169,8 @@ class Publisher:
             return
         deadline = self._clock() + WARM_SECONDS
         for name in names:
-            with contextlib.suppress(OSError):
-                while self._members(name) == 0 and self._clock() < deadline:
-                    time.sleep(_WARM_POLL)
+            while self._members(name) == 0 and self._clock() < deadline:
+                time.sleep(_WARM_POLL)
 
     def _roll_back(self, before: dict[Key, Resource | None]) -> None:
         """Best effort: an Envoy that is away gets the difference when it is back."""

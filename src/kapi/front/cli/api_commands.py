@@ -1,0 +1,249 @@
+"""Commands about APIs and tokens: generate, validate, deploy, apis, undeploy, export, token."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kapi.errors import Invalid, KapiError
+from kapi.front.cli.client import Client
+from kapi.front.cli.options import ApiType, Config, DataDir, Output, find_definition, is_definition, read_input, settings_of
+from kapi.front.cli.output import Format, put, say, show, usage
+
+ConfFile = Annotated[str, typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input.")]
+Definition = Annotated[
+    str | None, typer.Argument(metavar="[DEFINITION]", help="Its definition; else the only one beside it.", show_default=False)
+]
+
+
+class InvalidInput(Exception):  # noqa: N818 - carries an Invalid and the texts it is about to the one place that shows both
+    """Mistakes in files, with the files' texts for the source line under each."""
+
+    def __init__(self, problem: Invalid, sources: dict[str, str]) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.sources = sources
+
+
+def _named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
+    """The error with the names of files in place of the names of the parts."""
+    items = tuple(replace(item, source=files[item.source][0]) if item.source in files else item for item in error.diagnostics)
+    texts = {name: content.decode("utf-8", "replace") for name, content in files.values()}
+    return InvalidInput(Invalid(items, code=error.code, title=error.title), texts)
+
+
+def generate(
+    source: Annotated[str, typer.Argument(metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto.")],
+    api_type: ApiType = "REST",
+    output: Annotated[Path | None, typer.Option("--output", help="Write here instead of standard output.", show_default=False)] = None,
+) -> None:
+    """Generate an apk-conf from a definition, without a running platform.
+
+    [bold]Examples[/bold]
+
+      kapi generate openapi.yaml > petstore.apk-conf
+
+      kapi generate https://example.com/openapi.json --output api.apk-conf
+    """
+    from kapi.apis.generate import generate as generated
+
+    if source.startswith(("http://", "https://")):
+        from kapi.fetch import fetch
+
+        content = fetch(source, max_bytes=10 * 1024 * 1024, timeout=30, allow_private=True)
+    else:
+        content = read_input(source)
+    try:
+        text = generated(content, api_type.upper(), source.rpartition("/")[2])
+    except Invalid as error:
+        raise _named(error, {item.source: (source, content) for item in error.diagnostics}) from error
+    if output is None:
+        put(text)
+    else:
+        output.write_text(text, "utf-8")
+        say(f"wrote {output}")
+
+
+def _compiled(conf_name: str, definition_name: str | None) -> tuple[Any, bytes, bytes]:
+    from kapi.apis.compile import compile_api
+    from kapi.policies import POLICIES
+
+    conf = read_input(conf_name)
+    chosen = definition_name or find_definition(conf_name)
+    definition = read_input(chosen)
+    files = {"apkConfiguration": (conf_name, conf), "definitionFile": (chosen, definition)}
+    try:
+        compiled = compile_api(conf, definition, organization=settings_of().apis.organization, policies=POLICIES)
+    except Invalid as error:
+        raise _named(error, files) from error
+    for warning in compiled.warnings:
+        say(f"warning: {warning.message}")
+    return compiled, conf, definition
+
+
+def validate(conf: ConfFile, definition: Definition = None) -> None:
+    """Check a conf and its definition: every mistake, with its line and a hint. Exit code 3 when there is one.
+
+    [bold]Examples[/bold]
+
+      kapi validate petstore.apk-conf openapi.yaml
+    """
+    compiled, _, _ = _compiled(conf, definition)
+    say(f"{conf}: valid; {compiled.api.name} {compiled.api.version} would answer below {compiled.api.base_path}")
+
+
+def export(
+    conf: ConfFile,
+    definition: Definition = None,
+    to: Annotated[str, typer.Option("--to", help="ir (what kapi understood) or envoy (what Envoy would get).")] = "ir",
+    output: Output = Format.YAML,
+    config: Config = None,
+) -> None:
+    """Show what becomes of a conf, stage by stage, without a running platform.
+
+    [bold]Examples[/bold]
+
+      kapi export --to envoy petstore.apk-conf openapi.yaml
+    """
+    if to == "kubernetes":
+        raise KapiError("not-there-yet", "export to Kubernetes is not there yet", hint="Use --to ir or --to envoy.")
+    if to not in {"ir", "envoy"}:
+        usage(f"--to {to} is unknown", "Use --to ir or --to envoy.")
+    compiled, _, _ = _compiled(conf, definition)
+    show(_rendered(compiled.api, config) if to == "envoy" else _plain(compiled.api), Format.YAML if output is Format.TABLE else output)
+
+
+def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
+    from kapi.gateway.envoy.render import render_backends, render_scope, segments
+    from kapi.gateway.envoy.site import site_of
+
+    site = site_of(settings_of(None, config))
+    return {
+        "clusters": list(render_backends((api,), site)),
+        "scopes": [scope for segment in sorted(segments(api)) if (scope := render_scope(segment, (api,), site))],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and tuples as maps and lists; a policy's node also says which policy it is of."""
+    import dataclasses
+
+    if dataclasses.is_dataclass(value):
+        own = {"policy": value.policy} if hasattr(value, "policy") else {}
+        return own | {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def deploy(
+    conf: Annotated[str, typer.Argument(metavar="CONF|DEFINITION", help="An apk-conf, or a definition to generate one from.")],
+    definition: Definition = None,
+    base_path: Annotated[str | None, typer.Option("--base-path", help="For a definition alone: the base path.", show_default=False)] = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="For a definition alone: the backend.", show_default=False)] = None,
+    sandbox_endpoint: Annotated[str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)] = None,
+    output: Output = Format.YAML,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Deploy an API and wait until the gateway answers for it; prints the conf with its id.
+
+    [bold]Examples[/bold]
+
+      kapi deploy petstore.apk-conf openapi.yaml
+
+      kapi deploy openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /petstore
+    """
+    settings = settings_of(data_dir, config)
+    first = read_input(conf)
+    overrides = {"basePath": base_path, "production": endpoint, "sandbox": sandbox_endpoint}
+    if is_definition(first) and definition is None:
+        conf_text, definition_name, definition_bytes = _generated(first, conf, overrides), conf, first
+    elif any(overrides.values()):
+        usage("--base-path and --endpoint go with a definition alone", "Write them into the conf instead.")
+    else:
+        definition_name = definition or find_definition(conf)
+        conf_text, definition_bytes = first, read_input(definition_name)
+    client = Client(settings)
+    begun = time.monotonic()
+    try:
+        answer = client.deploy(conf_text, definition_bytes)
+    except Invalid as error:
+        raise _named(error, {"apkConfiguration": (conf, conf_text), "definitionFile": (definition_name, definition_bytes)}) from error
+    took = time.monotonic() - begun
+    import yaml
+
+    value = yaml.safe_load(answer)
+    if output is Format.YAML:
+        put(answer)
+    else:
+        show(value, output, [{key: value[key] for key in ("id", "name", "version", "basePath")}])
+    urls = next((api["urls"] for api in client.apis() if api["id"] == value["id"]), [])
+    say(f"deployed {value['name']} {value['version']} in {took:.2f} s → {' '.join(urls)}")
+
+
+def _generated(content: bytes, name: str, overrides: dict[str, str | None]) -> bytes:
+    import yaml
+
+    from kapi.apis.emit import emit
+    from kapi.apis.generate import generate as generated
+
+    try:
+        value = yaml.safe_load(generated(content, "REST", name))
+    except Invalid as error:
+        raise _named(error, {item.source: (name, content) for item in error.diagnostics}) from error
+    if overrides["basePath"]:
+        value["basePath"] = overrides["basePath"]
+    endpoints = {kind: {"endpoint": overrides[kind]} for kind in ("production", "sandbox") if overrides[kind]}
+    if endpoints:
+        operations = value.pop("operations")
+        value = {**value, "endpointConfigurations": {**value.get("endpointConfigurations", {}), **endpoints}, "operations": operations}
+    return emit(value).encode()
+
+
+def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """List the deployed APIs.
+
+    [bold]Examples[/bold]
+
+      kapi apis -o json
+    """
+    found = Client(settings_of(data_dir, config)).apis()
+    if not found and output is Format.TABLE:
+        say("no API is deployed; kapi deploy --help")
+    rows = [{key: api[key] for key in ("id", "name", "version", "organization", "urls")} for api in found]
+    show({"apis": found}, output, rows)
+
+
+def undeploy(
+    api_id: Annotated[str, typer.Argument(metavar="ID", help="The id that `kapi apis` shows.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Take a deployed API away; it is gone when the command returns.
+
+    [bold]Examples[/bold]
+
+      kapi undeploy 547961eeaafed989119c45ffc13f8b87bfda821d
+    """
+    Client(settings_of(data_dir, config)).undeploy(api_id)
+    say(f"undeployed {api_id}")
+
+
+def token(
+    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for; may be repeated.", show_default=False)] = None,
+    client: Annotated[str | None, typer.Option("--client", help="Id of the client to use.", show_default=False)] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Get an access token (client credentials grant); the token alone goes to standard output.
+
+    [bold]Examples[/bold]
+
+      TOKEN=$(kapi token)
+
+      kapi token --scope apk:api_create
+    """
+    put(Client(settings_of(data_dir, config), client).token(tuple(part for item in scope or () for part in item.split())))

@@ -1,0 +1,164 @@
+"""The system APIs and the token endpoint as the command line calls them: over https, verified against the development CA."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import uuid
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, quote_plus, urlencode
+
+from kapi.errors import Diagnostic, Invalid, KapiError, Problem
+from kapi.settings import ClientSettings, Settings
+
+_SECONDS = 60
+_DEPLOYER = "/api/deployer/1.2.0/apis"
+DEPLOY_SCOPE = "apk:api_create"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+
+
+class _Pinned(http.client.HTTPSConnection):
+    """Connects to the gateway's address while TLS and Host name the virtual host."""
+
+    def __init__(self, address: tuple[str, int], host: str, context: ssl.SSLContext) -> None:
+        super().__init__(host, address[1], context=context, timeout=_SECONDS)
+        self._address, self._tls = address, context
+
+    def connect(self) -> None:
+        self.sock = self._tls.wrap_socket(socket.create_connection(self._address, _SECONDS), server_hostname=self.host)
+
+
+class Client:
+    """A caller of the running platform."""
+
+    def __init__(self, settings: Settings, client_id: str | None = None) -> None:
+        """`client_id` chooses among the configured clients; the first one is the default."""
+        self._settings = settings
+        self._client_id = client_id
+
+    def request(
+        self, host: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, *, token: str = ""
+    ) -> Answer:
+        """One request. Raises KapiError when nobody answers."""
+        listen = self._settings.gateway.listen
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104 - replaced, not bound
+        authority = host if self._settings.gateway.port == 443 else f"{host}:{self._settings.gateway.port}"
+        sent = {"Host": authority, **({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        try:
+            connection = _Pinned((address, self._settings.gateway.port), host, self._tls())
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            where = f"{address}:{self._settings.gateway.port}"
+            raise KapiError(
+                "not-running", f"no kapi answers on {where} ({error})", hint="Start it with `kapi up`; see `kapi status`."
+            ) from error
+
+    def _tls(self) -> ssl.SSLContext:
+        ca = self._settings.data_dir / "tls" / "ca.crt"
+        if not ca.exists():
+            raise KapiError(
+                "not-running", f"there is no platform in {self._settings.data_dir}", hint="Start it with `kapi up`, or name its --data-dir."
+            )
+        return ssl.create_default_context(cafile=str(ca))
+
+    def token(self, scopes: tuple[str, ...] = ()) -> str:
+        """An access token of the chosen client (client credentials grant). KAPI_TOKEN overrides it."""
+        if os.environ.get("KAPI_TOKEN") and self._client_id is None:
+            return os.environ["KAPI_TOKEN"]
+        client = self._client()
+        fields = {"grant_type": "client_credentials", **({"scope": " ".join(scopes)} if scopes else {})}
+        credentials = b64encode(f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
+        answer = self.request(self._settings.identity.host, "POST", "/oauth2/token", urlencode(fields).encode(), headers)
+        value = _json(answer)
+        if answer.status != 200:
+            description = str(value.get("error_description", ""))
+            raise Problem(
+                401,
+                str(value.get("error", "error")),
+                f"no token: {value.get('error', answer.status)}",
+                description,
+                "Check the client's id, secret and scopes.",
+            )
+        return str(value["access_token"])
+
+    def _client(self) -> ClientSettings:
+        clients = self._settings.identity.clients
+        chosen = next((client for client in clients if self._client_id in {None, client.id}), None)
+        if chosen is not None:
+            return chosen
+        if self._client_id and (secret := os.environ.get("KAPI_CLIENT_SECRET")):
+            return ClientSettings(id=self._client_id, secret=secret)
+        raise Problem(
+            404,
+            "client",
+            f"no client {self._client_id!r} in the settings",
+            hint="Name one that `kapi config show` lists, or set KAPI_CLIENT_SECRET.",
+        )
+
+    def deploy(self, conf: bytes, definition: bytes) -> str:
+        """Deploy an API; the conf with its id."""
+        boundary = uuid.uuid4().hex
+        parts = (("apkConfiguration", conf), ("definitionFile", definition))
+        body = b"".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode() + content + b"\r\n"
+            for name, content in parts
+        )
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        return self._system("POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers).body.decode("utf-8")
+
+    def undeploy(self, api_id: str) -> None:
+        """Take an API away."""
+        self._system("POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}")
+
+    def apis(self) -> list[dict[str, Any]]:
+        """The deployed APIs of the caller's organization."""
+        apis: list[dict[str, Any]] = json.loads(self._system("GET", _DEPLOYER).body)["apis"]
+        return apis
+
+    def ready(self) -> bool:
+        """Whether the gateway and control are ready."""
+        return self.request(self._settings.gateway.api_host, "GET", "/ready").status == 200
+
+    def _system(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        token = self.token((DEPLOY_SCOPE,))
+        answer = self.request(self._settings.gateway.api_host, method, path, body, headers, token=token)
+        if answer.status >= 400:
+            raise _problem(answer)
+        return answer
+
+
+def _json(answer: Answer) -> dict[str, Any]:
+    try:
+        value = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _problem(answer: Answer) -> Problem:
+    value = _json(answer)
+    code = str(value.get("code", answer.status))
+    if diagnostics := value.get("diagnostics"):
+        return Invalid(tuple(Diagnostic(**item) for item in diagnostics), code=code, title=str(value.get("message", "")))
+    return Problem(
+        answer.status,
+        code,
+        str(value.get("message", f"HTTP {answer.status}")),
+        str(value.get("description", "")),
+        str(value.get("hint", "")),
+    )

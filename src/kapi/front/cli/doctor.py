@@ -1,0 +1,127 @@
+"""`kapi doctor`: what a platform needs, looked at one by one, each fault with its repair."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kapi.errors import KapiError
+from kapi.front.cli.client import Client
+from kapi.run_files import database_path, read_state
+from kapi.settings import Settings
+
+_OLDEST_CLOCK = 1_750_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: `result` is ok, fail or note."""
+
+    check: str
+    result: str
+    detail: str
+    repair: str = ""
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """All checks, in the order in which things are needed."""
+    return tuple(check(settings) for check in CHECKS)
+
+
+def envoy_version(settings: Settings) -> str:
+    """The version the Envoy binary tells. Raises EnvoyNotFound."""
+    from kapi.gateway.envoy.process import find_envoy
+
+    try:
+        done = subprocess.run(
+            [str(find_envoy(settings.gateway.envoy)), "--version"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise KapiError("envoy", f"Envoy does not run: {error}", hint="Name another binary: gateway.envoy in kapi.toml.") from error
+    parts = done.stdout.rpartition("version:")[2].strip().split("/")
+    return parts[1] if len(parts) > 1 else "unknown"
+
+
+def _python(_: Settings) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding(
+        "Python 3.11 or newer",
+        "ok" if sys.version_info >= (3, 11) else "fail",
+        version,
+        "" if sys.version_info >= (3, 11) else "Install a newer Python.",
+    )
+
+
+def _envoy(settings: Settings) -> Finding:
+    try:
+        return Finding("Envoy runs", "ok", envoy_version(settings))
+    except KapiError as error:
+        return Finding("Envoy runs", "fail", error.detail or error.title, error.hint)
+
+
+def _clock(_: Settings) -> Finding:
+    good = time.time() > _OLDEST_CLOCK
+    return Finding(
+        "clock",
+        "ok" if good else "fail",
+        time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "" if good else "Set the clock: tokens carry times.",
+    )
+
+
+def _files(settings: Settings) -> Finding:
+    if not settings.data_dir.exists():
+        return Finding("data directory is private", "note", f"{settings.data_dir} is made at the first start")
+    paths = (settings.data_dir, database_path(settings), settings.data_dir / "run-settings.json", *settings.data_dir.glob("tls/*.key"))
+    open_to_others = [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
+    if open_to_others:
+        return Finding("data directory is private", "fail", ", ".join(map(str, open_to_others)), f"chmod -R go= {settings.data_dir}")
+    return Finding("data directory is private", "ok", str(settings.data_dir))
+
+
+def _port(settings: Settings) -> Finding:
+    where = f"{settings.gateway.listen}:{settings.gateway.port}"
+    if read_state(settings.data_dir):
+        return Finding("port", "ok", f"{where} is ours")
+    with socket.socket(socket.AF_INET6 if ":" in settings.gateway.listen else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.gateway.listen, settings.gateway.port))
+        except OSError as error:
+            return Finding("port", "fail", f"{where}: {error.strerror}", "Stop what uses it, or choose another: --port N.")
+    return Finding("port", "ok", f"{where} is free")
+
+
+def _platform(settings: Settings) -> Finding:
+    if read_state(settings.data_dir) is None:
+        return Finding("platform answers", "note", "not running; start it with: kapi up")
+    try:
+        client = Client(settings)
+        if not client.ready():
+            return Finding("platform answers", "fail", "not ready", f"See {settings.data_dir / 'logs'}.")
+        client.token()
+    except KapiError as error:
+        return Finding("platform answers", "fail", error.title, error.hint)
+    return Finding("platform answers", "ok", "gateway, control and identity answer")
+
+
+def _names(settings: Settings) -> Finding:
+    names = (settings.identity.host, settings.gateway.api_host, f"default.{settings.gateway.domain}")
+    unknown = []
+    for name in names:
+        try:
+            socket.getaddrinfo(name, None)
+        except OSError:
+            unknown.append(name)
+    if not unknown:
+        return Finding("host names", "ok", "resolve")
+    return Finding(
+        "host names", "note", f"{' '.join(unknown)} do not resolve here", f"curl --resolve, or in /etc/hosts: 127.0.0.1 {' '.join(names)}"
+    )
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _envoy, _clock, _files, _port, _platform, _names)

@@ -1,0 +1,73 @@
+"""Options that many commands share, and the settings they lead to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kapi.errors import KapiError
+from kapi.front.cli.output import Exit, Format, usage
+from kapi.settings import Settings
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys, deployed APIs and logs live.", show_default=False)]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file; else kapi.toml, found upward from here.", show_default=False)]
+Output = Annotated[Format, typer.Option("-o", "--output", help="Output format.")]
+ApiType = Annotated[str, typer.Option("--type", help="REST, GRAPHQL or GRPC.")]
+
+
+def settings_of(data_dir: Path | None = None, config: Path | None = None, **flags: Any) -> Settings:
+    """The settings a command runs with. `flags` are dotted names with `__` for the dot."""
+    return sourced_settings(data_dir, config, **flags)[0]
+
+
+def sourced_settings(data_dir: Path | None = None, config: Path | None = None, **flags: Any) -> tuple[Settings, dict[str, str]]:
+    """The settings, and where each came from."""
+    from kapi.settings_reading import read_settings
+
+    given = {"data_dir": data_dir, **{name.replace("__", "."): value for name, value in flags.items()}}
+    return read_settings(given, os.environ, Path.cwd(), config)
+
+
+def read_input(path: str) -> bytes:
+    """The content of a file, or of standard input for `-`. Raises KapiError."""
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise KapiError("input", f"cannot read {path}: {error.strerror}", hint="Name a readable file, or - for standard input.") from error
+
+
+def find_definition(conf: str) -> str:
+    """The only definition file beside a conf, for a command that was given none."""
+    folder = Path(conf).parent
+    found = [path for path in sorted(folder.iterdir()) if path.suffix in {".yaml", ".yml", ".json"} and is_definition(path.read_bytes())]
+    if conf == "-" or len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        usage(f"which definition belongs to {conf}? (beside it: {names})", "Name it: kapi deploy CONF DEFINITION.")
+    return str(found[0])
+
+
+def is_definition(content: bytes) -> bool:
+    """Whether this looks like an OpenAPI document rather than an apk-conf."""
+    head = content[:65536]
+    return (
+        any(word in head for word in (b"openapi:", b"swagger:", b'"openapi"', b'"swagger"'))
+        and b"basePath:" not in head.split(b"paths:")[0]
+    )
+
+
+__all__ = [
+    "ApiType",
+    "Config",
+    "DataDir",
+    "Exit",
+    "Output",
+    "find_definition",
+    "is_definition",
+    "read_input",
+    "settings_of",
+    "sourced_settings",
+]

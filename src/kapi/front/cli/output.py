@@ -1,0 +1,130 @@
+"""How the command line speaks: errors with source line, caret and hint; data as table, JSON or YAML; exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from enum import IntEnum, StrEnum
+from typing import Any, NoReturn
+
+from kapi.errors import Diagnostic, EnvoyNotFound, GatewayError, Invalid, KapiError, Problem, SettingsError
+
+
+class Exit(IntEnum):
+    """Exit codes; documented in docs/cli.md."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    INVALID = 3
+    UNAUTHENTICATED = 4
+    NOT_FOUND = 5
+    REJECTED = 6
+    ENVIRONMENT = 7
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def say(text: str) -> None:
+    """Talk to the person."""
+    print(text, file=sys.stderr)  # noqa: T201 - this is the terminal
+
+
+def put(text: str) -> None:
+    """Write data."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def show(value: Any, form: Format, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """Write `value` as JSON or YAML, or `rows` as a table."""
+    if form is Format.JSON:
+        put(json.dumps(value, indent=2, ensure_ascii=False))
+    elif form is Format.YAML:
+        import yaml
+
+        put(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+    else:
+        table(rows if rows is not None else [value])
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows in columns; nothing at all when there are none."""
+    if not rows:
+        return
+    columns = list(rows[0])
+    cells = [[column.upper() for column in columns], *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
+    for line in cells:
+        put("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
+    """Explain an error; `sources` maps the names diagnostics use to the texts they are about. Returns the exit code."""
+    diagnostics: Sequence[Diagnostic] = error.diagnostics if isinstance(error, Invalid | SettingsError) else ()
+    if diagnostics:
+        for item in diagnostics:
+            _explain(item, (sources or {}).get(item.source, ""))
+    else:
+        say(_red("error: ") + error.title + (f"\n  {error.detail}" if error.detail and error.detail != error.title else ""))
+        if error.hint:
+            say(f"hint: {error.hint}")
+    return exit_code(error)
+
+
+def exit_code(error: KapiError) -> int:
+    """The exit code of an error."""
+    if isinstance(error, Invalid | SettingsError):
+        return Exit.INVALID
+    if isinstance(error, Problem):
+        by_status = {
+            400: Exit.INVALID,
+            406: Exit.INVALID,
+            413: Exit.INVALID,
+            401: Exit.UNAUTHENTICATED,
+            403: Exit.UNAUTHENTICATED,
+            404: Exit.NOT_FOUND,
+        }
+        rejected = error.code == "909028"
+        return Exit.REJECTED if rejected else by_status.get(error.status, Exit.FAILED)
+    if isinstance(error, EnvoyNotFound):
+        return Exit.ENVIRONMENT
+    if isinstance(error, GatewayError):
+        return Exit.REJECTED
+    return Exit.ENVIRONMENT if error.code in {"not-running", "address", "data-dir", "start"} else Exit.FAILED
+
+
+def usage(message: str, hint: str) -> NoReturn:
+    """Stop with a usage error."""
+    say(f"{_red('error: ')}{message}\nhint: {hint}")
+    raise SystemExit(Exit.USAGE)
+
+
+def _explain(item: Diagnostic, text: str) -> None:
+    place = f"{item.source}:{item.line}:{item.column}: " if item.line else (f"{item.source}: " if item.source else "")
+    word = _red("error: ") if item.severity == "error" else "warning: "
+    say(f"{word}{place}{item.message}" + (f"  [{item.code}]" if item.code.startswith("KAPI") else ""))
+    lines = text.splitlines()
+    if 0 < item.line <= len(lines):
+        say(f"  {item.line:>4} | {lines[item.line - 1]}")
+        say(f"       | {' ' * max(item.column - 1, 0)}^")
+    if item.hint:
+        say(f"hint: {item.hint}")
+
+
+def _red(text: str) -> str:
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return f"\x1b[31m{text}\x1b[0m" if coloured else text

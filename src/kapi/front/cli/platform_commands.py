@@ -1,0 +1,219 @@
+"""Commands about the platform itself: up, down, status, ca, doctor, config, version."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kapi import __version__
+from kapi.errors import KapiError
+from kapi.front.cli.options import Config, DataDir, Output, settings_of, sourced_settings
+from kapi.front.cli.output import Exit, Format, put, say, show
+from kapi.settings import Settings
+
+_START_SECONDS = 40.0
+
+
+def up(
+    data_dir: DataDir = None,
+    config: Config = None,
+    listen: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="https port.", show_default="9095")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that sign tokens.", show_default="1")] = None,
+    issuer: Annotated[
+        str | None, typer.Option(help="Issuer of the inbuilt provider.", show_default="https://idp.am.wso2.com/token")
+    ] = None,
+    envoy: Annotated[str | None, typer.Option(help="An Envoy binary; else the installed one.", show_default=False)] = None,
+    non_production_on_network: Annotated[
+        bool, typer.Option("--non-production-on-network", help="Allow the published client on a network address.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")] = False,
+) -> None:
+    """Start the platform in the foreground: identity provider, system APIs, gateway. Ctrl-C stops it.
+
+    [bold]Examples[/bold]
+
+      kapi up
+
+      kapi up --port 9443 --data-dir ./data --detach
+    """
+    from kapi.settings_reading import check_non_production
+    from kapi.supervisor import prepare_run
+
+    flags: dict[str, Any] = {
+        "gateway__listen": listen,
+        "gateway__port": port,
+        "gateway__envoy": envoy,
+        "identity__workers": workers,
+        "identity__issuer": issuer,
+        "identity__non_production_on_network": non_production_on_network or None,
+    }
+    settings = settings_of(data_dir, config, **flags)
+    check_non_production(settings)
+    command = [sys.executable, "-m", "kapi.supervisor", str(prepare_run(settings))]
+    if detach:
+        _start_detached(settings, command)
+    else:
+        os.execv(sys.executable, command)  # noqa: S606 - the supervisor carries nothing of the command line
+
+
+def _start_detached(settings: Settings, command: list[str]) -> None:
+    from kapi.banner import banner
+    from kapi.run_files import log_path, read_state, rotate_log
+
+    log = log_path(settings, "kapi")
+    rotate_log(log)
+    begun = time.monotonic()
+    with log.open("ab") as output:
+        before = output.tell()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    while time.monotonic() - begun < _START_SECONDS:
+        state = read_state(settings.data_dir)
+        if state and state["pid"] == process.pid and state.get("ready"):
+            say(banner(settings, time.monotonic() - begun).replace("Ctrl-C", "kapi down"))
+            return
+        if process.poll() is not None:
+            say(log.read_bytes()[before:].decode("utf-8", "replace").rstrip())
+            raise SystemExit(process.returncode or Exit.FAILED)
+        time.sleep(0.02)
+    process.terminate()
+    raise KapiError("start", "the platform did not become ready", hint=f"See {log}.")
+
+
+def down(data_dir: DataDir = None, config: Config = None) -> None:
+    """Stop the platform that runs in this data directory, after the requests under way.
+
+    [bold]Examples[/bold]
+
+      kapi down
+    """
+    from kapi.run_files import read_state
+
+    settings = settings_of(data_dir, config)
+    state = read_state(settings.data_dir)
+    if state is None:
+        say(f"nothing runs in {settings.data_dir}")
+        return
+    os.kill(state["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + settings.gateway.drain_seconds + 10
+    while time.monotonic() < deadline:
+        if read_state(settings.data_dir) is None:
+            say("stopped")
+            return
+        time.sleep(0.02)
+    raise KapiError("stop", f"process {state['pid']} does not stop", hint="See the logs in the data directory.")
+
+
+def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """Show what runs: processes, restarts, readiness, number of APIs. Exit code 7 when nothing runs.
+
+    [bold]Examples[/bold]
+
+      kapi status -o json
+    """
+    from kapi.front.cli.client import Client
+    from kapi.run_files import read_state
+
+    settings = settings_of(data_dir, config)
+    state = read_state(settings.data_dir)
+    if state is None:
+        raise KapiError("not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`.")
+    client = Client(settings)
+    ready = bool(state.get("ready")) and client.ready()
+    count = len(client.apis()) if ready else None
+    rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
+    rows += [{"process": name, **child} for name, child in state["children"].items()]
+    address = f"https://{settings.gateway.listen}:{settings.gateway.port}"
+    show({"ready": ready, "address": address, "data_dir": str(settings.data_dir), "apis": count, "processes": rows}, output, rows)
+    if output is Format.TABLE:
+        say(f"{'ready' if ready else 'not ready'} on {address}, {count} APIs deployed; data in {settings.data_dir}")
+    if not ready:
+        raise SystemExit(Exit.ENVIRONMENT)
+
+
+def ca(data_dir: DataDir = None, config: Config = None) -> None:
+    """Print the path of the development CA that signs the gateway's certificate.
+
+    [bold]Examples[/bold]
+
+      curl --cacert "$(kapi ca)" https://api.am.wso2.com:9095/health
+    """
+    path = settings_of(data_dir, config).data_dir / "tls" / "ca.crt"
+    if not path.exists():
+        raise KapiError("not-running", f"there is no CA at {path} yet", hint="It is made at the first start: kapi up.")
+    put(str(path))
+    say(
+        f'For one command:  curl --cacert "{path}" …\n'
+        f"For Debian:       sudo cp {path} /usr/local/share/ca-certificates/kapi.crt && sudo update-ca-certificates\n"
+        f"For macOS:        sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {path}\n"
+        "Trust it on machines for development only."
+    )
+
+
+def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """Check this machine and the running platform; each fault with its repair. Exit code 7 when there is one.
+
+    [bold]Examples[/bold]
+
+      kapi doctor
+    """
+    from kapi.front.cli.doctor import examine
+
+    findings = examine(settings_of(data_dir, config))
+    rows = [{"check": item.check, "result": item.result, "detail": item.detail, "repair": item.repair} for item in findings]
+    show({"checks": rows}, output, rows)
+    if any(item.result == "fail" for item in findings):
+        raise SystemExit(Exit.ENVIRONMENT)
+
+
+def config(
+    action: Annotated[str, typer.Argument(help="show")] = "show",
+    sources: Annotated[bool, typer.Option("--sources", help="Also say where each value came from.")] = False,
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Show the settings in force; secrets are left out.
+
+    [bold]Examples[/bold]
+
+      kapi config show --sources
+    """
+    from kapi.front.cli.output import usage
+    from kapi.settings import to_json_value
+
+    if action != "show":
+        usage(f"unknown action {action!r}", "Use: kapi config show.")
+    settings, origins = sourced_settings(data_dir, config)
+    value = to_json_value(settings)
+    for client in value["identity"]["clients"]:
+        client["secret"] = "***"  # noqa: S105 - hidden
+    rows = [{"setting": "data_dir", "value": value["data_dir"]}]
+    rows += [
+        {"setting": f"{section}.{name}", "value": item}
+        for section in ("identity", "gateway", "apis")
+        for name, item in value[section].items()
+    ]
+    if sources:
+        rows = [{**row, "source": origins.get(row["setting"], "default")} for row in rows]
+    show({**value, "sources": origins} if sources else value, output, rows)
+
+
+def version(output: Output = Format.TABLE, config: Config = None) -> None:
+    """Show the versions of kapi, Envoy and Python.
+
+    [bold]Examples[/bold]
+
+      kapi version
+    """
+    from kapi.front.cli.doctor import envoy_version
+
+    rows = [{"kapi": __version__, "envoy": envoy_version(settings_of(Path(), config)), "python": ".".join(map(str, sys.version_info[:3]))}]
+    show(rows[0], output, rows)

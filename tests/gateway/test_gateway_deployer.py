@@ -1,0 +1,266 @@
+"""Deploying files to the real Envoy: all or nothing, and the same again after a restart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kapi import run_files
+from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
+from kapi.gateway import deployer as module
+from kapi.gateway.deployer import Deployer
+from kapi.gateway.envoy.check import EnvoyCheck
+from kapi.gateway.envoy.process import find_envoy
+from kapi.store import Store
+from live import Gateway, backend, gateway
+
+DEFINITION = b"""
+openapi: 3.0.1
+info: {title: pets, version: 1.0.0}
+paths:
+  /x: {get: {responses: {"200": {description: ok}}}}
+  /y: {get: {responses: {"200": {description: ok}}}}
+"""
+
+
+def conf(port: int, *, name: str = "pets", base: str = "/pets", version: str = "1.0.0", target: str = "/x", extra: str = "") -> bytes:
+    return f"""
+name: "{name}"
+basePath: "{base}"
+version: "{version}"
+type: "REST"
+{extra}
+endpointConfigurations:
+  production:
+    endpoint: "http://127.0.0.1:{port}/v2"
+operations:
+  - target: "{target}"
+    verb: "GET"
+    secured: false
+    scopes: []
+""".encode()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with backend() as number:
+        yield number
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Gateway]:
+    with gateway(timeout=5) as it:
+        yield it
+
+
+def make(live: Gateway, store: Store, **arguments: object) -> Deployer:
+    return Deployer(
+        **{
+            "store": store,
+            "publisher": live.publisher,
+            "check": EnvoyCheck(find_envoy("")),
+            "settings": live.settings,
+            "now": lambda: 1_700_000_000.0,
+            "issuers": [live.minter.trusted],
+            "certificate": live.certificate,
+            **arguments,
+        }
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "kapi.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def deployer(running: Gateway, store: Store) -> Deployer:
+    made = make(running, store)
+    made.restore()
+    return made
+
+
+def test_deploy_answers_when_the_api_does(running: Gateway, deployer: Deployer, port: int) -> None:
+    done = deployer.deploy(conf(port), DEFINITION, "default")
+    assert running.call("/pets/1.0.0/x").json["path"] == "/v2/x"
+    assert done.id in done.conf_text
+    (listed,) = deployer.list("default")
+    assert (listed.id, listed.base_path, listed.revision, listed.deployed_at) == (done.id, "/pets/1.0.0", 1, 1_700_000_000)
+    assert deployer.list("other") == ()
+
+
+def test_redeploy_replaces(running: Gateway, deployer: Deployer, port: int) -> None:
+    first = deployer.deploy(conf(port), DEFINITION, "default")
+    again = deployer.deploy(conf(port, target="/y"), DEFINITION, "default")
+    assert first.id == again.id
+    assert running.call("/pets/1.0.0/y").status == 200
+    assert running.call("/pets/1.0.0/x").status == 404
+    assert deployer.list("default")[0].revision == 2
+
+
+def test_an_api_that_moves_leaves_its_old_place(running: Gateway, deployer: Deployer, port: int, store: Store) -> None:
+    deployer.deploy(conf(port), DEFINITION, "default")
+    deployer.deploy(conf(port, base="/animals"), DEFINITION, "default")
+    assert running.call("/animals/1.0.0/x").status == 200
+    assert running.call("/pets/1.0.0/x").status == 404
+    assert {item.name for item in store.rendered() if item.kind == "scope"} == {"animals"}
+
+
+def test_neighbours_in_a_segment_stay(running: Gateway, deployer: Deployer, port: int) -> None:
+    deployer.deploy(conf(port, extra="defaultVersion: true"), DEFINITION, "default")
+    second = deployer.deploy(conf(port, version="2.0.0", target="/y"), DEFINITION, "default")
+    deployer.deploy(conf(port), DEFINITION, "acme")
+    for path, host in [("/pets/1.0.0/x", "default"), ("/pets/x", "default"), ("/pets/2.0.0/y", "default"), ("/pets/1.0.0/x", "acme")]:
+        assert running.call(path, host=f"{host}.gw.wso2.com").status == 200
+    deployer.undeploy(second.id, "default")
+    assert running.call("/pets/2.0.0/y").status == 404
+    assert running.call("/pets/1.0.0/x").status == 200
+
+
+def test_undeploy_takes_all_of_it_away(running: Gateway, deployer: Deployer, port: int, store: Store) -> None:
+    deployer.undeploy(deployer.deploy(conf(port), DEFINITION, "default").id, "default")
+    before = running.publisher.status().confirmed
+    done = deployer.deploy(conf(port, base="/zoo"), DEFINITION, "default")
+    assert running.publisher.status().confirmed == before + 2
+    deployer.undeploy(done.id, "default")
+    assert running.call("/pets/1.0.0/x").status == 404
+    assert (store.apis(), store.rendered()) == ((), ())
+    assert running.publisher.status().confirmed == before
+
+
+def test_undeploy_of_an_unknown_or_foreign_id(deployer: Deployer, port: int) -> None:
+    done = deployer.deploy(conf(port), DEFINITION, "default")
+    for api_id, organization in [("nothing", "default"), (done.id, "other")]:
+        with pytest.raises(Problem) as caught:
+            deployer.undeploy(api_id, organization)
+        assert (caught.value.status, caught.value.code, caught.value.title) == (404, "909001", f"{api_id} not found")
+
+
+def test_a_taken_base_path_is_refused(deployer: Deployer, port: int) -> None:
+    deployer.deploy(conf(port), DEFINITION, "default")
+    with pytest.raises(Invalid, match="taken"):
+        deployer.deploy(conf(port, name="other"), DEFINITION, "default")
+
+
+def test_the_root_is_refused_with_a_hint(deployer: Deployer, port: int) -> None:
+    with pytest.raises(Invalid) as caught:
+        deployer.deploy(conf(port, base="/1.0.0", target="/*", extra="defaultVersion: true"), DEFINITION, "default")
+    assert "basePath" in caught.value.hint
+
+
+def test_what_envoy_refuses_is_nowhere(running: Gateway, store: Store, port: int) -> None:
+    def refuse(*_: object) -> None:
+        raise GatewayRejected("no, thank you")
+
+    deployer = make(running, store, check=refuse)
+    deployer.restore()
+    with pytest.raises(GatewayRejected, match="no, thank you"):
+        deployer.deploy(conf(port), DEFINITION, "default")
+    assert store.apis() == ()
+    assert running.call("/pets/1.0.0/x").status == 404
+
+
+def test_what_the_store_does_not_keep_is_taken_back(running: Gateway, deployer: Deployer, store: Store, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployer.deploy(conf(port), DEFINITION, "default")
+
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(store, "save_api", full)
+    monkeypatch.setattr(store, "delete_api", full)
+    with pytest.raises(OSError, match="disk full"):
+        deployer.deploy(conf(port, target="/y"), DEFINITION, "default")
+    with pytest.raises(OSError, match="disk full"):
+        deployer.deploy(conf(port, name="fresh", base="/fresh"), DEFINITION, "default")
+    with pytest.raises(OSError, match="disk full"):
+        deployer.undeploy(deployer.list("default")[0].id, "default")
+    assert running.call("/pets/1.0.0/x").status == 200
+    assert running.call("/pets/1.0.0/y").status == 404
+    assert running.call("/fresh/1.0.0/x").status == 404
+    assert [item.name for item in deployer.list("default")] == ["pets"]
+
+
+def test_without_envoy_nothing_is_kept(store: Store, port: int) -> None:
+    with gateway(start=False, timeout=0.2) as live:
+        deployer = make(live, store)
+        deployer.restore()
+        live.publisher.start()
+        with pytest.raises(GatewayUnavailable):
+            deployer.deploy(conf(port), DEFINITION, "default")
+        assert (store.apis(), deployer.list("default")) == ((), ())
+
+
+def test_a_restart_needs_no_compiler(running: Gateway, deployer: Deployer, store: Store, port: int) -> None:
+    deployer.deploy(conf(port), DEFINITION, "default")
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("compiled")
+
+    again = make(running, store, compile=never)
+    again.restore()
+    assert running.call("/pets/1.0.0/x").status == 200
+    assert len(again.list("default")) == 1
+
+
+def test_another_version_renders_again_and_leaves_out_what_no_longer_compiles(
+    running: Gateway, deployer: Deployer, store: Store, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployer.deploy(conf(port), DEFINITION, "default")
+    broken = deployer.deploy(conf(port, name="broken", base="/broken"), DEFINITION, "default")
+    monkeypatch.setattr(module, "fingerprint", lambda site: "another")
+    real = module.compile_api
+
+    def stricter(text: bytes, definition: bytes, **arguments: object) -> object:
+        if b"broken" in text:
+            raise Problem(400, "1", "not any more")
+        return real(text, definition, **arguments)
+
+    again = make(running, store, compile=stricter)
+    again.restore()
+    assert running.call("/pets/1.0.0/x").status == 200
+    assert {item.fingerprint for item in store.rendered()} == {"another"}
+    assert "not any more" in caplog.text
+    again.undeploy(broken.id, "default")
+    assert [item.name for item in again.list("default")] == ["pets"]
+
+
+def test_a_thousand_apis_are_back_in_a_second(running: Gateway, deployer: Deployer, store: Store, port: int) -> None:
+    from kapi.apis.ir import Endpoint
+    from kapi.gateway.envoy.encode import encode
+    from kapi.gateway.envoy.names import SCOPE
+    from kapi.gateway.envoy.render import render_scope
+    from kapi.store import Rendered, StoredApi
+    from live import api, operation
+
+    scope = render_scope("a", [api("/a", [operation("GET", f"/{n}", Endpoint("http", "h", 80)) for n in range(10)])], running.site)
+    assert scope is not None
+    body = encode(SCOPE, scope).body
+    mark = deployer._fingerprint
+    for number in range(1000):
+        stored = StoredApi(f"{number}", "default", f"a{number}", "1", "", f"/a{number}/1", None, 1, 1)
+        with store._lock:
+            row = (stored.id, "default", stored.name, "1", "", stored.base_path, None, 1, 1, "", b"")
+            store._connection.execute("INSERT INTO apis (id, organization, name, version, environment, base_path, default_base_path, revision, deployed_at, conf, definition) VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
+    store.replace_rendered(Rendered("scope", f"a{number}", mark, body) for number in range(1000))
+
+    class Nowhere:
+        wanted = publish = None
+        count = 0
+
+        def set_initial(self, resources: list[object]) -> None:
+            self.count = len(list(resources))
+
+    again = make(running, store, publisher=(nowhere := Nowhere()))
+    begun = time.monotonic()
+    again.restore()
+    assert time.monotonic() - begun < 1
+    assert nowhere.count > 1000
+
+
+def test_the_run_directory_is_short_enough(running: Gateway) -> None:
+    assert len(str(run_files.xds_socket(running.settings))) < 104

@@ -1,0 +1,139 @@
+"""The Envoy process and its certificate."""
+
+from __future__ import annotations
+
+import datetime as dt
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from kapi.apis.ir import Endpoint
+from kapi.errors import EnvoyNotFound, GatewayRejected
+from kapi.gateway.envoy import process
+from kapi.gateway.envoy.check import EnvoyCheck
+from kapi.gateway.envoy.render import render_scope
+from kapi.gateway.envoy.site import site_of
+from kapi.gateway.envoy.tls import ensure_certificate
+from kapi.settings import GatewaySettings, Settings
+from live import api, backend, gateway, operation
+
+
+def test_a_named_binary_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(EnvoyNotFound) as caught:
+        process.find_envoy(str(tmp_path / "nothing"))
+    assert "--envoy" in caught.value.hint
+    assert process.find_envoy("").is_file()
+
+
+def test_the_supervisors_part_is_light() -> None:
+    code = "import sys, kapi.gateway.envoy.process; print([m for m in ('grpc', 'google.protobuf', 'cryptography') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_nobody_there_is_not_ready(tmp_path: Path) -> None:
+    assert not process.ready(tmp_path / "no.sock")
+    process.drain(tmp_path / "no.sock", 0.1)
+
+
+def test_draining_takes_no_new_connections_and_lets_go_when_idle() -> None:
+    with backend() as port, gateway() as live:
+        live.put(api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)]))
+        assert live.call("/a/1.0.0/x").status == 200
+        begun = time.monotonic()
+        process.drain(live.admin, 5)
+        assert time.monotonic() - begun < 2
+        assert not process.ready(live.admin)
+
+
+def test_a_second_envoy_on_the_port_does_not_share_it() -> None:
+    with gateway() as live, gateway(start=False) as other:
+        import dataclasses
+
+        other.settings = dataclasses.replace(other.settings, gateway=dataclasses.replace(other.settings.gateway, port=live.settings.gateway.port))
+        other.site = site_of(other.settings)
+        other.publisher.set_initial(other.base())
+        other.publisher.start()
+        other.start_envoy()
+        deadline = time.monotonic() + 3
+        while "in use" not in other.publisher.status().last_error and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "in use" in other.publisher.status().last_error
+
+
+def test_the_access_log_holds_no_query() -> None:
+    with backend() as port, gateway(access_log=True) as live:
+        live.put(api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)]))
+        live.call("/a/1.0.0/x?secret=1")
+        log = Path(live.site.access_log)
+        deadline = time.monotonic() + 5
+        while not log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert '"path":"/a/1.0.0/x"' in log.read_text()
+        assert "secret" not in log.read_text()
+
+
+def test_the_check_names_the_reason(tmp_path: Path) -> None:
+    check = EnvoyCheck(process.find_envoy(""))
+    site = site_of(Settings(tmp_path))
+    scope = render_scope("a", [api("/a", [operation("GET", "/{x}/*", Endpoint("https", "h.example", 443), scopes=("s",))])], site)
+    assert scope is not None
+    check([], [scope])
+    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"]["regex"] = "a("
+    with pytest.raises(GatewayRejected) as caught:
+        check([], [scope])
+    assert caught.value.detail == "missing ): a("
+
+
+NOW = 1_800_000_000.0
+
+
+def leaf(text: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(text.encode())
+
+
+def test_the_certificate_is_made_once(tmp_path: Path) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(ensure_certificate(Settings(tmp_path), lambda: NOW).chain)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert len(set(found)) == 1
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "tls").iterdir()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o700
+
+
+def test_it_names_all_hosts_and_lasts_less_than_398_days(tmp_path: Path) -> None:
+    made = leaf(ensure_certificate(Settings(tmp_path), lambda: NOW).chain)
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(names.get_values_for_type(x509.DNSName)) == {
+        "idp.am.wso2.com", "api.am.wso2.com", "*.gw.wso2.com", "*.sandbox.gw.wso2.com", "localhost",
+    }  # fmt: skip
+    assert made.not_valid_after_utc - made.not_valid_before_utc <= dt.timedelta(days=398)
+
+
+def test_it_is_renewed_in_time_by_the_same_authority(tmp_path: Path) -> None:
+    first = ensure_certificate(Settings(tmp_path), lambda: NOW)
+    authority = first.ca_file.read_text()
+    day = 86400.0
+    assert ensure_certificate(Settings(tmp_path), lambda: NOW + 360 * day).chain == first.chain
+    assert ensure_certificate(Settings(tmp_path), lambda: NOW + 380 * day).chain != first.chain
+    assert first.ca_file.read_text() == authority
+
+
+def test_it_is_made_again_when_the_hosts_change(tmp_path: Path) -> None:
+    first = ensure_certificate(Settings(tmp_path), lambda: NOW)
+    other = ensure_certificate(Settings(tmp_path, gateway=GatewaySettings(domain="gw.example")), lambda: NOW)
+    assert first.chain != other.chain
+    assert "*.gw.example" in str(leaf(other.chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+
+
+def test_the_key_is_not_shown(tmp_path: Path) -> None:
+    assert "PRIVATE" not in repr(ensure_certificate(Settings(tmp_path), lambda: NOW))

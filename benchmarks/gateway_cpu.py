@@ -18,9 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import uvloop
-from harness import DEFINITION, Platform, conf, free_port
 from measure import cpu_seconds
 
+from harness import DEFINITION, Platform, conf, free_port
 from kapi.gateway.envoy.process import find_envoy
 
 CONNECTIONS, REQUESTS, ROUNDS = 16, 6000, 7
@@ -55,13 +55,15 @@ async def load(port: int, request: bytes, requests: int) -> None:
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
 
 
-def plain_bootstrap(port: int, backend: int, certificate: Path, key: Path) -> dict:
+def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
     endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": backend}}}}
-    tls = {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
+    tls = {"certificate_chain": {"filename": str(pem)}, "private_key": {"filename": str(pem)}}
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "plain",
-        "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "b"}}]}]},
+        "route_config": {
+            "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "b"}}]}]
+        },
         "http_filters": [
             {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
         ],
@@ -93,10 +95,9 @@ async def measure(folder: Path, platform: Platform) -> None:
     assert deployed.status == 200, deployed.body
     token = await asyncio.to_thread(platform.token, "bench")
     port = free_port()
-    tls = platform.data_dir / "tls"
+    pem = platform.data_dir / "tls" / "edge.pem"
     config = folder / "plain.json"
-    certificate, key = next(tls.glob("[!c][!a]*.crt")), next(path for path in tls.glob("*.key") if not path.name.startswith("ca"))
-    config.write_text(json.dumps(plain_bootstrap(port, backend_port, certificate, key)))
+    config.write_text(json.dumps(plain_bootstrap(port, backend_port, pem)))
     plain = subprocess.Popen([find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"])
     await asyncio.sleep(1)
     try:

@@ -14,8 +14,9 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from harness import BASIC, DEFINITION, Echo, Platform, conf, free_port
 from measure import resident_mb
+
+from harness import BASIC, DEFINITION, Echo, Platform, conf, free_port
 
 MANY = 1000
 
@@ -29,7 +30,9 @@ class Connection:
         context.verify_mode = ssl.CERT_NONE
         self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
 
-    def request(self, method: str, host: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, bytes]:
+    def request(
+        self, method: str, host: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> tuple[int, bytes]:
         self._connection.request(method, path, body, {"Host": host, **(headers or {})})
         answer = self._connection.getresponse()
         return answer.status, answer.read()
@@ -37,7 +40,9 @@ class Connection:
     def token(self, scope: str) -> str:
         body = f"grant_type=client_credentials&scope={scope}".encode()
         headers = {"Authorization": f"Basic {BASIC}", "Content-Type": "application/x-www-form-urlencoded"}
-        return self.request("POST", "idp.am.wso2.com", "/oauth2/token", headers, body)[1].split(b'"access_token":"')[1].split(b'"')[0].decode()
+        return (
+            self.request("POST", "idp.am.wso2.com", "/oauth2/token", headers, body)[1].split(b'"access_token":"')[1].split(b'"')[0].decode()
+        )
 
     def deploy(self, token: str, text: str) -> float:
         """Seconds until the answer; the next request to the API must then succeed."""
@@ -48,7 +53,9 @@ class Connection:
         )
         headers = {"Authorization": f"Bearer {token}", "Content-Type": f"multipart/form-data; boundary={boundary}"}
         begun = time.perf_counter()
-        status, answer = self.request("POST", "api.am.wso2.com", "/api/deployer/1.2.0/apis/deploy", headers, f"{body}--{boundary}--\r\n".encode())
+        status, answer = self.request(
+            "POST", "api.am.wso2.com", "/api/deployer/1.2.0/apis/deploy", headers, f"{body}--{boundary}--\r\n".encode()
+        )
         took = time.perf_counter() - begun
         assert status == 200, answer
         return took
@@ -108,7 +115,9 @@ def grow(platform: Platform, port: int) -> None:
         assert connection.call(number, token) == 200
     for label, chosen, goal in (("at 10 APIs", times[10:30], 150), (f"at {MANY:,} APIs", times[MANY:], 250)):
         worst = max(chosen) * 1000
-        print(f"deploy answered {label:<26} median {statistics.median(chosen) * 1000:.0f} ms, worst of 20 {worst:.0f} ms   (goal {goal} ms)")
+        print(
+            f"deploy answered {label:<26} median {statistics.median(chosen) * 1000:.0f} ms, worst of 20 {worst:.0f} ms   (goal {goal} ms)"
+        )
     print(f"platform with {MANY + 20:,} APIs, resident           {sizes(platform)}")
     platform.stop()
     begun = time.perf_counter()

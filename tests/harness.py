@@ -64,7 +64,7 @@ class Platform:
         log = (self.data_dir.parent / "up.log").open("ab")
         self.process = subprocess.Popen([KAPI, "up", "--port", str(self.port), *self.arguments], env=environment, stderr=log, stdout=log)
         deadline = time.monotonic() + 30
-        while not (self.state() or {}).get("ready"):
+        while (state := self.state() or {}).get("pid") != self.process.pid or not state["ready"]:
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < deadline, self.output()
             time.sleep(0.02)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.check import EnvoyCheck
-    from kapi.gateway.envoy.process import find_envoy, statistic
+    from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.identity.keys import jwks
@@ -67,8 +68,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
 
     store, keys = open_store(settings)
     issuer = settings.identity.issuer
-    admin = admin_socket(settings)
-    publisher = Publisher(xds_socket(settings), members=lambda cluster: statistic(admin, f"cluster.{cluster}.membership_total"))
+    publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     deployer = Deployer(
         store=store,
         publisher=publisher,
@@ -80,7 +80,9 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     deployer.restore()
     publisher.start()
     trusted = (IssuerKeys.inbuilt(issuer, keys),)
-    api = SystemApi(settings=settings, deployer=deployer, issuers=lambda: trusted, fetch=fetch, ready=lambda: publisher.status().connected > 0)
+    api = SystemApi(
+        settings=settings, deployer=deployer, issuers=lambda: trusted, fetch=fetch, ready=lambda: publisher.status().connected > 0
+    )
     _serve(build_system_api(api), listener)
     publisher.stop()
     store.close()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,10 @@ def run_dir(settings: Settings) -> Path:
     inside = settings.data_dir / "run"
     if len(os.fsencode(inside)) <= _LONGEST_SOCKET_DIR:
         return inside
+    # Rarely needed, and five megabytes in the small supervisor.
+    import hashlib
+    import tempfile
+
     digest = hashlib.sha256(os.fsencode(settings.data_dir)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"kapi-{os.getuid()}-{digest}"
 

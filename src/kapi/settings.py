@@ -110,12 +110,16 @@ def to_json_value(settings: Settings) -> dict[str, Any]:
 def from_json_value(value: dict[str, Any]) -> Settings:
     """The inverse of `to_json_value`, for child processes; the values were checked before they were written."""
     identity = dict(value["identity"])
-    identity["clients"] = tuple(
-        ClientSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in client.items()}) for client in identity["clients"]
-    )
+    identity["clients"] = tuple(client_of(client) for client in identity["clients"])
     return Settings(
         data_dir=Path(value["data_dir"]),
         identity=IdentitySettings(**identity),
         gateway=GatewaySettings(**value["gateway"]),
         apis=ApisSettings(**value["apis"]),
     )
+
+
+def client_of(value: dict[str, Any]) -> ClientSettings:
+    """A client from checked JSON or TOML values."""
+    fields: dict[str, Any] = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
+    return ClientSettings(**fields)

@@ -27,6 +27,7 @@ from kapi.settings import (
     GatewaySettings,
     IdentitySettings,
     Settings,
+    client_of,
 )
 
 SECTIONS: dict[str, type] = {"identity": IdentitySettings, "gateway": GatewaySettings, "apis": ApisSettings}
@@ -208,9 +209,7 @@ class _Reader:
                     self.wrong(f"{where}.grants", f"unknown grant {grant!r}", f"Known: {', '.join(_GRANTS)}.")
         if len(self.mistakes) > before:
             return None
-        return ClientSettings(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in item.items() if name in fields}
-        )
+        return client_of({name: value for name, value in item.items() if name in fields})
 
     def build(self, data_dir: Path, cwd: Path) -> Settings:
         for name, value in self.values.items():

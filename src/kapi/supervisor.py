@@ -73,6 +73,7 @@ class Child:
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
+                env={"MALLOC_ARENA_MAX": "2", **os.environ},
                 stdout=log,
                 stderr=log,
                 pass_fds=fds,
@@ -206,8 +207,8 @@ class Supervisor:
                 self.dirty = True
 
     def _see_whether_ready(self, now: float, begun: float) -> None:
-        probes = [(child.listener.getsockname(), child.probe) for child in self.children if child.listener is not None]
-        if envoy.ready(admin_socket(self.settings)) and all(_answers(path, probe) for path, probe in probes):
+        probes = [(Path(child.listener.getsockname()), child.probe) for child in self.children if child.listener is not None]
+        if envoy.ready(admin_socket(self.settings)) and all(envoy.answers(path, probe) for path, probe in probes):
             self.ready = self.dirty = True
             _say(banner(self.settings, now - begun))
         elif now - begun > READY_SECONDS:
@@ -253,18 +254,6 @@ def _wait(wake: socket.socket, seconds: float) -> None:
         pass
 
 
-def _answers(path: str, probe: str) -> bool:
-    """Whether a Python child answers its probe with 200."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-            peer.settimeout(0.5)
-            peer.connect(path)
-            peer.sendall(f"GET {probe} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            return peer.recv(64).startswith(b"HTTP/1.1 200")
-    except OSError:
-        return False
-
-
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
@@ -284,6 +273,8 @@ def main(argv: list[str]) -> int:
     except KapiError as error:
         _say(f"error: {error.title}" + (f"\n  {error.detail}" if error.detail else "") + (f"\nhint: {error.hint}" if error.hint else ""))
         return 7
+    except KeyboardInterrupt:  # before the signal handlers stand
+        return 130
     finally:
         lock.release()
 

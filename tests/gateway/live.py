@@ -278,9 +278,7 @@ def gateway(*, start: bool = True, timeout: float = 10.0, **fields: Any) -> Iter
     settings = Settings(data_dir=folder, gateway=GatewaySettings(port=free_port(), concurrency=1, **fields))
     run_files.prepare_directories(settings)
     admin = run_files.admin_socket(settings)
-    publisher = Publisher(
-        run_files.xds_socket(settings), timeout=timeout, members=lambda name: process.members(admin, name)
-    )
+    publisher = Publisher(run_files.xds_socket(settings), timeout=timeout, members=lambda name: process.members(admin, name))
     live = Gateway(settings, publisher, ensure_certificate(settings, time.time), Minter(), site_of(settings))
     try:
         if start:

@@ -165,7 +165,9 @@ def test_what_envoy_refuses_is_nowhere(running: Gateway, store: Store, port: int
     assert running.call("/pets/1.0.0/x").status == 404
 
 
-def test_what_the_store_does_not_keep_is_taken_back(running: Gateway, deployer: Deployer, store: Store, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_store_does_not_keep_is_taken_back(
+    running: Gateway, deployer: Deployer, store: Store, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
 
     def full(*_: object) -> None:
@@ -245,7 +247,10 @@ def test_a_thousand_apis_are_back_in_a_second(running: Gateway, deployer: Deploy
         stored = StoredApi(f"{number}", "default", f"a{number}", "1", "", f"/a{number}/1", None, 1, 1)
         with store._lock:
             row = (stored.id, "default", stored.name, "1", "", stored.base_path, None, 1, 1, "", b"")
-            store._connection.execute("INSERT INTO apis (id, organization, name, version, environment, base_path, default_base_path, revision, deployed_at, conf, definition) VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
+            store._connection.execute(
+                "INSERT INTO apis (id, organization, name, version, environment, base_path, default_base_path, revision, deployed_at, conf, definition) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                row,
+            )
     store.replace_rendered(Rendered("scope", f"a{number}", mark, body) for number in range(1000))
 
     class Nowhere:

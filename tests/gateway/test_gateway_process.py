@@ -55,7 +55,9 @@ def test_a_second_envoy_on_the_port_does_not_share_it() -> None:
     with gateway() as live, gateway(start=False) as other:
         import dataclasses
 
-        other.settings = dataclasses.replace(other.settings, gateway=dataclasses.replace(other.settings.gateway, port=live.settings.gateway.port))
+        other.settings = dataclasses.replace(
+            other.settings, gateway=dataclasses.replace(other.settings.gateway, port=live.settings.gateway.port)
+        )
         other.site = site_of(other.settings)
         other.publisher.set_initial(other.base())
         other.publisher.start()

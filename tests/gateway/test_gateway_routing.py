@@ -139,7 +139,8 @@ def test_a_big_body_passes(live: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "code"), [({"x": "y" * 40_000}, 431, "431"), ({"a_b": "c"}, 400, "400"), ({f"h{n}": "v" for n in range(120)}, 431, "431")]
+    ("headers", "status", "code"),
+    [({"x": "y" * 40_000}, 431, "431"), ({"a_b": "c"}, 400, "400"), ({f"h{n}": "v" for n in range(120)}, 431, "431")],
 )
 def test_edge_limits_answer_in_json(live: Gateway, headers: dict[str, str], status: int, code: str) -> None:
     reply = live.call("/petstore/1.0.0/pets", headers=headers)
@@ -148,7 +149,12 @@ def test_edge_limits_answer_in_json(live: Gateway, headers: dict[str, str], stat
 
 
 def test_websocket_upgrades_are_refused(live: Gateway) -> None:
-    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
     assert live.call("/petstore/1.0.0/pets", headers=headers).status == 403
 
 

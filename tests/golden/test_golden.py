@@ -7,17 +7,22 @@ Out: `ir.yaml`, or `generated.apk-conf`; and `diagnostics.txt` when there are mi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.emit import emit
 from kapi.apis.generate import generate
+from kapi.apis.ir import plain
 from kapi.errors import Diagnostic, Invalid
+from kapi.gateway.envoy.check import EnvoyCheck
+from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.envoy.render import render_api
+from kapi.gateway.envoy.site import Site
 from kapi.policies import POLICIES
+from kapi.settings import Settings
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in HERE.iterdir() if path.is_dir() and not path.name.startswith(("_", ".")))
@@ -25,17 +30,13 @@ NO_OPERATIONS = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "
 TYPES = {".graphql": "GRAPHQL", ".proto": "GRPC", ".zip": "GRPC"}
 
 
-def values(thing: Any) -> Any:
-    """Dataclasses as plain data, for the file."""
-    if is_dataclass(thing) and not isinstance(thing, type):
-        named = {"policy": thing.policy} if hasattr(thing, "policy") else {}
-        return named | {field.name: values(getattr(thing, field.name)) for field in fields(thing)}
-    if isinstance(thing, tuple | list):
-        return [values(item) for item in thing]
-    return {str(key): values(item) for key, item in thing.items()} if isinstance(thing, dict) else thing
+SITE = Site(Settings(Path("/data")), "/etc/ssl/certs/ca-certificates.crt", "/run/control.sock", ("/run/identity-0.sock",))
+"""A fixed installation, so that a golden file does not depend on the machine."""
 
-
-OUTPUTS: dict[str, Callable[[Compiled], str]] = {"ir.yaml": lambda compiled: emit(values(compiled.api))}
+OUTPUTS: dict[str, Callable[[Compiled], str]] = {
+    "ir.yaml": lambda compiled: emit(plain(compiled.api)),
+    "envoy.yaml": lambda compiled: emit(render_api(compiled.api, SITE)),
+}
 """File name → what it holds; a renderer adds its line."""
 
 
@@ -72,3 +73,9 @@ def test_a_case_gives_what_its_folder_says(case: Path, update_golden: bool) -> N
             (case / name).write_text(text, encoding="utf-8")
     else:
         assert {path.name: path.read_text(encoding="utf-8") for path in expected} == made
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if (case / "envoy.yaml").exists()], ids=lambda case: case.name)
+def test_the_real_envoy_loads_what_a_case_renders(case: Path) -> None:
+    rendered = yaml.safe_load((case / "envoy.yaml").read_text("utf-8"))
+    EnvoyCheck(find_envoy(""))(rendered["clusters"], rendered["scopes"])

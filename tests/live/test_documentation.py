@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from harness import Platform, free_port
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+
 from harness import DEFINITION, Answer, Platform, conf
 
 GENERATE = "/api/configurator/1.2.0/apis/generate-configuration"
@@ -35,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "truncated": conf(port=1).encode()[:70],
         "large": b"name: " + b"x" * (1024 * 1024 + 10),
         "huge": b" " * (10 * 1024 * 1024 + 10),
-        "nul": b"name: \"a\0b\"\n",
+        "nul": b'name: "a\0b"\n',
         "surrogate": b'name: "\\uD800"\n',
     }  # fmt: skip
     for name, content in contents.items():
@@ -140,7 +141,7 @@ def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict
     ],
 )
 def test_broken_http_is_refused_at_the_edge(platform: Platform, raw: bytes) -> None:
-    context = ssl.create_default_context(cafile=str(next((platform.data_dir / "tls").glob("ca*.crt"))))
+    context = ssl.create_default_context(cafile=str(next((platform.data_dir / "tls").glob("ca.pem"))))
     with (
         socket.create_connection(("127.0.0.1", platform.port), timeout=5) as plain,
         context.wrap_socket(plain, server_hostname="idp.am.wso2.com") as edge,

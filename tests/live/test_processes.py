@@ -151,7 +151,7 @@ def test_files_are_private(platform: Platform) -> None:
     assert platform.data_dir.stat().st_mode & 0o777 == 0o700
     for path in platform.data_dir.rglob("*"):
         if not path.is_dir() and path.suffix != ".log":
-            assert path.stat().st_mode & 0o077 == 0 or path.suffix == ".crt", path
+            assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_detach_and_down(tmp_path: Path) -> None:

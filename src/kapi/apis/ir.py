@@ -5,7 +5,7 @@ Made by `compile.py` from a conf and its definition, read by the renderers. Froz
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Protocol
 
 
@@ -60,3 +60,11 @@ class Api:
     def base_paths(self) -> tuple[str, ...]:
         """All paths it answers on."""
         return (self.base_path,) if self.default_base_path is None else (self.base_path, self.default_base_path)
+
+
+def plain(value: Any) -> Any:
+    """An IR as maps and lists, to print; a policy's node also says which policy it is of."""
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {"policy": value.policy} if hasattr(value, "policy") else {}
+        return named | {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -22,7 +22,7 @@ def authenticate_client(clients: Clients, authorization: str | None, form: Mappi
     in_form = "client_secret" in form
     if authorization is not None:
         if in_form:
-            raise OAuthError("invalid_request", "Use one client authentication method per request: the Authorization header or the body (RFC 6749 2.3)")
+            raise OAuthError("invalid_request", "Use one client authentication method per request: header or body (RFC 6749 2.3)")
         client_id, secret = _basic(authorization)
         if form.get("client_id", client_id) != client_id:
             raise OAuthError("invalid_request", "client_id in the body differs from the one in the Authorization header")

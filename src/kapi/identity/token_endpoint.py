@@ -67,7 +67,10 @@ def parse_form(body: bytes) -> dict[str, str]:
     Raises OAuthError invalid_request for a broken form or a repeated parameter.
     """
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_PARAMETERS) if body else []
+        text = body.decode("ascii")
+        pairs = (
+            parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_PARAMETERS) if text else []
+        )
     except ValueError as error:
         raise OAuthError("invalid_request", "The body is not application/x-www-form-urlencoded text in UTF-8") from error
     form: dict[str, str] = {}

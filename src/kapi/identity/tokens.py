@@ -43,7 +43,8 @@ class Minter:
         claims: dict[str, Any] = {"iss": self._issuer, "sub": token.subject}
         if self._audience:
             claims["aud"] = self._audience
-        claims |= {"exp": now + self.lifetime, "nbf": now, "iat": now, "jti": self._new_id(), "clientId": token.client_id, "scope": token.scope}
+        claims |= {"exp": now + self.lifetime, "nbf": now, "iat": now, "jti": self._new_id()}
+        claims |= {"clientId": token.client_id, "scope": token.scope}
         signed = self._header + _base64url(orjson.dumps(claims))
         return (signed + b"." + _base64url(self._key.sign(signed))).decode("ascii")
 

@@ -48,7 +48,7 @@ class Principal:
     organization: str
 
 
-class _Refused(Exception):  # noqa: N818 - private control flow within this file
+class _Refused(Exception):
     pass
 
 

@@ -20,7 +20,7 @@ Definition = Annotated[
 ]
 
 
-class InvalidInput(Exception):  # noqa: N818 - carries an Invalid and the texts it is about to the one place that shows both
+class InvalidInput(Exception):
     """Mistakes in files, with the files' texts for the source line under each."""
 
     def __init__(self, problem: Invalid, sources: dict[str, str]) -> None:
@@ -109,33 +109,21 @@ def export(
 
       kapi export --to envoy petstore.apk-conf openapi.yaml
     """
+    from kapi.apis.ir import plain
+
     if to == "kubernetes":
         raise KapiError("not-there-yet", "export to Kubernetes is not there yet", hint="Use --to ir or --to envoy.")
     if to not in {"ir", "envoy"}:
         usage(f"--to {to} is unknown", "Use --to ir or --to envoy.")
     compiled, _, _ = _compiled(conf, definition)
-    show(_rendered(compiled.api, config) if to == "envoy" else _plain(compiled.api), Format.YAML if output is Format.TABLE else output)
+    show(_rendered(compiled.api, config) if to == "envoy" else plain(compiled.api), Format.YAML if output is Format.TABLE else output)
 
 
 def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
-    from kapi.gateway.envoy.render import render_backends, render_scope, segments
+    from kapi.gateway.envoy.render import render_api
     from kapi.gateway.envoy.site import site_of
 
-    site = site_of(settings_of(None, config))
-    return {
-        "clusters": list(render_backends((api,), site)),
-        "scopes": [scope for segment in sorted(segments(api)) if (scope := render_scope(segment, (api,), site))],
-    }
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses and tuples as maps and lists; a policy's node also says which policy it is of."""
-    import dataclasses
-
-    if dataclasses.is_dataclass(value):
-        own = {"policy": value.policy} if hasattr(value, "policy") else {}
-        return own | {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    return render_api(api, site_of(settings_of(None, config)))
 
 
 def deploy(
@@ -180,7 +168,7 @@ def deploy(
         put(answer)
     else:
         show(value, output, [{key: value[key] for key in ("id", "name", "version", "basePath")}])
-    urls = next((api["urls"] for api in client.apis() if api["id"] == value["id"]), [])
+    urls: list[str] = next((api["urls"] for api in client.apis() if api["id"] == value["id"]), [])
     say(f"deployed {value['name']} {value['version']} in {took:.2f} s → {' '.join(urls)}")
 
 

@@ -68,7 +68,7 @@ class Client:
             ) from error
 
     def _tls(self) -> ssl.SSLContext:
-        ca = self._settings.data_dir / "tls" / "ca.crt"
+        ca = self._settings.data_dir / "tls" / "ca.pem"
         if not ca.exists():
             raise KapiError(
                 "not-running", f"there is no platform in {self._settings.data_dir}", hint="Start it with `kapi up`, or name its --data-dir."

@@ -76,7 +76,7 @@ def _clock(_: Settings) -> Finding:
 def _files(settings: Settings) -> Finding:
     if not settings.data_dir.exists():
         return Finding("data directory is private", "note", f"{settings.data_dir} is made at the first start")
-    paths = (settings.data_dir, database_path(settings), settings.data_dir / "run-settings.json", *settings.data_dir.glob("tls/*.key"))
+    paths = (settings.data_dir, database_path(settings), settings.data_dir / "run-settings.json", *settings.data_dir.glob("tls/*"))
     open_to_others = [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
     if open_to_others:
         return Finding("data directory is private", "fail", ", ".join(map(str, open_to_others)), f"chmod -R go= {settings.data_dir}")

@@ -145,7 +145,7 @@ def ca(data_dir: DataDir = None, config: Config = None) -> None:
 
       curl --cacert "$(kapi ca)" https://api.am.wso2.com:9095/health
     """
-    path = settings_of(data_dir, config).data_dir / "tls" / "ca.crt"
+    path = settings_of(data_dir, config).data_dir / "tls" / "ca.pem"
     if not path.exists():
         raise KapiError("not-running", f"there is no CA at {path} yet", hint="It is made at the first start: kapi up.")
     put(str(path))

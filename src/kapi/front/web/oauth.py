@@ -28,6 +28,7 @@ from kapi.settings import Settings
 LARGEST_FORM = 64 * 1024
 FORM_SECONDS = 10.0
 _LOG = logging.getLogger("kapi.identity")
+_NOT_FOUND = b'{"error":"not_found","error_description":"There is nothing at this path"}'
 _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _TOKEN_HEADERS = [
     (b"content-type", b"application/json"),
@@ -79,7 +80,7 @@ def build_identity_app(settings: Settings, signing_keys: Sequence[SigningKey], n
             elif (found := documents.get(path)) is not None:
                 await _public(found, scope, send)
             else:
-                await _send(send, 404, [(b"content-type", b"application/json")], b'{"error":"not_found","error_description":"There is nothing at this path"}')
+                await _send(send, 404, [(b"content-type", b"application/json")], _NOT_FOUND)
         except Exception:
             _LOG.exception("%s %s failed", scope["method"], path)
             await _send(send, 500, _TOKEN_HEADERS, b'{"error":"server_error","error_description":"The request could not be processed"}')
@@ -147,7 +148,8 @@ async def _read_body(receive: Receive) -> bytes | None:
 async def _read_rest(message: Message, receive: Receive) -> bytes | None:
     body = b""
     while message["type"] == "http.request":
-        body += message.get("body", b"")
+        piece: bytes = message.get("body", b"")
+        body += piece
         if len(body) > LARGEST_FORM:
             raise _too_large()
         if not message.get("more_body", False):

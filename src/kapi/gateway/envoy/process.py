@@ -6,7 +6,6 @@ Read by the supervisor, so it stays light: standard library only, no protobuf, n
 from __future__ import annotations
 
 import contextlib
-import http.client
 import importlib.util
 import json
 import os
@@ -124,23 +123,38 @@ def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list
 
 
 def admin(admin_socket: Path, method: str, path: str, seconds: float = 1.0) -> tuple[int, bytes]:
-    """One call of the admin interface: status and body. Raises OSError or http.client.HTTPException when nobody answers."""
+    """One call of the admin interface: status and body. Raises OSError, also when what answers is not HTTP."""
+    import http.client  # not while the supervisor idles: it brings OpenSSL along
+
     connection = http.client.HTTPConnection("localhost", timeout=seconds)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(seconds)
         peer.connect(str(admin_socket))
         connection.sock = peer
-        connection.request(method, path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError("Envoy's admin interface did not answer") from error
+
+
+def answers(unix_socket: Path, path: str, seconds: float = 0.5) -> bool:
+    """Whether an HTTP server on a Unix socket answers a GET with 200."""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("ascii")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            peer.settimeout(seconds)
+            peer.connect(str(unix_socket))
+            peer.sendall(request)
+            return peer.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
 
 
 def ready(admin_socket: Path) -> bool:
     """Whether Envoy has all it needs and listens."""
-    try:
-        return admin(admin_socket, "GET", "/ready")[0] == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
+    return answers(admin_socket, "/ready")
 
 
 def drain(admin_socket: Path, seconds: float) -> None:
@@ -149,7 +163,7 @@ def drain(admin_socket: Path, seconds: float) -> None:
     A plain SIGTERM would cut them off.
     """
     deadline = time.monotonic() + seconds
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError):
+    with contextlib.suppress(OSError, ValueError, KeyError):
         admin(admin_socket, "POST", "/healthcheck/fail")
         admin(admin_socket, "POST", "/drain_listeners?graceful&skip_exit")
         while time.monotonic() < deadline and statistic(admin_socket, "http.edge.downstream_rq_active"):
@@ -160,7 +174,7 @@ def members(admin_socket: Path, cluster: str) -> int:
     """How many addresses a cluster has; 0 when Envoy cannot say."""
     try:
         return statistic(admin_socket, f"cluster.{cluster}.membership_total")
-    except (OSError, http.client.HTTPException, ValueError, KeyError):
+    except (OSError, ValueError, KeyError):
         return 0
 
 

@@ -15,7 +15,7 @@ from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import system_routes
 from kapi.gateway.issuers import TrustedIssuer
 
-__all__ = ["render_backends", "render_base", "render_issuers", "render_scope", "segments", "system_segments"]
+__all__ = ["render_api", "render_backends", "render_base", "render_issuers", "render_scope", "segments", "system_segments"]
 
 
 def render_base(site: Site, issuers: Sequence[TrustedIssuer], certificate: str, private_key: str) -> tuple[tuple[str, dict[str, Any]], ...]:
@@ -47,3 +47,9 @@ def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ..
 def system_segments(site: Site) -> tuple[str, ...]:
     """The scopes that exist without any API."""
     return tuple(dict.fromkeys(route.segment for route in system_routes(site.settings)))
+
+
+def render_api(api: Api, site: Site) -> dict[str, Any]:
+    """One API alone: its clusters and its scopes, as `kapi export --to envoy` shows them."""
+    scopes = (render_scope(segment, (api,), site) for segment in sorted(segments(api)))
+    return {"clusters": list(render_backends((api,), site)), "scopes": [scope for scope in scopes if scope]}

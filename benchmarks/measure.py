@@ -17,6 +17,16 @@ def cpu_seconds(*pids: int) -> float:
     return total
 
 
+def proportional_mb(*pids: int) -> float:
+    """Resident memory of several processes together in MB, each shared page counted once (the sum of their PSS)."""
+    return sum(
+        int(line.split()[1]) * 1024 / 1e6
+        for pid in pids
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        if line.startswith("Pss:")
+    )
+
+
 def resident_mb(*pids: int) -> dict[int, float]:
     """Resident set size in MB (10^6 bytes), each process counted whole, shared pages too."""
     sizes = {}

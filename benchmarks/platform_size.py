@@ -14,7 +14,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from measure import resident_mb
+from measure import proportional_mb, resident_mb
 
 from harness import BASIC, DEFINITION, Echo, Platform, conf, free_port
 
@@ -80,7 +80,8 @@ def sizes(platform: Platform) -> str:
     state = platform.state()
     pids = {"supervisor": state["pid"], **{name: child["pid"] for name, child in state["children"].items()}}
     resident = resident_mb(*pids.values())
-    return f"{sum(resident.values()):.0f} MB (" + ", ".join(f"{name} {resident[pid]:.0f}" for name, pid in pids.items()) + ")"
+    together = proportional_mb(*pids.values())
+    return f"{together:.0f} MB; each whole {sum(resident.values()):.0f} MB (" + ", ".join(f"{name} {resident[pid]:.0f}" for name, pid in pids.items()) + ")"
 
 
 def wait_ready(platform: Platform) -> None:

@@ -7,6 +7,7 @@ identity  the inbuilt, non-production provider; one or more processes
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -17,14 +18,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kapi.identity.keys import SigningKey, ensure_signing_key
 from kapi.run_files import admin_socket, database_path, xds_socket
 from kapi.settings import Settings, from_json_value
 from kapi.store import Store
 
-_LOG = logging.getLogger("kapi")
+if TYPE_CHECKING:
+    from kapi.gateway.deployer import Deployer
+    from kapi.gateway.envoy.xds import Publisher
 
 
 @contextmanager
@@ -55,19 +58,15 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
 
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
-    """Serve the system APIs and Envoy's configuration until told to stop."""
-    from kapi.fetch import fetch
-    from kapi.front.web.system_api import SystemApi, build_system_api
+    """Serve Envoy's configuration and the system APIs until told to stop."""
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.check import EnvoyCheck
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.identity.keys import jwks
-    from kapi.identity.verify import IssuerKeys
 
     store, keys = open_store(settings)
-    issuer = settings.identity.issuer
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     deployer = Deployer(
         store=store,
@@ -75,22 +74,34 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
         settings=settings,
         now=time.time,
-        issuers=(TrustedIssuer("inbuilt", issuer, jwks(keys).decode()),),
+        issuers=(TrustedIssuer("inbuilt", settings.identity.issuer, jwks(keys).decode()),),
     )
     deployer.restore()
     publisher.start()
-    trusted = (IssuerKeys.inbuilt(issuer, keys),)
+    # Envoy is taking its configuration by now; the rest is imported meanwhile.
+    _serve(_system_api(settings, deployer, publisher, keys), listener)
+    publisher.stop()
+    store.close()
+
+
+def _system_api(settings: Settings, deployer: Deployer, publisher: Publisher, keys: tuple[SigningKey, ...]) -> Any:
+    from kapi.fetch import fetch
+    from kapi.front.web.system_api import SystemApi, build_system_api
+    from kapi.identity.verify import IssuerKeys
+
+    trusted = (IssuerKeys.inbuilt(settings.identity.issuer, keys),)
     api = SystemApi(
         settings=settings, deployer=deployer, issuers=lambda: trusted, fetch=fetch, ready=lambda: publisher.status().connected > 0
     )
-    _serve(build_system_api(api), listener)
-    publisher.stop()
-    store.close()
+    return build_system_api(api)
 
 
 def _serve(app: Any, listener: socket.socket) -> None:
     import uvicorn
 
+    # What was imported stays: the collector need not walk it again for every token.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
         app,
         loop="uvloop",

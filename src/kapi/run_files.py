@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kapi.errors import KapiError
-from kapi.settings import Settings
+from kapi.settings import Settings, to_json_value
 
 _LONGEST_SOCKET_DIR = 80
 """A Unix socket's path holds at most 107 bytes (104 on macOS), file name included."""
@@ -75,6 +75,14 @@ def prepare_directories(settings: Settings) -> None:
         raise KapiError(
             "data-dir", f"cannot use {error.filename}: {error.strerror}", hint="Choose another folder: --data-dir PATH."
         ) from error
+
+
+def prepare_run(settings: Settings) -> Path:
+    """Write the checked settings for the supervisor and its children (0600: they hold secrets); return the file."""
+    prepare_directories(settings)
+    path = settings.data_dir / "run-settings.json"
+    write_private(path, json.dumps(to_json_value(settings)).encode())
+    return path
 
 
 def write_private(path: Path, content: bytes) -> None:

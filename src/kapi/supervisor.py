@@ -28,26 +28,19 @@ from kapi.run_files import (
     control_socket,
     identity_socket,
     log_path,
-    prepare_directories,
     rotate_log,
     run_dir,
     write_private,
     write_state,
 )
-from kapi.settings import Settings, from_json_value, to_json_value
+from kapi.settings import Settings, from_json_value
 
 READY_SECONDS = 30.0
 HEALTHY_SECONDS = 10.0
 """A child that lived this long is restarted at once; one that dies sooner waits longer each time."""
 MAX_PAUSE = 5.0
-
-
-def prepare_run(settings: Settings) -> Path:
-    """Write the checked settings for the supervisor and its children (0600: they hold secrets); return the file."""
-    prepare_directories(settings)
-    path = settings.data_dir / "run-settings.json"
-    write_private(path, json.dumps(to_json_value(settings)).encode())
-    return path
+_LEAN = {"MALLOC_ARENA_MAX": "2"}
+"""Fewer heaps: several megabytes less in a process with threads."""
 
 
 @dataclass(slots=True)
@@ -73,7 +66,7 @@ class Child:
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
-                env={"MALLOC_ARENA_MAX": "2", **os.environ},
+                env=_LEAN | os.environ,
                 stdout=log,
                 stderr=log,
                 pass_fds=fds,

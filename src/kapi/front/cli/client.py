@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
-import ssl
-import uuid
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from kapi.errors import Diagnostic, Invalid, KapiError, Problem
 from kapi.settings import ClientSettings, Settings
+
+if TYPE_CHECKING:
+    import ssl
 
 _SECONDS = 60
 _DEPLOYER = "/api/deployer/1.2.0/apis"
@@ -29,17 +28,6 @@ class Answer:
     body: bytes
 
 
-class _Pinned(http.client.HTTPSConnection):
-    """Connects to the gateway's address while TLS and Host name the virtual host."""
-
-    def __init__(self, address: tuple[str, int], host: str, context: ssl.SSLContext) -> None:
-        super().__init__(host, address[1], context=context, timeout=_SECONDS)
-        self._address, self._tls = address, context
-
-    def connect(self) -> None:
-        self.sock = self._tls.wrap_socket(socket.create_connection(self._address, _SECONDS), server_hostname=self.host)
-
-
 class Client:
     """A caller of the running platform."""
 
@@ -52,22 +40,31 @@ class Client:
         self, host: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, *, token: str = ""
     ) -> Answer:
         """One request. Raises KapiError when nobody answers."""
+        import socket
+        from http.client import HTTPException, HTTPSConnection
+
         listen = self._settings.gateway.listen
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104 - replaced, not bound
         authority = host if self._settings.gateway.port == 443 else f"{host}:{self._settings.gateway.port}"
         sent = {"Host": authority, **({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
         try:
-            connection = _Pinned((address, self._settings.gateway.port), host, self._tls())
+            context = self._tls()
+            connection = HTTPSConnection(host, self._settings.gateway.port, context=context, timeout=_SECONDS)
+            # TLS and the Host header name the virtual host, while the connection goes to the gateway's address.
+            peer = socket.create_connection((address, self._settings.gateway.port), _SECONDS)
+            connection.sock = context.wrap_socket(peer, server_hostname=host)
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
             return Answer(answer.status, answer.read())
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             where = f"{address}:{self._settings.gateway.port}"
             raise KapiError(
                 "not-running", f"no kapi answers on {where} ({error})", hint="Start it with `kapi up`; see `kapi status`."
             ) from error
 
     def _tls(self) -> ssl.SSLContext:
+        import ssl
+
         ca = self._settings.data_dir / "tls" / "ca.pem"
         if not ca.exists():
             raise KapiError(
@@ -112,7 +109,7 @@ class Client:
 
     def deploy(self, conf: bytes, definition: bytes) -> str:
         """Deploy an API; the conf with its id."""
-        boundary = uuid.uuid4().hex
+        boundary = os.urandom(16).hex()
         parts = (("apkConfiguration", conf), ("definitionFile", definition))
         body = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode() + content + b"\r\n"

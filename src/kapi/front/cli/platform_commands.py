@@ -44,8 +44,8 @@ def up(
 
       kapi up --port 9443 --data-dir ./data --detach
     """
+    from kapi.run_files import prepare_run
     from kapi.settings_reading import check_non_production
-    from kapi.supervisor import prepare_run
 
     flags: dict[str, Any] = {
         "gateway__listen": listen,

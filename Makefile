@@ -31,8 +31,8 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 test: install-dev               ## everything but the long proofs; under ten minutes on two cores
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not long"
 
-test-all: install-dev           ## the long proofs too
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile
+test-all: test                  ## the long proofs too
+	$(BIN)/python -m pytest $(TESTS) -m long
 
 check: install-dev              ## linters, types, import contracts
 	$(BIN)/ruff check .

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import threading
 import time
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from harness import DEFINITION, KAPI, Platform, conf, free_port
+from harness import DEFINITION, KAPI, Echo, Platform, conf, free_port
 
 GW = "default.gw.wso2.com"
 
@@ -145,6 +146,38 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_request_under_way_is_answered_before_a_stop(tmp_path: Path) -> None:
+    class Slow(Echo):
+        def answer(self) -> None:
+            time.sleep(1)
+            super().answer()
+
+        do_GET = answer
+
+    backend = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=backend.serve_forever, daemon=True).start()
+    platform = Platform(free_port(), tmp_path / "data")
+    platform.start()
+    assert platform.deploy(conf(port=backend.server_address[1]), DEFINITION).status == 200
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        under_way = pool.submit(platform.request, GW, "/echo/1.0.0/open")
+        time.sleep(0.4)
+        assert platform.stop() == 0
+        assert under_way.result().status == 200
+    backend.shutdown()
+
+
+def test_several_identity_workers_sign_with_one_key(tmp_path: Path, echo: int) -> None:
+    platform = Platform(free_port(), tmp_path / "data", ("--workers", "3"))
+    platform.start()
+    try:
+        assert platform.deploy(conf(port=echo), DEFINITION).status == 200
+        assert {"identity-0", "identity-1", "identity-2"} <= set(platform.state()["children"])
+        assert all(works(platform, platform.token()) for _ in range(9))
+    finally:
+        platform.stop()
 
 
 def test_files_are_private(platform: Platform) -> None:

@@ -81,7 +81,11 @@ def sizes(platform: Platform) -> str:
     pids = {"supervisor": state["pid"], **{name: child["pid"] for name, child in state["children"].items()}}
     resident = resident_mb(*pids.values())
     together = proportional_mb(*pids.values())
-    return f"{together:.0f} MB; each whole {sum(resident.values()):.0f} MB (" + ", ".join(f"{name} {resident[pid]:.0f}" for name, pid in pids.items()) + ")"
+    return (
+        f"{together:.0f} MB; each whole {sum(resident.values()):.0f} MB ("
+        + ", ".join(f"{name} {resident[pid]:.0f}" for name, pid in pids.items())
+        + ")"
+    )
 
 
 def wait_ready(platform: Platform) -> None:
@@ -96,6 +100,7 @@ def main() -> None:
         platform = Platform(free_port(), Path(folder) / "data")
         print(f"first start to first token through Envoy   {first_token(platform):.2f} s   (goal 1 s)")
         wait_ready(platform)
+        print(f"server process started until ready         {platform.output().split('kapi is ready in ')[1].split(' s')[0]} s")
         time.sleep(1)
         print(f"whole platform at rest, resident           {sizes(platform)}   (goal 200 MB)")
         platform.stop()

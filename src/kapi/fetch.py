@@ -32,7 +32,7 @@ def fetch(url: str, *, max_bytes: int, timeout: float, allow_private: bool) -> b
             raise _refused(f"{_shown(url)} could not be fetched: {_reason(error)}") from error
         if isinstance(answer, bytes):
             return answer
-        url = urljoin(url, answer.location)
+        url = _joined(url, answer.location)
     raise _refused("too many redirects")
 
 
@@ -52,6 +52,13 @@ def _checked(url: str) -> SplitResult:
     if not url.isascii() or not url.isprintable() or " " in url:
         raise _refused("the URL must be printable ASCII without spaces")
     return parts
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise _refused("it redirects to a malformed URL") from error
 
 
 def _get(parts: SplitResult, deadline: float, max_bytes: int, *, allow_private: bool) -> bytes | _Redirect:

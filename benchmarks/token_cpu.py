@@ -1,0 +1,136 @@
+"""Processor time per client-credentials token: one identity worker as the product runs it, beside a bare RSA-2048 signature
+and beside npm oidc-provider issuing RS256 JWTs for the same request. Interleaved rounds in one run; only the servers' CPU counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import uvloop
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from harness import BASIC, free_port
+from measure import cpu_seconds
+
+from kapi.run_files import prepare_run
+from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
+
+CONNECTIONS, REQUESTS, ROUNDS, SIGNATURES = 32, 3200, 9, 800
+BODY = b"grant_type=client_credentials&scope=default"
+HEAD = "POST {path} HTTP/1.1\r\nHost: idp.am.wso2.com\r\nAuthorization: Basic {basic}\r\n"
+HEAD += "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n"
+PEER = Path(__file__).parent / "peers" / "oidc-provider"
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+def request(path: str) -> bytes:
+    return HEAD.format(path=path, basic=BASIC, length=len(BODY)).encode() + BODY
+
+
+async def load(connect: Connect, message: bytes, requests: int) -> None:
+    """Bounded keep-alive load; every answer must be a 200 with a JWT in it."""
+
+    async def one() -> None:
+        reader, writer = await connect()
+        for _ in range(requests // CONNECTIONS):
+            writer.write(message)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            body = await reader.readexactly(length)
+            assert body.split(b'"access_token":"')[1].split(b'"')[0].count(b".") == 2
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+
+
+def signature_seconds(key: rsa.RSAPrivateKey) -> float:
+    message, scheme, digest = b"x" * 500, padding.PKCS1v15(), hashes.SHA256()
+    before = time.process_time()
+    for _ in range(SIGNATURES):
+        key.sign(message, scheme, digest)
+    return (time.process_time() - before) / SIGNATURES
+
+
+def start_ours(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    settings = Settings(data_dir=folder)
+    run_settings = prepare_run(settings)
+    path = folder / "bench.sock"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(1024)
+    command = [sys.executable, "-m", "kapi.app", "identity", str(run_settings), str(listener.fileno())]
+    return subprocess.Popen(command, pass_fds=[listener.fileno()]), path
+
+
+def start_peer(port: int) -> subprocess.Popen[bytes] | None:
+    if not (shutil.which("npm") and shutil.which("node")):
+        print("npm oidc-provider is left out: there is no node or npm here")
+        return None
+    if not (PEER / "node_modules").exists():
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=PEER, check=True)
+    command = ["node", "server.mjs", str(port), WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET]
+    return subprocess.Popen(command, cwd=PEER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+async def measure(folder: Path) -> None:
+    ours, path = start_ours(folder)
+    port = free_port()
+    peer = start_peer(port)
+    if peer is not None and peer.stdout is not None:
+        peer.stdout.readline()
+    servers: dict[str, tuple[int, Connect, bytes]] = {
+        "kapi": (ours.pid, lambda: asyncio.open_unix_connection(str(path)), request("/oauth2/token"))
+    }
+    if peer is not None:
+        servers["oidc-provider"] = (peer.pid, lambda: asyncio.open_connection("127.0.0.1", port), request("/token"))
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    signs: list[float] = []
+    used: dict[str, list[float]] = {name: [] for name in servers}
+    try:
+        for number in range(ROUNDS + 1):
+            sign = signature_seconds(key)
+            for name, (pid, connect, message) in servers.items():
+                before = cpu_seconds(pid)
+                await load(connect, message, REQUESTS)
+                if number:
+                    used[name].append((cpu_seconds(pid) - before) / REQUESTS)
+            if number:
+                signs.append((sign + signature_seconds(key)) / 2)
+    finally:
+        for process in (ours, peer):
+            if process is not None:
+                process.terminate()
+                process.wait()
+    report(signs, used)
+
+
+def report(signs: list[float], used: dict[str, list[float]]) -> None:
+    print(f"one RSA-2048 signature          {statistics.median(signs) * 1e6:6.0f} µs CPU")
+    for name, values in used.items():
+        ratio = statistics.median(value / sign for value, sign in zip(values, signs, strict=True))
+        goal = "   (goal 1.4)" if name == "kapi" else ""
+        print(f"{name:<16} a token        {statistics.median(values) * 1e6:6.0f} µs CPU   {ratio:.2f} × the signature{goal}")
+    if "oidc-provider" in used:
+        ratio = statistics.median(theirs / own for theirs, own in zip(used["oidc-provider"], used["kapi"], strict=True))
+        print(f"tokens per CPU second, kapi ÷ oidc-provider   {ratio:.2f}   (goal 1.5)")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        uvloop.run(measure(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Commands that need no running platform, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness import DEFINITION, KAPI, conf
+
+ROOT = Path(__file__).parents[2]
+PETSTORE = ROOT / "examples/petstore"
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "generate",
+    "validate",
+    "deploy",
+    "apis",
+    "undeploy",
+    "export",
+    "token",
+    "ca",
+    "doctor",
+    "config",
+    "version",
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    (tmp_path / "api.apk-conf").write_text(conf(port=8080))
+    (tmp_path / "definition.yaml").write_text(DEFINITION)
+
+    def kapi(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, "KAPI_DATA_DIR": str(tmp_path / "data"), "NO_COLOR": "1", "COLUMNS": "100", **environment}
+        done = subprocess.run(
+            [KAPI, *arguments], cwd=tmp_path, env=variables, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    return kapi
+
+
+def test_generate_from_files_and_standard_input(run) -> None:
+    made = run("generate", str(PETSTORE / "swagger-petstore.json"))
+    assert made.returncode == 0
+    assert made.stdout.startswith('---\nname: "Swagger Petstore"\nbasePath: "/')
+    assert len(yaml.safe_load(made.stdout)["operations"]) == 20
+    assert run("generate", "-", stdin=DEFINITION).stdout.startswith('---\nname: "Echo"')
+    assert run("generate", "definition.yaml", "--output", "x.conf").returncode == 0
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "openapi: 3.0.3", "\0", "a: *b", '{"openapi": 3, "info": 1, "paths": []}'])
+def test_a_bad_definition_is_explained(run, content: str) -> None:
+    done = run("generate", "-", stdin=content)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "error:" in done.stderr
+
+
+def test_validate_shows_every_mistake_with_its_place(run, tmp_path: Path) -> None:
+    assert run("validate", "api.apk-conf", "definition.yaml").returncode == 0
+    assert run("validate", "api.apk-conf").returncode == 0
+    (tmp_path / "bad.apk-conf").write_text(
+        conf(port=8080).replace('type: "REST"', 'type: "SOAP"\nrateLimits: 1').replace("verb: POST", "verb: post")
+    )
+    done = run("validate", "bad.apk-conf", "definition.yaml")
+    assert done.returncode == 3
+    assert done.stderr.count("error:") == 3
+    assert done.stderr.count("^") == 3
+    assert done.stderr.count("hint:") == 3
+    assert "bad.apk-conf:5:7" in done.stderr
+
+
+def test_export_shows_each_stage(run) -> None:
+    ir = yaml.safe_load(run("export", "api.apk-conf", "definition.yaml").stdout)
+    assert ir["base_path"] == "/echo/1.0.0"
+    rendered = json.loads(run("export", "--to", "envoy", "-o", "json", "api.apk-conf", "definition.yaml").stdout)
+    assert [scope["name"] for scope in rendered["scopes"]] == ["echo"]
+    assert run("export", "--to", "kubernetes", "api.apk-conf", "definition.yaml").returncode == 1
+    assert run("export", "--to", "soap", "api.apk-conf", "definition.yaml").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["apis"], ["token"], ["undeploy", "x"], ["deploy", "api.apk-conf", "definition.yaml"], ["ca"]]
+)
+def test_without_a_platform_a_hint_says_what_to_do(run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 7
+    assert "kapi up" in done.stderr
+    assert done.stdout == ""
+
+
+def test_usage_errors_are_2_and_missing_files_1(run) -> None:
+    assert run("nonsense").returncode == 2
+    assert run("deploy").returncode == 2
+    assert run("validate", "nowhere.apk-conf", "definition.yaml").returncode == 1
+    assert run("apis", "-o", "xml").returncode == 2
+
+
+def test_wrong_settings_are_all_reported(run) -> None:
+    done = run("config", "show", KAPI_GATEWAY__PORT="0", KAPI_IDENTITY__WORKER="2", KAPI_IDENTITY__ISSUER="ftp://x")
+    assert done.returncode == 3
+    assert done.stderr.count("error:") == 3
+    assert "Did you mean identity.workers?" in done.stderr
+
+
+def test_config_show_names_sources_and_hides_secrets(run) -> None:
+    done = run("config", "show", "--sources", KAPI_GATEWAY__PORT="9443")
+    assert "KAPI_GATEWAY__PORT" in done.stdout
+    assert "4fbd62ec" not in done.stdout
+
+
+def test_version_and_doctor(run) -> None:
+    assert json.loads(run("version", "-o", "json").stdout)["envoy"].startswith("1.40")
+    checks = json.loads(run("doctor", "-o", "json", KAPI_GATEWAY__ENVOY="/nowhere/envoy").stdout)["checks"]
+    assert [item["check"] for item in checks if item["result"] == "fail"] == ["Envoy runs"]
+    assert all(item["repair"] for item in checks if item["result"] == "fail")
+
+
+def test_a_missing_envoy_is_a_clear_error(run) -> None:
+    done = run("up", "--envoy", "/nowhere/envoy", "--port", "19999")
+    assert done.returncode == 7
+    assert "/nowhere/envoy" in done.stderr
+    assert "hint:" in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps_with_examples(run, command: str) -> None:
+    assert "Examples" in run(command, "--help").stdout
+
+
+def test_help_tells_exit_codes_and_stays_light(run) -> None:
+    assert "Exit codes" in run("--help").stdout
+    code = "import sys, kapi.front.cli.main; print([m for m in ('yaml', 'grpc', 'cryptography', 'starlette', 'http.client') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,0 +1,66 @@
+"""The commands that talk to a running platform."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness import DEFINITION, Platform, conf
+
+
+@pytest.fixture
+def files(tmp_path: Path, echo: int) -> tuple[str, str]:
+    (tmp_path / "api.apk-conf").write_text(conf(port=echo))
+    (tmp_path / "definition.yaml").write_text(DEFINITION)
+    return str(tmp_path / "api.apk-conf"), str(tmp_path / "definition.yaml")
+
+
+def test_token(platform: Platform) -> None:
+    assert platform.cli("token").stdout.strip().count(".") == 2
+    assert platform.cli("token", "--scope", "a", "--scope", "b c").stdout.count("\n") == 1
+    unknown = platform.cli("token", "--client", "nobody", check=False)
+    assert (unknown.returncode, unknown.stdout) == (5, "")
+
+
+def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> None:
+    deployed = platform.cli("deploy", *files)
+    assert "deployed Echo 1.0.0 in" in deployed.stderr
+    api_id = yaml.safe_load(deployed.stdout)["id"]
+    listed = json.loads(platform.cli("apis", "-o", "json").stdout)["apis"]
+    assert [(api["id"], api["revision"]) for api in listed] == [(api_id, 1)]
+    assert platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {platform.token()}").status == 200
+    platform.cli("deploy", *files)
+    assert yaml.safe_load(platform.cli("apis", "-o", "yaml").stdout)["apis"][0]["revision"] == 2
+    assert api_id in platform.cli("apis").stdout
+    platform.cli("undeploy", api_id)
+    assert platform.cli("apis").stdout == ""
+    assert platform.cli("undeploy", api_id, check=False).returncode == 5
+
+
+def test_deploy_a_definition_alone(platform: Platform, echo: int, files: tuple[str, str]) -> None:
+    deployed = platform.cli("deploy", files[1], "--endpoint", f"http://127.0.0.1:{echo}/x", "--base-path", "/alone", "-o", "json")
+    answer = platform.request("default.gw.wso2.com", "/alone/1.0.0/items", "-H", f"Authorization: Bearer {platform.token()}")
+    assert answer.json()["path"] == "/x/items"
+    platform.cli("undeploy", json.loads(deployed.stdout)["id"])
+
+
+def test_mistakes_and_conflicts_are_explained(platform: Platform, files: tuple[str, str]) -> None:
+    platform.cli("deploy", *files)
+    other = Path(files[0]).with_name("other.apk-conf")
+    other.write_text(Path(files[0]).read_text().replace('name: "Echo"', 'name: "Other"'))
+    conflict = platform.cli("deploy", str(other), files[1], check=False)
+    assert conflict.returncode == 3
+    assert "/echo/1.0.0" in conflict.stderr
+    other.write_text("name: [")
+    assert platform.cli("deploy", str(other), files[1], check=False).returncode == 3
+
+
+def test_status_doctor_and_ca(platform: Platform) -> None:
+    status = json.loads(platform.cli("status", "-o", "json").stdout)
+    assert status["ready"] is True
+    assert {row["process"] for row in status["processes"]} == {"supervisor", "control", "identity-0", "envoy"}
+    assert platform.cli("doctor").returncode == 0
+    assert Path(platform.cli("ca").stdout.strip()).read_text().startswith("-----BEGIN CERTIFICATE-----")

@@ -1,0 +1,71 @@
+"""Settings: who wins, what is refused, and that no secret is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kapi.errors import SettingsError
+from kapi.settings import Settings, from_json_value, to_json_value
+from kapi.settings_reading import check_non_production, read_settings
+
+HOME = {"HOME": "/home/somebody"}
+
+
+def messages(error: pytest.ExceptionInfo[SettingsError]) -> str:
+    return "\n".join(f"{item.message} {item.hint}" for item in error.value.diagnostics)
+
+
+def test_flag_beats_variable_beats_file_beats_default(tmp_path: Path) -> None:
+    (tmp_path / "kapi.toml").write_text("[gateway]\nport = 1001\ndrain_seconds = 1\n[identity]\nworkers = 2\n")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    settings, sources = read_settings({"gateway.port": 1003}, HOME | {"KAPI_GATEWAY__PORT": "1002", "KAPI_IDENTITY__WORKERS": "3"}, below)
+    assert (settings.gateway.port, settings.identity.workers, settings.gateway.drain_seconds) == (1003, 3, 1)
+    assert sources == {"gateway.port": "--port", "identity.workers": "KAPI_IDENTITY__WORKERS", "gateway.drain_seconds": "kapi.toml"}
+    assert settings.data_dir == Path("/home/somebody/.local/share/kapi")
+
+
+def test_every_mistake_at_once_with_a_suggestion(tmp_path: Path) -> None:
+    (tmp_path / "kapi.toml").write_text(
+        '[gateway]\nprot = 1\nport = "x"\nlisten = "nowhere"\n[gateway.hosts]\nb = "not an address"\n'
+        '[[identity.clients]]\nid = ""\nsecrte = "s"\ngrants = ["magic"]\n[other]\nx = 1\n'
+    )
+    with pytest.raises(SettingsError) as error:
+        read_settings({}, HOME, tmp_path)
+    text = messages(error)
+    for part in (
+        "gateway.prot",
+        "Did you mean gateway.port",
+        "gateway.port",
+        "gateway.listen",
+        "gateway.hosts.b",
+        "secrte",
+        "magic",
+        "other",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("content", ["[", "\ufeffa", 'a = "\\uD800"'])
+def test_broken_toml_is_explained(tmp_path: Path, content: str) -> None:
+    (tmp_path / "kapi.toml").write_text(content)
+    with pytest.raises(SettingsError):
+        read_settings({}, HOME, tmp_path)
+
+
+def test_a_secret_file_is_relative_to_the_settings_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "ci.secret").write_text("very-secret\n")
+    (tmp_path / "kapi.toml").write_text('[[identity.clients]]\nid = "ci"\nsecret_file = "ci.secret"\nscopes = ["a"]\n')
+    settings, _ = read_settings({}, HOME, Path("/"), tmp_path / "kapi.toml")
+    assert settings.identity.clients[0].secret == "very-secret"
+    assert "very-secret" not in repr(settings)
+    assert from_json_value(to_json_value(settings)) == settings
+
+
+def test_the_well_known_client_stays_on_loopback(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError):
+        check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])
+    check_non_production(read_settings({"gateway.listen": "0.0.0.0", "identity.non_production_on_network": True}, HOME, tmp_path)[0])
+    check_non_production(Settings(tmp_path))

@@ -119,6 +119,17 @@ def test_bad_authorization_headers_are_401(platform: Platform, header: str) -> N
     assert answer.status == 400 or answer.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_a_refusal_reaches_a_caller_that_is_still_sending(platform: Platform, files: dict[str, str], version: str) -> None:
+    for _ in range(5):
+        answer = platform.api(DEPLOY, version, "--form", f"apkConfiguration=@{files['huge']}", "--form", f"definitionFile=@{files['huge']}")
+        assert answer.status == 401
+        answer = platform.request("idp.am.wso2.com", "/oauth2/token", version, "-H", "Expect:", "--data-binary", f"@{files['large']}")
+        assert answer.status == 413
+        chunked = ("-H", "Transfer-Encoding: chunked", "-H", "Content-Type: application/x-www-form-urlencoded")
+        assert platform.request("idp.am.wso2.com", "/oauth2/token", version, *chunked, "--data-binary", f"@{files['large']}").status == 413
+
+
 def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict[str, str]) -> None:
     answer = platform.api(
         DEPLOY, "-H", "Accept: application/problem+json", "--form", f"apkConfiguration=@{files['number']}", "--form", f"definitionFile=@{files['definition']}", token=token

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import orjson
 import uuid_utils
 
 from kapi.errors import OAuthError
+from kapi.front.web.draining import App, Message, Receive, Send, discard_body
 from kapi.identity.clients import Clients
 from kapi.identity.discovery import JWKS_PATHS, TOKEN_PATHS, metadata, metadata_paths
 from kapi.identity.grants import GRANTS
@@ -36,11 +37,6 @@ _TOKEN_HEADERS = [
     (b"pragma", b"no-cache"),
     _ANY_ORIGIN,
 ]
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +85,7 @@ def build_identity_app(settings: Settings, signing_keys: Sequence[SigningKey], n
 
 
 async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    untouched = True
     try:
         if scope["method"] != "POST":
             if scope["method"] == "OPTIONS":
@@ -96,11 +93,14 @@ async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mappi
                 return
             raise OAuthError("invalid_request", "The token endpoint takes POST requests only", status=405, allow="POST")
         authorization = _checked_headers(scope["headers"])
+        untouched = False
         body = await _read_body(receive)
         if body is None:
             return
         answer = endpoint.answer(body, authorization, int(now()))
     except OAuthError as error:
+        if untouched:
+            await discard_body(receive)
         await _send_error(send, error)
         return
     content = orjson.dumps(
@@ -150,9 +150,12 @@ async def _read_rest(message: Message, receive: Receive) -> bytes | None:
     while message["type"] == "http.request":
         piece: bytes = message.get("body", b"")
         body += piece
+        more = message.get("more_body", False)
         if len(body) > LARGEST_FORM:
+            if more:
+                await discard_body(receive)
             raise _too_large()
-        if not message.get("more_body", False):
+        if not more:
             return body
         message = await receive()
     return None

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from kapi.apis.generate import generate
 from kapi.errors import KapiError, Problem
+from kapi.front.web.draining import App, draining
 from kapi.front.web.multipart import Part, read_form
 from kapi.front.web.problems import answer
 from kapi.gateway.deployer import Deployer
@@ -174,7 +175,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return answer(request, error)
 
 
-def build_system_api(api: SystemApi) -> Starlette:
+def build_system_api(api: SystemApi) -> App:
     """The ASGI application of the control process."""
     handlers: Any = dict.fromkeys((KapiError, HTTPException, ClientDisconnect, Exception), _on_error)
-    return Starlette(routes=api.routes(), exception_handlers=handlers)
+    return draining(Starlette(routes=api.routes(), exception_handlers=handlers))

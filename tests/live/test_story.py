@@ -56,6 +56,7 @@ def test_the_keys_are_public_and_sign_the_token(platform: Platform) -> None:
         "/.well-known/oauth-authorization-server",
         "/.well-known/openid-configuration",
         "/.well-known/oauth-authorization-server/token",
+        "/token/.well-known/openid-configuration",
     ):
         assert platform.request(IDP, path).json()["issuer"] == "https://idp.am.wso2.com/token"
     assert platform.request(IDP, "/health?verbose=1").status == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from kapi.gateway.envoy.names import CONTROL, IDENTITY
 from kapi.settings import Settings
@@ -23,7 +24,10 @@ CONTROL_SEGMENTS = ("api", "health", "ready")
 
 def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:
     """The routes of the system hosts; each must also hold when no API is deployed."""
-    identity = [SystemRoute(settings.identity.host.lower(), segment, IDENTITY) for segment in IDENTITY_SEGMENTS]
+    # OpenID Connect Discovery appends its path to the issuer's own.
+    of_issuer = urlsplit(settings.identity.issuer).path.strip("/").partition("/")[0]
+    segments = dict.fromkeys((*IDENTITY_SEGMENTS, *((of_issuer,) if of_issuer else ())))
+    identity = [SystemRoute(settings.identity.host.lower(), segment, IDENTITY) for segment in segments]
     hosts = dict.fromkeys((settings.gateway.api_host.lower(), "localhost"))
     control = [SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS]
     return (*identity, *control)

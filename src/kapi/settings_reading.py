@@ -273,7 +273,7 @@ def _is_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
     except ValueError:
-        return value == "localhost"
+        return False
     return True
 
 

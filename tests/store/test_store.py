@@ -1,0 +1,201 @@
+"""The store: what is kept, in one transaction each, also when several processes open it at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kapi.store import Rendered, Store, StoredApi, StoredKey
+
+API = StoredApi("id-1", "default", "Petstore", "1.0", "production", "/petstore/1.0", "/petstore", 1, 1_800_000_000)
+KEY = StoredKey("first", "RS256", "active", "-----BEGIN PRIVATE KEY-----", 10)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "kapi.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    opened = Store.open(path)
+    yield opened
+    opened.close()
+
+
+def resource(name: str, body: bytes = b"body", fingerprint: str = "f") -> Rendered:
+    return Rendered("cluster", name, fingerprint, body)
+
+
+def kept(store: Store) -> dict[str, bytes]:
+    return {item.name: item.body for item in store.rendered()}
+
+
+def test_a_new_store_is_empty_and_private(store: Store, path: Path) -> None:
+    store.save_api(API, "conf", b"definition", ())
+    assert store.apis() == (API,)
+    assert store.signing_keys() == store.rendered() == ()
+    # The write-ahead log and its index hold the same secrets.
+    files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert files == dict.fromkeys(("kapi.db", "kapi.db-wal", "kapi.db-shm"), 0o600)
+
+
+def test_writes_reach_the_disk_before_the_call_returns(store: Store) -> None:
+    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("definition", [b"", b"\0\xff\xfe", "openapi: ä".encode(), b"x" * 1_000_000])
+def test_the_texts_of_an_api_come_back_byte_for_byte(store: Store, definition: bytes) -> None:
+    store.save_api(API, "näme: 'x'\r\n", definition, ())
+    assert store.api_source("id-1") == ("näme: 'x'\r\n", definition)
+    assert store.api_source("id-2") is None
+
+
+def test_saving_again_replaces_the_whole_api(store: Store) -> None:
+    store.save_api(API, "old", b"old", [resource("a", b"1"), resource("b")])
+    newer = dataclasses.replace(API, name="Other", default_base_path=None, revision=2)
+    store.save_api(newer, "new", b"new", [resource("a", b"2", "g")], [("cluster", "b")])
+    assert store.apis() == (newer,)
+    assert store.api_source("id-1") == ("new", b"new")
+    assert store.rendered() == (resource("a", b"2", "g"),)
+
+
+def test_apis_are_listed_by_id(store: Store) -> None:
+    for name in ("c", "a", "b"):
+        store.save_api(dataclasses.replace(API, id=name), "", b"", ())
+    assert [api.id for api in store.apis()] == ["a", "b", "c"]
+
+
+def test_deleting_an_api_leaves_the_others(store: Store) -> None:
+    store.save_api(API, "1", b"1", [resource("a"), resource("shared", b"both")])
+    store.save_api(dataclasses.replace(API, id="id-2"), "2", b"2", [resource("b")])
+    store.delete_api("id-1", [resource("shared", b"one")], [("cluster", "a"), ("cluster", "never was")])
+    assert [api.id for api in store.apis()] == ["id-2"]
+    assert store.api_source("id-1") is None
+    assert kept(store) == {"b": b"body", "shared": b"one"}
+    store.delete_api("id-1")
+    assert [api.id for api in store.apis()] == ["id-2"]
+
+
+def test_replacing_what_was_rendered_drops_the_rest(store: Store) -> None:
+    store.replace_rendered([resource("a"), resource("b")])
+    store.replace_rendered([resource("b", b"new"), Rendered("route", "b", "f", b"other kind")])
+    assert {(item.kind, item.name): item.body for item in store.rendered()} == {("cluster", "b"): b"new", ("route", "b"): b"other kind"}
+
+
+def test_a_write_that_fails_changes_nothing(store: Store) -> None:
+    store.save_api(API, "old", b"old", [resource("a", b"1")])
+
+    def breaks_off() -> Iterator[Rendered]:
+        yield resource("a", b"2")
+        raise RuntimeError("no more")
+
+    newer = dataclasses.replace(API, revision=2)
+    for write in (
+        lambda: store.save_api(newer, "new", b"new", breaks_off(), [("cluster", "a")]),
+        lambda: store.delete_api("id-1", breaks_off(), [("cluster", "a")]),
+        lambda: store.replace_rendered(breaks_off()),
+    ):
+        with pytest.raises(RuntimeError, match="no more"):
+            write()
+        assert (store.apis(), store.api_source("id-1"), kept(store)) == ((API,), ("old", b"old"), {"a": b"1"})
+    with pytest.raises(sqlite3.IntegrityError):
+        store.save_api(newer, "new", None, ())  # type: ignore[arg-type]
+    store.save_api(newer, "new", b"new", ())
+    assert store.apis() == (newer,)
+
+
+def test_only_the_first_signing_key_is_kept(store: Store) -> None:
+    assert store.add_first_signing_key(KEY) is True
+    assert store.add_first_signing_key(KEY) is False
+    assert store.add_first_signing_key(dataclasses.replace(KEY, kid="second")) is False
+    assert store.signing_keys() == (KEY,)
+    assert "PRIVATE" not in repr(store.signing_keys())
+
+
+def test_reopening_keeps_everything(path: Path) -> None:
+    first = Store.open(path)
+    first.add_first_signing_key(KEY)
+    first.save_api(API, "conf", b"definition", [resource("a")])
+    first.close()
+    for _ in range(2):
+        again = Store.open(path)
+        assert (again.signing_keys(), again.apis(), again.api_source("id-1")) == ((KEY,), (API,), ("conf", b"definition"))
+        assert again.rendered() == (resource("a"),)
+        again.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        again.apis()
+
+
+def test_what_one_store_writes_another_reads(store: Store, path: Path) -> None:
+    other = Store.open(path)
+    store.save_api(API, "conf", b"definition", ())
+    assert other.apis() == (API,)
+    other.delete_api("id-1")
+    other.close()
+    assert store.apis() == ()
+
+
+def test_threads_may_share_a_store(store: Store) -> None:
+    faults: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for round_number in range(20):
+                api = dataclasses.replace(API, id=f"id-{number}", revision=round_number)
+                store.save_api(api, str(round_number), b"", [resource(api.id)])
+                assert store.api_source(api.id) == (str(round_number), b"")
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert {api.revision for api in store.apis()} == {19}
+    assert len(store.apis()) == len(store.rendered()) == 8
+
+
+OPEN_AND_WRITE = """
+import sys
+from pathlib import Path
+from kapi.store import Store, StoredKey
+print("ready", flush=True)
+sys.stdin.readline()
+name = sys.argv[2]
+store = Store.open(Path(sys.argv[1]))
+print(store.add_first_signing_key(StoredKey(name, "RS256", "active", "pem", 1)), store.signing_keys()[0].kid, flush=True)
+store.close()
+"""
+
+
+@pytest.mark.parametrize("processes", [2, 6])
+def test_processes_may_open_a_new_store_at_once(path: Path, processes: int) -> None:
+    """Every one finds all tables and the same first key, whoever made them."""
+    started = [
+        subprocess.Popen([sys.executable, "-c", OPEN_AND_WRITE, str(path), f"p{number}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for number in range(processes)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=30)[0].decode().split() for process in started]
+    assert [process.returncode for process in started] == [0] * processes
+    assert sorted(first for first, _ in answers) == ["False"] * (processes - 1) + ["True"]
+    assert {kid for _, kid in answers} == {f"p{next(n for n, (first, _) in enumerate(answers) if first == 'True')}"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -215,5 +214,5 @@ def version(output: Output = Format.TABLE, config: Config = None) -> None:
     """
     from kapi.front.cli.doctor import envoy_version
 
-    rows = [{"kapi": __version__, "envoy": envoy_version(settings_of(Path(), config)), "python": ".".join(map(str, sys.version_info[:3]))}]
+    rows = [{"kapi": __version__, "envoy": envoy_version(settings_of(None, config)), "python": ".".join(map(str, sys.version_info[:3]))}]
     show(rows[0], output, rows)

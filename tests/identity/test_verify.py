@@ -239,7 +239,6 @@ JSON_VALUES = st.recursive(
 )
 
 
-@pytest.mark.xfail(reason="a typ that is a list or an object escapes as TypeError", raises=TypeError)
 @pytest.mark.parametrize("typ", [[], {}, ["JWT"]])
 def test_a_type_that_cannot_be_hashed(typ: Any) -> None:
     assert code_of(f"Bearer {token({'typ': typ})}") == "900901"
@@ -252,9 +251,10 @@ def test_a_type_that_cannot_be_hashed(typ: Any) -> None:
 def test_arbitrary_signed_tokens_are_accepted_or_plainly_refused(header: dict[str, Any], claims: dict[str, Any]) -> None:
     for crafted in (token(header, raw=json.dumps(CLAIMS | claims)), token(raw=json.dumps(claims))):
         try:
-            assert isinstance(verify_bearer(f"Bearer {crafted}", TRUSTED, NOW), Principal)
+            outcome: Principal | Problem = verify_bearer(f"Bearer {crafted}", TRUSTED, NOW)
         except Problem as problem:
-            assert (problem.status, problem.code in {"900901", "900903"}) == (401, True)
+            outcome = problem
+        assert isinstance(outcome, Principal) or (outcome.status == 401 and outcome.code in {"900901", "900903"})
 
 
 @given(st.text(max_size=200), st.text(max_size=100), st.text(max_size=100))

@@ -99,7 +99,14 @@ def _verified_claims(token: str, issuers: Sequence[IssuerKeys]) -> dict[str, Any
         raise _Refused
     encoded_header, encoded_claims, encoded_signature = token.split(".")
     header, claims = _json_object(encoded_header), _json_object(encoded_claims)
-    if header.get("alg") != "RS256" or "crit" in header or "b64" in header or header.get("typ") not in _TYPES:
+    media_type = header.get("typ")
+    if (
+        header.get("alg") != "RS256"
+        or "crit" in header
+        or "b64" in header
+        or not isinstance(media_type, str | None)
+        or media_type not in _TYPES
+    ):
         raise _Refused
     kid, issuer = header.get("kid"), claims.get("iss")
     key = next((trusted.keys.get(kid) for trusted in issuers if trusted.issuer == issuer), None) if isinstance(kid, str) else None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kapi.store import Rendered, Store, StoredApi, StoredKey
+from kapi.store.watch import Watch
 
 API = StoredApi("id-1", "default", "Petstore", "1.0", "production", "/petstore/1.0", "/petstore", 1, 1_800_000_000)
 KEY = StoredKey("first", "RS256", "active", "-----BEGIN PRIVATE KEY-----", 10)
@@ -49,8 +52,8 @@ def test_a_new_store_is_empty_and_private(store: Store, path: Path) -> None:
 
 
 def test_writes_reach_the_disk_before_the_call_returns(store: Store) -> None:
-    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store.database._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store.database._connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 @pytest.mark.parametrize("definition", [b"", b"\0\xff\xfe", "openapi: ä".encode(), b"x" * 1_000_000])
@@ -73,6 +76,31 @@ def test_apis_are_listed_by_id(store: Store) -> None:
     for name in ("c", "a", "b"):
         store.save_api(dataclasses.replace(API, id=name), "", b"", ())
     assert [api.id for api in store.apis()] == ["a", "b", "c"]
+
+
+def test_a_watch_tells_of_changes_by_this_and_other_connections(store: Store, path: Path) -> None:
+    told: list[str] = []
+    watch = Watch(path, poll=0.01)
+    for topic in ("a", "b"):
+        watch.on(topic, lambda topic=topic: told.append(topic))
+    with store.database.transaction("a"):
+        pass
+    watch.start()
+    other = Store.open(path)
+    for database in (store.database, other.database):
+        with database.transaction("b"):
+            pass
+        deadline = time.monotonic() + 5
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert told == ["b"]
+        told.clear()
+    with contextlib.suppress(ZeroDivisionError), store.database.transaction("a"):
+        _ = 1 / 0
+    time.sleep(0.1)
+    watch.stop()
+    other.close()
+    assert told == []
 
 
 def test_deleting_an_api_leaves_the_others(store: Store) -> None:

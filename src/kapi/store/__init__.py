@@ -6,14 +6,12 @@ token a third of a second. Every write is one transaction and is on disk (synchr
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
+
+from kapi.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,68 +54,28 @@ _API_COLUMNS = "id, organization, name, version, environment, base_path, default
 
 
 class Store:
-    """All that must outlive a process. Safe to share between threads; a lock makes each call one at a time."""
+    """Signing keys and deployed APIs. Other tables have a class of their own in this room, made from `database`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open the database at `path` (made 0600), bringing its tables up to date first."""
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        store = cls(connection)
-        store._migrate()
-        return store
+        return cls(Database.open(path))
 
     def close(self) -> None:
         """Close the connection; the Store is of no use afterwards."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    def _migrate(self) -> None:
-        steps = sorted(
-            (entry for entry in resources.files("kapi.store").joinpath("migrations").iterdir() if entry.name.endswith(".sql")),
-            key=lambda entry: entry.name,
-        )
-        with self._transaction() as db:
-            db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
-            done = {row[0] for row in db.execute("SELECT name FROM migrations")}
-            for step in steps:
-                if step.name in done:
-                    continue
-                # executescript would commit the transaction under our feet, so statements run one by one.
-                for statement in _statements(step.read_text("utf-8")):
-                    db.execute(statement)
-                db.execute("INSERT INTO migrations (name) VALUES (?)", (step.name,))
+        self.database.close()
 
     def signing_keys(self) -> tuple[StoredKey, ...]:
         """All signing keys, oldest first."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT kid, algorithm, state, private_pem, created_at FROM signing_keys ORDER BY created_at, kid"
-            ).fetchall()
+        rows = self.database.rows("SELECT kid, algorithm, state, private_pem, created_at FROM signing_keys ORDER BY created_at, kid")
         return tuple(StoredKey(*row) for row in rows)
 
     def add_first_signing_key(self, key: StoredKey) -> bool:
         """Keep `key` if there is none yet; False when another process was first."""
-        with self._transaction() as db:
+        with self.database.transaction() as db:
             if db.execute("SELECT 1 FROM signing_keys LIMIT 1").fetchone():
                 return False
             db.execute(
@@ -128,21 +86,19 @@ class Store:
 
     def apis(self) -> tuple[StoredApi, ...]:
         """All deployed APIs, by id."""
-        with self._lock:
-            rows = self._connection.execute(f"SELECT {_API_COLUMNS} FROM apis ORDER BY id").fetchall()  # noqa: S608 - a constant
+        rows = self.database.rows(f"SELECT {_API_COLUMNS} FROM apis ORDER BY id")  # noqa: S608 - a constant
         return tuple(StoredApi(*row) for row in rows)
 
     def api_source(self, api_id: str) -> tuple[str, bytes] | None:
         """The conf and the definition of an API as they were deployed."""
-        with self._lock:
-            row = self._connection.execute("SELECT conf, definition FROM apis WHERE id = ?", (api_id,)).fetchone()
+        row = self.database.row("SELECT conf, definition FROM apis WHERE id = ?", (api_id,))
         return None if row is None else (row[0], row[1])
 
     def save_api(
         self, api: StoredApi, conf: str, definition: bytes, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]] = ()
     ) -> None:
         """Keep an API, replacing the one with its id, together with what was rendered for it, in one transaction."""
-        with self._transaction() as db:
+        with self.database.transaction() as db:
             db.execute("DELETE FROM apis WHERE id = ?", (api.id,))
             db.execute(
                 f"INSERT INTO apis ({_API_COLUMNS}, conf, definition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
@@ -155,19 +111,18 @@ class Store:
 
     def delete_api(self, api_id: str, rendered: Iterable[Rendered] = (), dropped: Iterable[tuple[str, str]] = ()) -> None:
         """Forget an API; `rendered` replaces and `dropped` (kind, name) removes derived resources in the same transaction."""
-        with self._transaction() as db:
+        with self.database.transaction() as db:
             db.execute("DELETE FROM apis WHERE id = ?", (api_id,))
             _keep_rendered(db, rendered, dropped)
 
     def rendered(self) -> tuple[Rendered, ...]:
         """All derived resources that are kept."""
-        with self._lock:
-            rows = self._connection.execute("SELECT kind, name, fingerprint, body FROM rendered").fetchall()
+        rows = self.database.rows("SELECT kind, name, fingerprint, body FROM rendered")
         return tuple(Rendered(*row) for row in rows)
 
     def replace_rendered(self, rendered: Iterable[Rendered]) -> None:
         """Throw all derived resources away and keep these."""
-        with self._transaction() as db:
+        with self.database.transaction() as db:
             db.execute("DELETE FROM rendered")
             _keep_rendered(db, rendered, ())
 
@@ -179,12 +134,3 @@ def _keep_rendered(db: sqlite3.Connection, rendered: Iterable[Rendered], dropped
         "ON CONFLICT (kind, name) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body",
         [(item.kind, item.name, item.fingerprint, item.body) for item in rendered],
     )
-
-
-def _statements(script: str) -> Iterator[str]:
-    buffer = ""
-    for line in script.splitlines(keepends=True):
-        buffer += line
-        if sqlite3.complete_statement(buffer):
-            yield buffer
-            buffer = ""

@@ -10,18 +10,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kapi.settings_values import built
+
 WELL_KNOWN_CLIENT_ID = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 - published in the guide, for tests only
+
+GRANTS = ("client_credentials", "authorization_code", "refresh_token")
+"""Grants that a client of the settings may be given."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """One OAuth client of the inbuilt provider."""
 
-    id: str
-    secret: str = field(repr=False)
+    id: str = field(metadata={"key": True, "needed": True})
+    secret: str = field(repr=False, metadata={"secret": True, "needed": True})
     name: str = ""
-    grants: tuple[str, ...] = ("client_credentials",)
+    grants: tuple[str, ...] = field(default=("client_credentials",), metadata={"choices": GRANTS})
     redirect_uris: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ("*",)
     """Scopes the client may ask for; `*` grants whatever it asks for (non-production)."""
@@ -46,11 +51,11 @@ class IdentitySettings:
     host: str = "idp.am.wso2.com"
     issuer: str = "https://idp.am.wso2.com/token"
     key_id: str = "gateway_certificate_alias"
-    token_lifetime: int = 3600
+    token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
     """Seconds an access token is valid."""
     default_audience: str = ""
     """Added as `aud` to every access token when not empty (APK 1.1 and later send `aud1`)."""
-    workers: int = 1
+    workers: int = field(default=1, metadata={"range": (1, 64)})
     clients: tuple[ClientSettings, ...] = field(default_factory=_seeded_clients)
     non_production_on_network: bool = False
     """Allow the well-known client while listening on a non-loopback address."""
@@ -61,10 +66,10 @@ class GatewaySettings:
     """Envoy and what it listens on."""
 
     listen: str = "127.0.0.1"
-    port: int = 9095
+    port: int = field(default=9095, metadata={"range": (1, 65535)})
     envoy: str = ""
     """Path of an Envoy binary; empty means the one that came with the package, else `envoy` on PATH."""
-    concurrency: int = 0
+    concurrency: int = field(default=0, metadata={"range": (0, 256)})
     """Envoy worker threads; 0 means one per processor."""
     api_host: str = "api.am.wso2.com"
     domain: str = "gw.wso2.com"
@@ -72,10 +77,10 @@ class GatewaySettings:
     hosts: dict[str, str] = field(default_factory=dict)
     """Backend host names to addresses: `backend = "127.0.0.1"`, `"backend:80" = "127.0.0.1:3000"`."""
     access_log: bool = False
-    token_cache_size: int = 10_000
-    drain_seconds: int = 5
-    max_heap_bytes: int = 2 * 1024**3
-    max_connections: int = 10_000
+    token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
+    drain_seconds: int = field(default=5, metadata={"range": (0, 3600)})
+    max_heap_bytes: int = field(default=2 * 1024**3, metadata={"range": (64 * 1024**2, 1024**4)})
+    max_connections: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,9 @@ class ApisSettings:
 
     organization: str = "default"
     """Owner of an API when the token carries no organization."""
-    max_conf_bytes: int = 1024 * 1024
-    max_definition_bytes: int = 10 * 1024 * 1024
-    fetch_timeout: int = 10
+    max_conf_bytes: int = field(default=1024 * 1024, metadata={"range": (1024, 1024**3)})
+    max_definition_bytes: int = field(default=10 * 1024 * 1024, metadata={"range": (1024, 1024**3)})
+    fetch_timeout: int = field(default=10, metadata={"range": (1, 600)})
     """Seconds a definition URL may take."""
     fetch_private_networks: bool = False
     """Fetch definitions from private addresses even when listening on the network."""
@@ -107,19 +112,11 @@ def to_json_value(settings: Settings) -> dict[str, Any]:
     return {**asdict(settings), "data_dir": str(settings.data_dir)}
 
 
+SECTIONS: dict[str, type] = {"identity": IdentitySettings, "gateway": GatewaySettings, "apis": ApisSettings}
+"""The tables of kapi.toml."""
+
+
 def from_json_value(value: dict[str, Any]) -> Settings:
     """The inverse of `to_json_value`, for child processes; the values were checked before they were written."""
-    identity = dict(value["identity"])
-    identity["clients"] = tuple(client_of(client) for client in identity["clients"])
-    return Settings(
-        data_dir=Path(value["data_dir"]),
-        identity=IdentitySettings(**identity),
-        gateway=GatewaySettings(**value["gateway"]),
-        apis=ApisSettings(**value["apis"]),
-    )
-
-
-def client_of(value: dict[str, Any]) -> ClientSettings:
-    """A client from checked JSON or TOML values."""
-    fields: dict[str, Any] = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
-    return ClientSettings(**fields)
+    settings: Settings = built(Settings, value)
+    return settings

@@ -1,7 +1,7 @@
 """Reads the settings: defaults, then kapi.toml, then KAPI_… variables, then flags; every mistake at once.
 
-A small reader over the dataclasses of `settings.py`: it knows text, whole numbers, switches, lists and tables of text,
-and lists of clients. Used by the command line only; the processes get the checked result.
+A small reader over the dataclasses of `settings.py`; `settings_values.py` checks each value against its type. Used by the
+command line only; the processes get the checked result.
 """
 
 from __future__ import annotations
@@ -13,42 +13,19 @@ import os
 import re
 import sys
 import tomllib
-import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
-from kapi.settings import (
-    WELL_KNOWN_CLIENT_SECRET,
-    ApisSettings,
-    ClientSettings,
-    GatewaySettings,
-    IdentitySettings,
-    Settings,
-    client_of,
-)
+from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, Settings
+from kapi.settings_values import REFUSED, checked, field_types
 
-SECTIONS: dict[str, type] = {"identity": IdentitySettings, "gateway": GatewaySettings, "apis": ApisSettings}
 _PREFIX = "KAPI_"
-_NOT_SETTINGS = frozenset({"KAPI_CONFIG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET"})
-_RANGES = {
-    "gateway.port": (1, 65535),
-    "gateway.concurrency": (0, 256),
-    "gateway.token_cache_size": (1, 10_000_000),
-    "gateway.drain_seconds": (0, 3600),
-    "gateway.max_heap_bytes": (64 * 1024**2, 1024**4),
-    "gateway.max_connections": (1, 10_000_000),
-    "identity.workers": (1, 64),
-    "identity.token_lifetime": (1, 365 * 24 * 3600),
-    "apis.max_conf_bytes": (1024, 1024**3),
-    "apis.max_definition_bytes": (1024, 1024**3),
-    "apis.fetch_timeout": (1, 600),
-}
+_NOT_SETTINGS = frozenset({"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET"})
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_GRANTS = ("client_credentials", "authorization_code", "refresh_token")
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
@@ -149,67 +126,14 @@ class _Reader:
         if kind is None:
             close = difflib.get_close_matches(name, _all_names(), 1)
             self.wrong(name, f"unknown setting (from {source})", f"Did you mean {close[0]}?" if close else "")
-        elif (checked := self._checked(name, kind, value, source)) is not None:
-            self.values[name] = checked
+            return
+        result = checked(kind, value, name, self._from(source), _metadata(name))
+        if result is not REFUSED:
+            self.values[name] = result
             self.sources[name] = source
 
-    def _checked(self, name: str, kind: Any, value: Any, source: str) -> Any | None:
-        if kind is Path and isinstance(value, str | Path):
-            return Path(value).expanduser()
-        if name == "identity.clients":
-            return self._clients(value)
-        if kind in {str, bool} and type(value) is kind:
-            return value
-        if kind is int and type(value) is int:
-            low, high = _RANGES.get(name, (0, 2**63))
-            if low <= value <= high:
-                return value
-            self.wrong(name, f"must be between {low} and {high}, not {value} (from {source})")
-            return None
-        if typing.get_origin(kind) is dict and isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
-            return value
-        wanted = {str: "text", int: "a whole number", bool: "true or false"}.get(kind, "a table of texts")
-        self.wrong(name, f"must be {wanted}, not {type(value).__name__} (from {source})")
-        return None
-
-    def _clients(self, value: Any) -> tuple[ClientSettings, ...] | None:
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self.wrong("identity.clients", "must be a list of tables", "Write [[identity.clients]] before each client.")
-            return None
-        clients = [client for number, item in enumerate(value) if (client := self._client(f"identity.clients[{number}]", item))]
-        ids = [client.id for client in clients]
-        for repeated in sorted({item for item in ids if ids.count(item) > 1}):
-            self.wrong("identity.clients", f"the id {repeated!r} stands twice")
-        return tuple(clients)
-
-    def _client(self, where: str, item: dict[str, Any]) -> ClientSettings | None:
-        item, before = dict(item), len(self.mistakes)
-        fields = {field.name for field in dataclasses.fields(ClientSettings)}
-        for name in sorted(item.keys() - fields - {"secret_file"}):
-            close = difflib.get_close_matches(name, fields, 1)
-            self.wrong(f"{where}.{name}", "unknown setting", f"Did you mean {close[0]}?" if close else "")
-        if ("secret" in item) == ("secret_file" in item):
-            self.wrong(where, "give one of secret and secret_file")
-        elif "secret_file" in item:
-            try:
-                item["secret"] = Path(str(item["secret_file"])).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                self.wrong(f"{where}.secret_file", f"cannot read {item['secret_file']}")
-        for name in ("id", "secret", "name"):
-            if name in item and not (isinstance(item[name], str) and (item[name] or name == "name")):
-                self.wrong(f"{where}.{name}", "must be text, and not empty")
-        if "id" not in item:
-            self.wrong(where, "id is missing")
-        for name in ("grants", "redirect_uris", "scopes"):
-            if name in item and not (isinstance(item[name], list) and all(isinstance(text, str) for text in item[name])):
-                self.wrong(f"{where}.{name}", "must be a list of texts")
-        if isinstance(item.get("grants"), list):
-            for grant in item["grants"]:
-                if grant not in _GRANTS:
-                    self.wrong(f"{where}.grants", f"unknown grant {grant!r}", f"Known: {', '.join(_GRANTS)}.")
-        if len(self.mistakes) > before:
-            return None
-        return client_of({name: value for name, value in item.items() if name in fields})
+    def _from(self, source: str) -> Callable[..., None]:
+        return lambda name, message, hint="": self.wrong(name, f"{message} (from {source})", hint)
 
     def build(self, data_dir: Path, cwd: Path) -> Settings:
         for name, value in self.values.items():
@@ -250,7 +174,12 @@ def _kind(name: str) -> Any | None:
     if name == "data_dir":
         return Path
     section, _, key = name.partition(".")
-    return typing.get_type_hints(SECTIONS[section]).get(key) if section in SECTIONS else None
+    return field_types(SECTIONS[section]).get(key) if section in SECTIONS else None
+
+
+def _metadata(name: str) -> Mapping[str, Any]:
+    section, _, key = name.partition(".")
+    return next((field.metadata for field in dataclasses.fields(SECTIONS[section]) if field.name == key), {}) if section in SECTIONS else {}
 
 
 def _all_names() -> list[str]:
@@ -258,15 +187,15 @@ def _all_names() -> list[str]:
 
 
 def _relative_to(folder: Path, value: Any) -> Any:
-    """Client lists with `secret_file` made absolute: it is relative to the file it stands in."""
-    if not isinstance(value, list):
+    """Files made absolute, in tables and lists of tables: `…_file` is relative to the file it stands in."""
+    if isinstance(value, list):
+        return [_relative_to(folder, item) for item in value]
+    if not isinstance(value, dict):
         return value
-    return [
-        {**item, "secret_file": os.fspath(folder / item["secret_file"])}
-        if isinstance(item, dict) and isinstance(item.get("secret_file"), str)
-        else item
-        for item in value
-    ]
+    return {
+        name: os.fspath(folder / item) if name.endswith("_file") and isinstance(item, str) else _relative_to(folder, item)
+        for name, item in value.items()
+    }
 
 
 def _is_address(value: str) -> bool:

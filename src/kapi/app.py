@@ -86,14 +86,14 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
 
 def _system_api(settings: Settings, deployer: Deployer, publisher: Publisher, keys: tuple[SigningKey, ...]) -> Any:
     from kapi.fetch import fetch
+    from kapi.front.web.access import Access
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.identity.verify import IssuerKeys
 
     trusted = (IssuerKeys.inbuilt(settings.identity.issuer, keys),)
-    api = SystemApi(
-        settings=settings, deployer=deployer, issuers=lambda: trusted, fetch=fetch, ready=lambda: publisher.status().connected > 0
-    )
-    return build_system_api(api)
+    access = Access(lambda: trusted, settings.apis.organization)
+    apis = SystemApi(settings=settings, deployer=deployer, access=access, fetch=fetch, ready=lambda: publisher.status().connected > 0)
+    return build_system_api([*apis.routes()])
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

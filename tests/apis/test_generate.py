@@ -101,3 +101,11 @@ def test_proto_files_come_in_a_zip_of_bounded_size() -> None:
         archive.writestr("a.proto", b" " * 20_000_000)
     with pytest.raises(Invalid, match="holds more than"):
         parse_definition(bomb.getvalue(), "GRPC")
+
+
+@pytest.mark.parametrize("listed", ["[null]", "[null, {}]", "[{}]", "[1]"])
+def test_a_security_requirement_that_lists_no_texts_is_a_mistake(listed: str) -> None:
+    definition = f'{{"openapi":"3.0.3","info":{{"title":"t","version":"1"}},"paths":{{}},"security":[{{"default":{listed}}}]}}'
+    with pytest.raises(Invalid) as error:
+        generate(definition.encode())
+    assert "expected type: String" in error.value.diagnostics[0].message

@@ -245,9 +245,9 @@ def test_a_thousand_apis_are_back_in_a_second(running: Gateway, deployer: Deploy
     mark = deployer._fingerprint
     for number in range(1000):
         stored = StoredApi(f"{number}", "default", f"a{number}", "1", "", f"/a{number}/1", None, 1, 1)
-        with store._lock:
+        with store.database._lock:
             row = (stored.id, "default", stored.name, "1", "", stored.base_path, None, 1, 1, "", b"")
-            store._connection.execute(
+            store.database._connection.execute(
                 "INSERT INTO apis (id, organization, name, version, environment, base_path, default_base_path, revision, deployed_at, conf, definition) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 row,
             )

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from kapi.apis.conf import ApiConf, AuthenticationConf, OperationConf
-from kapi.policies import POLICIES, authentication, scopes
+from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.policies import POLICIES, Place, authentication, scopes
+
+ENDPOINT = Endpoint("http", "backend", 80)
+OPERATION = Operation("GET", "/a", ENDPOINT, None)
+API = Api("id", "default", "pets", "1.0.0", "", "/pets/1.0.0", None, (OPERATION,))
+PLACE = Place(API, OPERATION, ENDPOINT, "default.gw.wso2.com", "/pets/1.0.0", sandbox=False)
 
 
 def conf(*auth: AuthenticationConf) -> ApiConf:
@@ -18,19 +24,19 @@ def test_policies_stand_in_the_order_of_their_phases() -> None:
 def test_an_operation_needs_a_token_unless_it_says_otherwise() -> None:
     node = authentication.compile(conf(), OperationConf("/a", "GET"))
     assert node.required
-    assert authentication.envoy(node).per_route == {}
+    assert authentication.envoy(node, PLACE).per_route == {}
 
 
 def test_secured_false_opens_the_route() -> None:
     node = authentication.compile(conf(), OperationConf("/a", "GET", secured=False))
-    assert authentication.envoy(node).per_route["envoy.filters.http.jwt_authn"]["disabled"] is True
+    assert authentication.envoy(node, PLACE).per_route["envoy.filters.http.jwt_authn"]["disabled"] is True
 
 
 def test_the_token_is_hidden_from_the_backend_unless_asked_for() -> None:
     hidden = authentication.compile(conf(), OperationConf("/a", "GET"))
     shown = authentication.compile(conf(AuthenticationConf(send_token_to_upstream=True)), OperationConf("/a", "GET"))
-    assert authentication.envoy(hidden).remove_request_headers == ("authorization",)
-    assert authentication.envoy(shown).remove_request_headers == ()
+    assert authentication.envoy(hidden, PLACE).remove_request_headers == ("authorization",)
+    assert authentication.envoy(shown, PLACE).remove_request_headers == ()
 
 
 def test_scopes_need_a_token_and_are_independent_of_their_order() -> None:

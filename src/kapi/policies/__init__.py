@@ -6,9 +6,16 @@
 from __future__ import annotations
 
 from kapi.policies import authentication, scopes
-from kapi.policies.contract import EnvoyRoute, Phase, Policy
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
 
 POLICIES: tuple[Policy, ...] = (authentication, scopes)
 """In the order of their phases."""
 
-__all__ = ["POLICIES", "EnvoyRoute", "Phase", "Policy"]
+
+def http_filters() -> tuple[HttpFilter, ...]:
+    """The filters of all policies, each once, in the order in which they act."""
+    named = {item.name: item for policy in POLICIES for item in policy.filters}
+    return tuple(sorted(named.values(), key=lambda item: item.phase))
+
+
+__all__ = ["POLICIES", "EnvoyRoute", "HttpFilter", "Phase", "Place", "Policy", "http_filters"]

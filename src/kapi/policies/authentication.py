@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kapi.apis.conf import ApiConf, OperationConf
-from kapi.policies.contract import EnvoyRoute, Phase
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "authentication"
 phase = Phase.AUTHENTICATE
@@ -21,6 +21,7 @@ ANY_ISSUER = "any"
 """The requirement that a token of any trusted issuer meets."""
 CLAIMS = "jwt_payload"
 """Key of the verified claims in the filter's metadata."""
+filters = (HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa:
     return Authentication(required=operation.secured, send_token_to_upstream=sends)
 
 
-def envoy(node: Authentication) -> EnvoyRoute:
+def envoy(node: Authentication, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Open the route when no token is required; keep the token from the backend unless it was asked for."""
     per_route = {} if node.required else {FILTER: {"@type": PER_ROUTE, "disabled": True}}
-    return EnvoyRoute(per_route, () if node.send_token_to_upstream else ("authorization",))
+    return EnvoyRoute(per_route, remove_request_headers=() if node.send_token_to_upstream else ("authorization",))

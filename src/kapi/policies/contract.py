@@ -2,29 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
 from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.ir import Api, Endpoint, Operation
 
 
 class Phase(IntEnum):
     """When a policy acts on a request; the order of the filters in Envoy and of the nodes in the IR."""
 
+    CORS = 5
+    """Before authentication, so that a pre-flight request passes without a token."""
     AUTHENTICATE = 10
-    """First: everything after it may rely on who is calling."""
+    """Before all that relies on who is calling."""
+    REVOKE = 15
+    """Right after authentication: a revoked token must not reach anything else."""
     AUTHORIZE = 20
     """After authentication, because it reads the verified claims; before anything that costs the backend."""
+    SUBSCRIBE = 25
+    """After scopes, as in APK: who may not call at all is told so first."""
+    LIMIT = 30
+    """After every refusal above, so that a refused call does not count; before anything that costs the backend."""
+    MEDIATE = 40
+    """Interceptors and scripts: they may see and change what is already allowed."""
+    TRANSFORM = 50
+    """Last: what the backend gets, and what the caller gets back."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFilter:
+    """A filter of the connection manager that a policy needs, in Envoy's JSON form; it does nothing where a route does not configure it.
+
+    `discovered` names the message type of a filter whose configuration travels by itself (ECDS) under the filter's name.
+    """
+
+    phase: Phase
+    name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The typed_config; empty when `discovered`."""
+    discovered: str = ""
+    disabled: bool = False
+    """Switched on by a per-route configuration only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an operation stands: on one host (production or sandbox), below one base path, with one backend."""
+
+    api: Api
+    operation: Operation
+    endpoint: Endpoint
+    host: str
+    base_path: str
+    sandbox: bool
 
 
 @dataclass(frozen=True, slots=True)
 class EnvoyRoute:
-    """What a node adds to a route: per-route filter configurations by filter name, in Envoy's JSON form."""
+    """What a node adds to a route, in Envoy's JSON form."""
 
     per_route: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Per-route filter configurations by filter name."""
+    request_headers_to_add: Sequence[dict[str, Any]] = ()
     remove_request_headers: tuple[str, ...] = ()
+    response_headers_to_add: Sequence[dict[str, Any]] = ()
+    remove_response_headers: tuple[str, ...] = ()
+    action: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the route action: timeout, retry_policy, …"""
+    redirect: Mapping[str, Any] = field(default_factory=dict)
+    """When not empty, the route redirects and has no backend."""
+    mirrors: tuple[Endpoint, ...] = ()
+    """Backends that get a copy of each request."""
+    metadata: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Filter metadata of the route, by filter name."""
 
 
 class Policy(Protocol):
@@ -38,8 +91,12 @@ class Policy(Protocol):
     def phase(self) -> Phase:
         """When it acts."""
 
+    @property
+    def filters(self) -> tuple[HttpFilter, ...]:
+        """The filters it needs in the connection manager; a filter that two policies name must be the same in both."""
+
     def compile(self, conf: ApiConf, operation: OperationConf) -> Any | None:
         """The node for one operation, or None where the policy has nothing to say."""
 
-    def envoy(self, node: Any) -> EnvoyRoute:
-        """What the node means to Envoy."""
+    def envoy(self, node: Any, place: Place) -> EnvoyRoute:
+        """What the node means to Envoy at one place."""

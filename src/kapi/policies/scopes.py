@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.policies.authentication import CLAIMS
 from kapi.policies.authentication import FILTER as JWT_FILTER
-from kapi.policies.contract import EnvoyRoute, Phase
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "scopes"
 phase = Phase.AUTHORIZE
@@ -19,6 +19,7 @@ phase = Phase.AUTHORIZE
 FILTER = "envoy.filters.http.rbac"
 PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
 SCOPE_CLAIMS = ("scope", "scp")
+filters = (HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: 
     return Scopes(tuple(sorted(set(operation.scopes))))
 
 
-def envoy(node: Scopes) -> EnvoyRoute:
+def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Allow whoever has one of the scopes; the filter refuses everybody else."""
     principals = [_has(claim, scope) for scope in node.scopes for claim in SCOPE_CLAIMS]
     policy = {"permissions": [{"any": True}], "principals": principals}

@@ -234,9 +234,9 @@ class _Document:
                 continue
             for name in requirement:
                 listed = self._member(requirement, name, list, here) or []
-                wrong = next((scope for scope in listed if not isinstance(scope, str)), None)
-                if wrong is not None:
-                    self._wrong(below(here, name), f"expected type: String, found: {_name(wrong)}", "Write the scopes as texts.")
+                strangers = [scope for scope in listed if not isinstance(scope, str)]
+                if strangers:
+                    self._wrong(below(here, name), f"expected type: String, found: {_name(strangers[0])}", "Write the scopes as texts.")
                 elif name in _SCOPE_SCHEMES:
                     scopes.update(dict.fromkeys(listed))
         return tuple(scopes)

@@ -6,8 +6,7 @@ Envoy) runs in Starlette's thread pool, so that one deploy never holds up anothe
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -16,19 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from kapi.apis.generate import generate
 from kapi.errors import KapiError, Problem
+from kapi.front.web.access import Access, Row, json_answer, versioned
 from kapi.front.web.draining import App, draining
 from kapi.front.web.multipart import Part, read_form
 from kapi.front.web.problems import answer
 from kapi.gateway.deployer import Deployer
-from kapi.identity.verify import IssuerKeys, Principal, require_scope, verify_bearer
 from kapi.settings import Settings
 from kapi.store import StoredApi
 
-VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 DEPLOY_SCOPE = "apk:api_create"
 _URL_BYTES = 2048
 
@@ -42,50 +40,34 @@ class Fetch(Protocol):
 class SystemApi:
     """The endpoints, bound to what they need."""
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        deployer: Deployer,
-        issuers: Callable[[], tuple[IssuerKeys, ...]],
-        fetch: Fetch,
-        ready: Callable[[], bool],
-    ) -> None:
+    def __init__(self, *, settings: Settings, deployer: Deployer, access: Access, fetch: Fetch, ready: Callable[[], bool]) -> None:
         self._settings = settings
         self._deployer = deployer
-        self._issuers = issuers
+        self._access = access
         self._fetch = fetch
         self._ready = ready
 
     def routes(self) -> list[Route]:
-        """The one page of paths; each also with a version in it."""
-        table: tuple[tuple[str, str, str, Callable[[Request], Any]], ...] = (
+        """The one page of paths."""
+        table: tuple[Row, ...] = (
             ("POST", "/api/configurator", "/apis/generate-configuration", self.generate_configuration),
             ("POST", "/api/deployer", "/apis/deploy", self.deploy),
             ("POST", "/api/deployer", "/apis/undeploy", self.undeploy),
             ("GET", "/api/deployer", "/apis", self.list_apis),
         )
-        routes = [Route("/health", self.health, methods=["GET"]), Route("/ready", self.ready, methods=["GET"])]
-        for method, api, path, endpoint in table:
-            routes += [Route(f"{api}{version}{path}", endpoint, methods=[method]) for version in ("", *(f"/{v}" for v in VERSIONS))]
-        return routes
-
-    def _authorize(self, request: Request) -> Principal:
-        headers = request.headers.getlist("authorization")
-        principal = verify_bearer(headers[0] if len(headers) == 1 else "", self._issuers(), int(time.time()))
-        require_scope(principal, (DEPLOY_SCOPE,))
-        return principal
-
-    def _organization(self, principal: Principal) -> str:
-        return principal.organization or self._settings.apis.organization
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/ready", self.ready, methods=["GET"]),
+            *versioned(table),
+        ]
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
         """Alive."""
-        return _json({"status": "healthy"})
+        return json_answer({"status": "healthy"})
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002
         """Ready once Envoy holds what the store says."""
-        return _json({"status": "ready"}) if self._ready() else _json({"status": "starting"}, 503)
+        return json_answer({"status": "ready"}) if self._ready() else json_answer({"status": "starting"}, 503)
 
     async def generate_configuration(self, request: Request) -> Response:
         """An apk-conf made from a definition: part `definition` or `url`, and `apiType` (default REST)."""
@@ -111,7 +93,7 @@ class SystemApi:
 
     async def deploy(self, request: Request) -> Response:
         """Deploy an API; answers once Envoy has confirmed it and the store has kept it."""
-        principal = self._authorize(request)
+        principal = self._access.principal(request, DEPLOY_SCOPE)
         apis = self._settings.apis
         form = await read_form(request, {"apkConfiguration": apis.max_conf_bytes, "definitionFile": apis.max_definition_bytes})
         missing = [name for name in ("apkConfiguration", "definitionFile") if name not in form]
@@ -124,23 +106,23 @@ class SystemApi:
                 "Send both parts, apkConfiguration and definitionFile, as files.",
             )
         conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
-        deployed = await run_in_threadpool(self._deployer.deploy, conf, definition, self._organization(principal))
+        deployed = await run_in_threadpool(self._deployer.deploy, conf, definition, self._access.organization(principal))
         return Response(deployed.conf_text, 200, media_type="application/yaml")
 
     async def undeploy(self, request: Request) -> Response:
         """Take an API away: query parameter `apiId`."""
-        principal = self._authorize(request)
+        principal = self._access.principal(request, DEPLOY_SCOPE)
         ids = request.query_params.getlist("apiId")
         if len(ids) != 1 or not ids[0]:
             raise Problem(400, "909005", "apiId is required once", hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.")
-        await run_in_threadpool(self._deployer.undeploy, ids[0], self._organization(principal))
+        await run_in_threadpool(self._deployer.undeploy, ids[0], self._access.organization(principal))
         return Response(orjson.dumps({"status": f"API with id {ids[0]} undeployed successfully"}), 202, media_type="text/plain")
 
     async def list_apis(self, request: Request) -> Response:
         """The caller's organization's APIs, with the addresses they answer on."""
-        principal = self._authorize(request)
-        apis = await run_in_threadpool(self._deployer.list, self._organization(principal))
-        return _json({"apis": [self._listed(api) for api in apis]})
+        principal = self._access.principal(request, DEPLOY_SCOPE)
+        apis = await run_in_threadpool(self._deployer.list, self._access.organization(principal))
+        return json_answer({"apis": [self._listed(api) for api in apis]})
 
     def _listed(self, api: StoredApi) -> dict[str, Any]:
         gateway = self._settings.gateway
@@ -161,10 +143,6 @@ class SystemApi:
         }
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
-
-
 async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)
@@ -175,7 +153,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return answer(request, error)
 
 
-def build_system_api(api: SystemApi) -> App:
-    """The ASGI application of the control process."""
+def build_system_api(routes: Sequence[BaseRoute]) -> App:
+    """The ASGI application of the control process: the routes of every system API, one face for every error."""
     handlers: Any = dict.fromkeys((KapiError, HTTPException, ClientDisconnect, Exception), _on_error)
-    return draining(Starlette(routes=api.routes(), exception_handlers=handlers))
+    return draining(Starlette(routes=routes, exception_handlers=handlers))

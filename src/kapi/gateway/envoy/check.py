@@ -16,8 +16,9 @@ from typing import Any
 
 from kapi.errors import GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.jwt import jwt_filter
-from kapi.gateway.envoy.listener import fixed_filters
-from kapi.gateway.envoy.names import typed
+from kapi.gateway.envoy.listener import router
+from kapi.gateway.envoy.names import JWT_FILTER, typed
+from kapi.policies import http_filters
 
 _PREFIXES = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 _INTRODUCTION = re.compile(r"^error initializing configuration '[^']*': *")
@@ -49,7 +50,12 @@ class EnvoyCheck:
 
 def static_bootstrap(clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The resources as a static configuration: one listener for each scope, the same filters as at the edge."""
-    filters = [jwt_filter((), 1), *fixed_filters()]
+    discovered = {JWT_FILTER: jwt_filter((), 1)}
+    filters = [
+        discovered[item.name] if item.discovered else {"name": item.name, "typed_config": dict(item.config), "disabled": item.disabled}
+        for item in http_filters()
+    ]
+    filters.append(router())
     listeners = [
         {
             "name": scope["name"],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, JWT_FILTER, PATH_HEADER, RBAC_FILTER, ROUTER_FILTER, typed
+from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, PATH_HEADER, ROUTER_FILTER, typed
 from kapi.gateway.envoy.replies import local_reply_config
 from kapi.gateway.envoy.site import Site
+from kapi.policies import HttpFilter, http_filters
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_JWT = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
 IDLE = "300s"
 
 LIMITS: dict[str, Any] = {
@@ -54,7 +54,7 @@ def connection_manager(site: Site) -> dict[str, Any]:
         "server_header_transformation": "PASS_THROUGH",
         "early_header_mutation_extensions": [_path_without_query()],
         "scoped_routes": _scopes(),
-        "http_filters": [_jwt(), *fixed_filters()],
+        "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
     }
     if site.access_log:
@@ -64,16 +64,16 @@ def connection_manager(site: Site) -> dict[str, Any]:
     return typed(_HCM, **manager)
 
 
-def fixed_filters() -> list[dict[str, Any]]:
-    """The filters after authentication; they do nothing where a route does not configure them."""
-    return [
-        {"name": RBAC_FILTER, "typed_config": typed("envoy.extensions.filters.http.rbac.v3.RBAC")},
-        {"name": ROUTER_FILTER, "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)},
-    ]
+def router() -> dict[str, Any]:
+    """The last filter of every chain."""
+    return {"name": ROUTER_FILTER, "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)}
 
 
-def _jwt() -> dict[str, Any]:
-    return {"name": JWT_FILTER, "config_discovery": {"config_source": ADS, "type_urls": [f"type.googleapis.com/{_JWT}"]}}
+def _filter(item: HttpFilter) -> dict[str, Any]:
+    if item.discovered:
+        source = {"config_source": ADS, "type_urls": [f"type.googleapis.com/{item.discovered}"]}
+        return {"name": item.name, "config_discovery": source, **({"disabled": True} if item.disabled else {})}
+    return {"name": item.name, "typed_config": dict(item.config), **({"disabled": True} if item.disabled else {})}
 
 
 def _scopes() -> dict[str, Any]:

@@ -16,7 +16,6 @@ SECRET = _TYPES + "envoy.extensions.transport_sockets.tls.v3.Secret"
 
 JWT_FILTER = "envoy.filters.http.jwt_authn"
 """Also the name of its ECDS resource: per-route settings are found by this name."""
-RBAC_FILTER = "envoy.filters.http.rbac"
 ROUTER_FILTER = "envoy.filters.http.router"
 
 EDGE = "edge"

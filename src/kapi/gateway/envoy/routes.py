@@ -6,16 +6,15 @@ Closed by default: the token requirement stands on the virtual host of an organi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.apis.ir import Api
 from kapi.gateway.envoy.clusters import authority, cluster_name
 from kapi.gateway.envoy.names import JWT_FILTER, PATH_HEADER
 from kapi.gateway.envoy.paths import first_segment, match_pattern, rewrite
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
-from kapi.policies import POLICIES
+from kapi.policies import POLICIES, EnvoyRoute, Place
 from kapi.policies.authentication import ANY_ISSUER, PER_ROUTE
 
 BACKEND_TIMEOUT = "60s"
@@ -25,17 +24,6 @@ _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": ANY_ISSUER}}
 _BY_NAME = {policy.name: policy for policy in POLICIES}
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """An operation at its place: on one host, below one base path."""
-
-    host: str
-    base_path: str
-    api: Api
-    operation: Operation
-    endpoint: Endpoint
-
-
 def segments(api: Api) -> frozenset[str]:
     """The first path segments the API answers below. An empty one cannot be routed: it is the root or a parameter."""
     return frozenset(first_segment(base.rstrip("/") + op.target) for base in api.base_paths for op in api.operations)
@@ -43,7 +31,7 @@ def segments(api: Api) -> frozenset[str]:
 
 def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any] | None:
     """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
-    hosts: dict[str, list[_Placed]] = {}
+    hosts: dict[str, list[Place]] = {}
     for api in sorted(apis, key=lambda api: api.id):
         for placed in _places(api, segment, site):
             hosts.setdefault(placed.host, []).append(placed)
@@ -67,7 +55,7 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
     }
 
 
-def _places(api: Api, segment: str, site: Site) -> Iterable[_Placed]:
+def _places(api: Api, segment: str, site: Site) -> Iterable[Place]:
     for base_path in (path.rstrip("/") for path in api.base_paths):
         for operation in api.operations:
             if first_segment(base_path + operation.target) != segment:
@@ -75,11 +63,11 @@ def _places(api: Api, segment: str, site: Site) -> Iterable[_Placed]:
             for endpoint, sandbox in ((operation.production, False), (operation.sandbox, True)):
                 if endpoint is not None:
                     host = site.host(api.organization, api.environment, sandbox=sandbox)
-                    yield _Placed(host, base_path, api, operation, endpoint)
+                    yield Place(api, operation, endpoint, host, base_path, sandbox)
 
 
-def _api_host(host: str, placed: Sequence[_Placed], site: Site) -> dict[str, Any]:
-    bases: dict[str, list[_Placed]] = {}
+def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
+    bases: dict[str, list[Place]] = {}
     for item in placed:
         bases.setdefault(item.base_path, []).append(item)
     routes: list[dict[str, Any]] = []
@@ -91,32 +79,43 @@ def _api_host(host: str, placed: Sequence[_Placed], site: Site) -> dict[str, Any
     return {"name": host, "domains": [host], "routes": routes, "typed_per_filter_config": _CLOSED}
 
 
-def _route(item: _Placed, site: Site) -> dict[str, Any]:
+def _route(item: Place, site: Site) -> dict[str, Any]:
     path = rewrite(item.base_path, item.operation.target, item.endpoint.base_path)
-    per_route: dict[str, Any] = {}
-    removed: list[str] = []
-    for node in item.operation.policies:
-        part = _BY_NAME[node.policy].envoy(node)
-        per_route |= part.per_route
-        removed += part.remove_request_headers
+    parts = [_BY_NAME[node.policy].envoy(node, item) for node in item.operation.policies]
     route: dict[str, Any] = {
         "name": f"{item.api.id}:{item.operation.verb}:{item.operation.target}",
         "match": {
             "safe_regex": {"regex": match_pattern(item.base_path, item.operation.target)},
             "headers": [{"name": ":method", "string_match": {"exact": item.operation.verb.upper()}}],
         },
-        "route": {
+    }
+    if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
+        route["redirect"] = redirect
+    else:
+        route["route"] = {
             "cluster": cluster_name(item.endpoint, site),
             "host_rewrite_literal": authority(item.endpoint),
             "regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution},
             "timeout": BACKEND_TIMEOUT,
-        },
+            **{name: value for part in parts for name, value in part.action.items()},
+        }
+        if mirrors := [mirror for part in parts for mirror in part.mirrors]:
+            route["route"]["request_mirror_policies"] = [{"cluster": cluster_name(mirror, site)} for mirror in mirrors]
+    return route | _additions(parts)
+
+
+def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
+    """What the policies add around the action; a field that nobody fills is left out."""
+    metadata = {name: value for part in parts for name, value in part.metadata.items()}
+    fields: dict[str, Any] = {
+        "typed_per_filter_config": {name: value for part in parts for name, value in part.per_route.items()},
+        "request_headers_to_add": [header for part in parts for header in part.request_headers_to_add],
+        "request_headers_to_remove": [name for part in parts for name in part.remove_request_headers],
+        "response_headers_to_add": [header for part in parts for header in part.response_headers_to_add],
+        "response_headers_to_remove": [name for part in parts for name in part.remove_response_headers],
+        "metadata": {"filter_metadata": metadata} if metadata else {},
     }
-    if per_route:
-        route["typed_per_filter_config"] = per_route
-    if removed:
-        route["request_headers_to_remove"] = removed
-    return route
+    return {name: value for name, value in fields.items() if value}
 
 
 def _nothing_else_below(base_path: str) -> dict[str, Any]:

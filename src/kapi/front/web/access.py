@@ -1,0 +1,53 @@
+"""Who may call a system API, and the table of its paths. Shared by every system API (`system_api.py` and its neighbours)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.identity.verify import IssuerKeys, Principal, require_scope, verify_bearer
+
+VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
+
+Row = tuple[str, str, str, Callable[[Request], Any]]
+"""Method, API, path below it, endpoint."""
+
+
+class Access:
+    """The check of callers that every system API makes."""
+
+    def __init__(self, issuers: Callable[[], Sequence[IssuerKeys]], organization: str) -> None:
+        """`issuers` gives the trusted issuers of now; `organization` is the owner when a token names none."""
+        self._issuers = issuers
+        self._organization = organization
+
+    def principal(self, request: Request, *any_of: str) -> Principal:
+        """The caller, who must have one of these scopes. Raises Problem 401 or 403."""
+        headers = request.headers.getlist("authorization")
+        principal = verify_bearer(headers[0] if len(headers) == 1 else "", self._issuers(), int(time.time()))
+        require_scope(principal, any_of)
+        return principal
+
+    def organization(self, principal: Principal) -> str:
+        """Whose things the caller sees and makes."""
+        return principal.organization or self._organization
+
+
+def versioned(table: Iterable[Row]) -> list[Route]:
+    """Routes for each row: without a version, and with each version in the path."""
+    return [
+        Route(f"{api}{version}{path}", endpoint, methods=[method])
+        for method, api, path, endpoint in table
+        for version in ("", *(f"/{number}" for number in VERSIONS))
+    ]
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(value), status, media_type="application/json")

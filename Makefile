@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TESTS  ?= tests
 
-.PHONY: up install install-dev test test-all check bench lock clean
+.PHONY: up install install-dev interop-tools test test-all check bench lock clean
 
 up: install                     ## start the platform in the foreground
 	@exec $(BIN)/kapi up $(ARGS)
@@ -28,7 +28,24 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	$(PIP) install --require-hashes -r requirements/dev.lock
 	@touch $@
 
-test: install-dev               ## everything but the long proofs; under ten minutes on two cores
+# Foreign clients and servers of tests/interop: Debian packages when this is root, npm packages pinned by a lock file.
+INTEROP_DEBIAN := glewlwyd
+PEERS          := tests/interop/peers
+
+.PHONY: interop-debian
+interop-tools: $(PEERS)/node_modules/.installed
+
+interop-debian:
+	@missing=$$(for package in $(INTEROP_DEBIAN); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done; command -v npm >/dev/null || echo nodejs npm); \
+	  if [ -z "$$missing" ]; then :; \
+	  elif [ "$$(id -u)" = 0 ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+	  else echo "install these first:" $$missing; exit 1; fi
+
+$(PEERS)/node_modules/.installed: $(PEERS)/package-lock.json | interop-debian
+	cd $(PEERS) && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+test: install-dev interop-tools ## everything but the long proofs; under ten minutes on two cores
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not long"
 
 test-all: test                  ## the long proofs too

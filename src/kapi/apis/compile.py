@@ -98,12 +98,16 @@ def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, .
             Operation(
                 verb=operation.verb,
                 target=operation.target.rstrip("/") or "/",
-                production=_endpoint(operation.production or conf.production, endpoints),
-                sandbox=_endpoint(operation.sandbox or conf.sandbox, endpoints),
+                production=_endpoint(_first(operation.production or conf.production), endpoints),
+                sandbox=_endpoint(_first(operation.sandbox or conf.sandbox), endpoints),
                 policies=nodes,
             )
         )
     return tuple(sorted(made, key=_match_order))
+
+
+def _first(endpoints: tuple[EndpointConf, ...]) -> EndpointConf | None:
+    return endpoints[0] if endpoints else None
 
 
 def _endpoint(conf: EndpointConf | None, known: dict[EndpointConf | None, Endpoint | None]) -> Endpoint | None:

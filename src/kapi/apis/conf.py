@@ -1,8 +1,15 @@
-"""The apk-conf as values: what the file said, checked field by field. `reading.py` makes it; `compile.py` reads it."""
+"""The apk-conf as values: what the file said, checked field by field. `conf_values.py` makes them; `compile.py` and the policies read them.
+
+All of them are frozen and hashable. A default here is what APK does when the field is not there.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
+
+AuthType = Literal["OAuth2", "JWT", "APIKey", "mTLS"]
+Unit = Literal["Minute", "Hour", "Day"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +19,17 @@ class Mark:
     line: int = 0
     column: int = 0
     pointer: str = "#"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A mapping whose names are not fixed, as a frozen value; mappings inside it are Fields, lists are tuples."""
+
+    items: tuple[tuple[str, Any], ...] = ()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field, or the default."""
+        return next((value for key, value in self.items if key == name), default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +43,148 @@ class ServiceConf:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretKey:
+    """One value of a named secret or certificate store: the conf's `secretName` or `name`, and the key in it."""
+
+    name: str
+    key: str
+    mark: Mark = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class BasicSecurityConf:
+    """`endpointSecurity` of type Basic (RFC 7617): user name and password from a named secret."""
+
+    username: SecretKey
+    password: SecretKey
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeySecurityConf:
+    """`endpointSecurity` of type API key. `parameter` is the name of the header or query parameter, literally `apiKeyNameKey`."""
+
+    location: Literal["Header", "Query"]
+    parameter: str
+    value: SecretKey
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutConf:
+    """`resiliency.timeout`, in seconds; None where the file says nothing."""
+
+    downstream_request_idle: int | None = None
+    upstream_response: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryConf:
+    """`resiliency.retryPolicy`."""
+
+    count: int | None = None
+    base_interval_millis: int | None = None
+    status_codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreakerConf:
+    """`resiliency.circuitBreaker`; None where the file says nothing."""
+
+    max_connection_pools: int | None = None
+    max_connections: int | None = None
+    max_pending_requests: int | None = None
+    max_requests: int | None = None
+    max_retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointConf:
-    """`endpointConfigurations.production` or `.sandbox`."""
+    """One item of `endpointConfigurations.production` or `.sandbox`. `weight` is None where the file says nothing."""
 
     endpoint: str | ServiceConf
+    weight: int | None = None
+    security: BasicSecurityConf | ApiKeySecurityConf | None = None
+    certificate: SecretKey | None = None
+    timeout: TimeoutConf | None = None
+    retry: RetryConf | None = None
+    circuit_breaker: CircuitBreakerConf | None = None
+    mark: Mark = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConf:
+    """One item of `apiPolicies` or `operationPolicies`, for the request or the response."""
+
+    name: str
+    version: str = "v1"
+    id: str = ""
+    parameters: Fields | tuple[Any, ...] = Fields()
+    """A tuple for the guardrails of APK 2, whose parameters are a list."""
+    mark: Mark = Mark()
+
+    def parameter(self, name: str, default: Any = None) -> Any:
+        """One parameter by its name in the conf, or the default."""
+        return self.parameters.get(name, default) if isinstance(self.parameters, Fields) else default
+
+
+@dataclass(frozen=True, slots=True)
+class PoliciesConf:
+    """`apiPolicies` or `operationPolicies`, in the order of the file."""
+
+    request: tuple[PolicyConf, ...] = ()
+    response: tuple[PolicyConf, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitConf:
+    """`rateLimit` of an API or an operation."""
+
+    requests_per_unit: int
+    unit: Unit
+    mark: Mark = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationConf:
+    """One item of `authentication`, with the defaults of its type filled in.
+
+    `header` and `query` are names, empty when the credential is not looked for there. `audiences` belong to JWT only,
+    `certificates` to mTLS only.
+    """
+
+    auth_type: AuthType = "OAuth2"
+    required: Literal["mandatory", "optional"] = "mandatory"
+    enabled: bool = True
+    send_token_to_upstream: bool = False
+    header: str = "Authorization"
+    query: str = ""
+    audiences: tuple[str, ...] = ()
+    certificates: tuple[SecretKey, ...] = ()
+    mark: Mark = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class CorsConf:
+    """`corsConfiguration`. `max_age` is in seconds, None where the file says nothing."""
+
+    enabled: bool = False
+    origins: tuple[str, ...] = ()
+    credentials: bool = False
+    headers: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    max_age: int | None = None
+    expose_headers: tuple[str, ...] = ()
+    mark: Mark = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyManagerConf:
+    """One item of `keyManagers`: an issuer of this API's own. `claim_mappings` are (local, remote) names."""
+
+    name: str
+    issuer: str
+    jwks_endpoint: str
+    claim_mappings: tuple[tuple[str, str], ...] = ()
+    backend: ServiceConf | None = None
     mark: Mark = Mark()
 
 
@@ -40,23 +196,16 @@ class OperationConf:
     verb: str
     secured: bool = True
     scopes: tuple[str, ...] = ()
-    production: EndpointConf | None = None
-    sandbox: EndpointConf | None = None
-    mark: Mark = Mark()
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticationConf:
-    """One item of `authentication`; only OAuth2, enabled and mandatory, is enforced so far."""
-
-    auth_type: str = "OAuth2"
-    send_token_to_upstream: bool = False
+    production: tuple[EndpointConf, ...] = ()
+    sandbox: tuple[EndpointConf, ...] = ()
+    policies: PoliciesConf = PoliciesConf()
+    rate_limit: RateLimitConf | None = None
     mark: Mark = Mark()
 
 
 @dataclass(frozen=True, slots=True)
 class ApiConf:
-    """A whole apk-conf."""
+    """A whole apk-conf. An empty `definition_path` means the default one."""
 
     name: str
     base_path: str
@@ -65,9 +214,19 @@ class ApiConf:
     operations: tuple[OperationConf, ...]
     id: str = ""
     default_version: bool = False
+    definition_path: str = ""
+    subscription_validation: bool = False
     environment: str = ""
-    production: EndpointConf | None = None
-    sandbox: EndpointConf | None = None
+    production: tuple[EndpointConf, ...] = ()
+    sandbox: tuple[EndpointConf, ...] = ()
+    policies: PoliciesConf = PoliciesConf()
+    rate_limit: RateLimitConf | None = None
     authentication: tuple[AuthenticationConf, ...] = ()
+    cors: CorsConf | None = None
+    key_managers: tuple[KeyManagerConf, ...] = ()
     additional_properties: tuple[tuple[str, str], ...] = ()
     mark: Mark = Mark()
+
+    def authentication_of(self, auth_type: AuthType) -> AuthenticationConf | None:
+        """The item of a type, or None; there is at most one."""
+        return next((item for item in self.authentication if item.auth_type == auth_type), None)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kapi.apis import report as codes
-from kapi.apis.conf import ApiConf, AuthenticationConf, EndpointConf, Mark, OperationConf, ServiceConf
 from kapi.apis.conf_schema import CONF, ELSEWHERE
+from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
 from kapi.apis.report import Report, below
 from kapi.apis.rules import (
     MAX_OPERATIONS,
@@ -30,10 +30,10 @@ from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kapi.apis.conf import ApiConf, Mark
     from kapi.errors import Diagnostic
 
 _MAX_CONF_BYTES = 2_000_000
-_ENDPOINT_KINDS = ("production", "sandbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def read(text: bytes, source: str = "apkConfiguration") -> Reading:
     _check_operations(root, report)
     refuse_unsupported(root, report)
     data = plain(root)
-    return Reading(None if report.diagnostics else _conf(root), report.diagnostics, data)
+    return Reading(None if report.diagnostics else api_conf(root), report.diagnostics, data)
 
 
 def _check_texts(root: Mapping, report: Report) -> None:
@@ -98,8 +98,8 @@ def _apply(mapping: Mapping, name: str, rule: Callable[[str], Fault | None], cod
 
 
 def _check_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
-    for kind in _ENDPOINT_KINDS:
-        for node, here in _endpoint_nodes(owner, kind, pointer):
+    for kind in ENDPOINT_KINDS:
+        for node, here in endpoint_nodes(owner, kind, pointer):
             address = node.entries.get("endpoint")
             if isinstance(address, Mapping):
                 spot = below(here, "endpoint")
@@ -114,17 +114,6 @@ def _url_fault(url: str) -> Fault | None:
     return endpoint if isinstance(endpoint, Fault) else None
 
 
-def _endpoint_nodes(owner: Mapping, kind: str, pointer: str) -> list[tuple[Mapping, str]]:
-    endpoints = owner.entries.get("endpointConfigurations")
-    node = endpoints.entries.get(kind) if isinstance(endpoints, Mapping) else None
-    here = below(below(pointer, "endpointConfigurations"), kind)
-    if isinstance(node, Mapping):
-        return [(node, here)]
-    if isinstance(node, Sequence):
-        return [(item, below(here, index)) for index, item in enumerate(node.items) if isinstance(item, Mapping)]
-    return []
-
-
 def _check_operations(root: Mapping, report: Report) -> None:
     operations = root.entries.get("operations")
     if not isinstance(operations, Sequence):
@@ -137,14 +126,14 @@ def _check_operations(root: Mapping, report: Report) -> None:
         report.add(codes.OPERATIONS, message, place, "Split the API, or use {parameters} and /*.")
         return
     is_rest = _string(root, "type") not in ("GRAPHQL", "GRPC")
-    served = any(_endpoint_nodes(root, kind, "#") for kind in _ENDPOINT_KINDS)
+    served = any(endpoint_nodes(root, kind, "#") for kind in ENDPOINT_KINDS)
     seen: dict[tuple[str, str], Mark] = {}
     for index, operation in enumerate(operations.items):
         if not isinstance(operation, Mapping):
             continue
         pointer = below("#/operations", index)
         _check_endpoints(operation, pointer, report)
-        if not served and not any(_endpoint_nodes(operation, kind, pointer) for kind in _ENDPOINT_KINDS):
+        if not served and not any(endpoint_nodes(operation, kind, pointer) for kind in ENDPOINT_KINDS):
             message = f"production/sandbox endpoint not available for {_string(operation, 'target')[:256]}"
             report.add(codes.NO_ENDPOINT, message, mark(operation, pointer), "Add endpointConfigurations with production or sandbox.")
         if is_rest:
@@ -176,66 +165,3 @@ def _verb_fault(verb: str) -> Fault | None:
 def _string(mapping: Node, name: str) -> str:
     node = mapping.entries.get(name) if isinstance(mapping, Mapping) else None
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
-
-
-# Below, the file has passed every check: shapes are known.
-
-
-def _conf(root: Mapping) -> ApiConf:
-    data = plain(root)
-    operations = root.entries["operations"]
-    properties = tuple((item["name"], item["value"]) for item in data.get("additionalProperties", ()))
-    return ApiConf(
-        name=data["name"],
-        base_path=data["basePath"],
-        version=data["version"],
-        type=data["type"],
-        operations=tuple(_operation(node, below("#/operations", index)) for index, node in enumerate(_items(operations))),
-        id=data.get("id", ""),
-        default_version=data.get("defaultVersion", False),
-        environment=data.get("environment", ""),
-        production=_endpoint(root, "production", "#"),
-        sandbox=_endpoint(root, "sandbox", "#"),
-        authentication=_authentication(root),
-        additional_properties=properties,
-        mark=mark(root, "#"),
-    )
-
-
-def _items(node: Node | None) -> list[Node]:
-    return node.items if isinstance(node, Sequence) else []
-
-
-def _operation(node: Node, pointer: str) -> OperationConf:
-    assert isinstance(node, Mapping)  # noqa: S101  the schema check has seen to it
-    data = plain(node)
-    return OperationConf(
-        target=data["target"],
-        verb=data["verb"],
-        secured=data.get("secured", True),
-        scopes=tuple(dict.fromkeys(data.get("scopes", ()))),
-        production=_endpoint(node, "production", pointer),
-        sandbox=_endpoint(node, "sandbox", pointer),
-        mark=mark(node, pointer),
-    )
-
-
-def _endpoint(owner: Mapping, kind: str, pointer: str) -> EndpointConf | None:
-    nodes = _endpoint_nodes(owner, kind, pointer)
-    if not nodes:
-        return None
-    node, here = nodes[0]
-    address = plain(node.entries["endpoint"])
-    if isinstance(address, dict):
-        address = ServiceConf(address["name"], address["namespace"], address["port"], address.get("protocol", "http"))
-    return EndpointConf(address, mark(node, here))
-
-
-def _authentication(root: Mapping) -> tuple[AuthenticationConf, ...]:
-    found = []
-    for index, node in enumerate(_items(root.entries.get("authentication"))):
-        data = plain(node)
-        if data["authType"] == "OAuth2":
-            place = mark(node, below("#/authentication", index))
-            found.append(AuthenticationConf("OAuth2", data.get("sendTokenToUpstream", False), place))
-    return tuple(found)

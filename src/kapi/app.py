@@ -13,8 +13,9 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,9 @@ from kapi.store import Store
 if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.xds import Publisher
+
+PURGE_SECONDS = 600.0
+"""How often expired records are thrown away."""
 
 
 @contextmanager
@@ -50,11 +54,30 @@ def open_store(settings: Settings) -> tuple[Store, tuple[SigningKey, ...]]:
 
 def run_identity(settings: Settings, listener: socket.socket) -> None:
     """Serve the inbuilt provider until told to stop."""
+    import uuid_utils
+
     from kapi.front.web.oauth import build_identity_app
+    from kapi.identity.provider import make_provider
 
     store, keys = open_store(settings)
+    provider = make_provider(settings, store, keys, os.urandom, lambda: str(uuid_utils.uuid7()))
+    _every(PURGE_SECONDS, lambda: provider.records.purge(int(time.time())))
+    _serve(build_identity_app(provider, time.time), listener)
     store.close()
-    _serve(build_identity_app(settings, keys, time.time), listener)
+
+
+def _every(seconds: float, work: Callable[[], object]) -> None:
+    """Do `work` again and again in a thread of its own, for as long as the process lives."""
+
+    def run() -> None:
+        while True:
+            time.sleep(seconds)
+            try:
+                work()
+            except Exception:
+                logging.getLogger("kapi").exception("housekeeping failed")
+
+    threading.Thread(target=run, name="housekeeping", daemon=True).start()
 
 
 def run_control(settings: Settings, listener: socket.socket) -> None:

@@ -10,55 +10,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kapi.settings_identity import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, UserSettings
 from kapi.settings_values import built
 
-WELL_KNOWN_CLIENT_ID = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
-WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 - published in the guide, for tests only
-
-GRANTS = ("client_credentials", "authorization_code", "refresh_token")
-"""Grants that a client of the settings may be given."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """One OAuth client of the inbuilt provider."""
-
-    id: str = field(metadata={"key": True, "needed": True})
-    secret: str = field(repr=False, metadata={"secret": True, "needed": True})
-    name: str = ""
-    grants: tuple[str, ...] = field(default=("client_credentials",), metadata={"choices": GRANTS})
-    redirect_uris: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ("*",)
-    """Scopes the client may ask for; `*` grants whatever it asks for (non-production)."""
-
-
-def _seeded_clients() -> tuple[ClientSettings, ...]:
-    return (
-        ClientSettings(
-            id=WELL_KNOWN_CLIENT_ID,
-            secret=WELL_KNOWN_CLIENT_SECRET,
-            name="seeded non-production client",
-            grants=("client_credentials", "refresh_token", "authorization_code"),
-            redirect_uris=("http://httpbin.org",),
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class IdentitySettings:
-    """The inbuilt, non-production identity provider."""
-
-    host: str = "idp.am.wso2.com"
-    issuer: str = "https://idp.am.wso2.com/token"
-    key_id: str = "gateway_certificate_alias"
-    token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
-    """Seconds an access token is valid."""
-    default_audience: str = ""
-    """Added as `aud` to every access token when not empty (APK 1.1 and later send `aud1`)."""
-    workers: int = field(default=1, metadata={"range": (1, 64)})
-    clients: tuple[ClientSettings, ...] = field(default_factory=_seeded_clients)
-    non_production_on_network: bool = False
-    """Allow the well-known client while listening on a non-loopback address."""
+__all__ = [
+    "SECTIONS",
+    "WELL_KNOWN_CLIENT_ID",
+    "WELL_KNOWN_CLIENT_SECRET",
+    "ApisSettings",
+    "ClientSettings",
+    "GatewaySettings",
+    "IdentitySettings",
+    "Settings",
+    "UserSettings",
+    "from_json_value",
+    "to_json_value",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
-from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, Settings
+from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, Settings
 from kapi.settings_values import REFUSED, checked, field_types
 
 _PREFIX = "KAPI_"
@@ -58,14 +58,16 @@ def read_settings(
 
 
 def check_non_production(settings: Settings) -> None:
-    """Raise SettingsError when the well-known client would be reachable from the network without a word of consent."""
-    known = any(client.secret == WELL_KNOWN_CLIENT_SECRET for client in settings.identity.clients)
-    if known and not is_loopback(settings.gateway.listen) and not settings.identity.non_production_on_network:
+    """Raise SettingsError when the well-known client or users would be reachable from the network without a word of consent."""
+    clients = any(client.secret == WELL_KNOWN_CLIENT_SECRET for client in settings.identity.clients)
+    users = any(user in IdentitySettings().users for user in settings.identity.users)
+    what = "client" if clients else "users"
+    if (clients or users) and not is_loopback(settings.gateway.listen) and not settings.identity.non_production_on_network:
         raise SettingsError((
             Diagnostic(
                 "settings",
-                f"the well-known, published client would be reachable on {settings.gateway.listen}",
-                "Set [[identity.clients]] of your own in kapi.toml, or say --non-production-on-network if it is meant.",
+                f"the well-known, published {what} would be reachable on {settings.gateway.listen}",
+                "Set [[identity.clients]] and [[identity.users]] of your own in kapi.toml, or say --non-production-on-network.",
                 pointer="identity.clients",
             ),
         ))  # fmt: skip
@@ -163,10 +165,19 @@ class _Reader:
             self.wrong(name, "must be 1 to 255 printable ASCII characters")
         elif name == "apis.organization" and not _LABEL.fullmatch(value):
             self.wrong(name, f"{value!r} must be a lower-case DNS label: it becomes part of a host name")
+        elif name == "identity.clients":
+            self._check_clients(value)
         elif name == "gateway.hosts":
             for host, address in value.items():
                 if not _is_host_port(host) or not _is_address_port(address):
                     self.wrong(f"gateway.hosts.{host}", f"{address!r}: write host or host:port = address[:port]")
+
+    def _check_clients(self, clients: tuple[ClientSettings, ...]) -> None:
+        for number, client in enumerate(clients):
+            public = client.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
+            if public == bool(client.secret):
+                what = "a public client has no secret" if public else "secret (or secret_file) is missing"
+                self.wrong(f"identity.clients[{number}]", what, 'Public clients say token_endpoint_auth_method = "none".')
 
 
 def _kind(name: str) -> Any | None:

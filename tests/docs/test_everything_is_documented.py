@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing
 from pathlib import Path
 
 import pytest
 
-from kapi import settings
+from kapi.settings import SECTIONS
+from kapi.settings_values import field_types
 
 ROOT = Path(__file__).parents[2]
 
 
 def names(cls: type, prefix: str = "") -> list[str]:
-    return [prefix + field.name for field in dataclasses.fields(cls)]
+    """Dotted names of all settings below a class; `[]` stands for an item of a list."""
+    made = []
+    for name, kind in field_types(cls).items():
+        nested = next((item for item in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(item)), None)
+        made.append(prefix + name)
+        if nested is not None:
+            made += names(nested, f"{prefix}{name}{'[]' if typing.get_origin(kind) is tuple else ''}.")
+    return made
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *names(settings.IdentitySettings, "identity."),
-        *names(settings.GatewaySettings, "gateway."),
-        *names(settings.ApisSettings, "apis."),
-        *names(settings.ClientSettings, "identity.clients[]."),
-        "data_dir",
-    ],
-)
+@pytest.mark.parametrize("name", ["data_dir", *(name for section, cls in SECTIONS.items() for name in names(cls, f"{section}."))])
 def test_every_setting_has_a_row(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs/settings.md").read_text("utf-8")
 

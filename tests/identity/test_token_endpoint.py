@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapi.front.web.oauth import LARGEST_FORM, build_identity_app
-from kapi.identity.keys import SigningKey, ensure_signing_key
-from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, Settings
+from idp import CC, FORM, basic, call, identity_app
+from kapi.front.web.oauth import LARGEST_FORM
+from kapi.settings import WELL_KNOWN_CLIENT_ID, ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 
 NOW = 1_800_000_000
-FORM = "application/x-www-form-urlencoded"
-CC = b"grant_type=client_credentials"
-
-
-def basic(client: str = WELL_KNOWN_CLIENT_ID, secret: str = WELL_KNOWN_CLIENT_SECRET) -> str:
-    return "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 CLIENTS = (
@@ -46,39 +28,13 @@ CLIENTS = (
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[SigningKey, ...]:
-    store = Store.open(tmp_path_factory.mktemp("keys") / "kapi.db")
-    return ensure_signing_key(store, "gateway_certificate_alias", NOW)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store.open(tmp_path_factory.mktemp("keys") / "kapi.db")
 
 
 @pytest.fixture(scope="module")
-def app(keys: tuple[SigningKey, ...]) -> Any:
-    return build_identity_app(Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS)), keys, lambda: NOW + 0.7)
-
-
-def call(
-    app: Any, method: str = "POST", path: str = "/oauth2/token", body: bytes = CC, *, pieces: int = 1, **headers: str | list[str]
-) -> Answer:
-    """One request; header names in snake_case, a list repeats a header."""
-    sent = [
-        (name.replace("_", "-").encode(), value.encode("latin-1"))
-        for name, values in ({"content_type": FORM} | headers).items()
-        for value in (values if isinstance(values, list) else [values])
-    ]
-    size = max(1, -(-len(body) // pieces))
-    parts = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
-    events = [{"type": "http.request", "body": part, "more_body": number < len(parts) - 1} for number, part in enumerate(parts)]
-    got: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return events.pop(0) if events else {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        got.append(message)
-
-    asyncio.run(app({"type": "http", "method": method, "path": path, "headers": sent}, receive, send))
-    names = {name.decode(): value.decode() for name, value in got[0]["headers"]}
-    return Answer(got[0]["status"], names, b"".join(message["body"] for message in got[1:]))
+def app(store: Store) -> Any:
+    return identity_app(Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS)), store, lambda: NOW + 0.7)
 
 
 def test_the_answer_of_the_guide(app: Any) -> None:
@@ -200,19 +156,19 @@ def test_discovery_is_at_every_path_of_the_issuer(app: Any) -> None:
         assert document["token_endpoint"] == "https://idp.am.wso2.com:9095/oauth2/token"
 
 
-def test_a_default_audience_stands_behind_the_subject(keys: tuple[SigningKey, ...]) -> None:
-    app = build_identity_app(Settings(Path("/nowhere"), IdentitySettings(default_audience="aud1")), keys, lambda: NOW)
+def test_a_default_audience_stands_behind_the_subject(store: Store) -> None:
+    app = identity_app(Settings(Path("/nowhere"), IdentitySettings(default_audience="aud1")), store, lambda: NOW)
     payload = call(app, **B).json()["access_token"].split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     assert list(claims)[:3] == ["iss", "sub", "aud"]
     assert claims["aud"] == "aud1"
 
 
-def test_an_unexpected_fault_is_a_plain_500(keys: tuple[SigningKey, ...]) -> None:
+def test_an_unexpected_fault_is_a_plain_500(store: Store) -> None:
     def broken() -> float:
         raise RuntimeError("secret detail")
 
-    answer = call(build_identity_app(Settings(Path("/nowhere")), keys, broken), **B)
+    answer = call(identity_app(Settings(Path("/nowhere")), store, broken), **B)
     assert (answer.status, answer.json()["error"]) == (500, "server_error")
     assert b"secret" not in answer.body
 

@@ -69,3 +69,21 @@ def test_the_well_known_client_stays_on_loopback(tmp_path: Path) -> None:
         check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])
     check_non_production(read_settings({"gateway.listen": "0.0.0.0", "identity.non_production_on_network": True}, HOME, tmp_path)[0])
     check_non_production(Settings(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ('id = "a"\nsecret = "s"', True),
+        ('id = "a"', False),
+        ('id = "a"\ntoken_endpoint_auth_method = "none"', True),
+        ('id = "a"\nsecret = "s"\ntoken_endpoint_auth_method = "none"', False),
+    ],
+)
+def test_a_client_has_a_secret_or_is_public(tmp_path: Path, text: str, fine: bool) -> None:
+    (tmp_path / "kapi.toml").write_text(f"[[identity.clients]]\n{text}\n")
+    if fine:
+        assert read_settings({}, HOME, tmp_path)[0].identity.clients[0].id == "a"
+    else:
+        with pytest.raises(SettingsError):
+            read_settings({}, HOME, tmp_path)

@@ -6,8 +6,8 @@ The header never changes and the claims are one JSON dump, so that the RSA signa
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -19,35 +19,40 @@ _TO_URL = bytes.maketrans(b"+/", b"-_")
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a grant decided: whose token it is and what it may do."""
+    """What a grant decided: whose token it is, for what and for whom."""
 
     subject: str
     client_id: str
     scope: str
+    lifetime: int
+    """Seconds it is valid."""
+    audience: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """Claims after those that every token has."""
 
 
 class Minter:
-    """Makes signed access tokens with the active key."""
+    """Makes signed access tokens with one key."""
 
-    def __init__(self, key: SigningKey, issuer: str, lifetime: int, audience: str, new_id: Callable[[], str]) -> None:
-        """`lifetime` in seconds; `audience` empty for none; `new_id` gives a fresh UUID."""
-        self.lifetime = lifetime
+    def __init__(self, key: SigningKey, issuer: str, new_id: Callable[[], str], media_type: str = "JWT") -> None:
+        """`new_id` gives a fresh UUID; `media_type` is the `typ` of the header."""
         self._key = key
         self._issuer = issuer
-        self._audience = audience
         self._new_id = new_id
-        self._header = _base64url(orjson.dumps({"alg": key.algorithm, "typ": "JWT", "kid": key.kid})) + b"."
+        self._header = base64url(orjson.dumps({"alg": key.algorithm, "typ": media_type, "kid": key.kid})) + b"."
 
-    def mint(self, token: AccessToken, now: int) -> str:
-        """The signed token; `now` in seconds since the epoch."""
+    def mint(self, token: AccessToken, now: int) -> tuple[str, str]:
+        """The signed token and its `jti`; `now` in seconds since the epoch."""
+        jti = self._new_id()
         claims: dict[str, Any] = {"iss": self._issuer, "sub": token.subject}
-        if self._audience:
-            claims["aud"] = self._audience
-        claims |= {"exp": now + self.lifetime, "nbf": now, "iat": now, "jti": self._new_id()}
-        claims |= {"clientId": token.client_id, "scope": token.scope}
-        signed = self._header + _base64url(orjson.dumps(claims))
-        return (signed + b"." + _base64url(self._key.sign(signed))).decode("ascii")
+        if token.audience:
+            claims["aud"] = token.audience[0] if len(token.audience) == 1 else list(token.audience)
+        claims |= {"exp": now + token.lifetime, "nbf": now, "iat": now, "jti": jti}
+        claims |= {"clientId": token.client_id, "scope": token.scope, **token.claims}
+        signed = self._header + base64url(orjson.dumps(claims))
+        return (signed + b"." + base64url(self._key.sign(signed))).decode("ascii"), jti
 
 
-def _base64url(content: bytes) -> bytes:
+def base64url(content: bytes) -> bytes:
+    """Base64url without padding (RFC 7515 §2)."""
     return b2a_base64(content, newline=False).rstrip(b"=").translate(_TO_URL)

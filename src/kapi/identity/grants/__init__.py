@@ -5,12 +5,11 @@ The token endpoint does what all grants share (client, permission, scopes, minti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
-from kapi.identity.clients import Client
 from kapi.identity.grants import client_credentials
-from kapi.identity.tokens import AccessToken
+from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.provider import Provider
 
 
 class Grant(Protocol):
@@ -20,8 +19,12 @@ class Grant(Protocol):
     def grant_type(self) -> str:
         """Its value of `grant_type`."""
 
-    def authorize(self, client: Client, form: Mapping[str, str], scope: str) -> AccessToken:
-        """Decide whose token it is. Raises OAuthError."""
+    @property
+    def quick(self) -> bool:
+        """Whether it only computes: the store is neither read nor written, so it may run in the event loop."""
+
+    def authorize(self, provider: Provider, request: TokenRequest) -> Issuance:
+        """Decide what to issue. Raises OAuthError."""
 
 
 GRANTS: tuple[Grant, ...] = (client_credentials,)

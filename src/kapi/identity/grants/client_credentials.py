@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from kapi.identity.clients import Client
+from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.provider import Provider
 from kapi.identity.tokens import AccessToken
 
 grant_type = "client_credentials"
+quick = True
 
 
-def authorize(client: Client, form: Mapping[str, str], scope: str) -> AccessToken:  # noqa: ARG001 - the grant contract
+def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The subject is the client itself (RFC 9068 §2.2)."""
-    return AccessToken(subject=client.id, client_id=client.id, scope=scope)
+    client = request.client
+    return Issuance(AccessToken(client.id, client.id, request.scope, provider.lifetime(client), provider.audience(client)))

@@ -1,0 +1,37 @@
+"""The endpoints besides the token endpoint. One endpoint = one file, and one name in ENDPOINTS; discovery is put together from them.
+
+`front/web/oauth.py` finds the endpoint by its path, checks method and sizes, and turns every OAuthError into its JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from kapi.identity.endpoints import discovery, health, jwks
+from kapi.identity.http import Answer, Request
+from kapi.identity.provider import Provider
+
+
+class Endpoint(Protocol):
+    """The shape of an endpoint module."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """HTTP methods it takes; HEAD comes with GET."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether it only computes: the store is neither read nor written, so it may run in the event loop."""
+
+    def paths(self, provider: Provider) -> tuple[str, ...]:
+        """Where it answers. A path that ends in `/` answers for everything below it."""
+
+    def metadata(self, provider: Provider) -> Mapping[str, Any]:
+        """Its members of the discovery document."""
+
+    def answer(self, provider: Provider, request: Request) -> Answer:
+        """Answer a request. Raises OAuthError."""
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (discovery, jwks, health)

@@ -1,0 +1,27 @@
+"""Liveness of a worker, in APK's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.provider import Provider
+
+methods = ("GET",)
+quick = True
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return ("/health",)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:  # noqa: ARG001
+    """Alive."""
+    return json_answer({"health": "Ok"})

@@ -1,0 +1,70 @@
+"""Parameters of OAuth requests (RFC 6749 §3.1, §3.2, appendix B): form bodies and queries, nothing twice, empty is omitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from kapi.errors import OAuthError
+
+MAY_REPEAT = frozenset({"resource", "audience"})
+"""RFC 8707 §2, RFC 8693 §2.1; any other parameter stands at most once (RFC 6749 §3.2)."""
+_MOST_PARAMETERS = 100
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The parameters: `values` has the first of each name, `repeated` all values of those that may repeat."""
+
+    values: Mapping[str, str]
+    repeated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def get(self, name: str) -> str | None:
+        """A parameter, or None."""
+        return self.values.get(name)
+
+    def need(self, name: str) -> str:
+        """A parameter. Raises OAuthError invalid_request when it is missing."""
+        value = self.values.get(name)
+        if value is None:
+            raise OAuthError("invalid_request", f"{name} is missing")
+        return value
+
+
+def parse_form(body: bytes) -> Form:
+    """The parameters of a form body or a query; those without a value count as omitted (RFC 6749 §3.2).
+
+    Raises OAuthError invalid_request for a broken form or a repeated parameter.
+    """
+    try:
+        text = body.decode("ascii")
+        pairs = (
+            parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_PARAMETERS) if text else []
+        )
+    except ValueError as error:
+        raise OAuthError("invalid_request", "The body is not application/x-www-form-urlencoded text in UTF-8") from error
+    values: dict[str, str] = {}
+    repeated: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    for name, value in pairs:
+        if name in MAY_REPEAT:
+            if value:
+                repeated[name] = (*repeated.get(name, ()), value)
+        elif name in seen:
+            raise OAuthError("invalid_request", "A parameter stands more than once (RFC 6749 3.2)")
+        seen.add(name)
+        if value:
+            values.setdefault(name, value)
+    return Form(values, repeated)
+
+
+def check_media_type(content_type: str) -> None:
+    """Raise OAuthError invalid_request unless it is a form in UTF-8 (RFC 6749 §3.2)."""
+    if content_type == FORM:
+        return
+    media_type, _, parameters = content_type.lower().partition(";")
+    charset = parameters.strip().replace('"', "")
+    if media_type.strip() != FORM or charset not in {"", "charset=utf-8"}:
+        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded in UTF-8 (RFC 6749 3.2)")

@@ -1,0 +1,71 @@
+"""A request and an answer as values, so that every endpoint is a plain function that tests call without a socket.
+
+`front/web/oauth.py` makes the one from ASGI and sends the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kapi.errors import OAuthError
+
+Headers = tuple[tuple[str, str], ...]
+
+ANY_ORIGIN: Headers = (("access-control-allow-origin", "*"),)
+NO_STORE: Headers = (("cache-control", "no-store"), ("pragma", "no-cache"))
+"""On every answer that holds a token or a secret (RFC 6749 §5.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. Header names are lower-case; `query` and `body` are as they came; `now` in seconds since the epoch."""
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes
+    now: int
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, or None. Raises OAuthError invalid_request when it stands more than once."""
+        found = [value for key, value in self.headers if key == name]
+        if len(found) > 1:
+            raise OAuthError("invalid_request", f"More than one {name} header")
+        return found[0] if found else None
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies by name; of two with one name the first."""
+        made: dict[str, str] = {}
+        for key, value in self.headers:
+            if key == "cookie":
+                for piece in value.split(";"):
+                    name, equals, content = piece.strip().partition("=")
+                    if equals:
+                        made.setdefault(name, content)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+
+def json_answer(value: Any, status: int = 200, headers: Headers = NO_STORE) -> Answer:
+    """A JSON answer; not to be stored unless `headers` say otherwise."""
+    return Answer(status, (("content-type", "application/json"), *headers, *ANY_ORIGIN), orjson.dumps(value))
+
+
+def error_answer(error: OAuthError) -> Answer:
+    """An OAuth error as JSON (RFC 6749 §5.2)."""
+    extra = (*((("www-authenticate", error.challenge),) if error.challenge else ()), *((("allow", error.allow),) if error.allow else ()))
+    return json_answer({"error": error.error, "error_description": error.detail}, error.status, (*NO_STORE, *extra))

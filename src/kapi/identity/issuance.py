@@ -1,0 +1,31 @@
+"""What goes into a grant and what comes out of it: values that the token endpoint hands on. Called by every file in `grants/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kapi.identity.clients import Client
+from kapi.identity.forms import Form
+from kapi.identity.tokens import AccessToken
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A token request whose client is known. `now` in seconds since the epoch."""
+
+    client: Client
+    form: Form
+    scope: str
+    """What may be granted of what was asked for."""
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Issuance:
+    """What a grant decided to issue. `extra` are further members of the answer (`refresh_token`, `id_token`, …)."""
+
+    access: AccessToken
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme

@@ -1,0 +1,128 @@
+"""What the identity provider must remember for a while: one table of expiring records, taken at most once where that matters.
+
+Kinds are the caller's: codes, refresh tokens, sessions, pushed requests, seen assertion ids. The key of a secret is its digest
+(`key_of`), so that a copy of the database opens nothing. Called by `kapi.identity`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.store.database import Database
+
+_COLUMNS = "key, family, payload, expires_at, consumed_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record; times in seconds since the epoch, `consumed_at` None while it has not been taken."""
+
+    key: str
+    family: str
+    payload: Mapping[str, Any]
+    expires_at: int
+    consumed_at: int | None = None
+
+
+def key_of(secret: str) -> str:
+    """The key of what a caller holds: its SHA-256 digest. The secret must have at least 128 random bits."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Records:
+    """All records, by kind and key."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, kind: str, record: Record) -> None:
+        """Keep a record, replacing one with its key."""
+        with self._database.transaction() as db:
+            db.execute(
+                "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (kind, key) DO UPDATE SET family = excluded.family, payload = excluded.payload, "
+                "expires_at = excluded.expires_at, consumed_at = excluded.consumed_at",
+                (kind, record.key, record.family, json.dumps(record.payload), record.expires_at, record.consumed_at),
+            )
+
+    def add(self, kind: str, record: Record, now: int) -> bool:
+        """Keep a record unless a live one has its key already; False then (a replay)."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM records WHERE kind = ? AND key = ? AND expires_at <= ?", (kind, record.key, now))
+            made = db.execute(
+                "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at) VALUES (?, ?, ?, ?, ?, NULL) "
+                "ON CONFLICT (kind, key) DO NOTHING",
+                (kind, record.key, record.family, json.dumps(record.payload), record.expires_at),
+            )
+            return made.rowcount == 1
+
+    def get(self, kind: str, key: str, now: int) -> Record | None:
+        """A live record, taken or not, or None."""
+        row = self._database.row(
+            f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
+            (kind, key, now),
+        )
+        return None if row is None else _record(row)
+
+    def take(self, kind: str, key: str, now: int) -> tuple[Record, bool] | None:
+        """Mark a live record as taken. The record and whether this call was the first; None when there is none.
+
+        Of any number of parallel calls exactly one is the first.
+        """
+        with self._database.transaction() as db:
+            first = db.execute(
+                "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
+                (now, kind, key, now),
+            ).rowcount
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
+                (kind, key, now),
+            ).fetchone()
+        return None if row is None else (_record(row), first == 1)
+
+    def update(self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]) -> Record | None:
+        """Replace the payload of a live record in one transaction; `change` gives the new payload, or None to leave it."""
+        with self._database.transaction() as db:
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
+                (kind, key, now),
+            ).fetchone()
+            if row is None:
+                return None
+            record = _record(row)
+            payload = change(record)
+            if payload is None:
+                return record
+            db.execute("UPDATE records SET payload = ? WHERE kind = ? AND key = ?", (json.dumps(payload), kind, key))
+            return Record(record.key, record.family, payload, record.expires_at, record.consumed_at)
+
+    def delete(self, kind: str, key: str) -> None:
+        """Forget one record."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+
+    def family(self, kind: str, family: str, now: int) -> tuple[Record, ...]:
+        """The live records of a kind that one authorization issued."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND family = ? AND expires_at > ?",  # noqa: S608 - a constant
+            (kind, family, now),
+        )
+        return tuple(map(_record, rows))
+
+    def delete_family(self, family: str) -> None:
+        """Forget all that one authorization issued."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM records WHERE family = ?", (family,))
+
+    def purge(self, now: int) -> None:
+        """Forget what has expired."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM records WHERE expires_at <= ?", (now,))
+
+
+def _record(row: tuple[str, str, str, int, int | None]) -> Record:
+    return Record(row[0], row[1], json.loads(row[2]), row[3], row[4])

@@ -1,0 +1,88 @@
+"""Expiring records: taken once, whoever asks at the same moment; gone when they expire."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kapi.store import Store
+from kapi.store.records import Record, Records, key_of
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    store = Store.open(tmp_path / "kapi.db")
+    yield Records(store.database)
+    store.close()
+
+
+def record(key: str = "k", family: str = "f", expires_at: int = 100) -> Record:
+    return Record(key, family, {"n": 1}, expires_at)
+
+
+def test_a_record_comes_back_until_it_expires(records: Records) -> None:
+    records.put("code", record())
+    assert records.get("code", "k", 99) == record()
+    assert records.get("code", "k", 100) is None
+    assert records.get("other", "k", 1) is None
+
+
+def test_of_many_takers_exactly_one_is_first(records: Records) -> None:
+    records.put("code", record())
+    taken: list[bool] = []
+
+    def take() -> None:
+        found = records.take("code", "k", 5)
+        assert found is not None
+        taken.append(found[1])
+
+    threads = [threading.Thread(target=take) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == [False] * 19 + [True]
+    assert records.take("code", "unknown", 5) is None
+    assert records.take("code", "k", 100) is None
+
+
+def test_adding_again_is_a_replay_until_the_first_has_expired(records: Records) -> None:
+    assert records.add("jti", record(), 5)
+    assert not records.add("jti", record(), 99)
+    assert records.add("jti", record(expires_at=200), 100)
+
+
+def test_an_update_sees_and_replaces_the_payload(records: Records) -> None:
+    records.put("session", record())
+    updated = records.update("session", "k", 5, lambda found: {"n": found.payload["n"] + 1})
+    assert updated is not None
+    assert records.get("session", "k", 5) == updated
+    assert updated.payload == {"n": 2}
+    assert records.update("session", "k", 5, lambda _: None) == updated
+    assert records.update("session", "unknown", 5, lambda _: {}) is None
+
+
+def test_a_family_goes_together(records: Records) -> None:
+    records.put("refresh", record("a"))
+    records.put("access", record("b"))
+    records.put("refresh", record("c", family="g"))
+    assert [item.key for item in records.family("refresh", "f", 5)] == ["a"]
+    records.delete_family("f")
+    assert records.get("access", "b", 5) is None
+    assert records.get("refresh", "c", 5) is not None
+
+
+def test_purging_and_deleting(records: Records) -> None:
+    for key, expires_at in (("a", 10), ("b", 20), ("c", 30)):
+        records.put("code", record(key, expires_at=expires_at))
+    records.purge(10)
+    records.delete("code", "c")
+    assert [key for key in "abc" if records.get("code", key, 1)] == ["b"]
+
+
+def test_the_key_of_a_secret_does_not_hold_it() -> None:
+    assert len(key_of("secret")) == 64
+    assert "secret" not in key_of("secret")

@@ -15,7 +15,7 @@ from kapi import run_files
 from kapi.apis.ir import Api, Endpoint
 from kapi.errors import GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.encode import Resource, encode
-from kapi.gateway.envoy.names import CLUSTER, SCOPE
+from kapi.gateway.envoy.names import CLUSTER, EXTENSION, SCOPE
 from kapi.gateway.envoy.render import render_backends, render_scope
 from kapi.gateway.envoy.xds import Publisher
 from live import Gateway, api, backend, gateway, operation, wait_for
@@ -195,3 +195,17 @@ def test_a_name_that_does_not_exist_does_not_hold_up_a_deployment(live: Gateway)
     live.put(api("/dns", [operation("GET", "/x", Endpoint("http", "nowhere.invalid", 80), secured=False)]))
     assert time.monotonic() - begun < 3
     assert live.call("/dns/1.0.0/x").status == 503
+
+
+def test_encoding_leaves_what_it_is_given_as_it_was() -> None:
+    """Renderers share dictionaries between threads; protobuf's reader takes the type out of them for a moment."""
+
+    class Watched(dict[str, object]):
+        def __delitem__(self, key: str) -> None:
+            raise AssertionError(key)
+
+        def __deepcopy__(self, memo: object) -> dict[str, object]:
+            return dict(self)
+
+    config = Watched({"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"})
+    assert encode(EXTENSION, {"name": "router", "typed_config": config}).name == "router"

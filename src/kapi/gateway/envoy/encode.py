@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,8 @@ def resource(type_url: str, name: str, body: bytes) -> Resource:
 
 def encode(type_url: str, value: dict[str, Any]) -> Resource:
     """Encode one resource; its `name` field is its name."""
-    message = ParseDict(value, _MESSAGES[type_url]())
+    # ParseDict takes "@type" out of a dictionary while it reads it, and the renderers share theirs between threads.
+    message = ParseDict(copy.deepcopy(value), _MESSAGES[type_url]())
     return resource(type_url, value["name"], message.SerializeToString(deterministic=True))
 
 

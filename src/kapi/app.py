@@ -25,6 +25,7 @@ from kapi.identity.keys import SigningKey, ensure_signing_key
 from kapi.run_files import admin_socket, database_path, xds_socket
 from kapi.settings import Settings, from_json_value
 from kapi.store import Store
+from kapi.store.revocations import Revocations
 
 if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
@@ -87,9 +88,13 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.issuers import TrustedIssuer
+    from kapi.gateway.revocation import DenyList
     from kapi.identity.keys import jwks
+    from kapi.store.revocations import TOPIC as REVOKED
+    from kapi.store.watch import Watch
 
     store, keys = open_store(settings)
+    revocations = Revocations(store.database)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     deployer = Deployer(
         store=store,
@@ -98,25 +103,37 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         settings=settings,
         now=time.time,
         issuers=(TrustedIssuer("inbuilt", settings.identity.issuer, jwks(keys).decode()),),
+        initial=lambda: (denied.resource(),),
     )
+    denied = DenyList(revocations, publisher, time.time)
+    watch = Watch(store.database.path)
+    watch.on(REVOKED, denied.changed)
+    watch.start()
     deployer.restore()
     publisher.start()
+    denied.start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    _serve(_system_api(settings, deployer, publisher, keys), listener)
+    _serve(_system_api(settings, deployer, publisher, keys, revocations), listener)
+    watch.stop()
+    denied.stop()
     publisher.stop()
     store.close()
 
 
-def _system_api(settings: Settings, deployer: Deployer, publisher: Publisher, keys: tuple[SigningKey, ...]) -> Any:
+def _system_api(
+    settings: Settings, deployer: Deployer, publisher: Publisher, keys: tuple[SigningKey, ...], revocations: Revocations
+) -> Any:
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
+    from kapi.front.web.notifications import Notifications
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.identity.verify import IssuerKeys
 
     trusted = (IssuerKeys.inbuilt(settings.identity.issuer, keys),)
-    access = Access(lambda: trusted, settings.apis.organization)
+    access = Access(lambda: trusted, settings.apis.organization, revocations.is_revoked)
     apis = SystemApi(settings=settings, deployer=deployer, access=access, fetch=fetch, ready=lambda: publisher.status().connected > 0)
-    return build_system_api([*apis.routes()])
+    notifications = Notifications(settings.apis.notification_key, revocations, time.time)
+    return build_system_api([*apis.routes(), *notifications.routes()])
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

@@ -60,6 +60,8 @@ class ApisSettings:
     max_definition_bytes: int = field(default=10 * 1024 * 1024, metadata={"range": (1024, 1024**3)})
     fetch_timeout: int = field(default=10, metadata={"range": (1, 600)})
     """Seconds a definition URL may take."""
+    notification_key: str = field(default="", repr=False, metadata={"secret": True})
+    """What callers of the notification API send as `stsAuthKey`; empty turns that API off."""
     fetch_private_networks: bool = False
     """Fetch definitions from private addresses even when listening on the network."""
 

@@ -82,16 +82,21 @@ class Deployer:
         settings: Settings,
         now: Callable[[], float],
         issuers: Sequence[TrustedIssuer] = (),
+        initial: Callable[[], Sequence[Resource]] = tuple,
         certificate: Certificate | None = None,
         compile: Callable[..., Compiled] = compile_api,  # noqa: A002 - the verb of the house
     ) -> None:
-        """`check` asks Envoy whether it would take clusters and scopes, and raises GatewayError."""
+        """`check` asks Envoy whether it would take clusters and scopes, and raises GatewayError.
+
+        `initial` gives what others publish by themselves, and Envoy must hold from the start.
+        """
         self._store = store
         self._publisher = publisher
         self._check = check
         self._now = now
         self._compile = compile
         self._issuers = tuple(issuers)
+        self._initial = initial
         self._certificate = certificate or ensure_certificate(settings, now)
         self._site = site_of(settings)
         self._fingerprint = fingerprint(self._site)
@@ -115,7 +120,7 @@ class Deployer:
             bare = (render_scope(segment, (), self._site) for segment in system_segments(self._site) if segment not in scopes)
             base = render_base(self._site, self._issuers, self._certificate.chain, self._certificate.private_key)
             own = [*(encode(kind, value) for kind, value in base), *(encode(SCOPE, value) for value in bare if value)]
-            self._publisher.set_initial([*own, *resources])
+            self._publisher.set_initial([*own, *self._initial(), *resources])
 
     def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
         """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""

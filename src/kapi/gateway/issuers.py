@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ANY = "*"
+TOKEN_TYPES = ("", "JWT", "at+jwt", "application/at+jwt")
+"""Header `typ` of access tokens (RFC 7519 §5.1, RFC 9068 §2.1); the empty one stands for a token without `typ`."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
@@ -12,8 +16,30 @@ class TrustedIssuer:
     name: str
     issuer: str
     jwks: str
-    """The JWK Set as JSON text (RFC 7517 §5), public keys only."""
+    """The JWK Set as JSON text (RFC 7517 §5). What cannot verify a token of the `algorithms` is left out by the gateway."""
     audiences: tuple[str, ...] = ()
     """When not empty, the token's `aud` must hold one of them."""
     consumer_key_claim: str = "clientId"
     scopes_claim: str = "scope"
+    """Where the scopes stand, as text or as a list; dots lead into objects."""
+    organizations: tuple[str, ...] = ()
+    """Whose APIs accept its tokens; empty or `*` means every organization."""
+    environments: tuple[str, ...] = ()
+    """In which environments; empty or `*` means all of them."""
+    algorithms: tuple[str, ...] = ("RS256",)
+    """Signature algorithms (RFC 7518 §3.1) its keys are used with; a key that names its `alg` is used with that one only."""
+    token_types: tuple[str, ...] = TOKEN_TYPES
+    clock_skew: int = 5
+    """Seconds a token may be used before `nbf` and after `exp`."""
+    required_claims: tuple[str, ...] = ()
+    """Claims without which a token is refused."""
+    claim_mappings: tuple[tuple[str, str], ...] = ()
+    """(remote, local): this claim goes to the backend as this header; dots lead into objects."""
+
+    def serves(self, organization: str, environment: str) -> bool:
+        """Whether APIs of this organization and environment accept its tokens."""
+        return _holds(self.organizations, organization) and _holds(self.environments, environment)
+
+
+def _holds(allowed: tuple[str, ...], value: str) -> bool:
+    return not allowed or ANY in allowed or value in allowed

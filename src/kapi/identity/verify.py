@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,12 @@ class _Refused(Exception):
     pass
 
 
-def verify_bearer(authorization: str, issuers: Sequence[IssuerKeys], now: int) -> Principal:
-    """The caller behind an Authorization header.
+def _never(issuer: str, jti: str) -> bool:  # noqa: ARG001 - the shape of `revoked`
+    return False
+
+
+def verify_bearer(authorization: str, issuers: Sequence[IssuerKeys], now: int, revoked: Callable[[str, str], bool] = _never) -> Principal:
+    """The caller behind an Authorization header; `revoked` is asked with the verified token's issuer and `jti`.
 
     Raises Problem 401: 900902 without credentials, 900903 for an expired token, 900901 for any other fault.
     """
@@ -72,6 +76,9 @@ def verify_bearer(authorization: str, issuers: Sequence[IssuerKeys], now: int) -
         raise _unauthorized("900903", "Access Token Expired", "Access Token Expired. Renew the access token and try again")
     if not_before - CLOCK_SKEW > now:
         raise _unauthorized("900901", "Invalid Credentials", f"The token is not valid yet. {_SUGGESTION}")
+    jti = claims.get("jti")
+    if isinstance(jti, str) and revoked(claims["iss"], jti):
+        raise _unauthorized("900901", "Invalid Credentials", f"The token was revoked. {_SUGGESTION}")
     return _principal(claims)
 
 

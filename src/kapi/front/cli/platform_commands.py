@@ -194,6 +194,8 @@ def config(
     value = to_json_value(settings)
     for client in value["identity"]["clients"]:
         client["secret"] = "***"  # noqa: S105 - hidden
+    if value["apis"]["notification_key"]:
+        value["apis"]["notification_key"] = "***"
     rows = [{"setting": "data_dir", "value": value["data_dir"]}]
     rows += [
         {"setting": f"{section}.{name}", "value": item}

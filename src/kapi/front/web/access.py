@@ -22,15 +22,19 @@ Row = tuple[str, str, str, Callable[[Request], Any]]
 class Access:
     """The check of callers that every system API makes."""
 
-    def __init__(self, issuers: Callable[[], Sequence[IssuerKeys]], organization: str) -> None:
-        """`issuers` gives the trusted issuers of now; `organization` is the owner when a token names none."""
+    def __init__(self, issuers: Callable[[], Sequence[IssuerKeys]], organization: str, revoked: Callable[[str, str], bool]) -> None:
+        """`issuers` gives the trusted issuers of now; `organization` is the owner when a token names none.
+
+        `revoked` says of an issuer and a `jti` whether that token was revoked.
+        """
         self._issuers = issuers
+        self._revoked = revoked
         self._organization = organization
 
     def principal(self, request: Request, *any_of: str) -> Principal:
         """The caller, who must have one of these scopes. Raises Problem 401 or 403."""
         headers = request.headers.getlist("authorization")
-        principal = verify_bearer(headers[0] if len(headers) == 1 else "", self._issuers(), int(time.time()))
+        principal = verify_bearer(headers[0] if len(headers) == 1 else "", self._issuers(), int(time.time()), self._revoked)
         require_scope(principal, any_of)
         return principal
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from kapi.errors import GatewayRejected, GatewayUnavailable
+from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
 from kapi.gateway.envoy.listener import router
-from kapi.gateway.envoy.names import JWT_FILTER, typed
+from kapi.gateway.envoy.names import typed
 from kapi.policies import http_filters
 
 _PREFIXES = re.compile(r"^(?:\[[^\]]*\]\s*)+")
@@ -50,7 +51,7 @@ class EnvoyCheck:
 
 def static_bootstrap(clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The resources as a static configuration: one listener for each scope, the same filters as at the edge."""
-    discovered = {JWT_FILTER: jwt_filter((), 1)}
+    discovered = {item["name"]: item for item in (jwt_filter((), 1), empty_deny_list())}
     filters = [
         discovered[item.name] if item.discovered else {"name": item.name, "typed_config": dict(item.config), "disabled": item.disabled}
         for item in http_filters()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kapi.gateway.envoy.names import JWT_FILTER, typed
+from kapi.gateway.envoy.names import ISSUER_HEADER, JTI_HEADER, JWT_FILTER, typed
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import ANY_ISSUER, CLAIMS
 from kapi.policies.scopes import SCOPE_CLAIMS
@@ -43,6 +43,7 @@ def _provider(issuer: TrustedIssuer, cache_size: int) -> dict[str, Any]:
         # Named, because the default also takes the access_token query parameter (RFC 9700 §4.3.2 forbids it).
         "from_headers": [{"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES],
         "payload_in_metadata": CLAIMS,
+        "claim_to_headers": [{"header_name": ISSUER_HEADER, "claim_name": "iss"}, {"header_name": JTI_HEADER, "claim_name": "jti"}],
         "normalize_payload_in_metadata": {"space_delimited_claims": list(SCOPE_CLAIMS)},
         "clock_skew_seconds": CLOCK_SKEW_SECONDS,
         "jwt_cache_config": {"jwt_cache_size": cache_size, "jwt_max_token_size": LARGEST_CACHED_TOKEN},

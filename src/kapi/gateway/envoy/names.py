@@ -27,6 +27,11 @@ CONTROL = "control"
 PATH_HEADER = "x-kapi-path"
 """Carries the path without the query from the edge to the scope key; removed before the backend."""
 
+ISSUER_HEADER = "x-kapi-iss"
+JTI_HEADER = "x-kapi-jti"
+"""Claims of the verified token, for the filters after it; removed before the backend."""
+OWN_HEADERS = (PATH_HEADER, ISSUER_HEADER, JTI_HEADER)
+
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}
 
 _BACKEND = re.compile(rb"backend_[0-9a-f]{16}")

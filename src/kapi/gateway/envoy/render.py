@@ -7,6 +7,7 @@ from typing import Any
 
 from kapi.apis.ir import Api, Endpoint
 from kapi.gateway.envoy.clusters import backend_cluster, system_clusters
+from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
 from kapi.gateway.envoy.listener import listener
 from kapi.gateway.envoy.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
@@ -25,6 +26,7 @@ def render_base(site: Site, issuers: Sequence[TrustedIssuer], certificate: str, 
         *((CLUSTER, cluster) for cluster in system_clusters(site)),
         (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
         (EXTENSION, render_issuers(site, issuers)),
+        (EXTENSION, empty_deny_list()),
         (LISTENER, listener(site)),
     )
 

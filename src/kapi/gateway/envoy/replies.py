@@ -15,6 +15,8 @@ _CONTENT_TYPE = "application/json; charset=UTF-8"
 _ADVICE = "Make sure you have provided the correct security credentials"
 _DENIED = "response.code_details.startsWith('jwt_authn_access_denied{"
 _FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
+_REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
+"""A refusing policy's name begins with the code of its answer."""
 CHALLENGE = 'Bearer realm="kapi"'
 INVALID = 'Bearer realm="kapi", error="invalid_token"'
 INSUFFICIENT_SCOPE = 'Bearer realm="kapi", error="insufficient_scope"'
@@ -51,6 +53,7 @@ DENIALS = (
         INVALID,
     ),
     Denial(f"{_DENIED}')", 401, "900901", "Invalid Credentials", f"Invalid Credentials. {_ADVICE}", INVALID),
+    Denial(f"{_REFUSED}900901')", 401, "900901", "Invalid Credentials", f"Invalid Credentials. {_ADVICE}", INVALID),
     Denial(
         _FORBIDDEN,
         403,

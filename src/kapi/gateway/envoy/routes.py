@@ -10,7 +10,7 @@ from typing import Any
 
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.clusters import authority, cluster_name
-from kapi.gateway.envoy.names import JWT_FILTER, PATH_HEADER
+from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS
 from kapi.gateway.envoy.paths import first_segment, match_pattern, rewrite
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
@@ -49,7 +49,7 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
         "route_configuration": {
             "name": segment,
             "virtual_hosts": virtual_hosts,
-            "request_headers_to_remove": [PATH_HEADER, "x-envoy-external-address"],
+            "request_headers_to_remove": [*OWN_HEADERS, "x-envoy-external-address"],
             "response_headers_to_remove": ["server"],
         },
     }

@@ -1,0 +1,26 @@
+"""Revocation: a filter without parameters that refuses revoked tokens on every route. Its list travels by itself (ECDS).
+
+No field of the apk-conf switches it; it is a policy so that the filter stands in its place among the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kapi.apis.conf import ApiConf, OperationConf
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+
+name = "revocation"
+phase = Phase.REVOKE
+
+FILTER = "kapi.filters.http.revoked"
+filters = (HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.rbac.v3.RBAC"),)
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> None:  # noqa: A001 - the policy contract
+    """Nothing to say: it holds everywhere."""
+
+
+def envoy(node: Any, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
+    """Never asked, as there are no nodes."""
+    return EnvoyRoute()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, PATH_HEADER, ROUTER_FILTER, typed
+from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, OWN_PREFIX, PATH_HEADER, ROUTER_FILTER, typed
 from kapi.gateway.envoy.replies import local_reply_config
 from kapi.gateway.envoy.site import Site
 from kapi.policies import HttpFilter, http_filters
@@ -52,7 +52,7 @@ def connection_manager(site: Site) -> dict[str, Any]:
         "stat_prefix": EDGE,
         **LIMITS,
         "server_header_transformation": "PASS_THROUGH",
-        "early_header_mutation_extensions": [_path_without_query()],
+        "early_header_mutation_extensions": [_own_headers()],
         "scoped_routes": _scopes(),
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
@@ -86,12 +86,16 @@ def _scopes() -> dict[str, Any]:
     }
 
 
-def _path_without_query() -> dict[str, Any]:
-    """The scope key cannot be taken from `:path`: that includes the query, and `/health?x=1` would have the key `health?x=1`."""
+def _own_headers() -> dict[str, Any]:
+    """Headers by our names are ours alone: what a client sends by them is removed. Then the path without the query is added.
+
+    The scope key cannot be taken from `:path`: that includes the query, and `/health?x=1` would have the key `health?x=1`.
+    """
+    spoofed = {"remove_on_match": {"key_matcher": {"prefix": OWN_PREFIX}}}
     header = {"key": PATH_HEADER, "value": "%PATH(NQ:PATH)%"}
     mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
-    config = typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", mutations=[mutation])
-    return {"name": "path_without_query", "typed_config": config}
+    config = typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", mutations=[spoofed, mutation])
+    return {"name": "own_headers", "typed_config": config}
 
 
 def _tls() -> dict[str, Any]:

@@ -18,7 +18,18 @@ class SystemRoute:
     cluster: str
 
 
-IDENTITY_SEGMENTS = ("oauth2", ".well-known", "health")
+IDENTITY_SEGMENTS = (
+    "oauth2",
+    ".well-known",
+    "health",
+    "authenticationEndpoint",
+    "commonauth",
+    "dcr",
+    "device",
+    "connect",
+    "openapi.json",
+    "openapi.yaml",
+)
 CONTROL_SEGMENTS = ("api", "health", "ready")
 
 

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.front.web.oauth import build_identity_app
-from kapi.identity.keys import ensure_signing_key
+from kapi.identity.keys import ensure_keyring, wanted_algorithms
 from kapi.identity.provider import Provider, make_provider
 from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
 from kapi.store import Store
+from kapi.store.keys import Keys
 
 FORM = "application/x-www-form-urlencoded"
 CC = b"grant_type=client_credentials"
 
 
 def provider_of(settings: Settings, store: Store) -> Provider:
-    keys = ensure_signing_key(store, settings.identity.key_id, 1_700_000_000)
-    return make_provider(settings, store, keys, os.urandom, lambda: str(uuid.uuid4()))
+    identity = settings.identity
+    keyring = ensure_keyring(Keys(store.database), identity.key_id, 1_700_000_000, wanted_algorithms(identity))
+    return make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()))
 
 
 def identity_app(settings: Settings, store: Store, now: Callable[[], float]) -> Any:

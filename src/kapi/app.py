@@ -21,11 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapi.identity.keys import SigningKey, ensure_signing_key
+from kapi.identity.keys import Keyring, ensure_keyring, load_keyring, wanted_algorithms
 from kapi.run_files import admin_socket, database_path, xds_socket
 from kapi.settings import Settings, from_json_value
 from kapi.store import Store
+from kapi.store.keys import TOPIC as KEYS
+from kapi.store.keys import Keys
 from kapi.store.revocations import Revocations
+from kapi.store.watch import Watch
 
 if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
@@ -46,11 +49,12 @@ def _first_start(settings: Settings) -> Iterator[None]:
         os.close(descriptor)
 
 
-def open_store(settings: Settings) -> tuple[Store, tuple[SigningKey, ...]]:
-    """The store with its tables and first signing key in place."""
+def open_store(settings: Settings) -> tuple[Store, Keyring]:
+    """The store with its tables and first signing keys in place."""
     with _first_start(settings):
         store = Store.open(database_path(settings))
-        return store, ensure_signing_key(store, settings.identity.key_id, int(time.time()))
+        identity = settings.identity
+        return store, ensure_keyring(Keys(store.database), identity.key_id, int(time.time()), wanted_algorithms(identity))
 
 
 def run_identity(settings: Settings, listener: socket.socket) -> None:
@@ -60,10 +64,15 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     from kapi.front.web.oauth import build_identity_app
     from kapi.identity.provider import make_provider
 
-    store, keys = open_store(settings)
-    provider = make_provider(settings, store, keys, os.urandom, lambda: str(uuid_utils.uuid7()))
+    store, keyring = open_store(settings)
+    provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))
+    keys = Keys(store.database)
+    watch = Watch(store.database.path)
+    watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))
+    watch.start()
     _every(PURGE_SECONDS, lambda: provider.records.purge(int(time.time())))
     _serve(build_identity_app(provider, time.time), listener)
+    watch.stop()
     store.close()
 
 
@@ -89,11 +98,9 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.revocation import DenyList
-    from kapi.identity.keys import jwks
     from kapi.store.revocations import TOPIC as REVOKED
-    from kapi.store.watch import Watch
 
-    store, keys = open_store(settings)
+    store, keyring = open_store(settings)
     revocations = Revocations(store.database)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     deployer = Deployer(
@@ -102,7 +109,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
         settings=settings,
         now=time.time,
-        issuers=(TrustedIssuer("inbuilt", settings.identity.issuer, jwks(keys).decode()),),
+        issuers=(TrustedIssuer("inbuilt", settings.identity.issuer, keyring.jwks.decode(), algorithms=keyring.algorithms),),
         initial=lambda: (denied.resource(),),
     )
     denied = DenyList(revocations, publisher, time.time)
@@ -113,23 +120,21 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     publisher.start()
     denied.start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    _serve(_system_api(settings, deployer, publisher, keys, revocations), listener)
+    _serve(_system_api(settings, deployer, publisher, keyring, revocations), listener)
     watch.stop()
     denied.stop()
     publisher.stop()
     store.close()
 
 
-def _system_api(
-    settings: Settings, deployer: Deployer, publisher: Publisher, keys: tuple[SigningKey, ...], revocations: Revocations
-) -> Any:
+def _system_api(settings: Settings, deployer: Deployer, publisher: Publisher, keyring: Keyring, revocations: Revocations) -> Any:
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.identity.verify import IssuerKeys
 
-    trusted = (IssuerKeys.inbuilt(settings.identity.issuer, keys),)
+    trusted = (IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys),)
     access = Access(lambda: trusted, settings.apis.organization, revocations.is_revoked)
     apis = SystemApi(settings=settings, deployer=deployer, access=access, fetch=fetch, ready=lambda: publisher.status().connected > 0)
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)

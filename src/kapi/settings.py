@@ -10,11 +10,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kapi.settings_identity import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, UserSettings
+from kapi.settings_identity import (
+    DEFAULT_ALGORITHM,
+    SIGNING_ALGORITHMS,
+    WELL_KNOWN_CLIENT_ID,
+    WELL_KNOWN_CLIENT_SECRET,
+    ClientSettings,
+    IdentitySettings,
+    UserSettings,
+)
 from kapi.settings_values import built
 
 __all__ = [
+    "DEFAULT_ALGORITHM",
     "SECTIONS",
+    "SIGNING_ALGORITHMS",
     "WELL_KNOWN_CLIENT_ID",
     "WELL_KNOWN_CLIENT_SECRET",
     "ApisSettings",

@@ -10,6 +10,9 @@ WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 
 
 GRANTS = ("client_credentials", "authorization_code", "refresh_token")
 """Grants that a client may be given; `identity/grants/` has a file for each."""
+DEFAULT_ALGORITHM = "RS256"
+SIGNING_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""What the provider can sign with (RFC 7518 §3.1, RFC 8037 §3.1)."""
 AUTHENTICATION_METHODS = ("", "none", "client_secret_basic", "client_secret_post")
 """Values of `token_endpoint_auth_method`; empty takes Basic and the form alike."""
 
@@ -76,6 +79,8 @@ class IdentitySettings:
     key_id: str = "gateway_certificate_alias"
     token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
     """Seconds an access token is valid."""
+    algorithms: tuple[str, ...] = field(default=("RS256", "ES256", "EdDSA"), metadata={"choices": SIGNING_ALGORITHMS})
+    """What can be signed with from the start; those that clients name come to them."""
     default_audience: str = ""
     """Added as `aud` to every access token when not empty (APK 1.1 and later send `aud1`)."""
     workers: int = field(default=1, metadata={"range": (1, 64)})

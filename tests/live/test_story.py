@@ -50,8 +50,8 @@ def test_localhost_with_that_host_header_and_a_scope(platform: Platform) -> None
 def test_the_keys_are_public_and_sign_the_token(platform: Platform) -> None:
     for path in ("/oauth2/jwks", "/oauth2/keys", "/.well-known/jwks.json"):
         keys = platform.request(IDP, path).json()["keys"]
-        assert [key["kid"] for key in keys] == ["gateway_certificate_alias"]
-        assert not {"d", "p", "q", "dp", "dq", "qi"} & set(keys[0])
+        assert (keys[0]["kid"], keys[0]["alg"]) == ("gateway_certificate_alias", "RS256")
+        assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {member for key in keys for member in key}
     for path in (
         "/.well-known/oauth-authorization-server",
         "/.well-known/openid-configuration",

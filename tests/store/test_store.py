@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from kapi.store import Rendered, Store, StoredApi, StoredKey
+from kapi.store import Rendered, Store, StoredApi
+from kapi.store.keys import Keys, StoredKey
 from kapi.store.watch import Watch
 
 API = StoredApi("id-1", "default", "Petstore", "1.0", "production", "/petstore/1.0", "/petstore", 1, 1_800_000_000)
@@ -45,7 +46,7 @@ def kept(store: Store) -> dict[str, bytes]:
 def test_a_new_store_is_empty_and_private(store: Store, path: Path) -> None:
     store.save_api(API, "conf", b"definition", ())
     assert store.apis() == (API,)
-    assert store.signing_keys() == store.rendered() == ()
+    assert Keys(store.database).all() == store.rendered() == ()
     # The write-ahead log and its index hold the same secrets.
     files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert files == dict.fromkeys(("kapi.db", "kapi.db-wal", "kapi.db-shm"), 0o600)
@@ -142,22 +143,14 @@ def test_a_write_that_fails_changes_nothing(store: Store) -> None:
     assert store.apis() == (newer,)
 
 
-def test_only_the_first_signing_key_is_kept(store: Store) -> None:
-    assert store.add_first_signing_key(KEY) is True
-    assert store.add_first_signing_key(KEY) is False
-    assert store.add_first_signing_key(dataclasses.replace(KEY, kid="second")) is False
-    assert store.signing_keys() == (KEY,)
-    assert "PRIVATE" not in repr(store.signing_keys())
-
-
 def test_reopening_keeps_everything(path: Path) -> None:
     first = Store.open(path)
-    first.add_first_signing_key(KEY)
+    Keys(first.database).add_first(KEY)
     first.save_api(API, "conf", b"definition", [resource("a")])
     first.close()
     for _ in range(2):
         again = Store.open(path)
-        assert (again.signing_keys(), again.apis(), again.api_source("id-1")) == ((KEY,), (API,), ("conf", b"definition"))
+        assert (Keys(again.database).all(), again.apis(), again.api_source("id-1")) == ((KEY,), (API,), ("conf", b"definition"))
         assert again.rendered() == (resource("a"),)
         again.close()
     with pytest.raises(sqlite3.ProgrammingError):
@@ -198,12 +191,14 @@ def test_threads_may_share_a_store(store: Store) -> None:
 OPEN_AND_WRITE = """
 import sys
 from pathlib import Path
-from kapi.store import Store, StoredKey
+from kapi.store import Store
+from kapi.store.keys import Keys, StoredKey
 print("ready", flush=True)
 sys.stdin.readline()
 name = sys.argv[2]
 store = Store.open(Path(sys.argv[1]))
-print(store.add_first_signing_key(StoredKey(name, "RS256", "active", "pem", 1)), store.signing_keys()[0].kid, flush=True)
+keys = Keys(store.database)
+print(keys.add_first(StoredKey(name, "RS256", "active", "pem", 1)), keys.all()[0].kid, flush=True)
 store.close()
 """
 

@@ -1,52 +1,107 @@
-"""Signing keys (RFC 7517, RFC 7518 §3.3): made once, kept in the store, held ready as key objects.
+"""Signing keys (RFC 7517): made when they are needed, kept in the store, held ready as key objects in a Keyring.
 
-Loading a key costs a hundred signatures when it is validated; ours are loaded once, without, since we made them.
+A key is staged → published → active → retired (`rotation.py` moves it): published ones stand in the JWKS, the active one of
+each algorithm signs. Loading a key costs a hundred signatures when it is validated; ours are loaded without, since we made them.
 """
 
 from __future__ import annotations
 
-import base64
+import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import orjson
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import serialization
 
-from kapi.store import Store, StoredKey
-
-ALGORITHMS = ("RS256",)
-"""What tokens may be signed with; discovery says the same."""
-_BITS = 2048
+from kapi.identity.signing import ALGORITHMS, Private, public_members
+from kapi.settings import DEFAULT_ALGORITHM, IdentitySettings
+from kapi.store.keys import ACTIVE, IN_JWKS, Keys, StoredKey
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One key pair. `kid` names it in token headers and in the JWKS."""
+    """One key pair, for one algorithm. `kid` names it in token headers and in the JWKS."""
 
     kid: str
     algorithm: str
-    private: rsa.RSAPrivateKey = field(repr=False)
+    private: Private = field(repr=False)
+    state: str = ACTIVE
 
     def sign(self, message: bytes) -> bytes:
-        """An RSASSA-PKCS1-v1_5 SHA-256 signature."""
-        return self.private.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        """A JWS signature (RFC 7518 §3)."""
+        return ALGORITHMS[self.algorithm].sign(self.private, message)
 
     def public_jwk(self) -> dict[str, Any]:
         """The public half as a JWK, never a private member."""
-        numbers = self.private.public_key().public_numbers()
-        return {"kty": "RSA", "kid": self.kid, "use": "sig", "alg": self.algorithm, "n": _base64url(numbers.n), "e": _base64url(numbers.e)}
+        members = public_members(self.algorithm, self.private.public_key())
+        return {"kty": members.pop("kty"), "kid": self.kid, "use": "sig", "alg": self.algorithm, **members}
 
 
-def ensure_signing_key(store: Store, kid: str, now: int) -> tuple[SigningKey, ...]:
-    """All signing keys of the store, the active one first; the first key is made when there is none."""
-    stored = store.signing_keys()
-    if not stored:
-        store.add_first_signing_key(_make(kid, now))
-        stored = store.signing_keys()
-    return tuple(_load(key) for key in sorted(stored, key=lambda key: key.state != "active"))
+class Keyring:
+    """The keys of one moment. Immutable: a change makes a new one, so a request sees one state or the other."""
+
+    def __init__(self, keys: Iterable[SigningKey]) -> None:
+        """`keys` are those of the JWKS."""
+        # The default algorithm first, the active key before others: clients that take the first key take the right one.
+        self.keys = tuple(sorted(keys, key=lambda key: (key.algorithm != DEFAULT_ALGORITHM, key.state != ACTIVE)))
+        self._active = {key.algorithm: key for key in self.keys if key.state == ACTIVE}
+        self._by_kid = {key.kid: key for key in self.keys}
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """What can be signed with now."""
+        return tuple(self._active)
+
+    def active(self, algorithm: str = DEFAULT_ALGORITHM) -> SigningKey:
+        """The key that signs. Raises LookupError when there is none for the algorithm."""
+        return self._active[algorithm]
+
+    def find(self, kid: object) -> SigningKey | None:
+        """A published key."""
+        return self._by_kid.get(kid) if isinstance(kid, str) else None
+
+    @cached_property
+    def jwks(self) -> bytes:
+        """The public keys as a JWK Set (RFC 7517 §5)."""
+        return jwks(self.keys)
+
+
+def wanted_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
+    """The algorithms there must be a key for: what the settings name, for the provider and for its clients."""
+    of_clients = (
+        getattr(client, item.name)
+        for client in identity.clients
+        for item in dataclasses.fields(client)
+        # RFC 7591 §2 and its registry: what a client wants its answers signed with.
+        if item.name.endswith("_signed_response_alg") or item.name == "access_token_signing_alg"
+    )
+    return tuple(dict.fromkeys((DEFAULT_ALGORITHM, *identity.algorithms, *(name for name in of_clients if name in ALGORITHMS))))
+
+
+def ensure_keyring(keys: Keys, kid: str, now: int, algorithms: Sequence[str] = (DEFAULT_ALGORITHM,)) -> Keyring:
+    """The keys of the store. The first key of each algorithm is made when there is none; the default's is called `kid`."""
+    stored = {key.algorithm for key in keys.all() if key.state == ACTIVE}
+    for algorithm in algorithms:
+        if algorithm not in stored:
+            keys.add_first(new_key(algorithm, now, ACTIVE, kid if algorithm == DEFAULT_ALGORITHM else ""))
+    return load_keyring(keys)
+
+
+def load_keyring(keys: Keys) -> Keyring:
+    """The keys of the JWKS as they stand in the store."""
+    return Keyring(_load(key) for key in keys.all() if key.state in IN_JWKS)
+
+
+def new_key(algorithm: str, now: int, state: str, kid: str = "") -> StoredKey:
+    """A fresh key; its thumbprint (RFC 7638) is its name unless `kid` is."""
+    private = ALGORITHMS[algorithm].make()
+    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    members = public_members(algorithm, private.public_key())
+    digest = hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return StoredKey(kid or f"{algorithm.lower()}-{digest[:16]}", algorithm, state, pem.decode("ascii"), now)
 
 
 def jwks(keys: Sequence[SigningKey]) -> bytes:
@@ -59,17 +114,6 @@ def etag(document: bytes) -> str:
     return f'"{hashlib.sha256(document).hexdigest()[:32]}"'
 
 
-def _make(kid: str, now: int) -> StoredKey:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return StoredKey(kid, "RS256", "active", pem.decode("ascii"), now)
-
-
 def _load(stored: StoredKey) -> SigningKey:
-    key = serialization.load_pem_private_key(stored.private_pem.encode("ascii"), None, unsafe_skip_rsa_key_validation=True)
-    assert isinstance(key, rsa.RSAPrivateKey)  # noqa: S101 - we made it
-    return SigningKey(stored.kid, stored.algorithm, key)
-
-
-def _base64url(number: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8)).rstrip(b"=").decode("ascii")
+    key: Any = serialization.load_pem_private_key(stored.private_pem.encode("ascii"), None, unsafe_skip_rsa_key_validation=True)
+    return SigningKey(stored.kid, stored.algorithm, key, stored.state)

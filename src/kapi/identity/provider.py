@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+from kapi.errors import OAuthError
 from kapi.identity.clients import Client, Clients
-from kapi.identity.keys import SigningKey
-from kapi.identity.tokens import Minter
+from kapi.identity.keys import Keyring
+from kapi.identity.tokens import Minter, sign_jwt
 from kapi.identity.users import Users
-from kapi.settings import Settings
+from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
 from kapi.store.records import Records
 
@@ -23,24 +25,36 @@ class Provider:
     """
 
     settings: Settings
-    keys: tuple[SigningKey, ...]
-    """The active key first."""
+    keyring: Keyring
     clients: Clients
     users: Users
     records: Records
     random_bytes: Callable[[int], bytes]
     new_id: Callable[[], str]
+    minter: Minter = field(init=False)
+    """Signs access tokens."""
+
+    def __post_init__(self) -> None:
+        self.use_keys(self.keyring)
+
+    def use_keys(self, keyring: Keyring) -> None:
+        """Sign with these keys, and show them, from now on."""
+        self.keyring = keyring
+        self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id)
+
+    def sign(self, claims: Mapping[str, Any], media_type: str, algorithm: str = DEFAULT_ALGORITHM) -> str:
+        """A JWT that is no access token: an ID token, a signed answer. Raises OAuthError when there is no key for the algorithm."""
+        try:
+            key = self.keyring.active(algorithm)
+        except LookupError as error:
+            raise OAuthError("invalid_request", f"The provider has no key for {algorithm}: name it in identity.algorithms") from error
+        return sign_jwt(key, claims, media_type)
 
     @cached_property
     def base_url(self) -> str:
         """Where the provider answers, without a slash at the end."""
         port = "" if self.settings.gateway.port == 443 else f":{self.settings.gateway.port}"
         return f"https://{self.settings.identity.host}{port}"
-
-    @cached_property
-    def minter(self) -> Minter:
-        """Signs access tokens with the active key."""
-        return Minter(self.keys[0], self.settings.identity.issuer, self.new_id)
 
     def lifetime(self, client: Client) -> int:
         """Seconds an access token of this client is valid."""
@@ -53,12 +67,12 @@ class Provider:
 
 
 def make_provider(
-    settings: Settings, store: Store, keys: tuple[SigningKey, ...], random_bytes: Callable[[int], bytes], new_id: Callable[[], str]
+    settings: Settings, store: Store, keyring: Keyring, random_bytes: Callable[[int], bytes], new_id: Callable[[], str]
 ) -> Provider:
     """The provider of these settings over this store."""
     return Provider(
         settings=settings,
-        keys=keys,
+        keyring=keyring,
         clients=Clients(settings.identity.clients, random_bytes(16)),
         users=Users(settings.identity.users),
         records=Records(store.database),

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from kapi.identity.keys import SigningKey
+from kapi.identity.keys import Keyring, SigningKey
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 
@@ -32,14 +32,14 @@ class AccessToken:
 
 
 class Minter:
-    """Makes signed access tokens with one key."""
+    """Makes signed access tokens with the active keys of a keyring."""
 
-    def __init__(self, key: SigningKey, issuer: str, new_id: Callable[[], str], media_type: str = "JWT") -> None:
+    def __init__(self, keyring: Keyring, issuer: str, new_id: Callable[[], str], media_type: str = "JWT") -> None:
         """`new_id` gives a fresh UUID; `media_type` is the `typ` of the header."""
-        self._key = key
+        self._key = keyring.active()
         self._issuer = issuer
         self._new_id = new_id
-        self._header = base64url(orjson.dumps({"alg": key.algorithm, "typ": media_type, "kid": key.kid})) + b"."
+        self._header = _header(self._key, media_type)
 
     def mint(self, token: AccessToken, now: int) -> tuple[str, str]:
         """The signed token and its `jti`; `now` in seconds since the epoch."""
@@ -49,8 +49,21 @@ class Minter:
             claims["aud"] = token.audience[0] if len(token.audience) == 1 else list(token.audience)
         claims |= {"exp": now + token.lifetime, "nbf": now, "iat": now, "jti": jti}
         claims |= {"clientId": token.client_id, "scope": token.scope, **token.claims}
-        signed = self._header + base64url(orjson.dumps(claims))
-        return (signed + b"." + base64url(self._key.sign(signed))).decode("ascii"), jti
+        return _signed(self._key, self._header, claims), jti
+
+
+def sign_jwt(key: SigningKey, claims: Mapping[str, Any], media_type: str = "JWT") -> str:
+    """A JWT of these claims (RFC 7519 §7.1); `media_type` is its `typ`, which tells one kind of token from another (RFC 8725 §3.11)."""
+    return _signed(key, _header(key, media_type), claims)
+
+
+def _header(key: SigningKey, media_type: str) -> bytes:
+    return base64url(orjson.dumps({"alg": key.algorithm, "typ": media_type, "kid": key.kid})) + b"."
+
+
+def _signed(key: SigningKey, header: bytes, claims: Mapping[str, Any]) -> str:
+    signed = header + base64url(orjson.dumps(claims))
+    return (signed + b"." + base64url(key.sign(signed))).decode("ascii")
 
 
 def base64url(content: bytes) -> bytes:

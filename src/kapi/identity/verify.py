@@ -35,7 +35,8 @@ class IssuerKeys:
     @classmethod
     def inbuilt(cls, issuer: str, keys: Sequence[SigningKey]) -> IssuerKeys:
         """The inbuilt provider as an issuer."""
-        return cls(issuer, {key.kid: key.private.public_key() for key in keys})
+        public = ((key.kid, key.private.public_key()) for key in keys)
+        return cls(issuer, {kid: key for kid, key in public if isinstance(key, rsa.RSAPublicKey)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from kapi.store.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class StoredKey:
-    """A signing key; `private_pem` is PKCS #8 text. `created_at` in seconds since the epoch."""
-
-    kid: str
-    algorithm: str
-    state: str
-    private_pem: str = field(repr=False)
-    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +43,7 @@ _API_COLUMNS = "id, organization, name, version, environment, base_path, default
 
 
 class Store:
-    """Signing keys and deployed APIs. Other tables have a class of their own in this room, made from `database`."""
+    """Deployed APIs. Other tables have a class of their own in this room, made from `database`."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -67,22 +56,6 @@ class Store:
     def close(self) -> None:
         """Close the connection; the Store is of no use afterwards."""
         self.database.close()
-
-    def signing_keys(self) -> tuple[StoredKey, ...]:
-        """All signing keys, oldest first."""
-        rows = self.database.rows("SELECT kid, algorithm, state, private_pem, created_at FROM signing_keys ORDER BY created_at, kid")
-        return tuple(StoredKey(*row) for row in rows)
-
-    def add_first_signing_key(self, key: StoredKey) -> bool:
-        """Keep `key` if there is none yet; False when another process was first."""
-        with self.database.transaction() as db:
-            if db.execute("SELECT 1 FROM signing_keys LIMIT 1").fetchone():
-                return False
-            db.execute(
-                "INSERT INTO signing_keys (kid, algorithm, state, private_pem, created_at) VALUES (?, ?, ?, ?, ?)",
-                (key.kid, key.algorithm, key.state, key.private_pem, key.created_at),
-            )
-            return True
 
     def apis(self) -> tuple[StoredApi, ...]:
         """All deployed APIs, by id."""

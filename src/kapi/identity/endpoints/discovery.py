@@ -11,7 +11,6 @@ import orjson
 from kapi.identity.client_authentication import METHODS
 from kapi.identity.documents import document_answer
 from kapi.identity.http import Answer, Request
-from kapi.identity.keys import ALGORITHMS
 from kapi.identity.provider import Provider
 from kapi.identity.scopes import DEFAULT_SCOPE
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
@@ -40,7 +39,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "grant_types_supported": [grant.grant_type for grant in GRANTS],
         "token_endpoint_auth_methods_supported": list(METHODS),
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "id_token_signing_alg_values_supported": list(provider.keyring.algorithms),
         "claims_supported": ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"],
     }
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from kapi.identity.documents import document_answer
 from kapi.identity.http import Answer, Request
-from kapi.identity.keys import jwks
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
@@ -27,4 +26,4 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
 
 def answer(provider: Provider, request: Request) -> Answer:
     """The keys, never a private member."""
-    return document_answer(jwks(provider.keys), request)
+    return document_answer(provider.keyring.jwks, request)

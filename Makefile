@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TESTS  ?= tests
 
-.PHONY: up install install-dev interop-tools test test-all check bench lock clean
+.PHONY: up install install-dev interop-tools test test-all check bench lock wasm clean
 
 up: install                     ## start the platform in the foreground
 	@exec $(BIN)/kapi up $(ARGS)
@@ -65,6 +65,12 @@ lock:
 	uv pip compile -q pyproject.toml build.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -o requirements/run.lock
 	uv pip compile -q pyproject.toml --group test --group check --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/run.lock -o requirements/dev.lock
 	rm build.in
+
+# Only after a change in wasm/: the built module is kept, so that nobody else needs a compiler. Same sources, same bytes.
+wasm:                           ## build the module that counts requests inside Envoy (needs rustup)
+	cd wasm/admission && cargo build --release --locked --target wasm32-unknown-unknown
+	install -m 644 wasm/admission/target/wasm32-unknown-unknown/release/admission.wasm src/kapi/policies/admission.wasm
+	$(BIN)/python wasm/digest.py > src/kapi/policies/admission.wasm.sources
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,18 +11,20 @@ import gc
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapi.identity.keys import Keyring, ensure_keyring, load_keyring, wanted_algorithms
-from kapi.run_files import admin_socket, database_path, xds_socket
+from kapi.run_files import admin_socket, database_path, ledger_socket, xds_socket
 from kapi.settings import Settings, from_json_value
 from kapi.store import Store
 from kapi.store.keys import TOPIC as KEYS
@@ -33,6 +35,7 @@ from kapi.store.watch import Watch
 if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.xds import Publisher
+    from kapi.gateway.ledger import Ledger
 
 PURGE_SECONDS = 600.0
 """How often expired records are thrown away."""
@@ -97,7 +100,9 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.issuers import TrustedIssuer
+    from kapi.gateway.ledger import Ledger
     from kapi.gateway.revocation import DenyList
+    from kapi.store.counters import Counters
     from kapi.store.revocations import TOPIC as REVOKED
 
     store, keyring = open_store(settings)
@@ -113,30 +118,51 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         initial=lambda: (denied.resource(),),
     )
     denied = DenyList(revocations, publisher, time.time)
+    ledger = Ledger(ledger_socket(settings), Counters(store.database), dict, str(time.time_ns()))
     watch = Watch(store.database.path)
     watch.on(REVOKED, denied.changed)
     watch.start()
     deployer.restore()
     publisher.start()
     denied.start()
+    ledger.start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    _serve(_system_api(settings, deployer, publisher, keyring, revocations), listener)
+    _serve(_system_api(Control(settings, deployer, publisher, keyring, revocations, ledger)), listener)
     watch.stop()
     denied.stop()
+    # Envoy is stopped after us, so that it can still tell its counters.
+    ledger.stop()
     publisher.stop()
     store.close()
 
 
-def _system_api(settings: Settings, deployer: Deployer, publisher: Publisher, keyring: Keyring, revocations: Revocations) -> Any:
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the system APIs work with."""
+
+    settings: Settings
+    deployer: Deployer
+    publisher: Publisher
+    keyring: Keyring
+    revocations: Revocations
+    ledger: Ledger
+
+    def ready(self) -> bool:
+        """Whether Envoy has its configuration and its counters."""
+        return self.publisher.status().connected > 0 and self.ledger.ready
+
+
+def _system_api(control: Control) -> Any:
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.identity.verify import IssuerKeys
 
-    trusted = (IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys),)
+    settings, revocations = control.settings, control.revocations
+    trusted = (IssuerKeys.inbuilt(settings.identity.issuer, control.keyring.keys),)
     access = Access(lambda: trusted, settings.apis.organization, revocations.is_revoked)
-    apis = SystemApi(settings=settings, deployer=deployer, access=access, fetch=fetch, ready=lambda: publisher.status().connected > 0)
+    apis = SystemApi(settings=settings, deployer=control.deployer, access=access, fetch=fetch, ready=control.ready)
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
     return build_system_api([*apis.routes(), *notifications.routes()])
 
@@ -161,7 +187,16 @@ def _serve(app: Any, listener: socket.socket) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except SystemExit as stopped:
+        # uvicorn raises the signal again that stopped it; what comes after serving must still be done.
+        if stopped.code:
+            raise
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(0)
 
 
 ROLES = {"control": run_control, "identity": run_identity}
@@ -170,6 +205,7 @@ ROLES = {"control": run_control, "identity": run_identity}
 def main(argv: list[str]) -> int:
     """Run one child process; its listening socket comes from the supervisor as an open descriptor."""
     role, settings_file, descriptor = argv
+    signal.signal(signal.SIGTERM, _stop)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     settings = from_json_value(json.loads(Path(settings_file).read_text("utf-8")))

@@ -50,6 +50,11 @@ def xds_socket(settings: Settings) -> Path:
     return run_dir(settings) / "xds.sock"
 
 
+def ledger_socket(settings: Settings) -> Path:
+    """HTTP of Envoy for the control process alone: counters, and who may call what."""
+    return run_dir(settings) / "ledger.sock"
+
+
 def database_path(settings: Settings) -> Path:
     """The SQLite database."""
     return settings.data_dir / "kapi.db"

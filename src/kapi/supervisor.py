@@ -223,17 +223,23 @@ class Supervisor:
         running = {child.name: child.process for child in self.children if child.process is not None}
         if self.ready and (gateway := running.get("envoy")) is not None and gateway.poll() is None:
             envoy.drain(admin_socket(self.settings), self.settings.gateway.drain_seconds)
-        for process in running.values():
-            if process.poll() is None:
-                process.terminate()
-        deadline = time.monotonic() + 5
-        for process in running.values():
-            try:
-                process.wait(max(0.05, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        # Envoy last: control reads its counters once more.
+        _end([process for name, process in running.items() if name != "envoy"])
+        _end([process for name, process in running.items() if name == "envoy"])
         write_state(self.settings.data_dir, None)
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    deadline = time.monotonic() + 5
+    for process in processes:
+        try:
+            process.wait(max(0.05, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(wake: socket.socket, seconds: float) -> None:

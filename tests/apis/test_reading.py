@@ -105,7 +105,6 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
         "subscriptionValidation: true",
         "definitionPath: /api-definition",
         "aiProvider: {name: OpenAI, apiVersion: v1}",
-        "rateLimit: {requestsPerUnit: 1, unit: Day}",
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
         "corsConfiguration: {corsConfigurationEnabled: true}",
         "apiPolicies: {request: [{policyName: BackendJwt}]}",

@@ -124,7 +124,7 @@ def test_all_path_versions_are_served(platform: Platform) -> None:
 
 
 def test_a_conf_with_mistakes_gets_all_of_them_with_places(platform: Platform, echo: int) -> None:
-    text = conf(port=echo).replace('type: "REST"', 'type: "REST"\ndefaultVersion: "yes"\nrateLimit: {requestsPerUnit: 5, unit: Minute}')
+    text = conf(port=echo).replace('type: "REST"', 'type: "REST"\ndefaultVersion: "yes"\nrateLimit: {requestsPerUnit: 5, unit: Second}')
     answer = platform.deploy(text, DEFINITION)
     assert (answer.status, answer.json()["code"]) == (400, 909029)
     pointers = {item["pointer"] for item in answer.json()["diagnostics"]}

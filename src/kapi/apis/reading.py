@@ -66,6 +66,7 @@ def read(text: bytes, source: str = "apkConfiguration") -> Reading:
     Checker(report, ELSEWHERE).check(root, CONF, "#")
     _check_texts(root, report)
     _check_operations(root, report)
+    _check_rate_limits(root, report)
     refuse_unsupported(root, report)
     data = plain(root)
     return Reading(None if report.diagnostics else api_conf(root), report.diagnostics, data)
@@ -153,6 +154,18 @@ def _check_rest_operation(operation: Mapping, pointer: str, seen: dict[tuple[str
             message = f"duplicate operation {verb} {target}"
             hint = f"It stands on line {first.line} already (parameter names and a last slash make no difference)."
             report.add(codes.SAME_OPERATION, message, place, hint)
+
+
+def _check_rate_limits(root: Mapping, report: Report) -> None:
+    """APK's 909026: one of two limits would hide the other."""
+    operations = root.entries.get("operations")
+    if not isinstance(root.entries.get("rateLimit"), Mapping) or not isinstance(operations, Sequence):
+        return
+    for index, operation in enumerate(operations.items):
+        if isinstance(operation, Mapping) and isinstance(operation.entries.get("rateLimit"), Mapping):
+            place = key_mark(operation, "rateLimit", below("#/operations", index))
+            message = "Presence of both resource level and API level rate limits is not allowed"
+            report.add(codes.RATE_LIMITS, message, place, "Remove it, or the rateLimit of the API.")
 
 
 def _verb_fault(verb: str) -> Fault | None:

@@ -19,7 +19,6 @@ _OFF_SWITCHES: Final = {
     "aiProvider": "",
     "apiPolicies": "",
     "operationPolicies": "",
-    "rateLimit": "",
     "keyManagers": "",
     "corsConfiguration": "",
     "endpointSecurity": "enabled",

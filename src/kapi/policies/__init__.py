@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from kapi.policies import authentication, revocation, scopes
+from kapi.policies import authentication, rate_limit, revocation, scopes
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
 
-POLICIES: tuple[Policy, ...] = (authentication, revocation, scopes)
+POLICIES: tuple[Policy, ...] = (authentication, revocation, scopes, rate_limit)
 """In the order of their phases."""
 
 

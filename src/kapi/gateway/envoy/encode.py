@@ -18,10 +18,12 @@ from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt  # noq
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as _rbac  # noqa: F401
 from envoy.extensions.filters.http.router.v3 import router_pb2 as _router  # noqa: F401
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2 as _state  # noqa: F401
+from envoy.extensions.filters.http.wasm.v3 import wasm_pb2 as _wasm  # noqa: F401
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as _hcm  # noqa: F401
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2 as _early  # noqa: F401
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as _tls  # noqa: F401
+from google.protobuf import wrappers_pb2 as _wrappers  # noqa: F401
 from google.protobuf.json_format import ParseDict
 
 from kapi.gateway.envoy.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET

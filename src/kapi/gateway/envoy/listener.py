@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, OWN_PREFIX, PATH_HEADER, ROUTER_FILTER, typed
+from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, LEDGER, OWN_PREFIX, PATH_HEADER, ROUTER_FILTER, typed
 from kapi.gateway.envoy.replies import local_reply_config
 from kapi.gateway.envoy.site import Site
 from kapi.policies import HttpFilter, http_filters
+from kapi.policies.admission import part
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 IDLE = "300s"
@@ -62,6 +63,23 @@ def connection_manager(site: Site) -> dict[str, Any]:
         manager["access_log"] = [_access_log(site.access_log)]
         manager["access_log_options"] = {"access_log_flush_interval": "1s"}
     return typed(_HCM, **manager)
+
+
+def ledger_listener(site: Site) -> dict[str, Any]:
+    """Where the control process asks the admission filter for its counters and tells it who may call what."""
+    routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
+    manager = typed(
+        _HCM,
+        stat_prefix=LEDGER,
+        route_config={"name": LEDGER, "virtual_hosts": [{"name": LEDGER, "domains": ["*"], "routes": routes}]},
+        http_filters=[{"name": "kapi.ledger", "typed_config": part("ledger")}, router()],
+    )
+    return {
+        "name": LEDGER,
+        "address": {"pipe": {"path": site.ledger_socket, "mode": 0o600}},
+        "per_connection_buffer_limit_bytes": 16 * 1024 * 1024,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
 
 
 def router() -> dict[str, Any]:

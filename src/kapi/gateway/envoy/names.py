@@ -18,6 +18,8 @@ JWT_FILTER = "envoy.filters.http.jwt_authn"
 """Also the name of its ECDS resource: per-route settings are found by this name."""
 ROUTER_FILTER = "envoy.filters.http.router"
 
+LEDGER = "ledger"
+"""Name of the listener for the control process, on a Unix socket."""
 EDGE = "edge"
 """Name of the listener, and prefix of its statistics."""
 CERTIFICATE = "edge_certificate"

@@ -9,7 +9,7 @@ from kapi.apis.ir import Api, Endpoint
 from kapi.gateway.envoy.clusters import backend_cluster, system_clusters
 from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
-from kapi.gateway.envoy.listener import listener
+from kapi.gateway.envoy.listener import ledger_listener, listener
 from kapi.gateway.envoy.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
 from kapi.gateway.envoy.routes import render_scope, segments
 from kapi.gateway.envoy.site import Site
@@ -28,6 +28,7 @@ def render_base(site: Site, issuers: Sequence[TrustedIssuer], certificate: str, 
         (EXTENSION, render_issuers(site, issuers)),
         (EXTENSION, empty_deny_list()),
         (LISTENER, listener(site)),
+        *([(LISTENER, ledger_listener(site))] if site.ledger_socket else ()),
     )
 
 

@@ -106,7 +106,7 @@ STATUSES = {
 
 def local_reply_config() -> dict[str, Any]:
     """The connection manager's table: the first match wins."""
-    return {"mappers": [*map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES)]}
+    return {"mappers": [_SAID, *map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES)]}
 
 
 def _denial(item: Denial) -> dict[str, Any]:
@@ -133,3 +133,7 @@ def _cel(expression: str) -> dict[str, Any]:
 
 def _json(body: dict[str, str]) -> dict[str, Any]:
     return {"json_format": body, "content_type": _CONTENT_TYPE}
+
+
+_SAID = {"filter": _cel("response.code_details.startsWith('kapi_')")}
+"""The admission filter answers in full by itself."""

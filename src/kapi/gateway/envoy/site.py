@@ -23,6 +23,8 @@ class Site:
     identity_sockets: tuple[str, ...]
     access_log: str = ""
     """File of the access log; empty means none."""
+    ledger_socket: str = ""
+    """Where Envoy answers the control process about its counters; empty means nowhere."""
 
     def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
         """Where the APIs of an organization answer."""
@@ -38,6 +40,7 @@ def site_of(settings: Settings) -> Site:
         control_socket=str(run_files.control_socket(settings)),
         identity_sockets=tuple(str(run_files.identity_socket(settings, n)) for n in range(settings.identity.workers)),
         access_log=str(run_files.log_path(settings, "access")) if settings.gateway.access_log else "",
+        ledger_socket=str(run_files.ledger_socket(settings)),
     )
 
 

@@ -1,0 +1,38 @@
+"""The admission filter: a small WebAssembly module inside Envoy that counts requests in exact windows and knows who may call what.
+
+Not a policy but what three of them share: `rate_limit`, `subscriptions` and `limit_keys` switch the filter on for their routes and
+tell it what to do by the route's metadata. Its source is `wasm/admission`, its counters live in memory that Envoy's threads share.
+`gateway.ledger` reads and restores the counters and tells it about applications.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kapi.policies.contract import HttpFilter, Phase
+
+FILTER = "kapi.admission"
+"""Also the name of the route metadata that the module reads."""
+ON: dict[str, Any] = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+"""The per-route configuration that switches a disabled filter on."""
+MODULE = str(Path(__file__).with_name("admission.wasm"))
+
+
+def part(name: str) -> dict[str, Any]:
+    """The configuration of a filter that plays one of the module's parts: `admit`, `keys` or `ledger`. All share one memory."""
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": f"kapi.{name}",
+            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": name},
+            # A module that trapped is started again; until then its routes answer 503.
+            "failure_policy": "FAIL_RELOAD",
+            "allow_on_headers_stop_iteration": True,
+            "vm_config": {"vm_id": "kapi", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": MODULE}}},
+        },
+    }
+
+
+ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True)
+"""After every refusal, so that a refused call does not count."""

@@ -1,0 +1,39 @@
+"""Counters of long windows, so that a quota of an hour or a day survives a restart of the gateway. Written by `gateway.ledger` only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kapi.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """How often `name` was counted in window number `slot` (of `unit` seconds, since the epoch)."""
+
+    name: str
+    unit: int
+    slot: int
+    used: int
+
+
+class Counters:
+    """The counters that were last kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> tuple[Counter, ...]:
+        """Every counter, also of windows that are over."""
+        return tuple(Counter(*row) for row in self._database.rows("SELECT name, unit, slot, used FROM counters ORDER BY name, unit"))
+
+    def save(self, changed: Iterable[Counter], gone: Iterable[Counter]) -> None:
+        """Keep what changed and forget what is over, in one transaction."""
+        with self._database.transaction() as db:
+            db.executemany("DELETE FROM counters WHERE name = ? AND unit = ?", [(item.name, item.unit) for item in gone])
+            db.executemany(
+                "INSERT INTO counters (name, unit, slot, used) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (name, unit) DO UPDATE SET slot = excluded.slot, used = excluded.used",
+                [(item.name, item.unit, item.slot, item.used) for item in changed],
+            )

@@ -1,0 +1,45 @@
+"""The module that counts inside Envoy: the built one belongs to its sources."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from kapi.apis.conf import ApiConf, OperationConf, RateLimitConf
+from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.policies import Place, rate_limit
+from kapi.policies.admission import FILTER, MODULE
+
+SOURCES = Path(__file__).parents[2] / "wasm"
+ENDPOINT = Endpoint("http", "backend", 80)
+OPERATION = Operation("GET", "/a", ENDPOINT, None)
+API = Api("id", "default", "pets", "1.0.0", "", "/pets/1.0.0", None, (OPERATION,))
+
+
+def place(sandbox: bool = False) -> Place:
+    return Place(API, OPERATION, ENDPOINT, "default.gw.wso2.com", "/pets/1.0.0", sandbox=sandbox)
+
+
+def test_the_built_module_was_made_from_the_sources_beside_it() -> None:
+    """`make wasm` builds it and writes the digest."""
+    digest = runpy.run_path(str(SOURCES / "digest.py"))["digest"]()
+    assert Path(f"{MODULE}.sources").read_text().strip() == digest
+    assert Path(MODULE).read_bytes().startswith(b"\0asm")
+
+
+def limits(conf: RateLimitConf | None, operation: RateLimitConf | None, *, sandbox: bool = False) -> str:
+    api = ApiConf("pets", "/pets", "1.0.0", "REST", (), rate_limit=conf)
+    node = rate_limit.compile(api, OperationConf("/a", "GET", rate_limit=operation))
+    assert node is not None
+    return rate_limit.envoy(node, place(sandbox)).metadata[FILTER]["limits"]
+
+
+def test_an_api_is_counted_alike_on_both_hosts_and_an_operation_apart() -> None:
+    minute = RateLimitConf(5, "Minute")
+    assert limits(minute, None) == limits(minute, None, sandbox=True) == "api/id\t5\t60\t900800"
+    assert limits(None, minute) == "operation/id/GET/a\t5\t60\t900802"
+    assert limits(None, minute, sandbox=True) == "operation/id/GET/a#sandbox\t5\t60\t900802"
+
+
+def test_no_limit_no_filter() -> None:
+    assert rate_limit.compile(ApiConf("pets", "/pets", "1.0.0", "REST", ()), OperationConf("/a", "GET")) is None

@@ -1,0 +1,232 @@
+//! The callbacks of Envoy. Each begins by forgetting what Envoy returned to the one before.
+
+use std::collections::BTreeMap;
+
+use crate::admit::{count, Room};
+use crate::directory::{in_force, record};
+use crate::host::{self, SharedData};
+use crate::rules::{consumer, limits, place, tier, Limit, Place};
+use crate::{ledger, replies};
+
+const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0limits";
+const PLACE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0place";
+const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0organization";
+const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
+const KEYS: &str = "x-kapi-limit-keys";
+const CONTINUE: u32 = 0;
+const PAUSE: u32 = 1;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Admit,
+    Keys,
+    Ledger,
+}
+
+/// What is remembered between callbacks, in the one thread that runs this module.
+struct State {
+    parts: BTreeMap<u32, Part>,
+    contexts: BTreeMap<u32, Part>,
+    rooms: BTreeMap<u32, Room>,
+}
+
+static mut STATE: State = State { parts: BTreeMap::new(), contexts: BTreeMap::new(), rooms: BTreeMap::new() };
+
+fn state() -> &'static mut State {
+    unsafe { &mut *core::ptr::addr_of_mut!(STATE) }
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_abi_version_0_2_1() {}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
+    1
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
+    host::begin();
+    let part = match host::configuration(size) {
+        b"admit" => Part::Admit,
+        b"keys" => Part::Keys,
+        b"ledger" => Part::Ledger,
+        _ => return 0,
+    };
+    state().parts.insert(root, part);
+    1
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
+    if root != 0 {
+        let state = state();
+        let part = state.parts.get(&root).copied().unwrap_or(Part::Admit);
+        if part != Part::Admit {
+            state.contexts.insert(context, part);
+        }
+    }
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_delete(context: u32) {
+    let state = state();
+    state.contexts.remove(&context);
+    state.rooms.remove(&context);
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u32 {
+    host::begin();
+    match state().contexts.get(&context) {
+        None => admit(context),
+        Some(Part::Keys) => count_keys(context),
+        Some(_) => {
+            if end == 0 {
+                return PAUSE;
+            }
+            ledger::answer(&SharedData, host::header(host::REQUEST_HEADERS, ":path").unwrap_or(b""), b"");
+            PAUSE
+        }
+    }
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> u32 {
+    host::begin();
+    if state().contexts.get(&context) != Some(&Part::Ledger) {
+        return CONTINUE;
+    }
+    if end != 0 {
+        ledger::answer(&SharedData, host::header(host::REQUEST_HEADERS, ":path").unwrap_or(b""), host::request_body(size));
+    }
+    PAUSE
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, _: u32) -> u32 {
+    host::begin();
+    if let Some(room) = state().rooms.remove(&context) {
+        host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-limit", replies::quota(&room).as_bytes());
+        host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-remaining", room.remaining.to_string().as_bytes());
+        host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-reset", room.reset.to_string().as_bytes());
+    }
+    CONTINUE
+}
+
+fn text(path: &[u8]) -> Option<&'static str> {
+    host::property(path).and_then(|value| core::str::from_utf8(value).ok())
+}
+
+fn admit(context: u32) -> u32 {
+    let place = text(PLACE).map(|text| place(text).ok_or(())).transpose();
+    let limits = text(LIMITS).map_or(Some(Vec::new()), limits);
+    let (Ok(place), Some(limits)) = (place, limits) else {
+        replies::not_ready();
+        return PAUSE;
+    };
+    match place {
+        Some(place) => admit_consumer(context, &place, limits),
+        None => judge(context, &limits),
+    }
+}
+
+fn judge(context: u32, limits: &[Limit]) -> u32 {
+    match count(&SharedData, limits, host::now()) {
+        Ok(room) => {
+            if let Some(room) = room {
+                state().rooms.insert(context, room);
+            }
+            CONTINUE
+        }
+        Err((limit, room)) => {
+            replies::over(&limit, &room);
+            PAUSE
+        }
+    }
+}
+
+fn claim(name: &str) -> Option<&'static str> {
+    let mut path = String::with_capacity(160);
+    path.push_str(CLAIMS);
+    path.push_str(name);
+    host::property(path.as_bytes()).and_then(|value| core::str::from_utf8(value).ok()).filter(|value| !value.is_empty())
+}
+
+fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
+    if in_force(&SharedData).is_none() {
+        replies::not_ready();
+        return PAUSE;
+    }
+    let issuer = claim("iss");
+    let key = issuer.and_then(|issuer| record(&SharedData, b'i', &[issuer])).and_then(claim);
+    let text = key.and_then(|key| record(&SharedData, b'k', &[place.organization, key]));
+    let known = text.and_then(consumer).filter(|known| {
+        known.organization == place.organization
+            && known.key_type == if place.sandbox { "SANDBOX" } else { "PRODUCTION" }
+            && (known.environment.is_empty() || known.environment == place.environment)
+    });
+    let subscription = known.as_ref().and_then(|known| known.subscription(place.api));
+    if place.subscription {
+        match subscription.as_ref().map(|subscription| subscription.status) {
+            Some("ACTIVE") => {}
+            Some("PROD_ONLY_BLOCKED") if place.sandbox => {}
+            Some("BLOCKED" | "PROD_ONLY_BLOCKED") => {
+                replies::blocked();
+                return PAUSE;
+            }
+            Some(_) => {
+                replies::inactive();
+                return PAUSE;
+            }
+            None => {
+                replies::not_subscribed();
+                return PAUSE;
+            }
+        }
+    }
+    let application = known.as_ref().map(|known| format!("a/{}", known.application)).unwrap_or_default();
+    let subscribed = known.as_ref().map(|known| format!("u/{}/{}", known.application, place.api)).unwrap_or_default();
+    let alone = key.map(|key| format!("c/{}/{}/{key}", place.organization, issuer.unwrap_or(""))).unwrap_or_default();
+    let mut limits: Vec<Limit> = own;
+    let read = match (&known, key) {
+        (Some(known), _) => known.limits(&application, "900803", &mut limits).and_then(|()| {
+            subscription.as_ref().map_or(Some(()), |subscription| subscription.limits(&subscribed, "900804", &mut limits))
+        }),
+        (None, Some(_)) => record(&SharedData, b't', &[]).map_or(Some(()), |text| tier(fields(text), &alone, "900803", &mut limits)),
+        (None, None) => Some(()),
+    };
+    if read.is_none() {
+        replies::not_ready();
+        return PAUSE;
+    }
+    judge(context, &limits)
+}
+
+fn fields(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\t').filter(|_| !text.is_empty())
+}
+
+/// Limits by the keys that an interceptor supplied: `key=value&…`, form-encoded.
+fn count_keys(context: u32) -> u32 {
+    let Some(keys) = host::header(host::REQUEST_HEADERS, KEYS).and_then(|value| core::str::from_utf8(value).ok()) else { return CONTINUE };
+    let organization = text(ORGANIZATION).unwrap_or("");
+    let mut found: Vec<(String, &'static str)> = Vec::new();
+    for pair in keys.split('&').filter(|pair| !pair.is_empty()).take(32) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for wanted in [value, "*"] {
+            if let Some(text) = record(&SharedData, b'x', &[organization, name, wanted]) {
+                found.push((format!("x/{organization}/{name}/{value}"), text));
+                break;
+            }
+        }
+    }
+    let mut limits = Vec::with_capacity(found.len());
+    for (key, tiers) in &found {
+        if tier(fields(tiers), key, "900806", &mut limits).is_none() {
+            replies::not_ready();
+            return PAUSE;
+        }
+    }
+    judge(context, &limits)
+}

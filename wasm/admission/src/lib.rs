@@ -1,0 +1,19 @@
+//! Admission of requests inside Envoy: rate limits in exact fixed windows, subscriptions, tiers of consumers.
+//!
+//! A Proxy-Wasm module. By its configuration a filter plays one of three parts: `admit` on the routes of APIs, `keys` on routes where an
+//! interceptor supplies keys to count by, and `ledger` on a Unix socket, where the control process reads and restores the counters
+//! and says who may call what. All parts and all threads share one memory.
+
+pub mod admit;
+pub mod counters;
+pub mod directory;
+pub mod rules;
+
+#[cfg(target_arch = "wasm32")]
+mod filter;
+#[cfg(target_arch = "wasm32")]
+mod host;
+#[cfg(target_arch = "wasm32")]
+mod ledger;
+#[cfg(target_arch = "wasm32")]
+mod replies;

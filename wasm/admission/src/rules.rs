@@ -1,0 +1,106 @@
+//! What a route, a consumer or a key is held to. Texts with tabs, made by `kapi.policies` and `kapi.gateway.directory`.
+
+/// One limit: `allowed` requests in each window of `unit` seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limit<'a> {
+    pub key: &'a str,
+    pub allowed: u32,
+    pub unit: u32,
+    /// Refuse what comes over it; otherwise count and say so only.
+    pub stops: bool,
+    /// APK's code of the refusal.
+    pub code: &'a str,
+}
+
+/// The limits of a route: `key, allowed, unit, code` of each.
+pub fn limits(text: &str) -> Option<Vec<Limit<'_>>> {
+    let mut fields = text.split('\t');
+    let mut found = Vec::with_capacity(4);
+    while let Some(key) = fields.next().filter(|key| !key.is_empty()) {
+        let (allowed, unit, code) = (fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()?);
+        found.push(Limit { key, allowed, unit, stops: true, code });
+    }
+    Some(found)
+}
+
+/// Where a route stands, when it matters who calls: `api, organization, environment, flags`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    pub api: &'a str,
+    pub organization: &'a str,
+    pub environment: &'a str,
+    /// The host is the one of the sandbox.
+    pub sandbox: bool,
+    /// A consumer must have a subscription.
+    pub subscription: bool,
+    /// Consumers may have limits of their own.
+    pub tiers: bool,
+}
+
+pub fn place(text: &str) -> Option<Place<'_>> {
+    let mut fields = text.split('\t');
+    let (api, organization, environment, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let flag = |letter| flags.contains(letter);
+    Some(Place { api, organization, environment, sandbox: flag('s'), subscription: flag('v'), tiers: flag('t') })
+}
+
+fn unit(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|seconds| *seconds > 0)
+}
+
+/// Limits as a tier says them: `allowed, unit, s|c` (stop or count) of each.
+pub fn tier<'a>(fields: impl Iterator<Item = &'a str>, key: &'a str, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
+    let mut fields = fields;
+    while let Some(allowed) = fields.next() {
+        let (allowed, unit, stops) = (allowed.parse().ok()?, unit(fields.next()?)?, fields.next()? == "s");
+        into.push(Limit { key, allowed, unit, stops, code });
+    }
+    Some(())
+}
+
+/// An application as the directory knows it by one of its keys. First line: `application, organization, key type, environment`
+/// and its tier; each other line: `api, status` and the tier of the subscription.
+pub struct Consumer<'a> {
+    pub application: &'a str,
+    pub organization: &'a str,
+    pub key_type: &'a str,
+    pub environment: &'a str,
+    tier: &'a str,
+    subscriptions: &'a str,
+}
+
+pub struct Subscription<'a> {
+    pub status: &'a str,
+    tier: &'a str,
+}
+
+pub fn consumer(text: &str) -> Option<Consumer<'_>> {
+    let (first, subscriptions) = text.split_once('\n').unwrap_or((text, ""));
+    let mut fields = first.splitn(5, '\t');
+    let (application, organization, key_type, environment) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    Some(Consumer { application, organization, key_type, environment, tier: fields.next().unwrap_or(""), subscriptions })
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\t').filter(|_| !text.is_empty())
+}
+
+impl<'a> Consumer<'a> {
+    /// Its subscription to an API.
+    pub fn subscription(&self, api: &str) -> Option<Subscription<'a>> {
+        self.subscriptions.split('\n').find_map(|line| {
+            let (status, tier) = line.strip_prefix(api)?.strip_prefix('\t')?.split_once('\t').unwrap_or((&line[api.len() + 1..], ""));
+            Some(Subscription { status, tier })
+        })
+    }
+
+    pub fn limits(&self, key: &'a str, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
+        tier(parts(self.tier), key, code, into)
+    }
+}
+
+impl<'a> Subscription<'a> {
+    pub fn limits(&self, key: &'a str, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
+        tier(parts(self.tier), key, code, into)
+    }
+}

@@ -102,8 +102,10 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.ledger import Ledger
     from kapi.gateway.revocation import DenyList
+    from kapi.gateway.secrets import known_secrets
     from kapi.store.counters import Counters
     from kapi.store.revocations import TOPIC as REVOKED
+    from kapi.store.secrets import SecretStore
 
     store, keyring = open_store(settings)
     revocations = Revocations(store.database)
@@ -115,6 +117,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         settings=settings,
         now=time.time,
         issuers=(TrustedIssuer("inbuilt", settings.identity.issuer, keyring.jwks.decode(), algorithms=keyring.algorithms),),
+        secrets=known_secrets(settings, SecretStore(store.database)),
         initial=lambda: (denied.resource(),),
     )
     denied = DenyList(revocations, publisher, time.time)
@@ -127,7 +130,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     denied.start()
     ledger.start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    _serve(_system_api(Control(settings, deployer, publisher, keyring, revocations, ledger)), listener)
+    _serve(_system_api(Control(settings, store, deployer, publisher, keyring, revocations, ledger)), listener)
     watch.stop()
     denied.stop()
     # Envoy is stopped after us, so that it can still tell its counters.
@@ -141,6 +144,7 @@ class Control:
     """What the system APIs work with."""
 
     settings: Settings
+    store: Store
     deployer: Deployer
     publisher: Publisher
     keyring: Keyring
@@ -156,15 +160,19 @@ def _system_api(control: Control) -> Any:
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
     from kapi.front.web.notifications import Notifications
+    from kapi.front.web.secrets_api import SecretsApi
     from kapi.front.web.system_api import SystemApi, build_system_api
+    from kapi.gateway.secrets import NamedSecrets
     from kapi.identity.verify import IssuerKeys
+    from kapi.store.secrets import SecretStore
 
     settings, revocations = control.settings, control.revocations
     trusted = (IssuerKeys.inbuilt(settings.identity.issuer, control.keyring.keys),)
     access = Access(lambda: trusted, settings.apis.organization, revocations.is_revoked)
     apis = SystemApi(settings=settings, deployer=control.deployer, access=access, fetch=fetch, ready=control.ready)
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
-    return build_system_api([*apis.routes(), *notifications.routes()])
+    secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
+    return build_system_api([*apis.routes(), *notifications.routes(), *secrets.routes()])
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

@@ -77,6 +77,26 @@ class ApisSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretSettings:
+    """One value of a named secret or certificate, as confs address it."""
+
+    name: str = field(metadata={"needed": True})
+    key: str = field(metadata={"needed": True})
+    value: str = field(default="", repr=False, metadata={"secret": True})
+    value_variable: str = ""
+    """Name of the environment variable that holds the value."""
+    organization: str = ""
+    """Whose secret it is; empty means `apis.organization`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsSettings:
+    """Named secrets and certificates; others are set while kapi runs (`kapi secret set`)."""
+
+    values: tuple[SecretSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings."""
 
@@ -84,6 +104,7 @@ class Settings:
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     apis: ApisSettings = field(default_factory=ApisSettings)
+    secrets: SecretsSettings = field(default_factory=SecretsSettings)
 
 
 def to_json_value(settings: Settings) -> dict[str, Any]:
@@ -91,7 +112,7 @@ def to_json_value(settings: Settings) -> dict[str, Any]:
     return {**asdict(settings), "data_dir": str(settings.data_dir)}
 
 
-SECTIONS: dict[str, type] = {"identity": IdentitySettings, "gateway": GatewaySettings, "apis": ApisSettings}
+SECTIONS: dict[str, type] = {"identity": IdentitySettings, "gateway": GatewaySettings, "apis": ApisSettings, "secrets": SecretsSettings}
 """The tables of kapi.toml."""
 
 

@@ -53,6 +53,7 @@ def read_settings(
     for name, value in flags.items():
         if value is not None:
             reader.put(name, value, f"--{name.rpartition('.')[2].replace('_', '-')}")
+    reader.read_secret_variables(environ)
     settings = reader.build(default_data_dir(environ), cwd)
     return settings, reader.sources
 
@@ -71,6 +72,20 @@ def check_non_production(settings: Settings) -> None:
                 pointer="identity.clients",
             ),
         ))  # fmt: skip
+
+
+def check_secrets(settings: Settings) -> None:
+    """Raise SettingsError when a named secret has no value: its variable is not set where kapi starts."""
+    missing = [item for item in settings.secrets.values if not item.value]
+    if missing:
+        raise SettingsError(
+            tuple(
+                Diagnostic(
+                    "settings", f"the variable {item.value_variable} is not set", "Set it, or give value_file.", pointer="secrets.values"
+                )
+                for item in missing
+            )
+        )
 
 
 def is_loopback(address: str) -> bool:
@@ -136,6 +151,16 @@ class _Reader:
 
     def _from(self, source: str) -> Callable[..., None]:
         return lambda name, message, hint="": self.wrong(name, f"{message} (from {source})", hint)
+
+    def read_secret_variables(self, environ: Mapping[str, str]) -> None:
+        """Values of named secrets that stand in the environment; `check_secrets` refuses those that do not."""
+        found = []
+        for number, item in enumerate(self.values.get("secrets.values", ())):
+            if bool(item.value) == bool(item.value_variable):
+                self.wrong(f"secrets.values[{number}]", "give one of value, value_file and value_variable")
+            found.append(dataclasses.replace(item, value=item.value or environ.get(item.value_variable, "")))
+        if found:
+            self.values["secrets.values"] = tuple(found)
 
     def build(self, data_dir: Path, cwd: Path) -> Settings:
         for name, value in self.values.items():
@@ -240,4 +265,4 @@ def _is_address_port(value: str) -> bool:
         return False
 
 
-__all__ = ["check_non_production", "default_data_dir", "is_loopback", "read_settings"]
+__all__ = ["check_non_production", "check_secrets", "default_data_dir", "is_loopback", "read_settings"]

@@ -149,7 +149,7 @@ def operation(
     nodes: list[Any] = [Authentication(required=secured, send_token_to_upstream=send)]
     if scopes:
         nodes.append(Scopes(scopes))
-    return Operation(verb, target, endpoint, sandbox, tuple(nodes))
+    return Operation(verb, target, (endpoint,) if endpoint else (), (sandbox,) if sandbox else (), tuple(nodes))
 
 
 def api(

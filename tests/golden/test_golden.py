@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.emit import emit
 from kapi.apis.generate import generate
 from kapi.apis.ir import plain
+from kapi.apis.secrets import Secrets
 from kapi.errors import Diagnostic, Invalid
 from kapi.gateway.envoy.check import EnvoyCheck
 from kapi.gateway.envoy.process import find_envoy
@@ -30,7 +32,20 @@ NO_OPERATIONS = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "
 TYPES = {".graphql": "GRAPHQL", ".proto": "GRPC", ".zip": "GRPC"}
 
 
-SITE = Site(Settings(Path("/data")), "/etc/ssl/certs/ca-certificates.crt", "/run/control.sock", ("/run/identity-0.sock",))
+class AnySecret(dict[tuple[str, str, str], str]):
+    """Every secret exists: a certificate where its key says so, else a text with the characters that need care."""
+
+    def get(self, secret: Any, default: Any = None) -> Any:
+        return (HERE / "_ca.pem").read_text() if secret[2].endswith(".crt") else f"{secret[1]}:{secret[2]} 100%"
+
+
+SITE = Site(
+    Settings(Path("/data")),
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/run/control.sock",
+    ("/run/identity-0.sock",),
+    secrets=Secrets(AnySecret()),
+)
 """A fixed installation, so that a golden file does not depend on the machine."""
 
 OUTPUTS: dict[str, Callable[[Compiled], str]] = {

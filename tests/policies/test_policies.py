@@ -7,9 +7,9 @@ from kapi.apis.ir import Api, Endpoint, Operation
 from kapi.policies import POLICIES, Place, authentication, scopes
 
 ENDPOINT = Endpoint("http", "backend", 80)
-OPERATION = Operation("GET", "/a", ENDPOINT, None)
+OPERATION = Operation("GET", "/a", (ENDPOINT,))
 API = Api("id", "default", "pets", "1.0.0", "", "/pets/1.0.0", None, (OPERATION,))
-PLACE = Place(API, OPERATION, ENDPOINT, "default.gw.wso2.com", "/pets/1.0.0", sandbox=False)
+PLACE = Place(API, OPERATION, (ENDPOINT,), "default.gw.wso2.com", "/pets/1.0.0", sandbox=False)
 
 
 def conf(*auth: AuthenticationConf) -> ApiConf:

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from kapi.apis import report as codes
-from kapi.apis.conf import ServiceConf
 from kapi.apis.definitions import read_definition
 from kapi.apis.emit import emit
-from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.apis.endpoints import endpoints
+from kapi.apis.ir import Api, Operation
 from kapi.apis.reading import read
-from kapi.apis.rules import VERBS, Fault, endpoint_of, host_label_fault, label_fault, target_key
+from kapi.apis.rules import VERBS, host_label_fault, label_fault, target_key
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from kapi.apis.conf import ApiConf, EndpointConf, OperationConf
+    from kapi.apis.conf import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Node
 
@@ -90,7 +90,6 @@ def _organization_mistakes(organization: str, conf: ApiConf | None) -> tuple[Dia
 
 
 def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, ...]:
-    endpoints: dict[EndpointConf | None, Endpoint | None] = {}
     made = []
     for operation in conf.operations:
         nodes = tuple(node for policy in policies if (node := policy.compile(conf, operation)) is not None)
@@ -98,29 +97,12 @@ def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, .
             Operation(
                 verb=operation.verb,
                 target=operation.target.rstrip("/") or "/",
-                production=_endpoint(_first(operation.production or conf.production), endpoints),
-                sandbox=_endpoint(_first(operation.sandbox or conf.sandbox), endpoints),
+                production=endpoints(operation.production or conf.production),
+                sandbox=endpoints(operation.sandbox or conf.sandbox),
                 policies=nodes,
             )
         )
     return tuple(sorted(made, key=_match_order))
-
-
-def _first(endpoints: tuple[EndpointConf, ...]) -> EndpointConf | None:
-    return endpoints[0] if endpoints else None
-
-
-def _endpoint(conf: EndpointConf | None, known: dict[EndpointConf | None, Endpoint | None]) -> Endpoint | None:
-    if conf is None:
-        return None
-    if conf not in known:
-        address = conf.endpoint
-        if isinstance(address, ServiceConf):
-            known[conf] = Endpoint(address.protocol, f"{address.name}.{address.namespace}.svc.cluster.local", address.port)
-        else:
-            endpoint = endpoint_of(address)
-            known[conf] = None if isinstance(endpoint, Fault) else endpoint
-    return known[conf]
 
 
 def _match_order(operation: Operation) -> tuple[Any, ...]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from kapi.apis.shapes import FLAG, TEXT, Anything, ByField, Either, Items, Record, Shape, Text, Whole
+from kapi.apis.shapes import FLAG, TEXT, Anything, ByField, Either, Items, OneOf, Record, Shape, Text, Whole
 
 TYPES: Final = ("REST", "GRAPHQL", "GRPC")
 VERSION_PATTERN: Final = r"""[^~!@#;:%^*()+={}|\\<>"',&/$\[\]\s]+"""
 _COUNT: Final = Whole()
+_SECONDS: Final = Whole(0, 86_400)
 _NAME: Final = Text(1, 253)
 _UNIT: Final = Text(one_of=("Minute", "Hour", "Day"))
 _TEXTS: Final = Items(TEXT)
@@ -20,20 +21,19 @@ _SERVICE: Final = Record(
     {"name": Text(1, 63), "namespace": Text(1, 63), "port": Whole(1, 65535), "protocol": Text(one_of=("http", "https"))},
     ("name", "namespace", "port"),
 )
-_SECURITY_TYPE: Final = Record(
-    {
-        "secretName": _NAME,
-        "userNameKey": _NAME,
-        "passwordKey": _NAME,
-        "in": Text(one_of=("Header", "Query")),
-        "apiKeyNameKey": _NAME,
-        "apiKeyValueKey": _NAME,
-    }
-)
+_SECURITY_TYPE: Final = OneOf((
+    Record({"secretName": _NAME, "userNameKey": _NAME, "passwordKey": _NAME}, ("secretName", "userNameKey", "passwordKey")),
+    Record(
+        {"secretName": _NAME, "in": Text(one_of=("Header", "Query")), "apiKeyNameKey": _NAME, "apiKeyValueKey": _NAME},
+        ("secretName", "apiKeyNameKey", "apiKeyValueKey"),
+    ),
+))  # fmt: skip
 _RESILIENCY: Final = Record(
     {
-        "timeout": Record({"downstreamRequestIdleTimeout": _COUNT, "upstreamResponseTimeout": _COUNT}),
-        "retryPolicy": Record({"count": _COUNT, "baseIntervalMillis": _COUNT, "statusCodes": Items(Whole(100, 599))}),
+        "timeout": Record({"downstreamRequestIdleTimeout": _SECONDS, "upstreamResponseTimeout": _SECONDS}),
+        "retryPolicy": Record(
+            {"count": Whole(0, 100), "baseIntervalMillis": Whole(0, 3_600_000), "statusCodes": Items(Whole(100, 599), 100)}
+        ),
         "circuitBreaker": Record(
             dict.fromkeys(("maxConnectionPools", "maxConnections", "maxPendingRequests", "maxRequests", "maxRetries"), _COUNT)
         ),
@@ -51,14 +51,14 @@ _ENDPOINT: Final = Record(
     {
         "endpoint": Either(_SERVICE, Text(1, 2048)),
         "endpointSecurity": Record({"enabled": FLAG, "securityType": _SECURITY_TYPE}),
-        "certificate": Record({"secretName": _NAME, "secretKey": _NAME}),
+        "certificate": Record({"secretName": _NAME, "secretKey": _NAME}, ("secretName", "secretKey")),
         "resiliency": _RESILIENCY,
         "aiRatelimit": _AI_RATE_LIMIT,
         "weight": Whole(0, 1_000_000),
     },
     ("endpoint",),
 )
-_ENDPOINTS: Final = Record({"production": Either(_ENDPOINT, Items(_ENDPOINT)), "sandbox": Either(_ENDPOINT, Items(_ENDPOINT))})
+_ENDPOINTS: Final = Record(dict.fromkeys(("production", "sandbox"), Either(_ENDPOINT, Items(_ENDPOINT, 50))))
 _RATE_LIMIT: Final = Record({"requestsPerUnit": Whole(1), "unit": _UNIT}, ("requestsPerUnit", "unit"))
 
 

@@ -5,8 +5,11 @@ Made by `compile.py` from a conf and its definition, read by the renderers. Froz
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Protocol
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, Literal, Protocol
+
+from kapi.apis.conf import Mark
 
 
 class Node(Protocol):
@@ -18,23 +21,82 @@ class Node(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SecretRef:
+    """One value of a named secret of the API's organization; `mark` says where the conf names it."""
+
+    name: str
+    key: str
+    mark: Mark = field(default=Mark(), compare=False, repr=False, metadata={"hidden": True})
+
+
+@dataclass(frozen=True, slots=True)
+class BasicCredentials:
+    """User name and password that the gateway sends to a backend (RFC 7617)."""
+
+    username: SecretRef
+    password: SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyCredential:
+    """A header or query parameter that the gateway sends to a backend."""
+
+    location: Literal["Header", "Query"]
+    parameter: str
+    value: SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a request to the backend is tried again; `base_interval_millis` None leaves it to the gateway."""
+
+    count: int
+    status_codes: tuple[int, ...]
+    base_interval_millis: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreaker:
+    """How much may be under way to one backend at once; None leaves a limit to the gateway."""
+
+    max_connection_pools: int | None = None
+    max_connections: int | None = None
+    max_pending_requests: int | None = None
+    max_requests: int | None = None
+    max_retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A backend address. `base_path` is "" or starts with "/" and never ends with one."""
+    """A backend address and how it is called. `base_path` is "" or starts with "/" and never ends with one.
+
+    `certificate` holds the authorities (PEM) that an https backend is checked against instead of the system's. Times are in seconds.
+    """
 
     scheme: str
     host: str
     port: int
     base_path: str = ""
+    weight: int = 1
+    security: BasicCredentials | ApiKeyCredential | None = None
+    certificate: SecretRef | None = None
+    response_timeout: int | None = None
+    idle_timeout: int | None = None
+    retry: Retry | None = None
+    circuit_breaker: CircuitBreaker | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One verb on one target. `target` starts with "/" and is relative to the API's base path."""
+    """One verb on one target. `target` starts with "/" and is relative to the API's base path.
+
+    Requests are shared among the endpoints of a kind by their weights; without endpoints, the operation is not there on that host.
+    """
 
     verb: str
     target: str
-    production: Endpoint | None
-    sandbox: Endpoint | None
+    production: tuple[Endpoint, ...] = ()
+    sandbox: tuple[Endpoint, ...] = ()
     policies: tuple[Any, ...] = ()
 
 
@@ -63,8 +125,31 @@ class Api:
 
 
 def plain(value: Any) -> Any:
-    """An IR as maps and lists, to print; a policy's node also says which policy it is of."""
+    """An IR as maps and lists, to print: fields at their default are left out; a policy's node also says which policy it is of."""
     if is_dataclass(value) and not isinstance(value, type):
         named = {"policy": value.policy} if hasattr(value, "policy") else {}
-        return named | {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        shown = {item.name: getattr(value, item.name) for item in fields(value) if not item.metadata.get("hidden")}
+        defaults = {item.name: item.default for item in fields(value) if item.default is not MISSING}
+        return named | {name: plain(item) for name, item in shown.items() if name not in defaults or item != defaults[name]}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def secret_refs(value: Any) -> Iterator[SecretRef]:
+    """Every secret that an IR, or a part of one, names."""
+    return (item for item in _within(value) if isinstance(item, SecretRef))
+
+
+def endpoints_in(value: Any) -> Iterator[Endpoint]:
+    """Every backend that an IR, or a part of one, calls: also those in the nodes of policies."""
+    return (item for item in _within(value) if isinstance(item, Endpoint))
+
+
+def _within(value: Any) -> Iterator[Any]:
+    """A value and all values inside it."""
+    yield value
+    if is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            yield from _within(getattr(value, item.name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _within(item)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from kapi.apis import report as codes
 from kapi.apis.conf_schema import CONF, ELSEWHERE
 from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
+from kapi.apis.endpoint_rules import apply, check_endpoints
 from kapi.apis.report import Report, below
 from kapi.apis.rules import (
     MAX_OPERATIONS,
     VERBS,
     Fault,
     base_path_fault,
-    endpoint_of,
     label_fault,
     target_fault,
     target_key,
@@ -28,8 +28,6 @@ from kapi.apis.supported import refuse_unsupported
 from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kapi.apis.conf import ApiConf, Mark
     from kapi.errors import Diagnostic
 
@@ -73,10 +71,10 @@ def read(text: bytes, source: str = "apkConfiguration") -> Reading:
 
 
 def _check_texts(root: Mapping, report: Report) -> None:
-    _apply(root, "basePath", base_path_fault, codes.BASE_PATH, report)
-    _apply(root, "version", version_fault, codes.FORMAT, report)
-    _apply(root, "environment", lambda text: label_fault("environment", text), codes.HOST_LABEL, report)
-    _check_endpoints(root, "#", report)
+    apply(root, "basePath", base_path_fault, codes.BASE_PATH, report)
+    apply(root, "version", version_fault, codes.FORMAT, report)
+    apply(root, "environment", lambda text: label_fault("environment", text), codes.HOST_LABEL, report)
+    check_endpoints(root, "#", report)
     base_path, version = _string(root, "basePath"), _string(root, "version")
     flag = root.entries.get("defaultVersion")
     if isinstance(flag, Scalar) and flag.value is True and version and base_path == f"/{version}":
@@ -87,32 +85,6 @@ def _check_texts(root: Mapping, report: Report) -> None:
     for kind in sorted({kind for kind in kinds if kind and kinds.count(kind) > 1}):
         message = f"more than one authentication item of type {kind[:40]}"
         report.add(codes.COMBINATION, message, key_mark(root, "authentication", "#"), "Keep one.")
-
-
-def _apply(mapping: Mapping, name: str, rule: Callable[[str], Fault | None], code: str, report: Report, pointer: str = "#") -> None:
-    node = mapping.entries.get(name)
-    here = below(pointer, name)
-    if isinstance(node, Scalar) and isinstance(node.value, str) and not report.has_within(here):
-        fault = rule(node.value)
-        if fault is not None:
-            report.add(code, fault.message, mark(node, here), fault.hint)
-
-
-def _check_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
-    for kind in ENDPOINT_KINDS:
-        for node, here in endpoint_nodes(owner, kind, pointer):
-            address = node.entries.get("endpoint")
-            if isinstance(address, Mapping):
-                spot = below(here, "endpoint")
-                _apply(address, "name", lambda text: label_fault("service name", text), codes.ENDPOINT, report, spot)
-                _apply(address, "namespace", lambda text: label_fault("namespace", text), codes.ENDPOINT, report, spot)
-            else:
-                _apply(node, "endpoint", _url_fault, codes.ENDPOINT, report, here)
-
-
-def _url_fault(url: str) -> Fault | None:
-    endpoint = endpoint_of(url)
-    return endpoint if isinstance(endpoint, Fault) else None
 
 
 def _check_operations(root: Mapping, report: Report) -> None:
@@ -133,7 +105,7 @@ def _check_operations(root: Mapping, report: Report) -> None:
         if not isinstance(operation, Mapping):
             continue
         pointer = below("#/operations", index)
-        _check_endpoints(operation, pointer, report)
+        check_endpoints(operation, pointer, report)
         if not served and not any(endpoint_nodes(operation, kind, pointer) for kind in ENDPOINT_KINDS):
             message = f"production/sandbox endpoint not available for {_string(operation, 'target')[:256]}"
             report.add(codes.NO_ENDPOINT, message, mark(operation, pointer), "Add endpointConfigurations with production or sandbox.")
@@ -142,8 +114,8 @@ def _check_operations(root: Mapping, report: Report) -> None:
 
 
 def _check_rest_operation(operation: Mapping, pointer: str, seen: dict[tuple[str, str], Mark], report: Report) -> None:
-    _apply(operation, "target", target_fault, codes.TARGET, report, pointer)
-    _apply(operation, "verb", _verb_fault, codes.VERB, report, pointer)
+    apply(operation, "target", target_fault, codes.TARGET, report, pointer)
+    apply(operation, "verb", _verb_fault, codes.VERB, report, pointer)
     if report.has_within(below(pointer, "target")) or report.has_within(below(pointer, "verb")):
         return
     target, verb = _string(operation, "target"), _string(operation, "verb")

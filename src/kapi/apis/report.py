@@ -36,11 +36,15 @@ OPERATIONS: Final = "KAPI1207"
 HOST_LABEL: Final = "KAPI1208"
 COMBINATION: Final = "KAPI1209"
 RATE_LIMITS: Final = "KAPI1210"
+HEADER: Final = "KAPI1211"
+POLICIES: Final = "KAPI1212"
 DEFINITION: Final = "KAPI1301"
 DEFINITION_CONTENT: Final = "KAPI1302"
 NOT_IN_DEFINITION: Final = "KAPI1303"
 TAKEN_PATH: Final = "KAPI1401"
 TAKEN_ID: Final = "KAPI1402"
+UNKNOWN_SECRET: Final = "KAPI1501"  # noqa: S105 - a code of diagnostics
+UNFIT_SECRET: Final = "KAPI1502"  # noqa: S105
 
 MAX_MISTAKES: Final = 500
 """A text with more mistakes than this is not a conf with mistakes but another kind of file."""

@@ -41,9 +41,10 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list of one shape."""
+    """A list of one shape. `most` 0 means no limit."""
 
     of: Shape
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,13 @@ class ByField:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """A mapping of one of several shapes; the one that knows most of the fields that are there is meant."""
+
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Either:
     """One of two shapes, told apart by the kind of node: `other` when the node is that kind, else `usual`."""
 
@@ -76,7 +84,7 @@ class Anything:
     """No check."""
 
 
-Shape = Text | Flag | Whole | Items | Record | ByField | Either | Anything
+Shape = Text | Flag | Whole | Items | Record | ByField | OneOf | Either | Anything
 
 FLAG: Final = Flag()
 TEXT: Final = Text()
@@ -107,6 +115,8 @@ class Checker:
                 self._record(node, shape, pointer)
             case ByField():
                 self._by_field(node, shape, pointer)
+            case OneOf():
+                self._record(node, _meant(node, shape.records), pointer)
             case Either():
                 self.check(node, shape.other if _is_kind(node, shape.other) else shape.usual, pointer)
             case Anything():
@@ -148,6 +158,10 @@ class Checker:
         if not isinstance(node, Sequence):
             self._wrong_type(node, "JSONArray", pointer, "Write a list: one `- ` line for each item, or [] for none.")
             return
+        if shape.most and len(node.items) > shape.most:
+            message = f"expected maximum item count: {shape.most}, found: {len(node.items)}"
+            self.report.add(codes.LENGTH, message, mark(node, pointer), "Leave some out.")
+            return
         for index, item in enumerate(node.items):
             self.check(item, shape.of, below(pointer, index))
 
@@ -178,6 +192,11 @@ class Checker:
             # Only the deciding field can be judged: which other fields are right depends on it.
             chosen = Record({shape.name: names}, (shape.name,), more=True)
         self._record(node, chosen, pointer)
+
+
+def _meant(node: Node, records: tuple[Record, ...]) -> Record:
+    given = set(node.entries) if isinstance(node, Mapping) else set()
+    return max(records, key=lambda record: len(given & set(record.fields)))
 
 
 def _is_kind(node: Node, shape: Text | Items) -> bool:

@@ -21,11 +21,7 @@ _OFF_SWITCHES: Final = {
     "operationPolicies": "",
     "keyManagers": "",
     "corsConfiguration": "",
-    "endpointSecurity": "enabled",
-    "certificate": "",
-    "resiliency": "",
     "aiRatelimit": "enabled",
-    "weight": "",
 }
 """Fields not enforced yet; the value is the switch inside that turns the whole off when it is false."""
 
@@ -83,9 +79,6 @@ def _refuse_in_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
         if isinstance(node, Mapping):
             _refuse_fields(node, here, report)
         elif isinstance(node, Sequence):
-            if len(node.items) > 1:
-                message = f"more than one {kind} endpoint is not supported yet"
-                report.add(codes.NOT_SUPPORTED, message, mark(node, here), "Keep one of them.")
             for index, item in enumerate(node.items):
                 if isinstance(item, Mapping):
                     _refuse_fields(item, below(here, index), report)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from kapi.apis.ir import Api
+from kapi.gateway.envoy.names import NOTHING, Names
 from kapi.gateway.envoy.paths import first_segment
 from kapi.gateway.envoy.render import segments
 from kapi.store import StoredApi
@@ -26,7 +27,7 @@ class Deployed:
         self._apis: dict[str, StoredApi] = {}
         self._segments: dict[str, frozenset[str]] = {}
         self._warm: OrderedDict[str, Api] = OrderedDict()
-        self._backends: dict[str, frozenset[str]] = {}
+        self._names: dict[str, Names] = {}
         self._broken: set[str] = set()
 
     def all(self) -> tuple[StoredApi, ...]:
@@ -60,17 +61,22 @@ class Deployed:
         ids = [api_id for api_id, where in self._segments.items() if segment in where and api_id != but]
         return [api for api in map(self._ir, ids) if api is not None]
 
-    def use_backends(self, segment: str, names: frozenset[str]) -> None:
-        """Say which backends the routes of a segment name."""
-        if names:
-            self._backends[segment] = names
+    def use(self, segment: str, names: Names) -> None:
+        """Say which backends and secrets the routes of a segment name."""
+        if names == NOTHING:
+            self._names.pop(segment, None)
         else:
-            self._backends.pop(segment, None)
+            self._names[segment] = names
 
-    def unused_backends(self, changed: dict[str, frozenset[str]]) -> tuple[str, ...]:
+    def segments_with(self, secret: str) -> tuple[str, ...]:
+        """Segments whose routes or backends are made with a secret."""
+        return tuple(segment for segment, names in self._names.items() if secret in names.secrets)
+
+    def unused_backends(self, changed: dict[str, Names]) -> tuple[str, ...]:
         """Backends that nobody names any more once the segments in `changed` name these."""
-        before: set[str] = set().union(*(self._backends.get(segment, frozenset()) for segment in changed))
-        after: set[str] = set().union(*changed.values(), *(names for segment, names in self._backends.items() if segment not in changed))
+        before: set[str] = set().union(*(self._names.get(segment, NOTHING).backends for segment in changed))
+        others = (names.backends for segment, names in self._names.items() if segment not in changed)
+        after: set[str] = set().union(*(names.backends for names in changed.values()), *others)
         return tuple(sorted(before - after))
 
     def all_segments(self) -> Iterable[str]:

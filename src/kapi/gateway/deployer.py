@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.ir import Api
 from kapi.apis.merge import Placement, conflicts
+from kapi.apis.secrets import NO_SECRETS, SecretId, Secrets, secret_mistakes
 from kapi.errors import Diagnostic, GatewayError, Invalid, KapiError, Problem
 from kapi.gateway.deployed import Deployed as Index
 from kapi.gateway.envoy.encode import Resource, encode, resource
-from kapi.gateway.envoy.names import CLUSTER, EXTENSION, SCOPE, backends_in
+from kapi.gateway.envoy.names import CLUSTER, EXTENSION, NOTHING, SCOPE, Names, names_in, secret_id
 from kapi.gateway.envoy.render import render_backends, render_base, render_issuers, render_scope, segments, system_segments
 from kapi.gateway.envoy.site import site_of
 from kapi.gateway.envoy.tls import Certificate, ensure_certificate
@@ -64,8 +65,8 @@ class _Change:
 
     changed: tuple[Resource, ...]
     removed: tuple[Key, ...]
-    backends: dict[str, frozenset[str]]
-    """For each touched segment, the backends it names afterwards."""
+    named: dict[str, Names]
+    """For each touched segment, the backends and secrets it names afterwards."""
     kept: tuple[Rendered, ...]
     dropped: tuple[Key, ...]
 
@@ -83,6 +84,7 @@ class Deployer:
         now: Callable[[], float],
         issuers: Sequence[TrustedIssuer] = (),
         initial: Callable[[], Sequence[Resource]] = tuple,
+        secrets: Secrets = NO_SECRETS,
         certificate: Certificate | None = None,
         compile: Callable[..., Compiled] = compile_api,  # noqa: A002 - the verb of the house
     ) -> None:
@@ -98,7 +100,7 @@ class Deployer:
         self._issuers = tuple(issuers)
         self._initial = initial
         self._certificate = certificate or ensure_certificate(settings, now)
-        self._site = site_of(settings)
+        self._site = dataclasses.replace(site_of(settings), secrets=secrets)
         self._fingerprint = fingerprint(self._site)
         self._lock = threading.Lock()
         self._index = Index(self._compile_stored)
@@ -116,7 +118,7 @@ class Deployer:
                 resources = self._render_everything()
                 scopes = _scopes(resources)
             for segment, scope in scopes.items():
-                self._index.use_backends(segment, backends_in(scope.body))
+                self._index.use(segment, names_in(scope.body))
             bare = (render_scope(segment, (), self._site) for segment in system_segments(self._site) if segment not in scopes)
             base = render_base(self._site, self._issuers, self._certificate.chain, self._certificate.private_key)
             own = [*(encode(kind, value) for kind, value in base), *(encode(SCOPE, value) for value in bare if value)]
@@ -128,13 +130,14 @@ class Deployer:
         api = compiled.api
         _refuse_root(api)
         self._refuse_conflicts(api)
+        _refuse_secrets(api, self._site.secrets)
         scopes = (render_scope(segment, (api,), self._site) for segment in sorted(segments(api)))
         self._check(render_backends((api,), self._site), [scope for scope in scopes if scope])
         with self._lock:
             # Again: another deployment may have come first while Envoy checked this one.
             self._refuse_conflicts(api)
             stored = self._stored(api)
-            change = self._change(api.id, api)
+            change = self._change(self._index.segments_of(api.id), but=api.id, new=api)
             text = conf.decode("utf-8-sig")
             self._apply(change, lambda: self._store.save_api(stored, text, definition, change.kept, change.dropped))
             self._index.put(stored, api)
@@ -146,7 +149,7 @@ class Deployer:
             stored = self._index.get(api_id)
             if stored is None or stored.organization != organization:
                 raise Problem(404, "909001", f"{api_id} not found", hint="See the deployed APIs: kapi list.")
-            change = self._change(api_id, None)
+            change = self._change(self._index.segments_of(api_id), but=api_id)
             self._apply(change, lambda: self._store.delete_api(api_id, change.kept, change.dropped))
             self._index.remove(api_id)
 
@@ -160,6 +163,28 @@ class Deployer:
         with self._lock:
             self._publisher.publish([encode(EXTENSION, render_issuers(self._site, issuers))])
             self._issuers = tuple(issuers)
+
+    def use_secrets(self, secrets: Secrets, changed: SecretId, keep: Callable[[Sequence[Rendered], Sequence[Key]], None]) -> None:
+        """Take a changed secret up wherever it is named, without a redeployment; `keep` stores it with what was rendered.
+
+        Raises Invalid when an API cannot use the new value, or GatewayError; then nothing has changed.
+        """
+        with self._lock:
+            before, self._site = self._site, dataclasses.replace(self._site, secrets=secrets)
+            try:
+                touched = self._index.segments_with(secret_id(changed))
+                for api in (api for segment in touched for api in self._index.irs(segment)):
+                    _refuse_secrets(api, secrets)
+                change = self._change(touched)
+                self._apply(change, lambda: keep(change.kept, change.dropped))
+            except BaseException:
+                self._site = before
+                raise
+
+    def uses_secret(self, changed: SecretId) -> bool:
+        """Whether a deployed API names this secret."""
+        with self._lock:
+            return bool(self._index.segments_with(secret_id(changed)))
 
     def _refuse_conflicts(self, api: Api) -> None:
         others = [
@@ -175,16 +200,16 @@ class Deployer:
         revision = before.revision + 1 if before else 1
         return StoredApi(api.id, api.organization, api.name, api.version, *where, revision, int(self._now()))
 
-    def _change(self, api_id: str, new: Api | None) -> _Change:
-        """Render what an API touches: the segments it leaves and those it comes to, with the other APIs there."""
+    def _change(self, touched: Iterable[str], *, but: str = "", new: Api | None = None) -> _Change:
+        """Render segments with the APIs there: without the one with the id `but`, and with `new` where it belongs."""
         own = segments(new) if new else frozenset()
         scopes: list[Resource] = []
         gone: list[Key] = []
         apis: dict[str, Api] = {}
-        backends: dict[str, frozenset[str]] = {}
+        named: dict[str, Names] = {}
         bare: list[str] = []
-        for segment in sorted(self._index.segments_of(api_id) | own):
-            here = self._index.irs(segment, but=api_id) + ([new] if new and segment in own else [])
+        for segment in sorted({*touched, *own}):
+            here = self._index.irs(segment, but=but) + ([new] if new and segment in own else [])
             apis |= {api.id: api for api in here}
             scope = render_scope(segment, here, self._site)
             if scope is None:
@@ -193,12 +218,13 @@ class Deployer:
                 scopes.append(encode(SCOPE, scope))
             if not here:
                 bare.append(segment)
-            backends[segment] = backends_in(scopes[-1].body) if scope else frozenset()
-        clusters = [encode(CLUSTER, cluster) for cluster in render_backends(apis.values(), self._site)]
-        unused = self._index.unused_backends(backends)
+            named[segment] = names_in(scopes[-1].body) if scope else NOTHING
+        used = frozenset().union(*(names.backends for names in named.values()))
+        clusters = [encode(CLUSTER, cluster) for cluster in render_backends(apis.values(), self._site) if cluster["name"] in used]
+        unused = self._index.unused_backends(named)
         kept = tuple(self._rendered(item) for item in (*clusters, *scopes) if item.type_url != SCOPE or item.name not in bare)
         dropped = (*(("scope", segment) for segment in bare), *(("cluster", name) for name in unused))
-        return _Change((*clusters, *scopes), (*gone, *((CLUSTER, name) for name in unused)), backends, kept, dropped)
+        return _Change((*clusters, *scopes), (*gone, *((CLUSTER, name) for name in unused)), named, kept, dropped)
 
     def _apply(self, change: _Change, keep: Callable[[], None]) -> None:
         """Publish, then keep; if keeping fails, publish what was there before."""
@@ -213,8 +239,8 @@ class Deployer:
             except GatewayError as error:
                 _LOG.error("could not take back what the store did not keep: %s", error.detail)
             raise
-        for segment, names in change.backends.items():
-            self._index.use_backends(segment, names)
+        for segment, names in change.named.items():
+            self._index.use(segment, names)
 
     def _render_everything(self) -> tuple[Resource, ...]:
         apis: dict[str, Api] = {}
@@ -239,6 +265,7 @@ class Deployer:
             if source is None:
                 return None
             api = self._compile(source[0].encode("utf-8"), source[1], organization=stored.organization, policies=POLICIES).api
+            _refuse_secrets(api, self._site.secrets)
         except KapiError as error:
             _LOG.error("API %s (%s %s) is left out: %s", stored.id, stored.name, stored.version, error.detail or error.title)
             return None
@@ -251,6 +278,11 @@ def _scopes(resources: Iterable[Resource]) -> dict[str, Resource]:
 
 def _paths(item: StoredApi) -> tuple[str, ...]:
     return (item.base_path,) if item.default_base_path is None else (item.base_path, item.default_base_path)
+
+
+def _refuse_secrets(api: Api, secrets: Secrets) -> None:
+    if found := secret_mistakes(api, secrets):
+        raise Invalid(found)
 
 
 def _refuse_root(api: Api) -> None:

@@ -5,10 +5,22 @@
 
 from __future__ import annotations
 
-from kapi.policies import authentication, rate_limit, revocation, scopes
+from kapi.policies import (
+    authentication,
+    endpoint_security,
+    rate_limit,
+    revocation,
+    scopes,
+)
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
 
-POLICIES: tuple[Policy, ...] = (authentication, revocation, scopes, rate_limit)
+POLICIES: tuple[Policy, ...] = (
+    authentication,
+    revocation,
+    scopes,
+    rate_limit,
+    endpoint_security,
+)
 """In the order of their phases."""
 
 

@@ -8,7 +8,8 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from kapi.apis.conf import ApiConf, OperationConf
-from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.apis.ir import Api, Endpoint, Operation, SecretRef
+from kapi.apis.secrets import NO_SECRETS, Secrets
 
 
 class Phase(IntEnum):
@@ -50,14 +51,24 @@ class HttpFilter:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an operation stands: on one host (production or sandbox), below one base path, with one backend."""
+    """Where an operation stands: on one host (production or sandbox), below one base path, with its endpoints of that kind."""
 
     api: Api
     operation: Operation
-    endpoint: Endpoint
+    endpoints: tuple[Endpoint, ...]
     host: str
     base_path: str
     sandbox: bool
+    secrets: Secrets = NO_SECRETS
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The first of the endpoints. Where they differ in more than their address, a place is asked about for each kind of them."""
+        return self.endpoints[0]
+
+    def secret(self, ref: SecretRef) -> str | None:
+        """The value of a secret that the API names. A node that holds a SecretRef is rendered again when its value changes."""
+        return self.secrets.get(self.api.organization, ref)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +111,8 @@ class Policy(Protocol):
 
     def envoy(self, node: Any, place: Place) -> EnvoyRoute:
         """What the node means to Envoy at one place."""
+
+
+def literal_header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> dict[str, Any]:
+    """A header with exactly this value; by default in place of any that is there. Envoy would take a `%` for the start of a variable."""
+    return {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": action}

@@ -80,13 +80,13 @@ class Store:
                     *(api.base_path, api.default_base_path, api.revision, api.deployed_at, conf, definition),
                 ),
             )
-            _keep_rendered(db, rendered, dropped)
+            keep_rendered(db, rendered, dropped)
 
     def delete_api(self, api_id: str, rendered: Iterable[Rendered] = (), dropped: Iterable[tuple[str, str]] = ()) -> None:
         """Forget an API; `rendered` replaces and `dropped` (kind, name) removes derived resources in the same transaction."""
         with self.database.transaction() as db:
             db.execute("DELETE FROM apis WHERE id = ?", (api_id,))
-            _keep_rendered(db, rendered, dropped)
+            keep_rendered(db, rendered, dropped)
 
     def rendered(self) -> tuple[Rendered, ...]:
         """All derived resources that are kept."""
@@ -97,10 +97,11 @@ class Store:
         """Throw all derived resources away and keep these."""
         with self.database.transaction() as db:
             db.execute("DELETE FROM rendered")
-            _keep_rendered(db, rendered, ())
+            keep_rendered(db, rendered, ())
 
 
-def _keep_rendered(db: sqlite3.Connection, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]]) -> None:
+def keep_rendered(db: sqlite3.Connection, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]]) -> None:
+    """Within a transaction: keep these derived resources, and drop those, by kind and name."""
     db.executemany("DELETE FROM rendered WHERE kind = ? AND name = ?", tuple(dropped))
     db.executemany(
         "INSERT INTO rendered (kind, name, fingerprint, body) VALUES (?, ?, ?, ?) "

@@ -116,22 +116,23 @@ class Client:
             for name, content in parts
         )
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        return self._system("POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers).body.decode("utf-8")
+        return self.system("POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers).body.decode("utf-8")
 
     def undeploy(self, api_id: str) -> None:
         """Take an API away."""
-        self._system("POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}")
+        self.system("POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}")
 
     def apis(self) -> list[dict[str, Any]]:
         """The deployed APIs of the caller's organization."""
-        apis: list[dict[str, Any]] = json.loads(self._system("GET", _DEPLOYER).body)["apis"]
+        apis: list[dict[str, Any]] = json.loads(self.system("GET", _DEPLOYER).body)["apis"]
         return apis
 
     def ready(self) -> bool:
         """Whether the gateway and control are ready."""
         return self.request(self._settings.gateway.api_host, "GET", "/ready").status == 200
 
-    def _system(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+    def system(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """A call of a system API with a token that may deploy. Raises Problem when it is refused."""
         token = self.token((DEPLOY_SCOPE,))
         answer = self.request(self._settings.gateway.api_host, method, path, body, headers, token=token)
         if answer.status >= 400:

@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from kapi.errors import KapiError
-from kapi.front.cli import api_commands, platform_commands
+from kapi.front.cli import api_commands, platform_commands, secret_commands
 from kapi.front.cli.output import Exit, fail, say
 
 _HELP = """kapi: an API platform. One command starts an identity provider, system APIs and a gateway on https port 9095.
@@ -45,6 +45,7 @@ for panel, name, command in (
     (OPERATE, "version", platform_commands.version),
 ):
     app.command(name, rich_help_panel=panel)(command)
+app.add_typer(secret_commands.app, name="secret", rich_help_panel=APIS)
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def up(
       kapi up --port 9443 --data-dir ./data --detach
     """
     from kapi.run_files import prepare_run
-    from kapi.settings_reading import check_non_production
+    from kapi.settings_reading import check_non_production, check_secrets
 
     flags: dict[str, Any] = {
         "gateway__listen": listen,
@@ -56,6 +56,7 @@ def up(
     }
     settings = settings_of(data_dir, config, **flags)
     check_non_production(settings)
+    check_secrets(settings)
     command = [sys.executable, "-m", "kapi.supervisor", str(prepare_run(settings))]
     if detach:
         _start_detached(settings, command)
@@ -196,10 +197,12 @@ def config(
         client["secret"] = "***"  # noqa: S105 - hidden
     if value["apis"]["notification_key"]:
         value["apis"]["notification_key"] = "***"
+    for secret in value["secrets"]["values"]:
+        secret["value"] = "***"
     rows = [{"setting": "data_dir", "value": value["data_dir"]}]
     rows += [
         {"setting": f"{section}.{name}", "value": item}
-        for section in ("identity", "gateway", "apis")
+        for section in ("identity", "gateway", "apis", "secrets")
         for name, item in value[section].items()
     ]
     if sources:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from kapi.apis.ir import Endpoint
+from kapi.apis.ir import CircuitBreaker, Endpoint
 from kapi.gateway.envoy.names import CONTROL, IDENTITY, backend_name, typed
 from kapi.gateway.envoy.site import Site
 
 CONNECT_TIMEOUT = "20s"
+NOBODY = "unknown-secret.invalid"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -19,33 +20,52 @@ def authority(endpoint: Endpoint) -> str:
     return host if DEFAULT_PORTS.get(endpoint.scheme) == endpoint.port else f"{host}:{endpoint.port}"
 
 
-def cluster_name(endpoint: Endpoint, site: Site) -> str:
+def cluster_name(endpoint: Endpoint, site: Site, organization: str) -> str:
     """Endpoints that differ in their path only share a cluster."""
-    return backend_name(_content(endpoint, site))
+    return backend_name(_content(endpoint, site, organization))
 
 
-def backend_cluster(endpoint: Endpoint, site: Site) -> dict[str, Any]:
-    """The cluster of one backend, named after its content."""
-    content = _content(endpoint, site)
+def backend_cluster(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any]:
+    """The cluster of one backend, named after its content. `organization` is whose secrets the endpoint names."""
+    content = _content(endpoint, site, organization)
     name = backend_name(content)
     content["load_assignment"]["cluster_name"] = name
     return {"name": name, **content}
 
 
-def _content(endpoint: Endpoint, site: Site) -> dict[str, Any]:
+def _content(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any]:
     address, port = _address(endpoint, site)
-    limit = site.settings.gateway.max_connections
     cluster: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT,
         "type": "STATIC" if _is_ip(address) else "STRICT_DNS",
         "load_assignment": _members("", [{"socket_address": {"address": address, "port_value": port}}]),
-        "circuit_breakers": {"thresholds": [{"max_connections": limit, "max_pending_requests": limit, "max_requests": limit}]},
+        "circuit_breakers": {"thresholds": [_thresholds(endpoint, site.settings.gateway.max_connections)]},
     }
     if cluster["type"] == "STRICT_DNS":
         cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
     if endpoint.scheme == "https":
-        cluster["transport_socket"] = _tls(endpoint.host, site.ca_file)
+        cluster["transport_socket"] = _tls(*_trusted(endpoint, site, organization))
     return cluster
+
+
+def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
+    """The conf's numbers one to one; what it leaves open is as wide as the gateway itself."""
+    asked = endpoint.circuit_breaker or CircuitBreaker()
+    # Envoy lets three retries run at once, which an API that asks for retries outgrows under load.
+    usual = {
+        "max_connections": limit,
+        "max_pending_requests": limit,
+        "max_requests": limit,
+        **({"max_retries": limit} if endpoint.retry else {}),
+    }
+    given = {
+        "max_connection_pools": asked.max_connection_pools,
+        "max_connections": asked.max_connections,
+        "max_pending_requests": asked.max_pending_requests,
+        "max_requests": asked.max_requests,
+        "max_retries": asked.max_retries,
+    }
+    return usual | {name: value for name, value in given.items() if value is not None}
 
 
 def system_clusters(site: Site) -> tuple[dict[str, Any], ...]:
@@ -83,12 +103,21 @@ def _is_ip(address: str) -> bool:
     return True
 
 
-def _tls(host: str, ca_file: str) -> dict[str, Any]:
+def _trusted(endpoint: Endpoint, site: Site, organization: str) -> tuple[str, dict[str, str]]:
+    """The name that the backend must prove, and the authorities that may say so: those that the conf names, else the system's."""
+    if endpoint.certificate is None:
+        return endpoint.host, {"filename": site.ca_file}
+    authorities = site.secrets.get(organization, endpoint.certificate)
+    # An unknown name is refused at deployment; a secret that has vanished since trusts nobody.
+    return (endpoint.host, {"inline_string": authorities}) if authorities else (NOBODY, {"filename": site.ca_file})
+
+
+def _tls(host: str, authorities: dict[str, str]) -> dict[str, Any]:
     """TLS that checks the chain and the name."""
     bare = host.strip("[]")
     kind = "IP_ADDRESS" if _is_ip(bare) else "DNS"
     validation = {
-        "trusted_ca": {"filename": ca_file},
+        "trusted_ca": authorities,
         "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": bare}}],
     }
     context: dict[str, Any] = {

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
+
+from kapi.apis.secrets import SecretId
 
 _TYPES = "type.googleapis.com/"
 CLUSTER = _TYPES + "envoy.config.cluster.v3.Cluster"
@@ -49,7 +52,7 @@ OWN_HEADERS = (
 
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}
 
-_BACKEND = re.compile(rb"backend_[0-9a-f]{16}")
+_NAME = re.compile(rb"(?:backend|secret)_[0-9a-f]{16}")
 
 
 def typed(type_name: str, **fields: Any) -> dict[str, Any]:
@@ -62,6 +65,24 @@ def backend_name(content: dict[str, Any]) -> str:
     return "backend_" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def backends_in(body: bytes) -> frozenset[str]:
-    """The backend clusters that an encoded resource names."""
-    return frozenset(found.decode("ascii") for found in _BACKEND.findall(body))
+def secret_id(secret: SecretId) -> str:
+    """How a rendered scope says that it, or a backend of it, was made with a secret: not by the secret's own name."""
+    return "secret_" + hashlib.sha256(json.dumps(secret).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an encoded scope names."""
+
+    backends: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+
+
+NOTHING = Names()
+
+
+def names_in(body: bytes) -> Names:
+    """The backend clusters and the secrets that an encoded scope names."""
+    found = frozenset(name.decode("ascii") for name in _NAME.findall(body))
+    backends = frozenset(name for name in found if name.startswith("backend_"))
+    return Names(backends, found - backends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kapi.apis.ir import Api, Endpoint
+from kapi.apis.ir import Api, endpoints_in
 from kapi.gateway.envoy.clusters import backend_cluster, system_clusters
 from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
@@ -39,11 +39,8 @@ def render_issuers(site: Site, issuers: Sequence[TrustedIssuer]) -> dict[str, An
 
 def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ...]:
     """The clusters of these APIs, each once, by name."""
-    endpoints: set[Endpoint] = set()
-    for api in apis:
-        for operation in api.operations:
-            endpoints.update(end for end in (operation.production, operation.sandbox) if end is not None)
-    clusters = {cluster["name"]: cluster for cluster in (backend_cluster(endpoint, site) for endpoint in endpoints)}
+    owned = {(api.organization, endpoint) for api in apis for endpoint in endpoints_in(api.operations) if endpoint.weight}
+    clusters = {cluster["name"]: cluster for cluster in (backend_cluster(endpoint, site, owner) for owner, endpoint in owned)}
     return tuple(clusters[name] for name in sorted(clusters))
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kapi.apis.ir import Api
-from kapi.gateway.envoy.clusters import authority, cluster_name
-from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS
-from kapi.gateway.envoy.paths import first_segment, match_pattern, rewrite
+from kapi.apis.ir import Api, secret_refs
+from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS, secret_id
+from kapi.gateway.envoy.operation_routes import operation_routes
+from kapi.gateway.envoy.paths import first_segment, match_pattern
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
-from kapi.policies import POLICIES, EnvoyRoute, Place
+from kapi.policies import Place
 from kapi.policies.authentication import ANY_ISSUER, PER_ROUTE
 
-BACKEND_TIMEOUT = "60s"
 SYSTEM_TIMEOUT = "60s"
 _OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
 _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": ANY_ISSUER}}
-_BY_NAME = {policy.name: policy for policy in POLICIES}
 
 
 def segments(api: Api) -> frozenset[str]:
@@ -31,6 +29,7 @@ def segments(api: Api) -> frozenset[str]:
 
 def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any] | None:
     """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
+    apis = tuple(apis)
     hosts: dict[str, list[Place]] = {}
     for api in sorted(apis, key=lambda api: api.id):
         for placed in _places(api, segment, site):
@@ -43,16 +42,15 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
     virtual_hosts += [_api_host(host, hosts[host], site) for host in sorted(hosts) if host not in taken]
     if not virtual_hosts:
         return None
-    return {
+    routes: dict[str, Any] = {
         "name": segment,
-        "key": {"fragments": [{"string_key": segment}]},
-        "route_configuration": {
-            "name": segment,
-            "virtual_hosts": virtual_hosts,
-            "request_headers_to_remove": [*OWN_HEADERS, "x-envoy-external-address"],
-            "response_headers_to_remove": ["server"],
-        },
+        "virtual_hosts": virtual_hosts,
+        "request_headers_to_remove": [*OWN_HEADERS, "x-envoy-external-address"],
+        "response_headers_to_remove": ["server"],
     }
+    if used := sorted({secret_id((api.organization, ref.name, ref.key)) for api in apis for ref in secret_refs(api.operations)}):
+        routes["metadata"] = {"filter_metadata": {"kapi": {"secrets": used}}}
+    return {"name": segment, "key": {"fragments": [{"string_key": segment}]}, "route_configuration": routes}
 
 
 def _places(api: Api, segment: str, site: Site) -> Iterable[Place]:
@@ -60,10 +58,10 @@ def _places(api: Api, segment: str, site: Site) -> Iterable[Place]:
         for operation in api.operations:
             if first_segment(base_path + operation.target) != segment:
                 continue
-            for endpoint, sandbox in ((operation.production, False), (operation.sandbox, True)):
-                if endpoint is not None:
+            for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
+                if endpoints:
                     host = site.host(api.organization, api.environment, sandbox=sandbox)
-                    yield Place(api, operation, endpoint, host, base_path, sandbox)
+                    yield Place(api, operation, endpoints, host, base_path, sandbox, site.secrets)
 
 
 def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
@@ -73,52 +71,10 @@ def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
     routes: list[dict[str, Any]] = []
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version at `/petstore`.
     for base_path in sorted(bases, key=lambda base: (-len(base), base)):
-        routes += [_route(item, site) for item in bases[base_path]]
+        routes += [route for item in bases[base_path] for route in operation_routes(item, site)]
         if any(base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(base_path))
     return {"name": host, "domains": [host], "routes": routes, "typed_per_filter_config": _CLOSED}
-
-
-def _route(item: Place, site: Site) -> dict[str, Any]:
-    path = rewrite(item.base_path, item.operation.target, item.endpoint.base_path)
-    parts = [_BY_NAME[node.policy].envoy(node, item) for node in item.operation.policies]
-    route: dict[str, Any] = {
-        "name": f"{item.api.id}:{item.operation.verb}:{item.operation.target}",
-        "match": {
-            "safe_regex": {"regex": match_pattern(item.base_path, item.operation.target)},
-            "headers": [{"name": ":method", "string_match": {"exact": item.operation.verb.upper()}}],
-        },
-    }
-    if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
-        route["redirect"] = redirect
-    else:
-        route["route"] = {
-            "cluster": cluster_name(item.endpoint, site),
-            "host_rewrite_literal": authority(item.endpoint),
-            "regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution},
-            "timeout": BACKEND_TIMEOUT,
-            **{name: value for part in parts for name, value in part.action.items()},
-        }
-        if mirrors := [mirror for part in parts for mirror in part.mirrors]:
-            route["route"]["request_mirror_policies"] = [{"cluster": cluster_name(mirror, site)} for mirror in mirrors]
-    return route | _additions(parts)
-
-
-def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
-    """What the policies add around the action; a field that nobody fills is left out."""
-    metadata: dict[str, dict[str, Any]] = {}
-    for name, value in (item for part in parts for item in part.metadata.items()):
-        # Policies may share a filter: each says its own fields.
-        metadata[name] = metadata.get(name, {}) | value
-    fields: dict[str, Any] = {
-        "typed_per_filter_config": {name: value for part in parts for name, value in part.per_route.items()},
-        "request_headers_to_add": [header for part in parts for header in part.request_headers_to_add],
-        "request_headers_to_remove": [name for part in parts for name in part.remove_request_headers],
-        "response_headers_to_add": [header for part in parts for header in part.response_headers_to_add],
-        "response_headers_to_remove": [name for part in parts for name in part.remove_response_headers],
-        "metadata": {"filter_metadata": metadata} if metadata else {},
-    }
-    return {name: value for name, value in fields.items() if value}
 
 
 def _nothing_else_below(base_path: str) -> dict[str, Any]:

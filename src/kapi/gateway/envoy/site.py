@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kapi import run_files
+from kapi.apis.secrets import NO_SECRETS, Secrets
 from kapi.settings import Settings
 
 _CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem")
@@ -25,6 +26,7 @@ class Site:
     """File of the access log; empty means none."""
     ledger_socket: str = ""
     """Where Envoy answers the control process about its counters; empty means nowhere."""
+    secrets: Secrets = NO_SECRETS
 
     def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
         """Where the APIs of an organization answer."""

@@ -1,0 +1,70 @@
+"""Endpoints of a conf → endpoints of the IR: address, weight, credentials, certificate, resilience. Pure; called by `compile.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kapi.apis.conf import ApiKeySecurityConf, ServiceConf
+from kapi.apis.ir import ApiKeyCredential, BasicCredentials, CircuitBreaker, Endpoint, Retry, SecretRef
+from kapi.apis.rules import Fault, endpoint_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kapi.apis.conf import BasicSecurityConf, CircuitBreakerConf, EndpointConf, RetryConf, SecretKey
+
+RETRIES: Final = 1
+"""When a retry policy names no count."""
+RETRIED_STATUSES: Final = (504,)
+"""When a retry policy names no status codes, as in APK."""
+
+
+def endpoints(confs: Sequence[EndpointConf]) -> tuple[Endpoint, ...]:
+    """The endpoints in the order of the file; one of weight 0 stays, so that the IR says what the conf says."""
+    return tuple(_endpoint(conf) for conf in confs)
+
+
+def secret_ref(key: SecretKey) -> SecretRef:
+    """A secret as the IR names it."""
+    return SecretRef(key.name, key.key, key.mark)
+
+
+def _endpoint(conf: EndpointConf) -> Endpoint:
+    scheme, host, port, base_path = _address(conf.endpoint)
+    return Endpoint(
+        scheme,
+        host,
+        port,
+        base_path,
+        weight=1 if conf.weight is None else conf.weight,
+        security=_credentials(conf.security) if conf.security else None,
+        certificate=secret_ref(conf.certificate) if conf.certificate else None,
+        response_timeout=(conf.timeout.upstream_response or None) if conf.timeout else None,
+        idle_timeout=(conf.timeout.downstream_request_idle or None) if conf.timeout else None,
+        retry=_retry(conf.retry) if conf.retry else None,
+        circuit_breaker=_circuit_breaker(conf.circuit_breaker) if conf.circuit_breaker else None,
+    )
+
+
+def _address(address: str | ServiceConf) -> tuple[str, str, int, str]:
+    if isinstance(address, ServiceConf):
+        return address.protocol, f"{address.name}.{address.namespace}.svc.cluster.local", address.port, ""
+    endpoint = endpoint_of(address)
+    assert not isinstance(endpoint, Fault)  # noqa: S101 - reading.py has refused it before
+    return endpoint.scheme, endpoint.host, endpoint.port, endpoint.base_path
+
+
+def _credentials(conf: BasicSecurityConf | ApiKeySecurityConf) -> BasicCredentials | ApiKeyCredential:
+    if isinstance(conf, ApiKeySecurityConf):
+        return ApiKeyCredential(conf.location, conf.parameter, secret_ref(conf.value))
+    return BasicCredentials(secret_ref(conf.username), secret_ref(conf.password))
+
+
+def _retry(conf: RetryConf) -> Retry | None:
+    count = RETRIES if conf.count is None else conf.count
+    return Retry(count, conf.status_codes or RETRIED_STATUSES, conf.base_interval_millis) if count else None
+
+
+def _circuit_breaker(conf: CircuitBreakerConf) -> CircuitBreaker:
+    connections = (conf.max_connection_pools, conf.max_connections)
+    return CircuitBreaker(*connections, conf.max_pending_requests, conf.max_requests, conf.max_retries)

@@ -1,0 +1,52 @@
+"""Which headers a conf may name, and with which values. Pure functions of one text each; called by the readers and by policies.
+
+Names are tokens (RFC 9110 §5.1). Refused are those that belong to the connection (RFC 9110 §7.6.1), to the message's length and
+routing, and to the gateway itself: changing one would break the request or let a conf speak in the gateway's name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from kapi.apis.rules import Fault
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NOT_IN_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\uffff]")
+PROTECTED: Final = frozenset((
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "content-length",
+    "expect",
+    "x-forwarded-client-cert",
+))  # fmt: skip
+_OURS: Final = ("x-envoy-", "x-kapi-")
+
+
+def header_fault(name: str) -> Fault | None:
+    """Why a header of this name may not be set or removed, if it may not."""
+    if name.startswith(":") or name.lower() in PROTECTED:
+        return Fault(f"header [{name[:60]}] may not be changed", "It belongs to the connection or the routing; leave it to the gateway.")
+    if not _TOKEN.fullmatch(name):
+        return Fault(f"[{name[:60]}] is not a header name", "Use letters, digits and `-` (RFC 9110 §5.1).")
+    if name.lower().startswith(_OURS):
+        return Fault(f"header [{name[:60]}] belongs to the gateway", "Choose a name that does not begin with x-envoy- or x-kapi-.")
+    return None
+
+
+def header_value_fault(value: str) -> Fault | None:
+    """Why a text may not be the value of a header, if it may not."""
+    if _NOT_IN_VALUE.search(value):
+        return Fault("the header value has a line break or another control character", "Write the value on one line.")
+    if value != value.strip(" \t"):
+        return Fault("the header value begins or ends with white space", "HTTP drops it (RFC 9110 §5.5); remove it here.")
+    return None

@@ -1,0 +1,59 @@
+"""Named secrets and certificates as a value: what a conf's `secretName` and key stand for. Pure; the gateway keeps it up to date.
+
+Read by the renderers and, through `Place.secret`, by policies. An organization sees its own secrets only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from kapi.apis import report as codes
+from kapi.apis.header_rules import header_value_fault
+from kapi.apis.ir import Api, ApiKeyCredential, SecretRef, endpoints_in, secret_refs
+from kapi.errors import Diagnostic
+
+SecretId = tuple[str, str, str]
+"""Organization, name and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """A lookup. Its repr shows no value."""
+
+    values: Mapping[SecretId, str] = field(repr=False, hash=False)
+
+    def get(self, organization: str, ref: SecretRef) -> str | None:
+        """The value, or None when the organization has no such secret."""
+        return self.values.get((organization, ref.name, ref.key))
+
+
+NO_SECRETS: Final = Secrets(MappingProxyType({}))
+
+
+def secret_mistakes(api: Api, secrets: Secrets) -> tuple[Diagnostic, ...]:
+    """Secrets that the API names and nobody has set, and values that cannot be what the API takes them for."""
+    found: list[Diagnostic] = []
+    for ref in dict.fromkeys(secret_refs(api.operations)):
+        if secrets.get(api.organization, ref) is None:
+            hint = f"Set it: kapi secret set {ref.name} {ref.key}, or [[secrets.values]] in kapi.toml."
+            found.append(_diagnostic(codes.UNKNOWN_SECRET, f"there is no secret {ref.name} with the key {ref.key}", hint, ref))
+    for endpoint in dict.fromkeys(endpoints_in(api.operations)):
+        certificate, security = endpoint.certificate, endpoint.security
+        if certificate and _is_no_certificate(secrets.get(api.organization, certificate)):
+            message = f"the value of {certificate.name} {certificate.key} is no certificate"
+            found.append(_diagnostic(codes.UNFIT_SECRET, message, "It must hold certificates of authorities in PEM form.", certificate))
+        if isinstance(security, ApiKeyCredential) and (fault := header_value_fault(secrets.get(api.organization, security.value) or "")):
+            message = f"{security.value.name} {security.value.key} cannot be sent: {fault.message}"
+            found.append(_diagnostic(codes.UNFIT_SECRET, message, fault.hint, security.value))
+    return tuple(dict.fromkeys(found))
+
+
+def _is_no_certificate(value: str | None) -> bool:
+    return value is not None and not ("-----BEGIN CERTIFICATE-----" in value and "-----END CERTIFICATE-----" in value)
+
+
+def _diagnostic(code: str, message: str, hint: str, ref: SecretRef) -> Diagnostic:
+    return Diagnostic(code, message, hint, ref.mark.pointer, ref.mark.line, ref.mark.column, source="apkConfiguration")

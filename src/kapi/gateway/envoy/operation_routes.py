@@ -1,0 +1,127 @@
+"""One operation at one place → its routes: where the request goes, how its path is rewritten, what the policies add. Pure; for `routes.py`.
+
+One route is enough unless the endpoints of a kind differ in what Envoy keeps per route (path, times, retries, credentials):
+then each kind of them gets a route of its own, and Envoy chooses among these by the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from kapi.apis.ir import Endpoint, Retry
+from kapi.gateway.envoy.clusters import authority, cluster_name
+from kapi.gateway.envoy.paths import match_pattern, rewrite
+from kapi.gateway.envoy.site import Site
+from kapi.policies import POLICIES, EnvoyRoute, Place
+
+BACKEND_TIMEOUT = "60s"
+_BY_NAME = {policy.name: policy for policy in POLICIES}
+_FRACTION = 1_000_000
+
+
+def operation_routes(place: Place, site: Site) -> list[dict[str, Any]]:
+    """The routes of an operation, all with the same match but for the share of the requests they take."""
+    groups = _alike(place.endpoints)
+    total = sum(endpoint.weight for group in groups for endpoint in group)
+    routes: list[dict[str, Any]] = []
+    passed = 0
+    for number, group in enumerate(groups):
+        route = _route(replace(place, endpoints=group), site)
+        passed += sum(endpoint.weight for endpoint in group)
+        if number < len(groups) - 1:
+            # Envoy compares one random number of the request with each fraction in turn, so these add up.
+            share = {"numerator": round(passed * _FRACTION / total), "denominator": "MILLION"}
+            route["match"]["runtime_fraction"] = {"default_value": share}
+        routes.append(route)
+    return routes
+
+
+def _route(place: Place, site: Site) -> dict[str, Any]:
+    parts = [_BY_NAME[node.policy].envoy(node, place) for node in place.operation.policies]
+    if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
+        return {**_named(place), "redirect": redirect, **_additions(parts)}
+    return {**_named(place), "route": _action(place, parts, site), **_additions(parts)}
+
+
+def _named(place: Place) -> dict[str, Any]:
+    return {
+        "name": f"{place.api.id}:{place.operation.verb}:{place.operation.target}",
+        "match": {
+            "safe_regex": {"regex": match_pattern(place.base_path, place.operation.target)},
+            "headers": [{"name": ":method", "string_match": {"exact": place.operation.verb.upper()}}],
+        },
+    }
+
+
+def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
+    """The endpoints that get requests, grouped by what must be the same within one route."""
+    groups: dict[tuple[Any, ...], list[Endpoint]] = {}
+    for item in endpoints:
+        if item.weight:
+            traits = (item.base_path, item.response_timeout, item.idle_timeout, item.retry, item.security)
+            groups.setdefault(traits, []).append(item)
+    return [tuple(group) for group in groups.values()]
+
+
+def _action(place: Place, parts: Sequence[EnvoyRoute], site: Site) -> dict[str, Any]:
+    first = place.endpoint
+    path = rewrite(place.base_path, place.operation.target, first.base_path)
+    action: dict[str, Any] = _target(place, site) | {
+        "regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution},
+        "timeout": BACKEND_TIMEOUT if first.response_timeout is None else f"{first.response_timeout}s",
+    }
+    if first.idle_timeout is not None:
+        action["idle_timeout"] = f"{first.idle_timeout}s"
+    if first.retry is not None:
+        action["retry_policy"] = _retry_policy(first.retry)
+    action |= {name: value for part in parts for name, value in part.action.items()}
+    if mirrors := [mirror for part in parts for mirror in part.mirrors]:
+        action["request_mirror_policies"] = [_mirror(mirror, place, site) for mirror in mirrors]
+    return action
+
+
+def _target(place: Place, site: Site) -> dict[str, Any]:
+    targets = [
+        {"name": cluster_name(item, site, place.api.organization), "weight": item.weight, "host_rewrite_literal": authority(item)}
+        for item in place.endpoints
+    ]
+    if len(targets) == 1:
+        return {"cluster": targets[0]["name"], "host_rewrite_literal": targets[0]["host_rewrite_literal"]}
+    return {"weighted_clusters": {"clusters": targets}}
+
+
+def _mirror(endpoint: Endpoint, place: Place, site: Site) -> dict[str, Any]:
+    name = cluster_name(endpoint, site, place.api.organization)
+    return {"cluster": name, "host_rewrite_literal": authority(endpoint), "disable_shadow_host_suffix_append": True}
+
+
+def _retry_policy(retry: Retry) -> dict[str, Any]:
+    policy: dict[str, Any] = {
+        "retry_on": "retriable-status-codes,connect-failure,refused-stream",
+        "num_retries": retry.count,
+        "retriable_status_codes": list(retry.status_codes),
+    }
+    if retry.base_interval_millis:
+        seconds = retry.base_interval_millis / 1000
+        # Envoy draws from the whole interval and doubles it with each attempt, at most to the tenfold.
+        policy["retry_back_off"] = {"base_interval": f"{seconds:.3f}s", "max_interval": f"{seconds * 10:.3f}s"}
+    return policy
+
+
+def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
+    """What the policies add around the action; a field that nobody fills is left out."""
+    metadata: dict[str, dict[str, Any]] = {}
+    for name, value in (item for part in parts for item in part.metadata.items()):
+        # Policies may share a filter: each says its own fields.
+        metadata[name] = metadata.get(name, {}) | value
+    fields: dict[str, Any] = {
+        "typed_per_filter_config": {name: value for part in parts for name, value in part.per_route.items()},
+        "request_headers_to_add": [header for part in parts for header in part.request_headers_to_add],
+        "request_headers_to_remove": [name for part in parts for name in part.remove_request_headers],
+        "response_headers_to_add": [header for part in parts for header in part.response_headers_to_add],
+        "response_headers_to_remove": [name for part in parts for name in part.remove_response_headers],
+        "metadata": {"filter_metadata": metadata} if metadata else {},
+    }
+    return {name: value for name, value in fields.items() if value}

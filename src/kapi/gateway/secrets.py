@@ -1,0 +1,103 @@
+"""Named secrets and certificates of an installation. Called by `front/web/secrets_api.py`; `app.py` gives the first lookup to the deployer.
+
+Those of the settings stay as they are while it runs; others are set through the system API.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from kapi.apis.secrets import SecretId, Secrets
+from kapi.errors import Problem
+from kapi.gateway.deployer import Key
+from kapi.settings import Settings
+from kapi.store import Rendered
+from kapi.store.secrets import SecretStore, StoredSecret
+
+
+class Gateway(Protocol):
+    """What is needed of the deployer."""
+
+    def use_secrets(self, secrets: Secrets, changed: SecretId, keep: Callable[[Sequence[Rendered], Sequence[Key]], None]) -> None:
+        """Take a changed secret up everywhere; raise with nothing changed when that is not possible."""
+
+    def uses_secret(self, changed: SecretId) -> bool:
+        """Whether a deployed API names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretName:
+    """A secret without its value. `source` is `settings` or `stored`; `updated_at` is 0 for those of the settings."""
+
+    name: str
+    key: str
+    source: str
+    updated_at: int = 0
+
+
+def of_settings(settings: Settings) -> dict[SecretId, str]:
+    """The secrets that kapi.toml, files and variables give."""
+    owner = settings.apis.organization
+    return {(item.organization or owner, item.name, item.key): item.value for item in settings.secrets.values if item.value}
+
+
+def known_secrets(settings: Settings, store: SecretStore) -> Secrets:
+    """All secrets as one value."""
+    stored = {(item.organization, item.name, item.key): item.value for item in store.all()}
+    return Secrets(MappingProxyType({**stored, **of_settings(settings)}))
+
+
+class NamedSecrets:
+    """Sets, lists and removes secrets, one change at a time."""
+
+    def __init__(self, settings: Settings, store: SecretStore, gateway: Gateway, now: Callable[[], float]) -> None:
+        self._fixed: Mapping[SecretId, str] = of_settings(settings)
+        self._settings = settings
+        self._store = store
+        self._gateway = gateway
+        self._now = now
+        self._lock = threading.Lock()
+
+    def list(self, organization: str) -> tuple[SecretName, ...]:
+        """The names and keys of an organization's secrets, never a value."""
+        fixed = [SecretName(name, key, "settings") for owner, name, key in self._fixed if owner == organization]
+        stored = [
+            SecretName(item.name, item.key, "stored", item.updated_at)
+            for item in self._store.all()
+            if item.organization == organization and (organization, item.name, item.key) not in self._fixed
+        ]
+        return tuple(sorted((*fixed, *stored), key=lambda item: (item.name, item.key)))
+
+    def set(self, organization: str, name: str, key: str, value: str) -> None:
+        """Keep a value; every API that names it uses it when this returns. Raises Problem or GatewayError with nothing changed."""
+        changed = (organization, name, key)
+        with self._lock:
+            self._refuse_fixed(changed)
+            secrets = Secrets(MappingProxyType({**known_secrets(self._settings, self._store).values, changed: value}))
+            stored = StoredSecret(organization, name, key, value, int(self._now()))
+            self._gateway.use_secrets(secrets, changed, lambda rendered, dropped: self._store.put(stored, rendered, dropped))
+
+    def remove(self, organization: str, name: str, key: str) -> None:
+        """Forget a value. Raises Problem 404 when there is none, 409 while an API names it."""
+        changed = (organization, name, key)
+        with self._lock:
+            self._refuse_fixed(changed)
+            values = dict(known_secrets(self._settings, self._store).values)
+            if changed not in values:
+                raise Problem(404, "909001", f"there is no secret {name} with the key {key}", hint="See the secrets: kapi secret list.")
+            if self._gateway.uses_secret(changed):
+                hint = "Undeploy these APIs first, or set another value."
+                raise Problem(409, "909030", f"deployed APIs use the secret {name} with the key {key}", hint=hint)
+            del values[changed]
+            self._gateway.use_secrets(
+                Secrets(MappingProxyType(values)), changed, lambda _rendered, _dropped: self._store.remove(organization, name, key)
+            )
+
+    def _refuse_fixed(self, changed: SecretId) -> None:
+        if changed in self._fixed:
+            hint = "Change it there and restart, or choose another name."
+            raise Problem(409, "909030", f"the secret {changed[1]} with the key {changed[2]} comes from the settings", hint=hint)

@@ -1,0 +1,52 @@
+"""Named secrets and certificates of organizations. Made from `store.database`; called by `gateway.secrets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kapi.store import Rendered, keep_rendered
+from kapi.store.database import Database
+
+TOPIC = "secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """One value; `updated_at` in seconds since the epoch."""
+
+    organization: str
+    name: str
+    key: str
+    value: str = field(repr=False)
+    updated_at: int
+
+
+class SecretStore:
+    """The table of secrets. A change is kept together with what was rendered from it, in one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> tuple[StoredSecret, ...]:
+        """Every secret, by organization, name and key."""
+        rows = self._database.rows(
+            "SELECT organization, name, secret_key, secret_value, updated_at FROM secrets ORDER BY organization, name, secret_key"
+        )
+        return tuple(StoredSecret(*row) for row in rows)
+
+    def put(self, secret: StoredSecret, rendered: Iterable[Rendered] = (), dropped: Iterable[tuple[str, str]] = ()) -> None:
+        """Keep a secret, replacing its value."""
+        with self._database.transaction(TOPIC) as db:
+            db.execute(
+                "INSERT INTO secrets (organization, name, secret_key, secret_value, updated_at) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (organization, name, secret_key) DO UPDATE "
+                "SET secret_value = excluded.secret_value, updated_at = excluded.updated_at",
+                (secret.organization, secret.name, secret.key, secret.value, secret.updated_at),
+            )
+            keep_rendered(db, rendered, dropped)
+
+    def remove(self, organization: str, name: str, key: str) -> None:
+        """Forget a secret."""
+        with self._database.transaction(TOPIC) as db:
+            db.execute("DELETE FROM secrets WHERE organization = ? AND name = ? AND secret_key = ?", (organization, name, key))

@@ -1,0 +1,194 @@
+"""Named secrets, from the moment they are set to the header that a backend sees; through the real Envoy."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kapi.errors import Invalid, Problem
+from kapi.gateway.deployer import Deployer
+from kapi.gateway.envoy.check import EnvoyCheck
+from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.secrets import NamedSecrets, known_secrets
+from kapi.settings import SecretSettings, SecretsSettings, Settings
+from kapi.store import Store
+from kapi.store.secrets import SecretStore
+from live import Gateway, backend, gateway
+
+DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+BASIC = "endpointSecurity: {enabled: true, securityType: {secretName: login, userNameKey: user, passwordKey: password}}"
+KEY = "endpointSecurity: {enabled: true, securityType: {secretName: key, in: %s, apiKeyNameKey: %s, apiKeyValueKey: value}}"
+HEADER_KEY = KEY % ("Header", "X-Key")
+CA = "certificate: {secretName: ca, secretKey: ca.crt}"
+
+
+def conf(name: str, endpoint: str, *more: str) -> bytes:
+    fields = "".join(f"\n    {line}" for line in more)
+    return (
+        f"name: {name}\nbasePath: /{name}\nversion: '1'\ntype: REST\nendpointConfigurations:\n  production:\n    endpoint: {endpoint}{fields}\n"
+        "operations:\n- {target: /x, verb: GET, secured: false}\n"
+    ).encode()
+
+
+@dataclasses.dataclass
+class World:
+    live: Gateway
+    deployer: Deployer
+    secrets: NamedSecrets
+    store: Store
+    plain: int
+    tls: int
+
+    def deploy(self, name: str, *more: str, tls: bool = False) -> None:
+        endpoint = f"https://localhost:{self.tls}" if tls else f"http://127.0.0.1:{self.plain}"
+        self.deployer.deploy(conf(name, endpoint, *more), DEFINITION, "default")
+
+    def seen(self, name: str, query: str = "", **headers: str) -> dict[str, str]:
+        answer = self.live.call(f"/{name}/1/x{query}", headers=headers).json
+        return {**answer["headers"], ":path": answer["path"]}
+
+
+def made(live: Gateway, store: Store, settings: Settings) -> tuple[Deployer, NamedSecrets]:
+    secret_store = SecretStore(store.database)
+    deployer = Deployer(
+        store=store,
+        publisher=live.publisher,
+        check=EnvoyCheck(find_envoy("")),
+        settings=settings,
+        now=time.time,
+        issuers=[live.minter.trusted],
+        certificate=live.certificate,
+        secrets=known_secrets(settings, secret_store),
+    )
+    deployer.restore()
+    return deployer, NamedSecrets(settings, secret_store, deployer, time.time)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Gateway]:
+    with gateway(timeout=5) as it:
+        yield it
+
+
+@pytest.fixture
+def world(running: Gateway, tmp_path: Path) -> Iterator[World]:
+    fixed = SecretsSettings((SecretSettings("fixed", "value", "from the settings"),))
+    settings = dataclasses.replace(running.settings, secrets=fixed)
+    store = Store.open(tmp_path / "kapi.db")
+    edge = running.certificate.ca_file.with_name("edge.pem")
+    with backend() as plain, backend(certificate=edge) as tls:
+        yield World(running, *made(running, store, settings), store, plain, tls)
+    store.close()
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def test_a_backend_gets_its_credentials_and_new_ones_at_once(world: World) -> None:
+    world.secrets.set("default", "login", "user", "me")
+    world.secrets.set("default", "login", "password", "p:ä%s")
+    world.deploy("basic", BASIC)
+    assert world.seen("basic", authorization="Bearer mine")["authorization"] == basic("me:p:ä%s")
+    world.secrets.set("default", "login", "password", "new")
+    assert world.seen("basic")["authorization"] == basic("me:new")
+    assert world.deployer.list("default")[0].revision == 1
+
+
+def test_an_api_key_stands_in_the_header_or_in_the_query_and_replaces_what_the_caller_sends(world: World) -> None:
+    world.secrets.set("default", "key", "value", "a b&c%20=1")
+    world.deploy("header", HEADER_KEY)
+    world.deploy("query", KEY % ("Query", "my key"))
+    assert world.seen("header", **{"X-Key": "forged"})["x-key"] == "a b&c%20=1"
+    assert world.seen("query")[":path"] == "/x?my%20key=a%20b%26c%2520%3D1"
+    asked = world.seen("query", "?a=1&my%20key=forged&b=%2F%26%20c&my+key&d%26e=1&f[]=2&my%20keys=3")[":path"]
+    assert asked == "/x?a=1&b=%2F%26%20c&d%26e=1&f[]=2&my%20keys=3&my%20key=a%20b%26c%2520%3D1"
+
+
+def test_an_https_backend_is_checked_against_the_named_certificate(world: World) -> None:
+    pem = world.live.certificate.ca_file.read_text()
+    stranger = (Path(__file__).parents[1] / "golden" / "_ca.pem").read_text()
+    world.secrets.set("default", "ca", "ca.crt", pem)
+    world.deploy("tls", CA, tls=True)
+    assert world.live.call("/tls/1/x").status == 200
+    world.secrets.set("default", "ca", "ca.crt", stranger)
+    assert world.live.call("/tls/1/x").status == 503
+    world.secrets.set("default", "ca", "ca.crt", stranger + pem)
+    assert world.live.call("/tls/1/x").status == 200
+
+
+def test_an_unknown_name_is_a_mistake_in_the_conf_with_its_place(world: World) -> None:
+    with pytest.raises(Invalid) as refused:
+        world.deploy("unknown", BASIC)
+    assert [(item.code, item.pointer, item.line) for item in refused.value.diagnostics] == [
+        ("KAPI1501", "#/endpointConfigurations/production", 7),
+        ("KAPI1501", "#/endpointConfigurations/production", 7),
+    ]
+    assert world.live.call("/unknown/1/x").status == 404
+
+
+def test_another_organization_has_other_secrets(world: World) -> None:
+    world.secrets.set("acme", "login", "user", "me")
+    world.secrets.set("acme", "login", "password", "p")
+    assert world.secrets.list("default") == (world.secrets.list("default")[0],)
+    with pytest.raises(Invalid):
+        world.deploy("foreign", BASIC)
+
+
+def test_a_value_that_cannot_be_used_is_refused_and_the_old_one_stays(world: World) -> None:
+    world.secrets.set("default", "key", "value", "good")
+    world.secrets.set("default", "ca", "ca.crt", world.live.certificate.ca_file.read_text())
+    world.deploy("kept", HEADER_KEY)
+    world.deploy("kept_tls", CA, tls=True)
+    with pytest.raises(Invalid):
+        world.secrets.set("default", "key", "value", "two\nlines")
+    with pytest.raises(Invalid):
+        world.secrets.set("default", "ca", "ca.crt", "no certificate")
+    assert world.seen("kept")["x-key"] == "good"
+    assert world.live.call("/kept_tls/1/x").status == 200
+
+
+def test_a_secret_in_use_is_not_removed_and_one_of_the_settings_not_changed(world: World) -> None:
+    world.secrets.set("default", "key", "value", "v")
+    world.deploy("uses", HEADER_KEY)
+    statuses = []
+    for act in (
+        lambda: world.secrets.remove("default", "key", "value"),
+        lambda: world.secrets.set("default", "fixed", "value", "x"),
+        lambda: world.secrets.remove("default", "fixed", "value"),
+        lambda: world.secrets.remove("default", "none", "value"),
+    ):
+        with pytest.raises(Problem) as refused:
+            act()
+        statuses.append(refused.value.status)
+    assert statuses == [409, 409, 409, 404]
+    world.deployer.undeploy(world.deployer.list("default")[0].id, "default")
+    world.secrets.remove("default", "key", "value")
+    assert [(item.name, item.source) for item in world.secrets.list("default")] == [("fixed", "settings")]
+
+
+def test_a_secret_of_the_settings_that_changed_holds_after_a_restart(world: World, running: Gateway) -> None:
+    world.deploy("settings", HEADER_KEY.replace("secretName: key", "secretName: fixed"))
+    assert world.seen("settings")["x-key"] == "from the settings"
+    changed = dataclasses.replace(running.settings, secrets=SecretsSettings((SecretSettings("fixed", "value", "new"),)))
+    made(running, world.store, changed)
+    deadline = time.monotonic() + 5
+    while (now := world.seen("settings")["x-key"]) != "new" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert now == "new"
+
+
+def test_no_value_shows_in_what_is_printed(world: World) -> None:
+    world.secrets.set("default", "key", "value", "unprintable")
+    assert "unprintable" not in repr(known_secrets(running_settings(world), SecretStore(world.store.database)))
+    assert "unprintable" not in repr(SecretStore(world.store.database).all())
+    assert "from the settings" not in repr(SecretSettings("fixed", "value", "from the settings"))
+
+
+def running_settings(world: World) -> Settings:
+    return world.live.settings

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
-from kapi.apis.conf import ApiConf, OperationConf, RateLimitConf
+from kapi.apis.conf import ApiConf, OperationConf, PoliciesConf, PolicyConf, RateLimitConf
 from kapi.apis.ir import Api, Endpoint, Operation
-from kapi.policies import Place, rate_limit
+from kapi.policies import Place, limit_keys, rate_limit
 from kapi.policies.admission import FILTER, MODULE
 
 SOURCES = Path(__file__).parents[2] / "wasm"
@@ -43,3 +44,19 @@ def test_an_api_is_counted_alike_on_both_hosts_and_an_operation_apart() -> None:
 
 def test_no_limit_no_filter() -> None:
     assert rate_limit.compile(ApiConf("pets", "/pets", "1.0.0", "REST", ()), OperationConf("/a", "GET")) is None
+
+
+def test_keys_of_an_interceptor_are_encoded_so_that_they_cannot_add_others() -> None:
+    assert limit_keys.header_value({"user key": "bob&admin=*", "ü": ""}) == "user%20key=bob%26admin%3D%2A&%C3%BC="
+
+
+def test_keys_count_only_where_an_interceptor_answers() -> None:
+    interceptor = PoliciesConf(request=(PolicyConf("Interceptor"),))
+    plain = ApiConf("pets", "/pets", "1.0.0", "REST", ())
+    assert limit_keys.compile(plain, OperationConf("/a", "GET")) is None
+    assert limit_keys.compile(replace(plain, policies=interceptor), OperationConf("/a", "GET")) is not None
+    node = limit_keys.compile(plain, OperationConf("/a", "GET", policies=interceptor))
+    assert node is not None
+    route = limit_keys.envoy(node, place())
+    assert (list(route.per_route), route.remove_request_headers) == (["kapi.limit_keys"], (limit_keys.HEADER,))
+    assert route.metadata == {FILTER: {"organization": "default"}}

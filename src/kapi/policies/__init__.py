@@ -8,6 +8,7 @@ from __future__ import annotations
 from kapi.policies import (
     authentication,
     endpoint_security,
+    limit_keys,
     rate_limit,
     revocation,
     scopes,
@@ -19,6 +20,7 @@ POLICIES: tuple[Policy, ...] = (
     revocation,
     scopes,
     rate_limit,
+    limit_keys,
     endpoint_security,
 )
 """In the order of their phases."""

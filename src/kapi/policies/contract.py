@@ -29,6 +29,8 @@ class Phase(IntEnum):
     """After every refusal above, so that a refused call does not count; before anything that costs the backend."""
     MEDIATE = 40
     """Interceptors and scripts: they may see and change what is already allowed."""
+    LIMIT_KEYS = 45
+    """After interceptors, which supply the keys to count by."""
     TRANSFORM = 50
     """Last: what the backend gets, and what the caller gets back."""
 

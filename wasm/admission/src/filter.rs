@@ -210,15 +210,19 @@ fn fields(text: &str) -> impl Iterator<Item = &str> {
 /// Limits by the keys that an interceptor supplied: `key=value&…`, form-encoded.
 fn count_keys(context: u32) -> u32 {
     let Some(keys) = host::header(host::REQUEST_HEADERS, KEYS).and_then(|value| core::str::from_utf8(value).ok()) else { return CONTINUE };
+    if in_force(&SharedData).is_none() {
+        replies::not_ready();
+        return PAUSE;
+    }
     let organization = text(ORGANIZATION).unwrap_or("");
     let mut found: Vec<(String, &'static str)> = Vec::new();
     for pair in keys.split('&').filter(|pair| !pair.is_empty()).take(32) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        for wanted in [value, "*"] {
-            if let Some(text) = record(&SharedData, b'x', &[organization, name, wanted]) {
-                found.push((format!("x/{organization}/{name}/{value}"), text));
-                break;
-            }
+        // The most exact limit holds. One of no organization in particular is one count for all of them.
+        let candidates = [(organization, value), (organization, "*"), ("*", value), ("*", "*")];
+        let limit = candidates.iter().find_map(|(of, wanted)| Some((of, record(&SharedData, b'x', &[of, name, wanted])?)));
+        if let Some((of, tiers)) = limit {
+            found.push((format!("x/{of}/{name}/{value}"), tiers));
         }
     }
     let mut limits = Vec::with_capacity(found.len());

@@ -27,14 +27,15 @@ from kapi import run_files
 from kapi.apis.ir import Api, Endpoint, Operation
 from kapi.gateway.envoy import process
 from kapi.gateway.envoy.encode import Resource, encode
-from kapi.gateway.envoy.names import CLUSTER, SCOPE
-from kapi.gateway.envoy.render import render_backends, render_base, render_scope, segments, system_segments
+from kapi.gateway.envoy.names import CLUSTER, EXTENSION, SCOPE
+from kapi.gateway.envoy.render import render_backends, render_base, render_issuers, render_scope, segments, system_segments
 from kapi.gateway.envoy.site import Site, site_of
 from kapi.gateway.envoy.tls import Certificate, ensure_certificate
 from kapi.gateway.envoy.xds import Publisher
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.policies.authentication import Authentication
+from kapi.policies.authentication import Authentication, Credential
 from kapi.policies.scopes import Scopes
+from kapi.policies.trust import Need, needs_in
 from kapi.settings import GatewaySettings, Settings
 
 ISSUER = "https://idp.am.wso2.com/token"
@@ -145,8 +146,9 @@ def operation(
     secured: bool = True,
     scopes: tuple[str, ...] = (),
     send: bool = False,
+    credentials: tuple[Credential, ...] = (),
 ) -> Operation:
-    nodes: list[Any] = [Authentication(required=secured, send_token_to_upstream=send)]
+    nodes: list[Any] = [Authentication(secured, credentials or (Credential(send_to_upstream=send),))]
     if scopes:
         nodes.append(Scopes(scopes))
     return Operation(verb, target, (endpoint,) if endpoint else (), (sandbox,) if sandbox else (), tuple(nodes))
@@ -186,21 +188,36 @@ class Gateway:
     site: Site
     envoy: subprocess.Popen[bytes] | None = None
     apis: dict[str, Api] = field(default_factory=dict)
+    issuers: Sequence[TrustedIssuer] | None = None
+
+    def trusted(self) -> Sequence[TrustedIssuer]:
+        return (self.minter.trusted,) if self.issuers is None else self.issuers
 
     @property
     def admin(self) -> Path:
         return run_files.admin_socket(self.settings)
 
     def base(self, issuers: Sequence[TrustedIssuer] | None = None) -> list[Resource]:
-        issuers = [self.minter.trusted] if issuers is None else issuers
-        rendered = render_base(self.site, issuers, self.certificate.chain, self.certificate.private_key)
-        scopes = [render_scope(segment, self.apis.values(), self.site) for segment in self.segments()]
+        issuers = self.trusted() if issuers is None else issuers
+        scopes = self.scopes()
+        rendered = render_base(self.site, issuers, self.certificate.chain, self.certificate.private_key, self.needs())
         clusters = render_backends(self.apis.values(), self.site)
         return [
             *(encode(kind, value) for kind, value in rendered),
             *(encode(CLUSTER, value) for value in clusters),
-            *(encode(SCOPE, value) for value in scopes if value),
+            *scopes,
         ]
+
+    def scopes(self) -> list[Resource]:
+        rendered = [render_scope(segment, self.apis.values(), self.site) for segment in self.segments()]
+        return [encode(SCOPE, value) for value in rendered if value]
+
+    def needs(self) -> frozenset[Need]:
+        return needs_in(scope.body for scope in self.scopes())
+
+    def trust(self, *issuers: TrustedIssuer) -> None:
+        self.issuers = issuers
+        self.publisher.publish([encode(EXTENSION, value) for value in render_issuers(self.site, issuers, self.needs())])
 
     def segments(self) -> list[str]:
         return sorted({*system_segments(self.site), *(segment for item in self.apis.values() for segment in segments(item))})
@@ -209,6 +226,7 @@ class Gateway:
         """Publish APIs as a deployment does."""
         for item in added:
             self.apis[item.id] = item
+        self.trust(*self.trusted())
         touched = {segment for item in added for segment in segments(item)}
         resources = [encode(CLUSTER, value) for value in render_backends(added, self.site)]
         for segment in sorted(touched):

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from kapi.apis.ir import Endpoint
-from kapi.gateway.envoy.encode import encode
-from kapi.gateway.envoy.names import EXTENSION
-from kapi.gateway.envoy.render import render_issuers
 from live import Gateway, Minter, api, backend, gateway, operation
 
 PATH = "/secure/1.0.0"
@@ -123,7 +120,7 @@ def test_other_issuers_and_withdrawn_keys(live: Gateway) -> None:
     token, before = other.token(scope="b"), live.minter.token(scope="b")
 
     def trust(*issuers: Minter) -> None:
-        live.publisher.publish([encode(EXTENSION, render_issuers(live.site, [issuer.trusted for issuer in issuers]))])
+        live.trust(*(issuer.trusted for issuer in issuers))
 
     try:
         trust(live.minter, other)
@@ -147,9 +144,9 @@ def test_an_audience_is_checked_when_the_issuer_names_one(live: Gateway) -> None
 
     picky = dataclasses.replace(live.minter.trusted, audiences=("aud1",))
     try:
-        live.publisher.publish([encode(EXTENSION, render_issuers(live.site, [picky]))])
+        live.trust(picky)
         assert live.call(f"{PATH}/closed", token=live.minter.token(aud=["x", "aud1"])).status == 200
         denied(live, f"{PATH}/closed", 401, "900901", token=live.minter.token(aud="x"))
         denied(live, f"{PATH}/closed", 401, "900901", token=live.minter.token())
     finally:
-        live.publisher.publish([encode(EXTENSION, render_issuers(live.site, [live.minter.trusted]))])
+        live.trust(live.minter.trusted)

@@ -24,7 +24,7 @@ def test_policies_stand_in_the_order_of_their_phases() -> None:
 def test_an_operation_needs_a_token_unless_it_says_otherwise() -> None:
     node = authentication.compile(conf(), OperationConf("/a", "GET"))
     assert node.required
-    assert authentication.envoy(node, PLACE).per_route == {}
+    assert authentication.envoy(node, PLACE).per_route[authentication.FILTER]["requirement_name"] == "kapi:b:default:;"
 
 
 def test_secured_false_opens_the_route() -> None:

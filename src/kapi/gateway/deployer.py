@@ -26,6 +26,7 @@ from kapi.gateway.envoy.tls import Certificate, ensure_certificate
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies import POLICIES
+from kapi.policies.trust import Need, needs_in
 from kapi.settings import Settings
 from kapi.store import Rendered, Store, StoredApi
 
@@ -99,6 +100,7 @@ class Deployer:
         self._compile = compile
         self._issuers = tuple(issuers)
         self._initial = initial
+        self._needs: frozenset[Need] = frozenset()
         self._certificate = certificate or ensure_certificate(settings, now)
         self._site = dataclasses.replace(site_of(settings), secrets=secrets)
         self._fingerprint = fingerprint(self._site)
@@ -120,7 +122,8 @@ class Deployer:
             for segment, scope in scopes.items():
                 self._index.use(segment, names_in(scope.body))
             bare = (render_scope(segment, (), self._site) for segment in system_segments(self._site) if segment not in scopes)
-            base = render_base(self._site, self._issuers, self._certificate.chain, self._certificate.private_key)
+            self._needs = needs_in(scope.body for scope in scopes.values())
+            base = render_base(self._site, self._issuers, self._certificate.chain, self._certificate.private_key, self._needs)
             own = [*(encode(kind, value) for kind, value in base), *(encode(SCOPE, value) for value in bare if value)]
             self._publisher.set_initial([*own, *self._initial(), *resources])
 
@@ -161,8 +164,11 @@ class Deployer:
     def trust(self, issuers: Sequence[TrustedIssuer]) -> None:
         """Accept the tokens of these issuers from now on; cached tokens of withdrawn keys are refused at once."""
         with self._lock:
-            self._publisher.publish([encode(EXTENSION, render_issuers(self._site, issuers))])
-            self._issuers = tuple(issuers)
+            self._publish_issuers(tuple(issuers), self._needs)
+
+    def _publish_issuers(self, issuers: tuple[TrustedIssuer, ...], needs: frozenset[Need]) -> None:
+        self._publisher.publish([encode(EXTENSION, item) for item in render_issuers(self._site, issuers, needs)])
+        self._issuers, self._needs = issuers, needs
 
     def use_secrets(self, secrets: Secrets, changed: SecretId, keep: Callable[[Sequence[Rendered], Sequence[Key]], None]) -> None:
         """Take a changed secret up wherever it is named, without a redeployment; `keep` stores it with what was rendered.
@@ -228,6 +234,10 @@ class Deployer:
 
     def _apply(self, change: _Change, keep: Callable[[], None]) -> None:
         """Publish, then keep; if keeping fails, publish what was there before."""
+        needs = needs_in(item.body for item in change.changed if item.type_url == SCOPE)
+        if not needs <= self._needs:
+            # Before the routes that name them: a route whose requirement is not there yet refuses everybody.
+            self._publish_issuers(self._issuers, self._needs | needs)
         keys = [*((item.type_url, item.name) for item in change.changed), *change.removed]
         before = self._publisher.wanted(keys)
         self._publisher.publish(change.changed, change.removed)

@@ -36,6 +36,9 @@ class TrustedIssuer:
     claim_mappings: tuple[tuple[str, str], ...] = ()
     """(remote, local): this claim goes to the backend as this header; dots lead into objects."""
 
+    api_keys: bool = False
+    """It signs API keys, not access tokens; neither is accepted as the other."""
+
     def serves(self, organization: str, environment: str) -> bool:
         """Whether APIs of this organization and environment accept its tokens."""
         return _holds(self.organizations, organization) and _holds(self.environments, environment)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kapi.apis.conf import ApiConf, OperationConf
-from kapi.policies.authentication import CLAIMS
-from kapi.policies.authentication import FILTER as JWT_FILTER
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.rbac import CLAIMS, JWT_FILTER
 
 name = "scopes"
 phase = Phase.AUTHORIZE

@@ -19,6 +19,7 @@ from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
 from kapi.gateway.envoy.listener import router
 from kapi.gateway.envoy.names import typed
+from kapi.gateway.envoy.token_checks import token_checks
 from kapi.policies import http_filters
 
 _PREFIXES = re.compile(r"^(?:\[[^\]]*\]\s*)+")
@@ -51,7 +52,7 @@ class EnvoyCheck:
 
 def static_bootstrap(clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The resources as a static configuration: one listener for each scope, the same filters as at the edge."""
-    discovered = {item["name"]: item for item in (jwt_filter((), 1), empty_deny_list())}
+    discovered = {item["name"]: item for item in (jwt_filter((), 1), token_checks((), "check"), empty_deny_list())}
     filters = [
         discovered[item.name] if item.discovered else {"name": item.name, "typed_config": dict(item.config), "disabled": item.disabled}
         for item in http_filters()

@@ -16,8 +16,9 @@ from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from kapi.gateway.envoy.encode import Resource, resource
-from kapi.gateway.envoy.names import EXTENSION, ISSUER_HEADER, JTI_HEADER, typed
+from kapi.gateway.envoy.names import EXTENSION, typed
 from kapi.policies.revocation import FILTER
+from kapi.policies.trust import ISSUER_HEADER, JTI_HEADER
 
 REFUSAL = "900901_revoked"
 """Name of the action; stands in the details of the reply."""

@@ -14,6 +14,7 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import scoped_route_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as _file  # noqa: F401
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2 as _cel  # noqa: F401
+from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _mutation  # noqa: F401
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt  # noqa: F401
 from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua  # noqa: F401
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as _rbac  # noqa: F401

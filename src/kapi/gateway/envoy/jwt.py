@@ -1,53 +1,122 @@
-"""The jwt_authn filter: one provider per trusted issuer, its keys inline. Pure; travels by ECDS, so a key change closes nothing."""
+"""The jwt_authn filter: providers per trusted issuer, their keys inline, and a requirement for each need that a route names.
+
+Pure; travels by ECDS, so a key change closes nothing and empties the token cache. What this filter cannot check (`typ`, `crit`,
+tokens that are not access tokens) is checked right after it, in `token_checks.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kapi.gateway.envoy.names import ISSUER_HEADER, JTI_HEADER, JWT_FILTER, typed
+from kapi.gateway.envoy.keys import verifying_keys
+from kapi.gateway.envoy.names import JWT_FILTER, typed
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.policies.authentication import ANY_ISSUER, CLAIMS
+from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
 from kapi.policies.scopes import SCOPE_CLAIMS
+from kapi.policies.trust import (
+    API_KEY,
+    BEARER,
+    ISSUER_HEADER,
+    JTI_HEADER,
+    MOVED_BEARER,
+    MOVED_BEARER_HEADER,
+    MOVED_JWT_HEADER,
+    MOVED_KEY_HEADER,
+    MOVED_QUERY_HEADER,
+    OPTIONAL,
+    OWN_PREFIX,
+    RAW_JWT,
+    THUMBPRINT_HEADER,
+    Need,
+)
 
-CLOCK_SKEW_SECONDS = 5
 LARGEST_CACHED_TOKEN = 8192
 SCHEMES = ("Bearer ", "bearer ", "BEARER ")
 """The scheme is case-insensitive (RFC 9110 §11.1), Envoy's prefix is not."""
+_PLACES: dict[str, tuple[dict[str, str], ...]] = {
+    # Named, because the default also takes the access_token query parameter (RFC 9700 §4.3.2 forbids it).
+    BEARER: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES),
+    MOVED_BEARER: (*({"name": MOVED_BEARER_HEADER, "value_prefix": scheme} for scheme in SCHEMES), {"name": MOVED_QUERY_HEADER}),
+    RAW_JWT: ({"name": MOVED_JWT_HEADER},),
+    API_KEY: ({"name": MOVED_KEY_HEADER},),
+}
+_FIELD_NAME = re.compile(r"[a-z0-9-]{1,128}")
+_RESERVED = frozenset({
+    "authorization", "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive",
+    "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
+})  # fmt: skip
+"""Headers that a claim must not become: they change how the message is read, or who the backend takes the caller for."""
 
 
-def jwt_filter(issuers: Sequence[TrustedIssuer], cache_size: int) -> dict[str, Any]:
-    """The ECDS resource. Without issuers the requirement does not exist, and Envoy refuses every token."""
-    providers = {issuer.name: _provider(issuer, cache_size) for issuer in issuers}
-    return {
-        "name": JWT_FILTER,
-        "typed_config": typed(
-            "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication", providers=providers, requirement_map=_requirements(issuers)
-        ),
+def jwt_filter(issuers: Sequence[TrustedIssuer], cache_size: int, needs: Iterable[Need] = ()) -> dict[str, Any]:
+    """The ECDS resource. A need without an issuer that has keys gets no requirement, and Envoy refuses what names it."""
+    wanted = sorted(needs)
+    keys = {issuer.name: found for issuer in issuers if (found := verifying_keys(issuer.jwks, issuer.algorithms))}
+    issuers = [issuer for issuer in issuers if issuer.name in keys]
+    used = {kind for need in wanted for kind in need.kinds} & _PLACES.keys()
+    providers = {
+        _provider_name(issuer, kind): _provider(issuer, kind, keys[issuer.name], cache_size)
+        for issuer in issuers
+        for kind in sorted(used & set(_kinds(issuer)))
     }
+    requirements = {need.name: made for need in wanted if (made := _requirement(need, issuers))}
+    config = typed("envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication", providers=providers, requirement_map=requirements)
+    return {"name": JWT_FILTER, "typed_config": config}
 
 
-def _requirements(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
-    each = [{"provider_name": issuer.name} for issuer in issuers]
+def _kinds(issuer: TrustedIssuer) -> str:
+    return API_KEY if issuer.api_keys else BEARER + MOVED_BEARER + RAW_JWT
+
+
+def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
+    serving = [issuer for issuer in issuers if issuer.serves(need.organization, need.environment)]
+    each: list[dict[str, Any]] = [
+        {"provider_name": _provider_name(issuer, kind)}
+        for kind in need.kinds
+        if kind != OPTIONAL
+        for issuer in serving
+        if kind in _kinds(issuer)
+    ]
+    if OPTIONAL in need.kinds:
+        # Alone, too: with no issuer there is nothing a credential could be checked against, and none is needed.
+        each.append({"allow_missing": {}})
     if len(each) < 2:
-        return {ANY_ISSUER: each[0]} if each else {}
-    return {ANY_ISSUER: {"requires_any": {"requirements": each}}}
+        return each[0] if each else {}
+    return {"requires_any": {"requirements": each}}
 
 
-def _provider(issuer: TrustedIssuer, cache_size: int) -> dict[str, Any]:
+def _provider_name(issuer: TrustedIssuer, kind: str) -> str:
+    return issuer.name if kind == BEARER else f"{issuer.name}/{kind}"
+
+
+def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> dict[str, Any]:
     provider: dict[str, Any] = {
         "issuer": issuer.issuer,
-        "local_jwks": {"inline_string": issuer.jwks},
+        "local_jwks": {"inline_string": keys},
         "require_expiration": True,
         "forward": True,
-        # Named, because the default also takes the access_token query parameter (RFC 9700 §4.3.2 forbids it).
-        "from_headers": [{"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES],
-        "payload_in_metadata": CLAIMS,
-        "claim_to_headers": [{"header_name": ISSUER_HEADER, "claim_name": "iss"}, {"header_name": JTI_HEADER, "claim_name": "jti"}],
+        "from_headers": list(_PLACES[kind]),
+        "payload_in_metadata": API_KEY_CLAIMS if kind == API_KEY else CLAIMS,
+        "header_in_metadata": HEADER,
+        "claim_to_headers": _claim_headers(issuer),
         "normalize_payload_in_metadata": {"space_delimited_claims": list(SCOPE_CLAIMS)},
-        "clock_skew_seconds": CLOCK_SKEW_SECONDS,
+        "clock_skew_seconds": issuer.clock_skew,
         "jwt_cache_config": {"jwt_cache_size": cache_size, "jwt_max_token_size": LARGEST_CACHED_TOKEN},
     }
     if issuer.audiences:
         provider["audiences"] = list(issuer.audiences)
     return provider
+
+
+def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, str]]:
+    own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti", THUMBPRINT_HEADER: "cnf.x5t#S256"}
+    mapped = {local.lower(): remote for remote, local in issuer.claim_mappings if mappable(local)}
+    return [{"header_name": header, "claim_name": claim} for header, claim in (own | mapped).items()]
+
+
+def mappable(header: str) -> bool:
+    """Whether a claim may be forwarded by this name."""
+    lower = header.lower()
+    return bool(_FIELD_NAME.fullmatch(lower)) and lower not in _RESERVED and not lower.startswith((OWN_PREFIX, "x-envoy-", "x-forwarded-"))

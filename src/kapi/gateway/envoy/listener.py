@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, LEDGER, OWN_PREFIX, PATH_HEADER, ROUTER_FILTER, typed
+from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, LEDGER, PATH_HEADER, ROUTER_FILTER, typed
 from kapi.gateway.envoy.replies import local_reply_config
 from kapi.gateway.envoy.site import Site
 from kapi.policies import HttpFilter, http_filters
 from kapi.policies.admission import part
+from kapi.policies.trust import OWN_PREFIX
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 IDLE = "300s"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.apis.secrets import SecretId
+from kapi.policies.trust import OWN_HEADERS as CALLER_HEADERS
 
 _TYPES = "type.googleapis.com/"
 CLUSTER = _TYPES + "envoy.config.cluster.v3.Cluster"
@@ -29,25 +30,10 @@ CERTIFICATE = "edge_certificate"
 IDENTITY = "identity"
 CONTROL = "control"
 
-OWN_PREFIX = "x-kapi-"
 PATH_HEADER = "x-kapi-path"
 """Carries the path without the query from the edge to the scope key; removed before the backend."""
 
-ISSUER_HEADER = "x-kapi-iss"
-JTI_HEADER = "x-kapi-jti"
-"""Claims of the verified token, for the filters after it."""
-THUMBPRINT_HEADER = "x-kapi-x5t"
-"""The certificate that the verified token is bound to (RFC 8705 §3.1)."""
-PEER_HEADER = "x-kapi-peer"
-"""What is known of the client's certificate, on routes that ask for one."""
-MOVED_BEARER_HEADER = "x-kapi-bearer"
-MOVED_JWT_HEADER = "x-kapi-jwt"
-MOVED_KEY_HEADER = "x-kapi-key"
-"""Credentials that came elsewhere than in `Authorization: Bearer`, brought to one place."""
-OWN_HEADERS = (
-    *(PATH_HEADER, ISSUER_HEADER, JTI_HEADER, THUMBPRINT_HEADER, PEER_HEADER),
-    *(MOVED_BEARER_HEADER, MOVED_JWT_HEADER, MOVED_KEY_HEADER),
-)
+OWN_HEADERS = (PATH_HEADER, *CALLER_HEADERS)
 """Removed before the backend; what a client sends by these names is removed at the edge."""
 
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}

@@ -14,27 +14,32 @@ from kapi.gateway.envoy.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, 
 from kapi.gateway.envoy.routes import render_scope, segments
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import system_routes
+from kapi.gateway.envoy.token_checks import token_checks
 from kapi.gateway.issuers import TrustedIssuer
+from kapi.policies.trust import Need
 
 __all__ = ["render_api", "render_backends", "render_base", "render_issuers", "render_scope", "segments", "system_segments"]
 
 
-def render_base(site: Site, issuers: Sequence[TrustedIssuer], certificate: str, private_key: str) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """(type, resource) of everything that no deployment touches."""
+def render_base(
+    site: Site, issuers: Sequence[TrustedIssuer], certificate: str, private_key: str, needs: Iterable[Need] = ()
+) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """(type, resource) of everything that no deployment touches; `needs` are those of the routes there are."""
     pair = {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": private_key}}
     return (
         *((CLUSTER, cluster) for cluster in system_clusters(site)),
         (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
-        (EXTENSION, render_issuers(site, issuers)),
+        *((EXTENSION, item) for item in render_issuers(site, issuers, needs)),
         (EXTENSION, empty_deny_list()),
         (LISTENER, listener(site)),
         *([(LISTENER, ledger_listener(site))] if site.ledger_socket else ()),
     )
 
 
-def render_issuers(site: Site, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
-    """Whose tokens are accepted."""
-    return jwt_filter(issuers, site.settings.gateway.token_cache_size)
+def render_issuers(site: Site, issuers: Sequence[TrustedIssuer], needs: Iterable[Need]) -> tuple[dict[str, Any], ...]:
+    """Whose tokens are accepted, and where."""
+    gateway = site.settings.gateway
+    return jwt_filter(issuers, gateway.token_cache_size, needs), token_checks(issuers, gateway.domain)
 
 
 def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ...]:

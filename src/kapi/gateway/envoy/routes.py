@@ -1,6 +1,6 @@
 """Scopes: one ScopedRouteConfiguration per first path segment, with every API and system route of that segment. Pure.
 
-Closed by default: the token requirement stands on the virtual host of an organization, and a route must say so to be open.
+Closed by default: the virtual host of an organization names a requirement that nothing meets; each route names its own, or none.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from kapi.gateway.envoy.paths import first_segment, match_pattern
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
 from kapi.policies import Place
-from kapi.policies.authentication import ANY_ISSUER, PER_ROUTE
+from kapi.policies.authentication import CLOSED, PER_ROUTE
 
 SYSTEM_TIMEOUT = "60s"
 _OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
-_CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": ANY_ISSUER}}
+_CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
 
 
 def segments(api: Api) -> frozenset[str]:

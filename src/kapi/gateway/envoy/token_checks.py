@@ -1,0 +1,94 @@
+"""What the token filter cannot check: refuses verified tokens that are no access tokens, or not for here. Pure; travels by ECDS.
+
+`typ` (RFC 8725 §3.11), `crit` (RFC 7515 §4.1.11), kinds of tokens that share a key with access tokens, APK's `keytype`, tokens bound to
+a key of the client (`cnf`, RFC 7800) without their proof, claims that an issuer's tokens must have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kapi.gateway.issuers import TOKEN_TYPES, TrustedIssuer
+from kapi.policies.authentication import TOKEN_FILTER
+from kapi.policies.rbac import (
+    API_KEY_CLAIMS,
+    CLAIMS,
+    FACTS,
+    HEADER,
+    JWT_FILTER,
+    PRESENT,
+    TRUE,
+    Principal,
+    claim,
+    every,
+    header,
+    metadata,
+    no,
+    rbac,
+    some,
+    text,
+)
+
+OTHER_KINDS = (
+    *("refresh_token", "authorization_code", "session_key", "id_token", "logout_token", "InternalKey", "apiKey"),
+    *("refresh", "Refresh", "ID", "id", "Logout", "Offline", "Action", "Initial-Access-Token", "Registration-Access-Token"),
+)
+"""Values by which issuers mark tokens that are no access tokens, in `token_type` (APK), `token_use` (Cognito) or `typ` (Keycloak)."""
+KIND_CLAIMS = ("token_type", "token_use", "typ")
+OTHERS_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
+"""Claims of ID tokens (OpenID Connect Core §3.1.3.6, §3.3.2.11) and security events (RFC 8417 §2.2) only."""
+_SCOPES = ("scope", "scp", "permissions", "roles")
+
+
+def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any]:
+    """The ECDS resource; `domain` is that of the hosts of APIs."""
+    refused: dict[str, Principal] = {
+        "900901_crit": some(_jose("crit", PRESENT), _jose("b64", PRESENT)),
+        "900901_typ": _wrong_type(issuers),
+        "900901_kind": some(
+            *(claim(name, PRESENT) for name in OTHERS_CLAIMS),
+            # Some issuers put the nonce into access tokens too; those have scopes.
+            every(claim("nonce", PRESENT), *(no(claim(name, PRESENT)) for name in _SCOPES)),
+            *(claim(name, text(kind)) for name in KIND_CLAIMS for kind in OTHER_KINDS),
+        ),
+        "900901_keytype": some(*(_wrong_key_type(part, domain) for part in (CLAIMS, API_KEY_CLAIMS))),
+        "900901_bound": every(claim("cnf", PRESENT), no(metadata(FACTS, ("proved",), TRUE))),
+    }
+    for number, issuer in enumerate(issuers):
+        if issuer.required_claims and not issuer.api_keys:
+            missing = some(*(no(claim(name, PRESENT)) for name in issuer.required_claims))
+            refused[f"900901_required_{number}"] = every(_of(issuer), missing)
+    return {"name": TOKEN_FILTER, "typed_config": rbac(refused)}
+
+
+def _jose(name: str, value: dict[str, Any]) -> Principal:
+    return metadata(JWT_FILTER, (HEADER, name), value)
+
+
+def _of(issuer: TrustedIssuer) -> Principal:
+    return claim("iss", text(issuer.issuer))
+
+
+def _wrong_type(issuers: Sequence[TrustedIssuer]) -> Principal:
+    """Most issuers accept the usual types; those that do not have a rule of their own."""
+    special = [issuer for issuer in issuers if not issuer.api_keys and set(issuer.token_types) != set(TOKEN_TYPES)]
+    usual = every(claim("iss", PRESENT), *(no(_of(issuer)) for issuer in special), _has_no_type_of(TOKEN_TYPES))
+    return some(usual, *(every(_of(issuer), _has_no_type_of(issuer.token_types)) for issuer in special))
+
+
+def _has_no_type_of(types: Sequence[str]) -> Principal:
+    """Media types do not depend on the case of letters (RFC 2045 §5.1)."""
+    named = [no(_jose("typ", text(name, any_case=True))) for name in types if name]
+    return every(*((_jose("typ", PRESENT),) if "" in types else ()), *named) if named or "" in types else claim("iss", PRESENT)
+
+
+def _wrong_key_type(part: str, domain: str) -> Principal:
+    sandbox = header(":authority", {"string_match": {"suffix": f".sandbox.{domain.lower()}", "ignore_case": True}})
+    return every(
+        claim("keytype", PRESENT, part),
+        some(
+            every(sandbox, no(claim("keytype", text("SANDBOX", any_case=True), part))),
+            every(no(sandbox), no(claim("keytype", text("PRODUCTION", any_case=True), part))),
+        ),
+    )

@@ -1,0 +1,87 @@
+"""Envoy's RBAC rules in JSON form: what a caller must or must not be. Pure; used by the policies that admit callers.
+
+A rule that refuses carries the code of its answer at the start of its name (`900901_…`); `gateway/envoy/replies.py` reads it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+JWT_FILTER = "envoy.filters.http.jwt_authn"
+CLAIMS = "jwt_payload"
+"""Key of the verified access token's claims in the metadata of the token filter."""
+HEADER = "jwt_header"
+"""Key of the verified credential's JOSE header there."""
+API_KEY_CLAIMS = "api_key_payload"
+"""Key of the verified API key's claims there."""
+FACTS = "kapi.caller"
+"""Metadata of what our own scripts found out about the caller."""
+_RBAC = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3."
+
+Principal = dict[str, Any]
+
+
+def rules(refuse: Mapping[str, Principal]) -> dict[str, Any]:
+    """Rules that refuse whoever is one of these; the first by name decides the answer."""
+    return {"action": "DENY", "policies": {name: {"permissions": [{"any": True}], "principals": [who]} for name, who in refuse.items()}}
+
+
+def rbac(refuse: Mapping[str, Principal]) -> dict[str, Any]:
+    """The configuration of a whole filter."""
+    return {"@type": f"{_RBAC}RBAC", **({"rules": rules(refuse)} if refuse else {})}
+
+
+def per_route(content: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a filter on one route; `content` are its rules."""
+    return {"@type": f"{_RBAC}RBACPerRoute", "rbac": {"rules": content}}
+
+
+def every(*principals: Principal) -> Principal:
+    """Who is all of these."""
+    return principals[0] if len(principals) == 1 else {"and_ids": {"ids": list(principals)}}
+
+
+def some(*principals: Principal) -> Principal:
+    """Who is one of these."""
+    return principals[0] if len(principals) == 1 else {"or_ids": {"ids": list(principals)}}
+
+
+def no(principal: Principal) -> Principal:
+    """Who is not this."""
+    return {"not_id": principal}
+
+
+def nobody() -> Principal:
+    """No caller at all."""
+    return {"not_id": {"any": True}}
+
+
+def metadata(space: str, path: tuple[str, ...], value: dict[str, Any]) -> Principal:
+    """Whose request has this value among the facts of a filter."""
+    matcher = {"filter": space, "path": [{"key": key} for key in path], "value": value}
+    return {"sourced_metadata": {"metadata_matcher": matcher}}
+
+
+def claim(name: str, value: dict[str, Any], part: str = CLAIMS) -> Principal:
+    """Whose verified token has this claim; dots lead into objects."""
+    return metadata(JWT_FILTER, (part, *name.split(".")), value)
+
+
+def header(name: str, match: dict[str, Any]) -> Principal:
+    """Whose request has this header."""
+    return {"header": {"name": name, **match}}
+
+
+PRESENT: dict[str, Any] = {"present_match": True}
+TRUE: dict[str, Any] = {"bool_match": True}
+
+
+def text(value: str, *, any_case: bool = False) -> dict[str, Any]:
+    """Exactly this text."""
+    return {"string_match": {"exact": value, **({"ignore_case": True} if any_case else {})}}
+
+
+def holds(value: str) -> dict[str, Any]:
+    """A list with this text in it."""
+    return {"list_match": {"one_of": text(value)}}

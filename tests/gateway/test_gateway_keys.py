@@ -1,0 +1,69 @@
+"""Which keys of an issuer Envoy gets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from attacks import b64, rsa_jwk
+from kapi.gateway.envoy.keys import verifying_keys
+
+RSA = rsa_jwk(rsa.generate_private_key(public_exponent=65537, key_size=2048), "r")
+_POINT = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
+EC = {"kty": "EC", "kid": "e", "crv": "P-256", "x": b64(_POINT.x.to_bytes(32)), "y": b64(_POINT.y.to_bytes(32))}
+OKP = {"kty": "OKP", "kid": "o", "crv": "Ed25519", "x": b64(ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw())}
+ALL = ("RS256", "PS256", "ES256", "EdDSA", "HS256", "none")
+
+
+def left(*keys: object, algorithms: tuple[str, ...] = ALL) -> list[tuple[str, str]]:
+    text = verifying_keys(json.dumps({"keys": keys}), algorithms)
+    return [(key["kid"], key["alg"]) for key in json.loads(text)["keys"]] if text else []
+
+
+def test_every_key_says_its_algorithm() -> None:
+    assert left(RSA, EC, OKP) == [("r", "RS256"), ("r", "PS256"), ("e", "ES256"), ("o", "EdDSA")]
+    assert left({**RSA, "alg": "PS256"}) == [("r", "PS256")]
+    assert left(RSA, EC, algorithms=("ES256",)) == [("e", "ES256")]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {**RSA, "use": "enc"},
+        {**RSA, "use": 7},
+        {**RSA, "key_ops": ["sign"]},
+        {**RSA, "key_ops": "verify"},
+        {**RSA, "alg": "HS256"},
+        {**RSA, "alg": "none"},
+        {**RSA, "n": "AQAB"},
+        {**RSA, "n": "!"},
+        {**RSA, "n": RSA["n"] + "==\n"},
+        {**RSA, "e": "AA"},
+        {**RSA, "n": 7},
+        {**EC, "crv": "P-192"},
+        {**EC, "crv": ["P-256"]},
+        {**EC, "y": EC["x"]},
+        {**OKP, "x": "AQAB"},
+        {"kty": "oct", "kid": "s", "k": "c2VjcmV0"},
+        {"kty": ["RSA"]},
+        {},
+        [],
+        "key",
+        None,
+    ],
+)
+def test_what_cannot_verify_is_left_out(key: object) -> None:
+    assert left(key) == []
+    assert left(key, EC) == [("e", "ES256")]
+
+
+def test_private_members_never_leave() -> None:
+    text = verifying_keys(json.dumps({"keys": [{**RSA, "d": "secret", "p": "secret", "x5c": ["secret"]}]}), ALL)
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"keys": 1}', '{"keys": []}', "[" * 100_000])
+def test_what_is_no_set_has_no_keys(text: str) -> None:
+    assert verifying_keys(text, ALL) == ""

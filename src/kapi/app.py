@@ -162,9 +162,12 @@ def _system_api(control: Control) -> Any:
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.secrets_api import SecretsApi
     from kapi.front.web.system_api import SystemApi, build_system_api
+    from kapi.front.web.users import UsersApi
     from kapi.gateway.secrets import NamedSecrets
+    from kapi.identity.users import Users
     from kapi.identity.verify import IssuerKeys
     from kapi.store.secrets import SecretStore
+    from kapi.store.users import UserStore
 
     settings, revocations = control.settings, control.revocations
     trusted = (IssuerKeys.inbuilt(settings.identity.issuer, control.keyring.keys),)
@@ -172,7 +175,9 @@ def _system_api(control: Control) -> Any:
     apis = SystemApi(settings=settings, deployer=control.deployer, access=access, fetch=fetch, ready=control.ready)
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
     secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
-    return build_system_api([*apis.routes(), *notifications.routes(), *secrets.routes()])
+    stored = UserStore(control.store.database)
+    users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
+    return build_system_api([*apis.routes(), *notifications.routes(), *secrets.routes(), *users.routes()])
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

@@ -59,6 +59,8 @@ class UserSettings:
     groups: tuple[str, ...] = ()
     claims: dict[str, Any] = field(default_factory=dict)
     """Claims about the person by name (OpenID Connect Core §5.1 and your own)."""
+    token_claims: dict[str, Any] = field(default_factory=dict)
+    """Claims that access tokens about the person get."""
 
 
 def _seeded_users() -> tuple[UserSettings, ...]:

@@ -15,6 +15,7 @@ from kapi.identity.users import Users
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
 from kapi.store.records import Records
+from kapi.store.users import UserStore
 
 
 @dataclass
@@ -74,7 +75,7 @@ def make_provider(
         settings=settings,
         keyring=keyring,
         clients=Clients(settings.identity.clients, random_bytes(16)),
-        users=Users(settings.identity.users),
+        users=Users(settings.identity.users, UserStore(store.database)),
         records=Records(store.database),
         random_bytes=random_bytes,
         new_id=new_id,

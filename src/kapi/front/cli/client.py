@@ -131,9 +131,16 @@ class Client:
         """Whether the gateway and control are ready."""
         return self.request(self._settings.gateway.api_host, "GET", "/ready").status == 200
 
-    def system(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """A call of a system API with a token that may deploy. Raises Problem when it is refused."""
-        token = self.token((DEPLOY_SCOPE,))
+    def call(self, method: str, path: str, value: Any = None, *, scope: str) -> dict[str, Any]:
+        """A call of a system API with JSON in and out, and a token with that scope. Raises Problem when it is refused."""
+        body = None if value is None else json.dumps(value).encode()
+        return _json(self.system(method, path, body, {"Content-Type": "application/json"} if body else None, scope=scope))
+
+    def system(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, *, scope: str = DEPLOY_SCOPE
+    ) -> Answer:
+        """A call of a system API with a token that may deploy, or has another scope. Raises Problem when it is refused."""
+        token = self.token((scope,))
         answer = self.request(self._settings.gateway.api_host, method, path, body, headers, token=token)
         if answer.status >= 400:
             raise _problem(answer)

@@ -1,0 +1,108 @@
+"""Commands about people: `kapi user add|list|remove|passwd`, over the users API."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from kapi.front.cli.client import Client
+from kapi.front.cli.options import Config, DataDir, Output, settings_of
+from kapi.front.cli.output import Format, say, show, usage
+
+PATH = "/api/users"
+SCOPE = "kapi:users"
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in with.")]
+Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")]
+
+
+def _many(name: str, help_text: str) -> typer.models.OptionInfo:
+    made: typer.models.OptionInfo = typer.Option(name, help=f"{help_text} May be repeated.", show_default=False)
+    return made
+
+
+def add(
+    name: Name,
+    organization: Annotated[list[str] | None, _many("--organization", "An organization the person belongs to.")] = None,
+    group: Annotated[list[str] | None, _many("--group", "A group the person is in.")] = None,
+    claim: Annotated[list[str] | None, _many("--claim", "NAME=VALUE, such as email=ada@example.com.")] = None,
+    super_admin: Annotated[bool, typer.Option("--super-admin", help="May sign in without naming an organization.")] = False,
+    password_stdin: Stdin = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Add a person who can sign in.
+
+    [bold]Examples[/bold]
+
+      kapi user add ada --organization org1 --claim email=ada@example.com
+    """
+    claims = dict(_pair(item) for item in claim or ())
+    value = {
+        "username": name,
+        "password": _password(from_stdin=password_stdin),
+        "organizations": organization or [],
+        "groups": group or [],
+        "claims": claims,
+        "super_admin": super_admin,
+    }
+    Client(settings_of(data_dir, config)).call("POST", PATH, value, scope=SCOPE)
+    say(f"added {name}")
+
+
+def list_users(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """List the people who can sign in.
+
+    [bold]Examples[/bold]
+
+      kapi user list -o json
+    """
+    value = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
+    columns = ("username", "organizations", "groups", "super_admin", "source")
+    show(value, output, [{name: user[name] for name in columns} for user in value["users"]])
+
+
+def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
+    """Remove a person, who then cannot sign in any more.
+
+    [bold]Examples[/bold]
+
+      kapi user remove ada
+    """
+    Client(settings_of(data_dir, config)).call("DELETE", f"{PATH}/{quote(name, safe='')}", scope=SCOPE)
+    say(f"removed {name}")
+
+
+def passwd(name: Name, password_stdin: Stdin = False, data_dir: DataDir = None, config: Config = None) -> None:
+    """Change a person's password.
+
+    [bold]Examples[/bold]
+
+      kapi user passwd ada
+    """
+    value = {"password": _password(from_stdin=password_stdin)}
+    Client(settings_of(data_dir, config)).call("PUT", f"{PATH}/{quote(name, safe='')}/password", value, scope=SCOPE)
+    say(f"changed the password of {name}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        usage(f"{text!r} is not NAME=VALUE", "Write it like --claim email=ada@example.com.")
+    return name, value
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return asked
+
+
+app = typer.Typer(help="People who can sign in at the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")
+for _name, _command in (("add", add), ("list", list_users), ("remove", remove), ("passwd", passwd)):
+    app.command(_name)(_command)
+
+__all__ = ["app"]

@@ -1,0 +1,164 @@
+"""The users API, `/api/users`: people who can sign in at the inbuilt provider. Passwords come in and never go out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.errors import Diagnostic, Invalid, Problem
+from kapi.front.web.access import Access, json_answer
+from kapi.identity.passwords import LONGEST, SHORTEST, password_digest
+from kapi.identity.users import User, Users, profile_of, user_of
+from kapi.settings import UserSettings
+from kapi.settings_values import REFUSED, checked
+from kapi.store.users import StoredUser, UserStore
+
+USERS_SCOPE = "kapi:users"
+LARGEST_BODY = 64 * 1024
+_LONGEST_NAME = 255
+
+
+class UsersApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(self, access: Access, users: Users, stored: UserStore, now: Callable[[], float]) -> None:
+        self._access = access
+        self._users = users
+        self._stored = stored
+        self._now = now
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        one = "/api/users/{username}"
+        return [
+            Route("/api/users", self.list, methods=["GET"]),
+            Route("/api/users", self.add, methods=["POST"]),
+            Route(one, self.show, methods=["GET"]),
+            Route(one, self.remove, methods=["DELETE"]),
+            Route(f"{one}/password", self.change_password, methods=["PUT"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Everybody, without passwords."""
+        self._access.principal(request, USERS_SCOPE)
+        return json_answer({"users": [self._shown(user) for user in await run_in_threadpool(self._users.all)]})
+
+    async def show(self, request: Request) -> Response:
+        """One person."""
+        self._access.principal(request, USERS_SCOPE)
+        name = request.path_params["username"]
+        user = await run_in_threadpool(self._users.get, name)
+        if user is None:
+            raise _nobody(name)
+        return json_answer(self._shown(user))
+
+    async def add(self, request: Request) -> Response:
+        """A new person: what `[[identity.users]]` has, as JSON."""
+        self._access.principal(request, USERS_SCOPE)
+        settings = _declared(await _body(request))
+        user = user_of(settings)
+        await run_in_threadpool(self._add, user, settings.password)
+        return json_answer(self._shown(user), 201)
+
+    def _add(self, user: User, password: str) -> None:
+        stored = StoredUser(user.username, password_digest(password), profile_of(user), int(self._now()))
+        if self._users.get(user.username) is not None or not self._stored.add(stored):
+            raise Problem(
+                409, "900951", f"there is a user {user.username!r} already", hint="Choose another name, or remove that one first."
+            )
+
+    async def remove(self, request: Request) -> Response:
+        """Forget a person."""
+        self._access.principal(request, USERS_SCOPE)
+        name = request.path_params["username"]
+        self._refuse_settings(name)
+        if not await run_in_threadpool(self._stored.remove, name):
+            raise _nobody(name)
+        return Response(status_code=204)
+
+    async def change_password(self, request: Request) -> Response:
+        """A new password: `{"password": "…"}`."""
+        self._access.principal(request, USERS_SCOPE)
+        name, body = request.path_params["username"], await _body(request)
+        self._refuse_settings(name)
+        mistakes = [] if set(body) == {"password"} else [("password", "the body has one member, password")]
+        if not mistakes:
+            mistakes = _weak(body["password"])
+        _refuse(mistakes)
+        digest = await run_in_threadpool(password_digest, body["password"])
+        if not await run_in_threadpool(self._stored.change_password, name, digest):
+            raise _nobody(name)
+        return Response(status_code=204)
+
+    def _refuse_settings(self, name: str) -> None:
+        if any(user.username == name for user in self._users.of_settings):
+            raise Problem(409, "900952", f"{name!r} stands in the settings", hint="Change [[identity.users]] in kapi.toml and start again.")
+
+    def _shown(self, user: User) -> dict[str, Any]:
+        source = "settings" if user in self._users.of_settings else "store"
+        return {"username": user.username, "subject": user.subject, "source": source, **profile_of(user)}
+
+
+def _nobody(name: str) -> Problem:
+    return Problem(404, "900953", f"there is no user {name[:_LONGEST_NAME]!r}", hint="See them with: kapi user list.")
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    content = b""
+    async for chunk in request.stream():
+        if len(content) <= LARGEST_BODY:
+            content += chunk
+    if len(content) > LARGEST_BODY:
+        raise Problem(413, "900954", "The body is too large", f"at most {LARGEST_BODY} bytes")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Problem(400, "900955", "Invalid request", "the body must be a JSON object", "See docs/identity/users.md for an example.")
+    return value
+
+
+def _declared(body: Mapping[str, Any]) -> UserSettings:
+    mistakes: list[tuple[str, str]] = []
+    hints: dict[str, str] = {}
+
+    def wrong(name: str, message: str, hint: str = "") -> None:
+        mistakes.append((name.removeprefix("user."), message))
+        hints[message] = hint
+
+    if any(name.endswith("_file") for name in body):
+        wrong("password_file", "files are for kapi.toml; send the password")
+        settings: Any = REFUSED
+    else:
+        settings = checked(UserSettings, body, "user", wrong)
+    if settings is not REFUSED:
+        if not (settings.username.isprintable() and settings.username == settings.username.strip() and "/" not in settings.username):
+            wrong("username", "must be printable, without a slash, and without spaces around it")
+        if len(settings.username) > _LONGEST_NAME:
+            wrong("username", f"must have at most {_LONGEST_NAME} characters")
+        mistakes += _weak(settings.password)
+    _refuse(mistakes, hints)
+    made: UserSettings = settings
+    return made
+
+
+def _weak(password: Any) -> list[tuple[str, str]]:
+    if not isinstance(password, str) or not SHORTEST <= len(password) <= LONGEST:
+        return [("password", f"must have {SHORTEST} to {LONGEST} characters")]
+    return []
+
+
+def _refuse(mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = None) -> None:
+    if mistakes:
+        items = (
+            Diagnostic("user", f"{name}: {message}", (hints or {}).get(message) or "See docs/identity/users.md.", f"#/{name}")
+            for name, message in mistakes
+        )
+        raise Invalid(tuple(items), code="900955", title="Invalid user")

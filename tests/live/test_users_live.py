@@ -1,0 +1,60 @@
+"""`kapi user` and the users API against a running platform."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness import Platform
+
+
+def test_people_come_and_go_by_command(platform: Platform) -> None:
+    added = ("user", "add", "ada", "--organization", "org1", "--group", "staff", "--claim", "email=ada@example.com", "--password-stdin")
+    platform.cli(*added, stdin="correct horse\n")
+    assert platform.cli(*added, stdin="correct horse\n", check=False).returncode == 1
+    users = {user["username"]: user for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]}
+    assert users["ada"] == {
+        "username": "ada", "subject": "ada", "source": "store", "organizations": ["org1"], "groups": ["staff"],
+        "claims": {"email": "ada@example.com"}, "token_claims": {}, "super_admin": False,
+    }  # fmt: skip
+    assert users["superAdmin"]["source"] == "settings"
+    platform.cli("user", "passwd", "ada", "--password-stdin", stdin="battery staple\n")
+    assert platform.cli("user", "passwd", "superAdmin", "--password-stdin", stdin="battery staple\n", check=False).returncode == 1
+    platform.cli("user", "remove", "ada")
+    assert platform.cli("user", "remove", "ada", check=False).returncode == 5
+    assert "battery" not in platform.output() + "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+
+
+BAD = {
+    "no JSON": ("{", 400),
+    "no object": ("[1]", 400),
+    "nested too deep": ("[" * 30_000, 400),
+    "nothing": ("{}", 400),
+    "no password": ('{"username": "x"}', 400),
+    "a short password": ('{"username": "x", "password": "short"}', 400),
+    "an unknown member": ('{"username": "x", "password": "correct horse", "admin": true}', 400),
+    "a wrong type": ('{"username": 7, "password": "correct horse"}', 400),
+    "a file": ('{"username": "x", "password_file": "/etc/passwd"}', 400),
+    "a slash in the name": ('{"username": "x/y", "password": "correct horse"}', 400),
+    "a name that does not print": ('{"username": "x\\u0000", "password": "correct horse"}', 400),
+    "a long name": ('{"username": "' + "x" * 300 + '", "password": "correct horse"}', 400),
+    "taken": ('{"username": "org1user", "password": "correct horse"}', 409),
+    "too large": ('{"username": "' + "x" * 70_000 + '"}', 413),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_body_is_refused_and_changes_nothing(platform: Platform, case: str) -> None:
+    body, status = BAD[case]
+    before = platform.api("/api/users", token=(token := platform.token("kapi:users"))).json()
+    answer = platform.api("/api/users", "-X", "POST", "-H", "Content-Type: application/json", "-d", body, token=token)
+    assert (answer.status, set(answer.json()) >= {"code", "message", "description"}) == (status, True)
+    assert platform.api("/api/users", token=token).json() == before
+
+
+def test_only_the_scope_opens_it(platform: Platform) -> None:
+    assert platform.api("/api/users").status == 401
+    assert platform.api("/api/users", token=platform.token("default")).status == 403
+    assert platform.api("/api/users/nobody", token=platform.token("kapi:users")).status == 404
+    assert platform.api("/api/users/org1user", "-X", "DELETE", token=platform.token("kapi:users")).status == 409

@@ -49,14 +49,24 @@ class KapiError(Exception):
 
 
 class OAuthError(KapiError):
-    """An OAuth 2.0 error answer (RFC 6749 §5.2). `challenge` is the WWW-Authenticate value, if any."""
+    """An OAuth 2.0 error answer (RFC 6749 §5.2). `challenge` is the WWW-Authenticate value, if any; `headers` are further ones."""
 
-    def __init__(self, error: str, description: str, *, status: int = 400, challenge: str = "", allow: str = "") -> None:
+    def __init__(
+        self,
+        error: str,
+        description: str,
+        *,
+        status: int = 400,
+        challenge: str = "",
+        allow: str = "",
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(error, error, description)
         self.error = error
         self.status = status
         self.challenge = challenge
         self.allow = allow
+        self.headers = headers
 
 
 class Problem(KapiError):

@@ -19,13 +19,13 @@ _MOST_REDIRECTS = 3
 _PIECE = 64 * 1024
 
 
-def fetch(url: str, *, max_bytes: int, timeout: float, allow_private: bool) -> bytes:
-    """The document's bytes. `timeout` in seconds, for all of it.
+def fetch(url: str, *, max_bytes: int, timeout: float, allow_private: bool, redirects: int = _MOST_REDIRECTS) -> bytes:
+    """The document's bytes. `timeout` in seconds, for all of it; so many `redirects` are followed.
 
     Raises Problem 406 (APK 909044) when the URL is not to be fetched, cannot be, or leads to too much.
     """
     deadline = time.monotonic() + timeout
-    for _ in range(_MOST_REDIRECTS + 1):
+    for _ in range(redirects + 1):
         try:
             answer = _get(_checked(url), deadline, max_bytes, allow_private=allow_private)
         except (OSError, http.client.HTTPException, ValueError) as error:

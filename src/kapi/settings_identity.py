@@ -13,7 +13,16 @@ GRANTS = ("client_credentials", "authorization_code", "refresh_token")
 DEFAULT_ALGORITHM = "RS256"
 SIGNING_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What the provider can sign with (RFC 7518 §3.1, RFC 8037 §3.1)."""
-AUTHENTICATION_METHODS = ("", "none", "client_secret_basic", "client_secret_post")
+AUTHENTICATION_METHODS = (
+    "",
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+)
 """Values of `token_endpoint_auth_method`; empty takes Basic and the form alike."""
 
 
@@ -33,6 +42,20 @@ class ClientSettings:
     """Seconds its access tokens are valid; 0 means the provider's setting."""
     audience: tuple[str, ...] = ()
     """`aud` of its access tokens; empty means the provider's setting."""
+    jwks: dict[str, Any] = field(default_factory=dict)
+    """Its public keys as a JWK Set, for what it signs itself."""
+    jwks_uri: str = ""
+    token_endpoint_auth_signing_alg: str = ""
+    """The one algorithm of its client assertions; empty takes any."""
+    tls_client_auth_subject_dn: str = ""
+    tls_client_auth_san_dns: str = ""
+    tls_client_auth_san_uri: str = ""
+    tls_client_auth_san_ip: str = ""
+    tls_client_auth_san_email: str = ""
+    dpop_bound_access_tokens: bool = False
+    """Its tokens are always bound to a DPoP key."""
+    tls_client_certificate_bound_access_tokens: bool = False
+    """Its tokens are bound to its client certificate."""
 
 
 def _seeded_clients() -> tuple[ClientSettings, ...]:
@@ -88,5 +111,13 @@ class IdentitySettings:
     workers: int = field(default=1, metadata={"range": (1, 64)})
     clients: tuple[ClientSettings, ...] = field(default_factory=_seeded_clients)
     users: tuple[UserSettings, ...] = field(default_factory=_seeded_users)
+    accept_endpoint_audience: bool = False
+    """Take client assertions whose `aud` is an endpoint's address or a list, as older clients send it."""
+    dpop_nonce: bool = False
+    """Every DPoP proof must hold a nonce of ours."""
+    client_ca_file: str = ""
+    """Certificates (PEM) of the authorities that may vouch for clients with `tls_client_auth`."""
+    fetch_private_networks: bool = False
+    """Fetch what clients publish (keys, metadata) from private addresses even when listening on the network."""
     non_production_on_network: bool = False
     """Allow the well-known client and users while listening on a non-loopback address."""

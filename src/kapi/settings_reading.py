@@ -199,10 +199,25 @@ class _Reader:
 
     def _check_clients(self, clients: tuple[ClientSettings, ...]) -> None:
         for number, client in enumerate(clients):
-            public = client.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
-            if public == bool(client.secret):
-                what = "a public client has no secret" if public else "secret (or secret_file) is missing"
-                self.wrong(f"identity.clients[{number}]", what, 'Public clients say token_endpoint_auth_method = "none".')
+            self._check_client(f"identity.clients[{number}]", client)
+
+    def _check_client(self, where: str, client: ClientSettings) -> None:
+        method = client.token_endpoint_auth_method
+        without = method in {"none", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"}
+        if without == bool(client.secret):
+            what = f"a client with {method} has no secret" if without else "secret (or secret_file) is missing"
+            self.wrong(where, what, 'Public clients say token_endpoint_auth_method = "none".')
+        if method == "client_secret_jwt" and 0 < len(client.secret.encode()) < 32:
+            self.wrong(where, "client_secret_jwt needs a secret of at least 32 bytes (RFC 7518 3.2)")
+        if method in {"private_key_jwt", "self_signed_tls_client_auth"} and bool(client.jwks) == bool(client.jwks_uri):
+            self.wrong(where, f"{method} needs the client's keys: jwks or jwks_uri, one of them")
+        if client.jwks and not isinstance(client.jwks.get("keys"), list | tuple):
+            self.wrong(
+                f"{where}.jwks", "must be a JWK Set: a table with the list keys", "Write [[identity.clients.jwks.keys]] before each."
+            )
+        names = [name for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email") if getattr(client, f"tls_client_auth_{name}")]
+        if (method == "tls_client_auth") != (len(names) == 1):
+            self.wrong(where, "tls_client_auth, and only it, needs exactly one tls_client_auth_… name (RFC 8705 2.1.2)")
 
 
 def _kind(name: str) -> Any | None:

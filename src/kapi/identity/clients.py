@@ -25,10 +25,25 @@ class Client:
     salt: bytes = field(repr=False)
     digest: bytes = field(repr=False)
     """Salted SHA-256 of the secret; empty for a client without one."""
+    hmac_key: bytes = field(default=b"", repr=False)
+    """The secret itself, for clients that sign with it (`client_secret_jwt`) only."""
+
+    def has_secret(self, secret: str) -> bool:
+        """Whether this is its secret; constant-time. A client without a secret has none that is right."""
+        digest = hashlib.sha256(self.salt + secret.encode("utf-8", "surrogatepass")).digest()
+        return hmac.compare_digest(digest, self.digest or _NO_DIGEST)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it cannot authenticate (RFC 6749 §2.1)."""
+        return self.settings.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
 
     def allows(self, scope: str) -> bool:
         """Whether it may ask for this scope."""
         return "*" in self.scopes or scope in self.scopes
+
+
+_NO_DIGEST = b"\0" * 32
 
 
 class Clients:
@@ -37,20 +52,12 @@ class Clients:
     def __init__(self, settings: Iterable[ClientSettings], salt: bytes) -> None:
         """`salt` is at least 16 random bytes."""
         self._by_id: Mapping[str, Client] = {item.id: client_of(item, salt) for item in settings}
-        # Compared against when the id is unknown, so that an unknown client costs what a wrong secret costs.
-        self._nobody = Client("", frozenset(), frozenset(), ClientSettings(""), salt, hashlib.sha256(salt + b"\0").digest())
+        self.nobody = Client("", frozenset(), frozenset(), ClientSettings(""), salt, b"")
+        """Asked when an id is unknown, so that an unknown client costs what a wrong secret costs; nothing is its secret."""
 
     def get(self, client_id: str) -> Client | None:
         """A client by its id, or None. Says nothing about who is asking."""
         return self._by_id.get(client_id)
-
-    def authenticate(self, client_id: str, secret: str) -> Client | None:
-        """The client if the secret is its own; constant-time in the secret."""
-        client = self._by_id.get(client_id, self._nobody)
-        same = hmac.compare_digest(
-            hashlib.sha256(client.salt + secret.encode("utf-8", "surrogatepass")).digest(), client.digest or self._nobody.digest
-        )
-        return client if same and client.digest and client is not self._nobody else None
 
 
 def client_of(item: ClientSettings, salt: bytes) -> Client:
@@ -62,4 +69,5 @@ def client_of(item: ClientSettings, salt: bytes) -> Client:
         settings=dataclasses.replace(item, secret=""),
         salt=salt,
         digest=hashlib.sha256(salt + item.secret.encode()).digest() if item.secret else b"",
+        hmac_key=item.secret.encode() if item.token_endpoint_auth_method == "client_secret_jwt" else b"",  # noqa: S105 - a method's name
     )

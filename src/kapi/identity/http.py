@@ -50,6 +50,26 @@ class Request:
                         made.setdefault(name, content)
         return made
 
+    @property
+    def credentials(self) -> Credentials:
+        """What it says about who is calling. Raises OAuthError invalid_request for a header that stands twice."""
+        proofs = tuple(value for key, value in self.headers if key == "dpop")
+        certificate = self.header("x-forwarded-client-cert")
+        return Credentials(self.header("authorization"), proofs, certificate, self.method, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request says about who is calling, besides its form: header values, and where it was sent for DPoP."""
+
+    authorization: str | None = None
+    proofs: tuple[str, ...] = ()
+    """The values of all DPoP headers."""
+    certificate: str | None = None
+    """What Envoy says of the client certificate of the connection; see `certificates.py`."""
+    method: str = "POST"
+    path: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -68,4 +88,4 @@ def json_answer(value: Any, status: int = 200, headers: Headers = NO_STORE) -> A
 def error_answer(error: OAuthError) -> Answer:
     """An OAuth error as JSON (RFC 6749 §5.2)."""
     extra = (*((("www-authenticate", error.challenge),) if error.challenge else ()), *((("allow", error.allow),) if error.allow else ()))
-    return json_answer({"error": error.error, "error_description": error.detail}, error.status, (*NO_STORE, *extra))
+    return json_answer({"error": error.error, "error_description": error.detail}, error.status, (*NO_STORE, *extra, *error.headers))

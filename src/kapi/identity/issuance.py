@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.identity.clients import Client
+from kapi.identity.confirmation import UNBOUND, Confirmation
 from kapi.identity.forms import Form
 from kapi.identity.tokens import AccessToken
 
@@ -20,6 +21,8 @@ class TokenRequest:
     scope: str
     """What may be granted of what was asked for."""
     now: int
+    confirmation: Confirmation = UNBOUND
+    """What the client proved to hold; the pipeline binds the access token to it, a grant its refresh tokens."""
 
 
 @dataclass(frozen=True, slots=True)

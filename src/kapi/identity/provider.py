@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kapi.errors import OAuthError
+from kapi.fetch import fetch
+from kapi.identity.client_keys import keys_of
 from kapi.identity.clients import Client, Clients
+from kapi.identity.dpop import Nonces
 from kapi.identity.keys import Keyring
+from kapi.identity.remote_documents import Fetch, RemoteDocuments
 from kapi.identity.tokens import Minter, sign_jwt
 from kapi.identity.users import Users
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
+from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
 from kapi.store.users import UserStore
+
+if TYPE_CHECKING:
+    from kapi.identity.certificates import Authorities
 
 
 @dataclass
@@ -32,6 +41,9 @@ class Provider:
     records: Records
     random_bytes: Callable[[int], bytes]
     new_id: Callable[[], str]
+    documents: RemoteDocuments
+    """What clients publish about themselves."""
+    platform_keys: PlatformKeys
     minter: Minter = field(init=False)
     """Signs access tokens."""
 
@@ -57,6 +69,27 @@ class Provider:
         port = "" if self.settings.gateway.port == 443 else f":{self.settings.gateway.port}"
         return f"https://{self.settings.identity.host}{port}"
 
+    @cached_property
+    def nonces(self) -> Nonces:
+        """Nonces of DPoP proofs; all workers have the same."""
+        return Nonces(self.platform_keys.get_or_make("dpop-nonce", lambda: self.random_bytes(32)))
+
+    @cached_property
+    def client_authorities(self) -> Authorities:
+        """Who may vouch for the certificates of clients."""
+        from kapi.identity.certificates import Authorities
+
+        file = self.settings.identity.client_ca_file
+        return Authorities(Path(file).read_bytes() if file else b"")
+
+    def client(self, client_id: str, now: int) -> Client | None:  # noqa: ARG002 - a published client is fetched anew after a while
+        """The client of this id, or None. Says nothing about who is asking."""
+        return self.clients.get(client_id)
+
+    def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
+        """The public keys of a client as JWKs; `kid` is the one looked for, if any. Raises Unusable."""
+        return keys_of(self.documents, client, kid, now)
+
     def lifetime(self, client: Client) -> int:
         """Seconds an access token of this client is valid."""
         return client.settings.token_lifetime or self.settings.identity.token_lifetime
@@ -68,9 +101,16 @@ class Provider:
 
 
 def make_provider(
-    settings: Settings, store: Store, keyring: Keyring, random_bytes: Callable[[int], bytes], new_id: Callable[[], str]
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    random_bytes: Callable[[int], bytes],
+    new_id: Callable[[], str],
+    get: Fetch = fetch,
 ) -> Provider:
-    """The provider of these settings over this store."""
+    """The provider of these settings over this store; `get` fetches what clients publish."""
+    on_loopback = settings.gateway.listen in {"127.0.0.1", "::1"}
+    private = settings.identity.fetch_private_networks or on_loopback
     return Provider(
         settings=settings,
         keyring=keyring,
@@ -79,4 +119,6 @@ def make_provider(
         records=Records(store.database),
         random_bytes=random_bytes,
         new_id=new_id,
+        documents=RemoteDocuments(get, allow_private=private),
+        platform_keys=PlatformKeys(store.database),
     )

@@ -1,27 +1,27 @@
-"""The token endpoint (RFC 6749 §3.2) as five numbered steps. Called by `front/web/oauth.py` with the parsed form."""
+"""The token endpoint (RFC 6749 §3.2) as six numbered steps. Called by `front/web/oauth.py` with the parsed form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.clients import Client
 from kapi.identity.forms import Form
 from kapi.identity.grants import Grant
+from kapi.identity.http import Credentials
 from kapi.identity.issuance import TokenRequest
 from kapi.identity.provider import Provider
 from kapi.identity.scopes import granted_scope
+from kapi.identity.sender_constraint import confirm
 
 PATHS = ("/oauth2/token", "/oauth2/1.0.0/token", "/oauth2/1.1.0/token", "/oauth2/1.2.0/token")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the headers of a request say about who is calling."""
-
-    authorization: str | None = None
+CONFIDENTIAL_ONLY = frozenset(
+    {"client_credentials", "urn:openid:params:grant-type:ciba", "urn:ietf:params:oauth:grant-type:token-exchange"}
+)
+"""Grants in which the client's own authentication is what is trusted."""
 
 
 class TokenEndpoint:
@@ -31,36 +31,42 @@ class TokenEndpoint:
         self._provider = provider
         self._grants = {grant.grant_type: grant for grant in grants}
 
-    def quick(self, form: Form) -> bool:
-        """Whether answering only computes, so that it may be done in the event loop."""
+    def quick(self, form: Form, credentials: Credentials) -> bool:
+        """Whether answering only computes, so that it may be done in the event loop: assertions and proofs are remembered."""
         grant = self._grants.get(form.values.get("grant_type", ""))
-        return grant is None or grant.quick
+        remembers = credentials.proofs or credentials.certificate or "client_assertion" in form.values
+        return (grant is None or grant.quick) and not remembers
 
     def answer(self, form: Form, credentials: Credentials, now: int) -> Mapping[str, Any]:
         """The members of a successful answer (RFC 6749 §5.1). Raises OAuthError."""
         # 1. who is asking
-        client = authenticate_client(self._provider.clients, credentials.authorization, form.values)
+        client = authenticate_client(self._provider, form.values, credentials, now)
         # 2. for which grant, and may the client use it
-        grant = self._grant(form, client.grants)
+        grant = self._grant(form, client)
         # 3. for which scopes
         scope = granted_scope(client, form.values.get("scope"))
-        # 4. what the grant itself demands
-        issued = grant.authorize(self._provider, TokenRequest(client, form, scope, now))
-        # 5. the token
-        token, _ = self._provider.minter.mint(issued.access, now)
+        # 4. holding which key
+        confirmation = confirm(self._provider, client, credentials, now)
+        # 5. what the grant itself demands
+        issued = grant.authorize(self._provider, TokenRequest(client, form, scope, now, confirmation))
+        # 6. the token
+        access = replace(issued.access, claims={**issued.access.claims, "cnf": confirmation.members}) if confirmation else issued.access
+        token, _ = self._provider.minter.mint(access, now)
         return {
             "access_token": token,
-            "token_type": issued.token_type,
+            "token_type": confirmation.token_type if confirmation else issued.token_type,
             "expires_in": issued.access.lifetime,
             "scope": issued.access.scope,
             **issued.extra,
         }
 
-    def _grant(self, form: Form, allowed: frozenset[str]) -> Grant:
+    def _grant(self, form: Form, client: Client) -> Grant:
         wanted = form.need("grant_type")
         grant = self._grants.get(wanted)
         if grant is None:
             raise OAuthError("unsupported_grant_type", "This grant type is not supported; the discovery document lists those that are")
-        if wanted not in allowed:
+        if wanted not in client.grants:
             raise OAuthError("unauthorized_client", "The client may not use this grant type")
+        if client.is_public and wanted in CONFIDENTIAL_ONLY:
+            raise OAuthError("unauthorized_client", "A public client may not use this grant type: it cannot prove who it is")
         return grant

@@ -18,10 +18,10 @@ from kapi.front.web.draining import App, Message, Receive, Send, discard_body
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
 from kapi.identity.forms import check_media_type, parse_form
 from kapi.identity.grants import GRANTS
-from kapi.identity.http import Answer, Request, error_answer
+from kapi.identity.http import Answer, Credentials, Request, error_answer
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
-from kapi.identity.token_endpoint import Credentials, TokenEndpoint
+from kapi.identity.token_endpoint import TokenEndpoint
 
 LARGEST_FORM = 64 * 1024
 FORM_SECONDS = 10.0
@@ -84,13 +84,13 @@ async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mappi
                 await _preflight(send)
                 return
             raise OAuthError("invalid_request", "The token endpoint takes POST requests only", status=405, allow="POST")
-        credentials = _checked_headers(scope["headers"])
+        credentials = _checked_headers(scope["headers"], scope["path"])
         untouched = False
         body = await _read_body(receive)
         if body is None:
             return
         form = parse_form(body)
-        if endpoint.quick(form):
+        if endpoint.quick(form, credentials):
             members = endpoint.answer(form, credentials, int(now()))
         else:
             members = await asyncio.to_thread(endpoint.answer, form, credentials, int(now()))
@@ -105,9 +105,10 @@ async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mappi
     await send({"type": "http.response.body", "body": content})
 
 
-def _checked_headers(headers: Sequence[tuple[bytes, bytes]]) -> Credentials:
+def _checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Credentials:
     """Who the headers say is calling; refuses what is not a form or too large. Raises OAuthError."""
-    authorization: str | None = None
+    authorization = certificate = None
+    proofs: tuple[str, ...] = ()
     content_type = ""
     for name, value in headers:
         if name == b"authorization":
@@ -118,8 +119,12 @@ def _checked_headers(headers: Sequence[tuple[bytes, bytes]]) -> Credentials:
             content_type = value.decode("latin-1")
         elif name == b"content-length" and value.isdigit() and int(value) > LARGEST_FORM:
             raise _too_large()
+        elif name == b"dpop":
+            proofs = (*proofs, value.decode("latin-1"))
+        elif name == b"x-forwarded-client-cert":
+            certificate = value.decode("latin-1")
     check_media_type(content_type)
-    return Credentials(authorization)
+    return Credentials(authorization, proofs, certificate, "POST", path)
 
 
 async def _endpoint(

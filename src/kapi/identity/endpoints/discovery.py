@@ -10,6 +10,7 @@ import orjson
 
 from kapi.identity.client_authentication import METHODS
 from kapi.identity.documents import document_answer
+from kapi.identity.foreign_jwt import ASYMMETRIC, SYMMETRIC
 from kapi.identity.http import Answer, Request
 from kapi.identity.provider import Provider
 from kapi.identity.scopes import DEFAULT_SCOPE
@@ -37,11 +38,20 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "scopes_supported": [DEFAULT_SCOPE],
         "response_types_supported": [],
         "grant_types_supported": [grant.grant_type for grant in GRANTS],
-        "token_endpoint_auth_methods_supported": list(METHODS),
+        "token_endpoint_auth_methods_supported": _methods(provider),
+        "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
+        "dpop_signing_alg_values_supported": list(ASYMMETRIC),
+        "tls_client_certificate_bound_access_tokens": True,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(provider.keyring.algorithms),
         "claims_supported": ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"],
     }
+
+
+def _methods(provider: Provider) -> list[str]:
+    """Those that can succeed: without authorities nobody can vouch for a certificate."""
+    without = () if provider.settings.identity.client_ca_file else ("tls_client_auth",)
+    return [name for name in METHODS if name not in without]
 
 
 def answer(provider: Provider, request: Request) -> Answer:

@@ -1,0 +1,99 @@
+"""`client_secret_jwt` and `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9): a JWT that the client signs for each request.
+
+The audience is the issuer, as one text (draft-ietf-oauth-rfc7523bis): an assertion made for another server, or for a list that
+has another server in it, is of no use here. `identity.accept_endpoint_audience` also takes the older forms. A `jti` holds once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.client_authentication.attempt import Attempt, invalid_client
+from kapi.identity.clients import Client
+from kapi.identity.foreign_jwt import (
+    ASYMMETRIC,
+    SYMMETRIC,
+    ForeignJwt,
+    Unusable,
+    check_hmac,
+    check_signature,
+    check_times,
+    read_jwt,
+    text,
+)
+from kapi.identity.provider import Provider
+from kapi.store.records import Record, key_of
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+LONGEST_SECONDS = 3600
+_TYPES = ("", "jwt", "client-authentication+jwt")
+_SEEN = "client-assertion"
+
+
+def from_form(form: Mapping[str, str]) -> Attempt:
+    """The attempt in a form; the client is whoever the assertion says made it. Raises OAuthError."""
+    if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
+        raise OAuthError("invalid_request", f"Send client_assertion, and client_assertion_type {ASSERTION_TYPE}")
+    assertion = form["client_assertion"]
+    try:
+        jwt = read_jwt(assertion, algorithms=(*ASYMMETRIC, *SYMMETRIC), types=_TYPES)
+        client_id = text(jwt.claims, "iss", 2048)
+        if jwt.claims.get("sub") != client_id:
+            raise Unusable("iss and sub must both be the client id")
+    except Unusable as error:
+        raise _refused(error) from error
+    if form.get("client_id", client_id) != client_id:
+        raise OAuthError("invalid_request", "client_id in the body differs from the one in the assertion")
+    method = "client_secret_jwt" if jwt.header["alg"] in SYMMETRIC else "private_key_jwt"
+    mistake = "Unknown client, or another method than it is registered for"
+    return Attempt(client_id, (method,), assertion=assertion, mistake=mistake)
+
+
+def private_key_jwt(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+    """Signed with one of the client's registered keys. Raises OAuthError invalid_client with the reason."""
+    try:
+        jwt = _read(client, attempt, ASYMMETRIC)
+        check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
+        _check_claims(provider, jwt.claims, attempt.client_id, now)
+    except Unusable as error:
+        raise _refused(error) from error
+    return True
+
+
+def client_secret_jwt(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+    """Signed with the client's secret. Raises OAuthError invalid_client with the reason."""
+    try:
+        check_hmac(_read(client, attempt, SYMMETRIC), client.hmac_key)
+        _check_claims(provider, _read(client, attempt, SYMMETRIC).claims, attempt.client_id, now)
+    except Unusable as error:
+        raise _refused(error) from error
+    return True
+
+
+def _read(client: Client, attempt: Attempt, algorithms: Sequence[str]) -> ForeignJwt:
+    registered = client.settings.token_endpoint_auth_signing_alg
+    return read_jwt(attempt.assertion, algorithms=(registered,) if registered else algorithms, types=_TYPES)
+
+
+def _check_claims(provider: Provider, claims: Mapping[str, Any], client_id: str, now: int) -> None:
+    identity = provider.settings.identity
+    audience = claims.get("aud")
+    if not (audience == identity.issuer or (identity.accept_endpoint_audience and _meant_for_us(provider, audience))):
+        raise Unusable(f"aud must be the issuer as one text, {identity.issuer}")
+    expires = check_times(claims, now, LONGEST_SECONDS)
+    seen = Record(key_of(f"{client_id}\n{text(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60)
+    if not provider.records.add(_SEEN, seen, now):
+        raise Unusable("its jti was used before")
+
+
+def _meant_for_us(provider: Provider, audience: Any) -> bool:
+    """The older audiences: the issuer or the address of an endpoint, alone or in a list."""
+    ours = (provider.settings.identity.issuer, f"{provider.base_url}/")
+    listed = audience if isinstance(audience, list) else [audience]
+    return any(isinstance(item, str) and (item == ours[0] or item.startswith(ours[1])) for item in listed)
+
+
+def _refused(error: Unusable) -> OAuthError:
+    return invalid_client(f"The client assertion is refused: {error}")

@@ -1,0 +1,27 @@
+"""What one request tries in order to authenticate a client, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kapi.errors import OAuthError
+
+CHALLENGE = 'Basic realm="kapi", charset="UTF-8"'
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: who the caller says it is, by which of `methods`, and the proof. `mistake` is what a failure says."""
+
+    client_id: str
+    methods: tuple[str, ...]
+    secret: str = field(default="", repr=False)
+    assertion: str = field(default="", repr=False)
+    certificate: str | None = field(default=None, repr=False)
+    """Envoy's header about the certificate of this connection."""
+    mistake: str = ""
+
+
+def invalid_client(description: str) -> OAuthError:
+    """The answer to a caller that is not who it says (RFC 6749 §5.2)."""
+    return OAuthError("invalid_client", description, status=401, challenge=CHALLENGE)

@@ -1,0 +1,56 @@
+"""`tls_client_auth` and `self_signed_tls_client_auth` (RFC 8705 §2): the certificate of the connection, as Envoy saw it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from kapi.identity.client_authentication.attempt import Attempt
+from kapi.identity.clients import Client
+from kapi.identity.provider import Provider
+
+if TYPE_CHECKING:
+    from kapi.identity.certificates import ClientCertificate
+
+METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
+
+
+def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+    """Issued by a trusted authority, with the one name that the client registered (RFC 8705 §2.1.2)."""
+    from kapi.identity.certificates import forwarded_certificate, names_of, same_subject
+
+    certificate = forwarded_certificate(attempt.certificate)
+    if certificate is None or not provider.client_authorities.vouch_for(certificate, now):
+        return False
+    settings = client.settings
+    if settings.tls_client_auth_subject_dn:
+        return same_subject(certificate, settings.tls_client_auth_subject_dn)
+    registered = {
+        "dns": settings.tls_client_auth_san_dns.lower(),
+        "uri": settings.tls_client_auth_san_uri,
+        "ip": settings.tls_client_auth_san_ip,
+        "email": settings.tls_client_auth_san_email,
+    }
+    names = names_of(certificate)
+    return any(value and value in names.get(kind, ()) for kind, value in registered.items())
+
+
+def self_signed_tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+    """One of the certificates in the client's key set, `x5c` or `x5t#S256` (RFC 8705 §2.2.2). Nobody need vouch for it."""
+    from kapi.identity.certificates import forwarded_certificate
+
+    certificate = forwarded_certificate(attempt.certificate)
+    if certificate is None or not _in_time(certificate, now):
+        return False
+    der = base64.b64encode(certificate.der).decode("ascii")
+    for key in provider.keys_of(client, None, now):
+        chain = key.get("x5c")
+        first = chain[0] if isinstance(chain, list) and chain else ""
+        if (isinstance(first, str) and first.replace("\n", "") == der) or key.get("x5t#S256") == certificate.thumbprint:
+            return True
+    return False
+
+
+def _in_time(certificate: ClientCertificate, now: int) -> bool:
+    leaf = certificate.leaf
+    return leaf.not_valid_before_utc.timestamp() <= now < leaf.not_valid_after_utc.timestamp()

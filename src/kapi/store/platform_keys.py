@@ -1,0 +1,21 @@
+"""Symmetric keys that all processes of the platform share and no person ever types, made once. Called by `kapi.identity`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kapi.store.database import Database
+
+
+class PlatformKeys:
+    """The table of these keys, by what they are for."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get_or_make(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """The key of this name; the first caller's `make` decides it for all processes."""
+        with self._database.transaction() as db:
+            db.execute("INSERT INTO platform_keys (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, make()))
+            row = db.execute("SELECT value FROM platform_keys WHERE name = ?", (name,)).fetchone()
+        return bytes(row[0])

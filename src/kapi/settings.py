@@ -38,6 +38,40 @@ __all__ = [
 ]
 
 
+FLOWS = ("request", "response")
+"""Where an interceptor service is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterceptorSettings:
+    """One interceptor service for every API, asked after those of the API itself on the way in, before them on the way out."""
+
+    url: str = field(metadata={"key": True, "needed": True})
+    flows: tuple[str, ...] = field(default=FLOWS, metadata={"choices": FLOWS})
+    headers: bool = True
+    body: bool = False
+    trailers: bool = False
+    context: bool = True
+    tls_secret_name: str = ""
+    """A named secret with the certificate authorities that an https service is checked against; empty takes the system's."""
+    tls_secret_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcerSettings:
+    """What the gateway asks others about in the middle of a call: interceptor services, and our own process for backend JWTs."""
+
+    timeout: int = field(default=5, metadata={"range": (1, 300)})
+    """Seconds for an answer of the enforcer."""
+    interceptor_timeout: int = field(default=10, metadata={"range": (1, 300)})
+    """Seconds for an answer of an interceptor service."""
+    max_body_bytes: int = field(default=100 * 1024, metadata={"range": (1024, 16 * 1024**2)})
+    """Largest body that an interceptor service or a script may see."""
+    max_reply_bytes: int = field(default=1024**2, metadata={"range": (1024, 16 * 1024**2)})
+    """Longest answer of an interceptor service."""
+    backend_jwt_issuer: str = "wso2.org/products/am"
+
+
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Envoy and what it listens on."""
@@ -58,6 +92,8 @@ class GatewaySettings:
     drain_seconds: int = field(default=5, metadata={"range": (0, 3600)})
     max_heap_bytes: int = field(default=2 * 1024**3, metadata={"range": (64 * 1024**2, 1024**4)})
     max_connections: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
+    interceptors: tuple[InterceptorSettings, ...] = ()
+    enforcer: EnforcerSettings = EnforcerSettings()
 
 
 @dataclass(frozen=True, slots=True)

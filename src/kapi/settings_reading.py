@@ -13,13 +13,13 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
-from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, Settings
+from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
 from kapi.settings_values import REFUSED, checked, field_types
 
 _PREFIX = "KAPI_"
@@ -192,6 +192,8 @@ class _Reader:
             self.wrong(name, f"{value!r} must be a lower-case DNS label: it becomes part of a host name")
         elif name == "identity.clients":
             self._check_clients(value)
+        elif name == "gateway.interceptors":
+            self._check_interceptors(value)
         elif name == "gateway.hosts":
             for host, address in value.items():
                 if not _is_host_port(host) or not _is_address_port(address):
@@ -218,6 +220,16 @@ class _Reader:
         names = [name for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email") if getattr(client, f"tls_client_auth_{name}")]
         if (method == "tls_client_auth") != (len(names) == 1):
             self.wrong(where, "tls_client_auth, and only it, needs exactly one tls_client_auth_… name (RFC 8705 2.1.2)")
+
+    def _check_interceptors(self, items: Iterable[InterceptorSettings]) -> None:
+        for number, item in enumerate(items):
+            name = f"gateway.interceptors[{number}]"
+            if not _is_service_url(item.url):
+                self.wrong(f"{name}.url", "must be an http or https URL without user name and query", "Write http://host:port.")
+            if bool(item.tls_secret_name) != bool(item.tls_secret_key):
+                self.wrong(name, "tls_secret_name and tls_secret_key belong together", "Give both or none.")
+            if not item.flows:
+                self.wrong(f"{name}.flows", "must name a flow", 'Write ["request", "response"] or one of them.')
 
 
 def _kind(name: str) -> Any | None:
@@ -265,6 +277,16 @@ def _is_issuer(value: str) -> bool:
         return False
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     return bool(secure and parts.hostname and not {"?", "#"} & set(value) and value.isascii() and value.isprintable())
+
+
+def _is_service_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = value.isascii() and value.isprintable() and not {"?", "#", "@", " "} & set(value)
+    return plain and parts.scheme in ("http", "https") and bool(_HOST.fullmatch(parts.hostname or "") or _is_address(parts.hostname or ""))
 
 
 def _is_host_port(value: str) -> bool:

@@ -10,10 +10,12 @@ from typing import Final
 from kapi.apis.shapes import FLAG, TEXT, Anything, ByField, Either, Items, OneOf, Record, Shape, Text, Whole
 
 TYPES: Final = ("REST", "GRAPHQL", "GRPC")
+CLAIM_TYPES: Final = ("string", "int", "long", "float", "bool", "date")
 VERSION_PATTERN: Final = r"""[^~!@#;:%^*()+={}|\\<>"',&/$\[\]\s]+"""
 _COUNT: Final = Whole()
 _SECONDS: Final = Whole(0, 86_400)
 _NAME: Final = Text(1, 253)
+_SCRIPT_NAME: Final = Text(1, 64, pattern="[A-Za-z0-9._-]+")
 _UNIT: Final = Text(one_of=("Minute", "Hour", "Day"))
 _TEXTS: Final = Items(TEXT)
 
@@ -86,10 +88,10 @@ _POLICIES: Final[dict[str, Record]] = {
             {
                 "enabled": FLAG,
                 "encoding": Text(one_of=("Base64", "Base64Url")),
-                "signingAlgorithm": TEXT,
+                "signingAlgorithm": Text(one_of=("SHA256withRSA", "RS256")),
                 "header": Text(1, 256),
-                "tokenTTL": _COUNT,
-                "customClaims": Items(Record({"claim": _NAME, "value": TEXT, "type": TEXT}, ("claim", "value"))),
+                "tokenTTL": Whole(1, 365 * 24 * 3600),
+                "customClaims": Items(Record({"claim": _NAME, "value": TEXT, "type": Text(one_of=CLAIM_TYPES)}, ("claim", "value"))),
             }
         ),
         needed=False,
@@ -105,11 +107,36 @@ _POLICIES: Final[dict[str, Record]] = {
             ("onQuotaExceedSuspendDuration", "productionModels"),
         )
     ),
+    "LuaInterceptor": _policy(
+        Record(
+            {
+                "name": _SCRIPT_NAME,
+                "sourceCode": Text(1, 64 * 1024),
+                "sourceCodeRef": Either(Record({"name": _NAME, "key": _NAME}, ("name", "key")), _NAME),
+                "mountInConfigMap": FLAG,
+            },
+            ("name",),
+        )
+    ),
+    "WASMInterceptor": _policy(
+        Record(
+            {
+                "name": _SCRIPT_NAME,
+                "rootId": Text(1, 256),
+                "url": Text(1, 2048),
+                "sha256": Text(64, 64, pattern="[0-9a-f]+"),
+                "image": Text(1, 2048),
+                "imagePullPolicy": Text(one_of=("Always", "IfNotPresent")),
+                "config": Either(Record({}, more=True), Text(0, 64 * 1024)),
+                "failOpen": FLAG,
+                "hostKeys": Items(Text(1, 256, pattern="[A-Za-z_][A-Za-z0-9_]*")),
+            },
+            ("name", "rootId"),
+        )
+    ),
     **{
         name: _policy(Anything(), needed=False)
         for name in (
-            "LuaInterceptor",
-            "WASMInterceptor",
             "WordCountGuardrail",
             "SentenceCountGuardrail",
             "ContentLengthGuardrail",

@@ -85,6 +85,12 @@ class Endpoint:
     retry: Retry | None = None
     circuit_breaker: CircuitBreaker | None = None
 
+    @property
+    def authority(self) -> str:
+        """Host, and port where it is not the scheme's own, as in a Host header (RFC 9110 §7.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if (self.scheme, self.port) in (("http", 80), ("https", 443)) else f"{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:

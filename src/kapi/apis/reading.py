@@ -12,6 +12,7 @@ from kapi.apis import report as codes
 from kapi.apis.conf_schema import CONF, ELSEWHERE
 from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
 from kapi.apis.endpoint_rules import apply, check_endpoints
+from kapi.apis.mediation_rules import check_mediation
 from kapi.apis.report import Report, below
 from kapi.apis.rules import (
     MAX_OPERATIONS,
@@ -65,6 +66,7 @@ def read(text: bytes, source: str = "apkConfiguration") -> Reading:
     _check_texts(root, report)
     _check_operations(root, report)
     _check_rate_limits(root, report)
+    check_mediation(root, report)
     refuse_unsupported(root, report)
     data = plain(root)
     return Reading(None if report.diagnostics else api_conf(root), report.diagnostics, data)

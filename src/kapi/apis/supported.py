@@ -17,13 +17,14 @@ _OFF_SWITCHES: Final = {
     "subscriptionValidation": "",
     "definitionPath": "",
     "aiProvider": "",
-    "apiPolicies": "",
-    "operationPolicies": "",
     "keyManagers": "",
     "corsConfiguration": "",
     "aiRatelimit": "enabled",
 }
 """Fields not enforced yet; the value is the switch inside that turns the whole off when it is false."""
+
+_POLICIES: Final = ("Interceptor",)
+"""What is enforced of `apiPolicies` and `operationPolicies`."""
 
 
 def asks_for_something(value: Any) -> bool:
@@ -43,6 +44,7 @@ def refuse_unsupported(root: Mapping, report: Report) -> None:
         report.add(codes.NOT_SUPPORTED, message, mark(kind, "#/type"), "Only REST APIs can be deployed so far.")
     _refuse_fields(root, "#", report)
     _refuse_in_endpoints(root, "#", report)
+    _refuse_policies(root, "apiPolicies", "#", report)
     operations = root.entries.get("operations")
     if isinstance(operations, Sequence):
         for index, operation in enumerate(operations.items):
@@ -50,6 +52,7 @@ def refuse_unsupported(root: Mapping, report: Report) -> None:
                 pointer = below("#/operations", index)
                 _refuse_fields(operation, pointer, report)
                 _refuse_in_endpoints(operation, pointer, report)
+                _refuse_policies(operation, "operationPolicies", pointer, report)
     items = root.entries.get("authentication")
     if isinstance(items, Sequence):
         for index, item in enumerate(items.items):
@@ -67,6 +70,18 @@ def _refuse_fields(mapping: Mapping, pointer: str, report: Report) -> None:
             continue
         if asks_for_something(plain(node)):
             _refuse(report, mapping, name, pointer)
+
+
+def _refuse_policies(owner: Mapping, name: str, pointer: str, report: Report) -> None:
+    lists = owner.entries.get(name)
+    for flow in ("request", "response"):
+        items = lists.entries.get(flow) if isinstance(lists, Mapping) else None
+        for index, item in enumerate(items.items if isinstance(items, Sequence) else ()):
+            here = below(below(below(pointer, name), flow), index)
+            if not isinstance(item, Mapping) or report.has_within(here):
+                continue
+            if (kind := _text(item, "policyName", "")) not in _POLICIES:
+                _refuse(report, item, "policyName", here, f"policy {kind}")
 
 
 def _refuse_in_endpoints(owner: Mapping, pointer: str, report: Report) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from importlib import resources
 
 import kapi
 from kapi.gateway.envoy.site import Site
 from kapi.policies import POLICIES
 
-_SOURCES = ("kapi.apis", "kapi.apis.definitions", "kapi.policies", "kapi.gateway.envoy")
+_SOURCES = ("kapi.apis", "kapi.apis.definitions", "kapi.policies", "kapi.policies.lua", "kapi.gateway.envoy")
 
 
 def fingerprint(site: Site) -> str:
@@ -26,6 +27,7 @@ def fingerprint(site: Site) -> str:
         "secrets": [
             [item.organization or site.settings.apis.organization, item.name, item.key, item.value] for item in site.settings.secrets.values
         ],
+        "mediation": [[asdict(item) for item in gateway.interceptors], asdict(gateway.enforcer)],
         "policies": [policy.name for policy in POLICIES],
         "code": _code(),
     }
@@ -36,6 +38,6 @@ def _code() -> str:
     digest = hashlib.sha256()
     for package in _SOURCES:
         for entry in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
-            if entry.name.endswith(".py"):
+            if entry.name.endswith((".py", ".lua")):
                 digest.update(entry.name.encode() + entry.read_bytes())
     return digest.hexdigest()

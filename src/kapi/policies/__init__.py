@@ -9,6 +9,7 @@ from kapi.policies import (
     authentication,
     endpoint_security,
     limit_keys,
+    interceptor,
     rate_limit,
     revocation,
     scopes,
@@ -20,6 +21,7 @@ POLICIES: tuple[Policy, ...] = (
     revocation,
     scopes,
     rate_limit,
+    interceptor,
     limit_keys,
     endpoint_security,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.apis.ir import Api, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import NO_SECRETS, Secrets
+from kapi.settings import GatewaySettings
 
 
 class Phase(IntEnum):
@@ -62,6 +63,11 @@ class Place:
     base_path: str
     sandbox: bool
     secrets: Secrets = NO_SECRETS
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    cluster: Callable[[Endpoint], str] = field(default=str, compare=False)
+    """The name of the cluster of an endpoint that a node of this API holds."""
+    own_cluster: Callable[[Endpoint], str] = field(default=str, compare=False)
+    """The name of the cluster of an endpoint that the settings name for all APIs."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -91,10 +97,17 @@ class EnvoyRoute:
     """Backends that get a copy of each request."""
     metadata: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Filter metadata of the route, by filter name."""
+    route: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the route itself: request_body_buffer_limit, …"""
+    other_kind_header: str = ""
+    """A request header by which a filter sends a call to the other kind of endpoints; its value is `production` or `sandbox`."""
 
 
 class Policy(Protocol):
-    """The shape of a policy module. `compile` and `envoy` are pure."""
+    """The shape of a policy module. `compile` and `envoy` are pure.
+
+    A module may also have `everywhere(place) -> EnvoyRoute | None`: what the settings ask for at a place whose conf asks for nothing.
+    """
 
     @property
     def name(self) -> str:

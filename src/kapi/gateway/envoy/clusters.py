@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Any
 
 from kapi.apis.ir import CircuitBreaker, Endpoint
@@ -23,6 +24,22 @@ def authority(endpoint: Endpoint) -> str:
 def cluster_name(endpoint: Endpoint, site: Site, organization: str) -> str:
     """Endpoints that differ in their path only share a cluster."""
     return backend_name(_content(endpoint, site, organization))
+
+
+def own_cluster_name(endpoint: Endpoint, site: Site) -> str:
+    """For an endpoint of the settings: a name that no API's routes keep alive or take away."""
+    return cluster_name(endpoint, site, site.settings.apis.organization).replace("backend_", "own_", 1)
+
+
+def own_clusters(endpoints: Iterable[Endpoint], site: Site) -> tuple[dict[str, Any], ...]:
+    """The clusters of the endpoints that the settings name, each once."""
+    clusters = {}
+    for endpoint in endpoints:
+        name = own_cluster_name(endpoint, site)
+        content = _content(endpoint, site, site.settings.apis.organization)
+        content["load_assignment"]["cluster_name"] = name
+        clusters[name] = {"name": name, **content}
+    return tuple(clusters.values())
 
 
 def backend_cluster(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any]:

@@ -17,12 +17,24 @@ from kapi.gateway.envoy.site import Site
 from kapi.policies import POLICIES, EnvoyRoute, Place
 
 BACKEND_TIMEOUT = "60s"
-_BY_NAME = {policy.name: policy for policy in POLICIES}
 _FRACTION = 1_000_000
 
 
 def operation_routes(place: Place, site: Site) -> list[dict[str, Any]]:
-    """The routes of an operation, all with the same match but for the share of the requests they take."""
+    """The routes of an operation; before them those to its other kind of endpoints, where a filter may choose these."""
+    header = next((part.other_kind_header for part in _parts(place) if part.other_kind_header), "")
+    kind, others = ("production", place.operation.production) if place.sandbox else ("sandbox", place.operation.sandbox)
+    routes = _shared(place, site)
+    if not header or not others:
+        return routes
+    moved = _shared(replace(place, endpoints=others), site)
+    for route in moved:
+        route["match"]["headers"].append({"name": header, "string_match": {"exact": kind}})
+    return [*moved, *routes]
+
+
+def _shared(place: Place, site: Site) -> list[dict[str, Any]]:
+    """Routes with the same match but for the share of the requests they take."""
     groups = _alike(place.endpoints)
     total = sum(endpoint.weight for group in groups for endpoint in group)
     routes: list[dict[str, Any]] = []
@@ -39,10 +51,21 @@ def operation_routes(place: Place, site: Site) -> list[dict[str, Any]]:
 
 
 def _route(place: Place, site: Site) -> dict[str, Any]:
-    parts = [_BY_NAME[node.policy].envoy(node, place) for node in place.operation.policies]
+    parts = _parts(place)
     if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
         return {**_named(place), "redirect": redirect, **_additions(parts)}
     return {**_named(place), "route": _action(place, parts, site), **_additions(parts)}
+
+
+def _parts(place: Place) -> list[EnvoyRoute]:
+    nodes = {node.policy: node for node in place.operation.policies}
+    parts = []
+    for policy in POLICIES:
+        if policy.name in nodes:
+            parts.append(policy.envoy(nodes[policy.name], place))
+        elif (everywhere := getattr(policy, "everywhere", None)) and (part := everywhere(place)):
+            parts.append(part)
+    return parts
 
 
 def _named(place: Place) -> dict[str, Any]:
@@ -123,5 +146,6 @@ def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
         "response_headers_to_add": [header for part in parts for header in part.response_headers_to_add],
         "response_headers_to_remove": [name for part in parts for name in part.remove_response_headers],
         "metadata": {"filter_metadata": metadata} if metadata else {},
+        **{name: value for part in parts for name, value in part.route.items()},
     }
     return {name: value for name, value in fields.items() if value}

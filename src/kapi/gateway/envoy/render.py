@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kapi.apis.ir import Api, endpoints_in
-from kapi.gateway.envoy.clusters import backend_cluster, system_clusters
+from kapi.gateway.envoy.clusters import backend_cluster, own_clusters, system_clusters
 from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
 from kapi.gateway.envoy.listener import ledger_listener, listener
@@ -17,6 +17,7 @@ from kapi.gateway.envoy.system_routes import system_routes
 from kapi.gateway.envoy.token_checks import token_checks
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.trust import Need
+from kapi.policies.interceptor import settings_endpoints
 
 __all__ = ["render_api", "render_backends", "render_base", "render_issuers", "render_scope", "segments", "system_segments"]
 
@@ -28,6 +29,7 @@ def render_base(
     pair = {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": private_key}}
     return (
         *((CLUSTER, cluster) for cluster in system_clusters(site)),
+        *((CLUSTER, cluster) for cluster in own_clusters(settings_endpoints(site.settings.gateway.interceptors), site)),
         (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
         *((EXTENSION, item) for item in render_issuers(site, issuers, needs)),
         (EXTENSION, empty_deny_list()),

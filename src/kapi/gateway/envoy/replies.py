@@ -17,6 +17,7 @@ _DENIED = "response.code_details.startsWith('jwt_authn_access_denied{"
 _FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
 _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
 """A refusing policy's name begins with the code of its answer."""
+_GIVEN_UP = "response.code_details.startsWith('filter_removed_required_response_headers')"
 CHALLENGE = 'Bearer realm="kapi"'
 INVALID = 'Bearer realm="kapi", error="invalid_token"'
 INSUFFICIENT_SCOPE = 'Bearer realm="kapi", error="insufficient_scope"'
@@ -106,7 +107,17 @@ STATUSES = {
 
 def local_reply_config() -> dict[str, Any]:
     """The connection manager's table: the first match wins."""
-    return {"mappers": [_SAID, *map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES)]}
+    return {"mappers": [_SAID, _mediation(), *map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES)]}
+
+
+def _mediation() -> dict[str, Any]:
+    """A script that fails on the way back takes the status away, so that Envoy drops what the backend said; it left a code behind."""
+    body = {
+        "error_message": "Internal Server Error",
+        "code": "%DYNAMIC_METADATA(kapi.reply:code)%",
+        "error_description": "Internal Server Error",
+    }
+    return {"filter": _cel(_GIVEN_UP), "status_code": 500, "body_format_override": _json(body)}
 
 
 def _denial(item: Denial) -> dict[str, Any]:
@@ -135,5 +146,5 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
     return {"json_format": body, "content_type": _CONTENT_TYPE}
 
 
-_SAID = {"filter": _cel("response.code_details.startsWith('kapi_')")}
-"""The admission filter answers in full by itself."""
+_SAID = {"filter": _cel("response.code_details.startsWith('kapi_') || response.code_details == 'lua_response'")}
+"""The admission filter, interceptors and scripts answer in full by themselves."""

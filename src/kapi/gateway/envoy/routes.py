@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kapi.apis.ir import Api, secret_refs
+from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
+from kapi.gateway.envoy.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.operation_routes import operation_routes
 from kapi.gateway.envoy.paths import first_segment, match_pattern
@@ -61,7 +62,19 @@ def _places(api: Api, segment: str, site: Site) -> Iterable[Place]:
             for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
                 if endpoints:
                     host = site.host(api.organization, api.environment, sandbox=sandbox)
-                    yield Place(api, operation, endpoints, host, base_path, sandbox, site.secrets)
+                    yield _place(api, operation, endpoints, host, base_path, site, sandbox=sandbox)
+
+
+def _place(
+    api: Api, operation: Operation, endpoints: tuple[Endpoint, ...], host: str, base_path: str, site: Site, *, sandbox: bool
+) -> Place:
+    def cluster(endpoint: Endpoint) -> str:
+        return cluster_name(endpoint, site, api.organization)
+
+    def own_cluster(endpoint: Endpoint) -> str:
+        return own_cluster_name(endpoint, site)
+
+    return Place(api, operation, endpoints, host, base_path, sandbox, site.secrets, site.settings.gateway, cluster, own_cluster)
 
 
 def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:

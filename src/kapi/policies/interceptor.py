@@ -1,0 +1,193 @@
+"""Interceptor services (apk-conf policy `Interceptor`, and `[[gateway.interceptors]]`): asked before the backend and after it.
+
+Envoy asks the service itself, from a Lua filter (`lua/interceptor.lua`), so a call never passes through Python: measured, a hop
+through ext_proc or gRPC ext_authz costs three times as much (docs/benchmarks.md). A service that fails gives a 500 of ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from kapi.apis.conf import ApiConf, OperationConf, PolicyConf
+from kapi.apis.ir import Endpoint, SecretRef
+from kapi.apis.rules import Fault, endpoint_of
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.lua import script
+from kapi.settings import InterceptorSettings
+
+name = "interceptor"
+phase = Phase.MEDIATE
+
+FILTER = "kapi.interceptor"
+_LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
+_SOURCE = {"source_codes": {name: {"inline_string": script("json", "interceptor")}}}
+filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", **_SOURCE}, disabled=True),)
+
+ENDPOINT_HEADER = "x-kapi-endpoint"
+"""Set by the script when a service names the other kind of endpoint; the edge removes what callers send by that name."""
+REQUEST_PATH = "/api/v1/handle-request"
+RESPONSE_PATH = "/api/v1/handle-response"
+_KINDS = {"OAuth2": "JWT", "JWT": "JWT", "APIKey": "API Key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One interceptor service in one flow, and what of the message it gets."""
+
+    endpoint: Endpoint
+    headers: bool = False
+    body: bool = False
+    trailers: bool = False
+    context: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Where a credential stands in a request, for the invocation context; `bearer` when a scheme comes before it."""
+
+    type: str
+    header: str
+    bearer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Interceptors:
+    """The services of one operation in the order in which they are asked."""
+
+    policy: ClassVar[str] = name
+    request: tuple[Service, ...] = ()
+    response: tuple[Service, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    hidden_headers: tuple[str, ...] = ()
+    """Credentials that the conf keeps from the backend, so from the services too."""
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:  # noqa: A001 - the verb of the policy contract
+    """API level first on the way in, operation level first on the way out."""
+    request = (*_services(conf.policies.request), *_services(operation.policies.request))
+    response = (*_services(operation.policies.response), *_services(conf.policies.response))
+    if not request and not response:
+        return None
+    known = [item for item in conf.authentication if item.enabled and item.header]
+    found = tuple(Credential(_KINDS[item.auth_type], item.header.lower(), item.auth_type == "OAuth2") for item in known)
+    hidden = tuple(item.header.lower() for item in known if not item.send_token_to_upstream)
+    if not any(item.auth_type == "OAuth2" for item in conf.authentication):
+        found, hidden = (*found, Credential("JWT", "authorization", bearer=True)), (*hidden, "authorization")
+    return Interceptors(request, response, found, hidden)
+
+
+def _services(policies: Iterable[PolicyConf]) -> tuple[Service, ...]:
+    made = []
+    for item in policies:
+        endpoint = endpoint_of(item.parameter("backendUrl", "")) if item.name == "Interceptor" else None
+        if isinstance(endpoint, Endpoint):
+            flags = [item.parameter(flag, default=False) for flag in ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled")]
+            names = item.parameter("tlsSecretName"), item.parameter("tlsSecretKey")
+            certificate = SecretRef(*names, item.mark) if all(names) else None
+            made.append(Service(replace(endpoint, certificate=certificate), *flags))
+    return tuple(made)
+
+
+def gateway_services(settings: Iterable[InterceptorSettings], flow: str) -> tuple[Service, ...]:
+    """The services that the settings ask for on every API; their URLs were checked when they were read."""
+    made = []
+    for item in settings:
+        endpoint = _settings_endpoint(item)
+        if endpoint and flow in item.flows:
+            made.append(Service(endpoint, item.headers, item.body, item.trailers, item.context))
+    return tuple(made)
+
+
+def _settings_endpoint(item: InterceptorSettings) -> Endpoint | None:
+    endpoint = endpoint_of(item.url)
+    if isinstance(endpoint, Fault):
+        return None
+    certificate = SecretRef(item.tls_secret_name, item.tls_secret_key) if item.tls_secret_name else None
+    return replace(endpoint, certificate=certificate)
+
+
+def settings_endpoints(settings: Iterable[InterceptorSettings]) -> tuple[Endpoint, ...]:
+    """Their addresses; an URL that is none was refused when the settings were read."""
+    return tuple(endpoint for item in settings if (endpoint := _settings_endpoint(item)))
+
+
+def envoy(node: Interceptors, place: Place) -> EnvoyRoute:
+    """Tell the script whom to ask; let it hold as much of a body as the settings allow."""
+    interceptors = place.gateway.interceptors
+    request = [
+        *(_service(item, place, REQUEST_PATH, place.cluster(item.endpoint)) for item in node.request),
+        *(_service(item, place, REQUEST_PATH, place.own_cluster(item.endpoint)) for item in gateway_services(interceptors, "request")),
+    ]
+    response = [
+        *(_service(item, place, RESPONSE_PATH, place.own_cluster(item.endpoint)) for item in gateway_services(interceptors, "response")),
+        *(_service(item, place, RESPONSE_PATH, place.cluster(item.endpoint)) for item in node.response),
+    ]
+    of: dict[str, Any] = {"request": request, "response": response}
+    if any(item["context"] for item in (*request, *response)):
+        of |= {
+            "invocation": _invocation(place),
+            "credentials": [{"type": item.type, "header": item.header, "bearer": item.bearer} for item in node.credentials],
+            "key_type": "SANDBOX" if place.sandbox else "PRODUCTION",
+        }
+    of |= {"hidden": list(node.hidden_headers), "endpoints": _endpoint_names(place)}
+    digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
+    per_route = {"@type": _LUA + "LuaPerRoute", "name": name, "filter_context": {"id": digest, "of": of}}
+    limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
+    switch = ENDPOINT_HEADER if request else ""
+    return EnvoyRoute({FILTER: per_route}, remove_request_headers=(ENDPOINT_HEADER,), route=limit, other_kind_header=switch)
+
+
+def everywhere(place: Place) -> EnvoyRoute | None:
+    """What the settings ask for where the conf asks for nothing."""
+    if not place.gateway.interceptors:
+        return None
+    return envoy(Interceptors((), (), (Credential("JWT", "authorization", bearer=True),), ("authorization",)), place)
+
+
+def _service(item: Service, place: Place, path: str, cluster: str) -> dict[str, Any]:
+    limits = place.gateway.enforcer
+    authority = item.endpoint.authority
+    return {
+        "cluster": cluster,
+        "authority": authority,
+        "path": item.endpoint.base_path + path,
+        # The answer to the response flow gets what this service handed over in the request flow.
+        "key": f"{item.endpoint.scheme}://{authority}{item.endpoint.base_path}",
+        "timeout": limits.interceptor_timeout * 1000,
+        "reply_bytes": limits.max_reply_bytes,
+        "headers": item.headers,
+        "body": item.body,
+        "trailers": item.trailers,
+        "context": item.context,
+    }
+
+
+def _endpoint_names(place: Place) -> dict[str, str]:
+    """What a service may answer as `dynamicEndpoint`, a kind or a cluster's name, and the kind it moves the call to; empty: it stays."""
+    other, own = ("production", place.operation.production), ("sandbox", place.operation.sandbox)
+    if not place.sandbox:
+        other, own = own, other
+    moved = {name: other[0] for name in (other[0], *map(place.cluster, other[1]))} if other[1] else {}
+    return moved | dict.fromkeys((own[0], *map(place.cluster, own[1])), "")
+
+
+def _invocation(place: Place) -> str:
+    """The fields of the invocation context that are the same for every call, as JSON without the braces."""
+    api, operation = place.api, place.operation
+    fields = {
+        "apiName": api.name,
+        "apiVersion": api.version,
+        "vhost": place.host,
+        "supportedMethods": " ".join(sorted({item.verb for item in api.operations if item.target == operation.target})),
+        "basePath": place.base_path,
+        "pathTemplate": operation.target,
+        "prodClusterName": place.cluster(operation.production[0]) if operation.production else "",
+        "sandClusterName": place.cluster(operation.sandbox[0]) if operation.sandbox else "",
+        "apiProperties": dict(api.properties),
+        "environment": api.environment,
+    }
+    return json.dumps(fields)[1:-1]

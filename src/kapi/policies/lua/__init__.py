@@ -1,0 +1,10 @@
+"""The Lua scripts that run inside Envoy, as texts. Read once at import by the policies that need them; they are code, not input."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+
+def script(*names: str) -> str:
+    """The named scripts of this folder as one chunk, in order."""
+    return "\n".join(resources.files(__name__).joinpath(f"{name}.lua").read_text("utf-8") for name in names)

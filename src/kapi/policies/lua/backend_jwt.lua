@@ -1,0 +1,67 @@
+-- The backend JWT: made by the enforcer from the claims that jwt_authn has verified, kept here until shortly before it expires.
+-- The route's filter context: {id, of = {header, cluster, path, timeout, payloads, asking}}; `id` is the hash of `of`.
+-- A hit costs no call. Two generations bound the memory: when the young one is full, it becomes the old one.
+
+local MOST_TOKENS = 20000
+local MOST_CONTEXTS = 4096
+local VERIFIED = "envoy.filters.http.jwt_authn"
+local young, old, count = {}, {}, 0
+local contexts, kept = {}, 0
+
+local function context_of(handle)
+  local given = handle:filterContext()
+  local id = given:get("id")
+  local known = contexts[id]
+  if not known then
+    if kept >= MOST_CONTEXTS then contexts, kept = {}, 0 end
+    known = given:get("of")
+    contexts[id], kept = known, kept + 1
+  end
+  return id, known
+end
+
+local function remember(key, entry)
+  if count >= MOST_TOKENS / 2 then young, old, count = {}, young, 0 end
+  young[key], count = entry, count + 1
+end
+
+local function verified_claims(handle, payloads)
+  local verified = handle:streamInfo():dynamicMetadata():get(VERIFIED)
+  for i = 1, verified and #payloads or 0 do
+    if verified[payloads[i]] then return verified[payloads[i]] end
+  end
+end
+
+local function token_for(handle, of, claims)
+  local head, text = handle:httpCall(of.cluster, {
+    [":method"] = "POST", [":path"] = of.path, [":authority"] = "enforcer", ["content-type"] = "application/json",
+  }, "{" .. of.asking .. ',"claims":' .. claims .. "}", of.timeout)
+  local expires = tonumber(head["x-kapi-expires"])
+  if head[":status"] ~= "200" or not text or not expires then error("the enforcer answered " .. tostring(head[":status"]), 0) end
+  return {token = text, expires = expires}
+end
+
+local function on_request(handle)
+  local id, of = context_of(handle)
+  -- What the caller sent in this header is never passed on.
+  handle:headers():remove(of.header)
+  local claims = verified_claims(handle, of.payloads)
+  if not claims then return end
+  claims = json.encode(claims)
+  local key = id .. claims
+  local entry = young[key] or old[key]
+  if not entry or entry.expires <= os.time() then
+    entry = token_for(handle, of, claims)
+    remember(key, entry)
+  end
+  handle:headers():replace(of.header, entry.token)
+end
+
+function envoy_on_request(handle)
+  local ok, why = pcall(on_request, handle)
+  if ok then return end
+  handle:logErr("backend JWT: " .. tostring(why))
+  handle:respond(
+    {[":status"] = "500", ["content-type"] = "application/json; charset=UTF-8"},
+    '{"error_message":"Unclassified Validation Failure","code":"102500","error_description":"Error during validating the request"}')
+end

@@ -323,3 +323,26 @@ def test_tls_to_the_service_is_verified(slow_platform: Platform, secure: Service
     data = {"name": "n", "basePath": "/n", "version": "1", "type": "REST", "apiPolicies": {"request": [unknown]}}
     data |= {"operations": [{"target": "/a", "verb": "GET"}], "endpointConfigurations": {"production": {"endpoint": "http://127.0.0.1"}}}
     assert slow_platform.deploy(json.dumps(data), DEFINITION).status == 400
+
+
+@HTTP
+def test_a_service_may_send_the_call_to_the_other_endpoint(
+    platform: Platform, echo: int, other_echo: int, service: Service, token: str, http: str
+) -> None:
+    base = deploy(platform, f"move{http[-1]}", echo, sandbox=other_echo, apiPolicies=both(service, contextEnabled=True))
+    call = caller(platform, base, http)
+    service.reset()
+    assert call("/items/1", "-H", "x-kapi-endpoint: sandbox", token=token).json()["port"] == echo
+    context = service.last(REQUEST)["invocationContext"]
+    for name in ("sandbox", context["sandClusterName"]):
+        service.reset(request={"dynamicEndpoint": {"endpointName": name}, "headersToAdd": {"x-more": "1"}})
+        seen = call("/items/1", token=token).json()
+        assert (seen["port"], seen["path"], seen["headers"]["x-more"]) == (other_echo, "/sandbox/items/1", "1")
+        assert seen["headers"]["host"] == f"127.0.0.1:{other_echo}"
+        assert "x-kapi-endpoint" not in seen["headers"]
+        assert service.last(RESPONSE)["responseCode"] == 200
+    for name in ("production", context["prodClusterName"], ""):
+        service.reset(request={"dynamicEndpoint": {"endpointName": name}})
+        assert call("/items/1", token=token).json()["port"] == echo
+    service.reset(request={"dynamicEndpoint": {"endpointName": "control"}})
+    assert call("/items/1", token=token).json()["code"] == "103501"

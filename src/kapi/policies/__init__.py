@@ -8,8 +8,8 @@ from __future__ import annotations
 from kapi.policies import (
     authentication,
     endpoint_security,
-    limit_keys,
     interceptor,
+    limit_keys,
     rate_limit,
     revocation,
     scopes,

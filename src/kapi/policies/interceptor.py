@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 from kapi.apis.conf import ApiConf, OperationConf, PolicyConf
 from kapi.apis.ir import Endpoint, SecretRef
 from kapi.apis.rules import Fault, endpoint_of
+from kapi.policies import limit_keys
+from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
 from kapi.settings import InterceptorSettings
@@ -46,24 +48,12 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """Where a credential stands in a request, for the invocation context; `bearer` when a scheme comes before it."""
-
-    type: str
-    header: str
-    bearer: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Interceptors:
     """The services of one operation in the order in which they are asked."""
 
     policy: ClassVar[str] = name
     request: tuple[Service, ...] = ()
     response: tuple[Service, ...] = ()
-    credentials: tuple[Credential, ...] = ()
-    hidden_headers: tuple[str, ...] = ()
-    """Credentials that the conf keeps from the backend, so from the services too."""
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:  # noqa: A001 - the verb of the policy contract
@@ -72,12 +62,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:  # 
     response = (*_services(operation.policies.response), *_services(conf.policies.response))
     if not request and not response:
         return None
-    known = [item for item in conf.authentication if item.enabled and item.header]
-    found = tuple(Credential(_KINDS[item.auth_type], item.header.lower(), item.auth_type == "OAuth2") for item in known)
-    hidden = tuple(item.header.lower() for item in known if not item.send_token_to_upstream)
-    if not any(item.auth_type == "OAuth2" for item in conf.authentication):
-        found, hidden = (*found, Credential("JWT", "authorization", bearer=True)), (*hidden, "authorization")
-    return Interceptors(request, response, found, hidden)
+    return Interceptors(request, response)
 
 
 def _services(policies: Iterable[PolicyConf]) -> tuple[Service, ...]:
@@ -130,22 +115,33 @@ def envoy(node: Interceptors, place: Place) -> EnvoyRoute:
     if any(item["context"] for item in (*request, *response)):
         of |= {
             "invocation": _invocation(place),
-            "credentials": [{"type": item.type, "header": item.header, "bearer": item.bearer} for item in node.credentials],
+            "credentials": _credentials(place),
             "key_type": "SANDBOX" if place.sandbox else "PRODUCTION",
         }
-    of |= {"hidden": list(node.hidden_headers), "endpoints": _endpoint_names(place)}
+    of |= {"hidden": _hidden(place), "endpoints": _endpoint_names(place)}
     digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
     per_route = {"@type": _LUA + "LuaPerRoute", "name": name, "filter_context": {"id": digest, "of": of}}
     limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
-    switch = ENDPOINT_HEADER if request else ""
-    return EnvoyRoute({FILTER: per_route}, remove_request_headers=(ENDPOINT_HEADER,), route=limit, other_kind_header=switch)
+    keys = _limit_keys(node, place, asked=bool(request))
+    return EnvoyRoute(
+        {**keys.per_route, FILTER: per_route},
+        remove_request_headers=(ENDPOINT_HEADER, *keys.remove_request_headers),
+        metadata=keys.metadata,
+        route=limit,
+        other_kind_header=ENDPOINT_HEADER if request else "",
+    )
+
+
+def _limit_keys(node: Interceptors, place: Place, *, asked: bool) -> EnvoyRoute:
+    """Services of the settings may supply keys to count by where the conf names none that could."""
+    return limit_keys.route(place) if asked and not node.request else EnvoyRoute()
 
 
 def everywhere(place: Place) -> EnvoyRoute | None:
     """What the settings ask for where the conf asks for nothing."""
     if not place.gateway.interceptors:
         return None
-    return envoy(Interceptors((), (), (Credential("JWT", "authorization", bearer=True),), ("authorization",)), place)
+    return envoy(Interceptors(), place)
 
 
 def _service(item: Service, place: Place, path: str, cluster: str) -> dict[str, Any]:
@@ -166,12 +162,28 @@ def _service(item: Service, place: Place, path: str, cluster: str) -> dict[str, 
     }
 
 
+def _authentication(place: Place) -> Authentication:
+    return next((node for node in place.operation.policies if isinstance(node, Authentication)), Authentication())
+
+
+def _credentials(place: Place) -> list[dict[str, Any]]:
+    """Where a checked credential stands in a request; `bearer` when a scheme comes before it."""
+    node = _authentication(place)
+    found = [item for item in node.credentials if item.header] if node.required else []
+    return [{"type": _KINDS[item.kind], "header": item.header.lower(), "bearer": item.kind == "OAuth2"} for item in found]
+
+
+def _hidden(place: Place) -> list[str]:
+    """Credentials that the conf keeps from the backend, so from the services too."""
+    return sorted({item.header.lower() for item in _authentication(place).credentials if item.header and not item.send_to_upstream})
+
+
 def _endpoint_names(place: Place) -> dict[str, str]:
     """What a service may answer as `dynamicEndpoint`, a kind or a cluster's name, and the kind it moves the call to; empty: it stays."""
     other, own = ("production", place.operation.production), ("sandbox", place.operation.sandbox)
     if not place.sandbox:
         other, own = own, other
-    moved = {name: other[0] for name in (other[0], *map(place.cluster, other[1]))} if other[1] else {}
+    moved = dict.fromkeys((other[0], *map(place.cluster, other[1])), other[0]) if other[1] else {}
     return moved | dict.fromkeys((own[0], *map(place.cluster, own[1])), "")
 
 

@@ -16,8 +16,8 @@ from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import system_routes
 from kapi.gateway.envoy.token_checks import token_checks
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.policies.trust import Need
 from kapi.policies.interceptor import settings_endpoints
+from kapi.policies.trust import Need
 
 __all__ = ["render_api", "render_backends", "render_base", "render_issuers", "render_scope", "segments", "system_segments"]
 

@@ -50,7 +50,7 @@ end
 local function credential(headers, kinds)
   for i = 1, #kinds do
     local kind, value = kinds[i], headers:get(kinds[i].header)
-    if value and kind.bearer then value = value:match("^%S+%s+(%S+)$") end
+    value = value and value:match(kind.bearer and "^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)$" or "^%S+$")
     if value then return kind.type, value end
   end
 end

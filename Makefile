@@ -45,10 +45,10 @@ $(PEERS)/node_modules/.installed: $(PEERS)/package-lock.json | interop-debian
 	cd $(PEERS) && npm ci --no-audit --no-fund --silent
 	@touch $@
 
-test: install-dev interop-tools ## everything but the long proofs; under ten minutes on two cores
+test: install-dev               ## everything but the long proofs; under ten minutes on two cores
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not long"
 
-test-all: test                  ## the long proofs too
+test-all: test interop-tools    ## the long proofs too: kill tests, fuzzing, foreign clients and servers
 	$(BIN)/python -m pytest $(TESTS) -m long
 
 check: install-dev              ## linters, types, import contracts

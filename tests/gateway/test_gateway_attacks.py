@@ -133,11 +133,12 @@ def test_the_type_of_a_token_is_the_issuers(live: Gateway, restored: None) -> No
 
 
 def test_claims_that_an_issuers_tokens_must_have(live: Gateway, restored: None) -> None:
-    trusting(live, required_claims=("client_id", "org.name"))
+    trusting(live, required_claims=(("client_id", "c"), ("org.name", "")))
     for claims, status in (
         ({}, 401),
         ({"client_id": "c"}, 401),
         ({"client_id": "c", "org": {"name": "o"}}, 200),
+        ({"client_id": "d", "org": {"name": "o"}}, 401),
         ({"client_id": "c", "org": {}}, 401),
     ):
         assert live.call(PATH, token=live.minter.token(**claims)).status == status, claims

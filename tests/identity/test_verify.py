@@ -80,7 +80,7 @@ def test_clocks_may_differ_by_five_seconds(times: dict[str, Any], code: str) -> 
 
 
 def test_a_verified_token_may_say_nothing_about_its_caller() -> None:
-    bare = f"Bearer {token(sub=..., clientId=..., scope=..., organization=1)}"
+    bare = f"Bearer {token(sub=..., clientId=..., scope=...)}"
     assert verify_bearer(bare, TRUSTED, NOW) == Principal("", "", frozenset(), "")
     for claim in ("client_id", "azp"):
         assert verify_bearer(f"Bearer {token(clientId=..., **{claim: 'x'})}", TRUSTED, NOW).client_id == "x"

@@ -19,9 +19,10 @@ class TrustedIssuer:
     """The JWK Set as JSON text (RFC 7517 §5). What cannot verify a token of the `algorithms` is left out by the gateway."""
     audiences: tuple[str, ...] = ()
     """When not empty, the token's `aud` must hold one of them."""
-    consumer_key_claim: str = "clientId"
-    scopes_claim: str = "scope"
-    """Where the scopes stand, as text or as a list; dots lead into objects."""
+    consumer_key_claim: str = ""
+    """Empty: the first of clientId, client_id, azp, cid, appid that the token has."""
+    scopes_claims: tuple[str, ...] = ("scope",)
+    """Where the scopes stand, all of them together, as text or as a list; dots lead into objects."""
     organizations: tuple[str, ...] = ()
     """Whose APIs accept its tokens; empty or `*` means every organization."""
     environments: tuple[str, ...] = ()
@@ -31,8 +32,8 @@ class TrustedIssuer:
     token_types: tuple[str, ...] = TOKEN_TYPES
     clock_skew: int = 5
     """Seconds a token may be used before `nbf` and after `exp`."""
-    required_claims: tuple[str, ...] = ()
-    """Claims without which a token is refused."""
+    required_claims: tuple[tuple[str, str], ...] = ()
+    """(claim, value): a token without it is refused; an empty value means any."""
     claim_mappings: tuple[tuple[str, str], ...] = ()
     """(remote, local): this claim goes to the backend as this header; dots lead into objects."""
 

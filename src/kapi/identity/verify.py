@@ -1,6 +1,7 @@
-"""Bearer tokens of callers of our own system APIs (RFC 6750, RFC 7519 §7.2, RFC 8725).
+"""Bearer tokens of callers of our own system APIs (RFC 6750, RFC 7519 §7.2, RFC 8725, RFC 9068 §4), of whichever trusted issuer.
 
-The key decides the algorithm, never the token; keys come from the configured issuers only, never from the token's header.
+The issuer's keys decide the algorithm, never the token; keys come from trusted issuers only, never from the token's header.
+The gateway makes the same checks for deployed APIs (`gateway/envoy/jwt.py`).
 """
 
 from __future__ import annotations
@@ -11,56 +12,87 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
 from kapi.errors import Problem
-from kapi.identity.keys import SigningKey
+from kapi.identity.issuers.claims import as_scopes, client_of, find, has_audience, missing_claim, organization_of
+from kapi.identity.issuers.declaration import Issuer
+from kapi.identity.issuers.keyset import KeySet, read_jwks
+from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
+from kapi.identity.keys import SigningKey, jwks
+from kapi.identity.signatures import signed
 
+INBUILT = "inbuilt"
+"""Name of the inbuilt provider among the issuers."""
 LARGEST_TOKEN = 16 * 1024
-CLOCK_SKEW = 5
-"""Seconds a token may be used before `nbf` and after `exp`."""
-_TYPES = frozenset({None, "JWT", "at+jwt", "application/at+jwt"})
 _SUGGESTION = "Make sure you have provided the correct security credentials"
+
+Refused = Callable[[str, str], None]
+"""Told the issuer's name (empty when it is not known) and a reason of REASONS."""
+REASONS = (
+    "malformed",
+    "unknown issuer",
+    "algorithm",
+    "type",
+    "unknown key",
+    "signature",
+    "expired",
+    "not yet valid",
+    "audience",
+    "claim",
+    "revoked",
+    "organization",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerKeys:
-    """A trusted issuer and its public keys by kid; all RS256."""
+    """A trusted issuer and its public keys of now."""
 
-    issuer: str
-    keys: dict[str, rsa.RSAPublicKey]
+    issuer: Issuer
+    keys: KeySet
 
     @classmethod
     def inbuilt(cls, issuer: str, keys: Sequence[SigningKey]) -> IssuerKeys:
         """The inbuilt provider as an issuer."""
-        public = ((key.kid, key.private.public_key()) for key in keys)
-        return cls(issuer, {kid: key for kid, key in public if isinstance(key, rsa.RSAPublicKey)})
+        algorithms = tuple(dict.fromkeys(key.algorithm for key in keys))
+        declared = Issuer(INBUILT, INBUILT, issuer, "", "", algorithms=algorithms, scopes_claims=("scope",))
+        return cls(declared, read_jwks(jwks(keys), algorithms))
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling; `organization` is empty when the token names none."""
+    """Who is calling; `organization` is empty when the token names none. `issuer` is the trusted issuer's name."""
 
     subject: str
     client_id: str
     scopes: frozenset[str]
     organization: str
+    issuer: str = INBUILT
 
 
 class _Refused(Exception):
-    pass
+    def __init__(self, reason: str, issuer: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.issuer = issuer
+
+
+def _nobody(issuer: str, reason: str) -> None:
+    """Nobody wants to know."""
 
 
 def _never(issuer: str, jti: str) -> bool:  # noqa: ARG001 - the shape of `revoked`
     return False
 
 
-def verify_bearer(authorization: str, issuers: Sequence[IssuerKeys], now: int, revoked: Callable[[str, str], bool] = _never) -> Principal:
-    """The caller behind an Authorization header; `revoked` is asked with the verified token's issuer and `jti`.
+def verify_bearer(
+    authorization: str, issuers: Sequence[IssuerKeys], now: int, revoked: Callable[[str, str], bool] = _never, refused: Refused = _nobody
+) -> Principal:
+    """The caller behind an Authorization header.
 
-    Raises Problem 401: 900902 without credentials, 900903 for an expired token, 900901 for any other fault.
+    `revoked` is asked with the verified token's issuer and `jti`; `refused` hears why a token was not accepted.
+
+    Raises Problem 401: 900902 without credentials, 900903 for an expired token, 900901 for any other fault; 403 when the
+    token's organization cannot be one here.
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip(" ")
@@ -69,18 +101,17 @@ def verify_bearer(authorization: str, issuers: Sequence[IssuerKeys], now: int, r
         # RFC 6750 §3.1: no error code when no credentials were sent.
         raise Problem(401, "900902", "Missing Credentials", detail, headers={"WWW-Authenticate": 'Bearer realm="kapi"'})
     try:
-        claims = _verified_claims(token, issuers)
-        expires, not_before = _time(claims, "exp"), _time(claims, "nbf", 0.0)
-    except (_Refused, ValueError, RecursionError) as error:
-        raise _unauthorized("900901", "Invalid Credentials", f"Invalid Credentials. {_SUGGESTION}") from error
-    if expires + CLOCK_SKEW <= now:
-        raise _unauthorized("900903", "Access Token Expired", "Access Token Expired. Renew the access token and try again")
-    if not_before - CLOCK_SKEW > now:
-        raise _unauthorized("900901", "Invalid Credentials", f"The token is not valid yet. {_SUGGESTION}")
-    jti = claims.get("jti")
-    if isinstance(jti, str) and revoked(claims["iss"], jti):
-        raise _unauthorized("900901", "Invalid Credentials", f"The token was revoked. {_SUGGESTION}")
-    return _principal(claims)
+        issuer, claims = _accepted(token, issuers, now)
+        jti = claims.get("jti")
+        if isinstance(jti, str) and revoked(issuer.issuer, jti):
+            raise _Refused("revoked", issuer.name)
+        return _principal(issuer, claims)
+    except _Refused as error:
+        refused(error.issuer, error.reason)
+        raise _face(error.reason) from error
+    except (ValueError, RecursionError) as error:
+        refused("", "malformed")
+        raise _face("malformed") from error
 
 
 def require_scope(principal: Principal, any_of: Sequence[str]) -> None:
@@ -97,79 +128,122 @@ def require_scope(principal: Principal, any_of: Sequence[str]) -> None:
         )
 
 
-def _unauthorized(code: str, title: str, detail: str) -> Problem:
-    challenge = 'Bearer realm="kapi", error="invalid_token", error_description="The provided token is invalid"'
-    return Problem(401, code, title, detail, headers={"WWW-Authenticate": challenge})
+def _face(reason: str) -> Problem:
+    """What the caller learns: nothing that helps to guess, but that a token has expired."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="kapi", error="invalid_token", error_description="The provided token is invalid"'}
+    if reason == "expired":
+        return Problem(
+            401, "900903", "Access Token Expired", "Access Token Expired. Renew the access token and try again", headers=challenge
+        )
+    if reason == "organization":
+        hint = "Name it in the issuer's `organizations`, or map the claim that holds it: docs/issuers/oidc.md."
+        return Problem(403, "900962", "Unknown organization", "The organization in the token is not one that can have APIs here.", hint)
+    why = {"not yet valid": "The token is not valid yet", "revoked": "The token was revoked"}
+    detail = f"{why.get(reason, 'Invalid Credentials')}. {_SUGGESTION}"
+    return Problem(401, "900901", "Invalid Credentials", detail, headers=challenge)
 
 
-def _verified_claims(token: str, issuers: Sequence[IssuerKeys]) -> dict[str, Any]:
+def _accepted(token: str, issuers: Sequence[IssuerKeys], now: int) -> tuple[Issuer, dict[str, Any]]:
+    """The issuer and the claims of a token that is signed, in time, and meant for us."""
     if len(token) > LARGEST_TOKEN or token.count(".") != 2:
-        raise _Refused
-    encoded_header, encoded_claims, encoded_signature = token.split(".")
-    header, claims = _json_object(encoded_header), _json_object(encoded_claims)
-    media_type = header.get("typ")
-    if (
-        header.get("alg") != "RS256"
-        or "crit" in header
-        or "b64" in header
-        or not isinstance(media_type, str | None)
-        or media_type not in _TYPES
-    ):
-        raise _Refused
-    kid, issuer = header.get("kid"), claims.get("iss")
-    key = next((trusted.keys.get(kid) for trusted in issuers if trusted.issuer == issuer), None) if isinstance(kid, str) else None
-    if key is None:
-        raise _Refused
-    try:
-        key.verify(_decoded(encoded_signature), f"{encoded_header}.{encoded_claims}".encode("ascii"), padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature as error:
-        raise _Refused from error
-    return claims
+        raise _Refused("malformed")
+    header, claims, message, signature = split(token)
+    trusted = [item for item in issuers if item.issuer.issuer == claims.get("iss")]
+    if not trusted:
+        raise _Refused("unknown issuer")
+    # One issuer may be declared twice, for the system APIs and for an organization.
+    own = next((item for item in trusted if item.issuer.in_organization(SYSTEM_ORGANIZATION)), None)
+    if own is None:
+        raise _Refused("unknown issuer", trusted[0].issuer.name)
+    issuer = own.issuer
+    if fault := signature_fault(header, message, signature, own) or claims_fault(claims, issuer, now):
+        raise _Refused(fault, issuer.name)
+    return issuer, claims
 
 
-def _principal(claims: dict[str, Any]) -> Principal:
-    def text(name: str) -> str:
-        value = claims.get(name)
-        return value if isinstance(value, str) else ""
+def signature_fault(header: dict[str, Any], message: bytes, signature: bytes, trusted: IssuerKeys) -> str:
+    """Why the signature does not count, a reason of REASONS; empty when it does."""
+    algorithm, media_type, kid = header.get("alg"), header.get("typ", ""), header.get("kid", "")
+    if not isinstance(algorithm, str) or algorithm not in trusted.issuer.algorithms or not isinstance(kid, str):
+        return "algorithm"
+    # RFC 7515 §4.1.11: what must be understood and is not, is refused.
+    if "crit" in header or "b64" in header:
+        return "malformed"
+    if not isinstance(media_type, str) or _type(media_type) not in map(_type, trusted.issuer.types):
+        return "type"
+    # A token without a kid is for keys without one: trying all would make the choice the caller's.
+    keys = trusted.keys.find(kid, algorithm)
+    if not keys:
+        return "unknown key"
+    return "" if any(signed(algorithm, key.public, message, signature) for key in keys) else "signature"
 
-    scope = claims.get("scope")
-    listed = scope.split(" ") if isinstance(scope, str) else scope if isinstance(scope, list) else []
+
+def claims_fault(claims: dict[str, Any], issuer: Issuer, now: int) -> str:
+    """Why the claims do not count, a reason of REASONS; empty when they do."""
+    expires, not_before = _time(claims, "exp"), _time(claims, "nbf", 0.0)
+    if expires + issuer.clock_skew <= now:
+        return "expired"
+    if not_before - issuer.clock_skew > now:
+        return "not yet valid"
+    if issuer.audiences and not has_audience(claims, issuer.audiences):
+        return "audience"
+    return "claim" if missing_claim(claims, issuer.required_claims) else ""
+
+
+def _principal(issuer: Issuer, claims: dict[str, Any]) -> Principal:
+    organization = organization_of(claims, issuer)
+    if organization is None:
+        raise _Refused("organization", issuer.name)
+    subject = find(claims, "sub")
     return Principal(
-        subject=text("sub"),
-        client_id=text("clientId") or text("client_id") or text("azp"),
-        scopes=frozenset(item for item in listed if isinstance(item, str)),
-        organization=text("organization"),
+        subject=subject if isinstance(subject, str) else "",
+        client_id=client_of(claims, issuer.consumer_key_claim),
+        scopes=as_scopes(claims, issuer.scopes_claims),
+        organization=organization,
+        issuer=issuer.name,
     )
+
+
+def split(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes, bytes]:
+    """Header, claims, signed bytes and signature of a compact JWS (RFC 7515 §7.1). Raises ValueError."""
+    encoded_header, encoded_claims, encoded_signature = token.split(".")
+    message = f"{encoded_header}.{encoded_claims}".encode("ascii")
+    return _json_object(encoded_header), _json_object(encoded_claims), message, _decoded(encoded_signature)
+
+
+def _type(media_type: str) -> str:
+    """RFC 7515 §4.1.9: `application/` may be left out; media types know no case."""
+    return media_type.lower().removeprefix("application/")
 
 
 def _time(claims: dict[str, Any], name: str, default: float | None = None) -> float:
     value = claims.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
-        raise _Refused
+        raise ValueError(name)
     return float(value)
 
 
 def _json_object(encoded: str) -> dict[str, Any]:
     value = json.loads(_decoded(encoded).decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     if not isinstance(value, dict):
-        raise _Refused
+        raise ValueError("not an object")  # noqa: TRY004 - its value is wrong, whatever its type
     return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise _Refused
+        raise ValueError("a name twice")
     return value
 
 
-def _no_constant(_: str) -> None:
-    raise _Refused
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def _decoded(encoded: str) -> bytes:
     """Strict base64url without padding (RFC 7515 §2)."""
     if "+" in encoded or "/" in encoded or "=" in encoded or len(encoded) % 4 == 1:
-        raise _Refused
+        raise ValueError("not base64url")
     standard = encoded.replace("-", "+").replace("_", "/") + "=" * (-len(encoded) % 4)
     return binascii.a2b_base64(standard.encode("ascii"), strict_mode=True)

@@ -76,6 +76,9 @@ class Client:
         """An access token of the chosen client (client credentials grant). KAPI_TOKEN overrides it."""
         if os.environ.get("KAPI_TOKEN") and self._client_id is None:
             return os.environ["KAPI_TOKEN"]
+        if not self._settings.identity.enabled:
+            hint = "Set KAPI_TOKEN to an access token of an issuer that is trusted here."
+            raise Problem(401, "no-provider", "there is no inbuilt identity provider to get a token from", hint=hint)
         client = self._client()
         fields = {"grant_type": "client_credentials", **({"scope": " ".join(scopes)} if scopes else {})}
         credentials = b64encode(f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()).decode()

@@ -57,7 +57,7 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
     }
     for number, issuer in enumerate(issuers):
         if issuer.required_claims and not issuer.api_keys:
-            missing = some(*(no(claim(name, PRESENT)) for name in issuer.required_claims))
+            missing = some(*(no(claim(name, text(value) if value else PRESENT)) for name, value in issuer.required_claims))
             refused[f"900901_required_{number}"] = every(_of(issuer), missing)
     return {"name": TOKEN_FILTER, "typed_config": rbac(refused)}
 

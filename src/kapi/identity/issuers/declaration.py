@@ -1,0 +1,251 @@
+"""A declared issuer made whole: the preset's facts, the person's own, and every mistake at once (APK's TokenIssuer).
+
+Pure. Called at start for the issuers of the settings, and by the issuers API for those that come later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from kapi.errors import Diagnostic, Invalid
+from kapi.identity.issuers import PRESETS
+from kapi.identity.issuers.keyset import one_key
+from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
+from kapi.identity.issuers.static_keys import key_of_certificate, key_of_pem, trusted_certificates
+from kapi.settings import IssuerSettings
+
+CLIENT_CLAIMS = ("clientId", "client_id", "azp", "cid", "appid")
+"""Where the client is when the issuer does not say: the first that is there."""
+ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")
+"""Local claims that say whose API it becomes; the second is APK's name for it."""
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_TAKEN = re.compile(
+    r"(?i)(?:authorization|cookie|host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|via"
+    r"|forwarded|x-forwarded-.*|x-envoy-.*|x-kapi-.*|x-request-id)"
+)
+_LONGEST = 1024
+_RESERVED_NAMES = frozenset({"inbuilt"})
+
+Wrong = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A trusted issuer, whole. `issuer` is compared byte for byte with `iss`."""
+
+    name: str
+    preset: str
+    issuer: str
+    discovery: str
+    jwks_uri: str
+    """Empty: the discovery document says it."""
+    organization: str = ANY_ORGANIZATION
+    organizations: Mapping[str, str] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
+    ca: str = ""
+    key_pem: str = ""
+    """A public key given by hand; then nothing is fetched."""
+    audiences: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ASYMMETRIC
+    types: tuple[str, ...] = ("", "JWT", "at+jwt")
+    clock_skew: int = 5
+    consumer_key_claim: str = ""
+    """Empty: the first of CLIENT_CLAIMS that the token has."""
+    scopes_claims: tuple[str, ...] = ("scope", "scp")
+    claim_mappings: tuple[tuple[str, str], ...] = ()
+    """(remote claim, local name): what backends get as headers."""
+    required_claims: tuple[tuple[str, str], ...] = ()
+    """(claim, value); an empty value means any."""
+    audience_needed: bool = False
+    advice: tuple[str, ...] = ()
+
+    @property
+    def fetches(self) -> bool:
+        """Whether its keys come over the network."""
+        return not self.key_pem
+
+    @property
+    def source(self) -> str:
+        """What its keys depend on; keys kept for another source are not used."""
+        return " ".join((self.issuer, self.discovery, self.jwks_uri, *self.algorithms))
+
+    def in_organization(self, organization: str) -> bool:
+        """Whether an organization's APIs accept its tokens."""
+        return self.organization in {ANY_ORGANIZATION, organization}
+
+
+def preset_named(name: str) -> Preset | None:
+    """The preset, or None."""
+    return next((preset for preset in PRESETS if preset.name == name), None)
+
+
+def declare(settings: IssuerSettings) -> Issuer:
+    """The issuer. Raises Invalid with every mistake; texts in `#/field` form."""
+    mistakes: list[Diagnostic] = []
+
+    def wrong(where: str, message: str, hint: str = "") -> None:
+        hint = hint or "docs/issuers/oidc.md explains every field."
+        mistakes.append(Diagnostic("issuer", message, hint, f"#/{where}", source=settings.name))
+
+    preset = preset_named(settings.preset)
+    if preset is None:
+        names = ", ".join(item.name for item in PRESETS)
+        wrong("preset", f"there is no preset {settings.preset!r}", f"Known: {names}. Any other provider: oidc.")
+        preset = PRESETS[-1]
+    values = _parameters(settings, preset, wrong)
+    issuer = _whole(settings, preset, values, wrong)
+    _check(issuer, wrong)
+    if mistakes:
+        raise Invalid(tuple(mistakes), code="900960", title="Invalid issuer")
+    return issuer
+
+
+def _parameters(settings: IssuerSettings, preset: Preset, wrong: Wrong) -> dict[str, str]:
+    known = {parameter.name: parameter for parameter in preset.parameters}
+    for name in settings.parameters.keys() - known.keys():
+        wrong(f"parameters/{name}", f"the preset {preset.name} has no parameter {name!r}", f"It has: {', '.join(known) or 'none'}.")
+    values: dict[str, str] = {}
+    for parameter in preset.parameters:
+        value = settings.parameters.get(parameter.name, parameter.default)
+        where = f"parameters/{parameter.name}"
+        if value is None:
+            wrong(where, f"{parameter.name} is missing: {parameter.help}", f"For example {parameter.example}.")
+        elif value != parameter.default and not re.fullmatch(parameter.pattern, value):
+            wrong(where, f"{value!r} is not {parameter.help}", f"Write it like {parameter.example}, without https://.")
+        values[parameter.name] = value or ""
+    return values
+
+
+def _whole(settings: IssuerSettings, preset: Preset, values: Mapping[str, str], wrong: Wrong) -> Issuer:
+    def filled(template: str) -> str:
+        return template.format_map(values)
+
+    issuer = settings.issuer or filled(preset.issuer)
+    # A preset's addresses belong to the preset's issuer: another issuer is discovered.
+    own = not settings.issuer or settings.issuer == filled(preset.issuer)
+    discovery = settings.discovery or (preset.discovery if own else "{issuer}/.well-known/openid-configuration")
+    return Issuer(
+        name=settings.name,
+        preset=preset.name,
+        issuer=issuer,
+        discovery=discovery.format_map({**values, "issuer": issuer.rstrip("/")}) if not settings.discovery else settings.discovery,
+        jwks_uri=settings.jwks_uri or (filled(preset.jwks_uri) if own and not settings.discovery else ""),
+        organization=settings.organization,
+        organizations=settings.organizations,
+        environments=settings.environments,
+        ca=settings.ca,
+        key_pem=_static_key(settings, wrong),
+        audiences=settings.audiences or tuple(map(filled, preset.audiences)),
+        algorithms=settings.algorithms or preset.algorithms,
+        types=settings.types or preset.types,
+        clock_skew=settings.clock_skew,
+        consumer_key_claim=settings.consumer_key_claim or preset.consumer_key_claim,
+        scopes_claims=settings.scopes_claims or preset.scopes_claims,
+        claim_mappings=tuple((settings.claim_mappings or dict(preset.claim_mappings)).items()),
+        required_claims=tuple((name, filled(value)) for name, value in ({**preset.required_claims, **settings.required_claims}).items()),
+        audience_needed=preset.audience_needed,
+        advice=tuple(map(filled, preset.mistakes)) if values or not preset.parameters else (),
+    )
+
+
+def _static_key(settings: IssuerSettings, wrong: Wrong) -> str:
+    """The public key given by hand as PEM, or nothing."""
+    given = [name for name in ("certificate", "public_key", "jwks_uri") if getattr(settings, name)]
+    if len(given) > 1:
+        wrong(given[0], f"{' and '.join(given)} exclude each other", "Give one of them; a JWKS URL lets the issuer change its keys.")
+    try:
+        if settings.certificate:
+            return key_of_certificate(settings.certificate)
+        return key_of_pem(settings.public_key) if settings.public_key else ""
+    except ValueError as error:
+        wrong(
+            "certificate" if settings.certificate else "public_key",
+            str(error),
+            "Give PEM text: -----BEGIN …, RSA of 2048 bits or more, EC or Ed25519.",
+        )
+        return ""
+
+
+def _check(issuer: Issuer, wrong: Wrong) -> None:
+    if not _NAME.fullmatch(issuer.name) or issuer.name in _RESERVED_NAMES:
+        wrong("name", f"{issuer.name!r} cannot be a name", "Use a-z, 0-9, - and _, at most 64 characters, and not `inbuilt`.")
+    if not issuer.issuer:
+        wrong("issuer", "the issuer is missing", "Give it as the token's `iss` has it: https://…")
+    elif not 0 < len(issuer.issuer) <= _LONGEST or not issuer.issuer.isprintable():
+        wrong("issuer", "the issuer must be printable and at most 1024 characters")
+    if issuer.fetches:
+        for where, url in (("discovery", issuer.discovery), ("jwksUri", issuer.jwks_uri)):
+            if url and not _is_url(url):
+                wrong(where, f"{url!r} is not an https URL", "Plain http is taken only for this machine (127.0.0.1, localhost).")
+    _check_given(issuer, wrong)
+    _check_words(issuer, wrong)
+    _check_mappings(issuer, wrong)
+
+
+def _check_given(issuer: Issuer, wrong: Wrong) -> None:
+    try:
+        if issuer.key_pem:
+            one_key(issuer.key_pem, issuer.algorithms)
+    except ValueError as error:
+        wrong("public_key", str(error), "Give RSA of 2048 bits or more, EC or Ed25519, of an accepted algorithm.")
+    try:
+        if issuer.ca:
+            trusted_certificates(issuer.ca)
+    except ValueError as error:
+        wrong("ca", str(error), "Give the certificate authority as PEM text: -----BEGIN CERTIFICATE-----.")
+
+
+def _check_words(issuer: Issuer, wrong: Wrong) -> None:
+    for algorithm in issuer.algorithms:
+        if algorithm not in ASYMMETRIC:
+            hint = f"Known: {', '.join(ASYMMETRIC)}." + (" Symmetric keys cannot be published." if algorithm.startswith("HS") else "")
+            wrong("algorithms", f"{algorithm!r} cannot be accepted", hint)
+    if issuer.organization != ANY_ORGANIZATION and not _LABEL.fullmatch(issuer.organization):
+        wrong("organization", f"{issuer.organization!r} is not an organization", "Use a lower-case DNS label, apk-system, or * for all.")
+    for value in issuer.organizations.values():
+        if not _LABEL.fullmatch(value):
+            wrong("organizations", f"{value!r} is not an organization", "Use a lower-case DNS label: it becomes part of a host name.")
+    for environment in issuer.environments:
+        if environment != ANY_ORGANIZATION and not _LABEL.fullmatch(environment):
+            wrong("environments", f"{environment!r} is not an environment", "Use a lower-case DNS label.")
+    _check_texts(issuer, wrong)
+
+
+def _check_texts(issuer: Issuer, wrong: Wrong) -> None:
+    groups: tuple[tuple[str, Sequence[str]], ...] = (
+        ("audiences", issuer.audiences),
+        ("scopesClaims", issuer.scopes_claims),
+        ("claimMappings", [remote for remote, _ in issuer.claim_mappings]),
+        ("requiredClaims", [claim for claim, _ in issuer.required_claims]),
+    )
+    for where, texts in groups:
+        if len(texts) > 32 or any(not text or len(text) > _LONGEST or not text.isprintable() for text in texts):
+            wrong(where, "must be at most 32 printable texts, none of them empty")
+    if any(len(text) > 64 or not text.isascii() for text in issuer.types):
+        wrong("types", "media types are short ASCII texts; the empty text is a token without `typ`")
+
+
+def _check_mappings(issuer: Issuer, wrong: Wrong) -> None:
+    for remote, local in issuer.claim_mappings:
+        if not _HEADER.fullmatch(local) or _TAKEN.fullmatch(local):
+            hint = "Backends get it as a header: letters, digits and -, and no header that HTTP or the gateway uses."
+            wrong("claimMappings", f"{remote!r} cannot become {local!r}", hint)
+    locals_ = [local.lower() for _, local in issuer.claim_mappings]
+    if len(set(locals_)) != len(locals_):
+        wrong("claimMappings", "two claims become the same local claim")
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    clean = url.isascii() and url.isprintable() and " " not in url and parts.username is None and len(url) <= _LONGEST
+    return bool(parts.hostname and clean and (parts.scheme == "https" or (parts.scheme == "http" and local)))

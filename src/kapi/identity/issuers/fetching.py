@@ -1,0 +1,90 @@
+"""Gets the keys of an issuer: its discovery document when the JWKS address is not known, then its JWKS.
+
+OpenID Connect Discovery §4, RFC 8414 §3. Capped in size and time, over verified https, without redirects to other hosts.
+Called by the thread that follows an issuer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from kapi.errors import Unfetched
+from kapi.fetch import Document, Way
+from kapi.identity.issuers.declaration import Issuer
+
+LARGEST_DOCUMENT = 512 * 1024
+SECONDS = 10.0
+"""For discovery and JWKS, each."""
+_LONGEST_AGE = 24 * 3600
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,9})")
+
+Get = Callable[[str, Way, Mapping[str, str]], Document]
+"""`kapi.fetch.get`, or what stands in for the network in a test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A JWKS document; `content` is None when it has not changed since the entity tag was given."""
+
+    content: bytes | None
+    jwks_uri: str
+    etag: str
+    max_age: int | None
+    """Seconds its server lets it be kept; None when it does not say."""
+
+
+def fetch_keys(issuer: Issuer, get: Get, way: Way, etag: str = "", known_uri: str = "") -> Fetched:
+    """The issuer's keys as it publishes them now. `etag` belongs to what `known_uri` gave. Raises Unfetched."""
+    way = dataclasses.replace(way, ca=issuer.ca, other_hosts=False)
+    uri = issuer.jwks_uri or discovered(issuer, get, way)
+    headers = {"Accept": "application/jwk-set+json, application/json"}
+    if etag and uri == known_uri:
+        headers["If-None-Match"] = etag
+    document = get(uri, way, headers)
+    unchanged = document.status == 304
+    if unchanged and "If-None-Match" not in headers:
+        raise Unfetched("status", "the JWKS address answered 304 without being asked whether it changed")
+    tag = document.headers.get("etag", "")
+    kept = tag if len(tag) <= 256 and tag.isascii() and tag.isprintable() else ""
+    return Fetched(None if unchanged else document.content, uri, kept or (etag if unchanged else ""), max_age(document.headers))
+
+
+def discovered(issuer: Issuer, get: Get, way: Way) -> str:
+    """The JWKS address that the discovery document names. Raises Unfetched."""
+    document = get(issuer.discovery, way, {"Accept": "application/json"})
+    try:
+        value = json.loads(document.content)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Unfetched("discovery", f"{issuer.discovery} is not a JSON object")
+    if value.get("issuer") != issuer.issuer:
+        shown = repr(value.get("issuer"))[:200]
+        # OpenID Connect Discovery §4.3, RFC 8414 §3.3: it MUST be the same, or one issuer could speak for another.
+        raise Unfetched("issuer", f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}")
+    uri = value.get("jwks_uri")
+    if not isinstance(uri, str) or not _may_follow(uri, issuer.discovery):
+        raise Unfetched("discovery", f"{issuer.discovery} names no usable jwks_uri")
+    return uri
+
+
+def max_age(headers: Mapping[str, str]) -> int | None:
+    """What Cache-Control allows (RFC 9111 §5.2.2), in seconds."""
+    control = headers.get("cache-control", "").lower()
+    if "no-cache" in control or "no-store" in control:
+        return 0
+    found = _MAX_AGE.search(control)
+    return min(int(found[1]), _LONGEST_AGE) if found else None
+
+
+def _may_follow(uri: str, discovery: str) -> bool:
+    """A document got over https must not lead to one got without."""
+    try:
+        return urlsplit(uri).scheme == "https" or (urlsplit(uri).scheme == "http" and urlsplit(discovery).scheme == "http")
+    except ValueError:
+        return False

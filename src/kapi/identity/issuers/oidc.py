@@ -1,0 +1,17 @@
+"""Any provider with OpenID Connect Discovery, or with a JWKS URL, certificate or public key that is given by hand."""
+
+from kapi.identity.issuers.preset import ASYMMETRIC, Preset
+
+preset = Preset(
+    name="oidc",
+    title="any OpenID Connect provider",
+    issuer="",
+    consumer_key_claim="",
+    scopes_claims=("scope", "scp"),
+    algorithms=ASYMMETRIC,
+    audience_needed=True,
+    mistakes=(
+        "The issuer must equal the token's `iss` to the letter: a trailing slash, the scheme and upper case count.",
+        "Give an audience, or tokens that the provider made for another API are accepted here too.",
+    ),
+)

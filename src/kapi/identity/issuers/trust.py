@@ -1,0 +1,261 @@
+"""Every issuer that is trusted now: those of the settings and those declared while running, with their keys.
+
+Tells the gateway after each change. A set that the gateway refuses is taken out again alone, so that one issuer cannot hold
+up the others. Made by `app.py`; read by the system APIs' check of callers, the issuers API and the metrics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from kapi.errors import GatewayError, GatewayRejected, KapiError, Problem
+from kapi.fetch import Way
+from kapi.identity.issuers.declaration import Issuer, declare
+from kapi.identity.issuers.fetching import LARGEST_DOCUMENT, SECONDS, Get, fetch_keys
+from kapi.identity.issuers.following import Followed, Pace
+from kapi.identity.issuers.trial import Step, trial
+from kapi.identity.verify import INBUILT, IssuerKeys
+from kapi.settings import IssuerSettings, Settings
+from kapi.settings_values import built
+from kapi.store.issuers import IssuerStore, StoredIssuer, StoredKeys
+
+_LOG = logging.getLogger("kapi.issuers")
+_MOST_PAUSE = 30.0
+Publish = Callable[[Sequence[IssuerKeys]], None]
+"""Makes the gateway trust these; raises GatewayError with nothing changed."""
+
+
+class Trust:
+    """The issuers of now. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: IssuerStore,
+        get: Get,
+        inbuilt: IssuerKeys | None,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Knows at once what the settings and the store say, with the last good keys. Raises Invalid for faulty settings."""
+        identity, gateway = settings.identity, settings.gateway
+        private = gateway.listen in {"127.0.0.1", "::1"} or identity.keys_private_networks
+        self._way = Way(LARGEST_DOCUMENT, SECONDS, private, hosts=gateway.hosts)
+        self._pace = Pace(identity.keys_refresh, identity.keys_cooldown)
+        self._store, self._get, self._now, self._clock = store, get, now, clock
+        self._inbuilt = inbuilt
+        self._publish: Publish | None = None
+        self._lock = threading.RLock()
+        self._one_publish = threading.RLock()
+        self._dirty, self._stopped = threading.Event(), threading.Event()
+        self.refusals: Counter[str] = Counter()
+        """Refused tokens of no known issuer, by reason."""
+        self.fixed = frozenset(item.name for item in identity.issuers)
+        """Names of the issuers of the settings, which cannot be changed while running."""
+        self._followed = {item.name: self._follow(declare(item)) for item in identity.issuers}
+        self._load()
+        self._accepted = {item.issuer.name: item for item in self.issuers()}
+
+    def _load(self) -> None:
+        for stored in self._store.issuers():
+            if stored.name in self._followed:
+                _LOG.warning("issuer %s: the settings' declaration is used, not the one that was added", stored.name)
+                continue
+            try:
+                self._followed[stored.name] = self._follow(declare(built(IssuerSettings, json.loads(stored.declaration))))
+            except (KapiError, TypeError, ValueError) as error:
+                _LOG.error("issuer %s is left out: %s", stored.name, error)
+
+    def _follow(self, issuer: Issuer) -> Followed:
+        return Followed(
+            issuer,
+            fetch=partial(fetch_keys, issuer, self._get, self._way),
+            kept=self._store.keys(issuer.name),
+            changed=self._changed,
+            pace=self._pace,
+            now=self._now,
+            clock=self._clock,
+        )
+
+    def start(self, publish: Publish) -> None:
+        """Follow every issuer, and tell the gateway of changes through `publish`."""
+        self._publish = publish
+        threading.Thread(target=self._publish_changes, name="issuer-keys", daemon=True).start()
+        for followed in self.followed():
+            followed.start()
+
+    def stop(self) -> None:
+        """Follow nobody any longer."""
+        self._stopped.set()
+        self._dirty.set()
+        for followed in self.followed():
+            followed.stop()
+
+    def followed(self) -> tuple[Followed, ...]:
+        """All but the inbuilt provider, by name."""
+        with self._lock:
+            return tuple(self._followed[name] for name in sorted(self._followed))
+
+    def find(self, name: str) -> Followed:
+        """One of them. Raises Problem 404."""
+        with self._lock:
+            if name in self._followed:
+                return self._followed[name]
+        raise Problem(404, "900961", f"there is no issuer {name!r}", hint="See them with: kapi issuer list.")
+
+    def issuers(self) -> tuple[IssuerKeys, ...]:
+        """Whose tokens are accepted now, each with at least one key."""
+        others = (IssuerKeys(item.issuer, item.state.keys) for item in self.followed() if item.state.keys.keys)
+        return (*((self._inbuilt,) if self._inbuilt else ()), *others)
+
+    def use_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
+        """The inbuilt provider has other keys from now on."""
+        self._inbuilt = inbuilt
+        self._dirty.set()
+
+    def refused(self, name: str, reason: str) -> None:
+        """Count a refused token; one with an unknown key makes its issuer's keys be fetched, within the cool-down."""
+        with self._lock:
+            followed = self._followed.get(name)
+            (followed.refusals if followed else self.refusals)[reason] += 1
+        if followed and reason == "unknown key":
+            followed.unknown_key()
+
+    def add(self, settings: IssuerSettings, *, replace: bool = False) -> Followed:
+        """Trust another issuer from now on; its keys are fetched first, but need not arrive.
+
+        Raises Invalid, Problem 409, or GatewayError with nothing changed.
+        """
+        issuer = declare(settings)
+        followed = self._follow(issuer)
+        self._refuse_conflicts(issuer, replace=replace)
+        if issuer.fetches:
+            followed.fetch_now()
+        with self._one_publish:
+            with self._lock:
+                self._refuse_conflicts(issuer, replace=replace)
+                before = self._followed.get(issuer.name)
+                self._followed[issuer.name] = followed
+            try:
+                self._tell(self.issuers())
+                declaration = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+                self._store.save(StoredIssuer(issuer.name, declaration, int(self._now())))
+            except Exception:
+                self._put_back(issuer.name, before)
+                raise
+        self._save_keys(followed)
+        if before:
+            before.stop()
+        followed.start()
+        _LOG.info("issuer %s: trusted from now on: %s", issuer.name, issuer.issuer)
+        return followed
+
+    def remove(self, name: str) -> None:
+        """Trust an issuer no longer. Raises Problem 404 or 409, or GatewayError with nothing changed."""
+        self._refuse_fixed(name)
+        with self._one_publish:
+            followed = self.find(name)
+            with self._lock:
+                del self._followed[name]
+            try:
+                self._tell(self.issuers())
+                self._store.delete(name)
+            except Exception:
+                self._put_back(name, followed)
+                raise
+        followed.stop()
+        _LOG.info("issuer %s: no longer trusted", name)
+
+    def test(self, followed: Followed, token: str) -> tuple[Step, ...]:
+        """Everything a token of this issuer depends on, step by step; see `trial.py`."""
+        return trial(followed, token, self._get, self._way, self._now())
+
+    def _put_back(self, name: str, before: Followed | None) -> None:
+        with self._lock:
+            if before is None:
+                self._followed.pop(name, None)
+            else:
+                self._followed[name] = before
+        self._dirty.set()
+
+    def _refuse_fixed(self, name: str) -> None:
+        if name in self.fixed:
+            raise Problem(409, "900963", f"{name} is declared in the settings", hint="Change it in kapi.toml and start again.")
+
+    def _refuse_conflicts(self, issuer: Issuer, *, replace: bool) -> None:
+        self._refuse_fixed(issuer.name)
+        if self._inbuilt and issuer.issuer == self._inbuilt.issuer.issuer:
+            raise Problem(409, "900963", f"{issuer.issuer} is the inbuilt provider", hint="Give the other provider's issuer.")
+        for other in self.followed():
+            if other.issuer.name == issuer.name:
+                if not replace:
+                    raise Problem(409, "900963", f"there is an issuer {issuer.name} already", hint="Remove it first, or say --replace.")
+            elif other.issuer.issuer == issuer.issuer and (
+                other.issuer.in_organization(issuer.organization) or issuer.in_organization(other.issuer.organization)
+            ):
+                detail = f"{other.issuer.name} is the same issuer for the same organization"
+                raise Problem(409, "900963", detail, hint="Change that one, or give this one another organization.")
+
+    def _changed(self, followed: Followed) -> None:
+        with self._lock:
+            mine = self._followed.get(followed.issuer.name) is followed
+        if mine:
+            self._dirty.set()
+            self._save_keys(followed)
+
+    def _save_keys(self, followed: Followed) -> None:
+        issuer, state = followed.issuer, followed.state
+        if not issuer.fetches or not state.keys.keys:
+            return
+        kept = StoredKeys(issuer.name, issuer.source, state.keys.jwks(), state.jwks_uri, state.etag, state.fetched_at, state.changed_at)
+        try:
+            self._store.save_keys(kept)
+        except Exception:
+            _LOG.exception("issuer %s: its keys could not be kept", issuer.name)
+
+    def _publish_changes(self) -> None:
+        pause = 1.0
+        while not self._stopped.is_set():
+            self._dirty.wait()
+            self._dirty.clear()
+            if self._stopped.is_set():
+                return
+            try:
+                with self._one_publish:
+                    self._tell_each()
+                pause = 1.0
+            except GatewayError as error:
+                _LOG.warning("the gateway did not take the issuers' keys: %s", error.detail)
+                self._stopped.wait(pause)
+                pause = min(_MOST_PAUSE, pause * 2)
+                self._dirty.set()
+
+    def _tell_each(self) -> None:
+        """All at once; if the gateway refuses, one after the other, so that only the faulty one waits."""
+        wanted = {item.issuer.name: item for item in self.issuers()}
+        try:
+            self._tell(tuple(wanted.values()))
+        except GatewayRejected:
+            for name, item in wanted.items():
+                if self._accepted.get(name) == item:
+                    continue
+                try:
+                    self._tell(tuple({**self._accepted, name: item}.values()))
+                except GatewayRejected as error:
+                    _LOG.error("issuer %s: the gateway refuses it: %s", name, error.detail)
+
+    def _tell(self, issuers: Sequence[IssuerKeys]) -> None:
+        if self._publish is not None:
+            self._publish(issuers)
+        self._accepted = {item.issuer.name: item for item in issuers}
+
+
+__all__ = ["INBUILT", "Publish", "Trust"]

@@ -1,0 +1,73 @@
+"""Declared issuers, and the last good keys of every issuer, so that a start needs nobody else's server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kapi.store.database import Database
+
+TOPIC = "issuers"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIssuer:
+    """A declaration as JSON text; `created_at` in seconds since the epoch."""
+
+    name: str
+    declaration: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """The last good JWKS of an issuer. `source` says what it was fetched for; times in seconds since the epoch."""
+
+    name: str
+    source: str
+    jwks: str
+    jwks_uri: str
+    etag: str
+    fetched_at: int
+    changed_at: int
+
+
+_KEYS = "name, source, jwks, jwks_uri, etag, fetched_at, changed_at"
+
+
+class IssuerStore:
+    """The two tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def issuers(self) -> tuple[StoredIssuer, ...]:
+        """All declarations, by name."""
+        return tuple(StoredIssuer(*row) for row in self._database.rows("SELECT name, declaration, created_at FROM issuers ORDER BY name"))
+
+    def save(self, issuer: StoredIssuer) -> None:
+        """Keep a declaration, replacing the one with its name."""
+        with self._database.transaction(TOPIC) as db:
+            db.execute("DELETE FROM issuers WHERE name = ?", (issuer.name,))
+            db.execute(
+                "INSERT INTO issuers (name, declaration, created_at) VALUES (?, ?, ?)", (issuer.name, issuer.declaration, issuer.created_at)
+            )
+
+    def delete(self, name: str) -> None:
+        """Forget a declaration and its keys."""
+        with self._database.transaction(TOPIC) as db:
+            db.execute("DELETE FROM issuers WHERE name = ?", (name,))
+            db.execute("DELETE FROM issuer_keys WHERE name = ?", (name,))
+
+    def keys(self, name: str) -> StoredKeys | None:
+        """The last good keys of an issuer."""
+        row = self._database.row(f"SELECT {_KEYS} FROM issuer_keys WHERE name = ?", (name,))  # noqa: S608 - a constant
+        return None if row is None else StoredKeys(*row)
+
+    def save_keys(self, keys: StoredKeys) -> None:
+        """Keep the last good keys of an issuer."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM issuer_keys WHERE name = ?", (keys.name,))
+            db.execute(
+                f"INSERT INTO issuer_keys ({_KEYS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+                (keys.name, keys.source, keys.jwks, keys.jwks_uri, keys.etag, keys.fetched_at, keys.changed_at),
+            )

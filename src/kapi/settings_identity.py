@@ -12,6 +12,10 @@ WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 
 
 GRANTS = ("client_credentials", "authorization_code", "refresh_token")
 """Grants that a client may be given; `identity/grants/` has a file for each."""
+CONSENT = ("once", "always", "never")
+"""Values of `consent`."""
+ONE_CLICK = ("seeded", "all", "off")
+"""Values of `one_click_sign_in`."""
 DEFAULT_ALGORITHM = "RS256"
 SIGNING_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What the provider can sign with (RFC 7518 §3.1, RFC 8037 §3.1)."""
@@ -58,6 +62,25 @@ class ClientSettings:
     """Its tokens are always bound to a DPoP key."""
     tls_client_certificate_bound_access_tokens: bool = False
     """Its tokens are bound to its client certificate."""
+    require_pkce: bool = False
+    """Ask a client with a secret for PKCE too; public clients always need it (RFC 9700 §2.1.1)."""
+    consent: str = field(default="once", metadata={"choices": CONSENT})
+    """When people are asked whether the client may act for them."""
+    refresh_requires_offline_access: bool = False
+    """Issue refresh tokens for the scope `offline_access` only."""
+    subject_type: str = field(default="public", metadata={"choices": ("public", "pairwise")})
+    sector_identifier: str = ""
+    """Clients that share it see the same pairwise subject; empty takes the host of the first redirect URI."""
+    default_max_age: int = field(default=0, metadata={"range": (0, 365 * 24 * 3600)})
+    """Seconds after which a person must sign in again for this client; 0 means never."""
+    id_token_signed_response_alg: str = field(default=DEFAULT_ALGORITHM, metadata={"choices": SIGNING_ALGORITHMS})
+    userinfo_signed_response_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
+    """Sign what the UserInfo endpoint answers; empty answers plain JSON."""
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str = ""
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str = ""
+    frontchannel_logout_session_required: bool = False
 
 
 def _seeded_clients() -> tuple[ClientSettings, ...]:
@@ -130,5 +153,24 @@ class IdentitySettings:
     """Certificates (PEM) of the authorities that may vouch for clients with `tls_client_auth`."""
     fetch_private_networks: bool = False
     """Fetch what clients publish (keys, metadata) from private addresses even when listening on the network."""
+    code_lifetime: int = field(default=60, metadata={"range": (1, 600)})
+    """Seconds an authorization code is valid (RFC 6749 §4.1.2: ten minutes at most)."""
+    id_token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
+    refresh_token_lifetime: int = field(default=30 * 24 * 3600, metadata={"range": (1, 10 * 365 * 24 * 3600)})
+    """Seconds after sign-in until the last refresh token of an authorization ends, however often it was used."""
+    refresh_token_idle: int = field(default=24 * 3600, metadata={"range": (1, 10 * 365 * 24 * 3600)})
+    """Seconds a refresh token is valid while it is not used."""
+    refresh_token_grace: int = field(default=0, metadata={"range": (0, 300)})
+    """Seconds in which a used refresh token may be used again, for clients that lost the answer; 0 means never."""
+    session_lifetime: int = field(default=12 * 3600, metadata={"range": (60, 365 * 24 * 3600)})
+    """Seconds after sign-in until a person must sign in again."""
+    one_click_sign_in: str = field(default="seeded", metadata={"choices": ONE_CLICK})
+    """Whom the login page offers as a button that needs no password: the published users, everybody, nobody."""
+    login_attempts: int = field(default=10, metadata={"range": (1, 10_000)})
+    """Wrong passwords in five minutes, per user name; ten times as many per address."""
+    scope_descriptions: dict[str, str] = field(default_factory=dict)
+    """What the consent page says about a scope."""
+    logout_private_networks: bool = False
+    """Send back-channel logout to private addresses even when listening on the network."""
     non_production_on_network: bool = False
     """Allow the well-known client and users while listening on a non-loopback address."""

@@ -39,6 +39,12 @@ class Request:
         return found[0] if found else None
 
     @property
+    def peer(self) -> str:
+        """The address of the caller as the gateway saw it: the last one of X-Forwarded-For, which the gateway itself adds."""
+        found = [value for key, value in self.headers if key == "x-forwarded-for"]
+        return found[-1].rpartition(",")[2].strip() if found else ""
+
+    @property
     def cookies(self) -> Mapping[str, str]:
         """The cookies by name; of two with one name the first."""
         made: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,3 +32,5 @@ class Issuance:
     access: AccessToken
     extra: Mapping[str, Any] = field(default_factory=dict)
     token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+    with_token: Callable[[str], Mapping[str, Any]] | None = None
+    """Members that depend on the signed access token, such as an ID token with its `at_hash`."""

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from kapi.errors import OAuthError
 from kapi.fetch import fetch
+from kapi.identity.attempts import Attempts
 from kapi.identity.client_keys import keys_of
 from kapi.identity.clients import Client, Clients
 from kapi.identity.dpop import Nonces
 from kapi.identity.keys import Keyring
 from kapi.identity.remote_documents import Fetch, RemoteDocuments
-from kapi.identity.tokens import Minter, sign_jwt
+from kapi.identity.tokens import Minter, base64url, sign_jwt
 from kapi.identity.users import Users
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
+from kapi.store.families import Families
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
+from kapi.store.revocations import Revocations
 from kapi.store.users import UserStore
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ class Provider:
     clients: Clients
     users: Users
     records: Records
+    families: Families
+    revocations: Revocations
+    attempts: Attempts
     random_bytes: Callable[[int], bytes]
     new_id: Callable[[], str]
     documents: RemoteDocuments
@@ -90,6 +96,10 @@ class Provider:
         """The public keys of a client as JWKs; `kid` is the one looked for, if any. Raises Unusable."""
         return keys_of(self.documents, client, kid, now)
 
+    def new_secret(self) -> str:
+        """A fresh secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
+        return base64url(self.random_bytes(32)).decode("ascii")
+
     def lifetime(self, client: Client) -> int:
         """Seconds an access token of this client is valid."""
         return client.settings.token_lifetime or self.settings.identity.token_lifetime
@@ -117,6 +127,9 @@ def make_provider(
         clients=Clients(settings.identity.clients, random_bytes(16)),
         users=Users(settings.identity.users, UserStore(store.database)),
         records=Records(store.database),
+        families=Families(store.database),
+        revocations=Revocations(store.database),
+        attempts=Attempts(settings.identity.login_attempts),
         random_bytes=random_bytes,
         new_id=new_id,
         documents=RemoteDocuments(get, allow_private=private),

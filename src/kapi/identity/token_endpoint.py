@@ -58,6 +58,7 @@ class TokenEndpoint:
             "expires_in": issued.access.lifetime,
             "scope": issued.access.scope,
             **issued.extra,
+            **(issued.with_token(token) if issued.with_token else {}),
         }
 
     def _grant(self, form: Form, client: Client) -> Grant:

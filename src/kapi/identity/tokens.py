@@ -29,6 +29,8 @@ class AccessToken:
     audience: tuple[str, ...] = ()
     claims: Mapping[str, Any] = field(default_factory=dict)
     """Claims after those that every token has."""
+    jti: str = ""
+    """Its id when that was written down before; otherwise the token gets a fresh one."""
 
 
 class Minter:
@@ -43,7 +45,7 @@ class Minter:
 
     def mint(self, token: AccessToken, now: int) -> tuple[str, str]:
         """The signed token and its `jti`; `now` in seconds since the epoch."""
-        jti = self._new_id()
+        jti = token.jti or self._new_id()
         claims: dict[str, Any] = {"iss": self._issuer, "sub": token.subject}
         if token.audience:
             claims["aud"] = token.audience[0] if len(token.audience) == 1 else list(token.audience)

@@ -5,6 +5,7 @@ Written by the notification API and by the inbuilt provider; the control process
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
 from kapi.store.database import Database
@@ -40,12 +41,7 @@ class Revocations:
         if not 0 < len(jti) <= LONGEST_JTI:
             raise ValueError(f"a jti has 1 to {LONGEST_JTI} characters")
         with self._database.transaction(TOPIC) as db:
-            db.execute(
-                "INSERT INTO revocations (issuer, jti, expires_at, reason) VALUES (?, ?, ?, ?) ON CONFLICT (issuer, jti) DO UPDATE SET "
-                "expires_at = CASE WHEN excluded.expires_at > revocations.expires_at "
-                "THEN excluded.expires_at ELSE revocations.expires_at END, reason = excluded.reason",
-                (issuer, jti, expires_at, reason),
-            )
+            write_revocation(db, Revocation(jti, expires_at, issuer), reason)
 
     def is_revoked(self, issuer: str, jti: str) -> bool:
         """Whether a token of this issuer must be refused."""
@@ -62,3 +58,13 @@ class Revocations:
         """Drop entries of tokens that expired long enough ago; how many there were."""
         with self._database.transaction() as db:
             return db.execute("DELETE FROM revocations WHERE expires_at <= ?", (int(now) - GRACE_SECONDS,)).rowcount
+
+
+def write_revocation(db: sqlite3.Connection, revocation: Revocation, reason: str) -> None:
+    """Write one row inside a transaction of the caller, which must name TOPIC."""
+    db.execute(
+        "INSERT INTO revocations (issuer, jti, expires_at, reason) VALUES (?, ?, ?, ?) ON CONFLICT (issuer, jti) DO UPDATE SET "
+        "expires_at = CASE WHEN excluded.expires_at > revocations.expires_at "
+        "THEN excluded.expires_at ELSE revocations.expires_at END, reason = excluded.reason",
+        (revocation.issuer, revocation.jti, revocation.expires_at, reason),
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from kapi.identity.endpoints import discovery, health, jwks
+from kapi.identity.endpoints import authorize, callback, consent, discovery, health, jwks, select, sign_in, sign_in_paths
 from kapi.identity.http import Answer, Request
 from kapi.identity.provider import Provider
 
@@ -34,4 +34,4 @@ class Endpoint(Protocol):
         """Answer a request. Raises OAuthError."""
 
 
-ENDPOINTS: tuple[Endpoint, ...] = (discovery, jwks, health)
+ENDPOINTS: tuple[Endpoint, ...] = (discovery, jwks, health, authorize, sign_in, select, consent, callback, sign_in_paths)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kapi.identity.grants import client_credentials
+from kapi.identity.grants import authorization_code, client_credentials, refresh_token
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
 
@@ -27,4 +27,4 @@ class Grant(Protocol):
         """Decide what to issue. Raises OAuthError."""
 
 
-GRANTS: tuple[Grant, ...] = (client_credentials,)
+GRANTS: tuple[Grant, ...] = (client_credentials, authorization_code, refresh_token)

@@ -1,0 +1,180 @@
+"""The checks of an authorization request, as a table: one check, one function, in this order.
+
+What fails in ON_PAGE is shown to the person, since nothing may be sent to a redirect URI that is not known to be the
+client's (RFC 6749 §4.1.2.1); what fails in REDIRECTED goes back to the client.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.hints import subject_of_hint
+from kapi.identity.authorization.redirect_uris import allowed
+from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.responses import RESPONSE_MODES
+from kapi.identity.provider import Provider
+from kapi.identity.scopes import granted_scope
+
+Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
+"""Gives the request with one more thing known. Raises OAuthError."""
+RESPONSE_TYPES = ("code",)
+PROMPTS = ("none", "login", "consent", "select_account")
+LONGEST_STATE = 2048
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def checked(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """The request with everything known.
+
+    Raises OAuthError when the person must be shown the error, RefusedRequest when it goes back to the client.
+    """
+    for check in ON_PAGE:
+        request = check(provider, request)
+    for check in REDIRECTED:
+        try:
+            request = check(provider, request)
+        except OAuthError as error:
+            raise RefusedRequest(request, error) from error
+    return request
+
+
+def client(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """A registered client."""
+    found = provider.client(request.parameters.need("client_id"), request.now)
+    if found is None:
+        raise OAuthError("invalid_request", "No client is registered under this client_id")
+    return dataclasses.replace(request, known_client=found)
+
+
+def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """One of the client's; may be left out in plain OAuth when there is only one (RFC 6749 §3.1.2.3, OIDC Core §3.1.2.1)."""
+    registered = request.client.settings.redirect_uris
+    uri = request.parameters.get("redirect_uri")
+    if uri is None:
+        openid = "openid" in (request.parameters.get("scope") or "").split(" ")
+        if openid or len(registered) != 1:
+            raise OAuthError("invalid_request", "redirect_uri is missing")
+        uri = registered[0]
+    elif not allowed(uri, registered):
+        raise OAuthError("invalid_request", "redirect_uri is not one that the client registered; it must be equal to the letter")
+    return dataclasses.replace(request, redirect_uri=uri)
+
+
+def response_mode(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """How to answer; first, because errors are answered in the same way."""
+    mode = request.parameters.get("response_mode") or "query"
+    if mode not in RESPONSE_MODES:
+        raise OAuthError("invalid_request", f"response_mode must be one of {', '.join(RESPONSE_MODES)}")
+    return dataclasses.replace(request, response_mode=mode)
+
+
+def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """Whatever the client likes, within a limit."""
+    if request.state is not None and len(request.state) > LONGEST_STATE:
+        raise OAuthError("invalid_request", f"state is longer than {LONGEST_STATE} characters")
+    return request
+
+
+def request_objects(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """Parameters of OpenID Connect that need other endpoints (Core §6, §7.2.1)."""
+    for name in ("request", "request_uri", "registration"):
+        if request.parameters.get(name) is not None:
+            raise OAuthError(f"{name}_not_supported", f"The parameter {name} is not supported")
+    return request
+
+
+def response_type(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """Code only: tokens do not belong into URLs (RFC 9700 §2.1.2)."""
+    wanted = request.parameters.need("response_type")
+    if wanted not in RESPONSE_TYPES:
+        raise OAuthError("unsupported_response_type", f"response_type must be one of {', '.join(RESPONSE_TYPES)}")
+    if "authorization_code" not in request.client.grants:
+        raise OAuthError("unauthorized_client", "The client may not use the authorization code grant")
+    return dataclasses.replace(request, response_type=wanted)
+
+
+def pkce(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """S256, and nothing weaker (RFC 7636, RFC 9700 §2.1.1)."""
+    challenge, method = request.parameters.get("code_challenge"), request.parameters.get("code_challenge_method")
+    if challenge is None:
+        if method is not None:
+            raise OAuthError("invalid_request", "code_challenge_method without a code_challenge (RFC 7636 4.3)")
+        if request.client.is_public or request.client.settings.require_pkce:
+            raise OAuthError("invalid_request", "code_challenge is missing: this client must use PKCE (RFC 7636)")
+        return request
+    if method != "S256":
+        raise OAuthError("invalid_request", "code_challenge_method must be S256 (RFC 7636 4.3, RFC 9700 2.1.1)")
+    if not _CHALLENGE.fullmatch(challenge):
+        raise OAuthError("invalid_request", "code_challenge must be a SHA-256 digest in base64url, 43 characters (RFC 7636 4.2)")
+    return dataclasses.replace(request, challenge=challenge)
+
+
+def scope(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """Scopes the client may ask for."""
+    return dataclasses.replace(request, scope=granted_scope(request.client, request.parameters.get("scope")))
+
+
+def prompt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """What the person must be asked (OIDC Core §3.1.2.1)."""
+    wanted = frozenset((request.parameters.get("prompt") or "").split())
+    if unknown := sorted(wanted - set(PROMPTS)):
+        raise OAuthError(
+            "invalid_request", f"prompt may hold {', '.join(PROMPTS)}" + (": create is not offered" if unknown == ["create"] else "")
+        )
+    if "none" in wanted and len(wanted) > 1:
+        raise OAuthError("invalid_request", "prompt=none stands alone (OpenID Connect Core 3.1.2.1)")
+    return dataclasses.replace(request, prompt=wanted)
+
+
+def max_age(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """How long ago the person may have signed in, in seconds; the client's own setting otherwise."""
+    text = request.parameters.get("max_age")
+    if text is None:
+        return dataclasses.replace(request, max_age=request.client.settings.default_max_age or None)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise OAuthError("invalid_request", "max_age must be a whole number of seconds")
+    return dataclasses.replace(request, max_age=int(text))
+
+
+def claims(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """Claims asked for one by one (OIDC Core §5.5)."""
+    text = request.parameters.get("claims")
+    if text is None:
+        return request
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise OAuthError("invalid_request", "claims must be a JSON object (OpenID Connect Core 5.5)") from error
+    places = [value.get(place) for place in ("userinfo", "id_token")] if isinstance(value, dict) else [False]
+    if not all(place is None or isinstance(place, dict) for place in places) or len(text) > 8192:
+        raise OAuthError("invalid_request", "claims must be a JSON object with the members userinfo and id_token (OpenID Connect Core 5.5)")
+    return dataclasses.replace(request, claims={place: value[place] for place in ("userinfo", "id_token") if value.get(place)})
+
+
+def id_token_hint(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """Who should be signed in, by an ID token of ours (OIDC Core §3.1.2.1)."""
+    hint = request.parameters.get("id_token_hint")
+    if hint is None:
+        return request
+    subject = subject_of_hint(provider, hint, request.client.id)
+    return dataclasses.replace(request, hinted_subject=subject)
+
+
+ON_PAGE: tuple[Check, ...] = (client, redirect_uri)
+REDIRECTED: tuple[Check, ...] = (
+    response_mode,
+    state,
+    request_objects,
+    response_type,
+    pkce,
+    scope,
+    prompt,
+    max_age,
+    claims,
+    id_token_hint,
+)

@@ -1,0 +1,66 @@
+"""Authorization codes (RFC 6749 §4.1.2): opaque, 256 bits, once, bound to client, redirect URI and PKCE challenge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kapi.identity.authorized import Authorization, authorization_of
+from kapi.identity.provider import Provider
+from kapi.store.records import Record, key_of
+
+CODE = "code"
+"""Kind of records."""
+_REMEMBERED = 3600
+"""Seconds a code is remembered after it expired, so that a second use is noticed and revokes what the first one issued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code stands for."""
+
+    authorization: Authorization
+    redirect_uri: str
+    redirect_uri_sent: bool
+    challenge: str
+    """S256 code challenge; empty when the request had none."""
+    family: str
+    valid_until: int
+    used: bool = False
+
+    def expired(self, now: int) -> bool:
+        """Whether it is too late."""
+        return now >= self.valid_until
+
+
+def new_code(
+    provider: Provider, authorization: Authorization, now: int, *, redirect_uri: str, redirect_uri_sent: bool, challenge: str
+) -> str:
+    """Keep an authorization under a fresh code."""
+    code = provider.new_secret()
+    valid_until = now + provider.settings.identity.code_lifetime
+    payload = {
+        "authorization": authorization.payload(),
+        "redirect_uri": redirect_uri,
+        "redirect_uri_sent": redirect_uri_sent,
+        "challenge": challenge,
+        "valid_until": valid_until,
+    }
+    provider.records.put(CODE, Record(key_of(code), provider.new_id(), payload, valid_until + _REMEMBERED))
+    return code
+
+
+def read_code(provider: Provider, code: str, now: int) -> Code | None:
+    """What a code stands for, used or not, or None."""
+    record = provider.records.get(CODE, key_of(code), now)
+    if record is None:
+        return None
+    held = record.payload
+    return Code(
+        authorization_of(held["authorization"]),
+        held["redirect_uri"],
+        held["redirect_uri_sent"],
+        held["challenge"],
+        record.family,
+        held["valid_until"],
+        record.consumed_at is not None,
+    )

@@ -1,0 +1,109 @@
+"""What comes next for a checked authorization request: sign in, choose an account, consent, or the code (OIDC Core §3.1.2.3, §3.1.2.4)."""
+
+from __future__ import annotations
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.codes import new_code
+from kapi.identity.authorization.request import AuthorizationRequest
+from kapi.identity.authorization.responses import refuse, respond
+from kapi.identity.authorized import Authorization
+from kapi.identity.consents import consented
+from kapi.identity.http import Answer, Request
+from kapi.identity.interactions import Interaction, begin, finish
+from kapi.identity.pages import CONSENT_PATH, LOGIN_PATH, SELECT_PATH, page_link, see_other
+from kapi.identity.provider import Provider
+from kapi.identity.sessions import Session, browser_of, remember_client, session_of
+from kapi.identity.subjects import subject_for
+
+_WITHOUT_PAGES = {
+    LOGIN_PATH: OAuthError("login_required", "Nobody is signed in, or not recently enough (prompt=none)"),
+    SELECT_PATH: OAuthError("account_selection_required", "The person must choose an account (prompt=none)"),
+    CONSENT_PATH: OAuthError("consent_required", "The person has not allowed this yet (prompt=none)"),
+}
+
+
+def advance(provider: Provider, http: Request, request: AuthorizationRequest, interaction: Interaction | None = None) -> Answer:
+    """Answer with the next page, or with the authorization response when nothing is left to ask."""
+    session = session_of(provider, http)
+    page = next_page(provider, request, session, interaction)
+    if page is None and session is not None:
+        if interaction is not None and not finish(provider, interaction, http.now):
+            raise OAuthError("expired_session", "This sign-in was answered already. Go back to the application and start again.")
+        return _grant(provider, http, request, session)
+    if session is not None and interaction is not None and _is_somebody_else(provider, request, session, interaction):
+        finish(provider, interaction, http.now)
+        return refuse(provider, request, OAuthError("login_required", "Somebody else signed in than the one id_token_hint names"))
+    assert page is not None  # noqa: S101 - without a session the page is the login page
+    if "none" in request.prompt:
+        return refuse(provider, request, _WITHOUT_PAGES[page])
+    if interaction is not None:
+        return see_other(page_link(page, interaction.key))
+    browser, cookie = browser_of(provider, http)
+    made = begin(provider, request.parameters, browser, http.now)
+    return see_other(page_link(page, made.key), cookies=(cookie,) if cookie else ())
+
+
+def next_page(provider: Provider, request: AuthorizationRequest, session: Session | None, interaction: Interaction | None) -> str | None:
+    """The path of the page that the person must see next, or None."""
+    if session is None or _must_sign_in(provider, request, session, interaction):
+        return LOGIN_PATH
+    done = interaction or Interaction("", request.parameters)
+    if "select_account" in request.prompt and session.sid not in {done.chosen, done.signed_in}:
+        return SELECT_PATH
+    if done.consented != session.sid and _must_consent(provider, request, session):
+        return CONSENT_PATH
+    return None
+
+
+def _must_sign_in(provider: Provider, request: AuthorizationRequest, session: Session, interaction: Interaction | None) -> bool:
+    if _is_unexpected(provider, request, session):
+        return True
+    if interaction is not None and interaction.signed_in == session.sid:
+        return False
+    too_old = request.max_age is not None and request.now - session.auth_time > request.max_age
+    return "login" in request.prompt or too_old or request.max_age == 0
+
+
+def _is_unexpected(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:
+    """Whether the client hinted at somebody else."""
+    return bool(request.hinted_subject) and subject_for(provider, request.client, session.user) != request.hinted_subject
+
+
+def _is_somebody_else(provider: Provider, request: AuthorizationRequest, session: Session, interaction: Interaction) -> bool:
+    """Whether somebody signed in for this request, and it is not who the client hinted at."""
+    return interaction.signed_in == session.sid and _is_unexpected(provider, request, session)
+
+
+def _must_consent(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:
+    how = request.client.settings.consent
+    if "consent" in request.prompt or how == "always":
+        return True
+    return how != "never" and not consented(provider, request.client, session.user, request.scopes, request.now)
+
+
+def _grant(provider: Provider, http: Request, request: AuthorizationRequest, session: Session) -> Answer:
+    remember_client(provider, session, request.client.id, http.now)
+    authorization = Authorization(
+        user=session.user,
+        client_id=request.client.id,
+        scope=request.scope,
+        auth_time=session.auth_time,
+        amr=session.amr,
+        acr=session.acr,
+        organization=session.organization,
+        sid=session.sid,
+        nonce=request.parameters.get("nonce") or "",
+        claims=request.claims,
+        confirmation=request.confirmation,
+        resources=request.resources,
+        details=request.details,
+    )
+    code = new_code(
+        provider,
+        authorization,
+        http.now,
+        redirect_uri=request.redirect_uri,
+        redirect_uri_sent=request.parameters.get("redirect_uri") is not None,
+        challenge=request.challenge,
+    )
+    return respond(provider, request, {"code": code})

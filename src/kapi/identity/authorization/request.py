@@ -1,0 +1,60 @@
+"""An authorization request while it is being checked: a value that each check returns with one more thing known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.clients import Client
+from kapi.identity.forms import Form
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """What is known so far. `parameters` are what counts: those of the URL, or of the request object that replaced them."""
+
+    parameters: Form
+    now: int
+    resumed: bool = False
+    """Checked before and kept while the person signed in; sources of parameters are not read again."""
+    known_client: Client | None = None
+    redirect_uri: str = ""
+    """Empty until it is known to be the client's: nothing may be sent there before."""
+    response_mode: str = "query"
+    response_type: str = ""
+    scope: str = ""
+    challenge: str = ""
+    prompt: frozenset[str] = frozenset()
+    max_age: int | None = None
+    claims: dict[str, Any] = field(default_factory=dict)
+    hinted_subject: str = ""
+    """`sub` of the `id_token_hint`: who must be signed in."""
+    confirmation: dict[str, str] = field(default_factory=dict)
+    resources: tuple[str, ...] = ()
+    details: tuple[Any, ...] = ()
+
+    @property
+    def client(self) -> Client:
+        """The client; known after the first check."""
+        assert self.known_client is not None  # noqa: S101 - the first row of the table
+        return self.known_client
+
+    @property
+    def state(self) -> str | None:
+        """Given back exactly as received."""
+        return self.parameters.get("state")
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The scopes as a set."""
+        return frozenset(self.scope.split(" ")) if self.scope else frozenset()
+
+
+class RefusedRequest(Exception):
+    """A request whose error goes back to the client's redirect URI."""
+
+    def __init__(self, request: AuthorizationRequest, error: OAuthError) -> None:
+        super().__init__(error.error)
+        self.request = request
+        self.error = error

@@ -1,0 +1,49 @@
+"""Authorization responses: how parameters reach the client (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode).
+
+`state` and `iss` (RFC 9207) go with every response, errors too. One mode = one function and one name in RESPONSE_MODES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlencode
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.request import AuthorizationRequest
+from kapi.identity.http import Answer
+from kapi.identity.pages import form_post_page, see_other
+from kapi.identity.provider import Provider
+
+Mode = Callable[[Provider, AuthorizationRequest, Mapping[str, str]], Answer]
+
+
+def respond(provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+    """Send parameters to the client in the way it asked for."""
+    state = {} if request.state is None else {"state": request.state}
+    issuer = {"iss": provider.settings.identity.issuer}
+    return RESPONSE_MODES[request.response_mode](provider, request, {**parameters, **state, **issuer})
+
+
+def refuse(provider: Provider, request: AuthorizationRequest, error: OAuthError) -> Answer:
+    """Send an error to the client."""
+    return respond(provider, request, {"error": error.error, "error_description": error.detail})
+
+
+def query(_: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+    """In the query of the redirect URI, after what stands there."""
+    uri = request.redirect_uri
+    joint = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
+    return see_other(f"{uri}{joint}{urlencode(parameters)}")
+
+
+def fragment(_: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+    """In the fragment: servers on the way do not see it."""
+    return see_other(f"{request.redirect_uri}#{urlencode(parameters)}")
+
+
+def form_post(provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+    """By a page whose form posts them."""
+    return form_post_page(provider, request.redirect_uri, parameters)
+
+
+RESPONSE_MODES: dict[str, Mode] = {"query": query, "fragment": fragment, "form_post": form_post}

@@ -1,0 +1,66 @@
+"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2): GET and POST, for browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.checks import PROMPTS, RESPONSE_TYPES, checked
+from kapi.identity.authorization.flow import advance
+from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.responses import RESPONSE_MODES, refuse
+from kapi.identity.claims import SCOPES
+from kapi.identity.forms import check_media_type, parse_form
+from kapi.identity.http import Answer, Request
+from kapi.identity.pages import error_page, see_other
+from kapi.identity.provider import Provider
+from kapi.identity.sessions import BROWSER
+from kapi.identity.subjects import TYPES
+
+methods = ("GET", "POST")
+quick = False
+PATH = "/oauth2/authorize"
+_LONGEST_LINK = 16 * 1024
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One, and APK's path with a version."""
+    return (PATH, "/oauth2/1.0.0/authorize")
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:
+    """What it understands."""
+    return {
+        "authorization_endpoint": f"{provider.base_url}{PATH}",
+        "response_types_supported": list(RESPONSE_TYPES),
+        "response_modes_supported": list(RESPONSE_MODES),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "scopes_supported": ["default", *SCOPES],
+        "prompt_values_supported": list(PROMPTS),
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "ui_locales_supported": ["en"],
+        "acr_values_supported": ["0", "1"],
+        "subject_types_supported": list(TYPES),
+    }
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """The next page, or the authorization response; an error that must not redirect is a page."""
+    try:
+        if request.method == "POST":
+            check_media_type(request.header("content-type") or "")
+            form = parse_form(request.body)
+            if BROWSER not in request.cookies and len(request.body) <= _LONGEST_LINK:
+                # A form of another site brings no SameSite=Lax cookie; the same request as a link does.
+                return see_other(f"{request.path}?{request.body.decode('ascii')}")
+        else:
+            form = parse_form(request.query.encode("latin-1"))
+        return advance(provider, request, checked(provider, AuthorizationRequest(form, request.now)))
+    except RefusedRequest as refused:
+        return refuse(provider, refused.request, refused.error)
+    except OAuthError as error:
+        return error_page(provider, error)

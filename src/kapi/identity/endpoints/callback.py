@@ -1,0 +1,50 @@
+"""Where a waiting authorization request goes on after each page. APK calls it auth-callback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.checks import checked
+from kapi.identity.authorization.flow import advance
+from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.responses import refuse
+from kapi.identity.forms import parse_form
+from kapi.identity.http import Answer, Request
+from kapi.identity.interactions import interaction_of
+from kapi.identity.pages import CALLBACK_PATH, error_page
+from kapi.identity.provider import Provider
+
+methods = ("GET",)
+quick = False
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """APK's paths."""
+    return (CALLBACK_PATH, "/oauth2/1.0.0/auth-callback", "/authenticationEndpoint/login-callback")
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """The next page, or the authorization response."""
+    try:
+        form = parse_form(request.query.encode("latin-1"))
+        return go_on(provider, request, form.get("sessionKey") or form.get("stateKey"))
+    except OAuthError as error:
+        return error_page(provider, error)
+
+
+def go_on(provider: Provider, request: Request, key: str | None) -> Answer:
+    """Check the waiting request again, since clients may have changed, and answer with what comes next."""
+    interaction = interaction_of(provider, request, key)
+    try:
+        return advance(
+            provider, request, checked(provider, AuthorizationRequest(interaction.parameters, request.now, resumed=True)), interaction
+        )
+    except RefusedRequest as refused:
+        return refuse(provider, refused.request, refused.error)

@@ -1,0 +1,80 @@
+"""Consent (OpenID Connect Core §3.1.2.4): which client asks for what, in words; remembered for the person and the client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.checks import checked
+from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.responses import refuse
+from kapi.identity.consents import in_words, keep_consent
+from kapi.identity.forms import Form, parse_form
+from kapi.identity.http import Answer, Request
+from kapi.identity.interactions import Interaction, finish, interaction_of, note
+from kapi.identity.pages import CALLBACK_PATH, CONSENT_PATH, LOGIN_PATH, error_page, page, page_link, see_other
+from kapi.identity.provider import Provider
+from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right, session_of
+
+methods = ("GET", "POST")
+quick = False
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (CONSENT_PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """The page, or what follows its form."""
+    try:
+        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        interaction = interaction_of(provider, request, form.get("sessionKey") or form.get("stateKey"))
+        session = session_of(provider, request)
+        if session is None:
+            return see_other(page_link(LOGIN_PATH, interaction.key))
+        asked = checked(provider, AuthorizationRequest(interaction.parameters, request.now, resumed=True))
+        if request.method == "POST":
+            return _decided(provider, request, asked, interaction, session, form)
+        return _page(provider, request, asked, interaction, session)
+    except RefusedRequest as refused:
+        return refuse(provider, refused.request, refused.error)
+    except OAuthError as error:
+        return error_page(provider, error)
+
+
+def _page(provider: Provider, request: Request, asked: AuthorizationRequest, interaction: Interaction, session: Session) -> Answer:
+    return page(
+        provider,
+        "consent.html",
+        leads_to=asked.redirect_uri,
+        client=asked.client.settings.name or asked.client.id,
+        client_id=asked.client.id,
+        user=session.user,
+        organization=session.organization,
+        scopes=in_words(provider, asked.scope),
+        action=CONSENT_PATH,
+        key=interaction.key,
+        # Bound to the session: a form shown to one person must not count for another.
+        token=form_token(request.cookies[BROWSER], f"consent{interaction.key}{session.sid}"),
+    )
+
+
+def _decided(
+    provider: Provider, request: Request, asked: AuthorizationRequest, interaction: Interaction, session: Session, form: Form
+) -> Answer:
+    if not form_token_is_right(request, f"consent{interaction.key}{session.sid}", form.get("token")):
+        return see_other(page_link(CONSENT_PATH, interaction.key))
+    if form.get("decision") != "allow":
+        finish(provider, interaction, request.now)
+        return refuse(provider, asked, OAuthError("access_denied", "The person did not allow it"))
+    if asked.client.settings.consent == "once":
+        keep_consent(provider, asked.client, session.user, asked.scopes, request.now)
+    note(provider, interaction, request.now, consented=session.sid)
+    return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")

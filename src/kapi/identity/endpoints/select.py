@@ -1,0 +1,63 @@
+"""Choose an account (OpenID Connect Core §3.1.2.1, prompt=select_account): the one that is signed in, or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.checks import checked
+from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.forms import parse_form
+from kapi.identity.http import Answer, Request
+from kapi.identity.interactions import interaction_of, note
+from kapi.identity.pages import CALLBACK_PATH, LOGIN_PATH, SELECT_PATH, error_page, page, page_link, see_other
+from kapi.identity.provider import Provider
+from kapi.identity.sessions import BROWSER, form_token, form_token_is_right, session_of
+
+methods = ("GET", "POST")
+quick = False
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (SELECT_PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """The page, or what follows its form."""
+    try:
+        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        interaction = interaction_of(provider, request, form.get("sessionKey") or form.get("stateKey"))
+        session = session_of(provider, request)
+        if session is None:
+            return see_other(page_link(LOGIN_PATH, interaction.key))
+        if request.method == "POST":
+            if not form_token_is_right(request, f"select{interaction.key}", form.get("token")):
+                return see_other(page_link(SELECT_PATH, interaction.key))
+            if form.get("choice") != session.sid:
+                return see_other(page_link(LOGIN_PATH, interaction.key))
+            note(provider, interaction, request.now, chosen=session.sid)
+            return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
+        asked = checked(provider, AuthorizationRequest(interaction.parameters, request.now, resumed=True))
+        return page(
+            provider,
+            "select_account.html",
+            leads_to=asked.redirect_uri,
+            client=asked.client.settings.name or asked.client.id,
+            user=session.user,
+            organization=session.organization,
+            choice=session.sid,
+            action=SELECT_PATH,
+            key=interaction.key,
+            token=form_token(request.cookies[BROWSER], f"select{interaction.key}"),
+        )
+    except RefusedRequest:
+        return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
+    except OAuthError as error:
+        return error_page(provider, error)

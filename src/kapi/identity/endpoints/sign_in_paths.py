@@ -1,0 +1,37 @@
+"""What else lies at APK's sign-in paths: the style sheet, a health answer, and a page that says where sign-in begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.pages import STYLE_PATH, error_page, style
+from kapi.identity.provider import Provider
+
+methods = ("GET",)
+quick = True
+_HEALTH = "/authenticationEndpoint/health"
+_A_YEAR = 31_536_000
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """Everything below the two segments that no page claims."""
+    return (STYLE_PATH, _HEALTH, "/authenticationEndpoint/", "/commonauth/")
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """The file, or a page."""
+    if request.path == STYLE_PATH:
+        headers = (("content-type", "text/css; charset=utf-8"), ("cache-control", f"public, max-age={_A_YEAR}, immutable"))
+        return Answer(200, (*headers, ("x-content-type-options", "nosniff")), style())
+    if request.path == _HEALTH:
+        return json_answer({"healthy": "true"})
+    error = OAuthError("not_found", "Sign-in begins in an application, which sends you here. There is nothing at this address.", status=404)
+    return error_page(provider, error)

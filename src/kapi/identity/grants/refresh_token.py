@@ -1,0 +1,40 @@
+"""The refresh token grant (RFC 6749 §6) with rotation: each refresh token is used once, a second use ends the authorization."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kapi.errors import OAuthError
+from kapi.identity.authorized import authorization_of
+from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.person_tokens import next_tokens
+from kapi.identity.provider import Provider
+from kapi.store.records import key_of
+
+grant_type = "refresh_token"
+quick = False
+
+
+def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+    """Rotate. Without `scope` the new access token has all that was authorized; with one it may have less, never more."""
+    token = request.form.need("refresh_token")
+    record = provider.families.of_refresh(key_of(token), request.now)
+    family = None if record is None else provider.families.get(record.family, request.now)
+    if family is None or family.payload["client_id"] != request.client.id:
+        raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked, or was issued to another client")
+    authorization = authorization_of(family.payload)
+    if request.client.is_public and authorization.confirmation != request.confirmation.members:
+        raise OAuthError("invalid_grant", "The refresh token is bound to a key that the client did not prove to hold (RFC 9449 5)")
+    scope = _narrowed(request.form.get("scope"), authorization.scope)
+    # The nonce belongs to the first ID token (OpenID Connect Core §12.2).
+    authorization = dataclasses.replace(authorization, scope=scope, nonce="")
+    return next_tokens(provider, request.client, authorization, request.now, refresh_token=token, family=family)
+
+
+def _narrowed(wanted: str | None, authorized: str) -> str:
+    if wanted is None:
+        return authorized
+    names = dict.fromkeys(wanted.split(" "))
+    if not set(names) <= set(authorized.split(" ")):
+        raise OAuthError("invalid_scope", "A refresh cannot ask for more than was authorized (RFC 6749 6)")
+    return " ".join(names)

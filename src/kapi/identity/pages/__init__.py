@@ -1,0 +1,121 @@
+"""The pages people see: server-rendered, no script needed, nothing from elsewhere, not frameable (templates beside this file).
+
+Templates are loaded when the first page is asked for: most workers of most platforms never show one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kapi.errors import OAuthError
+from kapi.identity.http import Answer, Headers
+from kapi.identity.provider import Provider
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+LOGIN_PATH = "/authenticationEndpoint/login"
+SELECT_PATH = "/authenticationEndpoint/select"
+CONSENT_PATH = "/authenticationEndpoint/consent"
+ERROR_PATH = "/authenticationEndpoint/error"
+STYLE_PATH = "/authenticationEndpoint/style.css"
+POST_LOGIN_PATH = "/commonauth/login"
+CALLBACK_PATH = "/oauth2/auth-callback"
+SUBMIT = "document.forms[0].submit()"
+"""The only script there is: it posts the form of the form_post response mode. The button below it does the same."""
+
+_NO_STORE: Headers = (("cache-control", "no-store"), ("pragma", "no-cache"))
+_SHUT: Headers = (
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
+)
+
+
+def page_link(path: str, key: str) -> str:
+    """A page for a waiting request, by APK's parameter name; keys are base64url."""
+    return f"{path}?stateKey={key}"
+
+
+def see_other(location: str, cookies: Sequence[str] = ()) -> Answer:
+    """A redirect that is followed by GET: a password must not be posted on (RFC 9700 §4.12)."""
+    headers: Headers = (("location", location), *_NO_STORE, ("referrer-policy", "no-referrer"))
+    return Answer(303, (*headers, *(("set-cookie", cookie) for cookie in cookies)))
+
+
+def page(
+    provider: Provider,
+    template: str,
+    *,
+    status: int = 200,
+    cookies: Sequence[str] = (),
+    leads_to: str = "",
+    script: str = "",
+    frames: Sequence[str] = (),
+    headers: Headers = (),
+    **values: Any,
+) -> Answer:
+    """A page. `leads_to` is where its form may end up; `script` is the one inline script it may run; `frames` what it may frame."""
+    known = {"style": style_link(), "submit": SUBMIT, "host": provider.settings.identity.host}
+    body = _templates().get_template(template).render(**known, **values).encode("utf-8")
+    policy = _policy(leads_to, script, frames)
+    sent: Headers = (("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), *_SHUT, *_NO_STORE, *headers)
+    return Answer(status, (*sent, *(("set-cookie", cookie) for cookie in cookies)), body)
+
+
+def error_page(provider: Provider, error: OAuthError) -> Answer:
+    """An error that must not, or cannot, go back to the client."""
+    status = error.status if error.status != 401 else 400
+    headers: Headers = (("allow", error.allow),) if error.allow else ()
+    return page(provider, "error.html", status=status, headers=headers, error=error.error, description=error.detail)
+
+
+def form_post_page(provider: Provider, action: str, parameters: Mapping[str, str]) -> Answer:
+    """The Form Post Response Mode."""
+    return page(provider, "form_post.html", leads_to=action, script=SUBMIT, action=action, parameters=parameters)
+
+
+def style() -> bytes:
+    """The one style sheet."""
+    return resources.files(__package__ or "").joinpath("style.css").read_bytes()
+
+
+@cache
+def style_link() -> str:
+    """Its address, with its digest, so that it may be kept for long."""
+    return f"{STYLE_PATH}?{hashlib.sha256(style()).hexdigest()[:16]}"
+
+
+def _policy(leads_to: str, script: str, frames: Sequence[str]) -> str:
+    """Content Security Policy Level 3.
+
+    Browsers hold every redirect after a form to `form-action`, and a client may redirect on from its redirect URI to
+    anywhere: so web addresses are allowed, and the scheme of a native client.
+    """
+    scheme = urlsplit(leads_to).scheme
+    form = "'self' https: http:" + (f" {scheme}:" if scheme not in {"", "http", "https"} else "")
+    runs = f"'sha256-{_digest(script)}'" if script else "'none'"
+    framed = " ".join(frames) or "'none'"
+    return (
+        f"default-src 'none'; style-src 'self'; script-src {runs}; frame-src {framed}; form-action {form}; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+
+
+def _digest(script: str) -> str:
+    return b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(loader=PackageLoader("kapi.identity", "pages"), autoescape=True, undefined=StrictUndefined, auto_reload=False)

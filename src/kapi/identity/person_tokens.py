@@ -1,0 +1,139 @@
+"""Tokens of a person: access token, refresh token, ID token, and the family that ties them together.
+
+Called by every grant that acts for a person. What is issued is written down before it is signed, in one transaction with
+taking the code or the refresh token, so that of parallel uses one wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorized import Authorization
+from kapi.identity.claims import claims_about
+from kapi.identity.clients import Client
+from kapi.identity.issuance import Issuance
+from kapi.identity.provider import Provider
+from kapi.identity.token_hashes import half_hash
+from kapi.identity.subjects import subject_for
+from kapi.identity.tokens import AccessToken
+from kapi.identity.users import User
+from kapi.store.families import Issue
+from kapi.store.records import Record, key_of
+
+
+def first_tokens(
+    provider: Provider, client: Client, authorization: Authorization, now: int, *, family: str, source: tuple[str, str], code: str = ""
+) -> Issuance:
+    """Begin the family `family` and take its source, kind and key of the record that stands for what was authorized.
+
+    Raises OAuthError invalid_grant when the source was taken before; what it issued is revoked then.
+    """
+    refresh = provider.new_secret() if _may_refresh(client, authorization) else ""
+    ends = authorization.auth_time + provider.settings.identity.refresh_token_lifetime
+    issue = _issue(provider, client, now, refresh, ends)
+    record = Record(
+        family, authorization.sid, authorization.payload(), max(ends, issue.access_expires_at) if refresh else issue.access_expires_at
+    )
+    if not provider.families.start(record, issue, now, source):
+        revoke_family(provider, family, now, "a code was used twice")
+        raise OAuthError("invalid_grant", "This was used before; what it issued is revoked (RFC 6749 4.1.2)")
+    return issuance(provider, client, authorization, now, issue, refresh, code=code)
+
+
+def next_tokens(
+    provider: Provider, client: Client, authorization: Authorization, now: int, *, refresh_token: str, family: Record
+) -> Issuance:
+    """Take a refresh token and issue what follows it.
+
+    Raises OAuthError invalid_grant when it was used before; the whole family is revoked then.
+    """
+    refresh = provider.new_secret()
+    issue = _issue(provider, client, now, refresh, family.expires_at)
+    outcome = provider.families.rotate(key_of(refresh_token), issue, now, provider.settings.identity.refresh_token_grace)
+    if outcome == "reused":
+        revoke_family(provider, family.key, now, "a refresh token was used twice")
+        raise OAuthError("invalid_grant", "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)")
+    if outcome == "unknown":
+        raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked")
+    return issuance(provider, client, authorization, now, issue, refresh)
+
+
+def revoke_family(provider: Provider, family: str, now: int, reason: str) -> None:
+    """End all that one authorization issued, at the gateway too."""
+    provider.families.revoke(family, provider.settings.identity.issuer, now, reason)
+
+
+def issuance(
+    provider: Provider, client: Client, authorization: Authorization, now: int, issue: Issue, refresh: str = "", *, code: str = ""
+) -> Issuance:
+    """The tokens of an issue that is written down."""
+    user = provider.users.get(authorization.user)
+    if user is None:
+        raise OAuthError("invalid_grant", "The person is not known here any more")
+    access = access_token(provider, client, authorization, user, issue)
+    identify: Callable[[str], Mapping[str, Any]] | None = None
+    if "openid" in authorization.scope.split(" "):
+
+        def identify(token: str) -> Mapping[str, Any]:
+            return {"id_token": id_token(provider, client, authorization, user, now, access_token=token, code=code)}
+
+    return Issuance(access, {"refresh_token": refresh} if refresh else {}, with_token=identify)
+
+
+def access_token(provider: Provider, client: Client, authorization: Authorization, user: User, issue: Issue) -> AccessToken:
+    """The access token of a person, with the organization they signed in to and their groups."""
+    claims: dict[str, Any] = {}
+    if authorization.organization:
+        claims["organization"] = authorization.organization
+    if user.groups:
+        claims["groups"] = list(user.groups)
+    return AccessToken(
+        subject=subject_for(provider, client, user.subject),
+        client_id=client.id,
+        scope=authorization.scope,
+        lifetime=provider.lifetime(client),
+        audience=provider.audience(client),
+        claims=claims,
+        jti=issue.jti,
+    )
+
+
+def id_token(
+    provider: Provider, client: Client, authorization: Authorization, user: User, now: int, *, access_token: str = "", code: str = ""
+) -> str:
+    """An ID token (OpenID Connect Core §2, §3.1.3.6)."""
+    identity, algorithm = provider.settings.identity, client.settings.id_token_signed_response_alg
+    claims: dict[str, Any] = {
+        "iss": identity.issuer,
+        "sub": subject_for(provider, client, user.subject),
+        "aud": client.id,
+        "azp": client.id,
+        "exp": now + identity.id_token_lifetime,
+        "iat": now,
+        "auth_time": authorization.auth_time,
+    }
+    claims |= {"acr": authorization.acr} if authorization.acr else {}
+    claims |= {"amr": list(authorization.amr)} if authorization.amr else {}
+    claims |= {"nonce": authorization.nonce} if authorization.nonce else {}
+    claims |= {"sid": authorization.sid} if authorization.sid else {}
+    claims |= {"at_hash": half_hash(algorithm, access_token)} if access_token else {}
+    claims |= {"c_hash": half_hash(algorithm, code)} if code else {}
+    return provider.sign({**claims_about(user, authorization, "id_token"), **claims}, "JWT", algorithm)
+
+
+def _may_refresh(client: Client, authorization: Authorization) -> bool:
+    if "refresh_token" not in client.grants:
+        return False
+    return not client.settings.refresh_requires_offline_access or "offline_access" in authorization.scope.split(" ")
+
+
+def _issue(provider: Provider, client: Client, now: int, refresh: str, ends: int) -> Issue:
+    idle = provider.settings.identity.refresh_token_idle
+    return Issue(
+        provider.new_id(),
+        now + provider.lifetime(client),
+        key_of(refresh) if refresh else "",
+        min(now + idle, ends) if refresh else 0,
+    )

@@ -1,0 +1,147 @@
+"""What one authorization of a person issued, tied together: refresh tokens that rotate, access tokens that fall with them.
+
+RFC 9700 §4.14.2. A family is a row of kind `family` in `records`: its key is the id of the family, its `family` column the
+Every call is one transaction, so that of parallel uses one wins, and what is revoked stays revoked. Called by `kapi.identity`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kapi.store.database import Database
+from kapi.store.records import Record
+from kapi.store.revocations import TOPIC, Revocation, write_revocation
+
+FAMILY, REFRESH, ACCESS = "family", "refresh", "access"
+"""Kinds of records."""
+_SELECT = "SELECT key, family, payload, expires_at, consumed_at FROM records WHERE kind = ? AND key = ? AND expires_at > ?"
+_INSERT = "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at) VALUES (?, ?, ?, ?, ?, NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What is issued together. Times in seconds since the epoch; `refresh_key` is empty when there is no refresh token."""
+
+    jti: str
+    access_expires_at: int
+    refresh_key: str = ""
+    refresh_expires_at: int = 0
+
+
+Rotation = Literal["rotated", "reused", "unknown"]
+
+
+class Families:
+    """All families."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(self, family: Record, issue: Issue, now: int, source: tuple[str, str] | None = None) -> bool:
+        """Begin a family with what it first issues, taking its `source` (kind and key of a code) in the same transaction.
+
+        False when the source was taken before or is gone; nothing is begun then.
+        """
+        with self._database.transaction() as db:
+            if source is not None and not _take(db, *source, now):
+                return False
+            db.execute(_INSERT, (FAMILY, family.key, family.family, json.dumps(family.payload), family.expires_at))
+            _insert(db, family.key, issue)
+        return True
+
+    def rotate(self, refresh_key: str, issue: Issue, now: int, grace: int = 0) -> Rotation:
+        """Take a refresh token and issue what follows it.
+
+        A second use is `reused`, unless it comes within `grace` seconds and nobody used what the first use issued: that is replaced then.
+        """
+        with self._database.transaction() as db:
+            row = db.execute(_SELECT, (REFRESH, refresh_key, now)).fetchone()
+            if row is None or not _alive(db, row[1], now):
+                return "unknown"
+            if row[4] is not None and not _forgiven(db, row, now, grace):
+                return "reused"
+            db.execute(
+                "UPDATE records SET consumed_at = ?, payload = ? WHERE kind = ? AND key = ?",
+                (now if row[4] is None else row[4], json.dumps({"next": issue.refresh_key}), REFRESH, refresh_key),
+            )
+            _insert(db, row[1], issue)
+        return "rotated"
+
+    def add_access(self, family: str, jti: str, expires_at: int, now: int) -> bool:
+        """Tie one more access token to a living family; False when the family was revoked."""
+        with self._database.transaction() as db:
+            if not _alive(db, family, now):
+                return False
+            _insert(db, family, Issue(jti, expires_at))
+        return True
+
+    def get(self, family: str, now: int) -> Record | None:
+        """A family that was not revoked, or None."""
+        return self._get(FAMILY, family, now, "AND consumed_at IS NULL")
+
+    def of_refresh(self, refresh_key: str, now: int) -> Record | None:
+        """The record of a refresh token, used or not, or None; its `family` names the family."""
+        return self._get(REFRESH, refresh_key, now)
+
+    def of_access(self, jti: str, now: int) -> Record | None:
+        """The record of an access token of a family, or None; its `family` names the family."""
+        return self._get(ACCESS, jti, now)
+
+    def of_session(self, session: str, now: int) -> tuple[Record, ...]:
+        """The living families of a session."""
+        rows = self._database.rows(
+            "SELECT key, family, payload, expires_at, consumed_at FROM records "
+            "WHERE kind = ? AND family = ? AND expires_at > ? AND consumed_at IS NULL",
+            (FAMILY, session, now),
+        )
+        return tuple(_record(row) for row in rows)
+
+    def revoke(self, family: str, issuer: str, now: int, reason: str = "") -> None:
+        """End a family: its refresh tokens are of no use from now on, and its living access tokens are refused everywhere."""
+        with self._database.transaction(TOPIC) as db:
+            db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND consumed_at IS NULL", (now, FAMILY, family))
+            db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND family = ? AND consumed_at IS NULL", (now, REFRESH, family))
+            issued = db.execute("SELECT key, expires_at FROM records WHERE kind = ? AND family = ?", (ACCESS, family)).fetchall()
+            for jti, expires_at in issued:
+                write_revocation(db, Revocation(jti, expires_at, issuer), reason)
+            db.execute("DELETE FROM records WHERE kind = ? AND family = ?", (ACCESS, family))
+
+    def _get(self, kind: str, key: str, now: int, more: str = "") -> Record | None:
+        row = self._database.row(f"{_SELECT} {more}", (kind, key, now))
+        return None if row is None else _record(row)
+
+
+def _take(db: sqlite3.Connection, kind: str, key: str, now: int) -> bool:
+    taken = db.execute(
+        "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL", (now, kind, key, now)
+    )
+    return taken.rowcount == 1
+
+
+def _alive(db: sqlite3.Connection, family: str, now: int) -> bool:
+    row = db.execute(_SELECT, (FAMILY, family, now)).fetchone()
+    return row is not None and row[4] is None
+
+
+def _forgiven(db: sqlite3.Connection, row: tuple[Any, ...], now: int, grace: int) -> bool:
+    """Whether a used refresh token may be used again; what its first use issued is thrown away then."""
+    if now - row[4] > grace or grace <= 0:
+        return False
+    following = json.loads(row[2]).get("next", "")
+    gone = db.execute("DELETE FROM records WHERE kind = ? AND key = ? AND consumed_at IS NULL", (REFRESH, following))
+    return gone.rowcount == 1
+
+
+def _insert(db: sqlite3.Connection, family: str, issue: Issue) -> None:
+    db.execute(_INSERT, (ACCESS, issue.jti, family, "{}", issue.access_expires_at))
+    if issue.refresh_key:
+        db.execute(_INSERT, (REFRESH, issue.refresh_key, family, "{}", issue.refresh_expires_at))
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    payload: Mapping[str, Any] = json.loads(row[2])
+    return Record(row[0], row[1], payload, row[3], row[4])

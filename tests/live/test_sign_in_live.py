@@ -1,0 +1,56 @@
+"""A person signs in through the gateway, and the client's tokens open APIs until they are revoked."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlencode
+
+import pytest
+
+from harness import BASIC, DEFINITION, Platform, conf
+from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
+from person import Page, Person, Pkce, authorize_path, over_https
+
+CALLBACK = "http://httpbin.org"
+GW = "default.gw.wso2.com"
+
+
+@pytest.fixture
+def person(platform: Platform) -> Person:
+    return Person(over_https(platform.port))
+
+
+def code_of(person: Person, pkce: Pkce, scope: str = "openid default") -> str:
+    page = person.open(authorize_path(CLIENT, CALLBACK, pkce, scope=scope))
+    if page.status == 200 and "Sign in" in page.text:
+        page = person.sign_in(page, "superAdmin", organization="")
+    if page.status == 200:
+        page = person.submit(page, decision="allow")
+    assert page.status == 303, page.text
+    return page.parameters["code"]
+
+
+def token_request(person: Person, **fields: str) -> Page:
+    return Person(person.send).ask("POST", "/oauth2/token", urlencode(fields).encode(), authorization=f"Basic {BASIC}")
+
+
+def test_tokens_of_a_person_open_an_api_and_a_replayed_code_closes_it(platform: Platform, person: Person, echo: int) -> None:
+    assert platform.deploy(conf(port=echo), DEFINITION).status == 200
+    pkce = Pkce()
+    code = code_of(person, pkce)
+    fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": pkce.verifier}
+    tokens = token_request(person, **fields).json()
+
+    def call(token: str) -> int:
+        return platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+
+    assert call(tokens["access_token"]) == 200
+    fresh = token_request(person, grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json()
+    assert call(fresh["access_token"]) == 200
+    # None of the other things that were issued is an access token.
+    assert {call(tokens["id_token"]), call(code), call(fresh["refresh_token"]), call(person.cookies["__Host-kapi-session"])} == {401}
+    assert token_request(person, **fields).json()["error"] == "invalid_grant"
+    deadline = time.monotonic() + 5
+    while (call(tokens["access_token"]), call(fresh["access_token"])) != (401, 401):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

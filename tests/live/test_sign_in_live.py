@@ -49,6 +49,8 @@ def test_tokens_of_a_person_open_an_api_and_a_replayed_code_closes_it(platform: 
     assert call(fresh["access_token"]) == 200
     # None of the other things that were issued is an access token.
     assert {call(tokens["id_token"]), call(code), call(fresh["refresh_token"]), call(person.cookies["__Host-kapi-session"])} == {401}
+    for other in (tokens["id_token"], code, fresh["refresh_token"]):
+        assert platform.api("/api/deployer/1.2.0/apis", token=other).status == 401
     assert token_request(person, **fields).json()["error"] == "invalid_grant"
     deadline = time.monotonic() + 5
     while (call(tokens["access_token"]), call(fresh["access_token"])) != (401, 401):

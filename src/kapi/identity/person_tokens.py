@@ -15,8 +15,8 @@ from kapi.identity.claims import claims_about
 from kapi.identity.clients import Client
 from kapi.identity.issuance import Issuance
 from kapi.identity.provider import Provider
-from kapi.identity.token_hashes import half_hash
 from kapi.identity.subjects import subject_for
+from kapi.identity.token_hashes import half_hash
 from kapi.identity.tokens import AccessToken
 from kapi.identity.users import User
 from kapi.store.families import Issue

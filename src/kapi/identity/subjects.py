@@ -27,4 +27,3 @@ def _sector(client: Client) -> str:
     """Clients of one sector see the same subject (§8.1)."""
     first = client.settings.redirect_uris[0] if client.settings.redirect_uris else ""
     return client.settings.sector_identifier or urlsplit(first).hostname or client.id
-

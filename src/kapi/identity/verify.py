@@ -23,6 +23,8 @@ from kapi.identity.signatures import signed
 INBUILT = "inbuilt"
 """Name of the inbuilt provider among the issuers."""
 LARGEST_TOKEN = 16 * 1024
+OTHER_KINDS = frozenset({"at_hash", "c_hash", "s_hash", "events"})
+"""Claims that only ID tokens (OpenID Connect Core §3.1.3.6) and security events (RFC 8417 §2.2) have."""
 _SUGGESTION = "Make sure you have provided the correct security credentials"
 
 Refused = Callable[[str, str], None]
@@ -187,6 +189,11 @@ def claims_fault(claims: dict[str, Any], issuer: Issuer, now: int) -> str:
         return "not yet valid"
     if issuer.audiences and not has_audience(claims, issuer.audiences):
         return "audience"
+    if OTHER_KINDS & claims.keys() or ("nonce" in claims and not as_scopes(claims, issuer.scopes_claims)):
+        return "type"
+    if "cnf" in claims:
+        # Bound to a key of the client (RFC 7800): it must not be used without the proof, which is not asked for here.
+        return "claim"
     return "claim" if missing_claim(claims, issuer.required_claims) else ""
 
 

@@ -109,13 +109,7 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
         "corsConfiguration: {corsConfigurationEnabled: true}",
         "apiPolicies: {request: [{policyName: BackendJwt}]}",
         "apiPolicies: {response: [{policyName: RemoveHeader, parameters: {headerName: a}}]}",
-        "authentication: [{authType: OAuth2, enabled: false}]",
-        "authentication: [{authType: OAuth2, required: optional}]",
-        "authentication: [{authType: OAuth2, headerName: X-Token}]",
-        "authentication: [{authType: OAuth2, headerEnable: false}]",
-        "authentication: [{authType: OAuth2, queryParamEnable: true}]",
         "authentication: [{authType: mTLS}]",
-        "authentication: [{authType: JWT, enabled: true}]",
     ],
 )
 def test_what_nothing_enforces_yet_is_refused_by_name(field: str) -> None:

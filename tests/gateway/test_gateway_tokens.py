@@ -170,6 +170,9 @@ def test_the_challenge_names_the_scopes(live: Gateway) -> None:
         ("realm_access.roles", {"realm_access": "b"}, 403),
         ("realm_access.roles", {"roles": ["b"]}, 403),
         ("scp", {"scp": "a:read"}, 200),
+        ("scope permissions", {"scope": "b"}, 200),
+        ("scope permissions", {"permissions": ["b"]}, 200),
+        ("scope permissions", {"scp": "b"}, 403),
     ],
 )
 def test_scopes_stand_in_the_claim_of_the_issuer(live: Gateway, claim: str, claims: dict[str, object], status: int) -> None:
@@ -177,7 +180,7 @@ def test_scopes_stand_in_the_claim_of_the_issuer(live: Gateway, claim: str, clai
 
     other = Minter("other", "https://other.example")
     try:
-        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, scopes_claim=claim))
+        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, scopes_claims=tuple(claim.split())))
         assert live.call(f"{PATH}/scoped", token=other.token(**claims)).status == status
         assert live.call(f"{PATH}/scoped", token=live.minter.token(scope="b")).status == 200
         assert live.call(f"{PATH}/scoped", token=live.minter.token(permissions=["b"])).status == 403

@@ -21,7 +21,11 @@ _SCRIPT = script("claims")
 
 def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     """The ECDS resource."""
-    own = {item.issuer: item.scopes_claim.split(".") for item in issuers if item.scopes_claim not in SCOPE_CLAIMS and not item.api_keys}
+    own = {
+        item.issuer: [name.split(".") for name in item.scopes_claims]
+        for item in issuers
+        if not item.api_keys and not set(item.scopes_claims) <= set(SCOPE_CLAIMS)
+    }
     needed = [
         _header(THUMBPRINT_HEADER, {"safe_regex": {"regex": ".+", "google_re2": {}}}),
         *(_header(ISSUER_HEADER, {"exact": name}) for name in sorted(own)),

@@ -1,4 +1,4 @@
--- Right after the token filter, for the few tokens that need it: scopes that stand in a claim of the issuer's own (SCOPES: issuer -> path),
+-- Right after the token filter, for the few tokens that need it: scopes that stand in a claim of the issuer's own (SCOPES: issuer -> paths),
 -- and tokens that are bound to the client's certificate (RFC 8705 section 3.1).
 local FACTS = "kapi.caller"
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -18,15 +18,16 @@ local function base64url(hex)
   return table.concat(made)
 end
 
-local function own_scopes(claims, path)
-  local value = claims
-  for _, part in ipairs(path) do value = type(value) == "table" and value[part] or nil end
+local function own_scopes(claims, paths)
   local list = {}
-  if type(value) == "string" then
-    for item in value:gmatch("[^ ]+") do list[#list + 1] = item end
-  elseif type(value) == "table" then
-    for _, item in ipairs(value) do
-      if type(item) == "string" then list[#list + 1] = item end
+  for _, path in ipairs(paths) do
+    local value = claims
+    for _, part in ipairs(path) do value = type(value) == "table" and value[part] or nil end
+    for _, item in ipairs(type(value) == "table" and value or { value }) do
+      if type(item) == "string" then
+        -- A text holds scopes side by side; an item of a list is one scope.
+        if type(value) == "table" then list[#list + 1] = item else for word in item:gmatch("[^ ]+") do list[#list + 1] = word end end
+      end
     end
   end
   return list
@@ -47,10 +48,10 @@ function envoy_on_request(handle)
   local claims = verified and verified["jwt_payload"]
   if not claims then return end
   local facts = handle:streamInfo():dynamicMetadata()
-  local path = SCOPES[claims.iss]
-  if path then
+  local paths = SCOPES[claims.iss]
+  if paths then
     facts:set(FACTS, "own_scopes", true)
-    facts:set(FACTS, "scopes", own_scopes(claims, path))
+    facts:set(FACTS, "scopes", own_scopes(claims, paths))
   end
   if type(claims.cnf) == "table" and is_proved(handle, claims.cnf) then facts:set(FACTS, "proved", true) end
 end

@@ -223,7 +223,24 @@ def _system_api(control: Control) -> Any:
     stored = UserStore(control.store.database)
     users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
     issuers = IssuersApi(access, control.trust)
-    return build_system_api([*apis.routes(), *notifications.routes(), *secrets.routes(), *issuers.routes(), *users.routes()])
+    enforcer = _enforcer(settings, control.store)
+    parts = (enforcer, apis, notifications, secrets, issuers, users)
+    return build_system_api([route for part in parts for route in part.routes()])
+
+
+def _enforcer(settings: Settings, store: Store) -> Any:
+    import uuid
+
+    from kapi.front.web.enforcer import Enforcer
+    from kapi.gateway.enforcer.backend_jwt import BackendJwts
+    from kapi.gateway.enforcer.signing import ensure_key
+    from kapi.store.enforcer_keys import EnforcerKeys
+
+    issuer = settings.gateway.enforcer.backend_jwt_issuer
+    return Enforcer(
+        lambda: ensure_key(EnforcerKeys(store.database), int(time.time())),
+        lambda keys: BackendJwts(keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4())),
+    )
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

@@ -107,7 +107,7 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
         "aiProvider: {name: OpenAI, apiVersion: v1}",
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
         "corsConfiguration: {corsConfigurationEnabled: true}",
-        "apiPolicies: {request: [{policyName: BackendJwt}]}",
+        "apiPolicies: {request: [{policyName: RegexGuardrail}]}",
         "apiPolicies: {response: [{policyName: RemoveHeader, parameters: {headerName: a}}]}",
         "authentication: [{authType: mTLS}]",
     ],

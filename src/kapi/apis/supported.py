@@ -23,7 +23,10 @@ _OFF_SWITCHES: Final = {
 }
 """Fields not enforced yet; the value is the switch inside that turns the whole off when it is false."""
 
-_POLICIES: Final = ("Interceptor",)
+_POLICIES: Final = (
+    "Interceptor",
+    "BackendJwt",
+)
 """What is enforced of `apiPolicies` and `operationPolicies`."""
 
 

@@ -33,6 +33,7 @@ from kapi.store.revocations import Revocations
 from kapi.store.watch import Watch
 
 if TYPE_CHECKING:
+    from kapi.gateway.applications import Applications
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.issuers import TrustedIssuer
@@ -98,13 +99,17 @@ def _every(seconds: float, work: Callable[[], object]) -> None:
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until told to stop."""
+    from kapi.gateway.applications import Applications
     from kapi.gateway.deployer import Deployer
+    from kapi.gateway.directory import directory
     from kapi.gateway.envoy.check import EnvoyCheck
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.ledger import Ledger
     from kapi.gateway.revocation import DenyList
     from kapi.gateway.secrets import known_secrets
+    from kapi.store.applications import TOPIC as APPLICATIONS
+    from kapi.store.applications import ApplicationStore
     from kapi.store.counters import Counters
     from kapi.store.revocations import TOPIC as REVOKED
     from kapi.store.secrets import SecretStore
@@ -113,6 +118,12 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     revocations = Revocations(store.database)
     trust = _trust(settings, store, keyring)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
+    ledger = Ledger(
+        ledger_socket(settings),
+        Counters(store.database),
+        lambda: directory(applications.all(), store.apis, deployer.issuers, settings.subscriptions),
+        str(time.time_ns()),
+    )
     deployer = Deployer(
         store=store,
         publisher=publisher,
@@ -122,12 +133,14 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         issuers=_gateway_issuers(trust.issuers()),
         secrets=known_secrets(settings, SecretStore(store.database)),
         initial=lambda: (denied.resource(),),
+        changed=ledger.refresh,
     )
     denied = DenyList(revocations, publisher, time.time)
-    ledger = Ledger(ledger_socket(settings), Counters(store.database), dict, str(time.time_ns()))
+    applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)
     watch = Watch(store.database.path)
     watch.on(REVOKED, denied.changed)
     watch.on(KEYS, lambda: trust.use_inbuilt(_inbuilt(settings, load_keyring(Keys(store.database)))))
+    watch.on(APPLICATIONS, ledger.changed)
     watch.start()
     deployer.restore()
     publisher.start()
@@ -135,7 +148,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     ledger.start()
     trust.start(lambda issuers: deployer.trust(_gateway_issuers(issuers)))
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    _serve(_system_api(Control(settings, store, deployer, publisher, trust, revocations, ledger)), listener)
+    _serve(_system_api(Control(settings, store, deployer, publisher, trust, revocations, ledger, applications)), listener)
     trust.stop()
     watch.stop()
     denied.stop()
@@ -156,6 +169,7 @@ class Control:
     trust: Trust
     revocations: Revocations
     ledger: Ledger
+    applications: Applications
 
     def ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
@@ -205,6 +219,7 @@ def _gateway_issuers(issuers: Sequence[IssuerKeys]) -> tuple[TrustedIssuer, ...]
 def _system_api(control: Control) -> Any:
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
+    from kapi.front.web.applications_api import ApplicationsApi
     from kapi.front.web.issuers import IssuersApi
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.secrets_api import SecretsApi
@@ -223,23 +238,12 @@ def _system_api(control: Control) -> Any:
     stored = UserStore(control.store.database)
     users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
     issuers = IssuersApi(access, control.trust)
-    enforcer = _enforcer(settings, control.store)
-    parts = (enforcer, apis, notifications, secrets, issuers, users)
-    return build_system_api([route for part in parts for route in part.routes()])
-
-
-def _enforcer(settings: Settings, store: Store) -> Any:
-    import uuid
-
-    from kapi.front.web.enforcer import Enforcer
-    from kapi.gateway.enforcer.backend_jwt import BackendJwts
-    from kapi.gateway.enforcer.signing import ensure_key
-    from kapi.store.enforcer_keys import EnforcerKeys
-
-    issuer = settings.gateway.enforcer.backend_jwt_issuer
-    return Enforcer(
-        lambda: ensure_key(EnforcerKeys(store.database), int(time.time())),
-        lambda keys: BackendJwts(keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4())),
+    applications = ApplicationsApi(control.applications, access)
+    return build_system_api(
+        [
+            *(*apis.routes(), *notifications.routes(), *secrets.routes(), *issuers.routes(), *users.routes()),
+            *applications.routes(),
+        ]
     )
 
 

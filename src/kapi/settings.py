@@ -20,6 +20,7 @@ from kapi.settings_identity import (
     UserSettings,
 )
 from kapi.settings_issuers import IssuerSettings
+from kapi.settings_limits import ApplicationSettings, SubscriptionsSettings, TierSettings
 from kapi.settings_values import built
 
 __all__ = [
@@ -29,11 +30,14 @@ __all__ = [
     "WELL_KNOWN_CLIENT_ID",
     "WELL_KNOWN_CLIENT_SECRET",
     "ApisSettings",
+    "ApplicationSettings",
     "ClientSettings",
     "GatewaySettings",
     "IdentitySettings",
     "IssuerSettings",
     "Settings",
+    "SubscriptionsSettings",
+    "TierSettings",
     "UserSettings",
     "from_json_value",
     "to_json_value",
@@ -143,6 +147,7 @@ class Settings:
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     apis: ApisSettings = field(default_factory=ApisSettings)
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
+    subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
 
 
 def to_json_value(settings: Settings) -> dict[str, Any]:
@@ -150,7 +155,13 @@ def to_json_value(settings: Settings) -> dict[str, Any]:
     return {**asdict(settings), "data_dir": str(settings.data_dir)}
 
 
-SECTIONS: dict[str, type] = {"identity": IdentitySettings, "gateway": GatewaySettings, "apis": ApisSettings, "secrets": SecretsSettings}
+SECTIONS: dict[str, type] = {
+    "identity": IdentitySettings,
+    "gateway": GatewaySettings,
+    "apis": ApisSettings,
+    "secrets": SecretsSettings,
+    "subscriptions": SubscriptionsSettings,
+}
 """The tables of kapi.toml."""
 
 

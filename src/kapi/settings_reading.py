@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
-from kapi.settings_claims import mistakes
+from kapi.settings_subscriptions import subscription_mistakes
 from kapi.settings_values import REFUSED, checked, field_types
 
 _PREFIX = "KAPI_"
@@ -166,8 +166,6 @@ class _Reader:
     def build(self, data_dir: Path, cwd: Path) -> Settings:
         for name, value in self.values.items():
             self._check_meaning(name, value)
-        if self.mistakes:
-            raise SettingsError(tuple(self.mistakes))
         sections = {
             section: cls(
                 **{
@@ -178,6 +176,10 @@ class _Reader:
             )
             for section, cls in SECTIONS.items()
         }
+        for mistake in subscription_mistakes(sections["subscriptions"], sections["apis"].organization):
+            self.wrong(*mistake)
+        if self.mistakes:
+            raise SettingsError(tuple(self.mistakes))
         return Settings(data_dir=cwd / self.values.get("data_dir", data_dir), **sections)
 
     def _check_meaning(self, name: str, value: Any) -> None:
@@ -195,11 +197,6 @@ class _Reader:
             self._check_clients(value)
         elif name == "gateway.interceptors":
             self._check_interceptors(value)
-        elif name == "identity.claims":
-            self._check_claims(name, value)
-        elif name == "identity.users":
-            for number, user in enumerate(value):
-                self._check_claims(f"identity.users[{number}].token_claims", user.token_claims)
         elif name == "gateway.hosts":
             for host, address in value.items():
                 if not _is_host_port(host) or not _is_address_port(address):
@@ -208,11 +205,6 @@ class _Reader:
     def _check_clients(self, clients: tuple[ClientSettings, ...]) -> None:
         for number, client in enumerate(clients):
             self._check_client(f"identity.clients[{number}]", client)
-            self._check_claims(f"identity.clients[{number}].claims", client.claims)
-
-    def _check_claims(self, where: str, rules: Mapping[str, Any]) -> None:
-        for claim, what in mistakes(rules):
-            self.wrong(f"{where}.{claim}", what, "docs/identity/tokens.md explains claim rules.")
 
     def _check_client(self, where: str, client: ClientSettings) -> None:
         method = client.token_endpoint_auth_method

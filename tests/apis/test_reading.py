@@ -102,14 +102,19 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        "subscriptionValidation: true",
         "definitionPath: /api-definition",
         "aiProvider: {name: OpenAI, apiVersion: v1}",
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
         "corsConfiguration: {corsConfigurationEnabled: true}",
-        "apiPolicies: {request: [{policyName: RegexGuardrail}]}",
+        "apiPolicies: {request: [{policyName: BackendJwt}]}",
         "apiPolicies: {response: [{policyName: RemoveHeader, parameters: {headerName: a}}]}",
+        "authentication: [{authType: OAuth2, enabled: false}]",
+        "authentication: [{authType: OAuth2, required: optional}]",
+        "authentication: [{authType: OAuth2, headerName: X-Token}]",
+        "authentication: [{authType: OAuth2, headerEnable: false}]",
+        "authentication: [{authType: OAuth2, queryParamEnable: true}]",
         "authentication: [{authType: mTLS}]",
+        "authentication: [{authType: JWT, enabled: true}]",
     ],
 )
 def test_what_nothing_enforces_yet_is_refused_by_name(field: str) -> None:

@@ -86,12 +86,14 @@ class Deployer:
         issuers: Sequence[TrustedIssuer] = (),
         initial: Callable[[], Sequence[Resource]] = tuple,
         secrets: Secrets = NO_SECRETS,
+        changed: Callable[[], None] = lambda: None,
         certificate: Certificate | None = None,
         compile: Callable[..., Compiled] = compile_api,  # noqa: A002 - the verb of the house
     ) -> None:
         """`check` asks Envoy whether it would take clusters and scopes, and raises GatewayError.
 
-        `initial` gives what others publish by themselves, and Envoy must hold from the start.
+        `initial` gives what others publish by themselves, and Envoy must hold from the start. `changed` is called when other APIs are
+        deployed or other issuers trusted, before the call that did it returns.
         """
         self._store = store
         self._publisher = publisher
@@ -100,6 +102,7 @@ class Deployer:
         self._compile = compile
         self._issuers = tuple(issuers)
         self._initial = initial
+        self._changed = changed
         self._needs: frozenset[Need] = frozenset()
         self._certificate = certificate or ensure_certificate(settings, now)
         self._site = dataclasses.replace(site_of(settings), secrets=secrets)
@@ -144,6 +147,7 @@ class Deployer:
             text = conf.decode("utf-8-sig")
             self._apply(change, lambda: self._store.save_api(stored, text, definition, change.kept, change.dropped))
             self._index.put(stored, api)
+        self._changed()
         return Deployed(api.id, compiled.conf_text, compiled.warnings)
 
     def undeploy(self, api_id: str, organization: str) -> None:
@@ -155,6 +159,7 @@ class Deployer:
             change = self._change(self._index.segments_of(api_id), but=api_id)
             self._apply(change, lambda: self._store.delete_api(api_id, change.kept, change.dropped))
             self._index.remove(api_id)
+        self._changed()
 
     def list(self, organization: str) -> tuple[StoredApi, ...]:
         """The APIs of an organization, by name and version."""
@@ -165,6 +170,12 @@ class Deployer:
         """Accept the tokens of these issuers from now on; cached tokens of withdrawn keys are refused at once."""
         with self._lock:
             self._publish_issuers(tuple(issuers), self._needs)
+        self._changed()
+
+    @property
+    def issuers(self) -> tuple[TrustedIssuer, ...]:
+        """Whose tokens are accepted."""
+        return self._issuers
 
     def _publish_issuers(self, issuers: tuple[TrustedIssuer, ...], needs: frozenset[Need]) -> None:
         self._publisher.publish([encode(EXTENSION, item) for item in render_issuers(self._site, issuers, needs)])

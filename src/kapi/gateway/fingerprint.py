@@ -28,6 +28,7 @@ def fingerprint(site: Site) -> str:
             [item.organization or site.settings.apis.organization, item.name, item.key, item.value] for item in site.settings.secrets.values
         ],
         "mediation": [[asdict(item) for item in gateway.interceptors], asdict(gateway.enforcer)],
+        "subscriptions": [site.settings.subscriptions.mandatory, bool(site.settings.subscriptions.tiers)],
         "policies": [policy.name for policy in POLICIES],
         "code": _code(),
     }

@@ -40,7 +40,9 @@ class Ledger:
         self._directory = directory
         self._generation = generation
         self._kept: dict[tuple[str, int], Counter] = {}
-        self._told: Directory | None = None
+        self._told: Directory = {}
+        self._stale = True
+        """Whether the directory may have changed since Envoy was told."""
         self._news = threading.Event()
         self._stopped = threading.Event()
         self._one_at_a_time = threading.Lock()
@@ -63,12 +65,17 @@ class Ledger:
 
     def changed(self) -> None:
         """The directory has changed: tell Envoy soon."""
+        self._stale = True
         self._news.set()
 
     def refresh(self) -> None:
         """The directory has changed: tell Envoy before this returns, if it is there."""
+        self._stale = True
+        if not self.ready:
+            return
         try:
-            self._visit()
+            with self._one_at_a_time:
+                self._tell(anew=False)
         except OSError as error:
             _LOG.info("Envoy was not told who may call what, trying again: %s", error)
             self._news.set()
@@ -91,7 +98,8 @@ class Ledger:
             restored, generation, found = self._read()
             if not restored:
                 self._send("/restore", "".join(map(_line, self._kept.values())))
-            self._tell(anew=generation != self._generation)
+            if self._stale or generation != self._generation:
+                self._tell(anew=generation != self._generation)
             self.ready = True
             if restored:
                 self._keep(found)
@@ -111,17 +119,24 @@ class Ledger:
 
     def _tell(self, *, anew: bool) -> None:
         """Send what differs from what was told; all of it to an Envoy that knows nothing of this process."""
-        wanted = self._directory()
-        told = {} if anew or self._told is None else self._told
+        self._stale = False
+        try:
+            wanted, told = self._directory(), {} if anew else self._told
+            self._send_records(wanted, told)
+        except BaseException:
+            self._stale = True
+            raise
+        if anew:
+            # Only now do the records count, all at once, and those of an earlier process no longer.
+            self._send("/directory", f"{_IN_FORCE}\n{self._generation}")
+        self._told = wanted
+
+    def _send_records(self, wanted: Directory, told: Directory) -> None:
         changed = {name: value for name, value in wanted.items() if told.get(name) != value}
         records = [(name, f"{self._generation}\n{value}") for name, value in changed.items()]
         records += [(name, "") for name in told.keys() - wanted.keys()]
         for batch in _batches(records):
             self._send("/directory", batch)
-        if anew:
-            # Only now do the records count, all at once, and those of an earlier process no longer.
-            self._send("/directory", f"{_IN_FORCE}\n{self._generation}")
-        self._told = wanted
 
     def _send(self, path: str, body: str = "") -> str:
         """One call. Raises OSError when Envoy is away or says no."""

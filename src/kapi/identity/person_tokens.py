@@ -97,7 +97,6 @@ def access_token(provider: Provider, client: Client, authorization: Authorizatio
         audience=provider.audience(client),
         claims=claims,
         jti=issue.jti,
-        user=user.subject,
     )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from kapi.policies import (
     authentication,
-    backend_jwt,
     endpoint_security,
     interceptor,
     limit_keys,
     rate_limit,
     revocation,
     scopes,
+    subscriptions,
 )
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
 
@@ -21,8 +21,8 @@ POLICIES: tuple[Policy, ...] = (
     authentication,
     revocation,
     scopes,
+    subscriptions,
     rate_limit,
-    backend_jwt,
     interceptor,
     limit_keys,
     endpoint_security,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.apis.ir import Api, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import NO_SECRETS, Secrets
-from kapi.settings import GatewaySettings
+from kapi.settings import GatewaySettings, SubscriptionsSettings
 
 
 class Phase(IntEnum):
@@ -68,6 +68,7 @@ class Place:
     """The name of the cluster of an endpoint that a node of this API holds."""
     own_cluster: Callable[[Endpoint], str] = field(default=str, compare=False)
     """The name of the cluster of an endpoint that the settings name for all APIs."""
+    subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
 
     @property
     def endpoint(self) -> Endpoint:

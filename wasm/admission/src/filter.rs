@@ -12,6 +12,7 @@ const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0li
 const PLACE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0place";
 const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0organization";
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
+const APPLICATION: &[u8] = b"metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0api_key_payload\0application\0uuid";
 const KEYS: &str = "x-kapi-limit-keys";
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
@@ -146,11 +147,13 @@ fn judge(context: u32, limits: &[Limit]) -> u32 {
     }
 }
 
+/// A claim of the verified token; dots in the name may lead into objects.
 fn claim(name: &str) -> Option<&'static str> {
     let mut path = String::with_capacity(160);
     path.push_str(CLAIMS);
     path.push_str(name);
-    host::property(path.as_bytes()).and_then(|value| core::str::from_utf8(value).ok()).filter(|value| !value.is_empty())
+    let dotted = name.contains('.').then(|| path.replace(name, &name.replace('.', "\0")));
+    text(path.as_bytes()).or_else(|| text(dotted?.as_bytes())).filter(|value| !value.is_empty())
 }
 
 fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
@@ -159,11 +162,15 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
         return PAUSE;
     }
     let issuer = claim("iss");
-    let key = issuer.and_then(|issuer| record(&SharedData, b'i', &[issuer])).and_then(claim);
-    let text = key.and_then(|key| record(&SharedData, b'k', &[place.organization, key]));
-    let known = text.and_then(consumer).filter(|known| {
+    let key = issuer.and_then(|issuer| record(&SharedData, b'i', &[issuer])).and_then(|names| names.split('\t').find_map(claim));
+    let found = match key {
+        Some(key) => record(&SharedData, b'k', &[place.organization, key]),
+        // An API key names its application.
+        None => text(APPLICATION).and_then(|id| record(&SharedData, b'a', &[place.organization, id])),
+    };
+    let known = found.and_then(consumer).filter(|known| {
         known.organization == place.organization
-            && known.key_type == if place.sandbox { "SANDBOX" } else { "PRODUCTION" }
+            && (known.key_type.is_empty() || known.key_type == if place.sandbox { "SANDBOX" } else { "PRODUCTION" })
             && (known.environment.is_empty() || known.environment == place.environment)
     });
     let subscription = known.as_ref().and_then(|known| known.subscription(place.api));

@@ -74,7 +74,9 @@ def _place(
     def own_cluster(endpoint: Endpoint) -> str:
         return own_cluster_name(endpoint, site)
 
-    return Place(api, operation, endpoints, host, base_path, sandbox, site.secrets, site.settings.gateway, cluster, own_cluster)
+    settings = site.settings
+    of_site = (site.secrets, settings.gateway, cluster, own_cluster, settings.subscriptions)
+    return Place(api, operation, endpoints, host, base_path, sandbox, *of_site)
 
 
 def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:

@@ -30,7 +30,7 @@ IDENTITY_SEGMENTS = (
     "openapi.json",
     "openapi.yaml",
 )
-CONTROL_SEGMENTS = ("api", "health", "ready", ".wellknown", ".well-known", "1.0.0")
+CONTROL_SEGMENTS = ("api", "health", "ready")
 
 
 def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:

@@ -1,0 +1,193 @@
+"""Commands about applications and their subscriptions: `kapi app …`, `kapi subscription …`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from kapi.front.cli.client import Client
+from kapi.front.cli.options import Config, DataDir, Output, settings_of
+from kapi.front.cli.output import Format, say, show
+
+app = typer.Typer(name="app", help="Applications: who calls APIs, by which consumer keys.", no_args_is_help=True, rich_markup_mode="rich")
+subscription = typer.Typer(name="subscription", help="What applications may call.", no_args_is_help=True, rich_markup_mode="rich")
+
+Name = Annotated[str, typer.Argument(metavar="APPLICATION", help="Its name or id.")]
+Tier = Annotated[str, typer.Option("--tier", help="One of [[subscriptions.tiers]] in kapi.toml.", show_default=False)]
+_APPLICATIONS, _SUBSCRIPTIONS = "/api/applications/1.2.0", "/api/subscriptions/1.2.0"
+
+
+def _call(data_dir: Any, config: Any, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    client = Client(settings_of(data_dir, config))
+    content = None if body is None else json.dumps(body).encode()
+    answer = client.system(method, path, content, {"Content-Type": "application/json"} if body is not None else None)
+    return json.loads(answer.body) if answer.body else None
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    tier: Tier = "",
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Create an application.
+
+    [bold]Examples[/bold]
+
+      kapi app create shop --tier Gold
+    """
+    made = _call(data_dir, config, "POST", _APPLICATIONS, {"name": name, "tier": tier})
+    show(made, output, [{"id": made["id"], "name": made["name"], "tier": made["tier"]}])
+
+
+@app.command("list")
+def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """List applications, their keys and how many subscriptions they have.
+
+    [bold]Examples[/bold]
+
+      kapi app list -o json
+    """
+    found = _call(data_dir, config, "GET", _APPLICATIONS)
+    if not found["applications"] and output is Format.TABLE:
+        say("no application; kapi app create --help")
+    rows = [
+        {
+            **{name: item[name] for name in ("name", "id", "tier", "source")},
+            "keys": " ".join(f"{key['consumerKey']} ({key['type'].lower()})" for key in item["keys"]),
+            "subscriptions": len(item["subscriptions"]),
+        }
+        for item in found["applications"]
+    ]
+    show(found, output, rows)
+
+
+@app.command("remove")
+def remove(application: Name, data_dir: DataDir = None, config: Config = None) -> None:
+    """Remove an application with its keys and subscriptions.
+
+    [bold]Examples[/bold]
+
+      kapi app remove shop
+    """
+    _call(data_dir, config, "DELETE", f"{_APPLICATIONS}/{quote(application, safe='')}")
+    say(f"removed {application}")
+
+
+@app.command("add-key")
+def add_key(
+    application: Name,
+    consumer_key: Annotated[str, typer.Argument(metavar="CONSUMER_KEY", help="The client id that its tokens carry.")],
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="For the sandbox; otherwise for production.")] = False,
+    environment: Annotated[str, typer.Option("--environment", help="Only for APIs of this environment.", show_default=False)] = "",
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Let tokens of a client count as the application's.
+
+    [bold]Examples[/bold]
+
+      kapi app add-key shop 45f1c5c8-a92e-11ed-afa1-0242ac120002
+    """
+    body = {"consumerKey": consumer_key, "type": "SANDBOX" if sandbox else "PRODUCTION", "environment": environment}
+    _call(data_dir, config, "POST", f"{_APPLICATIONS}/{quote(application, safe='')}/keys", body)
+    say(f"{application} has the key {consumer_key}")
+
+
+@app.command("remove-key")
+def remove_key(
+    application: Name,
+    consumer_key: Annotated[str, typer.Argument(metavar="CONSUMER_KEY")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Take a key away.
+
+    [bold]Examples[/bold]
+
+      kapi app remove-key shop 45f1c5c8-a92e-11ed-afa1-0242ac120002
+    """
+    _call(data_dir, config, "DELETE", f"{_APPLICATIONS}/{quote(application, safe='')}/keys/{quote(consumer_key, safe='')}")
+    say(f"removed {consumer_key} of {application}")
+
+
+@subscription.command("add")
+def subscribe(
+    application: Name,
+    api: Annotated[str, typer.Argument(metavar="API", help="The name in the API's conf.")],
+    version: Annotated[str, typer.Option("--version", help="A version, or a pattern (RE2) that the whole version matches.")] = ".*",
+    tier: Tier = "",
+    status: Annotated[str, typer.Option("--status", help="ACTIVE, BLOCKED, PROD_ONLY_BLOCKED, ON_HOLD, REJECTED or INACTIVE.")] = "ACTIVE",
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    r"""Let an application call an API.
+
+    [bold]Examples[/bold]
+
+      kapi subscription add shop Petstore --version '1\..*' --tier Gold
+    """
+    body = {"application": application, "api": {"name": api, "version": version}, "tier": tier, "status": status}
+    made = _call(data_dir, config, "POST", _SUBSCRIPTIONS, body)
+    show(made, output, [_row(made)])
+
+
+@subscription.command("list")
+def subscriptions(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """List subscriptions.
+
+    [bold]Examples[/bold]
+
+      kapi subscription list
+    """
+    found = _call(data_dir, config, "GET", _SUBSCRIPTIONS)
+    if not found["subscriptions"] and output is Format.TABLE:
+        say("no subscription; kapi subscription add --help")
+    show(found, output, [_row(item) for item in found["subscriptions"]])
+
+
+@subscription.command("change")
+def change(
+    subscription_id: Annotated[str, typer.Argument(metavar="ID", help="As `kapi subscription list` shows it.")],
+    status: Annotated[str | None, typer.Option("--status", help="ACTIVE, BLOCKED, …", show_default=False)] = None,
+    tier: Annotated[str | None, typer.Option("--tier", help="Another tier.", show_default=False)] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Block a subscription, make it active again, or change its tier.
+
+    [bold]Examples[/bold]
+
+      kapi subscription change 0d9c2f4e-… --status BLOCKED
+    """
+    body = {name: value for name, value in (("status", status), ("tier", tier)) if value is not None}
+    made = _call(data_dir, config, "PATCH", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}", body)
+    say(f"{subscription_id} is {made['status']}" + (f", tier {made['tier']}" if made["tier"] else ""))
+
+
+@subscription.command("remove")
+def unsubscribe(
+    subscription_id: Annotated[str, typer.Argument(metavar="ID", help="As `kapi subscription list` shows it.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Remove a subscription.
+
+    [bold]Examples[/bold]
+
+      kapi subscription remove 0d9c2f4e-…
+    """
+    _call(data_dir, config, "DELETE", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}")
+    say(f"removed {subscription_id}")
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
+    named = {"application": item["application"]} if "application" in item else {}
+    api = {"api": item["api"]["name"], "version": item["api"]["version"]}
+    return {"id": item["id"], **named, **api, "status": item["status"], "tier": item["tier"]}

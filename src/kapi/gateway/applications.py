@@ -1,0 +1,197 @@
+"""Applications of an installation, those of the settings and those set while it runs. Called by `front/web/applications_api.py`.
+
+Every change is in the gateway when the call returns (`changed`), if Envoy is there; else as soon as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Callable
+
+import re2
+
+from kapi.errors import Problem
+from kapi.settings import Settings
+from kapi.settings_limits import KEY_TYPES, STATUSES, ApplicationSettings
+from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
+
+LONGEST_NAME = 120
+LONGEST_KEY = 255
+LONGEST_PATTERN = 128
+
+
+def of_settings(settings: Settings) -> tuple[Application, ...]:
+    """The applications that kapi.toml names; their ids are made of their names."""
+    return tuple(_of_settings(item, settings.apis.organization) for item in settings.subscriptions.applications)
+
+
+def _of_settings(item: ApplicationSettings, organization: str) -> Application:
+    owner = item.organization or organization
+    own = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:kapi:application:{owner}:{item.name}")
+    keys = tuple(ConsumerKey(key.consumer_key, key.type, key.environment) for key in item.keys)
+    subscriptions = tuple(
+        Subscription(str(uuid.uuid5(own, f"{one.api}:{one.version}")), one.api, one.version, one.status, one.tier)
+        for one in item.subscriptions
+    )
+    return Application(str(own), owner, item.name, item.tier, 0, keys, subscriptions, "settings")
+
+
+class Applications:
+    """Lists and changes them, for one organization at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: ApplicationStore,
+        now: Callable[[], float],
+        changed: Callable[[], None] = lambda: None,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._fixed = of_settings(settings)
+        self._tiers = frozenset(tier.name for tier in settings.subscriptions.tiers)
+        self._store = store
+        self._now = now
+        self._changed = changed
+        self._new_id = new_id
+
+    def all(self) -> tuple[Application, ...]:
+        """Every application of every organization; those of the settings first, so that a key of theirs cannot be taken over."""
+        fixed = {(item.organization, key.consumer_key) for item in self._fixed for key in item.keys}
+        return (*self._fixed, *(_without(item, fixed) for item in self._store.all()))
+
+    def list(self, organization: str) -> tuple[Application, ...]:
+        """Those of an organization."""
+        return tuple(item for item in self.all() if item.organization == organization)
+
+    def get(self, organization: str, name_or_id: str) -> Application:
+        """One. Raises Problem 404."""
+        found = next((item for item in self.list(organization) if name_or_id in {item.id, item.name}), None)
+        if found is None:
+            raise Problem(404, "909001", f"{name_or_id} not found", hint="See the applications: kapi app list.")
+        return found
+
+    def create(self, organization: str, name: str, tier: str = "") -> Application:
+        """A new one. Raises Problem."""
+        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+            raise _invalid("name of an application", f"Use 1 to {LONGEST_NAME} printable characters.")
+        self._check_tier(tier)
+        made = Application(self._new_id(), organization, name, tier, int(self._now()))
+        if any(item.name == name for item in self.list(organization)):
+            raise _taken(f"application {name} exists")
+        self._keep(lambda: self._store.create(made), f"application {name} exists")
+        return made
+
+    def remove(self, organization: str, name_or_id: str) -> None:
+        """Forget one with all that belongs to it."""
+        found = self._own(organization, name_or_id)
+        self._keep(lambda: self._store.remove(found.id))
+
+    def add_key(self, organization: str, name_or_id: str, key: ConsumerKey) -> Application:
+        """Let tokens with this consumer key count as the application's."""
+        found = self._own(organization, name_or_id)
+        if not 0 < len(key.consumer_key) <= LONGEST_KEY or not key.consumer_key.isprintable():
+            raise _invalid("consumerKey", f"Use 1 to {LONGEST_KEY} printable characters.")
+        if key.key_type not in KEY_TYPES:
+            raise _invalid("type of a key", f"One of: {', '.join(KEY_TYPES)}.")
+        if len(key.environment) > LONGEST_NAME or not key.environment.isprintable():
+            raise _invalid("environment of a key", "Use the environment of the APIs, or leave it out for all.")
+        if any(key.consumer_key == other.consumer_key for item in self.list(organization) for other in item.keys):
+            raise _taken("the consumer key belongs to an application")
+        self._keep(lambda: self._store.add_key(found, key), "the consumer key belongs to an application")
+        return self.get(organization, found.id)
+
+    def remove_key(self, organization: str, name_or_id: str, consumer_key: str) -> None:
+        """Take a key away."""
+        found = self._own(organization, name_or_id)
+        if not any(key.consumer_key == consumer_key for key in found.keys):
+            raise Problem(404, "909001", "the application has no such key", hint="See its keys: kapi app list -o json.")
+        self._keep(lambda: self._store.remove_key(found.id, consumer_key))
+
+    def subscribe(self, organization: str, name_or_id: str, wanted: Subscription) -> Subscription:
+        """Let an application call APIs. Raises Problem."""
+        found = self._own(organization, name_or_id)
+        if not 0 < len(wanted.api_name) <= LONGEST_NAME or not wanted.api_name.isprintable():
+            raise _invalid("api.name", "The name that the API's conf has.")
+        if fault := pattern_fault(wanted.api_version):
+            raise _invalid("api.version", fault)
+        self._check_status(wanted.status)
+        self._check_tier(wanted.tier)
+        made = dataclasses.replace(wanted, id=self._new_id(), created_at=int(self._now()))
+        self._keep(
+            lambda: self._store.subscribe(found.id, made), f"{found.name} has a subscription to {wanted.api_name} {wanted.api_version}"
+        )
+        return made
+
+    def change(self, organization: str, subscription_id: str, status: str | None, tier: str | None) -> Subscription:
+        """Change status or tier of a subscription. Raises Problem."""
+        found = self._subscription(organization, subscription_id)
+        made = dataclasses.replace(found, status=found.status if status is None else status, tier=found.tier if tier is None else tier)
+        self._check_status(made.status)
+        self._check_tier(made.tier)
+        self._keep(lambda: self._store.change(made))
+        return made
+
+    def unsubscribe(self, organization: str, subscription_id: str) -> None:
+        """Forget a subscription."""
+        found = self._subscription(organization, subscription_id)
+        self._keep(lambda: self._store.unsubscribe(found.id))
+
+    def _own(self, organization: str, name_or_id: str) -> Application:
+        found = self.get(organization, name_or_id)
+        if found.source == "settings":
+            raise Problem(
+                409, "909018", f"{found.name} is an application of the settings", hint="Change it in kapi.toml, and start kapi again."
+            )
+        return found
+
+    def _subscription(self, organization: str, subscription_id: str) -> Subscription:
+        for application in self.list(organization):
+            for item in application.subscriptions:
+                if item.id == subscription_id:
+                    self._own(organization, application.id)
+                    return item
+        raise Problem(404, "909001", f"{subscription_id} not found", hint="See the subscriptions: kapi subscription list.")
+
+    def _check_tier(self, tier: str) -> None:
+        if tier and tier not in self._tiers:
+            known = ", ".join(sorted(self._tiers)) or "none; add [[subscriptions.tiers]] to kapi.toml"
+            raise _invalid(f"tier {tier[:40]}", f"Known tiers: {known}.")
+
+    def _check_status(self, status: str) -> None:
+        if status not in STATUSES:
+            raise _invalid("status of a subscription", f"One of: {', '.join(STATUSES)}.")
+
+    def _keep(self, write: Callable[[], None], taken: str = "") -> None:
+        try:
+            write()
+        except Taken:
+            raise _taken(taken) from None
+        self._changed()
+
+
+def pattern_fault(pattern: str) -> str:
+    """Why a text cannot be a version pattern; empty when it can."""
+    if not 0 < len(pattern) <= LONGEST_PATTERN or not pattern.isprintable():
+        return f"Use 1 to {LONGEST_PATTERN} printable characters."
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        text = error.args[0] if error.args else ""
+        return f"Write a version, or a pattern (RE2) such as 1\\..*: {text.decode() if isinstance(text, bytes) else text}"
+    return ""
+
+
+def _without(item: Application, taken: set[tuple[str, str]]) -> Application:
+    keys = tuple(key for key in item.keys if (item.organization, key.consumer_key) not in taken)
+    return item if len(keys) == len(item.keys) else dataclasses.replace(item, keys=keys)
+
+
+def _invalid(what: str, hint: str) -> Problem:
+    return Problem(400, "909018", f"Invalid {what}", hint=hint)
+
+
+def _taken(what: str) -> Problem:
+    return Problem(409, "909018", what, hint="Choose another, or remove the other first.")

@@ -1,0 +1,85 @@
+"""Who may call what and how often, as records for the admission filter (`wasm/admission/src/rules.rs` reads them). Pure.
+
+A name is a letter and what it is looked up by, a value is lines of fields, with tabs between. The ledger sends what has changed.
+
+    i <issuer>                        the claims that may hold the consumer key; the first that a token has
+    k <organization> <consumer key>   application, organization, key type, environment, tier…; then a line per API: id, status, tier…
+    a <organization> <application>    the same, for API keys, which name their application
+    t                                 the tier of consumers that belong to no application
+    x <organization|*> <key> <value|*>  a limit by a key that an interceptor supplies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import quote
+
+import re2
+
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.settings import SubscriptionsSettings, TierSettings
+from kapi.store import StoredApi
+from kapi.store.applications import Application, ConsumerKey, Subscription
+
+_CONSUMER_KEY_CLAIMS = ("clientId", "client_id", "azp", "cid", "appid")
+"""Where the consumer key stands in tokens of an issuer that does not say."""
+_SECONDS = {"Second": 1, "Minute": 60, "Hour": 3600, "Day": 86400}
+
+
+def directory(
+    applications: Sequence[Application],
+    apis: Callable[[], Iterable[StoredApi]],
+    issuers: Iterable[TrustedIssuer],
+    settings: SubscriptionsSettings,
+) -> dict[str, str]:
+    """All records. `apis` is asked only when somebody has a subscription."""
+    tiers = {tier.name: _tier(tier) for tier in settings.tiers}
+    records = {f"i\t{issuer.issuer}": issuer.consumer_key_claim or "\t".join(_CONSUMER_KEY_CLAIMS) for issuer in issuers}
+    if default := tiers.get(settings.default_tier):
+        records["t"] = default
+    for limit in settings.key_limits:
+        value = quote(limit.value, safe="") if limit.value else "*"
+        records[f"x\t{limit.organization or '*'}\t{quote(limit.key, safe='')}\t{value}"] = f"{limit.requests}\t{_SECONDS[limit.unit]}\ts"
+    named = _by_name(apis()) if any(item.subscriptions for item in applications) else {}
+    for application in applications:
+        lines = _subscriptions(application, named, tiers)
+        for key in application.keys:
+            records[f"k\t{application.organization}\t{key.consumer_key}"] = _consumer(application, key, lines, tiers)
+        records[f"a\t{application.organization}\t{application.id}"] = _consumer(application, ConsumerKey("", ""), lines, tiers)
+    return records
+
+
+def matches(pattern: str, version: str) -> bool:
+    """Whether a subscription's version pattern is about this version; in linear time, and the whole of it."""
+    return pattern == version or re2.fullmatch(pattern, version) is not None
+
+
+def _tier(tier: TierSettings) -> str:
+    fields = [str(tier.requests), str(_SECONDS[tier.unit]), "s" if tier.stop_on_quota_reach else "c"]
+    if tier.burst:
+        fields += [str(tier.burst), str(_SECONDS[tier.burst_unit]), "s"]
+    return "\t".join(fields)
+
+
+def _by_name(apis: Iterable[StoredApi]) -> dict[tuple[str, str], list[StoredApi]]:
+    named: dict[tuple[str, str], list[StoredApi]] = {}
+    for api in apis:
+        named.setdefault((api.organization, api.name), []).append(api)
+    return named
+
+
+def _subscriptions(application: Application, named: dict[tuple[str, str], list[StoredApi]], tiers: dict[str, str]) -> list[str]:
+    found: dict[str, Subscription] = {}
+    for item in application.subscriptions:
+        for api in named.get((application.organization, item.api_name), ()):
+            # One that names the version itself says more than a pattern; of two patterns the older one holds.
+            if matches(item.api_version, api.version) and (api.id not in found or item.api_version == api.version):
+                found[api.id] = item
+    return ["\t".join(filter(None, (api_id, item.status, tiers.get(item.tier, "")))) for api_id, item in sorted(found.items())]
+
+
+def _consumer(application: Application, key: ConsumerKey, lines: list[str], tiers: dict[str, str]) -> str:
+    fields = [application.id, application.organization, key.key_type, key.environment]
+    if tier := tiers.get(application.tier):
+        fields.append(tier)
+    return "\n".join(("\t".join(fields), *lines))

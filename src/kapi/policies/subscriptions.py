@@ -1,0 +1,51 @@
+"""Subscription validation (apk-conf `subscriptionValidation`, settings `subscriptions.mandatory`), and tiers of consumers.
+
+The consumer key of the verified token must belong to an application with an active subscription to the API; else 403 900908, or 900907 and
+900909 when the subscription is blocked or not active. Which key belongs to whom, and the tiers, are told to the filter while it runs
+(`gateway.directory`), so nothing of them stands in a route. Operations that need no token have no consumer, and are not asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kapi.apis.conf import ApiConf, OperationConf
+from kapi.policies.admission import ADMIT, FILTER, ON
+from kapi.policies.contract import EnvoyRoute, Phase, Place
+
+name = "subscriptions"
+phase = Phase.SUBSCRIBE
+filters = (ADMIT,)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """A subscription is needed."""
+
+    policy: ClassVar[str] = name
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:  # noqa: A001 - the verb of the policy contract
+    """Where the conf asks for it."""
+    return Subscriptions() if conf.subscription_validation and operation.secured else None
+
+
+def envoy(node: Subscriptions, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
+    """Switch the filter on and say where the route stands: fields between tabs, as the module reads them."""
+    return _route(place, validate=True)
+
+
+def everywhere(place: Place) -> EnvoyRoute | None:
+    """What the settings ask of every API: a subscription, or limits of consumers."""
+    settings = place.subscriptions
+    secured = any(node.policy == "authentication" and node.required for node in place.operation.policies)
+    if not secured or not (settings.mandatory or settings.tiers):
+        return None
+    return _route(place, validate=settings.mandatory)
+
+
+def _route(place: Place, *, validate: bool) -> EnvoyRoute:
+    flags = ("s" if place.sandbox else "") + ("v" if validate else "") + ("t" if place.subscriptions.tiers else "")
+    where = f"{place.api.id}\t{place.api.organization}\t{place.api.environment}\t{flags}"
+    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"place": where}})

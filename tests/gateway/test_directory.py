@@ -1,0 +1,150 @@
+"""Who may call what, as records for the admission filter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kapi.errors import SettingsError
+from kapi.gateway.applications import pattern_fault
+from kapi.gateway.directory import directory, matches
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.settings import SubscriptionsSettings, TierSettings
+from kapi.settings_limits import KeyLimitSettings
+from kapi.settings_reading import read_settings
+from kapi.store import StoredApi
+from kapi.store.applications import Application, ConsumerKey, Subscription
+from kapi.store.database import Database
+
+GOLD = TierSettings("Gold", 100, "Hour")
+BURSTY = TierSettings("Bursty", 10, "Day", burst=2, stop_on_quota_reach=False)
+
+
+def api(name: str, version: str, organization: str = "default") -> StoredApi:
+    return StoredApi(f"{name}-{version}", organization, name, version, "", f"/{name}/{version}", None, 1, 1)
+
+
+def application(*subscriptions: Subscription, tier: str = "") -> Application:
+    return Application("app", "default", "shop", tier, keys=(ConsumerKey("key", "PRODUCTION", "dev"),), subscriptions=subscriptions)
+
+
+def consumer(item: Application, *apis: StoredApi) -> str:
+    return directory([item], lambda: apis, (), SubscriptionsSettings(tiers=(GOLD, BURSTY)))["k\tdefault\tkey"]
+
+
+def test_a_consumer_has_a_line_for_each_api_it_may_call() -> None:
+    item = application(Subscription("1", "pets", r"1\..*"), Subscription("2", "orders", "2.0.0", "BLOCKED", "Bursty"), tier="Gold")
+    apis = (api("pets", "1.0.0"), api("pets", "1.9.9"), api("pets", "2.0.0"), api("orders", "2.0.0"), api("pets", "1.0.0", "other"))
+    assert consumer(item, *apis).split("\n") == [
+        "app\tdefault\tPRODUCTION\tdev\t100\t3600\ts",
+        "orders-2.0.0\tBLOCKED\t10\t86400\tc\t2\t1\ts",
+        "pets-1.0.0\tACTIVE",
+        "pets-1.9.9\tACTIVE",
+    ]
+
+
+def test_a_subscription_to_the_version_itself_holds_before_a_pattern() -> None:
+    patterns = (Subscription("1", "pets", ".*"), Subscription("2", "pets", "1.0.0", "BLOCKED"), Subscription("3", "pets", "1.*", "ON_HOLD"))
+    assert consumer(application(*patterns), api("pets", "1.0.0"), api("pets", "1.1.0")).split("\n")[1:] == [
+        "pets-1.0.0\tBLOCKED",
+        "pets-1.1.0\tACTIVE",
+    ]
+
+
+def test_deployed_apis_are_not_looked_at_without_subscriptions() -> None:
+    def asked() -> tuple[StoredApi, ...]:
+        raise AssertionError
+
+    assert directory([application()], asked, (), SubscriptionsSettings())["k\tdefault\tkey"] == "app\tdefault\tPRODUCTION\tdev"
+
+
+def test_issuers_tiers_and_limits_by_key_have_records_too() -> None:
+    limits = (KeyLimitSettings("user key", 4, "bob&x"), KeyLimitSettings("ip", 9, unit="Second", organization="org1"))
+    settings = SubscriptionsSettings(default_tier="Gold", tiers=(GOLD,), key_limits=limits)
+    issuers = (
+        TrustedIssuer("a", "https://a", "{}", consumer_key_claim="azp"),
+        TrustedIssuer("b", "https://b", "{}", consumer_key_claim=""),
+    )
+    assert directory([], tuple, issuers, settings) == {
+        "i\thttps://a": "azp",
+        "i\thttps://b": "clientId\tclient_id\tazp\tcid\tappid",
+        "t": "100\t3600\ts",
+        "x\t*\tuser%20key\tbob%26x": "4\t60\ts",
+        "x\torg1\tip\t*": "9\t1\ts",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "version", "expected"),
+    [("1.0.0", "1.0.0", True), ("1.0", "1.0.0", False), (r"1\..*", "1.2.3", True), (r"1\..*", "11.2", False), ("v1|v2", "v2", True), ("+", "+", True)],
+)  # fmt: skip
+def test_a_pattern_is_about_the_whole_version(pattern: str, version: str, expected: bool) -> None:
+    assert matches(pattern, version) is expected
+
+
+def test_a_pattern_that_is_none_is_refused_with_a_reason() -> None:
+    assert pattern_fault(r"1\..*") == ""
+    assert "RE2" in pattern_fault("(")
+    assert "128" in pattern_fault("a" * 129)
+
+
+def test_settings_that_do_not_fit_together_are_refused_all_at_once(tmp_path: Path) -> None:
+    (tmp_path / "kapi.toml").write_text("""
+[subscriptions]
+default_tier = "None"
+[[subscriptions.tiers]]
+name = "Gold"
+requests = 1
+burst = 1
+burst_unit = "Minute"
+[[subscriptions.applications]]
+name = "a"
+tier = "Silver"
+keys = [{consumer_key = "k"}]
+subscriptions = [{api = "x", version = "("}]
+[[subscriptions.applications]]
+name = "a"
+keys = [{consumer_key = "k"}]
+[[subscriptions.key_limits]]
+key = "user"
+requests = 1
+[[subscriptions.key_limits]]
+key = "user"
+requests = 2
+""")
+    with pytest.raises(SettingsError) as raised:
+        read_settings({}, {"HOME": str(tmp_path)}, tmp_path)
+    assert [item.pointer for item in raised.value.diagnostics] == [
+        "subscriptions.default_tier",
+        "subscriptions.tiers[0].burst_unit",
+        "subscriptions.applications[0]",
+        "subscriptions.applications[0].subscriptions",
+        "subscriptions.applications[1]",
+        "subscriptions.applications[1].keys",
+        "subscriptions.key_limits[1]",
+    ]
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    from kapi.store.applications import ApplicationStore, Taken
+    from kapi.store.counters import Counter, Counters
+
+    database = Database.open(tmp_path / "kapi.db")
+    store, item = ApplicationStore(database), Application("app", "default", "shop", "Gold", 5)
+    store.create(item)
+    store.add_key(item, ConsumerKey("key", "SANDBOX"))
+    store.subscribe("app", Subscription("s", "pets", "1.0.0"))
+    for again in (lambda: store.create(item), lambda: store.add_key(item, ConsumerKey("key", "PRODUCTION"))):
+        with pytest.raises(Taken):
+            again()
+    assert store.all() == (
+        Application("app", "default", "shop", "Gold", 5, (ConsumerKey("key", "SANDBOX"),), (Subscription("s", "pets", "1.0.0"),)),
+    )
+    store.remove("app")
+    assert store.all() == ()
+    counters, first, second = Counters(database), Counter("a", 3600, 1, 5), Counter("b", 86400, 1, 1)
+    counters.save([first, second], [])
+    counters.save([Counter("a", 3600, 2, 1)], [second])
+    assert counters.all() == (Counter("a", 3600, 2, 1),)
+    database.close()

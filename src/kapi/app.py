@@ -29,6 +29,8 @@ from kapi.settings import Settings, from_json_value
 from kapi.store import Store
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
+from kapi.store.registered_clients import TOPIC as CLIENTS
+from kapi.store.registered_clients import RegisteredClients
 from kapi.store.revocations import Revocations
 from kapi.store.watch import Watch
 
@@ -76,6 +78,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     keys = Keys(store.database)
     watch = Watch(store.database.path)
     watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))
+    watch.on(CLIENTS, provider.use_clients)
     watch.start()
     _every(PURGE_SECONDS, lambda: provider.records.purge(int(time.time())))
     _serve(build_identity_app(provider, time.time), listener)
@@ -217,9 +220,12 @@ def _gateway_issuers(issuers: Sequence[IssuerKeys]) -> tuple[TrustedIssuer, ...]
 
 
 def _system_api(control: Control) -> Any:
+    import uuid_utils
+
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
     from kapi.front.web.applications_api import ApplicationsApi
+    from kapi.front.web.clients import ClientsApi
     from kapi.front.web.issuers import IssuersApi
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.secrets_api import SecretsApi
@@ -239,12 +245,17 @@ def _system_api(control: Control) -> Any:
     users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
     issuers = IssuersApi(access, control.trust)
     applications = ApplicationsApi(control.applications, access)
-    return build_system_api(
-        [
-            *(*apis.routes(), *notifications.routes(), *secrets.routes(), *issuers.routes(), *users.routes()),
-            *applications.routes(),
-        ]
+    clients = ClientsApi(
+        access,
+        RegisteredClients(control.store.database),
+        settings.identity.clients,
+        algorithms=wanted_algorithms(settings.identity),
+        random_bytes=os.urandom,
+        new_id=lambda: str(uuid_utils.uuid7()),
+        now=time.time,
     )
+    every = (apis, notifications, secrets, issuers, users, clients, applications)
+    return build_system_api([route for api in every for route in api.routes()])
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

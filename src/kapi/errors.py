@@ -16,8 +16,9 @@ Faces (JSON, terminal) are made at the rim (`front/`), never here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,10 @@ class KapiError(Exception):
 
 
 class OAuthError(KapiError):
-    """An OAuth 2.0 error answer (RFC 6749 §5.2). `challenge` is the WWW-Authenticate value, if any; `headers` are further ones."""
+    """An OAuth 2.0 error answer (RFC 6749 §5.2). `challenge` is the WWW-Authenticate value, if any.
+
+    `headers` are further ones, `members` further members of the answer.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class OAuthError(KapiError):
         challenge: str = "",
         allow: str = "",
         headers: tuple[tuple[str, str], ...] = (),
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(error, error, description)
         self.error = error
@@ -68,6 +73,7 @@ class OAuthError(KapiError):
         self.challenge = challenge
         self.allow = allow
         self.headers = headers
+        self.members = members or {}
 
 
 class Problem(KapiError):

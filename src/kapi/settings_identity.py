@@ -51,7 +51,7 @@ class ClientSettings:
     jwks: dict[str, Any] = field(default_factory=dict)
     """Its public keys as a JWK Set, for what it signs itself."""
     jwks_uri: str = ""
-    token_endpoint_auth_signing_alg: str = ""
+    token_endpoint_auth_signing_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS, "HS256", "HS384", "HS512")})
     """The one algorithm of its client assertions; empty takes any."""
     tls_client_auth_subject_dn: str = ""
     tls_client_auth_san_dns: str = ""
@@ -81,6 +81,10 @@ class ClientSettings:
     backchannel_logout_session_required: bool = False
     frontchannel_logout_uri: str = ""
     frontchannel_logout_session_required: bool = False
+    introspects: tuple[str, ...] = ("*",)
+    """Audiences whose tokens it may ask about, besides its own; `*` any."""
+    introspection_signed_response_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
+    """Its introspection answers are JWTs signed with this; empty: when it asks for them."""
 
 
 def _seeded_clients() -> tuple[ClientSettings, ...]:
@@ -121,6 +125,18 @@ def _seeded_users() -> tuple[UserSettings, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrationSettings:
+    """Who may register clients at run time (RFC 7591), besides holders of an access token with the scope `kapi:clients`."""
+
+    initial_access_token: str = field(default="", repr=False, metadata={"secret": True})
+    """Allows to register; empty: there is none."""
+    open: bool = False
+    """Anybody may register; only while listening on loopback."""
+    scopes: tuple[str, ...] = ("default", "openid", "profile", "email", "address", "phone", "offline_access")
+    """Scopes that clients may have which registered without a token; `*` any."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySettings:
     """The inbuilt, non-production identity provider, and the issuers that are trusted besides it."""
 
@@ -145,6 +161,7 @@ class IdentitySettings:
     workers: int = field(default=1, metadata={"range": (1, 64)})
     clients: tuple[ClientSettings, ...] = field(default_factory=_seeded_clients)
     users: tuple[UserSettings, ...] = field(default_factory=_seeded_users)
+    registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     accept_endpoint_audience: bool = False
     """Take client assertions whose `aud` is an endpoint's address or a list, as older clients send it."""
     dpop_nonce: bool = False

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
+from kapi.settings_clients import WITHOUT_SECRET, client_mistakes
 from kapi.settings_subscriptions import subscription_mistakes
 from kapi.settings_values import REFUSED, checked, field_types
 
@@ -208,21 +209,14 @@ class _Reader:
 
     def _check_client(self, where: str, client: ClientSettings) -> None:
         method = client.token_endpoint_auth_method
-        without = method in {"none", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"}
+        without = method in WITHOUT_SECRET
         if without == bool(client.secret):
             what = f"a client with {method} has no secret" if without else "secret (or secret_file) is missing"
             self.wrong(where, what, 'Public clients say token_endpoint_auth_method = "none".')
         if method == "client_secret_jwt" and 0 < len(client.secret.encode()) < 32:
             self.wrong(where, "client_secret_jwt needs a secret of at least 32 bytes (RFC 7518 3.2)")
-        if method in {"private_key_jwt", "self_signed_tls_client_auth"} and bool(client.jwks) == bool(client.jwks_uri):
-            self.wrong(where, f"{method} needs the client's keys: jwks or jwks_uri, one of them")
-        if client.jwks and not isinstance(client.jwks.get("keys"), list | tuple):
-            self.wrong(
-                f"{where}.jwks", "must be a JWK Set: a table with the list keys", "Write [[identity.clients.jwks.keys]] before each."
-            )
-        names = [name for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email") if getattr(client, f"tls_client_auth_{name}")]
-        if (method == "tls_client_auth") != (len(names) == 1):
-            self.wrong(where, "tls_client_auth, and only it, needs exactly one tls_client_auth_… name (RFC 8705 2.1.2)")
+        for mistake in client_mistakes(client):
+            self.wrong(where, mistake)
 
     def _check_interceptors(self, items: Iterable[InterceptorSettings]) -> None:
         for number, item in enumerate(items):

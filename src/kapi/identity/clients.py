@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kapi.settings import ClientSettings
+from kapi.settings_values import built
+from kapi.store.registered_clients import RegisteredClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,33 @@ class Clients:
 
     def __init__(self, settings: Iterable[ClientSettings], salt: bytes) -> None:
         """`salt` is at least 16 random bytes."""
-        self._by_id: Mapping[str, Client] = {item.id: client_of(item, salt) for item in settings}
+        self._salt = salt
+        self._configured: Mapping[str, Client] = {item.id: client_of(item, salt) for item in settings}
+        self._by_id: dict[str, Client] = dict(self._configured)
+        self._revision = 0
         self.nobody = Client("", frozenset(), frozenset(), ClientSettings(""), salt, b"")
         """Asked when an id is unknown, so that an unknown client costs what a wrong secret costs; nothing is its secret."""
 
     def get(self, client_id: str) -> Client | None:
         """A client by its id, or None. Says nothing about who is asking."""
         return self._by_id.get(client_id)
+
+    def take_up(self, changed: Iterable[RegisteredClient]) -> None:
+        """Hold what changed among the registered clients; a client of the settings is never replaced."""
+        for item in sorted(changed, key=lambda item: item.revision):
+            if item.revision > self._revision:
+                self._revision = item.revision
+                if item.id in self._configured:
+                    continue
+                if item.removed:
+                    self._by_id.pop(item.id, None)
+                else:
+                    self._by_id[item.id] = registered_client(item)
+
+    @property
+    def revision(self) -> int:
+        """The newest change that is held."""
+        return self._revision
 
 
 def client_of(item: ClientSettings, salt: bytes) -> Client:
@@ -71,3 +93,9 @@ def client_of(item: ClientSettings, salt: bytes) -> Client:
         digest=hashlib.sha256(salt + item.secret.encode()).digest() if item.secret else b"",
         hmac_key=item.secret.encode() if item.token_endpoint_auth_method == "client_secret_jwt" else b"",  # noqa: S105 - a method's name
     )
+
+
+def registered_client(item: RegisteredClient) -> Client:
+    """A client that was registered at run time."""
+    settings: ClientSettings = built(ClientSettings, {**item.metadata["settings"], "id": item.id, "secret": ""})
+    return Client(item.id, frozenset(settings.grants), frozenset(settings.scopes), settings, item.salt, item.secret_digest)

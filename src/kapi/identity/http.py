@@ -94,4 +94,6 @@ def json_answer(value: Any, status: int = 200, headers: Headers = NO_STORE) -> A
 def error_answer(error: OAuthError) -> Answer:
     """An OAuth error as JSON (RFC 6749 §5.2)."""
     extra = (*((("www-authenticate", error.challenge),) if error.challenge else ()), *((("allow", error.allow),) if error.allow else ()))
-    return json_answer({"error": error.error, "error_description": error.detail}, error.status, (*NO_STORE, *extra, *error.headers))
+    return json_answer(
+        {"error": error.error, "error_description": error.detail, **error.members}, error.status, (*NO_STORE, *extra, *error.headers)
+    )

@@ -23,11 +23,14 @@ from kapi.store import Store
 from kapi.store.families import Families
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
+from kapi.store.registered_clients import RegisteredClients
 from kapi.store.revocations import Revocations
 from kapi.store.users import UserStore
 
 if TYPE_CHECKING:
     from kapi.identity.certificates import Authorities
+
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass
@@ -50,11 +53,14 @@ class Provider:
     documents: RemoteDocuments
     """What clients publish about themselves."""
     platform_keys: PlatformKeys
+    registered: RegisteredClients
+    """Clients that were registered at run time, as the store has them."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
 
     def __post_init__(self) -> None:
         self.use_keys(self.keyring)
+        self.use_clients()
 
     def use_keys(self, keyring: Keyring) -> None:
         """Sign with these keys, and show them, from now on."""
@@ -75,6 +81,11 @@ class Provider:
         port = "" if self.settings.gateway.port == 443 else f":{self.settings.gateway.port}"
         return f"https://{self.settings.identity.host}{port}"
 
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the provider."""
+        return self.settings.gateway.listen in LOOPBACK
+
     @cached_property
     def nonces(self) -> Nonces:
         """Nonces of DPoP proofs; all workers have the same."""
@@ -87,6 +98,10 @@ class Provider:
 
         file = self.settings.identity.client_ca_file
         return Authorities(Path(file).read_bytes() if file else b"")
+
+    def use_clients(self) -> None:
+        """Take up what changed among the registered clients."""
+        self.clients.take_up(self.registered.since(self.clients.revision))
 
     def client(self, client_id: str, now: int) -> Client | None:  # noqa: ARG002 - a published client is fetched anew after a while
         """The client of this id, or None. Says nothing about who is asking."""
@@ -119,8 +134,7 @@ def make_provider(
     get: Fetch = fetch,
 ) -> Provider:
     """The provider of these settings over this store; `get` fetches what clients publish."""
-    on_loopback = settings.gateway.listen in {"127.0.0.1", "::1"}
-    private = settings.identity.fetch_private_networks or on_loopback
+    private = settings.identity.fetch_private_networks or settings.gateway.listen in LOOPBACK
     return Provider(
         settings=settings,
         keyring=keyring,
@@ -134,4 +148,5 @@ def make_provider(
         new_id=new_id,
         documents=RemoteDocuments(get, allow_private=private),
         platform_keys=PlatformKeys(store.database),
+        registered=RegisteredClients(store.database),
     )

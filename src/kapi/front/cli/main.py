@@ -9,7 +9,15 @@ import traceback
 import typer
 
 from kapi.errors import KapiError
-from kapi.front.cli import api_commands, application_commands, issuer_commands, platform_commands, secret_commands, user_commands
+from kapi.front.cli import (
+    api_commands,
+    application_commands,
+    client_commands,
+    issuer_commands,
+    platform_commands,
+    secret_commands,
+    user_commands,
+)
 from kapi.front.cli.output import Exit, fail, say
 
 _HELP = """kapi: an API platform. One command starts an identity provider, system APIs and a gateway on https port 9095.
@@ -49,6 +57,7 @@ app.add_typer(secret_commands.app, name="secret", rich_help_panel=APIS)
 app.add_typer(application_commands.app, name="app", rich_help_panel=APIS)
 app.add_typer(application_commands.subscription, name="subscription", rich_help_panel=APIS)
 app.add_typer(user_commands.app, name="user", rich_help_panel=IDENTITY)
+app.add_typer(client_commands.app, name="client", rich_help_panel=IDENTITY)
 app.add_typer(issuer_commands.app, name="issuer", rich_help_panel=IDENTITY)
 
 

@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from kapi.identity.endpoints import authorize, callback, consent, discovery, health, jwks, select, sign_in, sign_in_paths
+from kapi.identity.endpoints import (
+    authorize,
+    callback,
+    client_configuration,
+    consent,
+    discovery,
+    health,
+    introspect,
+    jwks,
+    register,
+    revoke,
+    select,
+    sign_in,
+    sign_in_paths,
+)
 from kapi.identity.http import Answer, Request
 from kapi.identity.provider import Provider
 
@@ -34,4 +48,18 @@ class Endpoint(Protocol):
         """Answer a request. Raises OAuthError."""
 
 
-ENDPOINTS: tuple[Endpoint, ...] = (discovery, jwks, health, authorize, sign_in, select, consent, callback, sign_in_paths)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    discovery,
+    jwks,
+    health,
+    authorize,
+    sign_in,
+    select,
+    consent,
+    callback,
+    sign_in_paths,
+    introspect,
+    revoke,
+    register,
+    client_configuration,
+)

@@ -38,7 +38,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "scopes_supported": [DEFAULT_SCOPE],
         "response_types_supported": [],
         "grant_types_supported": [grant.grant_type for grant in GRANTS],
-        "token_endpoint_auth_methods_supported": _methods(provider),
+        "token_endpoint_auth_methods_supported": methods_supported(provider),
         "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "dpop_signing_alg_values_supported": list(ASYMMETRIC),
         "tls_client_certificate_bound_access_tokens": True,
@@ -48,8 +48,8 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
     }
 
 
-def _methods(provider: Provider) -> list[str]:
-    """Those that can succeed: without authorities nobody can vouch for a certificate."""
+def methods_supported(provider: Provider) -> list[str]:
+    """Methods of client authentication that can succeed: without authorities nobody can vouch for a certificate."""
     without = () if provider.settings.identity.client_ca_file else ("tls_client_auth",)
     return [name for name in METHODS if name not in without]
 

@@ -1,0 +1,106 @@
+"""Commands about OAuth clients of the inbuilt provider: `kapi client create|list|show|remove`, over the clients API."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from kapi.front.cli.client import Client
+from kapi.front.cli.options import Config, DataDir, Output, read_input, settings_of
+from kapi.front.cli.output import Format, say, show, usage
+
+PATH = "/api/clients"
+SCOPE = "kapi:clients"
+Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `kapi client list` shows it.")]
+
+
+def _many(name: str, help_text: str) -> typer.models.OptionInfo:
+    made: typer.models.OptionInfo = typer.Option(name, help=f"{help_text} May be repeated.", show_default=False)
+    return made
+
+
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="For people: what the consent page calls it.")],
+    grant: Annotated[list[str] | None, _many("--grant", "A grant it may use; client_credentials without one.")] = None,
+    redirect_uri: Annotated[list[str] | None, _many("--redirect-uri", "Where codes are sent.")] = None,
+    scope: Annotated[list[str] | None, _many("--scope", "A scope it may ask for; any without one.")] = None,
+    method: Annotated[str, typer.Option("--method", help="How it proves who it is.")] = "client_secret_basic",
+    metadata: Annotated[
+        str | None, typer.Option("--metadata", help="A JSON file with more metadata (RFC 7591).", show_default=False)
+    ] = None,
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Create a client; its secret is shown this once.
+
+    [bold]Examples[/bold]
+
+      kapi client create reports --scope items:read
+
+      kapi client create shop --grant authorization_code --grant refresh_token --redirect-uri https://shop.example/callback
+    """
+    value = _metadata(metadata) | {"client_name": name, "token_endpoint_auth_method": method}
+    value |= {"grant_types": grant or value.get("grant_types", ["client_credentials"])}
+    value |= {"redirect_uris": redirect_uri} if redirect_uri else {}
+    value |= {"scope": " ".join(scope)} if scope else {}
+    made = Client(settings_of(data_dir, config)).call("POST", PATH, value, scope=SCOPE)
+    show(made, output, [{key: made[key] for key in ("client_id", "client_secret", "client_name", "grant_types") if key in made}])
+    if "client_secret" in made:
+        say("the secret is not shown again: keep it now")
+
+
+def list_clients(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """List the clients, without their secrets.
+
+    [bold]Examples[/bold]
+
+      kapi client list -o json
+    """
+    value = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
+    columns = ("client_id", "client_name", "grant_types", "source")
+    show(value, output, [{name: client.get(name, "") for name in columns} for client in value["clients"]])
+
+
+def show_client(client_id: Id, output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None) -> None:
+    """Show one client, without its secret.
+
+    [bold]Examples[/bold]
+
+      kapi client show 0199f3c2-0000-7000-8000-000000000000
+    """
+    value = Client(settings_of(data_dir, config)).call("GET", f"{PATH}/{quote(client_id, safe='')}", scope=SCOPE)
+    show(value, output, [value])
+
+
+def remove(client_id: Id, data_dir: DataDir = None, config: Config = None) -> None:
+    """Remove a client, which then gets no more tokens.
+
+    [bold]Examples[/bold]
+
+      kapi client remove 0199f3c2-0000-7000-8000-000000000000
+    """
+    Client(settings_of(data_dir, config)).call("DELETE", f"{PATH}/{quote(client_id, safe='')}", scope=SCOPE)
+    say(f"removed {client_id}")
+
+
+def _metadata(file: str | None) -> dict[str, object]:
+    if file is None:
+        return {}
+    try:
+        value = json.loads(read_input(file))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        usage(f"{file} is not a JSON object", "See docs/identity/registration.md for an example.")
+    return value
+
+
+app = typer.Typer(help="OAuth clients of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")
+for _name, _command in (("create", create), ("list", list_clients), ("show", show_client), ("remove", remove)):
+    app.command(_name)(_command)
+
+__all__ = ["app"]

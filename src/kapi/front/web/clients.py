@@ -1,0 +1,130 @@
+"""The clients API, `/api/clients`: OAuth clients of the inbuilt provider. A secret goes out once, when it is made. Called by `app.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.errors import Problem
+from kapi.front.web.access import Access, json_answer
+from kapi.identity.client_policy import ANYTHING, client_policy
+from kapi.identity.registration import RegistrationError, register, shown
+from kapi.settings import ClientSettings
+from kapi.store.registered_clients import RegisteredClients
+
+CLIENTS_SCOPE = "kapi:clients"
+LARGEST_BODY = 64 * 1024
+
+
+class ClientsApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(
+        self,
+        access: Access,
+        registered: RegisteredClients,
+        configured: Sequence[ClientSettings],
+        *,
+        algorithms: Sequence[str],
+        random_bytes: Callable[[int], bytes],
+        new_id: Callable[[], str],
+        now: Callable[[], float],
+    ) -> None:
+        self._access = access
+        self._registered = registered
+        self._configured = configured
+        self._policy = client_policy(algorithms, ANYTHING)
+        self._random_bytes = random_bytes
+        self._new_id = new_id
+        self._now = now
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        one = "/api/clients/{client_id}"
+        return [
+            Route("/api/clients", self.list, methods=["GET"]),
+            Route("/api/clients", self.create, methods=["POST"]),
+            Route(one, self.show, methods=["GET"]),
+            Route(one, self.remove, methods=["DELETE"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """All clients, without secrets."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        stored = await run_in_threadpool(self._registered.all)
+        configured = [_configured(item) for item in self._configured]
+        return json_answer({"clients": [*configured, *({**shown(item), "source": "store"} for item in stored)]})
+
+    async def create(self, request: Request) -> Response:
+        """A new client from its metadata (RFC 7591 §2); the answer holds its secret, this once."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        sent = await _body(request)
+        try:
+            made = await run_in_threadpool(self._create, sent)
+        except RegistrationError as error:
+            raise Problem(
+                400, "900971", "Invalid client", f"{error.error}: {error.detail}", "See docs/identity/registration.md."
+            ) from error
+        return json_answer(made, 201)
+
+    def _create(self, sent: Any) -> dict[str, Any]:
+        made = register(self._registered, sent, self._policy, random_bytes=self._random_bytes, new_id=self._new_id, now=int(self._now()))
+        return {**shown(made.client), **({"client_secret": made.secret} if made.secret else {})}
+
+    async def show(self, request: Request) -> Response:
+        """One client."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        client_id = request.path_params["client_id"]
+        configured = next((item for item in self._configured if item.id == client_id), None)
+        if configured is not None:
+            return json_answer(_configured(configured))
+        stored = await run_in_threadpool(self._registered.get, client_id)
+        if stored is None:
+            raise _nobody(client_id)
+        return json_answer({**shown(stored), "source": "store"})
+
+    async def remove(self, request: Request) -> Response:
+        """Forget a client; its tokens stay good until they expire."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        client_id = request.path_params["client_id"]
+        if any(item.id == client_id for item in self._configured):
+            detail = f"{client_id} stands in the settings"
+            raise Problem(409, "900972", "Not a registered client", detail, "Change [[identity.clients]] in kapi.toml and start again.")
+        if not await run_in_threadpool(self._registered.remove, client_id):
+            raise _nobody(client_id)
+        return Response(status_code=204)
+
+
+def _configured(client: ClientSettings) -> dict[str, Any]:
+    return {
+        "client_id": client.id,
+        "client_name": client.name,
+        "grant_types": list(client.grants),
+        "redirect_uris": list(client.redirect_uris),
+        "scope": " ".join(client.scopes),
+        "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "source": "settings",
+    }
+
+
+def _nobody(client_id: str) -> Problem:
+    return Problem(404, "900973", f"there is no client {client_id[:255]!r}", hint="See them with: kapi client list.")
+
+
+async def _body(request: Request) -> Any:
+    content = b""
+    async for chunk in request.stream():
+        if len(content) <= LARGEST_BODY:
+            content += chunk
+    if len(content) > LARGEST_BODY:
+        raise Problem(413, "900974", "The body is too large", f"at most {LARGEST_BODY} bytes")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,91 @@
+"""Access tokens that this provider issued, when they come back: at introspection, revocation, registration, userinfo.
+
+Kinds cannot be confused: only what was signed as an access token passes, never an ID token, a logout token or another signed
+answer (RFC 8725 §3.11, §3.12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.confirmation import Confirmation, confirmation_of
+from kapi.identity.http import Request
+from kapi.identity.own_tokens import own_claims
+from kapi.identity.provider import Provider
+from kapi.identity.sender_constraint import check_holder
+
+_TYPES = ("jwt", "at+jwt")
+_OTHER_KINDS = frozenset({"at_hash", "c_hash", "s_hash", "nonce", "events", "token_introspection"})
+"""Claims that only ID tokens, security events and signed answers have."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnToken:
+    """An access token of ours, good or not any more. Times in seconds since the epoch."""
+
+    jti: str
+    client_id: str
+    scopes: frozenset[str]
+    expires_at: int
+    claims: Mapping[str, Any]
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What it is bound to; None when that is not understood."""
+        return confirmation_of(self.claims)
+
+
+def read_own(provider: Provider, token: str) -> OwnToken | None:
+    """An access token that this provider signed, however old and even if revoked; None for anything else."""
+    claims = own_claims(provider, token, _TYPES)
+    return None if claims is None or _OTHER_KINDS & set(claims) else _own(claims)
+
+
+def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
+    """An access token of ours that is good now: not expired, not revoked. Its confirmation is not checked."""
+    own = read_own(provider, token)
+    if own is None or own.expires_at <= now or provider.revocations.is_revoked(provider.settings.identity.issuer, own.jti):
+        return None
+    return own
+
+
+def bearer(provider: Provider, request: Request, scope: str = "") -> OwnToken:
+    """The access token that a caller of a protected endpoint holds, with its proof where it is bound to a key.
+
+    Raises OAuthError 401 or 403 with the challenge of RFC 6750 §3.
+    """
+    authorization = request.header("authorization")
+    scheme, _, token = (authorization or "").partition(" ")
+    if authorization is None or scheme.lower() not in {"bearer", "dpop"} or not token.strip(" "):
+        raise _unauthorized("invalid_token", "Send an access token: Authorization: Bearer ...", error_code=False)
+    own = live_own(provider, token.strip(" "), request.now)
+    required = own.confirmation if own else None
+    if own is None or required is None:
+        raise _unauthorized("invalid_token", "The access token is unknown, expired or revoked")
+    try:
+        check_holder(provider, required, request.credentials, scheme.lower(), token.strip(" "), request.now)
+    except OAuthError as error:
+        raise _unauthorized(error.error, error.detail, headers=error.headers, scheme="DPoP" if required.jkt else "Bearer") from error
+    if scope and scope not in own.scopes:
+        challenge = f'Bearer realm="kapi", error="insufficient_scope", scope="{scope}"'
+        raise OAuthError("insufficient_scope", f"The access token needs the scope {scope}", status=403, challenge=challenge)
+    return own
+
+
+def _own(claims: Mapping[str, Any]) -> OwnToken | None:
+    client_id, scope, jti = claims.get("clientId", claims.get("client_id")), claims.get("scope"), claims.get("jti")
+    expires = claims.get("exp")
+    if not isinstance(client_id, str) or not isinstance(scope, str) or not isinstance(jti, str) or not isinstance(expires, int):
+        return None
+    return OwnToken(jti, client_id, frozenset(scope.split(" ")), expires, claims)
+
+
+def _unauthorized(
+    error: str, description: str, *, error_code: bool = True, headers: tuple[tuple[str, str], ...] = (), scheme: str = "Bearer"
+) -> OAuthError:
+    """RFC 6750 §3.1: no error code in the challenge when no credentials were sent."""
+    challenge = f'{scheme} realm="kapi"' + (f', error="{error}", error_description="{description}"' if error_code else "")
+    return OAuthError(error, description, status=401, challenge=challenge, headers=headers)

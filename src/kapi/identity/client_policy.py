@@ -1,0 +1,18 @@
+"""What clients may be that are registered at run time. Called by the registration endpoints and the system API of clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kapi.identity.client_authentication import METHODS
+from kapi.identity.grants import GRANTS
+from kapi.identity.registration import Policy
+
+ANYTHING = ("*",)
+_NEVER = frozenset({"password"})
+
+
+def client_policy(algorithms: Sequence[str], scopes: tuple[str, ...]) -> Policy:
+    """Any grant but the one for old test suites; any method but `client_secret_jwt`: a digest of a secret cannot check an HMAC."""
+    methods = tuple(name for name in METHODS if name != "client_secret_jwt")
+    return Policy(tuple(grant.grant_type for grant in GRANTS if grant.grant_type not in _NEVER), scopes, methods, algorithms)

@@ -1,0 +1,60 @@
+"""A registered client reads, replaces or removes itself with its registration access token (RFC 7592), at APK's path."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.client_policy import ANYTHING, client_policy
+from kapi.identity.endpoints.register import PATH, json_body, registration_answer
+from kapi.identity.http import NO_STORE, Answer, Request
+from kapi.identity.provider import Provider
+from kapi.identity.registration import Registration, change
+from kapi.store.records import key_of
+from kapi.store.registered_clients import RegisteredClient
+
+methods = ("GET", "PUT", "DELETE")
+quick = False
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """Everything below registration."""
+    return (f"{PATH}/", "/dcr/1.0.0/register/")
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing: each client is told its own address when it registers."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """One client; the token is good for it alone."""
+    client = _authorized(provider, request)
+    if request.method == "GET":
+        return registration_answer(provider, Registration(client), 200)
+    if request.method == "DELETE":
+        provider.registered.remove(client.id)
+        provider.use_clients()
+        return Answer(204, NO_STORE)
+    # A client keeps to what it may ask for, and may give some of it up.
+    scopes = tuple(client.metadata["settings"]["scopes"]) or ANYTHING
+    changed = change(
+        provider.registered, client, json_body(request), client_policy(provider.keyring.algorithms, scopes), provider.random_bytes
+    )
+    provider.use_clients()
+    return registration_answer(provider, changed, 200)
+
+
+def _authorized(provider: Provider, request: Request) -> RegisteredClient:
+    """The client of the path. An unknown client is answered like a wrong token, so that nobody can ask which there are."""
+    scheme, _, token = (request.header("authorization") or "").partition(" ")
+    client = provider.registered.get(request.path.rpartition("/")[2])
+    expected = client.token_key if client else ""
+    same = hmac.compare_digest(key_of(token.strip(" ")), expected or "-" * 64)
+    if client is None or not expected or not same or scheme.lower() != "bearer":
+        error = ', error="invalid_token"' if token else ""
+        detail = "Send the registration_access_token of this client"
+        raise OAuthError("invalid_token", detail, status=401, challenge=f'Bearer realm="kapi"{error}')
+    return client

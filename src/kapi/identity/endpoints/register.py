@@ -1,0 +1,85 @@
+"""Dynamic client registration (RFC 7591) at APK's path. Who may register is a setting; see `RegistrationSettings`."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.access_tokens import bearer
+from kapi.identity.client_policy import ANYTHING, client_policy
+from kapi.identity.http import NO_STORE, Answer, Request, json_answer
+from kapi.identity.provider import Provider
+from kapi.identity.registration import Registration, RegistrationError, register, shown
+
+methods = ("POST",)
+quick = False
+PATH = "/dcr/register"
+SCOPE = "kapi:clients"
+"""Scope of an access token that may register clients."""
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """With and without APK's version."""
+    return (PATH, "/dcr/1.0.0/register")
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:
+    """Where it is."""
+    return {"registration_endpoint": f"{provider.base_url}{PATH}"}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """Register a client; its secrets are shown this once."""
+    policy = client_policy(
+        provider.keyring.algorithms, ANYTHING if _is_trusted(provider, request) else provider.settings.identity.registration.scopes
+    )
+    registered = register(
+        provider.registered, json_body(request), policy, random_bytes=provider.random_bytes, new_id=provider.new_id, now=request.now
+    )
+    provider.use_clients()
+    return registration_answer(provider, registered, 201)
+
+
+def registration_answer(provider: Provider, registered: Registration, status: int) -> Answer:
+    """The client information response (RFC 7591 §3.2.1)."""
+    made = shown(registered.client)
+    if registered.secret:
+        made |= {"client_secret": registered.secret, "client_secret_expires_at": 0}
+    if registered.token:
+        made |= {"registration_access_token": registered.token}
+    made["registration_client_uri"] = f"{provider.base_url}{PATH}/{registered.client.id}"
+    return json_answer(made, status, NO_STORE)
+
+
+def json_body(request: Request) -> Any:
+    """The body as JSON. Raises RegistrationError."""
+    media_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RegistrationError("invalid_client_metadata", "The body must be application/json")
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise RegistrationError("invalid_client_metadata", "The body is not JSON") from error
+
+
+def _is_trusted(provider: Provider, request: Request) -> bool:
+    """Whether the caller holds a token that allows to register anything; False when anybody may register. Raises OAuthError."""
+    registration = provider.settings.identity.registration
+    authorization = request.header("authorization")
+    if authorization is None and registration.open and provider.on_loopback:
+        return False
+    scheme, _, token = (authorization or "").partition(" ")
+    expected = registration.initial_access_token.encode()
+    if expected and scheme.lower() == "bearer" and hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), expected):
+        return True
+    try:
+        bearer(provider, request, SCOPE)
+    except OAuthError as error:
+        if error.status != 401 or "error=" in error.challenge:
+            raise
+        hint = f"Registration needs an initial access token, or an access token with the scope {SCOPE}"
+        raise OAuthError("invalid_token", hint, status=401, challenge=error.challenge) from error
+    return True

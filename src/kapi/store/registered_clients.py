@@ -1,0 +1,88 @@
+"""Clients that were registered at run time (RFC 7591), beside those of the settings. Called by `kapi.identity` and a system API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kapi.store.database import Database
+
+TOPIC = "clients"
+_COLUMNS = "id, metadata, salt, secret_digest, token_key, created_at, revision, removed"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredClient:
+    """One client. `metadata` are its members by their registered names; `created_at` in seconds since the epoch."""
+
+    id: str
+    metadata: Mapping[str, Any]
+    salt: bytes = field(repr=False)
+    secret_digest: bytes = field(repr=False)
+    """Salted SHA-256 of its secret; empty when it has none."""
+    token_key: str = field(repr=False)
+    """Digest of its registration access token; empty when it has none."""
+    created_at: int
+    revision: int = 0
+    """Grows with every change of any client."""
+    removed: bool = False
+
+
+class RegisteredClients:
+    """The table of registered clients."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, client: RegisteredClient) -> None:
+        """Keep a client, replacing the one with its id."""
+        self._write(client, removed=False)
+
+    def remove(self, client_id: str) -> bool:
+        """Forget a client; whether there was one."""
+        found = self.get(client_id)
+        if found is not None:
+            self._write(RegisteredClient(client_id, {}, b"", b"", "", found.created_at), removed=True)
+        return found is not None
+
+    def get(self, client_id: str) -> RegisteredClient | None:
+        """A client that was not removed, or None."""
+        row = self._database.row(
+            f"SELECT {_COLUMNS} FROM registered_clients WHERE id = ? AND removed = 0",  # noqa: S608 - a constant
+            (client_id,),
+        )
+        return None if row is None else _client(row)
+
+    def all(self) -> tuple[RegisteredClient, ...]:
+        """All of them, oldest first."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM registered_clients WHERE removed = 0 ORDER BY created_at, id"  # noqa: S608 - a constant
+        )
+        return tuple(map(_client, rows))
+
+    def since(self, revision: int) -> tuple[RegisteredClient, ...]:
+        """What changed after a revision, in order, removed ones too."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM registered_clients WHERE revision > ? ORDER BY revision",  # noqa: S608 - a constant
+            (revision,),
+        )
+        return tuple(map(_client, rows))
+
+    def _write(self, client: RegisteredClient, *, removed: bool) -> None:
+        with self._database.transaction(TOPIC) as db:
+            db.execute(
+                f"INSERT INTO registered_clients ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, "  # noqa: S608 - a constant
+                "(SELECT COALESCE(MAX(revision), 0) + 1 FROM registered_clients), ?) ON CONFLICT (id) DO UPDATE SET "
+                "metadata = excluded.metadata, salt = excluded.salt, secret_digest = excluded.secret_digest, "
+                "token_key = excluded.token_key, revision = excluded.revision, removed = excluded.removed",
+                (
+                    *(client.id, json.dumps(client.metadata), client.salt, client.secret_digest),
+                    *(client.token_key, client.created_at, int(removed)),
+                ),
+            )
+
+
+def _client(row: tuple[Any, ...]) -> RegisteredClient:
+    return RegisteredClient(row[0], json.loads(row[1]), bytes(row[2]), bytes(row[3]), row[4], row[5], row[6], bool(row[7]))

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapi.identity.keys import Keyring, ensure_keyring, load_keyring, wanted_algorithms
-from kapi.run_files import admin_socket, database_path, ledger_socket, xds_socket
+from kapi.run_files import admin_socket, database_path, ledger_socket, refusals_socket, xds_socket
 from kapi.settings import Settings, from_json_value
 from kapi.store import Store
 from kapi.store.keys import TOPIC as KEYS
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 PURGE_SECONDS = 600.0
 """How often expired records are thrown away."""
+
+REFUSALS_SECONDS = 60.0
+"""How often the log says which tokens were refused."""
 
 
 @contextmanager
@@ -109,6 +112,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.ledger import Ledger
+    from kapi.gateway.refusals import RefusalLog
     from kapi.gateway.revocation import DenyList
     from kapi.gateway.secrets import known_secrets
     from kapi.store.applications import TOPIC as APPLICATIONS
@@ -140,6 +144,9 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     )
     denied = DenyList(revocations, publisher, time.time)
     applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)
+    # Envoy tells from each of its threads; a thread that ends may overlap with the one that follows.
+    threads = 2 * (settings.gateway.concurrency or os.cpu_count() or 1) + 2
+    refusals = RefusalLog(refusals_socket(settings), trust.refused, trust.name_of, threads)
     watch = Watch(store.database.path)
     watch.on(REVOKED, denied.changed)
     watch.on(KEYS, lambda: trust.use_inbuilt(_inbuilt(settings, load_keyring(Keys(store.database)))))
@@ -149,10 +156,13 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     publisher.start()
     denied.start()
     ledger.start()
+    refusals.start()
+    _every(REFUSALS_SECONDS, trust.log_refusals)
     trust.start(lambda issuers: deployer.trust(_gateway_issuers(issuers)))
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
     _serve(_system_api(Control(settings, store, deployer, publisher, trust, revocations, ledger, applications)), listener)
     trust.stop()
+    refusals.stop()
     watch.stop()
     denied.stop()
     # Envoy is stopped after us, so that it can still tell its counters.
@@ -227,6 +237,7 @@ def _system_api(control: Control) -> Any:
     from kapi.front.web.applications_api import ApplicationsApi
     from kapi.front.web.clients import ClientsApi
     from kapi.front.web.issuers import IssuersApi
+    from kapi.front.web.metrics import Metrics
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.secrets_api import SecretsApi
     from kapi.front.web.system_api import SystemApi, build_system_api
@@ -254,7 +265,8 @@ def _system_api(control: Control) -> Any:
         new_id=lambda: str(uuid_utils.uuid7()),
         now=time.time,
     )
-    every = (apis, notifications, secrets, issuers, users, clients, applications)
+    metrics = Metrics(access, control.trust, time.time)
+    every = (apis, notifications, secrets, issuers, metrics, users, clients, applications)
     return build_system_api([route for api in every for route in api.routes()])
 
 

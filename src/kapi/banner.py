@@ -12,6 +12,8 @@ def banner(settings: Settings, seconds: float | None = None) -> str:
     """The text. The curl holds a secret only when it is the well-known one."""
     identity, gateway = settings.identity, settings.gateway
     address = "127.0.0.1" if gateway.listen in {"0.0.0.0", "::", "localhost"} else gateway.listen  # noqa: S104 - compared, not bound
+    if not identity.enabled:
+        return _without_provider(settings, seconds)
     took = "" if seconds is None else f" in {seconds:.1f} s"
     client = identity.clients[0] if identity.clients else None
     known = client is not None and (client.id, client.secret) == (WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET)
@@ -37,4 +39,22 @@ Data:  {settings.data_dir}
 Stop:  Ctrl-C
 
 WARNING: the inbuilt identity provider is NON-PRODUCTION: its credentials are published. Use it for tests only.
+"""
+
+
+def _without_provider(settings: Settings, seconds: float | None) -> str:
+    gateway = settings.gateway
+    took = "" if seconds is None else f" in {seconds:.1f} s"
+    names = ", ".join(item.name for item in settings.identity.issuers) or "see kapi issuer list"
+    return f"""
+kapi is ready{took} on https port {gateway.port}
+
+  system APIs         https://{gateway.api_host}:{gateway.port}
+  deployed APIs       https://<organization>.{gateway.domain}:{gateway.port}, e.g. https://default.{gateway.domain}:{gateway.port}
+  trusted issuers     {names}
+
+There is no inbuilt identity provider: get a token from a trusted issuer, and set KAPI_TOKEN for the commands that need one.
+
+Data:  {settings.data_dir}
+Stop:  Ctrl-C
 """

@@ -143,6 +143,7 @@ def _content(answer: http.client.HTTPResponse, peer: socket.socket, max_bytes: i
         if len(content) > max_bytes:
             raise Unfetched("size", f"the document is larger than {max_bytes} bytes")
         peer.settimeout(_left(deadline))
+    _left(deadline)  # The end may be our own doing.
     if answer.length:
         raise ConnectionError("the answer ends too soon")
     return content

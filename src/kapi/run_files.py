@@ -55,6 +55,11 @@ def ledger_socket(settings: Settings) -> Path:
     return run_dir(settings) / "ledger.sock"
 
 
+def refusals_socket(settings: Settings) -> Path:
+    """gRPC of the control process: Envoy tells which tokens it refused, and why."""
+    return run_dir(settings) / "refusals.sock"
+
+
 def database_path(settings: Settings) -> Path:
     """The SQLite database."""
     return settings.data_dir / "kapi.db"

@@ -147,7 +147,7 @@ class Supervisor:
         bootstrap = run_dir(self.settings) / "envoy.json"
         write_private(bootstrap, json.dumps(envoy.bootstrap(self.settings, run_dir(self.settings))).encode())
         self._add_python("control", control_socket(self.settings), "/ready")
-        for number in range(self.settings.identity.workers):
+        for number in range(self.settings.identity.workers if self.settings.identity.enabled else 0):
             self._add_python(f"identity-{number}", identity_socket(self.settings, number), "/health")
         self.children.append(Child("envoy", tuple(envoy.command_line(binary, bootstrap, self.settings))))
 

@@ -56,12 +56,32 @@ def up(
     }
     settings = settings_of(data_dir, config, **flags)
     check_non_production(settings)
+    _check_issuers(settings)
     check_secrets(settings)
     command = [sys.executable, "-m", "kapi.supervisor", str(prepare_run(settings))]
     if detach:
         _start_detached(settings, command)
     else:
         os.execv(sys.executable, command)  # noqa: S606 - the supervisor carries nothing of the command line
+
+
+def _check_issuers(settings: Settings) -> None:
+    """Raise SettingsError with every mistake in the declared issuers."""
+    if not settings.identity.issuers:
+        return
+    from dataclasses import replace
+
+    from kapi.errors import Invalid, SettingsError
+    from kapi.identity.issuers.declaration import declare
+
+    mistakes = []
+    for issuer in settings.identity.issuers:
+        try:
+            declare(issuer)
+        except Invalid as error:
+            mistakes += [replace(item, message=f"issuer {issuer.name}: {item.message}", source="") for item in error.diagnostics]
+    if mistakes:
+        raise SettingsError(tuple(mistakes))
 
 
 def _start_detached(settings: Settings, command: list[str]) -> None:
@@ -127,13 +147,16 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
         raise KapiError("not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`.")
     client = Client(settings)
     ready = bool(state.get("ready")) and client.ready()
-    count = len(client.apis()) if ready else None
+    # Without an inbuilt provider there is a token only when the person has set one.
+    may_ask = settings.identity.enabled or bool(os.environ.get("KAPI_TOKEN"))
+    count = len(client.apis()) if ready and may_ask else None
     rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
     rows += [{"process": name, **child} for name, child in state["children"].items()]
     address = f"https://{settings.gateway.listen}:{settings.gateway.port}"
     show({"ready": ready, "address": address, "data_dir": str(settings.data_dir), "apis": count, "processes": rows}, output, rows)
     if output is Format.TABLE:
-        say(f"{'ready' if ready else 'not ready'} on {address}, {count} APIs deployed; data in {settings.data_dir}")
+        deployed = "" if count is None else f", {count} APIs deployed"
+        say(f"{'ready' if ready else 'not ready'} on {address}{deployed}; data in {settings.data_dir}")
     if not ready:
         raise SystemExit(Exit.ENVIRONMENT)
 

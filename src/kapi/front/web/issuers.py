@@ -135,7 +135,7 @@ class IssuersApi:
                 "fetches": state.fetches,
                 "failures": state.failures,
                 "error": state.error or None,
-                "refusals": dict(followed.refusals),
+                "refusals": self._trust.refusals_of(issuer.name),
             },
             "advice": list(issuer.advice),
             "warnings": [] if issuer.audiences or not issuer.audience_needed else [NO_AUDIENCE],

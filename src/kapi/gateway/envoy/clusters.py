@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kapi.apis.ir import CircuitBreaker, Endpoint
-from kapi.gateway.envoy.names import CONTROL, IDENTITY, backend_name, typed
+from kapi.gateway.envoy.names import CONTROL, IDENTITY, REFUSALS, backend_name, typed
 from kapi.gateway.envoy.site import Site
 
 CONNECT_TIMEOUT = "20s"
@@ -87,7 +87,17 @@ def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
 
 def system_clusters(site: Site) -> tuple[dict[str, Any], ...]:
     """The identity workers and the control process, over their Unix sockets."""
-    return (_pipes(IDENTITY, site.identity_sockets), _pipes(CONTROL, (site.control_socket,)))
+    refusals = (_grpc(REFUSALS, site.refusals_socket),) if site.refusals_socket else ()
+    identity = (_pipes(IDENTITY, site.identity_sockets),) if site.identity_sockets else ()
+    return (*identity, _pipes(CONTROL, (site.control_socket,)), *refusals)
+
+
+def _grpc(name: str, socket: str) -> dict[str, Any]:
+    http2 = typed("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": {}})
+    return {
+        **_pipes(name, (socket,)),
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+    }
 
 
 def _pipes(name: str, sockets: tuple[str, ...]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kapi.gateway.envoy.keys import verifying_keys
-from kapi.gateway.envoy.names import JWT_FILTER, typed
+from kapi.gateway.envoy.names import FAULT, JWT_FILTER, typed
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
 from kapi.policies.scopes import SCOPE_CLAIMS
@@ -100,6 +100,7 @@ def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> d
         "from_headers": list(_PLACES[kind]),
         "payload_in_metadata": API_KEY_CLAIMS if kind == API_KEY else CLAIMS,
         "header_in_metadata": HEADER,
+        "failed_status_in_metadata": FAULT + issuer.name,
         "claim_to_headers": _claim_headers(issuer),
         "normalize_payload_in_metadata": {"space_delimited_claims": list(SCOPE_CLAIMS)},
         "clock_skew_seconds": issuer.clock_skew,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, LEDGER, PATH_HEADER, ROUTER_FILTER, typed
+from kapi.gateway.envoy.refusal_log import refusal_log
 from kapi.gateway.envoy.replies import local_reply_config
 from kapi.gateway.envoy.site import Site
 from kapi.policies import HttpFilter, http_filters
@@ -59,9 +60,11 @@ def connection_manager(site: Site) -> dict[str, Any]:
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
     }
+    if site.refusals_socket:
+        manager["access_log"] = [refusal_log()]
     if site.access_log:
         manager["http_filters"].insert(0, _remember_what_was_asked())
-        manager["access_log"] = [_access_log(site.access_log)]
+        manager.setdefault("access_log", []).append(_access_log(site.access_log))
         manager["access_log_options"] = {"access_log_flush_interval": "1s"}
     return typed(_HCM, **manager)
 

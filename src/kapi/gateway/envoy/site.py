@@ -25,6 +25,8 @@ class Site:
     access_log: str = ""
     """File of the access log; empty means none."""
     ledger_socket: str = ""
+    refusals_socket: str = ""
+    """Where refused tokens are told; empty means nowhere."""
     """Where Envoy answers the control process about its counters; empty means nowhere."""
     secrets: Secrets = NO_SECRETS
 
@@ -40,9 +42,12 @@ def site_of(settings: Settings) -> Site:
         settings=settings,
         ca_file=system_ca_file(),
         control_socket=str(run_files.control_socket(settings)),
-        identity_sockets=tuple(str(run_files.identity_socket(settings, n)) for n in range(settings.identity.workers)),
+        identity_sockets=tuple(
+            str(run_files.identity_socket(settings, n)) for n in range(settings.identity.workers if settings.identity.enabled else 0)
+        ),
         access_log=str(run_files.log_path(settings, "access")) if settings.gateway.access_log else "",
         ledger_socket=str(run_files.ledger_socket(settings)),
+        refusals_socket=str(run_files.refusals_socket(settings)),
     )
 
 

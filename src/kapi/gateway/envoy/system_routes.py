@@ -38,7 +38,7 @@ def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:
     # OpenID Connect Discovery appends its path to the issuer's own.
     of_issuer = urlsplit(settings.identity.issuer).path.strip("/").partition("/")[0]
     segments = dict.fromkeys((*IDENTITY_SEGMENTS, *((of_issuer,) if of_issuer else ())))
-    identity = [SystemRoute(settings.identity.host.lower(), segment, IDENTITY) for segment in segments]
+    identity = [SystemRoute(settings.identity.host.lower(), segment, IDENTITY) for segment in segments if settings.identity.enabled]
     hosts = dict.fromkeys((settings.gateway.api_host.lower(), "localhost"))
     control = [SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS]
     return (*identity, *control)

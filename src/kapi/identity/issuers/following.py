@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -67,7 +66,6 @@ class Followed:
     ) -> None:
         """`fetch` gets the keys, given an entity tag and the address it belongs to; `changed` is called with every new set."""
         self.issuer = issuer
-        self.refusals: Counter[str] = Counter()
         self._fetch = fetch
         self._changed = changed
         self._pace = pace
@@ -76,7 +74,7 @@ class Followed:
         self._news = threading.Condition()
         self._one_fetch = threading.Lock()
         self._next = clock()
-        self._last_try = float("-inf")
+        self._last_unknown = float("-inf")
         self._stopped = False
         self.state = self._kept(kept)
 
@@ -105,10 +103,15 @@ class Followed:
     def unknown_key(self) -> None:
         """A token named a key that is not in the set: look again, but not more often than the cool-down allows."""
         with self._news:
-            soon = max(self._clock(), self._last_try + self._pace.cooldown)
+            soon = max(self._clock(), self._last_unknown + self._pace.cooldown)
             if soon < self._next:
-                self._next = soon
+                self._next = self._last_unknown = soon
                 self._news.notify_all()
+
+    def due(self) -> float:
+        """Seconds until the next fetch."""
+        with self._news:
+            return max(0.0, self._next - self._clock())
 
     def _run(self) -> None:
         while self._wait():
@@ -124,8 +127,7 @@ class Followed:
         """Get the keys; whatever happens is in the state afterwards."""
         with self._one_fetch:
             with self._news:
-                self._last_try = self._clock()
-                self._next = self._last_try + self._pace.refresh
+                self._next = self._clock() + self._pace.refresh
             try:
                 fetched = self._fetch(self.state.etag, self.state.jwks_uri)
                 pause = self._take(fetched)

@@ -56,8 +56,9 @@ class Trust:
         self._lock = threading.RLock()
         self._one_publish = threading.RLock()
         self._dirty, self._stopped = threading.Event(), threading.Event()
-        self.refusals: Counter[str] = Counter()
-        """Refused tokens of no known issuer, by reason."""
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        """Refused tokens by issuer's name, empty for none that is known, and reason."""
+        self._logged: Counter[tuple[str, str]] = Counter()
         self.fixed = frozenset(item.name for item in identity.issuers)
         """Names of the issuers of the settings, which cannot be changed while running."""
         self._followed = {item.name: self._follow(declare(item)) for item in identity.issuers}
@@ -121,13 +122,31 @@ class Trust:
         self._inbuilt = inbuilt
         self._dirty.set()
 
+    def name_of(self, issuer: str) -> str:
+        """The name of the issuer with this `iss`; empty when there is none."""
+        return next((item.issuer.name for item in self.issuers() if item.issuer.issuer == issuer), "")
+
     def refused(self, name: str, reason: str) -> None:
         """Count a refused token; one with an unknown key makes its issuer's keys be fetched, within the cool-down."""
         with self._lock:
             followed = self._followed.get(name)
-            (followed.refusals if followed else self.refusals)[reason] += 1
+            self.refusals[name if followed or name == INBUILT else "", reason] += 1
         if followed and reason == "unknown key":
             followed.unknown_key()
+
+    def refusals_of(self, name: str) -> dict[str, int]:
+        """Refused tokens of one issuer, by reason."""
+        with self._lock:
+            return {reason: count for (issuer, reason), count in self.refusals.items() if issuer == name}
+
+    def log_refusals(self) -> None:
+        """Say what was refused since the last time, a line for each issuer."""
+        with self._lock:
+            new = self.refusals - self._logged
+            self._logged = Counter(self.refusals)
+        for name in sorted({issuer for issuer, _ in new}):
+            counts = ", ".join(f"{reason} {count}" for (issuer, reason), count in sorted(new.items()) if issuer == name)
+            _LOG.info("issuer %s: refused tokens: %s", name or "(unknown)", counts)
 
     def add(self, settings: IssuerSettings, *, replace: bool = False) -> Followed:
         """Trust another issuer from now on; its keys are fetched first, but need not arrive.

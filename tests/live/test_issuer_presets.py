@@ -1,0 +1,92 @@
+"""Every preset: tokens of that provider's shape are accepted in the same places as ours, and each typical mistake is refused.
+
+A stand-in serves each provider's keys under the provider's own host and path, over TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+
+from harness import DEFINITION, Answer, Platform, conf, free_port
+from live.vendors import VENDORS, Vendor
+from standin import Key, StandIn
+
+KEYS = {vendor.preset: Key.make(f"key-of-{vendor.preset}", vendor.alg) for vendor in VENDORS}
+
+
+@dataclass
+class World:
+    platform: Platform
+    standin: StandIn
+
+    def call(self, token: str, path: str = "/items") -> Answer:
+        return self.platform.request("default.gw.wso2.com", f"/echo/1.0.0{path}", "-H", f"Authorization: Bearer {token}")
+
+    def deploys(self, token: str) -> Answer:
+        return self.platform.api("/api/deployer/1.2.0/apis", token=token)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World]:
+    hosts = tuple(sorted({urlsplit(vendor.keys).hostname or "" for vendor in VENDORS}))
+    standin = StandIn(hosts=hosts, jwks_paths=set()).start()
+    for vendor in VENDORS:
+        parts = urlsplit(vendor.keys)
+        standin.documents[f"{parts.netloc}{parts.path}"] = {"keys": [KEYS[vendor.preset].jwk()]}
+    folder = tmp_path_factory.mktemp("kapi")
+    names = "".join(f'"{host}" = "127.0.0.1:{standin.port}"\n' for host in hosts)
+    (folder / "kapi.toml").write_text(f"[gateway.hosts]\n{names}")
+    platform = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
+    platform.start()
+    assert platform.deploy(conf(port=echo), DEFINITION).status == 200
+    for vendor in VENDORS:
+        added = platform.cli("issuer", "add", vendor.preset, *vendor.arguments, "--ca", str(standin.ca))
+        assert f"trusted: {vendor.issuer}, 1 key" in added.stderr
+    yield World(platform, standin)
+    platform.stop()
+    standin.stop()
+    logs = "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in logs
+    assert "eyJ" not in logs, "a token is in a log"
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=[vendor.preset for vendor in VENDORS])
+def test_a_token_of_this_provider_is_accepted_wherever_ours_is(world: World, vendor: Vendor) -> None:
+    token = KEYS[vendor.preset].token({"iss": vendor.issuer, **vendor.claims}, **vendor.header)
+    assert world.call(token).status == 200
+    assert world.call(token, "/items/1").status == (200 if vendor.scoped else 403)
+    answer = world.deploys(token)
+    assert answer.status == (200 if vendor.scoped else 403), answer.body
+    walked = world.platform.cli("issuer", "test", vendor.preset, token)
+    assert "ok    signature" in walked.stdout
+    assert f"client        {vendor.client or 'the token names no client'}" in walked.stdout
+
+
+CASES = [(vendor, label) for vendor in VENDORS for label in vendor.mistakes]
+
+
+@pytest.mark.parametrize(("vendor", "label"), CASES, ids=[f"{vendor.preset}: {label}" for vendor, label in CASES])
+def test_a_typical_mistake_is_refused(world: World, vendor: Vendor, label: str) -> None:
+    change = vendor.mistakes[label]
+    claims = {"iss": vendor.issuer, **vendor.claims, **{name: value for name, value in change.items() if not name.startswith("_")}}
+    header = {**vendor.header, **{name[1:]: value for name, value in change.items() if name.startswith("_")}}
+    token = KEYS[vendor.preset].token(claims, **header)
+    for answer in (world.call(token), world.deploys(token)):
+        assert (answer.status, str(answer.json()["code"])) == (401, "900901")
+    walked = world.platform.cli("issuer", "test", vendor.preset, token, check=False)
+    assert walked.returncode == 1
+    assert "FAIL" in walked.stdout
+    assert "hint:" in walked.stdout
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=[vendor.preset for vendor in VENDORS])
+def test_a_key_of_another_provider_does_not_count(world: World, vendor: Vendor) -> None:
+    other = KEYS["auth0" if vendor.preset != "auth0" else "okta"]
+    for kid in (other.kid, KEYS[vendor.preset].kid):
+        token = other.token({"iss": vendor.issuer, **vendor.claims}, **{"kid": kid, **vendor.header})
+        assert world.call(token).status == 401
+        assert world.deploys(token).status == 401

@@ -41,6 +41,8 @@ class Way:
     other_hosts: bool = True
     """Whether a redirect may lead to another host."""
     redirects: int = _MOST_REDIRECTS
+    form: bytes = b""
+    """Posted, when not empty, instead of asking with GET; any answer of 200 to 299 counts then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +128,14 @@ def _get(parts: SplitResult, way: Way, deadline: float, headers: Mapping[str, st
             shown = f"[{host}]" if ":" in host else host
             authority = shown if parts.port is None else f"{shown}:{port}"
             sent = {"Host": authority, "Accept": "*/*", "Connection": "close", **headers}
-            connection.request("GET", path, headers=sent)
+            if way.form:
+                sent["Content-Type"] = "application/x-www-form-urlencoded"
+            connection.request("POST" if way.form else "GET", path, way.form or None, headers=sent)
             answer = connection.getresponse()
             if answer.status in _REDIRECTS and (location := answer.getheader("Location")):
                 return location
-            if answer.status not in {http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED}:
+            taken = range(200, 300) if way.form else (http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED)
+            if answer.status not in taken:
                 raise Unfetched("status", f"{host} answered {answer.status}")
             found = {name.lower(): value for name, value in answer.getheaders()}
             return Document(answer.status, found, _content(answer, peer, way.max_bytes, deadline))

@@ -52,12 +52,17 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
     return own
 
 
-def bearer(provider: Provider, request: Request, scope: str = "") -> OwnToken:
+def bearer(provider: Provider, request: Request, scope: str = "", in_form: str | None = None) -> OwnToken:
     """The access token that a caller of a protected endpoint holds, with its proof where it is bound to a key.
 
-    Raises OAuthError 401 or 403 with the challenge of RFC 6750 §3.
+    `in_form` is the token of a form body, where an endpoint takes it (RFC 6750 §2.2). Raises OAuthError 401 or 403 with the
+    challenge of RFC 6750 §3.
     """
     authorization = request.header("authorization")
+    if in_form is not None:
+        if authorization is not None:
+            raise OAuthError("invalid_request", "The access token stands in one place only, header or body (RFC 6750 2)")
+        authorization = f"Bearer {in_form}"
     scheme, _, token = (authorization or "").partition(" ")
     if authorization is None or scheme.lower() not in {"bearer", "dpop"} or not token.strip(" "):
         raise _unauthorized("invalid_token", "Send an access token: Authorization: Bearer ...", error_code=False)

@@ -41,9 +41,10 @@ class Attempts:
 
         Raises TooManyTries when the name or the address has none left, or when too many are being checked.
         """
-        # Counted before the slow part, so that parallel tries cannot share one count.
-        self._by_name.count(username, now)
+        # Counted before the slow part, so that parallel tries cannot share one count. The address first: one that has
+        # no tries left cannot use up those of a name.
         self._by_address.count(address, now)
+        self._by_name.count(username, now)
         user = self._one_of_few(users, username, password)
         if user is not None:
             self._by_name.forget(username)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from kapi.errors import OAuthError
 
@@ -24,6 +24,11 @@ class Form:
     def get(self, name: str) -> str | None:
         """A parameter, or None."""
         return self.values.get(name)
+
+    def encoded(self) -> str:
+        """As a query, encoded anew: what came raw must not reach a header."""
+        single = [(name, value) for name, value in self.values.items() if name not in self.repeated]
+        return urlencode([*single, *((name, value) for name, values in self.repeated.items() for value in values)])
 
     def need(self, name: str) -> str:
         """A parameter. Raises OAuthError invalid_request when it is missing."""

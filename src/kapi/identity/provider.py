@@ -15,6 +15,7 @@ from kapi.identity.client_keys import keys_of
 from kapi.identity.clients import Client, Clients
 from kapi.identity.dpop import Nonces
 from kapi.identity.keys import Keyring
+from kapi.identity.notices import Notices
 from kapi.identity.remote_documents import Fetch, RemoteDocuments
 from kapi.identity.tokens import Minter, base64url, sign_jwt
 from kapi.identity.users import Users
@@ -55,6 +56,8 @@ class Provider:
     platform_keys: PlatformKeys
     registered: RegisteredClients
     """Clients that were registered at run time, as the store has them."""
+    notices: Notices
+    """Tells clients that a session ended."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
 
@@ -149,4 +152,5 @@ def make_provider(
         documents=RemoteDocuments(get, allow_private=private),
         platform_keys=PlatformKeys(store.database),
         registered=RegisteredClients(store.database),
+        notices=Notices(allow_private=settings.identity.logout_private_networks or on_loopback, hosts=settings.gateway.hosts),
     )

@@ -1,7 +1,8 @@
 """What one authorization of a person issued, tied together: refresh tokens that rotate, access tokens that fall with them.
 
-RFC 9700 §4.14.2. A family is a row of kind `family` in `records`: its key is the id of the family, its `family` column the
-Every call is one transaction, so that of parallel uses one wins, and what is revoked stays revoked. Called by `kapi.identity`.
+RFC 9700 §4.14.2. A family is a row of kind `family` in `records`: its key is the family's id, its column `family` names the
+session that it belongs to. Every call is one transaction, so that of parallel uses one wins, and what is revoked stays revoked.
+Called by `kapi.identity`.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ async def _endpoint(
     allowed = ("GET", "HEAD") if endpoint.methods == ("GET",) else endpoint.methods
     untouched = True
     try:
-        if method == "OPTIONS" and "OPTIONS" not in allowed:
+        if method == "OPTIONS" and getattr(endpoint, "cross_origin", True):
             await _preflight(send)
             return
         if method not in allowed:

@@ -27,6 +27,7 @@ IDENTITY_SEGMENTS = (
     "dcr",
     "device",
     "connect",
+    "oidc",
     "openapi.json",
     "openapi.yaml",
 )

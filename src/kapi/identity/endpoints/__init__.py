@@ -1,5 +1,6 @@
 """The endpoints besides the token endpoint. One endpoint = one file, and one name in ENDPOINTS; discovery is put together from them.
 
+A page for people says `cross_origin = False`: scripts of other sites may not read it (RFC 9700 §2.6).
 `front/web/oauth.py` finds the endpoint by its path, checks method and sizes, and turns every OAuthError into its JSON.
 """
 
@@ -14,6 +15,7 @@ from kapi.identity.endpoints import (
     client_configuration,
     consent,
     discovery,
+    end_session,
     health,
     introspect,
     jwks,
@@ -22,6 +24,7 @@ from kapi.identity.endpoints import (
     select,
     sign_in,
     sign_in_paths,
+    userinfo,
 )
 from kapi.identity.http import Answer, Request
 from kapi.identity.provider import Provider
@@ -62,4 +65,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     revoke,
     register,
     client_configuration,
+    userinfo,
+    end_session,
 )

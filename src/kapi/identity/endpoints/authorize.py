@@ -20,6 +20,7 @@ from kapi.identity.subjects import TYPES
 
 methods = ("GET", "POST")
 quick = False
+cross_origin = False
 PATH = "/oauth2/authorize"
 _LONGEST_LINK = 16 * 1024
 
@@ -56,7 +57,7 @@ def answer(provider: Provider, request: Request) -> Answer:
             form = parse_form(request.body)
             if BROWSER not in request.cookies and len(request.body) <= _LONGEST_LINK:
                 # A form of another site brings no SameSite=Lax cookie; the same request as a link does.
-                return see_other(f"{request.path}?{request.body.decode('ascii')}")
+                return see_other(f"{PATH}?{form.encoded()}")
         else:
             form = parse_form(request.query.encode("latin-1"))
         return advance(provider, request, checked(provider, AuthorizationRequest(form, request.now)))

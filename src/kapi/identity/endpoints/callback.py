@@ -18,6 +18,7 @@ from kapi.identity.provider import Provider
 
 methods = ("GET",)
 quick = False
+cross_origin = False
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract

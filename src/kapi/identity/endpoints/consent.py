@@ -19,6 +19,7 @@ from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_r
 
 methods = ("GET", "POST")
 quick = False
+cross_origin = False
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract

@@ -17,6 +17,7 @@ from kapi.identity.sessions import BROWSER, form_token, form_token_is_right, ses
 
 methods = ("GET", "POST")
 quick = False
+cross_origin = False
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract

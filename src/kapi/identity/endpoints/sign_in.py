@@ -15,6 +15,7 @@ from kapi.identity.authorization.request import AuthorizationRequest, RefusedReq
 from kapi.identity.forms import Form, parse_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.interactions import Interaction, interaction_of, note
+from kapi.identity.logout import end_session
 from kapi.identity.one_click import one_click_choices
 from kapi.identity.pages import CALLBACK_PATH, LOGIN_PATH, POST_LOGIN_PATH, error_page, page, page_link, see_other
 from kapi.identity.provider import Provider
@@ -23,6 +24,7 @@ from kapi.identity.users import User
 
 methods = ("GET", "POST")
 quick = False
+cross_origin = False
 FAILURES: Mapping[str, str] = {
     "100171": "The user name or the password is not right.",
     "100172": "Give the organization you belong to.",
@@ -107,6 +109,8 @@ def _done(
     provider: Provider, request: Request, interaction: Interaction, user: User, organization: str, *, amr: tuple[str, ...], acr: str
 ) -> Answer:
     before = session_of(provider, request)
+    if before is not None and (before.user, before.organization) != (user.subject, organization):
+        end_session(provider, before, request.now)
     session, cookie = sign_in(provider, request.now, user.subject, amr=amr, acr=acr, organization=organization, before=before)
     note(provider, interaction, request.now, signed_in=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}", cookies=(cookie,))

@@ -12,6 +12,7 @@ from kapi.identity.provider import Provider
 
 methods = ("GET",)
 quick = True
+cross_origin = False
 _HEALTH = "/authenticationEndpoint/health"
 _A_YEAR = 31_536_000
 

@@ -105,7 +105,7 @@ def _policy(leads_to: str, script: str, frames: Sequence[str]) -> str:
     runs = f"'sha256-{_digest(script)}'" if script else "'none'"
     framed = " ".join(frames) or "'none'"
     return (
-        f"default-src 'none'; style-src 'self'; script-src {runs}; frame-src {framed}; form-action {form}; "
+        f"default-src 'none'; style-src 'self'; script-src {runs}; img-src data:; frame-src {framed}; form-action {form}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
 

@@ -1,0 +1,60 @@
+"""The UserInfo endpoint (OpenID Connect Core §5.3): claims about the person, as JSON or signed when the client wants that."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.access_tokens import bearer
+from kapi.identity.authorized import authorization_of
+from kapi.identity.claims import SCOPE_CLAIMS, claims_about
+from kapi.identity.forms import check_media_type, parse_form
+from kapi.identity.http import ANY_ORIGIN, NO_STORE, Answer, Request, json_answer
+from kapi.identity.provider import Provider
+from kapi.identity.subjects import subject_for
+
+methods = ("GET", "POST")
+quick = False
+PATH = "/oauth2/userinfo"
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:
+    """Where it is and what it knows."""
+    names = (name for claims in SCOPE_CLAIMS.values() for name in claims)
+    of_tokens = ("iss", "sub", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "c_hash", "organization")
+    return {
+        "userinfo_endpoint": f"{provider.base_url}{PATH}",
+        "userinfo_signing_alg_values_supported": list(provider.keyring.algorithms),
+        "claims_supported": list(dict.fromkeys((*of_tokens, *names))),
+        "claim_types_supported": ["normal"],
+    }
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """What the token's scopes and the `claims` parameter allow the client to know."""
+    in_form: str | None = None
+    if request.method == "POST" and request.body:
+        check_media_type(request.header("content-type") or "")
+        in_form = parse_form(request.body).get("access_token")
+    token = bearer(provider, request, "openid", in_form)
+    issued = provider.families.of_access(token.jti, request.now)
+    family = None if issued is None else provider.families.get(issued.family, request.now)
+    authorization = None if family is None else authorization_of(family.payload)
+    user = None if authorization is None else provider.users.get(authorization.user)
+    client = None if authorization is None else provider.client(authorization.client_id, request.now)
+    if authorization is None or user is None or client is None:
+        raise OAuthError("invalid_token", "The access token is not about a person", status=401, challenge='Bearer error="invalid_token"')
+    authorization = dataclasses.replace(authorization, scope=str(token.claims["scope"]))
+    about = {**claims_about(user, authorization, "userinfo"), "sub": subject_for(provider, client, user.subject)}
+    algorithm = client.settings.userinfo_signed_response_alg
+    if not algorithm:
+        return json_answer(about)
+    signed = provider.sign({**about, "iss": provider.settings.identity.issuer, "aud": client.id}, "JWT", algorithm)
+    return Answer(200, (("content-type", "application/jwt"), *NO_STORE, *ANY_ORIGIN), signed.encode("ascii"))

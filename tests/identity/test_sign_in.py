@@ -1,0 +1,191 @@
+"""The login page and its form: organizations, wrong passwords, one click, forged forms, other people's links."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from flows import CALLBACK, Clock, code_for, person_at, provider_app, redeem
+from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
+from person import Page, Person, authorize_path, claims_of
+
+
+def login(person: Person, **more: str) -> Page:
+    page = person.open(authorize_path(CLIENT, CALLBACK, **more))
+    assert 'name="password"' in page.text
+    return page
+
+
+TRIES = {
+    "right": ("org1user", "org1user", "org1", ""),
+    "either of two organizations": ("multiorguser", "multiorguser", "org2", ""),
+    "a super admin without organization": ("superAdmin", "superAdmin", "", ""),
+    "a person without organizations": ("carol", "carol's own password", "", ""),
+    "wrong password": ("org1user", "nope", "org1", "The user name or the password is not right."),
+    "unknown user": ("nobody", "nobody", "org1", "The user name or the password is not right."),
+    "empty password": ("org1user", "", "org1", "The user name or the password is not right."),
+    "password of another": ("org1user", "org2user", "org1", "The user name or the password is not right."),
+    "another organization": ("org1user", "org1user", "org2", "You do not belong to this organization."),
+    "unknown organization": ("org1user", "org1user", "'--", "You do not belong to this organization."),
+    "an organization for a super admin": ("superAdmin", "superAdmin", "org1", "You do not belong to this organization."),
+    "no organization": ("org1user", "org1user", "", "Give the organization you belong to."),
+    "name in other case": ("ORG1USER", "org1user", "org1", "The user name or the password is not right."),
+    "a very long password": ("org1user", "x" * 50_000, "org1", "The user name or the password is not right."),
+    "NUL": ("org1user\0", "org1user\0", "org1", "The user name or the password is not right."),
+}
+
+
+@pytest.mark.parametrize(("username", "password", "organization", "failure"), TRIES.values(), ids=TRIES)
+def test_who_may_sign_in(person: Person, username: str, password: str, organization: str, failure: str) -> None:
+    page = person.submit(login(person), username=username, password=password, organization=organization)
+    if failure:
+        assert failure in page.text
+        assert "__Host-kapi-session" not in person.cookies
+    else:
+        assert f"You are signed in as <strong>{username}</strong>" in page.text
+
+
+def test_a_wrong_password_is_not_shown_again(person: Person) -> None:
+    page = person.submit(login(person), username="org1user", password="hunter2", organization="org1")
+    assert "hunter2" not in page.text
+    assert page.forms()[0]["fields"]["password"] == ""
+
+
+def test_too_many_wrong_passwords_stop_the_right_one_too_for_a_while(app: Any, person: Person, clock: Clock) -> None:
+    page = login(person)
+    for _ in range(10):
+        person.submit(page, username="org1user", password="nope", organization="org1")
+    assert "Too many tries" in person.sign_in(page).text
+    # Nobody else is locked out, and it ends.
+    other = person_at(app)
+    assert "Allow" in other.sign_in(login(other), "org2user", organization="org2").text
+    clock.now += 301
+    assert "Allow" in person.sign_in(page).text
+
+
+def test_an_address_has_only_so_many_tries_with_any_names(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+    shutil.copy(with_keys, tmp_path / "kapi.db")
+    app = provider_app(tmp_path, clock, login_attempts=2)
+    guesser = person_at(app, x_forwarded_for="10.0.0.1, 203.0.113.7")
+    page = login(guesser)
+    for number in range(20):
+        guesser.submit(page, username=f"user{number}", password="password1", organization="")
+    assert "Too many tries" in guesser.sign_in(page).text
+    # What a caller writes into the header itself does not count: the gateway adds the last address.
+    guesser.headers["x_forwarded_for"] = "10.9.9.9, 203.0.113.7"
+    assert "Too many tries" in guesser.sign_in(page).text
+    neighbour = person_at(app, x_forwarded_for="203.0.113.8")
+    assert "Allow" in neighbour.sign_in(login(neighbour)).text
+
+
+def test_one_click_signs_in_as_a_published_user_and_says_that_nothing_was_proved(person: Person) -> None:
+    page = login(person, scope="openid")
+    choices = [value for name, value in page.forms()[1]["buttons"] if name == "one_click"]
+    assert choices == ["org1user@org1", "org2user@org2", "multiorguser@org1", "multiorguser@org2", "superAdmin"]
+    page = person.submit(page, 1, one_click="multiorguser@org2")
+    page = person.submit(page, decision="allow")
+    claims = claims_of(redeem(person, page.parameters["code"]).json()["id_token"])
+    assert (claims["sub"], claims["organization"], claims["acr"]) == ("multiorguser", "org2", "0")
+    assert "amr" not in claims
+
+
+@pytest.mark.parametrize("choice", ["carol", "org1user", "org1user@org2", "nobody", "superAdmin@"])
+def test_one_click_is_for_no_one_else(person: Person, choice: str) -> None:
+    page = person.submit(login(person), 1, one_click=choice)
+    assert "The user name or the password is not right." in page.text
+
+
+def test_one_click_may_be_for_all_or_off(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+    shutil.copy(with_keys, tmp_path / "kapi.db")
+    off = person_at(provider_app(tmp_path, clock, one_click_sign_in="off"))
+    page = login(off)
+    assert len(page.forms()) == 1
+    assert "The user name or the password is not right." in off.submit(page, one_click="superAdmin").text
+    everybody = person_at(provider_app(tmp_path, clock, one_click_sign_in="all"))
+    assert len(login(everybody).forms()[1]["buttons"]) == 5
+
+
+def test_a_form_needs_its_token_its_link_and_its_browser(app: Any, person: Person) -> None:
+    page = login(person)
+    [form, _] = page.forms()
+    right = {**form["fields"], "username": "org1user", "password": "org1user", "organization": "org1"}
+
+    def post(sender: Person, fields: dict[str, str], **headers: str) -> Page:
+        return sender._followed(sender.ask("POST", "/commonauth/login", urlencode(fields).encode(), **headers))
+
+    assert "The form was not the one" in post(person, right | {"token": ""}).text
+    assert "The form was not the one" in post(person, right | {"token": "0" * 64}).text
+    assert "The form was not the one" in post(person, right, sec_fetch_site="cross-site").text
+    # A key that somebody else began, sent by this browser, and this browser's key sent by somebody else.
+    stranger = person_at(app)
+    theirs = login(stranger).forms()[0]["fields"]
+    for sender, key in ((person, theirs), (stranger, form["fields"])):
+        answer = post(sender, right | key)
+        assert (answer.status, "over or took too long" in answer.text) == (400, True)
+    for broken in ({}, {"sessionKey": "x"}, right | {"sessionKey": ""}, right | {"sessionKey": "\0" * 43}):
+        assert post(person, broken).status == 400
+    assert "__Host-kapi-session" not in person.cookies
+    assert "Allow" in post(person, right, sec_fetch_site="same-origin").text
+
+
+def test_a_session_cookie_is_fresh_after_sign_in(person: Person) -> None:
+    """Nobody can plant a session for somebody else to sign in to (session fixation)."""
+    person.cookies["__Host-kapi-session"] = "planted" + "x" * 36
+    person.sign_in(login(person))
+    first = person.cookies["__Host-kapi-session"]
+    assert "planted" not in first
+    person.sign_in(login(person, prompt="login"))
+    stolen = person_at(None)
+    stolen.send, stolen.cookies = person.send, {**person.cookies, "__Host-kapi-session": first}
+    assert stolen.open(authorize_path(CLIENT, CALLBACK, prompt="none")).parameters["error"] == "login_required"
+
+
+def test_a_request_is_answered_once(person: Person) -> None:
+    code_for(person)
+    page = person.open(authorize_path(CLIENT, CALLBACK, prompt="consent"))
+    key = page.forms()[0]["fields"]["sessionKey"]
+    assert "code" in person.submit(page, decision="allow").parameters
+    for path in (f"/oauth2/auth-callback?sessionKey={key}", f"/authenticationEndpoint/consent?stateKey={key}"):
+        assert person.open(path).status == 400
+    assert person.submit(page, decision="allow").status == 400
+
+
+def test_a_link_is_no_use_after_a_quarter_of_an_hour(person: Person, clock: Clock) -> None:
+    page = login(person)
+    clock.now += 901
+    assert (person.sign_in(page).status, person.open(authorize_path(CLIENT, CALLBACK)).status) == (400, 200)
+
+
+def test_consent_shown_to_one_person_does_not_count_for_another(person: Person) -> None:
+    first = person.sign_in(login(person))
+    second = person.sign_in(person.open(authorize_path(CLIENT, CALLBACK, prompt="login")), "org2user", organization="org2")
+    assert "Allow" in second.text
+    answer = person.submit(first, decision="allow")
+    assert "code" not in answer.parameters
+
+
+def test_steps_cannot_be_skipped(person: Person) -> None:
+    page = login(person)
+    key = page.forms()[0]["fields"]["sessionKey"]
+    assert 'name="password"' in person.open(f"/oauth2/auth-callback?sessionKey={key}").text
+    assert 'name="password"' in person.open(f"/authenticationEndpoint/consent?stateKey={key}").text
+    assert 'name="password"' in person.open(f"/authenticationEndpoint/select?stateKey={key}").text
+    page = person.sign_in(page)
+    assert 'value="allow"' in page.text
+    assert 'value="allow"' in person.open(f"/oauth2/auth-callback?sessionKey={key}").text
+
+
+def test_apk_paths_lead_somewhere(person: Person) -> None:
+    page = login(person)
+    key = page.forms()[0]["fields"]["sessionKey"]
+    assert person.open(f"/authenticationEndpoint/login-callback?stateKey={key}").status == 200
+    assert person.open("/authenticationEndpoint/health").json() == {"healthy": "true"}
+    for path in ("/authenticationEndpoint/login", "/commonauth/login", "/oauth2/auth-callback"):
+        answer = person.open(path)
+        assert answer.status == 400
+        assert "start again" in answer.text
+    assert "Sign-in begins in an application" in person.open("/authenticationEndpoint/").text

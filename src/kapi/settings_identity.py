@@ -169,7 +169,7 @@ class IdentitySettings:
     client_ca_file: str = ""
     """Certificates (PEM) of the authorities that may vouch for clients with `tls_client_auth`."""
     fetch_private_networks: bool = False
-    """Fetch what clients publish (keys, metadata) from private addresses even when listening on the network."""
+    """Fetch what clients publish (keys, metadata), and send logout tokens, at private addresses even when listening on the network."""
     code_lifetime: int = field(default=60, metadata={"range": (1, 600)})
     """Seconds an authorization code is valid (RFC 6749 §4.1.2: ten minutes at most)."""
     id_token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
@@ -187,7 +187,5 @@ class IdentitySettings:
     """Wrong passwords in five minutes, per user name; ten times as many per address."""
     scope_descriptions: dict[str, str] = field(default_factory=dict)
     """What the consent page says about a scope."""
-    logout_private_networks: bool = False
-    """Send back-channel logout to private addresses even when listening on the network."""
     non_production_on_network: bool = False
     """Allow the well-known client and users while listening on a non-loopback address."""

@@ -152,5 +152,5 @@ def make_provider(
         documents=RemoteDocuments(get, allow_private=private),
         platform_keys=PlatformKeys(store.database),
         registered=RegisteredClients(store.database),
-        notices=Notices(allow_private=settings.identity.logout_private_networks or on_loopback, hosts=settings.gateway.hosts),
+        notices=Notices(allow_private=private, hosts=settings.gateway.hosts),
     )

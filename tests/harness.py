@@ -87,8 +87,11 @@ class Platform:
     def pid(self, child: str) -> int:
         return self.state()["children"][child]["pid"]
 
-    def cli(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "KAPI_DATA_DIR": str(self.data_dir), "KAPI_GATEWAY__PORT": str(self.port), "NO_COLOR": "1"}
+    def cli(
+        self, *arguments: str, stdin: str | None = None, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        own = {"KAPI_DATA_DIR": str(self.data_dir), "KAPI_GATEWAY__PORT": str(self.port), "NO_COLOR": "1"}
+        environment = {**os.environ, **own, **(environment or {})}
         done = subprocess.run([KAPI, *arguments], env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False)
         assert not check or done.returncode == 0, done.stderr
         return done

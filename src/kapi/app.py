@@ -255,6 +255,7 @@ def _system_api(control: Control) -> Any:
     stored = UserStore(control.store.database)
     users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
     issuers = IssuersApi(access, control.trust)
+    enforcer = _enforcer(settings, control.store)
     applications = ApplicationsApi(control.applications, access)
     clients = ClientsApi(
         access,
@@ -266,8 +267,23 @@ def _system_api(control: Control) -> Any:
         now=time.time,
     )
     metrics = Metrics(access, control.trust, time.time)
-    every = (apis, notifications, secrets, issuers, metrics, users, clients, applications)
+    every = (enforcer, apis, notifications, secrets, issuers, metrics, users, clients, applications)
     return build_system_api([route for api in every for route in api.routes()])
+
+
+def _enforcer(settings: Settings, store: Store) -> Any:
+    import uuid
+
+    from kapi.front.web.enforcer import Enforcer
+    from kapi.gateway.enforcer.backend_jwt import BackendJwts
+    from kapi.gateway.enforcer.signing import ensure_key
+    from kapi.store.enforcer_keys import EnforcerKeys
+
+    issuer = settings.gateway.enforcer.backend_jwt_issuer
+    return Enforcer(
+        lambda: ensure_key(EnforcerKeys(store.database), int(time.time())),
+        lambda keys: BackendJwts(keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4())),
+    )
 
 
 def _serve(app: Any, listener: socket.socket) -> None:

@@ -19,6 +19,8 @@ ONE_CLICK = ("seeded", "all", "off")
 DEFAULT_ALGORITHM = "RS256"
 SIGNING_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What the provider can sign with (RFC 7518 §3.1, RFC 8037 §3.1)."""
+ACCESS_TOKEN_FORMATS = ("jwt", "at+jwt", "opaque")
+"""A JWT as in the guide, one of RFC 9068, or random text that introspection explains."""
 AUTHENTICATION_METHODS = (
     "",
     "none",
@@ -48,6 +50,14 @@ class ClientSettings:
     """Seconds its access tokens are valid; 0 means the provider's setting."""
     audience: tuple[str, ...] = ()
     """`aud` of its access tokens; empty means the provider's setting."""
+    access_token_format: str = field(default="", metadata={"choices": ("", *ACCESS_TOKEN_FORMATS)})
+    access_token_signing_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
+    organization: str = ""
+    """`organization` of the tokens it gets for itself."""
+    groups: tuple[str, ...] = ()
+    """`groups` of the tokens it gets for itself."""
+    claims: dict[str, Any] = field(default_factory=dict)
+    """Further claims of its access tokens: values, or texts with `${…}` (`settings_claims.py`)."""
     jwks: dict[str, Any] = field(default_factory=dict)
     """Its public keys as a JWK Set, for what it signs itself."""
     jwks_uri: str = ""
@@ -156,6 +166,10 @@ class IdentitySettings:
     """Seconds an access token is valid."""
     algorithms: tuple[str, ...] = field(default=("RS256", "ES256", "EdDSA"), metadata={"choices": SIGNING_ALGORITHMS})
     """What can be signed with from the start; those that clients name come to them."""
+    access_token_format: str = field(default="jwt", metadata={"choices": ACCESS_TOKEN_FORMATS})
+    access_token_signing_alg: str = field(default=DEFAULT_ALGORITHM, metadata={"choices": SIGNING_ALGORITHMS})
+    claims: dict[str, Any] = field(default_factory=dict)
+    """Further claims of every access token; those of clients and users win."""
     default_audience: str = ""
     """Added as `aud` to every access token when not empty (APK 1.1 and later send `aud1`)."""
     workers: int = field(default=1, metadata={"range": (1, 64)})

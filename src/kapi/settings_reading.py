@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
+from kapi.settings_claims import mistakes
 from kapi.settings_clients import WITHOUT_SECRET, client_mistakes
 from kapi.settings_subscriptions import subscription_mistakes
 from kapi.settings_values import REFUSED, checked, field_types
@@ -200,6 +201,11 @@ class _Reader:
             self._check_clients(value)
         elif name == "gateway.interceptors":
             self._check_interceptors(value)
+        elif name == "identity.claims":
+            self._check_claims(name, value)
+        elif name == "identity.users":
+            for number, user in enumerate(value):
+                self._check_claims(f"identity.users[{number}].token_claims", user.token_claims)
         elif name == "gateway.hosts":
             for host, address in value.items():
                 if not _is_host_port(host) or not _is_address_port(address):
@@ -208,6 +214,11 @@ class _Reader:
     def _check_clients(self, clients: tuple[ClientSettings, ...]) -> None:
         for number, client in enumerate(clients):
             self._check_client(f"identity.clients[{number}]", client)
+            self._check_claims(f"identity.clients[{number}].claims", client.claims)
+
+    def _check_claims(self, where: str, rules: Mapping[str, Any]) -> None:
+        for claim, what in mistakes(rules):
+            self.wrong(f"{where}.{claim}", what, "docs/identity/tokens.md explains claim rules.")
 
     def _check_client(self, where: str, client: ClientSettings) -> None:
         method = client.token_endpoint_auth_method

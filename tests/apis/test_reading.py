@@ -106,15 +106,9 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
         "aiProvider: {name: OpenAI, apiVersion: v1}",
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
         "corsConfiguration: {corsConfigurationEnabled: true}",
-        "apiPolicies: {request: [{policyName: BackendJwt}]}",
+        "apiPolicies: {request: [{policyName: RegexGuardrail}]}",
         "apiPolicies: {response: [{policyName: RemoveHeader, parameters: {headerName: a}}]}",
-        "authentication: [{authType: OAuth2, enabled: false}]",
-        "authentication: [{authType: OAuth2, required: optional}]",
-        "authentication: [{authType: OAuth2, headerName: X-Token}]",
-        "authentication: [{authType: OAuth2, headerEnable: false}]",
-        "authentication: [{authType: OAuth2, queryParamEnable: true}]",
         "authentication: [{authType: mTLS}]",
-        "authentication: [{authType: JWT, enabled: true}]",
     ],
 )
 def test_what_nothing_enforces_yet_is_refused_by_name(field: str) -> None:

@@ -150,3 +150,39 @@ def test_an_audience_is_checked_when_the_issuer_names_one(live: Gateway) -> None
         denied(live, f"{PATH}/closed", 401, "900901", token=live.minter.token())
     finally:
         live.trust(live.minter.trusted)
+
+
+def test_the_challenge_names_the_scopes(live: Gateway) -> None:
+    challenge = denied(live, f"{PATH}/scoped", 403, "900910", token=live.minter.token(scope="x"))
+    assert challenge == 'Bearer realm="kapi", error="insufficient_scope", scope="a:read b"'
+
+
+@pytest.mark.parametrize(
+    ("claim", "claims", "status"),
+    [
+        ("permissions", {"permissions": ["x", "b"]}, 200),
+        ("permissions", {"permissions": "x b"}, 200),
+        ("permissions", {"permissions": ["x"], "scope": "b", "scp": ["b"]}, 403),
+        ("permissions", {"permissions": ["b c", 7, None, {"b": 1}]}, 403),
+        ("permissions", {"permissions": {"b": "b"}}, 403),
+        ("permissions", {"permissions": None}, 403),
+        ("realm_access.roles", {"realm_access": {"roles": ["b"]}}, 200),
+        ("realm_access.roles", {"realm_access": "b"}, 403),
+        ("realm_access.roles", {"roles": ["b"]}, 403),
+        ("scp", {"scp": "a:read"}, 200),
+        ("scope permissions", {"scope": "b"}, 200),
+        ("scope permissions", {"permissions": ["b"]}, 200),
+        ("scope permissions", {"scp": "b"}, 403),
+    ],
+)
+def test_scopes_stand_in_the_claim_of_the_issuer(live: Gateway, claim: str, claims: dict[str, object], status: int) -> None:
+    import dataclasses
+
+    other = Minter("other", "https://other.example")
+    try:
+        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, scopes_claims=tuple(claim.split())))
+        assert live.call(f"{PATH}/scoped", token=other.token(**claims)).status == status
+        assert live.call(f"{PATH}/scoped", token=live.minter.token(scope="b")).status == 200
+        assert live.call(f"{PATH}/scoped", token=live.minter.token(permissions=["b"])).status == 403
+    finally:
+        live.trust(live.minter.trusted)

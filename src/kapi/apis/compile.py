@@ -53,6 +53,8 @@ def compile_api(conf_text: bytes, definition: bytes, *, organization: str, polic
     diagnostics = (*_organization_mistakes(organization, reading.conf), *reading.diagnostics, *mistakes)
     conf = reading.conf
     if diagnostics or conf is None or parsed is None or reading.data is None:
+        if diagnostics and all(item.code == codes.AUTHENTICATION for item in diagnostics):
+            raise Invalid(diagnostics, code="909018", title="Invalid authtypes provided")
         raise Invalid(diagnostics)
     identity = conf.id or api_id(organization, conf.name, conf.version)
     base_path, default_base_path = base_paths(conf)

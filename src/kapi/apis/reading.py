@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kapi.apis import report as codes
+from kapi.apis.authentication_rules import check_authentication
 from kapi.apis.conf_schema import CONF, ELSEWHERE
 from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
 from kapi.apis.endpoint_rules import apply, check_endpoints
@@ -69,7 +70,11 @@ def read(text: bytes, source: str = "apkConfiguration") -> Reading:
     check_mediation(root, report)
     refuse_unsupported(root, report)
     data = plain(root)
-    return Reading(None if report.diagnostics else api_conf(root), report.diagnostics, data)
+    if report.diagnostics:
+        return Reading(None, report.diagnostics, data)
+    conf = api_conf(root)
+    check_authentication(conf, report)
+    return Reading(None if report.diagnostics else conf, report.diagnostics, data)
 
 
 def _check_texts(root: Mapping, report: Report) -> None:

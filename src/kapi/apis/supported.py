@@ -22,7 +22,10 @@ _OFF_SWITCHES: Final = {
 }
 """Fields not enforced yet; the value is the switch inside that turns the whole off when it is false."""
 
-_POLICIES: Final = ("Interceptor",)
+_POLICIES: Final = (
+    "Interceptor",
+    "BackendJwt",
+)
 """What is enforced of `apiPolicies` and `operationPolicies`."""
 
 
@@ -102,21 +105,9 @@ def _refuse_authentication(item: Mapping, pointer: str, report: Report) -> None:
     kind = item.entries.get("authType")
     if report.has_within(pointer) or not isinstance(kind, Scalar):
         return
-    if kind.value != "OAuth2":
-        if _flag(item, "enabled", default=True):
-            hint = "Remove the item, or set enabled: false; OAuth2 is what is enforced so far."
-            report.add(codes.NOT_SUPPORTED, f"authType {kind.text} is not supported yet", mark(kind, below(pointer, "authType")), hint)
-        return
-    if not _flag(item, "enabled", default=True):
-        _refuse(report, item, "enabled", pointer, "enabled: false", "Set secured: false on the operations that need no token.")
-    if _text(item, "required", "mandatory") != "mandatory":
-        _refuse(report, item, "required", pointer, "required: optional", "Write mandatory.")
-    if _text(item, "headerName", "Authorization").lower() != "authorization":
-        _refuse(report, item, "headerName", pointer, "a headerName other than Authorization", "Write Authorization.")
-    if not _flag(item, "headerEnable", default=True):
-        _refuse(report, item, "headerEnable", pointer, "headerEnable: false", "Write true.")
-    if _flag(item, "queryParamEnable", default=False):
-        _refuse(report, item, "queryParamEnable", pointer, "queryParamEnable: true", "Write false.")
+    if kind.value == "mTLS" and _flag(item, "enabled", default=True):
+        hint = "Remove the item, or set enabled: false."
+        report.add(codes.NOT_SUPPORTED, f"authType {kind.text} is not supported yet", mark(kind, below(pointer, "authType")), hint)
 
 
 def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "", hint: str = "") -> None:

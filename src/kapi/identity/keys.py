@@ -78,7 +78,16 @@ def wanted_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
         # RFC 7591 §2 and its registry: what a client wants its answers signed with.
         if item.name.endswith("_signed_response_alg") or item.name == "access_token_signing_alg"
     )
-    return tuple(dict.fromkeys((DEFAULT_ALGORITHM, *identity.algorithms, *(name for name in of_clients if name in ALGORITHMS))))
+    return tuple(
+        dict.fromkeys(
+            (
+                DEFAULT_ALGORITHM,
+                identity.access_token_signing_alg,
+                *identity.algorithms,
+                *(name for name in of_clients if name in ALGORITHMS),
+            )
+        )
+    )
 
 
 def ensure_keyring(keys: Keys, kid: str, now: int, algorithms: Sequence[str] = (DEFAULT_ALGORITHM,)) -> Keyring:

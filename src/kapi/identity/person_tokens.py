@@ -97,6 +97,7 @@ def access_token(provider: Provider, client: Client, authorization: Authorizatio
         audience=provider.audience(client),
         claims=claims,
         jti=issue.jti,
+        user=user.subject,
     )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapi.errors import OAuthError
 from kapi.fetch import fetch
 from kapi.identity.attempts import Attempts
 from kapi.identity.client_keys import keys_of
@@ -16,8 +15,10 @@ from kapi.identity.clients import Client, Clients
 from kapi.identity.dpop import Nonces
 from kapi.identity.keys import Keyring
 from kapi.identity.notices import Notices
+from kapi.identity.opaque import keep_opaque
 from kapi.identity.remote_documents import Fetch, RemoteDocuments
-from kapi.identity.tokens import Minter, base64url, sign_jwt
+from kapi.identity.token_claims import token_claims
+from kapi.identity.tokens import AccessToken, Minter, base64url, no_key, sign_jwt
 from kapi.identity.users import Users
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
@@ -68,14 +69,34 @@ class Provider:
     def use_keys(self, keyring: Keyring) -> None:
         """Sign with these keys, and show them, from now on."""
         self.keyring = keyring
-        self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id)
+        self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id, self._keep_opaque)
+
+    def mint(self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int) -> str:
+        """An access token as this client's settings want it; `parameters` are those of the request. Raises OAuthError."""
+        identity, own = self.settings.identity, client.settings
+        claims = token_claims(identity.claims, client, self.users, access, parameters)
+        if claims is not access.claims:
+            access = replace(access, claims=claims)
+        form = access.format or own.access_token_format or identity.access_token_format
+        return self.minter.mint(access, now, form, own.access_token_signing_alg or identity.access_token_signing_alg)[0]
+
+    def _keep_opaque(self, claims: Mapping[str, Any]) -> str:
+        token = base64url(self.random_bytes(32)).decode("ascii")
+        keep_opaque(self.records, token, claims)
+        return token
+
+    @cached_property
+    def mints_opaque(self) -> bool:
+        """Whether minting may write to the store."""
+        identity = self.settings.identity
+        return "opaque" in {identity.access_token_format, *(client.access_token_format for client in identity.clients)}
 
     def sign(self, claims: Mapping[str, Any], media_type: str, algorithm: str = DEFAULT_ALGORITHM) -> str:
         """A JWT that is no access token: an ID token, a signed answer. Raises OAuthError when there is no key for the algorithm."""
         try:
             key = self.keyring.active(algorithm)
         except LookupError as error:
-            raise OAuthError("invalid_request", f"The provider has no key for {algorithm}: name it in identity.algorithms") from error
+            raise no_key(algorithm) from error
         return sign_jwt(key, claims, media_type)
 
     @cached_property

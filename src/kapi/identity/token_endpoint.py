@@ -35,7 +35,7 @@ class TokenEndpoint:
         """Whether answering only computes, so that it may be done in the event loop: assertions and proofs are remembered."""
         grant = self._grants.get(form.values.get("grant_type", ""))
         remembers = credentials.proofs or credentials.certificate or "client_assertion" in form.values
-        return (grant is None or grant.quick) and not remembers
+        return (grant is None or grant.quick) and not remembers and not self._provider.mints_opaque
 
     def answer(self, form: Form, credentials: Credentials, now: int) -> Mapping[str, Any]:
         """The members of a successful answer (RFC 6749 §5.1). Raises OAuthError."""
@@ -51,7 +51,7 @@ class TokenEndpoint:
         issued = grant.authorize(self._provider, TokenRequest(client, form, scope, now, confirmation))
         # 6. the token
         access = replace(issued.access, claims={**issued.access.claims, "cnf": confirmation.members}) if confirmation else issued.access
-        token, _ = self._provider.minter.mint(access, now)
+        token = self._provider.mint(client, access, form.values, now)
         return {
             "access_token": token,
             "token_type": confirmation.token_type if confirmation else issued.token_type,

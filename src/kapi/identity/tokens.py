@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
+from kapi.errors import OAuthError
 from kapi.identity.keys import Keyring, SigningKey
+from kapi.settings import DEFAULT_ALGORITHM
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 
@@ -31,27 +33,59 @@ class AccessToken:
     """Claims after those that every token has."""
     jti: str = ""
     """Its id when that was written down before; otherwise the token gets a fresh one."""
+    user: str = ""
+    """The person it is about, by the key in Users; needed where `subject` is pairwise."""
+    format: str = ""
+    """One of ACCESS_TOKEN_FORMATS; empty takes the client's, then the provider's."""
 
 
 class Minter:
-    """Makes signed access tokens with the active keys of a keyring."""
+    """Makes access tokens with the active keys of a keyring."""
 
-    def __init__(self, keyring: Keyring, issuer: str, new_id: Callable[[], str], media_type: str = "JWT") -> None:
-        """`new_id` gives a fresh UUID; `media_type` is the `typ` of the header."""
-        self._key = keyring.active()
+    def __init__(self, keyring: Keyring, issuer: str, new_id: Callable[[], str], keep: Callable[[Mapping[str, Any]], str]) -> None:
+        """`new_id` gives a fresh UUID; `keep` remembers claims and gives an opaque token for them."""
+        self._keyring = keyring
         self._issuer = issuer
         self._new_id = new_id
-        self._header = _header(self._key, media_type)
+        self._keep = keep
+        self._signers: dict[tuple[str, str], tuple[SigningKey, bytes]] = {}
 
-    def mint(self, token: AccessToken, now: int) -> tuple[str, str]:
-        """The signed token and its `jti`; `now` in seconds since the epoch."""
+    def mint(self, token: AccessToken, now: int, form: str = "jwt", algorithm: str = DEFAULT_ALGORITHM) -> tuple[str, str]:
+        """The token and its `jti`; `now` in seconds since the epoch.
+
+        `jwt` has the claims of the guide, `at+jwt` those of RFC 9068 §2.2, `opaque` is random text that stands for the claims.
+        Raises OAuthError when there is no key for the algorithm.
+        """
         jti = token.jti or self._new_id()
+        audience = token.audience
         claims: dict[str, Any] = {"iss": self._issuer, "sub": token.subject}
-        if token.audience:
-            claims["aud"] = token.audience[0] if len(token.audience) == 1 else list(token.audience)
+        if form == "at+jwt":
+            # RFC 9068 §3: a default when the request named no resource.
+            audience = audience or (self._issuer,)
+        if audience:
+            claims["aud"] = audience[0] if len(audience) == 1 else list(audience)
         claims |= {"exp": now + token.lifetime, "nbf": now, "iat": now, "jti": jti}
+        if form == "at+jwt":
+            claims["client_id"] = token.client_id
         claims |= {"clientId": token.client_id, "scope": token.scope, **token.claims}
-        return _signed(self._key, self._header, claims), jti
+        if form == "opaque":
+            return self._keep(claims), jti
+        key, header = self._signers.get((form, algorithm)) or self._signer(form, algorithm)
+        return _signed(key, header, claims), jti
+
+    def _signer(self, form: str, algorithm: str) -> tuple[SigningKey, bytes]:
+        try:
+            key = self._keyring.active(algorithm)
+        except LookupError as error:
+            raise no_key(algorithm) from error
+        signer = (key, _header(key, "at+jwt" if form == "at+jwt" else "JWT"))
+        self._signers[form, algorithm] = signer
+        return signer
+
+
+def no_key(algorithm: str) -> OAuthError:
+    """The error when nothing can be signed with an algorithm."""
+    return OAuthError("invalid_request", f"The provider has no key for {algorithm}: name it in identity.algorithms")
 
 
 def sign_jwt(key: SigningKey, claims: Mapping[str, Any], media_type: str = "JWT") -> str:

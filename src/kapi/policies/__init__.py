@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kapi.policies import (
     authentication,
+    backend_jwt,
     endpoint_security,
     interceptor,
     limit_keys,
@@ -23,6 +24,7 @@ POLICIES: tuple[Policy, ...] = (
     scopes,
     subscriptions,
     rate_limit,
+    backend_jwt,
     interceptor,
     limit_keys,
     endpoint_security,

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kapi.apis.conf import ApiConf, AuthenticationConf, OperationConf
+from kapi.apis.authentication_rules import methods
+from kapi.apis.conf import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.lua import script
 from kapi.policies.rbac import (
     FACTS,
     PRESENT,
@@ -45,17 +47,26 @@ name = "authentication"
 phase = Phase.AUTHENTICATE
 
 PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig"
+CREDENTIALS_FILTER = "kapi.filters.http.credentials"
+"""Also the name of its ECDS resource: its script holds the digests of opaque API keys."""
+KEY_CLAIMS_FILTER = "kapi.filters.http.key_claims"
 MOVE_FILTER = "kapi.filters.http.move"
+CLAIMS_FILTER = "kapi.filters.http.claims"
 TOKEN_FILTER = "kapi.filters.http.token"  # noqa: S105 - a filter's name
 CALLER_FILTER = "kapi.filters.http.caller"
 CLOSED = "closed"
 """A requirement that does not exist: nothing meets it."""
 _MUTATION = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+_LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+_KEY_CLAIMS = script("key_rules", "key_claims")
 _RBAC = "envoy.extensions.filters.http.rbac.v3.RBAC"
 filters = (
     HttpFilter(phase, MOVE_FILTER, {"@type": _MUTATION}, disabled=True),
+    HttpFilter(phase, CREDENTIALS_FILTER, discovered="envoy.extensions.filters.http.lua.v3.Lua", disabled=True),
     HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"),
+    HttpFilter(phase, CLAIMS_FILTER, discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher"),
     HttpFilter(phase, TOKEN_FILTER, discovered=_RBAC),
+    HttpFilter(phase, KEY_CLAIMS_FILTER, {"@type": _LUA, "default_source_code": {"inline_string": _KEY_CLAIMS}}, disabled=True),
     HttpFilter(phase, CALLER_FILTER, {"@type": f"type.googleapis.com/{_RBAC}"}, disabled=True),
 )
 
@@ -93,12 +104,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa:
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
     """What the conf accepts; OAuth2 unless it says otherwise."""
-    items = conf.authentication
-    if conf.authentication_of("OAuth2") is None:
-        items = (AuthenticationConf(), *items)
     return tuple(
         Credential(item.auth_type, item.header, item.query, item.required == "mandatory", item.send_token_to_upstream, item.audiences)
-        for item in items
+        for item in methods(conf)
         if item.enabled and item.auth_type != "mTLS"
     )
 
@@ -107,15 +115,26 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     """What the token filter must find, what is checked besides, and what the backend does not see."""
     hidden = tuple(dict.fromkeys(item.header.lower() for item in node.credentials if item.header and not item.send_to_upstream))
     configs: dict[str, dict[str, Any]] = {}
-    if moved := _moves(node):
-        configs[MOVE_FILTER] = moved
+    if taken := _taken_from_query(node, place):
+        configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
     if not node.required:
         return EnvoyRoute({**configs, FILTER: {"@type": PER_ROUTE, "disabled": True}}, remove_request_headers=hidden)
+    if moved := _moves(node):
+        configs[MOVE_FILTER] = {"@type": f"{_MUTATION}PerRoute", "mutations": {"request_mutations": moved}}
     need = Need(_kinds(node), place.api.organization, place.api.environment)
     configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
+    if any(item.kind == "APIKey" for item in node.credentials):
+        configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
     if refused := _refused(node):
         configs[CALLER_FILTER] = per_route(rules(refused))
     return EnvoyRoute(configs, remove_request_headers=hidden)
+
+
+def _api(place: Place) -> dict[str, Any]:
+    """What an API key is checked against."""
+    api = place.api
+    key_type = "SANDBOX" if place.sandbox else "PRODUCTION"
+    return {"organization": api.organization, "name": api.name, "version": api.version, "key_type": key_type}
 
 
 def _kinds(node: Authentication) -> str:
@@ -132,38 +151,33 @@ def _kinds(node: Authentication) -> str:
     return "".join(kind for kind in (BEARER, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL) if kind in found)
 
 
-def _moves(node: Authentication) -> dict[str, Any]:
-    """Credentials brought to one place, and taken out of the query."""
-    headers: list[dict[str, Any]] = []
-    gone: list[str] = []
+def _moves(node: Authentication) -> list[dict[str, Any]]:
+    """Tokens in other headers, brought to one place."""
+    found = [
+        (MOVED_JWT_HEADER if item.kind == "JWT" else MOVED_BEARER_HEADER, item.header)
+        for item in node.credentials
+        if item.header and (item.kind == "JWT" or (item.kind == "OAuth2" and item.header.lower() != "authorization"))
+    ]
+    action = {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return [{"append": {"header": {"key": to, "value": f"%REQ({source})%"}, **action}} for to, source in found]
+
+
+def _taken_from_query(node: Authentication, place: Place) -> dict[str, Any]:
+    """What the script before the token filter does: tokens out of the query, and API keys.
+
+    Envoy's own change of a query would decode the parameters that stay.
+    """
+    places: list[dict[str, Any]] = []
     for item in node.credentials:
-        if item.query and not item.send_to_upstream:
-            gone.append(item.query)
-        if not node.required or item.kind == "APIKey":
-            continue
-        if item.kind == "JWT":
-            headers += [_from_query(MOVED_JWT_HEADER, item.query)] if item.query else []
-            headers += [_from_header(MOVED_JWT_HEADER, item.header)] if item.header else []
-        else:
-            headers += [_from_query(MOVED_QUERY_HEADER, item.query)] if item.query else []
-            moved = item.header and item.header.lower() != "authorization"
-            headers += [_from_header(MOVED_BEARER_HEADER, item.header)] if moved else []
-    if not headers and not gone:
-        return {}
-    mutations: dict[str, Any] = {}
-    if headers:
-        mutations["request_mutations"] = headers
-    if gone:
-        mutations["query_parameter_mutations"] = [{"remove": parameter} for parameter in gone]
-    return {"@type": f"{_MUTATION}PerRoute", "mutations": mutations}
-
-
-def _from_header(to: str, source: str) -> dict[str, Any]:
-    return {"append": {"header": {"key": to, "value": f"%REQ({source})%"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
-
-
-def _from_query(to: str, source: str) -> dict[str, Any]:
-    return {"append": {"header": {"key": to, "value": f"%QUERY_PARAM({source})%"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+        if item.query:
+            to = {"OAuth2": MOVED_QUERY_HEADER, "JWT": MOVED_JWT_HEADER}.get(item.kind) if node.required else None
+            places.append({"name": item.query, **({"to": to} if to else {}), **({"keep": True} if item.send_to_upstream else {})})
+    key = next((item for item in node.credentials if item.kind == "APIKey" and node.required), None)
+    context: dict[str, Any] = {"query": places} if places else {}
+    if key:
+        header_name = {"key_header": key.header.lower()} if key.header else {}
+        context |= {"api_key": True, **_api(place), **header_name, **({"key_query": key.query} if key.query else {})}
+    return context
 
 
 TOKEN: Principal = claim("iss", PRESENT)
@@ -179,8 +193,11 @@ def _refused(node: Authentication) -> dict[str, Principal]:
         refused["900901_audience"] = every(_came_raw(), no(_audience(jwt.audiences)))
     if "APIKey" in by_kind:
         others = (TOKEN,) if len(by_kind) > 1 else ()
-        refused["900901_api_key"] = every(metadata(FACTS, ("bad_api_key",), TRUE), no(some(KEY, *others)))
-        refused["900902_missing"] = no(some(KEY, *others))
+        bad, forbidden = (metadata(FACTS, (what,), TRUE) for what in ("bad_api_key", "forbidden_api_key"))
+        good = some(KEY, *others)
+        refused["900901_api_key"] = every(bad, no(good))
+        refused["900902_missing"] = every(no(good), no(forbidden))
+        refused["900908_api_key"] = every(forbidden, no(good))
     return refused
 
 

@@ -1,50 +1,55 @@
-"""Scopes (apk-conf `operations[].scopes`): the token must carry at least one of them, in `scope` or `scp`.
+"""Scopes (apk-conf `operations[].scopes`): the token must carry at least one of them, in the claim that its issuer uses.
 
-The claim may be a space-delimited string (RFC 9068 §2.2.3) or a list; jwt_authn has made a list of both by then.
+The claim may be a space-delimited string (RFC 9068 §2.2.3) or a list; jwt_authn has made a list of `scope` and `scp` by then, and the
+script of the claims filter one of any other claim. As in APK, whoever comes with an API key or a certificate alone has no scopes and
+needs none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from kapi.apis.authentication_rules import methods
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
-from kapi.policies.rbac import CLAIMS, JWT_FILTER
+from kapi.policies.rbac import FACTS, PRESENT, TRUE, claim, every, holds, metadata, no, per_route, some
 
 name = "scopes"
 phase = Phase.AUTHORIZE
 
 FILTER = "envoy.filters.http.rbac"
-PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
+METADATA = "kapi.scopes"
+"""Route metadata: the scopes of the operation, for the challenge of a refusal."""
 SCOPE_CLAIMS = ("scope", "scp")
 filters = (HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}),)
 
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """The accepted scopes; one is enough."""
+    """The accepted scopes; one is enough. `tokens_only` when nobody gets here without a token."""
 
     policy: ClassVar[str] = name
     scopes: tuple[str, ...]
+    tokens_only: bool = True
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: A001, ARG001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: A001 - the policy contract
     """No scopes, no check; an operation open to everybody has no token to look into."""
     if not operation.secured or not operation.scopes:
         return None
-    return Scopes(tuple(sorted(set(operation.scopes))))
+    others = any(item.enabled and item.auth_type in ("APIKey", "mTLS") for item in methods(conf))
+    return Scopes(tuple(sorted(set(operation.scopes))), tokens_only=not others)
 
 
 def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Allow whoever has one of the scopes; the filter refuses everybody else."""
-    principals = [_has(claim, scope) for scope in node.scopes for claim in SCOPE_CLAIMS]
-    policy = {"permissions": [{"any": True}], "principals": principals}
-    rules = {"action": "ALLOW", "policies": {"scopes": policy}}
-    return EnvoyRoute({FILTER: {"@type": PER_ROUTE, "rbac": {"rules": rules}}})
-
-
-def _has(claim: str, scope: str) -> dict[str, Any]:
-    value = {"list_match": {"one_of": {"string_match": {"exact": scope}}}}
-    matcher = {"filter": JWT_FILTER, "path": [{"key": CLAIMS}, {"key": claim}], "value": value}
-    return {"sourced_metadata": {"metadata_matcher": matcher}}
+    usual = some(*(claim(name, holds(scope)) for scope in node.scopes for name in SCOPE_CLAIMS))
+    own = some(*(metadata(FACTS, ("scopes",), holds(scope)) for scope in node.scopes))
+    allowed = [every(no(metadata(FACTS, ("own_scopes",), TRUE)), usual), own]
+    if not node.tokens_only:
+        # The caller was admitted by another filter before this one.
+        allowed.append(no(claim("iss", PRESENT)))
+    policy = {"permissions": [{"any": True}], "principals": allowed}
+    needed = {METADATA: {"scope": " ".join(node.scopes)}}
+    return EnvoyRoute({FILTER: per_route({"action": "ALLOW", "policies": {"scopes": policy}})}, metadata=needed)

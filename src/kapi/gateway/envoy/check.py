@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kapi.errors import GatewayRejected, GatewayUnavailable
+from kapi.gateway.envoy.api_keys import credentials_filter
+from kapi.gateway.envoy.claims import claims_filter
 from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
 from kapi.gateway.envoy.listener import router
@@ -52,7 +54,10 @@ class EnvoyCheck:
 
 def static_bootstrap(clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The resources as a static configuration: one listener for each scope, the same filters as at the edge."""
-    discovered = {item["name"]: item for item in (jwt_filter((), 1), token_checks((), "check"), empty_deny_list())}
+    discovered = {
+        item["name"]: item
+        for item in (jwt_filter((), 1), claims_filter(()), credentials_filter(), token_checks((), "check"), empty_deny_list())
+    }
     filters = [
         discovered[item.name] if item.discovered else {"name": item.name, "typed_config": dict(item.config), "disabled": item.disabled}
         for item in http_filters()

@@ -15,6 +15,8 @@ from envoy.config.route.v3 import scoped_route_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as _file  # noqa: F401
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2 as _cel  # noqa: F401
 from envoy.extensions.access_loggers.grpc.v3 import als_pb2 as _als  # noqa: F401
+from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _matching  # noqa: F401
+from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2 as _skip  # noqa: F401
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _mutation  # noqa: F401
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt  # noqa: F401
 from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua  # noqa: F401
@@ -27,6 +29,7 @@ from envoy.extensions.http.early_header_mutation.header_mutation.v3 import heade
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as _tls  # noqa: F401
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as _http  # noqa: F401
+from envoy.type.matcher.v3 import http_inputs_pb2 as _inputs  # noqa: F401
 from google.protobuf import wrappers_pb2 as _wrappers  # noqa: F401
 from google.protobuf.json_format import ParseDict
 

@@ -95,7 +95,7 @@ def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> d
     provider: dict[str, Any] = {
         "issuer": issuer.issuer,
         "local_jwks": {"inline_string": keys},
-        "require_expiration": True,
+        "require_expiration": not issuer.api_keys,
         "forward": True,
         "from_headers": list(_PLACES[kind]),
         "payload_in_metadata": API_KEY_CLAIMS if kind == API_KEY else CLAIMS,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kapi.apis.ir import Api, endpoints_in
+from kapi.gateway.envoy.api_keys import credentials_filter
+from kapi.gateway.envoy.claims import claims_filter
 from kapi.gateway.envoy.clusters import backend_cluster, own_clusters, system_clusters
 from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
@@ -32,6 +34,7 @@ def render_base(
         *((CLUSTER, cluster) for cluster in own_clusters(settings_endpoints(site.settings.gateway.interceptors), site)),
         (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
         *((EXTENSION, item) for item in render_issuers(site, issuers, needs)),
+        (EXTENSION, credentials_filter()),
         (EXTENSION, empty_deny_list()),
         (LISTENER, listener(site)),
         *([(LISTENER, ledger_listener(site))] if site.ledger_socket else ()),
@@ -41,7 +44,11 @@ def render_base(
 def render_issuers(site: Site, issuers: Sequence[TrustedIssuer], needs: Iterable[Need]) -> tuple[dict[str, Any], ...]:
     """Whose tokens are accepted, and where."""
     gateway = site.settings.gateway
-    return jwt_filter(issuers, gateway.token_cache_size, needs), token_checks(issuers, gateway.domain)
+    return (
+        jwt_filter(issuers, gateway.token_cache_size, needs),
+        claims_filter(issuers),
+        token_checks(issuers, gateway.domain),
+    )
 
 
 def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ...]:

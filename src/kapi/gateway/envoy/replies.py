@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.gateway.envoy.names import typed
+from kapi.policies.scopes import METADATA as SCOPES
 
 _CONTENT_TYPE = "application/json; charset=UTF-8"
 _ADVICE = "Make sure you have provided the correct security credentials"
+_MISSING = "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer ACCESS_TOKEN"
 _DENIED = "response.code_details.startsWith('jwt_authn_access_denied{"
 _FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
 _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
@@ -20,7 +22,7 @@ _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy[
 _GIVEN_UP = "response.code_details.startsWith('filter_removed_required_response_headers')"
 CHALLENGE = 'Bearer realm="kapi"'
 INVALID = 'Bearer realm="kapi", error="invalid_token"'
-INSUFFICIENT_SCOPE = 'Bearer realm="kapi", error="insufficient_scope"'
+INSUFFICIENT_SCOPE = f'Bearer realm="kapi", error="insufficient_scope", scope="%METADATA(ROUTE:{SCOPES}:scope)%"'
 """RFC 6750 §3: no error code when no token was sent. Envoy's own challenge would repeat the caller's URL with its query."""
 
 
@@ -33,7 +35,8 @@ class Denial:
     code: str
     message: str
     description: str
-    challenge: str
+    challenge: str = ""
+    """For WWW-Authenticate; none when asking again with other credentials is no use."""
 
 
 DENIALS = (
@@ -42,7 +45,7 @@ DENIALS = (
         401,
         "900902",
         "Missing Credentials",
-        "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer ACCESS_TOKEN",
+        _MISSING,
         CHALLENGE,
     ),
     Denial(
@@ -54,6 +57,8 @@ DENIALS = (
         INVALID,
     ),
     Denial(f"{_DENIED}')", 401, "900901", "Invalid Credentials", f"Invalid Credentials. {_ADVICE}", INVALID),
+    Denial(f"{_REFUSED}900902')", 401, "900902", "Missing Credentials", _MISSING, CHALLENGE),
+    Denial(f"{_REFUSED}900908')", 403, "900908", "Resource forbidden", "Resource forbidden"),
     Denial(f"{_REFUSED}900901')", 401, "900901", "Invalid Credentials", f"Invalid Credentials. {_ADVICE}", INVALID),
     Denial(
         _FORBIDDEN,
@@ -122,8 +127,11 @@ def _mediation() -> dict[str, Any]:
 
 def _denial(item: Denial) -> dict[str, Any]:
     body = {"error_message": item.message, "code": item.code, "error_description": item.description}
+    mapper = {"filter": _cel(item.when), "status_code": item.status, "body_format_override": _json(body)}
+    if not item.challenge:
+        return mapper
     challenge = {"header": {"key": "www-authenticate", "value": item.challenge}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return {"filter": _cel(item.when), "status_code": item.status, "body_format_override": _json(body), "headers_to_add": [challenge]}
+    return {**mapper, "headers_to_add": [challenge]}
 
 
 def _failure(item: Failure) -> dict[str, Any]:

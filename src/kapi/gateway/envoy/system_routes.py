@@ -31,7 +31,7 @@ IDENTITY_SEGMENTS = (
     "openapi.json",
     "openapi.yaml",
 )
-CONTROL_SEGMENTS = ("api", "health", "ready")
+CONTROL_SEGMENTS = ("api", "health", "ready", ".wellknown", ".well-known", "1.0.0")
 
 
 def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:

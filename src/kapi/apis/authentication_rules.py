@@ -1,0 +1,76 @@
+"""Which combinations of `authentication` can be enforced (APK 909018), and where a credential may stand. Called by `reading.py`.
+
+OAuth2, JWT and API keys are alternatives; a client certificate comes before them. What nobody could pass, or what everybody would
+pass by accident, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from kapi.apis import report as codes
+from kapi.apis.conf import ApiConf, AuthenticationConf
+from kapi.apis.report import Report
+
+_HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
+_QUERY: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+_RESERVED: Final = frozenset({
+    "connection", "content-length", "content-type", "cookie", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade", "via",
+})  # fmt: skip
+_OURS: Final = ("x-kapi-", "x-envoy-", "x-forwarded-")
+
+
+def check_authentication(conf: ApiConf, report: Report) -> None:
+    """Report everything that is wrong with who may call the API."""
+    enabled = [item for item in methods(conf) if item.enabled]
+    for item in enabled:
+        for message, hint in _faults(item):
+            report.add(codes.AUTHENTICATION, message, item.mark, hint)
+    queries = [item.query for item in enabled if item.query]
+    for item in enabled:
+        if queries.count(item.query) > 1:
+            message = f"two kinds of credentials in the query parameter {item.query}"
+            report.add(codes.AUTHENTICATION, message, item.mark, "Name another parameter: queryParamName.")
+    if any(operation.secured for operation in conf.operations):
+        _check_somebody_may_call(conf, enabled, report)
+
+
+def methods(conf: ApiConf) -> tuple[AuthenticationConf, ...]:
+    """The items of the conf; OAuth2 too, which holds unless the conf says otherwise."""
+    return conf.authentication if conf.authentication_of("OAuth2") else (AuthenticationConf(mark=conf.mark), *conf.authentication)
+
+
+def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
+    if item.auth_type == "mTLS":
+        if not item.certificates:
+            yield "mTLS has no certificates, so that no client could be accepted", "Name at least one: certificates: [{name: …, key: …}]."
+        return
+    if not item.header and not item.query:
+        yield f"{item.auth_type} has neither a header nor a query parameter", "Set headerEnable: true, or enabled: false."
+    lower = item.header.lower()
+    if item.header and (not _HEADER.fullmatch(item.header) or lower in _RESERVED or lower.startswith(_OURS)):
+        yield (
+            f"{item.header[:60]} cannot be a header for credentials",
+            "Use letters, digits and `-`, and no name that HTTP or the gateway needs.",
+        )
+    if item.query and not _QUERY.fullmatch(item.query):
+        yield f"{item.query[:60]} cannot be a query parameter for credentials", "Use letters, digits, `.`, `_`, `~` and `-`."
+
+
+def _check_somebody_may_call(conf: ApiConf, enabled: list[AuthenticationConf], report: Report) -> None:
+    place = conf.authentication[0].mark if conf.authentication else conf.mark
+    tokens = [item for item in enabled if item.auth_type != "mTLS"]
+    certificates = next((item for item in enabled if item.auth_type == "mTLS"), None)
+    if not enabled:
+        message = "Invalid authtypes provided: every kind of authentication is disabled, but operations are secured"
+        report.add(codes.AUTHENTICATION, message, place, "Enable one, or set secured: false on the operations that need none.")
+    elif not tokens and certificates and certificates.required == "optional":
+        message = "Invalid authtypes provided: OAuth2 is disabled, and mTLS is not mandatory"
+        report.add(codes.AUTHENTICATION, message, certificates.mark, "Set required: mandatory for mTLS, or enable OAuth2.")
+    elif len(enabled) == 1 and enabled[0].required == "optional":
+        kind = enabled[0].auth_type
+        message = f"Invalid authtypes provided: {kind} is optional, and there is nothing else to authenticate with"
+        report.add(codes.AUTHENTICATION, message, enabled[0].mark, "Set required: mandatory, or add another kind.")

@@ -1,0 +1,63 @@
+"""What Envoy's scripts ask the control process for, and the public keys of backend JWTs.
+
+`/enforcer/…` is reached over the Unix socket only: no route of the edge leads there. Signing runs in a small pool of its own, so that it
+waits neither for deployments nor they for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.gateway.enforcer.backend_jwt import BackendJwts
+from kapi.gateway.enforcer.signing import SigningKey, jwks
+
+LARGEST_QUESTION = 128 * 1024
+_JWKS_PATHS = (
+    "/.wellknown/jwks",
+    "/.wellknown/1.0.0/jwks",
+    "/1.0.0/.wellknown/jwks",
+    "/.well-known/jwks.json",
+    "/1.0.0/.well-known/jwks.json",
+)
+_AT_ONCE = 2
+
+
+class Enforcer:
+    """The endpoints, bound to what answers."""
+
+    def __init__(self, ensure_keys: Callable[[], Sequence[SigningKey]], signer: Callable[[Sequence[SigningKey]], BackendJwts]) -> None:
+        """`ensure_keys` makes the first key when there is none, which takes a while: it runs in the background."""
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="enforcer")
+
+        def prepare() -> tuple[bytes, BackendJwts]:
+            keys = ensure_keys()
+            return jwks(keys), signer(keys)
+
+        self._prepared = self._pool.submit(prepare)
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        public = [Route(path, self.public_keys, methods=["GET"]) for path in _JWKS_PATHS]
+        return [*public, Route("/enforcer/backend-jwt", self.backend_jwt, methods=["POST"])]
+
+    async def public_keys(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
+        """The JWK Set that verifies backend JWTs."""
+        document, _ = await asyncio.wrap_future(self._prepared)
+        return Response(document, media_type="application/json", headers={"Cache-Control": "public, max-age=300"})
+
+    async def backend_jwt(self, request: Request) -> Response:
+        """A signed JWT; `x-kapi-expires` says until when the script may use it again."""
+        question = b""
+        async for piece in request.stream():
+            question += piece
+            if len(question) > LARGEST_QUESTION:
+                return Response(status_code=413)
+        _, backend_jwts = await asyncio.wrap_future(self._prepared)
+        answer = await asyncio.get_running_loop().run_in_executor(self._pool, backend_jwts.answer, question)
+        return Response(answer.token, media_type="application/jwt", headers={"x-kapi-expires": str(answer.reusable_until)})

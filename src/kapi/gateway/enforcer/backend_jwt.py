@@ -1,0 +1,158 @@
+"""Backend JWTs (APK's BackendJwt policy): verified claims of a call → a JWT for the backend, signed by our own key.
+
+The claims come from Envoy, which took them out of a token it had verified itself; see `policies/backend_jwt.py` for the question.
+Called by `front/web/enforcer.py`. Answers are kept for as long as they may be used, so that Envoy's threads and restarts share them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kapi.errors import Problem
+from kapi.gateway.enforcer.signing import SigningKey, base64url
+
+DIALECT = "http://wso2.org/claims/"
+RESTRICTED = frozenset({
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "application", "tierInfo", "subscribedAPIs", "token_type",
+    "keytype", "permittedIP", "permittedReferer",
+})  # fmt: skip
+"""Claims of the caller's token that say something about that token, not about the caller."""
+MOST_ANSWERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The application that a call comes from, as subscriptions know it."""
+
+    id: str
+    name: str
+    owner: str = ""
+    tier: str = "Unlimited"
+
+
+class Applications(Protocol):
+    """Finds the application of a call."""
+
+    def __call__(self, consumer: str, organization: str) -> Application | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JWT and until when it may be used again, in seconds since the epoch."""
+
+    token: str = field(repr=False)
+    reusable_until: int
+
+
+class BackendJwts:
+    """Makes them. Safe to share between threads."""
+
+    def __init__(
+        self,
+        keys: Sequence[SigningKey],
+        issuer: str,
+        *,
+        now: Callable[[], float],
+        random_id: Callable[[], str],
+        application: Applications = lambda consumer, organization: None,  # noqa: ARG005 - nobody known
+    ) -> None:
+        self._key = keys[0]
+        self._issuer = issuer
+        self._now = now
+        self._random_id = random_id
+        self._application = application
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def answer(self, question: bytes) -> Answer:
+        """The JWT for a question of the script. Raises Problem 400 when it is not one."""
+        now = int(self._now())
+        with self._lock:
+            known = self._answers.get(question)
+        if known is not None and known.reusable_until > now:
+            return known
+        made = self._made(_read(question), now)
+        with self._lock:
+            self._answers[question] = made
+            while len(self._answers) > MOST_ANSWERS:
+                self._answers.popitem(last=False)
+        return made
+
+    def _made(self, asked: Mapping[str, Any], now: int) -> Answer:
+        api, wanted, claims = asked["api"], asked["jwt"], asked["claims"]
+        ttl = int(wanted["ttl"])
+        payload = {
+            "iss": self._issuer,
+            "exp": now + ttl,
+            "iat": now,
+            "jti": self._random_id(),
+            **({"sub": claims["sub"]} if isinstance(claims.get("sub"), str) else {}),
+            **_described(api, claims, self._application),
+            **{name: value for name, value in claims.items() if name not in RESTRICTED and not name.startswith(DIALECT)},
+            **wanted["claims"],
+        }
+        return Answer(self._signed(payload, plain=wanted["encoding"] == "Base64"), now + ttl - max(1, min(60, ttl // 10)))
+
+    def _signed(self, payload: Mapping[str, Any], *, plain: bool) -> str:
+        """A JWS in compact form; `plain` is APK's own variant in padded base64."""
+
+        def encoded(content: bytes) -> str:
+            return base64.b64encode(content).decode("ascii") if plain else base64url(content)
+
+        header = {"alg": "RS256", "typ": "JWT", "kid": self._key.kid}
+        message = f"{encoded(_json(header))}.{encoded(_json(payload))}"
+        return f"{message}.{encoded(self._key.sign(message.encode('ascii')))}"
+
+
+def _described(api: Mapping[str, str], claims: Mapping[str, Any], find: Applications) -> dict[str, Any]:
+    """APK's claims about the call: the API, the application, the person."""
+    consumer = next((value for name in ("azp", "client_id", "clientId") if isinstance(value := claims.get(name), str)), "")
+    person = claims["sub"] if isinstance(claims.get("sub"), str) else ""
+    application = find(consumer, api["organization"]) or _of_key(claims) or Application(consumer, consumer, person)
+    described = {
+        "subscriber": application.owner or person,
+        "applicationid": application.id,
+        "applicationname": application.name,
+        "applicationtier": application.tier,
+        "applicationUUId": application.id,
+        "apiname": api["name"],
+        "apicontext": api["context"],
+        "version": api["version"],
+        "tier": "Unlimited",
+        "keytype": api["keytype"],
+        "usertype": "Application_User",
+        "enduser": person,
+        "enduserTenantId": "0",
+    }
+    return {"organizations": [api["organization"]], **{DIALECT + name: value for name, value in described.items()}}
+
+
+def _of_key(claims: Mapping[str, Any]) -> Application | None:
+    """An API key in APK's form names its application itself."""
+    found = claims.get("application")
+    if not isinstance(found, dict):
+        return None
+    texts = {name: str(found.get(name) or "") for name in ("uuid", "id", "name", "owner", "tier")}
+    return Application(texts["uuid"] or texts["id"], texts["name"], texts["owner"], texts["tier"] or "Unlimited")
+
+
+def _read(question: bytes) -> Mapping[str, Any]:
+    try:
+        asked = json.loads(question)
+        shapes = [asked["api"], asked["jwt"], asked["claims"], asked["jwt"]["claims"]]
+        fits = all(isinstance(item, dict) for item in shapes) and isinstance(asked["jwt"]["ttl"], int)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Problem(400, "102500", "this is no question for a backend JWT") from error
+    if not fits:
+        raise Problem(400, "102500", "this is no question for a backend JWT")
+    return asked  # type: ignore[no-any-return]  # its shape was checked just now
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,57 @@
+-- Right after the token filter, for the few tokens that need it: scopes that stand in a claim of the issuer's own (SCOPES: issuer -> paths),
+-- and tokens that are bound to the client's certificate (RFC 8705 section 3.1).
+local FACTS = "kapi.caller"
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+local function base64url(hex)
+  local bytes = {}
+  for pair in hex:gmatch("%x%x") do bytes[#bytes + 1] = tonumber(pair, 16) end
+  local made = {}
+  for i = 1, #bytes, 3 do
+    local a, b, c = bytes[i], bytes[i + 1], bytes[i + 2]
+    local number = a * 65536 + (b or 0) * 256 + (c or 0)
+    for place = 3, (b and (c and 0 or 1) or 2), -1 do
+      local digit = math.floor(number / 64 ^ place) % 64 + 1
+      made[#made + 1] = ALPHABET:sub(digit, digit)
+    end
+  end
+  return table.concat(made)
+end
+
+local function own_scopes(claims, paths)
+  local list = {}
+  for _, path in ipairs(paths) do
+    local value = claims
+    for _, part in ipairs(path) do value = type(value) == "table" and value[part] or nil end
+    for _, item in ipairs(type(value) == "table" and value or { value }) do
+      if type(item) == "string" then
+        -- A text holds scopes side by side; an item of a list is one scope.
+        if type(value) == "table" then list[#list + 1] = item else for word in item:gmatch("[^ ]+") do list[#list + 1] = word end end
+      end
+    end
+  end
+  return list
+end
+
+local function is_proved(handle, binding)
+  for name in pairs(binding) do
+    -- Every way in which a token is bound needs its proof; this one is proved by the connection.
+    if name ~= "x5t#S256" then return false end
+  end
+  local connection = handle:streamInfo():downstreamSslConnection()
+  local digest = connection and connection:sha256PeerCertificateDigest() or ""
+  return #digest == 64 and base64url(digest) == binding["x5t#S256"]
+end
+
+function envoy_on_request(handle)
+  local verified = handle:streamInfo():dynamicMetadata():get("envoy.filters.http.jwt_authn")
+  local claims = verified and verified["jwt_payload"]
+  if not claims then return end
+  local facts = handle:streamInfo():dynamicMetadata()
+  local paths = SCOPES[claims.iss]
+  if paths then
+    facts:set(FACTS, "own_scopes", true)
+    facts:set(FACTS, "scopes", own_scopes(claims, paths))
+  end
+  if type(claims.cnf) == "table" and is_proved(handle, claims.cnf) then facts:set(FACTS, "proved", true) end
+end

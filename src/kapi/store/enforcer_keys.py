@@ -1,0 +1,39 @@
+"""The key that signs backend JWTs. The private key never leaves the table but into memory. Called by `gateway.enforcer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kapi.store.database import Database
+
+_COLUMNS = "kid, private_pem, created_at"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnforcerKey:
+    """One RSA key; `private_pem` is PKCS #8 text, `created_at` in seconds since the epoch."""
+
+    kid: str
+    private_pem: str = field(repr=False)
+    created_at: int
+
+
+class EnforcerKeys:
+    """All of them; the newest signs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> tuple[StoredEnforcerKey, ...]:
+        """Newest first."""
+        rows = self._database.rows(f"SELECT {_COLUMNS} FROM enforcer_keys ORDER BY created_at DESC, kid")  # noqa: S608 - a constant
+        return tuple(StoredEnforcerKey(*row) for row in rows)
+
+    def add_first(self, key: StoredEnforcerKey) -> None:
+        """Keep a key if there is none yet."""
+        with self._database.transaction() as db:
+            if db.execute("SELECT 1 FROM enforcer_keys").fetchone() is None:
+                db.execute(
+                    f"INSERT INTO enforcer_keys ({_COLUMNS}) VALUES (?, ?, ?)",  # noqa: S608 - a constant
+                    (key.kid, key.private_pem, key.created_at),
+                )

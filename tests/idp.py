@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kapi.fetch import fetch
 from kapi.front.web.oauth import build_identity_app
 from kapi.identity.keys import ensure_keyring, wanted_algorithms
 from kapi.identity.provider import Provider, make_provider
@@ -22,14 +23,15 @@ FORM = "application/x-www-form-urlencoded"
 CC = b"grant_type=client_credentials"
 
 
-def provider_of(settings: Settings, store: Store) -> Provider:
+def provider_of(settings: Settings, store: Store, get: Any = fetch) -> Provider:
     identity = settings.identity
     keyring = ensure_keyring(Keys(store.database), identity.key_id, 1_700_000_000, wanted_algorithms(identity))
-    return make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()))
+    return make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()), get)
 
 
-def identity_app(settings: Settings, store: Store, now: Callable[[], float]) -> Any:
-    return build_identity_app(provider_of(settings, store), now)
+def identity_app(settings: Settings, store: Store, now: Callable[[], float], get: Any = fetch) -> Any:
+    """`get` stands for the network: what clients publish."""
+    return build_identity_app(provider_of(settings, store, get), now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,18 @@ class ClientSettings:
     backchannel_logout_session_required: bool = False
     frontchannel_logout_uri: str = ""
     frontchannel_logout_session_required: bool = False
+    resources: tuple[str, ...] = ("*",)
+    """Resource indicators it may ask tokens for (RFC 8707); `*` any."""
+    authorization_details_types: tuple[str, ...] = ("*",)
+    """Types of authorization details it may ask for (RFC 9396); `*` any."""
+    require_pushed_authorization_requests: bool = False
+    require_signed_request_object: bool = False
+    request_object_signing_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
+    """The one algorithm of its request objects; empty takes any."""
+    request_uris: tuple[str, ...] = ()
+    """Where it keeps request objects that are fetched."""
+    authorization_signed_response_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
+    """What its signed authorization responses (JARM) are signed with; empty takes RS256."""
     introspects: tuple[str, ...] = ("*",)
     """Audiences whose tokens it may ask about, besides its own; `*` any."""
     introspection_signed_response_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
@@ -176,8 +188,12 @@ class IdentitySettings:
     clients: tuple[ClientSettings, ...] = field(default_factory=_seeded_clients)
     users: tuple[UserSettings, ...] = field(default_factory=_seeded_users)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+    client_id_metadata_documents: bool = False
+    """Take clients whose id is the https address of their metadata; they may have the scopes of `registration`."""
     accept_endpoint_audience: bool = False
     """Take client assertions whose `aud` is an endpoint's address or a list, as older clients send it."""
+    require_pushed_requests: bool = False
+    """Every client must push its authorization requests (RFC 9126)."""
     dpop_nonce: bool = False
     """Every DPoP proof must hold a nonce of ours."""
     client_ca_file: str = ""

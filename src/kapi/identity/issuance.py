@@ -23,6 +23,10 @@ class TokenRequest:
     now: int
     confirmation: Confirmation = UNBOUND
     """What the client proved to hold; the pipeline binds the access token to it, a grant its refresh tokens."""
+    resources: tuple[str, ...] = ()
+    """Resource indicators in the token request; the client may ask for them (RFC 8707)."""
+    details: tuple[Any, ...] = ()
+    """Authorization details in the token request; well-formed (RFC 9396)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ taking the code or the refresh token, so that of parallel uses one wins.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,8 +14,10 @@ from kapi.errors import OAuthError
 from kapi.identity.authorized import Authorization
 from kapi.identity.claims import claims_about
 from kapi.identity.clients import Client
-from kapi.identity.issuance import Issuance
+from kapi.identity.details import chosen_details
+from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
+from kapi.identity.resources import chosen_resources
 from kapi.identity.subjects import subject_for
 from kapi.identity.token_hashes import half_hash
 from kapi.identity.tokens import AccessToken
@@ -23,11 +26,31 @@ from kapi.store.families import Issue
 from kapi.store.records import Record, key_of
 
 
+def narrowed(authorization: Authorization, request: TokenRequest) -> Authorization:
+    """What this token is issued for: the resources and details that the token request names, else all that were authorized.
+
+    Raises OAuthError invalid_target or invalid_authorization_details for more than that.
+    """
+    if not request.resources and not request.details:
+        return authorization
+    resources = chosen_resources(request.resources, authorization.resources)
+    return dataclasses.replace(authorization, resources=resources, details=chosen_details(request.details, authorization.details))
+
+
 def first_tokens(
-    provider: Provider, client: Client, authorization: Authorization, now: int, *, family: str, source: tuple[str, str], code: str = ""
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    now: int,
+    *,
+    family: str,
+    source: tuple[str, str],
+    code: str = "",
+    issued_as: Authorization | None = None,
 ) -> Issuance:
     """Begin the family `family` and take its source, kind and key of the record that stands for what was authorized.
 
+    `issued_as` is what the first access token is for, when it is for less.
     Raises OAuthError invalid_grant when the source was taken before; what it issued is revoked then.
     """
     refresh = provider.new_secret() if _may_refresh(client, authorization) else ""
@@ -39,7 +62,7 @@ def first_tokens(
     if not provider.families.start(record, issue, now, source):
         revoke_family(provider, family, now, "a code was used twice")
         raise OAuthError("invalid_grant", "This was used before; what it issued is revoked (RFC 6749 4.1.2)")
-    return issuance(provider, client, authorization, now, issue, refresh, code=code)
+    return issuance(provider, client, issued_as or authorization, now, issue, refresh, code=code)
 
 
 def next_tokens(
@@ -79,7 +102,10 @@ def issuance(
         def identify(token: str) -> Mapping[str, Any]:
             return {"id_token": id_token(provider, client, authorization, user, now, access_token=token, code=code)}
 
-    return Issuance(access, {"refresh_token": refresh} if refresh else {}, with_token=identify)
+    extra: dict[str, Any] = {"refresh_token": refresh} if refresh else {}
+    if authorization.details:
+        extra["authorization_details"] = list(authorization.details)
+    return Issuance(access, extra, with_token=identify)
 
 
 def access_token(provider: Provider, client: Client, authorization: Authorization, user: User, issue: Issue) -> AccessToken:
@@ -89,12 +115,14 @@ def access_token(provider: Provider, client: Client, authorization: Authorizatio
         claims["organization"] = authorization.organization
     if user.groups:
         claims["groups"] = list(user.groups)
+    if authorization.details:
+        claims["authorization_details"] = list(authorization.details)
     return AccessToken(
         subject=subject_for(provider, client, user.subject),
         client_id=client.id,
         scope=authorization.scope,
         lifetime=provider.lifetime(client),
-        audience=provider.audience(client),
+        audience=authorization.resources or provider.audience(client),
         claims=claims,
         jti=issue.jti,
         user=user.subject,

@@ -127,9 +127,19 @@ class Provider:
         """Take up what changed among the registered clients."""
         self.clients.take_up(self.registered.since(self.clients.revision))
 
-    def client(self, client_id: str, now: int) -> Client | None:  # noqa: ARG002 - a published client is fetched anew after a while
-        """The client of this id, or None. Says nothing about who is asking."""
-        return self.clients.get(client_id)
+    def client(self, client_id: str, now: int) -> Client | None:
+        """The client of this id, or None. Says nothing about who is asking.
+
+        An id that is the address of a metadata document may be fetched, so this may take a while. Raises OAuthError when that fails.
+        """
+        found = self.clients.get(client_id)
+        if found is not None or not self.settings.identity.client_id_metadata_documents:
+            return found
+        from kapi.identity.client_policy import document_policy
+        from kapi.identity.metadata_documents import document_client
+
+        policy = document_policy(self.keyring.algorithms, self.settings.identity.registration.scopes)
+        return document_client(self.documents, client_id, policy, now)
 
     def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
         """The public keys of a client as JWKs; `kid` is the one looked for, if any. Raises Unusable."""

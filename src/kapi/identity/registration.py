@@ -56,10 +56,10 @@ class RegistrationError(OAuthError):
 class Policy:
     """What registered clients may be. `scopes` holds `*` when anything may be asked for."""
 
-    grants: Sequence[str]
+    grants: tuple[str, ...]
     scopes: tuple[str, ...]
-    methods: Sequence[str]
-    algorithms: Sequence[str]
+    methods: tuple[str, ...]
+    algorithms: tuple[str, ...]
     """What the provider can sign with."""
 
 

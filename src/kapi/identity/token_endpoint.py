@@ -1,4 +1,4 @@
-"""The token endpoint (RFC 6749 §3.2) as six numbered steps. Called by `front/web/oauth.py` with the parsed form."""
+"""The token endpoint (RFC 6749 §3.2) as seven numbered steps. Called by `front/web/oauth.py` with the parsed form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients import Client
+from kapi.identity.details import requested_details
 from kapi.identity.forms import Form
 from kapi.identity.grants import Grant
 from kapi.identity.http import Credentials
 from kapi.identity.issuance import TokenRequest
 from kapi.identity.provider import Provider
+from kapi.identity.resources import requested_resources
 from kapi.identity.scopes import granted_scope
 from kapi.identity.sender_constraint import confirm
 
@@ -35,7 +37,8 @@ class TokenEndpoint:
         """Whether answering only computes, so that it may be done in the event loop: assertions and proofs are remembered."""
         grant = self._grants.get(form.values.get("grant_type", ""))
         remembers = credentials.proofs or credentials.certificate or "client_assertion" in form.values
-        return (grant is None or grant.quick) and not remembers and not self._provider.mints_opaque
+        published = "client_secret" not in form.values and credentials.authorization is None
+        return (grant is None or grant.quick) and not remembers and not published and not self._provider.mints_opaque
 
     def answer(self, form: Form, credentials: Credentials, now: int) -> Mapping[str, Any]:
         """The members of a successful answer (RFC 6749 §5.1). Raises OAuthError."""
@@ -47,9 +50,11 @@ class TokenEndpoint:
         scope = granted_scope(client, form.values.get("scope"))
         # 4. holding which key
         confirmation = confirm(self._provider, client, credentials, now)
-        # 5. what the grant itself demands
-        issued = grant.authorize(self._provider, TokenRequest(client, form, scope, now, confirmation))
-        # 6. the token
+        # 5. for which services, and for what in particular
+        resources, details = requested_resources(client, form), requested_details(client, form)
+        # 6. what the grant itself demands
+        issued = grant.authorize(self._provider, TokenRequest(client, form, scope, now, confirmation, resources, details))
+        # 7. the token
         access = replace(issued.access, claims={**issued.access.claims, "cnf": confirmation.members}) if confirmation else issued.access
         token = self._provider.mint(client, access, form.values, now)
         return {

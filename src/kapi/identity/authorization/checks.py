@@ -17,7 +17,10 @@ from kapi.identity.authorization.hints import subject_of_hint
 from kapi.identity.authorization.redirect_uris import allowed
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import RESPONSE_MODES
+from kapi.identity.authorization.sources import parameters
+from kapi.identity.details import requested_details
 from kapi.identity.provider import Provider
+from kapi.identity.resources import requested_resources
 from kapi.identity.scopes import granted_scope
 
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
@@ -80,12 +83,31 @@ def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     return request
 
 
-def request_objects(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """Parameters of OpenID Connect that need other endpoints (Core §6, §7.2.1)."""
-    for name in ("request", "request_uri", "registration"):
-        if request.parameters.get(name) is not None:
-            raise OAuthError(f"{name}_not_supported", f"The parameter {name} is not supported")
+def registration(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """A parameter of self-issued providers (Core §7.2.1)."""
+    if request.parameters.get("registration") is not None:
+        raise OAuthError("registration_not_supported", "The parameter registration is not supported")
     return request
+
+
+def resources(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """Services that the tokens will be for (RFC 8707)."""
+    return dataclasses.replace(request, resources=requested_resources(request.client, request.parameters))
+
+
+def details(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """What is asked for beyond scopes (RFC 9396)."""
+    return dataclasses.replace(request, details=requested_details(request.client, request.parameters))
+
+
+def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """The key that the code is bound to (RFC 9449 §10)."""
+    jkt = request.parameters.get("dpop_jkt")
+    if jkt is None:
+        return request
+    if not _CHALLENGE.fullmatch(jkt):
+        raise OAuthError("invalid_request", "dpop_jkt must be the SHA-256 thumbprint of a key, 43 characters (RFC 9449 10)")
+    return dataclasses.replace(request, confirmation={"jkt": jkt})
 
 
 def response_type(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
@@ -165,11 +187,11 @@ def id_token_hint(provider: Provider, request: AuthorizationRequest) -> Authoriz
     return dataclasses.replace(request, hinted_subject=subject)
 
 
-ON_PAGE: tuple[Check, ...] = (client, redirect_uri)
+ON_PAGE: tuple[Check, ...] = (client, parameters, redirect_uri)
 REDIRECTED: tuple[Check, ...] = (
     response_mode,
     state,
-    request_objects,
+    registration,
     response_type,
     pkce,
     scope,
@@ -177,4 +199,7 @@ REDIRECTED: tuple[Check, ...] = (
     max_age,
     claims,
     id_token_hint,
+    resources,
+    details,
+    dpop_jkt,
 )

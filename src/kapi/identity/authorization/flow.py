@@ -78,7 +78,8 @@ def _must_consent(provider: Provider, request: AuthorizationRequest, session: Se
     how = request.client.settings.consent
     if "consent" in request.prompt or how == "always":
         return True
-    return how != "never" and not consented(provider, request.client, session.user, request.scopes, request.now)
+    # Consent is remembered for scopes; details say what in particular, each time (RFC 9396 §3).
+    return how != "never" and (bool(request.details) or not consented(provider, request.client, session.user, request.scopes, request.now))
 
 
 def _grant(provider: Provider, http: Request, request: AuthorizationRequest, session: Session) -> Answer:

@@ -18,6 +18,8 @@ class AuthorizationRequest:
     now: int
     resumed: bool = False
     """Checked before and kept while the person signed in; sources of parameters are not read again."""
+    pushed: bool = False
+    """It came over the pushed authorization request endpoint, from an authenticated client."""
     known_client: Client | None = None
     redirect_uri: str = ""
     """Empty until it is known to be the client's: nothing may be sent there before."""

@@ -14,6 +14,10 @@ from kapi.identity.http import Answer
 from kapi.identity.pages import form_post_page, see_other
 from kapi.identity.provider import Provider
 
+JARM_TYPE = "oauth-authz-resp+jwt"
+"""A type of its own, so that no verifier takes such an answer for a token."""
+_JARM_SECONDS = 600
+
 Mode = Callable[[Provider, AuthorizationRequest, Mapping[str, str]], Answer]
 
 
@@ -46,4 +50,23 @@ def form_post(provider: Provider, request: AuthorizationRequest, parameters: Map
     return form_post_page(provider, request.redirect_uri, parameters)
 
 
-RESPONSE_MODES: dict[str, Mode] = {"query": query, "fragment": fragment, "form_post": form_post}
+def signed(mode: Mode) -> Mode:
+    """The same way with all parameters in one JWT (JARM §2.3): nobody on the way can change or mix them."""
+
+    def answer(provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+        claims = {**parameters, "aud": request.client.id, "exp": request.now + _JARM_SECONDS}
+        algorithm = request.client.settings.authorization_signed_response_alg or "RS256"
+        return mode(provider, request, {"response": provider.sign(claims, JARM_TYPE, algorithm)})
+
+    return answer
+
+
+RESPONSE_MODES: dict[str, Mode] = {
+    "query": query,
+    "fragment": fragment,
+    "form_post": form_post,
+    "jwt": signed(query),
+    "query.jwt": signed(query),
+    "fragment.jwt": signed(fragment),
+    "form_post.jwt": signed(form_post),
+}

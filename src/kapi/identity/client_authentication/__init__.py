@@ -49,7 +49,7 @@ def authenticate_client(provider: Provider, form: Mapping[str, str], credentials
     Raises OAuthError: invalid_request for two methods or a malformed one, invalid_client (401 with a challenge) otherwise.
     """
     attempt = _attempt(form, credentials)
-    client = provider.client(attempt.client_id, now)
+    client = _named(provider, attempt, now)
     if client is None:
         secrets.same_secret(provider, provider.clients.nobody, attempt, now)
         raise invalid_client(attempt.mistake)
@@ -57,6 +57,16 @@ def authenticate_client(provider: Provider, form: Mapping[str, str], credentials
     if method is None or not METHODS[method](provider, client, attempt, now):
         raise invalid_client(attempt.mistake)
     return client
+
+
+def _named(provider: Provider, attempt: Attempt, now: int) -> Client | None:
+    """The client that the attempt names. One that publishes its metadata has no secret, so a secret never makes us fetch."""
+    if set(attempt.methods) <= set(_EITHER_SECRET):
+        return provider.clients.get(attempt.client_id)
+    try:
+        return provider.client(attempt.client_id, now)
+    except OAuthError as error:
+        raise invalid_client(error.detail) from error
 
 
 def _attempt(form: Mapping[str, str], credentials: Credentials) -> Attempt:

@@ -11,6 +11,7 @@ from kapi.identity.authorization.flow import advance
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import RESPONSE_MODES, refuse
 from kapi.identity.claims import SCOPES
+from kapi.identity.foreign_jwt import ASYMMETRIC
 from kapi.identity.forms import check_media_type, parse_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.pages import error_page, see_other
@@ -41,8 +42,12 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "scopes_supported": ["default", *SCOPES],
         "prompt_values_supported": list(PROMPTS),
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+        "require_signed_request_object": False,
+        "request_object_signing_alg_values_supported": list(ASYMMETRIC),
+        "authorization_signing_alg_values_supported": list(provider.keyring.algorithms),
         "ui_locales_supported": ["en"],
         "acr_values_supported": ["0", "1"],
         "subject_types_supported": list(TYPES),

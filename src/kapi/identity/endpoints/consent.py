@@ -10,6 +10,7 @@ from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import refuse
 from kapi.identity.consents import in_words, keep_consent
+from kapi.identity.details import in_words as details_in_words
 from kapi.identity.forms import Form, parse_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.interactions import Interaction, finish, interaction_of, note
@@ -59,7 +60,7 @@ def _page(provider: Provider, request: Request, asked: AuthorizationRequest, int
         client_id=asked.client.id,
         user=session.user,
         organization=session.organization,
-        scopes=in_words(provider, asked.scope),
+        scopes=[*in_words(provider, asked.scope), *details_in_words(asked.details)],
         action=CONSENT_PATH,
         key=interaction.key,
         # Bound to the session: a form shown to one person must not count for another.

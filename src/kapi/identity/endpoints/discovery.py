@@ -42,6 +42,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "dpop_signing_alg_values_supported": list(ASYMMETRIC),
         "tls_client_certificate_bound_access_tokens": True,
+        **({"client_id_metadata_document_supported": True} if provider.settings.identity.client_id_metadata_documents else {}),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(provider.keyring.algorithms),
         "claims_supported": ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"],

@@ -10,7 +10,7 @@ import re
 from kapi.errors import OAuthError
 from kapi.identity.authorization.codes import CODE, read_code
 from kapi.identity.issuance import Issuance, TokenRequest
-from kapi.identity.person_tokens import first_tokens, revoke_family
+from kapi.identity.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.provider import Provider
 from kapi.identity.tokens import base64url
 from kapi.store.records import key_of
@@ -37,7 +37,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     if found.authorization.confirmation.items() - request.confirmation.members.items():
         raise OAuthError("invalid_grant", "The code is bound to another key (RFC 9449 10)")
     authorization = dataclasses.replace(found.authorization, confirmation=dict(request.confirmation.members))
-    return first_tokens(provider, client, authorization, now, family=found.family, source=(CODE, key_of(code)), code=code)
+    issued_as = narrowed(authorization, request)
+    source = (CODE, key_of(code))
+    return first_tokens(provider, client, authorization, now, family=found.family, source=source, code=code, issued_as=issued_as)
 
 
 def _check_redirect_uri(given: str | None, expected: str, sent: bool) -> None:  # noqa: FBT001 - read at one place

@@ -13,4 +13,6 @@ quick = True
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The subject is the client itself (RFC 9068 §2.2)."""
     client = request.client
-    return Issuance(AccessToken(client.id, client.id, request.scope, provider.lifetime(client), provider.audience(client)))
+    audience = request.resources or provider.audience(client)
+    claims = {"authorization_details": list(request.details)} if request.details else {}
+    return Issuance(AccessToken(client.id, client.id, request.scope, provider.lifetime(client), audience, claims), claims)

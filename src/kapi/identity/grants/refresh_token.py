@@ -7,7 +7,7 @@ import dataclasses
 from kapi.errors import OAuthError
 from kapi.identity.authorized import authorization_of
 from kapi.identity.issuance import Issuance, TokenRequest
-from kapi.identity.person_tokens import next_tokens
+from kapi.identity.person_tokens import narrowed, next_tokens
 from kapi.identity.provider import Provider
 from kapi.store.records import key_of
 
@@ -27,7 +27,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         raise OAuthError("invalid_grant", "The refresh token is bound to a key that the client did not prove to hold (RFC 9449 5)")
     scope = _narrowed(request.form.get("scope"), authorization.scope)
     # The nonce belongs to the first ID token (OpenID Connect Core §12.2).
-    authorization = dataclasses.replace(authorization, scope=scope, nonce="")
+    authorization = narrowed(dataclasses.replace(authorization, scope=scope, nonce=""), request)
     return next_tokens(provider, request.client, authorization, request.now, refresh_token=token, family=family)
 
 

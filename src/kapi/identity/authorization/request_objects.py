@@ -1,0 +1,67 @@
+"""Signed authorization requests (JAR, RFC 9101; OpenID Connect Core §6): the parameters as the claims of a JWT of the client.
+
+Inside, everything counts; outside, nothing but `client_id` (RFC 9101 §5). Unsigned request objects are not taken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.clients import Client
+from kapi.identity.foreign_jwt import ASYMMETRIC, Unusable, check_signature, check_times, read_jwt
+from kapi.identity.forms import MAY_REPEAT, Form
+from kapi.identity.provider import Provider
+
+LONGEST_SECONDS = 3600
+_TYPES = ("", "jwt", "oauth-authz-req+jwt")
+_ABOUT_IT = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
+"""Claims about the object; never parameters."""
+
+
+def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Form:
+    """The parameters in a request object. Raises OAuthError invalid_request_object."""
+    registered = client.settings.request_object_signing_alg
+    try:
+        jwt = read_jwt(text, algorithms=(registered,) if registered else ASYMMETRIC, types=_TYPES)
+        check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
+        claims = jwt.claims
+        if claims.get("client_id") != client.id:
+            raise Unusable("client_id in it must be the one outside (RFC 9101 5.2)")
+        if claims.get("iss", client.id) != client.id:
+            raise Unusable("iss must be the client id")
+        if "aud" in claims and not _meant_for(claims["aud"], provider.settings.identity.issuer):
+            raise Unusable(f"aud must be the issuer, {provider.settings.identity.issuer}")
+        if "exp" in claims or "nbf" in claims:
+            check_times({"exp": now + 60, **claims}, now, LONGEST_SECONDS)
+        if {"request", "request_uri"} & set(claims):
+            raise Unusable("request and request_uri must not stand in it")
+        return _form(claims)
+    except Unusable as error:
+        raise OAuthError("invalid_request_object", f"The request object is refused: {error}") from error
+
+
+def _meant_for(audience: Any, issuer: str) -> bool:
+    return audience == issuer or (isinstance(audience, list) and issuer in audience)
+
+
+def _form(claims: Mapping[str, Any]) -> Form:
+    values: dict[str, str] = {}
+    repeated: dict[str, tuple[str, ...]] = {}
+    for name, value in claims.items():
+        if name in _ABOUT_IT:
+            continue
+        if name in MAY_REPEAT:
+            items = tuple(value) if isinstance(value, list) else (value,)
+            if not all(isinstance(item, str) for item in items):
+                raise Unusable(f"{name} must be text or a list of texts")
+            repeated[name] = items
+            value = items[0] if items else ""  # noqa: PLW2901 - as a form has it
+        if isinstance(value, bool) or value is None:
+            raise Unusable(f"{name} is not a parameter")
+        text = value if isinstance(value, str) else json.dumps(value)
+        if text:
+            values[name] = text
+    return Form(values, repeated)

@@ -1,0 +1,62 @@
+"""Pushed authorization requests (RFC 9126): the client sends the parameters itself, authenticated, and the browser carries a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.checks import checked
+from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.sources import PUSHED_SECONDS, push
+from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.forms import Form, check_media_type, parse_form
+from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.provider import Provider
+from kapi.identity.sender_constraint import proven_key
+
+methods = ("POST",)
+quick = False
+PATH = "/oauth2/par"
+_NOT_KEPT = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:
+    """Where it is."""
+    return {
+        "pushed_authorization_request_endpoint": f"{provider.base_url}{PATH}",
+        "require_pushed_authorization_requests": provider.settings.identity.require_pushed_requests,
+    }
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """Check the whole request as the authorization endpoint would, and keep it."""
+    check_media_type(request.header("content-type") or "")
+    form = parse_form(request.body)
+    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    if form.get("request_uri") is not None:
+        raise OAuthError("invalid_request", "request_uri cannot be pushed (RFC 9126 2.1)")
+    kept = {name: value for name, value in form.values.items() if name not in _NOT_KEPT} | {"client_id": client.id}
+    sent = AuthorizationRequest(Form(kept, form.repeated), request.now, pushed=True)
+    try:
+        parameters = checked(provider, sent).parameters
+    except RefusedRequest as refused:
+        raise refused.error from refused
+    uri = push(provider, client, _bound(provider, request, parameters), request.now)
+    return json_answer({"request_uri": uri, "expires_in": PUSHED_SECONDS}, 201)
+
+
+def _bound(provider: Provider, request: Request, parameters: Form) -> Form:
+    """With the key of the request's DPoP proof, if it has one (RFC 9449 §10.1)."""
+    credentials = request.credentials
+    if not credentials.proofs:
+        return parameters
+    jkt = proven_key(provider, credentials, credentials.proofs, request.now)
+    if parameters.get("dpop_jkt") not in {None, jkt}:
+        raise OAuthError("invalid_dpop_proof", "dpop_jkt is not the key of the DPoP proof (RFC 9449 10.1)")
+    return Form({**parameters.values, "dpop_jkt": jkt}, parameters.repeated)

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from leaks import leaks_in
+
 BASIC = "NDVmMWM1YzgtYTkyZS0xMWVkLWFmYTEtMDI0MmFjMTIwMDAyOjRmYmQ2MmVjLWE5MmUtMTFlZC1hZmExLTAyNDJhYzEyMDAwMg=="
 KAPI = str(Path(sys.executable).with_name("kapi"))
 
@@ -58,6 +60,8 @@ class Platform:
     arguments: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
+    """Secrets without a shape of their own (passwords, states) that must not stand in a log either."""
 
     def start(self) -> None:
         environment = {**os.environ, "KAPI_DATA_DIR": str(self.data_dir), **self.environment}
@@ -73,7 +77,9 @@ class Platform:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
+        status = self.process.wait(20)
+        assert (found := leaks_in(self.data_dir / "logs", self.secrets)) == {}, found
+        return status
 
     def output(self) -> str:
         return (self.data_dir.parent / "up.log").read_text()

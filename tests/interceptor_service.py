@@ -128,9 +128,9 @@ def unb64(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def policy(name: str, **parameters: Any) -> dict[str, Any]:
+def policy(kind: str, /, **parameters: Any) -> dict[str, Any]:
     """One item of a policy list."""
-    return {"policyName": name, "policyVersion": "v1", "parameters": parameters}
+    return {"policyName": kind, "policyVersion": "v1", "parameters": parameters}
 
 
 def caller(platform: Platform, base: str, http: str = "--http1.1") -> Callable[..., Answer]:

@@ -33,9 +33,11 @@ TYPES = {".graphql": "GRAPHQL", ".proto": "GRPC", ".zip": "GRPC"}
 
 
 class AnySecret(dict[tuple[str, str, str], str]):
-    """Every secret exists: a certificate where its key says so, else a text with the characters that need care."""
+    """Every secret exists: a certificate or a script where its key says so, else a text with the characters that need care."""
 
     def get(self, secret: Any, default: Any = None) -> Any:
+        if secret[2].endswith("lua"):
+            return f"-- {secret[1]} {secret[2]}"
         return (HERE / "_ca.pem").read_text() if secret[2].endswith(".crt") else f"{secret[1]}:{secret[2]} 100%"
 
 

@@ -25,6 +25,7 @@ _OFF_SWITCHES: Final = {
 _POLICIES: Final = (
     "Interceptor",
     "BackendJwt",
+    "LuaInterceptor",
 )
 """What is enforced of `apiPolicies` and `operationPolicies`."""
 

@@ -11,6 +11,7 @@ from kapi.policies import (
     endpoint_security,
     interceptor,
     limit_keys,
+    lua_scripts,
     rate_limit,
     revocation,
     scopes,
@@ -28,6 +29,7 @@ POLICIES: tuple[Policy, ...] = (
     interceptor,
     limit_keys,
     endpoint_security,
+    lua_scripts,
 )
 """In the order of their phases."""
 

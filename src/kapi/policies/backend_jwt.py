@@ -27,7 +27,7 @@ ENFORCER = "control"
 PATH = "/enforcer/backend-jwt"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 _SOURCE = {"source_codes": {name: {"inline_string": script("json", "backend_jwt")}}}
-filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", **_SOURCE}, disabled=True),)
+filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True),)
 
 
 @dataclass(frozen=True, slots=True)

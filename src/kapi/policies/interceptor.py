@@ -27,7 +27,7 @@ phase = Phase.MEDIATE
 FILTER = "kapi.interceptor"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 _SOURCE = {"source_codes": {name: {"inline_string": script("json", "interceptor")}}}
-filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", **_SOURCE}, disabled=True),)
+filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True),)
 
 ENDPOINT_HEADER = "x-kapi-endpoint"
 """Set by the script when a service names the other kind of endpoint; the edge removes what callers send by that name."""

@@ -1,5 +1,5 @@
 -- Runs the scripts of an apk-conf. Each gets an environment of its own: no files, no processes, no loading of code, no calls of
--- other clusters, no change of route. `SCRIPTS` stands before this file: {{name, source, flow}, …} in the order of the request.
+-- other clusters, no change of route. `SCRIPTS` stands before this file: {{name, source}, …} in the order of the request.
 -- A script that fails, or runs for too long, gives a 500; LuaJIT's compiler is off so that the counter sees every instruction.
 
 jit.off()
@@ -67,7 +67,8 @@ local function environment()
   return env
 end
 
-local loaded = {}
+local SEEN = "kapi.lua"
+local loaded, answers = {}, false
 for index, script in ipairs(SCRIPTS) do
   local chunk, why = real.load(script.source, "=" .. script.name)
   if not chunk then real.error(why, 0) end
@@ -75,7 +76,8 @@ for index, script in ipairs(SCRIPTS) do
   real.setfenv(chunk, env)
   steps = 0
   chunk()
-  loaded[index] = {name = script.name, env = env, flow = script.flow}
+  loaded[index] = {name = script.name, env = env}
+  answers = answers or env.envoy_on_response ~= nil
 end
 SCRIPTS = nil
 
@@ -83,7 +85,7 @@ local function run(handle, flow, from, to, by)
   for index = from, to, by do
     local script = loaded[index]
     local entry = script.env["envoy_on_" .. flow]
-    if script.flow == flow and entry then
+    if entry then
       steps = 0
       local ok, why = real.pcall(entry, guarded(handle))
       if not ok then
@@ -96,6 +98,7 @@ local function run(handle, flow, from, to, by)
 end
 
 function envoy_on_request(handle)
+  if answers then handle:streamInfo():dynamicMetadata():set(SEEN, "request", true) end
   if run(handle, "request", 1, #loaded, 1) then return end
   handle:respond(
     {[":status"] = "500", ["content-type"] = "application/json; charset=UTF-8"},
@@ -103,6 +106,8 @@ function envoy_on_request(handle)
 end
 
 function envoy_on_response(handle)
+  -- A call that was refused before it came here is none of the scripts' business.
+  if not answers or not handle:streamInfo():dynamicMetadata():get(SEEN) then return end
   if run(handle, "response", #loaded, 1, -1) then return end
   handle:streamInfo():dynamicMetadata():set("kapi.reply", "code", "901100")
   -- Without a status Envoy drops the response and answers for itself; the listener's table makes it the same 500.

@@ -1,0 +1,83 @@
+"""Lua scripts of an API (apk-conf policy `LuaInterceptor`): run inside Envoy, each in a sandbox of its own (`lua/sandbox.lua`).
+
+A script sees and changes the calls of its own operation and nothing else: no files, no other cluster, no other route, no state of
+another API. One that fails, or runs too long, gives a 500 of ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kapi.apis.conf import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.ir import SecretRef
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.lua import script
+
+name = "lua_scripts"
+phase = Phase.TRANSFORM
+"""Last of all filters: none after it chooses the route anew, and it does not itself, so a changed path leads no call to another API."""
+
+FILTER = "kapi.lua"
+_LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
+filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False}, disabled=True),)
+_SANDBOX = script("sandbox")
+_KEY = "lua"
+"""Key of a script in the secret that `sourceCodeRef` names by a text."""
+_GONE = 'function envoy_on_request() error("its source is gone", 0) end'
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script: its text, or the named secret that holds it."""
+
+    name: str
+    source: str = ""
+    ref: SecretRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LuaScripts:
+    """The scripts of one operation in the order of a request; a response meets them the other way round."""
+
+    policy: ClassVar[str] = name
+    scripts: tuple[Script, ...] = ()
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> LuaScripts | None:  # noqa: A001 - the verb of the policy contract
+    """A script that stands in both lists is one script: it runs on the ways for which it has a function."""
+    lists = (conf.policies.request, conf.policies.response, operation.policies.request, operation.policies.response)
+    found = tuple(dict.fromkeys(item for policies in lists for item in _scripts(policies)))
+    return LuaScripts(found) if found else None
+
+
+def _scripts(policies: Iterable[PolicyConf]) -> Iterable[Script]:
+    for item in policies:
+        if item.name == "LuaInterceptor":
+            ref = item.parameter("sourceCodeRef")
+            if isinstance(ref, Fields):
+                yield Script(item.parameter("name"), ref=SecretRef(ref.get("name"), ref.get("key"), item.mark))
+            elif ref:
+                yield Script(item.parameter("name"), ref=SecretRef(ref, _KEY, item.mark))
+            else:
+                yield Script(item.parameter("name"), item.parameter("sourceCode", ""))
+
+
+def envoy(node: LuaScripts, place: Place) -> EnvoyRoute:
+    """The scripts as data, then the sandbox that runs them."""
+    items = [_literal(item, place) for item in node.scripts]
+    source = "SCRIPTS = {" + ", ".join(items) + "}\n" + _SANDBOX
+    per_route = {"@type": _LUA + "LuaPerRoute", "source_code": {"inline_string": source}}
+    return EnvoyRoute({FILTER: per_route}, route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes})
+
+
+def _literal(item: Script, place: Place) -> str:
+    source = item.source if item.ref is None else place.secret(item.ref) or _GONE
+    level = 0
+    while f"]{'=' * level}]" in source:
+        level += 1
+    # Lua drops the first line break of such a string; the last one keeps a `]` of the source from closing it.
+    quoted = f"[{'=' * level}[\n{source}\n]{'=' * level}]"
+    return f"{{name = {json.dumps(item.name)}, source = {quoted}}}"

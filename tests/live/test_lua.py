@@ -1,0 +1,188 @@
+"""Lua scripts of an API through the whole platform: what they can do, and all that they cannot."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from harness import DEFINITION, Answer, Platform
+from interceptor_service import caller, policy
+from live.test_interceptors import deploy
+
+FAILED = {"error_message": "Internal Server Error", "code": "901100"}
+
+
+def scripts(*sources: str, flow: str = "request") -> dict[str, Any]:
+    return {flow: [policy("LuaInterceptor", name=f"script-{number}", sourceCode=source) for number, source in enumerate(sources)]}
+
+
+@pytest.fixture(scope="module")
+def token(platform: Platform) -> str:
+    return platform.token("items:read")
+
+
+def run(platform: Platform, echo: int, token: str, source: str, *arguments: str, path: str = "/items/1") -> Answer:
+    """Deploy an API with one script that stands in both lists, and call it."""
+    policies = {**scripts(source), **scripts(source, flow="response")}
+    base = deploy(platform, "lua", echo, apiPolicies=policies)
+    return caller(platform, base)(path, *arguments, token=token)
+
+
+@pytest.mark.parametrize("http", ["--http1.1", "--http2"])
+def test_a_script_changes_request_and_response(platform: Platform, echo: int, token: str, http: str) -> None:
+    source = """
+    function envoy_on_request(handle)
+      local body = handle:body()
+      handle:headers():add("x-length", body and body:length() or 0)
+      handle:headers():remove("x-removed")
+      handle:streamInfo():dynamicMetadata():set("mine", "method", handle:headers():get(":method"))
+    end
+    function envoy_on_response(handle)
+      local mine = handle:streamInfo():dynamicMetadata():get("mine")
+      handle:headers():replace("x-method", mine.method)
+      handle:headers():replace("x-lines", select(2, (""):gsub("\\n", "")))
+    end
+    """
+    base = deploy(platform, f"lua{http[-1]}", echo, apiPolicies=scripts(source))
+    answer = caller(platform, base, http)("/items/1", "-d", "hello", "-H", "x-removed: 1", token=token)
+    assert answer.status == 200, answer.body
+    assert answer.json()["headers"]["x-length"] == "5"
+    assert "x-removed" not in answer.json()["headers"]
+    assert answer.headers["x-method"] == "POST"
+
+
+def test_scripts_run_in_order_and_back(platform: Platform, echo: int, token: str) -> None:
+    def script(word: str) -> str:
+        return (
+            f'function envoy_on_request(h) h:headers():replace("x-way", (h:headers():get("x-way") or "") .. "{word}") end\n'
+            f'function envoy_on_response(h) h:headers():replace("x-way", (h:headers():get("x-way") or "") .. "{word}") end'
+        )
+
+    operations = [{"target": "/items/{id}", "verb": "GET", "operationPolicies": scripts(script("c"))}]
+    base = deploy(platform, "way", echo, operations=operations, apiPolicies=scripts(script("a"), script("b")))
+    answer = caller(platform, base)("/items/1", token=token)
+    assert (answer.json()["headers"]["x-way"], answer.headers["x-way"]) == ("abc", "cba")
+
+
+def test_a_script_may_answer(platform: Platform, echo: int, token: str) -> None:
+    answer = run(platform, echo, token, 'function envoy_on_request(h) h:respond({[":status"] = "418", ["x-a"] = "b"}, "tea") end')
+    assert (answer.status, answer.headers["x-a"], answer.body) == (418, "b", b"tea")
+
+
+def test_scripts_come_after_the_checks(platform: Platform, echo: int) -> None:
+    answer = run(platform, echo, "", 'function envoy_on_request(h) h:respond({[":status"] = "200"}, "in") end')
+    assert answer.json()["code"] == "900902"
+
+
+ESCAPES = {
+    "files": 'io.open("/etc/passwd")',
+    "processes": 'os.execute("id")',
+    "environment": 'os.getenv("PATH")',
+    "packages": 'require("ffi")',
+    "loaders": 'load("return 1")()',
+    "bytecode": "string.dump(function() end)",
+    "string methods": '("").dump(function() end)',
+    "debug": "debug.getregistry()",
+    "environments": "setfenv(0, {})",
+    "jit": "jit.on()",
+    "other clusters": 'h:httpCall("control", {[":method"] = "GET", [":path"] = "/", [":authority"] = "a"}, "", 100)',
+    "other clusters, by hand": 'local call = h.httpCall; call(h, "control", {}, "", 1)',
+    "another route": "h:clearRouteCache()",
+    "another host": 'h:setUpstreamOverrideHost("127.0.0.1:1", true)',
+    "the handle below": "getmetatable(h).__index(nil, 'httpCall')",
+    "the sandbox": "SCRIPTS[1].source = ''",
+    "memory": '("x"):rep(1e9)',
+    "garbage collector": "collectgarbage('stop')",
+    "coroutines": "coroutine.create(function() end)",
+    "a string of handles": "h.headers = 1",
+}
+
+
+@pytest.mark.parametrize("what", ESCAPES)
+@pytest.mark.parametrize("flow", ["request", "response"])
+def test_a_script_reaches_nothing_but_its_call(platform: Platform, echo: int, token: str, what: str, flow: str) -> None:
+    answer = run(platform, echo, token, f'function envoy_on_{flow}(h) {ESCAPES[what]} h:headers():add("x-out", "1") end')
+    assert (answer.status, answer.json() | FAILED) == (500, answer.json())
+    assert b"backend" not in answer.body
+
+
+def test_no_global_leads_out(platform: Platform, echo: int, token: str) -> None:
+    source = """
+    local allowed = {assert=1, bit=1, error=1, getmetatable=1, ipairs=1, math=1, next=1, os=1, pairs=1, pcall=1, rawequal=1, rawget=1, rawset=1,
+      select=1, setmetatable=1, string=1, table=1, tonumber=1, tostring=1, type=1, unpack=1, _G=1, envoy_on_request=1}
+    function envoy_on_request(h)
+      for name in pairs(_G) do if not allowed[name] then h:headers():add("x-leak", name) end end
+      for name in pairs(os) do h:headers():add("x-os", name) end
+    end
+    """
+    headers = run(platform, echo, token, source).json()["headers"]
+    assert "x-leak" not in headers
+    assert set(headers["x-os"].split(",")) <= {"clock", "date", "difftime", "time"}
+
+
+LOOPS = {
+    "request": "function envoy_on_request(h) while true do end end",
+    "response": "function envoy_on_response(h) while true do end end",
+    "caught": "function envoy_on_request(h) while true do pcall(function() while true do end end) end end",
+    "recursion": "function envoy_on_request(h) local function f() return 1 + f() end f() end",
+}
+
+
+@pytest.mark.parametrize("what", LOOPS)
+def test_a_script_that_does_not_end_is_ended(platform: Platform, echo: int, token: str, what: str) -> None:
+    begun = time.monotonic()
+    answer = run(platform, echo, token, LOOPS[what])
+    assert (answer.status, answer.json()["code"]) == (500, "901100")
+    assert time.monotonic() - begun < 5
+    assert caller(platform, "/lua/1.0.0")("/items/1").json()["code"] == "900902", "refusals do not come to the script"
+
+
+def test_apis_share_no_state(platform: Platform, echo: int, token: str) -> None:
+    count = 'n = (n or 0) + 1 string.n = n function envoy_on_request(h) n = n + 1 string.n = n h:headers():add("x-n", n .. "," .. tostring(string.n)) end'
+    first = deploy(platform, "state1", echo, apiPolicies=scripts(count))
+    second = deploy(
+        platform,
+        "state2",
+        echo,
+        apiPolicies=scripts('function envoy_on_request(h) h:headers():add("x-n", tostring(n) .. tostring(string.n)) end'),
+    )
+    assert caller(platform, first)("/items/1", token=token).json()["headers"]["x-n"].startswith("2,")
+    assert caller(platform, second)("/items/1", token=token).json()["headers"]["x-n"] == "nilnil"
+
+
+def test_a_changed_path_leads_to_no_other_api(platform: Platform, echo: int, other_echo: int, token: str) -> None:
+    deploy(platform, "victim", other_echo, operations=[{"target": "/secret", "verb": "GET", "scopes": ["nobody"]}])
+    source = """function envoy_on_request(h)
+      h:headers():replace(":path", "/victim/1.0.0/secret") h:headers():replace("x-kapi-path", "/victim/1.0.0/secret")
+      h:headers():replace("x-kapi-endpoint", "sandbox") h:headers():replace(":authority", "default.gw.wso2.com")
+    end"""
+    assert run(platform, echo, token, source).json()["port"] == echo
+
+
+def test_a_script_with_a_mistake_is_refused_by_its_name_and_line(platform: Platform, echo: int) -> None:
+    data = {
+        "name": "bad", "basePath": "/bad", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
+        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "apiPolicies": scripts("function envoy_on_request(h)\n  h:headers(\nend"),
+    }  # fmt: skip
+    answer = platform.deploy(json.dumps(data), DEFINITION)
+    assert answer.status == 400
+    assert b"script-0:3:" in answer.body
+
+
+def test_a_script_from_a_named_secret_changes_without_a_redeployment(platform: Platform, echo: int, token: str) -> None:
+    def kept(word: str) -> str:
+        return f'function envoy_on_request(h) h:headers():add("x-kept", "{word}") end'
+
+    platform.cli("secret", "set", "scripts", "lua", "--file", "-", stdin=kept("one"))
+    base = deploy(platform, "kept", echo, apiPolicies={"request": [policy("LuaInterceptor", name="kept", sourceCodeRef="scripts")]})
+    call = caller(platform, base)
+    assert call("/items/1", token=token).json()["headers"]["x-kept"] == "one"
+    platform.cli("secret", "set", "scripts", "lua", "--file", "-", stdin=kept("two"))
+    assert call("/items/1", token=token).json()["headers"]["x-kept"] == "two"
+    refused = platform.cli("secret", "set", "scripts", "lua", "--file", "-", stdin="function (", check=False)
+    assert refused.returncode != 0
+    assert call("/items/1", token=token).json()["headers"]["x-kept"] == "two"

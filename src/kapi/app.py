@@ -105,6 +105,7 @@ def _every(seconds: float, work: Callable[[], object]) -> None:
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until told to stop."""
+    from kapi.fetch import fetch
     from kapi.gateway.applications import Applications
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.directory import directory
@@ -112,12 +113,14 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.ledger import Ledger
+    from kapi.gateway.modules import Modules
     from kapi.gateway.refusals import RefusalLog
     from kapi.gateway.revocation import DenyList
     from kapi.gateway.secrets import known_secrets
     from kapi.store.applications import TOPIC as APPLICATIONS
     from kapi.store.applications import ApplicationStore
     from kapi.store.counters import Counters
+    from kapi.store.modules import PinnedModules
     from kapi.store.revocations import TOPIC as REVOKED
     from kapi.store.secrets import SecretStore
 
@@ -141,6 +144,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         secrets=known_secrets(settings, SecretStore(store.database)),
         initial=lambda: (denied.resource(),),
         changed=ledger.refresh,
+        modules=Modules(PinnedModules(store.database), settings, fetch),
     )
     denied = DenyList(revocations, publisher, time.time)
     applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)

@@ -79,6 +79,17 @@ class EnforcerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WasmSettings:
+    """WebAssembly modules of APIs."""
+
+    folder: str = ""
+    """Folder of modules that confs name by `file:NAME`; relative to the data directory."""
+    max_module_bytes: int = field(default=16 * 1024**2, metadata={"range": (1024, 1024**3)})
+    host_keys: tuple[str, ...] = ()
+    """Environment variables of Envoy that a conf may hand to its modules."""
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Envoy and what it listens on."""
 
@@ -100,6 +111,7 @@ class GatewaySettings:
     max_connections: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
     interceptors: tuple[InterceptorSettings, ...] = ()
     enforcer: EnforcerSettings = EnforcerSettings()
+    wasm: WasmSettings = WasmSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Out: `ir.yaml`, or `generated.apk-conf`; and `diagnostics.txt` when there are mi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from kapi.gateway.envoy.check import EnvoyCheck
 from kapi.gateway.envoy.process import find_envoy
 from kapi.gateway.envoy.render import render_api
 from kapi.gateway.envoy.site import Site
+from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
+from kapi.policies.wasm_modules import Module
 from kapi.settings import Settings
 
 HERE = Path(__file__).parent
@@ -57,6 +60,11 @@ OUTPUTS: dict[str, Callable[[Compiled], str]] = {
 """File name → what it holds; a renderer adds its line."""
 
 
+def fetched(module: Module) -> Module:
+    """As if its URL had led to the tests' own module."""
+    return dataclasses.replace(module, file="tests/wasm/probe.wasm")
+
+
 def lines(diagnostics: tuple[Diagnostic, ...]) -> str:
     return "".join(
         f"{item.source}:{item.line}:{item.column}: {item.severity} {item.code} {item.pointer}: {item.message}\n    hint: {item.hint}\n"
@@ -73,6 +81,7 @@ def outputs(case: Path) -> dict[str, str]:
             assert definition is not None, f"{case.name} has neither api.apk-conf nor definition.*"
             return {"generated.apk-conf": generate(content, TYPES.get(definition.suffix, "REST"), definition.name)}
         compiled = compile_api(conf.read_bytes(), content, organization="default", policies=POLICIES)
+        compiled = dataclasses.replace(compiled, api=with_modules(compiled.api, fetched))
     except Invalid as error:
         return {"diagnostics.txt": lines(error.diagnostics)}
     made = {name: make(compiled) for name, make in OUTPUTS.items()}

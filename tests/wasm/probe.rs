@@ -1,6 +1,7 @@
 //! A module for the tests, in Proxy-Wasm ABI 0.2.1 without any SDK. Its configuration says what it does:
 //! `NAME: VALUE` adds that header to the request and the response; `trap` fails on the request; `call` tries to call the cluster
-//! `control`; `share` counts the calls that this API has seen in shared data and says the number in `x-count`.
+//! `control`; `share` counts the calls that this API has seen in shared data and says the number in `x-count`; `answer` answers
+//! itself; `path PATH` sends the call to another path.
 //!
 //! Built by: rustc --target wasm32-unknown-unknown --crate-type cdylib -O -C panic=abort -C strip=symbols probe.rs
 #![no_std]
@@ -20,14 +21,28 @@ extern "C" {
         cluster: *const u8, cluster_size: usize, headers: *const u8, headers_size: usize, body: *const u8, body_size: usize,
         trailers: *const u8, trailers_size: usize, timeout: u32, token: *mut u32,
     ) -> i32;
+    fn proxy_send_local_response(
+        status: u32, details: *const u8, details_size: usize, body: *const u8, body_size: usize, headers: *const u8, headers_size: usize,
+        grpc: i32,
+    ) -> i32;
+    fn proxy_replace_header_map_value(map: i32, key: *const u8, key_size: usize, value: *const u8, value_size: usize) -> i32;
     fn proxy_get_shared_data(key: *const u8, key_size: usize, data: *mut *const u8, size: *mut usize, cas: *mut u32) -> i32;
     fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> i32;
 }
 
 const SPACE: usize = 65536;
+const KEPT: usize = 4096;
+const SLOTS: usize = 1024;
 static mut HEAP: [u8; SPACE] = [0; SPACE];
+/// The first bytes of the heap stay for configurations; the rest starts anew when it is full.
 static mut USED: usize = 0;
-static mut CONFIG: &[u8] = &[];
+/// By context: the plugin it belongs to, and the plugin's configuration.
+static mut ROOT: [u32; SLOTS] = [0; SLOTS];
+static mut CONFIG: [&[u8]; SLOTS] = [&[]; SLOTS];
+
+unsafe fn config(context: u32) -> &'static [u8] {
+    (*addr_of!(CONFIG))[(*addr_of!(ROOT))[context as usize % SLOTS] as usize % SLOTS]
+}
 
 #[no_mangle]
 pub extern "C" fn proxy_abi_version_0_2_1() {}
@@ -36,7 +51,7 @@ pub extern "C" fn proxy_abi_version_0_2_1() {}
 #[no_mangle]
 pub unsafe extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     if USED + size > SPACE {
-        USED = CONFIG.len();
+        USED = KEPT;
     }
     let at = addr_of_mut!(HEAP).cast::<u8>().add(USED);
     USED += size;
@@ -44,7 +59,9 @@ pub unsafe extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
 }
 
 #[no_mangle]
-pub extern "C" fn proxy_on_context_create(_: u32, _: u32) {}
+pub unsafe extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
+    (*addr_of_mut!(ROOT))[context as usize % SLOTS] = if parent == 0 { context } else { parent };
+}
 
 #[no_mangle]
 pub extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
@@ -52,12 +69,12 @@ pub extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
 }
 
 #[no_mangle]
-pub unsafe extern "C" fn proxy_on_configure(_: u32, size: usize) -> u32 {
+pub unsafe extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
     let (mut data, mut length) = (core::ptr::null(), 0);
     if size > 0 && proxy_get_buffer_bytes(7, 0, size, &mut data, &mut length) == 0 {
-        CONFIG = core::slice::from_raw_parts(data, length);
+        (*addr_of_mut!(CONFIG))[root as usize % SLOTS] = core::slice::from_raw_parts(data, length);
     }
-    u32::from(&*addr_of!(CONFIG) != b"refuse")
+    u32::from((*addr_of!(CONFIG))[root as usize % SLOTS] != b"refuse")
 }
 
 unsafe fn add(map: i32, name: &[u8], value: &[u8]) {
@@ -76,20 +93,31 @@ unsafe fn count() -> u8 {
     next
 }
 
-unsafe fn act(map: i32) {
-    let config = &*addr_of!(CONFIG);
-    if *config == b"trap" {
+unsafe fn act(context: u32, map: i32) {
+    let config = config(context);
+    if config == b"trap" {
         if map == 0 {
             core::arch::wasm32::unreachable();
         }
-    } else if *config == b"call" {
+    } else if config == b"call" {
         let mut token = 0;
         let none = 0u32.to_le_bytes();
         let result = proxy_http_call(b"control".as_ptr(), 7, none.as_ptr(), 4, none.as_ptr(), 0, none.as_ptr(), 4, 1000, &mut token);
         add(map, b"x-call", if result == 0 { b"made" } else { b"refused" });
-    } else if *config == b"share" {
+    } else if config == b"share" {
         if map == 0 {
             add(map, b"x-count", &digit(count()));
+        }
+    } else if config == b"answer" {
+        if map == 0 {
+            let none = 0u32.to_le_bytes();
+            proxy_send_local_response(403, b"".as_ptr(), 0, b"no".as_ptr(), 2, none.as_ptr(), 4, -1);
+        }
+    } else if let Some(path) = config.strip_prefix(b"path ") {
+        if map == 0 {
+            for name in [&b":path"[..], &b"x-kapi-path"[..]] {
+                proxy_replace_header_map_value(0, name.as_ptr(), name.len(), path.as_ptr(), path.len());
+            }
         }
     } else if let Some(colon) = config.iter().position(|byte| *byte == b':') {
         add(map, &config[..colon], &config[colon + 2..]);
@@ -97,13 +125,14 @@ unsafe fn act(map: i32) {
 }
 
 #[no_mangle]
-pub unsafe extern "C" fn proxy_on_request_headers(_: u32, _: u32, _: u32) -> u32 {
-    act(0);
-    0
+pub unsafe extern "C" fn proxy_on_request_headers(context: u32, _: u32, _: u32) -> u32 {
+    act(context, 0);
+    // A call that the module has answered stops here.
+    u32::from(config(context) == b"answer")
 }
 
 #[no_mangle]
-pub unsafe extern "C" fn proxy_on_response_headers(_: u32, _: u32, _: u32) -> u32 {
-    act(2);
+pub unsafe extern "C" fn proxy_on_response_headers(context: u32, _: u32, _: u32) -> u32 {
+    act(context, 2);
     0
 }

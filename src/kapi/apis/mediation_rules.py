@@ -90,7 +90,7 @@ def _lua(parameters: Mapping, pointer: str, report: Report) -> None:
 
 def _wasm(parameters: Mapping, pointer: str, report: Report) -> None:
     if "image" in parameters.entries:
-        hint = "Give a url: https://host/module.wasm, or file:NAME for a file in gateway.wasm_folder."
+        hint = "Give a url: https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
         report.add(
             codes.NOT_SUPPORTED,
             "image is not supported: modules do not come from OCI registries",
@@ -100,10 +100,10 @@ def _wasm(parameters: Mapping, pointer: str, report: Report) -> None:
         return
     url = _text(parameters, "url")
     if "url" not in parameters.entries:
-        hint = "Give https://host/module.wasm, or file:NAME for a file in gateway.wasm_folder."
+        hint = "Give https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
         report.add(codes.MISSING, "required key [url] not found", mark(parameters, pointer), hint)
     elif not _is_module_url(url):
-        hint = "Write https://host/module.wasm, or file:NAME for a file in gateway.wasm_folder."
+        hint = "Write https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
         report.add(codes.ENDPOINT, f"url [{url[:80]}] leads to no module", key_mark(parameters, "url", pointer), hint)
 
 

@@ -44,6 +44,7 @@ DEFINITION_CONTENT: Final = "KAPI1302"
 NOT_IN_DEFINITION: Final = "KAPI1303"
 TAKEN_PATH: Final = "KAPI1401"
 TAKEN_ID: Final = "KAPI1402"
+MODULE: Final = "KAPI1601"
 UNKNOWN_SECRET: Final = "KAPI1501"  # noqa: S105 - a code of diagnostics
 UNFIT_SECRET: Final = "KAPI1502"  # noqa: S105
 

@@ -26,6 +26,7 @@ _POLICIES: Final = (
     "Interceptor",
     "BackendJwt",
     "LuaInterceptor",
+    "WASMInterceptor",
 )
 """What is enforced of `apiPolicies` and `operationPolicies`."""
 

@@ -25,6 +25,7 @@ from kapi.gateway.envoy.site import site_of
 from kapi.gateway.envoy.tls import Certificate, ensure_certificate
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
+from kapi.gateway.modules import Modules
 from kapi.policies import POLICIES
 from kapi.policies.trust import Need, needs_in
 from kapi.settings import Settings
@@ -85,6 +86,7 @@ class Deployer:
         now: Callable[[], float],
         issuers: Sequence[TrustedIssuer] = (),
         initial: Callable[[], Sequence[Resource]] = tuple,
+        modules: Modules | None = None,
         secrets: Secrets = NO_SECRETS,
         changed: Callable[[], None] = lambda: None,
         certificate: Certificate | None = None,
@@ -103,6 +105,7 @@ class Deployer:
         self._issuers = tuple(issuers)
         self._initial = initial
         self._changed = changed
+        self._modules = modules
         self._needs: frozenset[Need] = frozenset()
         self._certificate = certificate or ensure_certificate(settings, now)
         self._site = dataclasses.replace(site_of(settings), secrets=secrets)
@@ -133,7 +136,7 @@ class Deployer:
     def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
         """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""
         compiled = self._compile(conf, definition, organization=organization, policies=POLICIES)
-        api = compiled.api
+        api = self._modules.fetched(compiled.api) if self._modules else compiled.api
         _refuse_root(api)
         self._refuse_conflicts(api)
         _refuse_secrets(api, self._site.secrets)
@@ -147,6 +150,8 @@ class Deployer:
             text = conf.decode("utf-8-sig")
             self._apply(change, lambda: self._store.save_api(stored, text, definition, change.kept, change.dropped))
             self._index.put(stored, api)
+            if self._modules:
+                self._modules.keep(api)
         self._changed()
         return Deployed(api.id, compiled.conf_text, compiled.warnings)
 
@@ -159,6 +164,8 @@ class Deployer:
             change = self._change(self._index.segments_of(api_id), but=api_id)
             self._apply(change, lambda: self._store.delete_api(api_id, change.kept, change.dropped))
             self._index.remove(api_id)
+            if self._modules:
+                self._modules.forget(api_id)
         self._changed()
 
     def list(self, organization: str) -> tuple[StoredApi, ...]:
@@ -287,6 +294,7 @@ class Deployer:
                 return None
             api = self._compile(source[0].encode("utf-8"), source[1], organization=stored.organization, policies=POLICIES).api
             _refuse_secrets(api, self._site.secrets)
+            api = self._modules.pinned(dataclasses.replace(api, id=stored.id)) if self._modules else api
         except KapiError as error:
             _LOG.error("API %s (%s %s) is left out: %s", stored.id, stored.name, stored.version, error.detail or error.title)
             return None

@@ -16,6 +16,7 @@ from kapi.policies import (
     revocation,
     scopes,
     subscriptions,
+    wasm_modules,
 )
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
 
@@ -27,6 +28,7 @@ POLICIES: tuple[Policy, ...] = (
     rate_limit,
     backend_jwt,
     interceptor,
+    wasm_modules,
     limit_keys,
     endpoint_security,
     lua_scripts,

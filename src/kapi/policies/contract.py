@@ -34,6 +34,8 @@ class Phase(IntEnum):
     """After interceptors, which supply the keys to count by."""
     TRANSFORM = 50
     """Last: what the backend gets, and what the caller gets back."""
+    LAST = 90
+    """Right before the router: a check of what the others have done."""
 
 
 @dataclass(frozen=True, slots=True)

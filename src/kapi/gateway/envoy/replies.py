@@ -154,5 +154,7 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
     return {"json_format": body, "content_type": _CONTENT_TYPE}
 
 
-_SAID = {"filter": _cel("response.code_details.startsWith('kapi_') || response.code_details == 'lua_response'")}
-"""The admission filter, interceptors and scripts answer in full by themselves."""
+_OF_ENVOY = ("request_payload_too_large", "response_payload_too_large", "wasm_fail_stream", "route_not_found", "cluster_not_found")
+_MODULE = f"('kapi.guard' in metadata.filter_metadata && response.flags == 0 && !(response.code_details in {list(_OF_ENVOY)}))"
+_SAID = {"filter": _cel(f"response.code_details.startsWith('kapi_') || response.code_details == 'lua_response' || {_MODULE}")}
+"""The admission filter, interceptors, scripts and modules answer in full by themselves. A module is known by its guard only."""

@@ -28,17 +28,50 @@ string.rep = function(text, times, ...)
   return real.rep(text, times, ...)
 end
 
-local DENIED = {httpCall = true, clearRouteCache = true, setUpstreamOverrideHost = true}
+local DENIED = {httpCall = true, clearRouteCache = true, setUpstreamOverrideHost = true, connectionStreamInfo = true}
+local TOLD = {
+  protocol = true, routeName = true, virtualClusterName = true, requestedServerName = true, downstreamLocalAddress = true,
+  downstreamRemoteAddress = true, downstreamDirectRemoteAddress = true,
+}
+
+-- An object of Envoy's as a script sees it: `member` says what a name stands for.
+local function shown(member)
+  return setmetatable({}, {__index = member, __newindex = function() real.error("this cannot be changed", 2) end, __metatable = false})
+end
+
+local function forwarded(object, name)
+  local method = object[name]
+  if type(method) ~= "function" then return nil end
+  return function(_, ...) return method(object, ...) end
+end
+
+-- Other filters, ours among them, tell one another things there: a script writes under names of its own.
+local function metadata_of(info)
+  return shown(function(_, name)
+    if name == "get" then return function(_, ...) return info:dynamicMetadata():get(...) end end
+    if name ~= "set" then return nil end
+    return function(_, namespace, ...)
+      namespace = tostring(namespace)
+      if namespace:sub(1, 5) == "kapi." or namespace:sub(1, 6) == "envoy." then real.error(namespace .. " is not open to scripts", 2) end
+      return info:dynamicMetadata():set(namespace, ...)
+    end
+  end)
+end
+
+local function info_of(handle)
+  return shown(function(_, name)
+    if name == "dynamicMetadata" then return function() return metadata_of(handle:streamInfo()) end end
+    return TOLD[name] and forwarded(handle:streamInfo(), name) or nil
+  end)
+end
 
 -- The handle as a script sees it. `respond` is there in the request flow only, as Envoy has it.
 local function guarded(handle)
-  local function member(_, name)
+  return shown(function(_, name)
     if DENIED[name] then real.error(tostring(name) .. " is not open to scripts", 2) end
-    local method = handle[name]
-    if type(method) ~= "function" then return nil end
-    return function(_, ...) return method(handle, ...) end
-  end
-  return setmetatable({}, {__index = member, __newindex = function() real.error("the handle cannot be changed", 2) end, __metatable = false})
+    if name == "streamInfo" then return function() return info_of(handle) end end
+    return forwarded(handle, name)
+  end)
 end
 
 local function copied(source, names)

@@ -1,0 +1,151 @@
+"""WebAssembly modules of an API (apk-conf policy `WASMInterceptor`): Proxy-Wasm filters inside Envoy, one virtual machine for each API.
+
+The gateway fetches a module when the API is deployed and pins its bytes (`gateway.modules`). A module may read and change the calls
+of its operations, keep data shared by the API's own calls, log, and answer; it may call nobody, and no call may leave its route.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from kapi.apis.conf import ApiConf, Fields, Mark, OperationConf, PolicyConf
+from kapi.policies.admission import ON
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.lua import script
+
+name = "wasm_modules"
+phase = Phase.MEDIATE
+
+FILTER = "kapi.wasm"
+_EXTENSIONS = "type.googleapis.com/envoy.extensions."
+_COMPOSITE = _EXTENSIONS + "filters.http.composite.v3."
+_GUARD = {
+    "@type": _EXTENSIONS + "filters.http.lua.v3.Lua",
+    "default_source_code": {"inline_string": script("guard")},
+    "clear_route_cache": False,
+}
+_BY_ROUTE = {
+    "@type": _EXTENSIONS + "common.matching.v3.ExtensionWithMatcher",
+    "extension_config": {"name": "composite", "typed_config": {"@type": _COMPOSITE + "Composite"}},
+    "xds_matcher": {},
+}
+GUARD_BEFORE, GUARD_AFTER = "kapi.guard.before", "kapi.guard.after"
+filters = (
+    HttpFilter(phase, GUARD_BEFORE, _GUARD, disabled=True),
+    HttpFilter(phase, FILTER, _BY_ROUTE, disabled=True),
+    HttpFilter(Phase.LAST, GUARD_AFTER, _GUARD, disabled=True),
+)
+
+_LIFE = (
+    *("malloc", "main", "_start", "_initialize", "proxy_on_memory_allocate", "proxy_on_context_create", "proxy_on_vm_start"),
+    *("proxy_on_configure", "proxy_validate_configuration", "proxy_on_tick", "proxy_on_done", "proxy_on_log", "proxy_on_delete"),
+    *("proxy_done", "proxy_set_effective_context", "proxy_set_tick_period_milliseconds"),
+)
+_CALLS = tuple(f"proxy_on_{flow}_{part}" for flow in ("request", "response") for part in ("headers", "body", "trailers"))
+_MESSAGES = (
+    *(f"proxy_{verb}_header_map_{what}" for verb in ("get", "set") for what in ("pairs",)),
+    *(f"proxy_{verb}_header_map_value" for verb in ("get", "add", "replace", "remove")),
+    *("proxy_get_header_map_size", "proxy_get_buffer_bytes", "proxy_get_buffer_status", "proxy_set_buffer_bytes"),
+    *("proxy_send_local_response", "proxy_continue_stream", "proxy_close_stream", "proxy_continue_request", "proxy_continue_response"),
+)
+_OWN = (
+    *("proxy_log", "proxy_get_log_level", "proxy_get_status", "proxy_get_property", "proxy_set_property"),
+    *("proxy_get_current_time_nanoseconds", "proxy_get_shared_data", "proxy_set_shared_data"),
+)
+_WASI = (
+    *("fd_write", "fd_read", "fd_seek", "fd_close", "fd_fdstat_get", "environ_get", "environ_sizes_get", "args_get", "args_sizes_get"),
+    *("clock_time_get", "random_get", "proc_exit", "sched_yield", "poll_oneoff"),
+)
+ALLOWED = (*_LIFE, *_CALLS, *_MESSAGES, *_OWN, *_WASI)
+"""Left out: calls over HTTP and gRPC, queues and metrics that modules of other APIs could name, and Envoy's own extras."""
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module. `file` is empty until the gateway has fetched and pinned it; `sha256` is what the conf insists on, or empty."""
+
+    name: str
+    root_id: str
+    url: str
+    sha256: str = ""
+    config: str = ""
+    fail_open: bool = False
+    host_keys: tuple[str, ...] = ()
+    file: str = ""
+    mark: Mark = field(default=Mark(), compare=False, repr=False, metadata={"hidden": True})
+
+
+@dataclass(frozen=True, slots=True)
+class WasmModules:
+    """The modules of one operation in the order of a request; a response meets them the other way round."""
+
+    policy: ClassVar[str] = name
+    modules: tuple[Module, ...] = ()
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> WasmModules | None:  # noqa: A001 - the verb of the policy contract
+    """A module that stands in both lists is one module."""
+    lists = (conf.policies.request, conf.policies.response, operation.policies.request, operation.policies.response)
+    found = tuple(dict.fromkeys(_module(item) for item in _items(lists)))
+    return WasmModules(found) if found else None
+
+
+def _items(lists: Iterable[Iterable[PolicyConf]]) -> Iterable[PolicyConf]:
+    return (item for policies in lists for item in policies if item.name == "WASMInterceptor")
+
+
+def _module(item: PolicyConf) -> Module:
+    config = item.parameter("config", "")
+    return Module(
+        name=item.parameter("name"),
+        root_id=item.parameter("rootId"),
+        url=item.parameter("url", ""),
+        sha256=item.parameter("sha256", ""),
+        config=json.dumps(_plain(config)) if isinstance(config, Fields) else config,
+        fail_open=item.parameter("failOpen", default=False),
+        host_keys=tuple(item.parameter("hostKeys", ())),
+        mark=item.mark,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fields):
+        return {key: _plain(item) for key, item in value.items}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def envoy(node: WasmModules, place: Place) -> EnvoyRoute:
+    """The modules on this route alone, between the two guards."""
+    filters_here = [{"name": item.name, "typed_config": _filter(item, place)} for item in node.modules]
+    action: dict[str, Any] = {"@type": _COMPOSITE + "ExecuteFilterAction"}
+    action |= {"typed_config": filters_here[0]} if len(filters_here) == 1 else {"filter_chain": {"typed_config": filters_here}}
+    per_route = {
+        "@type": _EXTENSIONS + "common.matching.v3.ExtensionWithMatcherPerRoute",
+        "xds_matcher": {"on_no_match": {"action": {"name": "modules", "typed_config": action}}},
+    }
+    limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
+    return EnvoyRoute({GUARD_BEFORE: ON, FILTER: per_route, GUARD_AFTER: ON}, route=limit)
+
+
+def _filter(item: Module, place: Place) -> dict[str, Any]:
+    machine: dict[str, Any] = {
+        # One machine for each API and module: data that calls share is the API's own.
+        "vm_id": f"api/{place.api.organization}/{place.api.id}",
+        "runtime": "envoy.wasm.runtime.v8",
+        "code": {"local": {"filename": item.file}},
+    }
+    if item.host_keys:
+        machine["environment_variables"] = {"host_env_keys": list(item.host_keys)}
+    config: dict[str, Any] = {
+        "name": item.name,
+        "root_id": item.root_id,
+        "vm_config": machine,
+        "failure_policy": "FAIL_OPEN" if item.fail_open else "FAIL_RELOAD",
+        "capability_restriction_config": {"allowed_capabilities": {capability: {} for capability in ALLOWED}},
+    }
+    if item.config:
+        config["configuration"] = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": item.config}
+    return {"@type": _EXTENSIONS + "filters.http.wasm.v3.Wasm", "config": config}

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
+from test_interceptors import deploy
 
 from harness import Platform
 from interceptor_service import caller, interceptor, policy
-from live.test_interceptors import deploy
 
 JWKS = ["/.wellknown/jwks", "/.wellknown/1.0.0/jwks", "/1.0.0/.wellknown/jwks", "/.well-known/jwks.json", "/1.0.0/.well-known/jwks.json"]
 DIALECT = "http://wso2.org/claims/"

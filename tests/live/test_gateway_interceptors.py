@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from test_interceptors import deploy
 
 from harness import DEFINITION, Platform, conf, free_port
 from interceptor_service import REQUEST, RESPONSE, Service, caller, interceptor, policy
-from live.test_interceptors import deploy
 
 
 @pytest.fixture(scope="module")

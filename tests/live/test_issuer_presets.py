@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
+from vendors import VENDORS, Vendor
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
-from live.vendors import VENDORS, Vendor
 from standin import Key, StandIn
 
 KEYS = {vendor.preset: Key.make(f"key-of-{vendor.preset}", vendor.alg) for vendor in VENDORS}

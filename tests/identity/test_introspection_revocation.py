@@ -163,6 +163,17 @@ def test_a_signed_answer(app: Any) -> None:
     assert introspect(app, wanted.body.decode()) == {"active": False}
 
 
+def test_an_opaque_token(tmp_path: Path) -> None:
+    settings = IdentitySettings(clients=CLIENTS, access_token_format="opaque")
+    opaque = identity_app(Settings(tmp_path, settings), Store.open(tmp_path / "kapi.db"), lambda: NOW)
+    mine = token(opaque)
+    assert "." not in mine
+    assert introspect(opaque, mine)["client_id"] == CLIENTS[0].id
+    assert revoke(opaque, mine, SHOP).json()["error"] == "invalid_grant"
+    assert revoke(opaque, mine).status == 200
+    assert introspect(opaque, mine) == {"active": False}
+
+
 HOSTILE: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
     "no credentials": (b"token=x", {}, 401, "invalid_client"),
     "wrong secret": (b"token=x", {"authorization": basic(secret="no")}, 401, "invalid_client"),

@@ -141,6 +141,9 @@ WRONG: dict[str, tuple[Any, str, int]] = {
     "contacts are text": (APK | {"contacts": "me"}, "invalid_client_metadata", 0),
     "very long name": (APK | {"client_name": "x" * 5000}, "invalid_client_metadata", 0),
     "an algorithm without a key": (APK | {"introspection_signed_response_alg": "PS512"}, "invalid_client_metadata", 0),
+    "logout by script": (APK | {"backchannel_logout_uri": "javascript:x"}, "invalid_client_metadata", 0),
+    "logout to a file": (APK | {"frontchannel_logout_uri": "myapp://x"}, "invalid_client_metadata", 0),
+    "a request with a user name": (APK | {"request_uris": ["https://a@b.example/"]}, "invalid_client_metadata", 0),
     "scopes are numbers": (APK | {"scope": 7}, "invalid_client_metadata", 0),
     "a star": (APK | {"scope": "*"}, "invalid_client_metadata", 0),
 }
@@ -214,6 +217,40 @@ def test_a_secret_comes_and_goes_with_the_method(app: Any) -> None:
     assert call(app, authorization=basic(made["client_id"], with_secret["client_secret"])).status == 200
     send(app, "PUT", path, APK | {"token_endpoint_auth_method": "private_key_jwt", "jwks": public(key())}, own)
     assert call(app, authorization=basic(made["client_id"], with_secret["client_secret"])).status == 401
+
+
+POWERS: dict[str, Any] = {
+    "organization": "org1",
+    "groups": ["admin"],
+    "claims": {"sub": "superAdmin", "organization": "org1"},
+    "audience": ["https://orders.example"],
+    "scopes": ["*"],
+    "consent": "never",
+    "introspects": ["*"],
+    "sector_identifier": "other.example",
+    "token_lifetime": 10**6,
+    "access_token_format": "opaque",
+    "id": "45f1c5c8-a92e-11ed-afa1-0242ac120002",
+    "secret": "chosen",
+    "name": "chosen",
+}
+
+
+def test_a_client_cannot_give_itself_more(app: Any) -> None:
+    plain, more = registered(app), registered(app, APK | POWERS)
+    one, other = (
+        introspected(app, call(app, authorization=basic(made["client_id"], made["client_secret"])).json()["access_token"], made)
+        for made in (plain, more)
+    )
+    for member in ("jti", "client_id", "sub"):
+        one.pop(member), other.pop(member)
+    assert one == other
+    assert more["client_name"] == "Shop"
+
+
+def introspected(app: Any, token: str, made: dict[str, Any]) -> dict[str, Any]:
+    asked = urlencode({"token": token}).encode()
+    return call(app, path="/oauth2/introspect", body=asked, authorization=basic(made["client_id"], made["client_secret"])).json()
 
 
 def test_registered_members_come_back(app: Any) -> None:

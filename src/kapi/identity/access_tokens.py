@@ -13,6 +13,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.confirmation import Confirmation, confirmation_of
 from kapi.identity.http import Request
+from kapi.identity.opaque import opaque_claims
 from kapi.identity.own_tokens import own_claims
 from kapi.identity.provider import Provider
 from kapi.identity.sender_constraint import check_holder
@@ -38,15 +39,18 @@ class OwnToken:
         return confirmation_of(self.claims)
 
 
-def read_own(provider: Provider, token: str) -> OwnToken | None:
-    """An access token that this provider signed, however old and even if revoked; None for anything else."""
+def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
+    """An access token that this provider issued, however old and even if revoked; None for anything else."""
+    if "." not in token:
+        claims = opaque_claims(provider.records, token, now)
+        return None if claims is None else _own(claims)
     claims = own_claims(provider, token, _TYPES)
     return None if claims is None or _OTHER_KINDS & set(claims) else _own(claims)
 
 
 def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
     """An access token of ours that is good now: not expired, not revoked. Its confirmation is not checked."""
-    own = read_own(provider, token)
+    own = read_own(provider, token, now)
     if own is None or own.expires_at <= now or provider.revocations.is_revoked(provider.settings.identity.issuer, own.jti):
         return None
     return own

@@ -23,10 +23,41 @@ from kapi.store.registered_clients import RegisteredClient, RegisteredClients
 
 _OURS = {"client_name": "name", "grant_types": "grants", "scope": "scopes"}
 """Members that have another name in the settings."""
-_NOT_OWN = frozenset(
-    {"id", "secret", "name", "grants", "scopes", "token_lifetime", "audience", "consent", "introspects", "sector_identifier"}
+_OWN = frozenset(
+    {
+        "redirect_uris",
+        "token_endpoint_auth_method",
+        "token_endpoint_auth_signing_alg",
+        "jwks",
+        "jwks_uri",
+        "tls_client_auth_subject_dn",
+        "tls_client_auth_san_dns",
+        "tls_client_auth_san_uri",
+        "tls_client_auth_san_ip",
+        "tls_client_auth_san_email",
+        "tls_client_certificate_bound_access_tokens",
+        "dpop_bound_access_tokens",
+        "subject_type",
+        "default_max_age",
+        "id_token_signed_response_alg",
+        "userinfo_signed_response_alg",
+        "introspection_signed_response_alg",
+        "authorization_signed_response_alg",
+        "request_object_signing_alg",
+        "request_uris",
+        "require_pushed_authorization_requests",
+        "require_signed_request_object",
+        "authorization_details_types",
+        "post_logout_redirect_uris",
+        "backchannel_logout_uri",
+        "backchannel_logout_session_required",
+        "frontchannel_logout_uri",
+        "frontchannel_logout_session_required",
+    }
 )
-"""Settings that a client may not choose for itself, or that have another name."""
+"""Settings that a client may choose for itself. No other: what its tokens say of it is not its own to say."""
+_ADDRESSES = ("post_logout_redirect_uris", "request_uris")
+_WEB_ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
 _ABOUT = {
     "contacts": list,
     "client_uri": str,
@@ -130,14 +161,13 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
 def shown(client: RegisteredClient) -> dict[str, Any]:
     """The metadata of a client by their registered names, without its secrets."""
     settings, defaults = client.metadata["settings"], ClientSettings("new")
-    ours = {name: registered for registered, name in _OURS.items()}
     made: dict[str, Any] = {"client_id": client.id, "client_id_issued_at": client.created_at}
     made |= {"client_name": settings["name"], "grant_types": settings["grants"], "redirect_uris": settings["redirect_uris"]}
     made["token_endpoint_auth_method"] = settings["token_endpoint_auth_method"]
     made["scope"] = " ".join(settings["scopes"]) if "*" not in settings["scopes"] else ""
     made["response_types"] = ["code"] if "authorization_code" in settings["grants"] else []
     for name, value in settings.items():
-        if name not in _NOT_OWN | set(ours) and value != _json_like(getattr(defaults, name, None)):
+        if name in _OWN and value != _json_like(getattr(defaults, name)):
             made.setdefault(name, value)
     return {name: value for name, value in (made | client.metadata["about"]).items() if value != "" or name == "client_name"}
 
@@ -149,7 +179,7 @@ def _settings(sent: Mapping[str, Any], mistakes: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {"token_endpoint_auth_method": "client_secret_basic", "grants": ("authorization_code",)}
     for member, value in sent.items():
         name = _OURS.get(member, member)
-        if value is None or name not in fields or (name in _NOT_OWN and member not in _OURS):
+        if value is None or (member not in _OWN and member not in _OURS):
             continue
         if member == "scope":
             value = value.split(" ") if isinstance(value, str) and value else value  # noqa: PLW2901 - one form for both
@@ -204,6 +234,11 @@ def _more_mistakes(settings: ClientSettings, policy: Policy) -> list[str]:
     keys = settings.jwks.get("keys") if settings.jwks else ()
     if isinstance(keys, list | tuple) and any(not isinstance(key, dict) or _PRIVATE & set(key) for key in keys):
         made.append("jwks must hold public keys only")
+    for name in (*_ADDRESSES, *_WEB_ADDRESSES):
+        value = getattr(settings, name)
+        for uri in value if isinstance(value, tuple) else (value,) if value else ():
+            if (wrong := mistake(uri)) or (name in _WEB_ADDRESSES and not uri.startswith(("https://", "http://"))):
+                made.append(f"{name}: {wrong or 'it must be a web address'}")
     if settings.token_endpoint_auth_method == "none" and "client_credentials" in settings.grants:  # noqa: S105 - the name of a method
         made.append("a public client may not use client_credentials")
     return made

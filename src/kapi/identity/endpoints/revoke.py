@@ -45,7 +45,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     form = parse_form(request.body)
     client = authenticate_client(provider, form.values, request.credentials, request.now)
     token = form.need("token")
-    own = read_own(provider, token)
+    own = read_own(provider, token, request.now)
     if own is not None:
         if own.client_id != client.id:
             raise OAuthError("invalid_grant", _NOT_YOURS)

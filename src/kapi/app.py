@@ -240,6 +240,7 @@ def _system_api(control: Control) -> Any:
     from kapi.front.web.access import Access
     from kapi.front.web.applications_api import ApplicationsApi
     from kapi.front.web.clients import ClientsApi
+    from kapi.front.web.holders import Holders
     from kapi.front.web.issuers import IssuersApi
     from kapi.front.web.metrics import Metrics
     from kapi.front.web.notifications import Notifications
@@ -252,7 +253,8 @@ def _system_api(control: Control) -> Any:
     from kapi.store.users import UserStore
 
     settings, revocations = control.settings, control.revocations
-    access = Access(control.trust.issuers, settings.apis.organization, revocations.is_revoked, control.trust.refused)
+    holders = Holders(settings, control.store.database, os.urandom, time.time)
+    access = Access(control.trust.issuers, settings.apis.organization, revocations.is_revoked, control.trust.refused, holders)
     apis = SystemApi(settings=settings, deployer=control.deployer, access=access, fetch=fetch, ready=control.ready)
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
     secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
@@ -262,13 +264,7 @@ def _system_api(control: Control) -> Any:
     enforcer = _enforcer(settings, control.store)
     applications = ApplicationsApi(control.applications, access)
     clients = ClientsApi(
-        access,
-        RegisteredClients(control.store.database),
-        settings.identity.clients,
-        algorithms=wanted_algorithms(settings.identity),
-        random_bytes=os.urandom,
-        new_id=lambda: str(uuid_utils.uuid7()),
-        now=time.time,
+        access, settings, RegisteredClients(control.store.database), os.urandom, lambda: str(uuid_utils.uuid7()), time.time
     )
     metrics = Metrics(access, control.trust, time.time)
     every = (enforcer, apis, notifications, secrets, issuers, metrics, users, clients, applications)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.errors import Problem
+from kapi.identity.confirmation import Confirmation, confirmation_of
 from kapi.identity.issuers.claims import as_scopes, client_of, find, has_audience, missing_claim, organization_of
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.keyset import KeySet, read_jwks
@@ -29,6 +30,8 @@ _SUGGESTION = "Make sure you have provided the correct security credentials"
 
 Refused = Callable[[str, str], None]
 """Told the issuer's name (empty when it is not known) and a reason of REASONS."""
+Holder = Callable[[Confirmation, str], None]
+"""Given what a token is bound to, and the token; raises Problem 401 unless the caller holds that key."""
 REASONS = (
     "malformed",
     "unknown issuer",
@@ -87,18 +90,24 @@ def _never(issuer: str, jti: str) -> bool:  # noqa: ARG001 - the shape of `revok
 
 
 def verify_bearer(
-    authorization: str, issuers: Sequence[IssuerKeys], now: int, revoked: Callable[[str, str], bool] = _never, refused: Refused = _nobody
+    authorization: str,
+    issuers: Sequence[IssuerKeys],
+    now: int,
+    revoked: Callable[[str, str], bool] = _never,
+    refused: Refused = _nobody,
+    holder: Holder | None = None,
 ) -> Principal:
     """The caller behind an Authorization header.
 
-    `revoked` is asked with the verified token's issuer and `jti`; `refused` hears why a token was not accepted.
+    `revoked` is asked with the verified token's issuer and `jti`; `refused` hears why a token was not accepted; `holder` checks
+    the proof for a token that is bound to a key, and without it such tokens are refused.
 
     Raises Problem 401: 900902 without credentials, 900903 for an expired token, 900901 for any other fault; 403 when the
     token's organization cannot be one here.
     """
     scheme, _, token = authorization.partition(" ")
     token = token.strip(" ")
-    if scheme.lower() != "bearer" or not token:
+    if scheme.lower() not in {"bearer", "dpop"} or not token:
         detail = f"{_SUGGESTION}: a header Authorization: Bearer ACCESS_TOKEN"
         # RFC 6750 §3.1: no error code when no credentials were sent.
         raise Problem(401, "900902", "Missing Credentials", detail, headers={"WWW-Authenticate": 'Bearer realm="kapi"'})
@@ -107,6 +116,7 @@ def verify_bearer(
         jti = claims.get("jti")
         if isinstance(jti, str) and revoked(issuer.issuer, jti):
             raise _Refused("revoked", issuer.name)
+        _check_holder(claims, scheme.lower(), token, holder, issuer)
         return _principal(issuer, claims)
     except _Refused as error:
         refused(error.issuer, error.reason)
@@ -191,10 +201,16 @@ def claims_fault(claims: dict[str, Any], issuer: Issuer, now: int) -> str:
         return "audience"
     if OTHER_KINDS & claims.keys() or ("nonce" in claims and not as_scopes(claims, issuer.scopes_claims)):
         return "type"
-    if "cnf" in claims:
-        # Bound to a key of the client (RFC 7800): it must not be used without the proof, which is not asked for here.
-        return "claim"
     return "claim" if missing_claim(claims, issuer.required_claims) else ""
+
+
+def _check_holder(claims: dict[str, Any], scheme: str, token: str, holder: Holder | None, issuer: Issuer) -> None:
+    """What is bound to a key must not be used without the proof (RFC 7800), nor what is not bound with the scheme of what is."""
+    required = confirmation_of(claims)
+    if required is None or (scheme == "dpop") is not bool(required.jkt) or (required and holder is None):
+        raise _Refused("claim", issuer.name)
+    if required and holder is not None:
+        holder(required, token)
 
 
 def _principal(issuer: Issuer, claims: dict[str, Any]) -> Principal:

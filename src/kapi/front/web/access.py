@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi.front.web.holders import Holders
 from kapi.identity.verify import IssuerKeys, Principal, Refused, require_scope, verify_bearer
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
@@ -23,21 +24,30 @@ class Access:
     """The check of callers that every system API makes."""
 
     def __init__(
-        self, issuers: Callable[[], Sequence[IssuerKeys]], organization: str, revoked: Callable[[str, str], bool], refused: Refused
+        self,
+        issuers: Callable[[], Sequence[IssuerKeys]],
+        organization: str,
+        revoked: Callable[[str, str], bool],
+        refused: Refused,
+        holders: Holders,
     ) -> None:
         """`issuers` gives the trusted issuers of now; `organization` is the owner when a token names none.
 
-        `revoked` says of an issuer and a `jti` whether that token was revoked; `refused` hears why tokens are not accepted.
+        `revoked` says of an issuer and a `jti` whether that token was revoked; `refused` hears why tokens are not accepted;
+        `holders` checks the proofs of tokens that are bound to a key.
         """
         self._refused = refused
         self._issuers = issuers
         self._revoked = revoked
         self._organization = organization
+        self._holders = holders
 
     def principal(self, request: Request, *any_of: str) -> Principal:
         """The caller, who must have one of these scopes. Raises Problem 401 or 403."""
         headers = request.headers.getlist("authorization")
-        principal = verify_bearer(headers[0] if len(headers) == 1 else "", self._issuers(), int(time.time()), self._revoked, self._refused)
+        sent = headers[0] if len(headers) == 1 else ""
+        holder = self._holders.of(request)
+        principal = verify_bearer(sent, self._issuers(), int(time.time()), self._revoked, self._refused, holder)
         require_scope(principal, any_of)
         return principal
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,8 +14,9 @@ from starlette.routing import Route
 from kapi.errors import Problem
 from kapi.front.web.access import Access, json_answer
 from kapi.identity.client_policy import ANYTHING, client_policy
+from kapi.identity.keys import wanted_algorithms
 from kapi.identity.registration import RegistrationError, register, shown
-from kapi.settings import ClientSettings
+from kapi.settings import ClientSettings, Settings
 from kapi.store.registered_clients import RegisteredClients
 
 CLIENTS_SCOPE = "kapi:clients"
@@ -28,18 +29,16 @@ class ClientsApi:
     def __init__(
         self,
         access: Access,
+        settings: Settings,
         registered: RegisteredClients,
-        configured: Sequence[ClientSettings],
-        *,
-        algorithms: Sequence[str],
         random_bytes: Callable[[int], bytes],
         new_id: Callable[[], str],
         now: Callable[[], float],
     ) -> None:
         self._access = access
         self._registered = registered
-        self._configured = configured
-        self._policy = client_policy(algorithms, ANYTHING)
+        self._configured = settings.identity.clients
+        self._policy = client_policy(wanted_algorithms(settings.identity), ANYTHING)
         self._random_bytes = random_bytes
         self._new_id = new_id
         self._now = now

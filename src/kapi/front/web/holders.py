@@ -1,0 +1,79 @@
+"""Whether the caller of a system API holds the key that its token is bound to (RFC 9449 §7, RFC 8705 §3). Called by `access.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from kapi.errors import OAuthError, Problem
+from kapi.identity.confirmation import Confirmation
+from kapi.identity.dpop import Nonces, verify_proof
+from kapi.identity.verify import Holder
+from kapi.settings import Settings
+from kapi.store.database import Database
+from kapi.store.platform_keys import PlatformKeys
+from kapi.store.records import Record, Records
+
+_SEEN = "dpop-proof"
+
+
+class Holders:
+    """Checks proofs of possession; each proof counts once, whichever process sees it."""
+
+    def __init__(self, settings: Settings, database: Database, random_bytes: Callable[[int], bytes], now: Callable[[], float]) -> None:
+        port = "" if settings.gateway.port == 443 else f":{settings.gateway.port}"
+        self._origin = f"https://{settings.gateway.api_host}{port}"
+        self._records = Records(database)
+        self._wants_nonce = settings.identity.dpop_nonce
+        self._keys = PlatformKeys(database)
+        self._random_bytes = random_bytes
+        self._now = now
+
+    def of(self, request: Request) -> Holder:
+        """The check for the tokens of one request."""
+
+        def check(required: Confirmation, token: str) -> None:
+            try:
+                if required.jkt and self._proven(request, token) != required.jkt:
+                    raise _refused("DPoP", "The DPoP proof is made with another key than the token is bound to")
+            except OAuthError as error:
+                raise _refused("DPoP", error.detail, error.error, dict(error.headers)) from error
+            if required.x5t and _thumbprint(request) != required.x5t:
+                raise _refused("Bearer", "The token is bound to another client certificate")
+
+        return check
+
+    @cached_property
+    def _nonces(self) -> Nonces:
+        """The same as the identity workers'."""
+        return Nonces(self._keys.get_or_make("dpop-nonce", lambda: self._random_bytes(32)))
+
+    def _proven(self, request: Request, token: str) -> str:
+        now = int(self._now())
+
+        def seen(digest: str, until: int) -> bool:
+            return not self._records.add(_SEEN, Record(digest, "", {}, until), now)
+
+        raw = request.scope.get("raw_path")
+        path = raw.decode("latin-1") if isinstance(raw, bytes) and raw else quote(request.url.path)
+        proofs = request.headers.getlist("dpop")
+        nonces = self._nonces if self._wants_nonce else None
+        return verify_proof(proofs, request.method, f"{self._origin}{path}", now, seen, token=token, nonces=nonces)
+
+
+def _thumbprint(request: Request) -> str:
+    from kapi.identity.certificates import HEADER, forwarded_certificate
+
+    sent = request.headers.getlist(HEADER)
+    certificate = forwarded_certificate(sent[0] if len(sent) == 1 else None)
+    return certificate.thumbprint if certificate else ""
+
+
+def _refused(scheme: str, detail: str, error: str = "invalid_token", headers: dict[str, str] | None = None) -> Problem:
+    challenge = {"WWW-Authenticate": f'{scheme} realm="kapi", error="{error}"'}
+    return Problem(
+        401, "900901", "Invalid Credentials", detail, "See docs/identity/dpop-and-mtls.md.", headers={**challenge, **(headers or {})}
+    )

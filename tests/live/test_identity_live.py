@@ -1,0 +1,202 @@
+"""The authorization server through the gateway: bound tokens, revocation, registered clients, and that no kind of token passes for another."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from client_keys import key, proof, public
+from harness import BASIC, DEFINITION, Answer, Platform, conf, free_port
+from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
+from person import Person, Pkce, authorize_path, over_https
+
+GW = "default.gw.wso2.com"
+IDP, API = "idp.am.wso2.com", "api.am.wso2.com"
+CALLBACK = "http://httpbin.org"
+APIS = "/api/deployer/1.2.0/apis"
+JSON = ("-H", "Content-Type: application/json")
+SETTINGS = f"""
+[identity]
+[[identity.clients]]
+id = "{CLIENT}"
+secret = "4fbd62ec-a92e-11ed-afa1-0242ac120002"
+grants = ["client_credentials", "authorization_code", "refresh_token"]
+redirect_uris = ["{CALLBACK}"]
+
+[[identity.clients]]
+id = "signed"
+secret = "signed"
+grants = ["client_credentials", "authorization_code"]
+redirect_uris = ["{CALLBACK}"]
+userinfo_signed_response_alg = "RS256"
+introspection_signed_response_alg = "RS256"
+consent = "never"
+
+[[identity.clients]]
+id = "workers"
+token_endpoint_auth_method = "private_key_jwt"
+[[identity.clients.jwks.keys]]
+"""
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("kapi")
+    jwk = "\n".join(f"{name} = {json.dumps(value)}" for name, value in public(key())["keys"][0].items())
+    (folder / "kapi.toml").write_text(SETTINGS + jwk + "\n")
+    running = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")), environment={"KAPI_IDENTITY__WORKERS": "2"})
+    running.start()
+    assert running.deploy(conf(port=echo), DEFINITION).status == 200
+    yield running
+    running.stop()
+    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in logs
+
+
+@pytest.fixture
+def person(platform: Platform) -> Person:
+    return Person(over_https(platform.port))
+
+
+def form(platform: Platform, path: str, *more: str, basic: str = BASIC, **fields: str) -> Answer:
+    credentials = ("-H", f"Authorization: Basic {basic}") if basic else ()
+    return platform.request(IDP, path, *credentials, "-d", urlencode(fields), *more)
+
+
+def to_api(platform: Platform, token: str, scheme: str = "Bearer") -> int:
+    return platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: {scheme} {token}").status
+
+
+def bound_token(platform: Platform, **more: str) -> str:
+    url = f"https://{IDP}:{platform.port}/oauth2/token"
+    sent = proof(key(), "POST", url, int(time.time()), jti=str(time.time_ns()))
+    answer = form(platform, "/oauth2/token", "-H", f"DPoP: {sent}", grant_type="client_credentials", scope="apk:api_create", **more)
+    assert answer.json()["token_type"] == "DPoP", answer.body
+    return answer.json()["access_token"]
+
+
+def test_a_system_api_takes_a_bound_token_with_its_proof_only(platform: Platform) -> None:
+    token = bound_token(platform)
+    url = f"https://{API}:{platform.port}{APIS}"
+
+    def ask(scheme: str, *proofs: str) -> Answer:
+        headers = [item for sent in proofs for item in ("-H", f"DPoP: {sent}")]
+        return platform.api(APIS, "-H", f"Authorization: {scheme} {token}", *headers)
+
+    def fresh(by: Any = None, **changed: Any) -> str:
+        made = {"method": "GET", "at": url, "token": token} | changed
+        return proof(by or key(), made["method"], made["at"], int(time.time()), made["token"], jti=str(time.time_ns()))
+
+    once = fresh()
+    assert ask("DPoP", once).status == 200
+    for scheme, proofs in (
+        ("DPoP", (once,)),
+        ("DPoP", ()),
+        ("Bearer", ()),
+        ("Bearer", (fresh(),)),
+        ("DPoP", (fresh(), fresh())),
+        ("DPoP", (fresh(key("ES256", "two")),)),
+        ("DPoP", (fresh(method="POST"),)),
+        ("DPoP", (fresh(at=url.replace(API, IDP)),)),
+        ("DPoP", (fresh(token="other"),)),
+        ("DPoP", (fresh(token=""),)),
+    ):
+        answer = ask(scheme, *proofs)
+        assert (answer.status, answer.json()["code"]) == (401, 900901), (scheme, proofs)
+    # A token that is bound to nothing does not become one by its scheme.
+    plain = platform.token("apk:api_create")
+    sent = fresh(token=plain)
+    assert platform.api(APIS, "-H", f"Authorization: DPoP {plain}", "-H", f"DPoP: {sent}").status == 401
+    # What a client says of its certificate is not believed.
+    assert platform.api(APIS, "-H", f"Authorization: DPoP {token}", "-H", "X-Forwarded-Client-Cert: Hash=x").status == 401
+
+
+def test_a_bound_token_does_not_pass_as_a_bearer_token_at_an_api(platform: Platform) -> None:
+    assert to_api(platform, bound_token(platform)) == 401
+
+
+def test_a_revoked_token_is_refused_everywhere_within_a_second(platform: Platform) -> None:
+    token = platform.token("apk:api_create")
+    assert to_api(platform, token) == 200
+    before = time.monotonic()
+    assert form(platform, "/oauth2/revoke", token=token).status == 200
+    assert form(platform, "/oauth2/introspect", token=token).json() == {"active": False}
+    assert platform.api(APIS, token=token).status == 401
+    while to_api(platform, token) != 401:
+        assert time.monotonic() < before + 5
+        time.sleep(0.02)
+
+
+def test_a_client_made_by_command_gets_tokens_at_once_and_none_when_removed(platform: Platform) -> None:
+    made = json.loads(platform.cli("client", "create", "reports", "--scope", "items:read", "-o", "json").stdout)
+    basic = ("-u", f"{made['client_id']}:{made['client_secret']}")
+
+    def ask() -> int:
+        return platform.request(IDP, "/oauth2/token", *basic, "-d", "grant_type=client_credentials&scope=items:read").status
+
+    time.sleep(0.3)
+    # Both workers know it.
+    assert {ask() for _ in range(20)} == {200}
+    assert made["client_id"] in platform.cli("client", "list").stdout
+    shown = json.loads(platform.cli("client", "show", made["client_id"]).stdout)
+    assert "client_secret" not in shown
+    assert made["client_secret"] not in platform.cli("client", "list", "-o", "json").stdout
+    platform.cli("client", "remove", made["client_id"])
+    time.sleep(0.3)
+    assert {ask() for _ in range(20)} == {401}
+    assert platform.cli("client", "remove", made["client_id"], check=False).returncode == 5
+    assert platform.cli("client", "remove", CLIENT, check=False).returncode != 0
+    wrong = platform.cli("client", "create", "x", "--grant", "magic", check=False)
+    assert (wrong.returncode, "magic grant type not supported" in wrong.stderr) == (3, True)
+
+
+def kinds(platform: Platform, person: Person) -> dict[str, str]:
+    """One of everything that the provider gives out and that is no access token."""
+    pkce = Pkce()
+    page = person.open(authorize_path("signed", CALLBACK, pkce, scope="openid default", nonce="n"))
+    page = person.sign_in(page, "superAdmin", organization="")
+    made = {"code": page.parameters["code"], **{f"cookie {name}": value for name, value in person.cookies.items()}}
+    fields = {"grant_type": "authorization_code", "code": made["code"], "redirect_uri": CALLBACK, "code_verifier": pkce.verifier}
+    signed = "c2lnbmVkOnNpZ25lZA=="
+    tokens = form(platform, "/oauth2/token", basic=signed, **fields).json()
+    access = tokens["access_token"]
+    assert to_api(platform, access) == 200
+    made["id token"] = tokens["id_token"]
+    made["signed userinfo"] = platform.request(IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {access}").body.decode()
+    made["signed introspection"] = form(platform, "/oauth2/introspect", basic=signed, token=access).body.decode()
+    answered = person.open(authorize_path("signed", CALLBACK, Pkce(), response_mode="jwt"))
+    made["signed response"] = answered.parameters["response"]
+    pushed = form(platform, "/oauth2/par", response_type="code", redirect_uri=CALLBACK).json()["request_uri"]
+    made |= {"request uri": pushed, "request uri secret": pushed.rpartition(":")[2]}
+    with_refresh = person.open(authorize_path(CLIENT, CALLBACK, pkce, scope="openid default"))
+    with_refresh = person.submit(with_refresh, decision="allow")
+    fields["code"] = with_refresh.parameters["code"]
+    made["refresh token"] = form(platform, "/oauth2/token", **fields).json()["refresh_token"]
+    token = platform.token("kapi:clients")
+    sent = json.dumps({"client_name": "x", "grant_types": ["client_credentials"]})
+    client = platform.request(IDP, "/dcr/register", "-H", f"Authorization: Bearer {token}", *JSON, "-d", sent).json()
+    made |= {"registration token": client["registration_access_token"], "client secret": client["client_secret"]}
+    made["bound token"] = bound_token(platform)
+    made["DPoP proof"] = proof(key(), "GET", f"https://{GW}:{platform.port}/echo/1.0.0/items", int(time.time()))
+    return made
+
+
+def test_nothing_passes_for_an_access_token(platform: Platform, person: Person) -> None:
+    passed = []
+    for name, text in kinds(platform, person).items():
+        answers = {
+            "an API": to_api(platform, text),
+            "a system API": platform.api(APIS, token=text).status,
+            "userinfo": platform.request(IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {text}").status,
+            "registration": platform.request(IDP, "/dcr/register", "-H", f"Authorization: Bearer {text}", *JSON, "-d", "{}").status,
+        }
+        passed += [f"{name} at {place}: {status}" for place, status in answers.items() if status != 401]
+        if not name.startswith(("refresh", "bound")):
+            found = form(platform, "/oauth2/introspect", token=text)
+            passed += [f"{name} is active"] if found.json() != {"active": False} else []
+    assert passed == []

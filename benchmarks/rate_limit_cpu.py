@@ -33,11 +33,20 @@ def asking_python(port: int, backend: int, pem: Path, socket: Path) -> dict:
     config = plain_bootstrap(port, backend, pem)
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     service = {"transport_api_version": "V3", "grpc_service": {"envoy_grpc": {"cluster_name": "rls"}}}
-    settings = {"@type": f"{HTTP}.ratelimit.v3.RateLimit", "domain": "d", "failure_mode_deny": True, "timeout": "5s", "rate_limit_service": service}
+    settings = {
+        "@type": f"{HTTP}.ratelimit.v3.RateLimit",
+        "domain": "d",
+        "failure_mode_deny": True,
+        "timeout": "5s",
+        "rate_limit_service": service,
+    }
     manager["http_filters"].insert(0, {"name": "envoy.filters.http.ratelimit", "typed_config": settings})
     route = manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
     route["rate_limits"] = [{"actions": [{"generic_key": {"descriptor_value": "api"}}]}]
-    protocol = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}
+    protocol = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
     member = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
     config["static_resources"]["clusters"].append({
         "name": "rls",

@@ -1,4 +1,4 @@
-"""Limits for the whole gateway by keys that an interceptor supplies (`rateLimitKeys` of its answer; settings `gateway.limits`).
+"""Limits for the whole gateway by keys that an interceptor supplies (`rateLimitKeys` of its answer; settings `subscriptions.key_limits`).
 
 The contract with whoever asks the interceptor: before the `limit_keys` phase it sets the request header `HEADER` to
 `header_value(keys)`: `name=value` pairs joined by `&`, name and value percent-encoded (RFC 3986 unreserved characters stay). The edge

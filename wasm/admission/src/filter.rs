@@ -223,7 +223,7 @@ fn count_keys(context: u32) -> u32 {
     }
     let organization = text(ORGANIZATION).unwrap_or("");
     let mut found: Vec<(String, &'static str)> = Vec::new();
-    for pair in keys.split('&').filter(|pair| !pair.is_empty()).take(32) {
+    for pair in keys.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         // The most exact limit holds. One of no organization in particular is one count for all of them.
         let candidates = [(organization, value), (organization, "*"), ("*", value), ("*", "*")];

@@ -261,7 +261,7 @@ def _system_api(control: Control) -> Any:
     stored = UserStore(control.store.database)
     users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
     issuers = IssuersApi(access, control.trust)
-    enforcer = _enforcer(settings, control.store)
+    enforcer = _enforcer(settings, control.store, control.applications)
     applications = ApplicationsApi(control.applications, access)
     clients = ClientsApi(
         access, settings, RegisteredClients(control.store.database), os.urandom, lambda: str(uuid_utils.uuid7()), time.time
@@ -271,18 +271,21 @@ def _system_api(control: Control) -> Any:
     return build_system_api([route for api in every for route in api.routes()])
 
 
-def _enforcer(settings: Settings, store: Store) -> Any:
+def _enforcer(settings: Settings, store: Store, applications: Applications) -> Any:
     import uuid
 
     from kapi.front.web.enforcer import Enforcer
     from kapi.gateway.enforcer.backend_jwt import BackendJwts
+    from kapi.gateway.enforcer.callers import find_caller
     from kapi.gateway.enforcer.signing import ensure_key
     from kapi.store.enforcer_keys import EnforcerKeys
 
     issuer = settings.gateway.enforcer.backend_jwt_issuer
     return Enforcer(
         lambda: ensure_key(EnforcerKeys(store.database), int(time.time())),
-        lambda keys: BackendJwts(keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4())),
+        lambda keys: BackendJwts(
+            keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4()), callers=partial(find_caller, applications.all)
+        ),
     )
 
 

@@ -196,3 +196,16 @@ def test_it_survives_a_restart_of_the_control_process(platform: Platform, base: 
         subprocess.run(["stat", "-c", "%a", platform.data_dir / "kapi.db"], capture_output=True, text=True, check=True).stdout.strip()
         == "600"
     )
+
+
+def test_it_names_the_application_of_the_caller(platform: Platform, echo: int) -> None:
+    call = caller(platform, deploy(platform, "known", echo, apiPolicies=backend_jwt()))
+    token = platform.token("a")
+    consumer = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["clientId"]
+    platform.cli("app", "create", "shop")
+    platform.cli("app", "add-key", "shop", consumer)
+    platform.cli("subscription", "add", "shop", "known", "--version", "1\\..*")
+    claims = jwt.decode(call("/items/1", token=token).json()["headers"]["x-jwt-assertion"], keys(platform)).claims
+    assert claims[DIALECT + "applicationname"] == "shop"
+    assert claims[DIALECT + "applicationid"] == claims[DIALECT + "applicationUUId"] != consumer
+    platform.cli("app", "remove", "shop")

@@ -27,19 +27,24 @@ MOST_ANSWERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
-    """The application that a call comes from, as subscriptions know it."""
+class Caller:
+    """The application that a call comes from."""
 
     id: str
     name: str
     owner: str = ""
     tier: str = "Unlimited"
+    subscription_tier: str = "Unlimited"
 
 
-class Applications(Protocol):
-    """Finds the application of a call."""
+class Callers(Protocol):
+    """Finds the application of a consumer key that calls an API; see `callers.find_caller`."""
 
-    def __call__(self, consumer: str, organization: str) -> Application | None: ...
+    def __call__(self, consumer: str, organization: str, api: str, version: str) -> Caller | None: ...
+
+
+def nobody(consumer: str, organization: str, api: str, version: str) -> None:
+    """No application is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,13 @@ class BackendJwts:
         *,
         now: Callable[[], float],
         random_id: Callable[[], str],
-        application: Applications = lambda consumer, organization: None,  # noqa: ARG005 - nobody known
+        callers: Callers = nobody,
     ) -> None:
         self._key = keys[0]
         self._issuer = issuer
         self._now = now
         self._random_id = random_id
-        self._application = application
+        self._callers = callers
         self._answers: OrderedDict[bytes, Answer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -88,14 +93,15 @@ class BackendJwts:
         api, wanted, claims = asked["api"], asked["jwt"], asked["claims"]
         ttl = int(wanted["ttl"])
         payload = {
+            **{name: value for name, value in claims.items() if name not in RESTRICTED and not name.startswith(DIALECT)},
+            **_described(api, claims, self._callers),
+            **wanted["claims"],
+            **({"sub": claims["sub"]} if isinstance(claims.get("sub"), str) else {}),
+            # Nothing above may speak for these.
             "iss": self._issuer,
             "exp": now + ttl,
             "iat": now,
             "jti": self._random_id(),
-            **({"sub": claims["sub"]} if isinstance(claims.get("sub"), str) else {}),
-            **_described(api, claims, self._application),
-            **{name: value for name, value in claims.items() if name not in RESTRICTED and not name.startswith(DIALECT)},
-            **wanted["claims"],
         }
         return Answer(self._signed(payload, plain=wanted["encoding"] == "Base64"), now + ttl - max(1, min(60, ttl // 10)))
 
@@ -110,13 +116,14 @@ class BackendJwts:
         return f"{message}.{encoded(self._key.sign(message.encode('ascii')))}"
 
 
-def _described(api: Mapping[str, str], claims: Mapping[str, Any], find: Applications) -> dict[str, Any]:
+def _described(api: Mapping[str, str], claims: Mapping[str, Any], find: Callers) -> dict[str, Any]:
     """APK's claims about the call: the API, the application, the person."""
     consumer = next((value for name in ("azp", "client_id", "clientId") if isinstance(value := claims.get(name), str)), "")
     person = claims["sub"] if isinstance(claims.get("sub"), str) else ""
-    application = find(consumer, api["organization"]) or _of_key(claims) or Application(consumer, consumer, person)
+    known = find(consumer, api["organization"], api["name"], api["version"]) if consumer else None
+    application = known or _of_key(claims) or Caller(consumer, consumer, person)
     described = {
-        "subscriber": application.owner or person,
+        "subscriber": application.owner or person or application.name,
         "applicationid": application.id,
         "applicationname": application.name,
         "applicationtier": application.tier,
@@ -124,22 +131,22 @@ def _described(api: Mapping[str, str], claims: Mapping[str, Any], find: Applicat
         "apiname": api["name"],
         "apicontext": api["context"],
         "version": api["version"],
-        "tier": "Unlimited",
+        "tier": application.subscription_tier,
         "keytype": api["keytype"],
         "usertype": "Application_User",
-        "enduser": person,
+        "enduser": person or application.name,
         "enduserTenantId": "0",
     }
     return {"organizations": [api["organization"]], **{DIALECT + name: value for name, value in described.items()}}
 
 
-def _of_key(claims: Mapping[str, Any]) -> Application | None:
+def _of_key(claims: Mapping[str, Any]) -> Caller | None:
     """An API key in APK's form names its application itself."""
     found = claims.get("application")
     if not isinstance(found, dict):
         return None
     texts = {name: str(found.get(name) or "") for name in ("uuid", "id", "name", "owner", "tier")}
-    return Application(texts["uuid"] or texts["id"], texts["name"], texts["owner"], texts["tier"] or "Unlimited")
+    return Caller(texts["uuid"] or texts["id"], texts["name"], texts["owner"], texts["tier"] or "Unlimited")
 
 
 def _read(question: bytes) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kapi.fetch import fetch
 from kapi.front.web.oauth import build_identity_app
-from kapi.identity.keys import ensure_keyring, wanted_algorithms
+from kapi.identity.keys import ensure_keyring, needed_algorithms
 from kapi.identity.provider import Provider, make_provider
 from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
 from kapi.store import Store
@@ -25,7 +25,7 @@ CC = b"grant_type=client_credentials"
 
 def provider_of(settings: Settings, store: Store, get: Any = fetch) -> Provider:
     identity = settings.identity
-    keyring = ensure_keyring(Keys(store.database), identity.key_id, 1_700_000_000, wanted_algorithms(identity))
+    keyring = ensure_keyring(Keys(store.database), identity.key_id, 1_700_000_000, needed_algorithms(identity))
     return make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()), get)
 
 

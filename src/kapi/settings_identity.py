@@ -176,8 +176,12 @@ class IdentitySettings:
     key_id: str = "gateway_certificate_alias"
     token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
     """Seconds an access token is valid."""
-    algorithms: tuple[str, ...] = field(default=("RS256", "ES256", "EdDSA"), metadata={"choices": SIGNING_ALGORITHMS})
-    """What can be signed with from the start; those that clients name come to them."""
+    algorithms: tuple[str, ...] = field(default=("RS256", "PS256", "ES256", "EdDSA"), metadata={"choices": SIGNING_ALGORITHMS})
+    """What can be signed with; those that clients name come to them."""
+    key_lifetime: int = field(default=0, metadata={"range": (0, 10 * 365 * 24 * 3600)})
+    """Seconds after which a signing key gets a successor; 0 means by command only."""
+    key_overlap: int = field(default=600, metadata={"range": (1, 30 * 24 * 3600)})
+    """Seconds a new key is shown before it signs; longer than verifiers keep a JWKS (300)."""
     access_token_format: str = field(default="jwt", metadata={"choices": ACCESS_TOKEN_FORMATS})
     access_token_signing_alg: str = field(default=DEFAULT_ALGORITHM, metadata={"choices": SIGNING_ALGORITHMS})
     claims: dict[str, Any] = field(default_factory=dict)

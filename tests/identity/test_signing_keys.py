@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet
 
 from idp import call, identity_app, provider_of
 from kapi.errors import OAuthError
-from kapi.identity.keys import Keyring, SigningKey, ensure_keyring, load_keyring, wanted_algorithms
+from kapi.identity.keys import Keyring, SigningKey, ensure_keyring, load_keyring, needed_algorithms, wanted_algorithms
 from kapi.identity.signing import ALGORITHMS
 from kapi.identity.tokens import sign_jwt
 from kapi.settings import SIGNING_ALGORITHMS, ClientSettings, IdentitySettings, Settings
@@ -67,6 +67,9 @@ def test_clients_bring_the_algorithms_they_need() -> None:
     clients = (ClientSettings(id="a", secret="x"),)
     assert wanted_algorithms(IdentitySettings(algorithms=(), clients=clients)) == ("RS256",)
     assert wanted_algorithms(IdentitySettings(algorithms=("PS256",), clients=clients)) == ("RS256", "PS256")
+    assert needed_algorithms(IdentitySettings(algorithms=("PS256", "ES384"), clients=clients)) == ("RS256", "ES384")
+    clients = (ClientSettings(id="a", secret="x", access_token_signing_alg="PS512"),)
+    assert needed_algorithms(IdentitySettings(algorithms=(), clients=clients)) == ("RS256", "PS512")
 
 
 def test_other_tokens_are_signed_with_the_algorithm_asked_for(tmp_path: Path) -> None:

@@ -70,7 +70,12 @@ class Keyring:
 
 
 def wanted_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
-    """The algorithms there must be a key for: what the settings name, for the provider and for its clients."""
+    """The algorithms there shall be a key for: what the settings name, for the provider and for its clients."""
+    return tuple(dict.fromkeys((*needed_algorithms(identity), *identity.algorithms)))
+
+
+def needed_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
+    """Those of them that must be there from the first moment, and those whose keys cost nothing to make (RSA takes a tenth of a second)."""
     of_clients = (
         getattr(client, item.name)
         for client in identity.clients
@@ -78,16 +83,8 @@ def wanted_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
         # RFC 7591 §2 and its registry: what a client wants its answers signed with.
         if item.name.endswith("_signed_response_alg") or item.name == "access_token_signing_alg"
     )
-    return tuple(
-        dict.fromkeys(
-            (
-                DEFAULT_ALGORITHM,
-                identity.access_token_signing_alg,
-                *identity.algorithms,
-                *(name for name in of_clients if name in ALGORITHMS),
-            )
-        )
-    )
+    named = (identity.access_token_signing_alg, *(name for name in identity.algorithms if name[0] == "E"), *of_clients)
+    return tuple(dict.fromkeys((DEFAULT_ALGORITHM, *(name for name in named if name in ALGORITHMS))))
 
 
 def ensure_keyring(keys: Keys, kid: str, now: int, algorithms: Sequence[str] = (DEFAULT_ALGORITHM,)) -> Keyring:
@@ -101,7 +98,7 @@ def ensure_keyring(keys: Keys, kid: str, now: int, algorithms: Sequence[str] = (
 
 def load_keyring(keys: Keys) -> Keyring:
     """The keys of the JWKS as they stand in the store."""
-    return Keyring(_load(key) for key in keys.all() if key.state in IN_JWKS)
+    return Keyring(load_key(key) for key in keys.all() if key.state in IN_JWKS)
 
 
 def new_key(algorithm: str, now: int, state: str, kid: str = "") -> StoredKey:
@@ -123,6 +120,7 @@ def etag(document: bytes) -> str:
     return f'"{hashlib.sha256(document).hexdigest()[:32]}"'
 
 
-def _load(stored: StoredKey) -> SigningKey:
+def load_key(stored: StoredKey) -> SigningKey:
+    """A key object of a stored key."""
     key: Any = serialization.load_pem_private_key(stored.private_pem.encode("ascii"), None, unsafe_skip_rsa_key_validation=True)
     return SigningKey(stored.kid, stored.algorithm, key, stored.state)

@@ -14,6 +14,7 @@ from kapi.front.cli import (
     application_commands,
     client_commands,
     issuer_commands,
+    key_commands,
     platform_commands,
     secret_commands,
     user_commands,
@@ -56,6 +57,7 @@ for panel, name, command in (
 app.add_typer(secret_commands.app, name="secret", rich_help_panel=APIS)
 app.add_typer(application_commands.app, name="app", rich_help_panel=APIS)
 app.add_typer(application_commands.subscription, name="subscription", rich_help_panel=APIS)
+app.add_typer(key_commands.app, name="key", rich_help_panel=IDENTITY)
 app.add_typer(user_commands.app, name="user", rich_help_panel=IDENTITY)
 app.add_typer(client_commands.app, name="client", rich_help_panel=IDENTITY)
 app.add_typer(issuer_commands.app, name="issuer", rich_help_panel=IDENTITY)

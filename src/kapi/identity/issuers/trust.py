@@ -126,6 +126,16 @@ class Trust:
         """The name of the issuer with this `iss`; empty when there is none."""
         return next((item.issuer.name for item in self.issuers() if item.issuer.issuer == issuer), "")
 
+    def publish_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
+        """The same, and return when the gateway has confirmed it. Raises GatewayError with nothing changed."""
+        with self._one_publish:
+            before, self._inbuilt = self._inbuilt, inbuilt
+            try:
+                self._tell(self.issuers())
+            except GatewayError:
+                self._inbuilt = before
+                raise
+
     def refused(self, name: str, reason: str) -> None:
         """Count a refused token; one with an unknown key makes its issuer's keys be fetched, within the cool-down."""
         with self._lock:

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapi.identity.keys import Keyring, ensure_keyring, load_keyring, needed_algorithms, wanted_algorithms
+from kapi.identity.keys import Keyring, ensure_keyring, load_keyring, needed_algorithms
 from kapi.run_files import admin_socket, database_path, ledger_socket, refusals_socket, xds_socket
 from kapi.settings import Settings, from_json_value
 from kapi.store import Store
@@ -41,11 +41,8 @@ if TYPE_CHECKING:
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.ledger import Ledger
     from kapi.identity.issuers.trust import Trust
-    from kapi.identity.rotation import Rotation
     from kapi.identity.verify import IssuerKeys
 
-ROTATION_SECONDS = 1.0
-"""How often keys are looked at for what is due."""
 PURGE_SECONDS = 600.0
 """How often expired records are thrown away."""
 
@@ -166,11 +163,8 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     refusals.start()
     _every(REFUSALS_SECONDS, trust.log_refusals)
     trust.start(lambda issuers: deployer.trust(_gateway_issuers(issuers)))
-    rotation = _rotation(settings, store, trust)
-    if settings.identity.enabled:
-        _every(ROTATION_SECONDS, lambda: rotation.tick() if publisher.status().connected else None)
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    _serve(_system_api(Control(settings, store, deployer, publisher, trust, revocations, ledger, applications, rotation)), listener)
+    _serve(_system_api(Control(settings, store, deployer, publisher, trust, revocations, ledger, applications)), listener)
     trust.stop()
     refusals.stop()
     watch.stop()
@@ -193,7 +187,6 @@ class Control:
     revocations: Revocations
     ledger: Ledger
     applications: Applications
-    rotation: Rotation
 
     def ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
@@ -214,19 +207,6 @@ def _trust(settings: Settings, store: Store, keyring: Keyring) -> Trust:
     from kapi.store.issuers import IssuerStore
 
     return Trust(settings=settings, store=IssuerStore(store.database), get=get, inbuilt=_inbuilt(settings, keyring))
-
-
-def _rotation(settings: Settings, store: Store, trust: Trust) -> Rotation:
-    """Moves signing keys; the gateway confirms each step."""
-    from kapi.identity.rotation import Rotation
-
-    return Rotation(
-        keys=Keys(store.database),
-        identity=settings.identity,
-        publish=lambda keyring: trust.publish_inbuilt(_inbuilt(settings, keyring)),
-        now=time.time,
-        wait=time.sleep,
-    )
 
 
 def _gateway_issuers(issuers: Sequence[IssuerKeys]) -> tuple[TrustedIssuer, ...]:
@@ -262,13 +242,14 @@ def _system_api(control: Control) -> Any:
     from kapi.front.web.clients import ClientsApi
     from kapi.front.web.holders import Holders
     from kapi.front.web.issuers import IssuersApi
-    from kapi.front.web.metrics import Metrics
     from kapi.front.web.keys import KeysApi
+    from kapi.front.web.metrics import Metrics
     from kapi.front.web.notifications import Notifications
     from kapi.front.web.secrets_api import SecretsApi
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.front.web.users import UsersApi
     from kapi.gateway.secrets import NamedSecrets
+    from kapi.identity.rotation import rotating
     from kapi.identity.users import Users
     from kapi.store.secrets import SecretStore
     from kapi.store.users import UserStore
@@ -288,7 +269,8 @@ def _system_api(control: Control) -> Any:
         access, settings, RegisteredClients(control.store.database), os.urandom, lambda: str(uuid_utils.uuid7()), time.time
     )
     metrics = Metrics(access, control.trust, time.time)
-    keys = (KeysApi(access, control.rotation),) if settings.identity.enabled else ()
+    rotation = rotating(settings.identity, Keys(control.store.database), control.trust, lambda: control.publisher.status().connected > 0)
+    keys = (KeysApi(access, rotation),) if settings.identity.enabled else ()
     every = (enforcer, apis, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
     return build_system_api([route for api in every for route in api.routes()])
 

@@ -10,7 +10,16 @@ from kapi.settings_issuers import IssuerSettings
 WELL_KNOWN_CLIENT_ID = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 - published in the guide, for tests only
 
-GRANTS = ("client_credentials", "authorization_code", "refresh_token")
+GRANTS = (
+    "client_credentials",
+    "authorization_code",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:openid:params:grant-type:ciba",
+    "password",
+)
 """Grants that a client may be given; `identity/grants/` has a file for each."""
 CONSENT = ("once", "always", "never")
 """Values of `consent`."""
@@ -108,6 +117,13 @@ class ClientSettings:
     introspection_signed_response_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
     """Its introspection answers are JWTs signed with this; empty: when it asks for them."""
 
+    exchange_from: tuple[str, ...] = ()
+    """Clients whose tokens it may exchange, besides its own and those meant for it; `*` any (RFC 8693)."""
+    exchange_audiences: tuple[str, ...] = ()
+    """Audiences and resources it may exchange tokens for; `*` any."""
+    exchange_impersonates: bool = False
+    """Exchanged tokens need not say that it acts."""
+
 
 def _seeded_clients() -> tuple[ClientSettings, ...]:
     return (
@@ -159,6 +175,21 @@ class RegistrationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AssertionIssuerSettings:
+    """Whose JWT assertions clients may turn into tokens (RFC 7523 §2.1), and how far they reach."""
+
+    issuer: str = field(metadata={"key": True, "needed": True})
+    clients: tuple[str, ...] = ("*",)
+    """Clients that may present them; `*` any that has the grant."""
+    jwks: dict[str, Any] = field(default_factory=dict)
+    jwks_uri: str = ""
+    algorithms: tuple[str, ...] = field(default=("RS256", "PS256", "ES256", "EdDSA"), metadata={"choices": SIGNING_ALGORITHMS})
+    scopes: tuple[str, ...] = ("*",)
+    any_subject: bool = False
+    """Take subjects that are no users here."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySettings:
     """The inbuilt, non-production identity provider, and the issuers that are trusted besides it."""
 
@@ -206,6 +237,14 @@ class IdentitySettings:
     """Fetch what clients publish (keys, metadata), and send logout tokens, at private addresses even when listening on the network."""
     code_lifetime: int = field(default=60, metadata={"range": (1, 600)})
     """Seconds an authorization code is valid (RFC 6749 §4.1.2: ten minutes at most)."""
+    device_code_lifetime: int = field(default=600, metadata={"range": (30, 3600)})
+    ciba_lifetime: int = field(default=300, metadata={"range": (10, 3600)})
+    """Most seconds a person has to approve what a client asked."""
+    ciba_auto_approve: bool = False
+    """For tests: everybody approves at once."""
+    password_grant: bool = False
+    """Offer the password grant, which RFC 9700 forbids, to clients that have it: for old test suites."""
+    assertion_issuers: tuple[AssertionIssuerSettings, ...] = ()
     id_token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
     refresh_token_lifetime: int = field(default=30 * 24 * 3600, metadata={"range": (1, 10 * 365 * 24 * 3600)})
     """Seconds after sign-in until the last refresh token of an authorization ends, however often it was used."""

@@ -201,6 +201,10 @@ class _Reader:
             self._check_clients(value)
         elif name == "gateway.interceptors":
             self._check_interceptors(value)
+        elif name == "identity.assertion_issuers":
+            for item in value:
+                if bool(item.jwks) == bool(item.jwks_uri):
+                    self.wrong(name, f"{item.issuer} needs its keys: jwks or jwks_uri, one of them", "docs/identity/jwt-bearer.md")
         elif name == "identity.claims":
             self._check_claims(name, value)
         elif name == "identity.users":

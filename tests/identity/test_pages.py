@@ -26,6 +26,11 @@ def every_page(person: Person) -> dict[str, Page]:
     found["consent"] = person.sign_in(found["login"])
     found["form_post"] = person.open(authorize_path(CLIENT, CALLBACK, state=NASTY, prompt="none", response_mode="form_post"))
     found["select"] = person.open(authorize_path("shop", SHOP, prompt="select_account"))
+    started = person.ask("POST", "/oauth2/device_authorization", b"client_id=television&scope=openid").json()
+    found["device_code"] = person.open("/device?" + urlencode({"user_code": NASTY}))
+    found["device_confirm"] = person.open("/device?user_code=" + started["user_code"])
+    found["device_done"] = person.submit(found["device_confirm"], decision="deny")
+    found["approvals"] = person.open("/authenticationEndpoint/approvals")
     found["sign_out"] = person.open("/oauth2/logout?" + urlencode({"state": NASTY}))
     found["signed_out"] = person.submit(found["sign_out"])
     return found

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from kapi.errors import GatewayError, Problem
+from kapi.identity.issuers.trust import Trust
 from kapi.identity.keys import Keyring, load_key, load_keyring, new_key, wanted_algorithms
 from kapi.identity.signing import ALGORITHMS
+from kapi.identity.verify import IssuerKeys
 from kapi.settings import IdentitySettings
 from kapi.store.keys import ACTIVE, PUBLISHED, RETIRED, STAGED, Keys, StoredKey
 
@@ -24,6 +27,7 @@ SETTLE_SECONDS = 1.0
 _MARGIN = 60
 """Seconds a retired key stays longer than its tokens: clocks differ."""
 MOST_KEYS = 100
+_EVERY_SECONDS = 1.0
 
 
 class Rotation:
@@ -152,3 +156,25 @@ class Rotation:
     def _longest_lifetime(self) -> int:
         identity = self._identity
         return max(identity.token_lifetime, identity.id_token_lifetime, *(client.token_lifetime for client in identity.clients), 0)
+
+
+def rotating(identity: IdentitySettings, keys: Keys, trust: Trust, connected: Callable[[], bool]) -> Rotation:
+    """The rotation of the inbuilt provider's keys, which `trust` tells the gateway; does what is due while the gateway is there."""
+
+    def publish(keyring: Keyring) -> None:
+        trust.publish_inbuilt(IssuerKeys.inbuilt(identity.issuer, keyring.keys))
+
+    rotation = Rotation(keys=keys, identity=identity, publish=publish, now=time.time, wait=time.sleep)
+
+    def run() -> None:
+        while True:
+            time.sleep(_EVERY_SECONDS)
+            try:
+                if connected():
+                    rotation.tick()
+            except Exception:
+                _LOG.exception("what was due could not be done")
+
+    if identity.enabled:
+        threading.Thread(target=run, name="key-rotation", daemon=True).start()
+    return rotation

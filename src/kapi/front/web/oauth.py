@@ -17,7 +17,7 @@ from kapi.errors import OAuthError
 from kapi.front.web.draining import App, Message, Receive, Send, discard_body
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
 from kapi.identity.forms import check_media_type, parse_form
-from kapi.identity.grants import GRANTS
+from kapi.identity.grants import offered
 from kapi.identity.http import Answer, Credentials, Request, error_answer
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
@@ -53,7 +53,7 @@ class _Table:
 
 def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
     """The ASGI application of an identity worker. `now` gives seconds since the epoch."""
-    token_endpoint = TokenEndpoint(provider, GRANTS)
+    token_endpoint = TokenEndpoint(provider, offered(provider.settings.identity))
     table = _Table(provider, ENDPOINTS)
     token_paths = frozenset(TOKEN_PATHS)
 

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kapi.identity.endpoints import (
+    approvals,
     authorize,
+    backchannel_authentication,
     callback,
     client_configuration,
     consent,
+    device,
+    device_authorization,
     discovery,
     end_session,
     health,
@@ -69,4 +73,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     client_configuration,
     userinfo,
     end_session,
+    device_authorization,
+    device,
+    backchannel_authentication,
+    approvals,
 )

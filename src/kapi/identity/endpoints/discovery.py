@@ -30,14 +30,14 @@ def paths(provider: Provider) -> tuple[str, ...]:
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
     """What is true of the provider as a whole; `issuer` is the setting, byte for byte."""
-    from kapi.identity.grants import GRANTS
+    from kapi.identity.grants import offered
 
     return {
         "issuer": provider.settings.identity.issuer,
         "token_endpoint": f"{provider.base_url}{TOKEN_PATHS[0]}",
         "scopes_supported": [DEFAULT_SCOPE],
         "response_types_supported": [],
-        "grant_types_supported": [grant.grant_type for grant in GRANTS],
+        "grant_types_supported": [grant.grant_type for grant in offered(provider.settings.identity)],
         "token_endpoint_auth_methods_supported": methods_supported(provider),
         "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "dpop_signing_alg_values_supported": list(ASYMMETRIC),

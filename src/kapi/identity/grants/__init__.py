@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kapi.identity.grants import authorization_code, client_credentials, refresh_token
+from kapi.identity.grants import (
+    authorization_code,
+    ciba,
+    client_credentials,
+    device_code,
+    jwt_bearer,
+    password,
+    refresh_token,
+    token_exchange,
+)
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
 
 
 class Grant(Protocol):
@@ -27,4 +37,18 @@ class Grant(Protocol):
         """Decide what to issue. Raises OAuthError."""
 
 
-GRANTS: tuple[Grant, ...] = (client_credentials, authorization_code, refresh_token)
+GRANTS: tuple[Grant, ...] = (
+    client_credentials,
+    authorization_code,
+    refresh_token,
+    device_code,
+    token_exchange,
+    jwt_bearer,
+    ciba,
+    password,
+)
+
+
+def offered(identity: IdentitySettings) -> tuple[Grant, ...]:
+    """The grants that the settings offer: all but those that only old test suites need."""
+    return tuple(grant for grant in GRANTS if grant is not password or identity.password_grant)

@@ -1,0 +1,94 @@
+"""The page where a person sees what applications asked them elsewhere (CIBA), and allows or denies it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorized import Authorization
+from kapi.identity.consents import in_words
+from kapi.identity.decoupled import PENDING, decide, pending_of
+from kapi.identity.endpoints.backchannel_authentication import owner_of
+from kapi.identity.forms import Form, parse_form
+from kapi.identity.grants.ciba import KIND
+from kapi.identity.http import Answer, Request
+from kapi.identity.page_session import session_here
+from kapi.identity.pages import error_page, page, see_other
+from kapi.identity.provider import Provider
+from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right
+from kapi.store.records import Record
+
+methods = ("GET", "POST")
+quick = False
+cross_origin = False
+PATH = "/authenticationEndpoint/approvals"
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """Sign in, see, decide."""
+    try:
+        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        session = session_here(provider, request, form, PATH, "what applications ask of you")
+        if isinstance(session, Answer):
+            return session
+        if BROWSER not in request.cookies:
+            raise OAuthError("expired_session", "Cookies are off, or this took too long. Open the page again.")
+        if request.method == "POST" and form_token_is_right(request, f"approvals{session.sid}", form.get("token")):
+            _decide(provider, session, form, request.now)
+            return see_other(PATH)
+        return _page(provider, request, session)
+    except OAuthError as error:
+        return error_page(provider, error)
+
+
+def _waiting(provider: Provider, session: Session, now: int) -> list[Record]:
+    found = provider.records.family(KIND, owner_of(session.user), now)
+    return [record for record in found if pending_of(record).state == PENDING and pending_of(record).expires_at > now]
+
+
+def _decide(provider: Provider, session: Session, form: Form, now: int) -> None:
+    record = next((item for item in _waiting(provider, session, now) if item.key == form.get("request")), None)
+    if record is None:
+        return
+    pending = pending_of(record)
+    allowed = Authorization(
+        user=session.user,
+        client_id=pending.client_id,
+        scope=pending.scope,
+        auth_time=session.auth_time,
+        amr=session.amr,
+        acr=session.acr,
+        organization=session.organization,
+        sid=session.sid,
+    )
+    decide(provider, KIND, record.key, now, allowed.payload() if form.get("decision") == "allow" else None)
+
+
+def _page(provider: Provider, request: Request, session: Session) -> Answer:
+    waiting = []
+    for record in _waiting(provider, session, request.now):
+        pending = pending_of(record)
+        client = provider.client(pending.client_id, request.now)
+        if client is not None:
+            name = client.settings.name or client.id
+            waiting.append({"key": record.key, "client": name, "message": pending.message, "scopes": in_words(provider, pending.scope)})
+    return page(
+        provider,
+        "approvals.html",
+        user=session.user,
+        organization=session.organization,
+        waiting=waiting,
+        action=PATH,
+        token=form_token(request.cookies[BROWSER], f"approvals{session.sid}"),
+    )

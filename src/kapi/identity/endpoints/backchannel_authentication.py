@@ -1,0 +1,103 @@
+"""The backchannel authentication endpoint (OpenID Connect CIBA Core §7), poll mode: a client asks a person who is elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.hints import subject_of_hint
+from kapi.identity.authorized import Authorization
+from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.clients import Client
+from kapi.identity.decoupled import Pending, ask, decide
+from kapi.identity.forms import Form, check_media_type, parse_form
+from kapi.identity.grants.ciba import KIND, grant_type
+from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.provider import Provider
+from kapi.identity.scopes import granted_scope
+from kapi.identity.users import User
+from kapi.store.records import key_of
+
+methods = ("POST",)
+quick = False
+PATH = "/oauth2/bc-authorize"
+INTERVAL = 5
+LONGEST_MESSAGE = 64
+_HINTS = ("login_hint", "id_token_hint", "login_hint_token")
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:
+    """Where it is, and how answers come (CIBA §4)."""
+    return {
+        "backchannel_authentication_endpoint": f"{provider.base_url}{PATH}",
+        "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_user_code_parameter_supported": False,
+    }
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """The id to poll with. Raises OAuthError."""
+    check_media_type(request.header("content-type") or "")
+    form = parse_form(request.body)
+    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    if grant_type not in client.grants or client.settings.token_endpoint_auth_method == "none":  # noqa: S105 - the name of a method
+        raise OAuthError("unauthorized_client", "The client may not use CIBA; a public client never may")
+    scope = granted_scope(client, form.get("scope"))
+    if "openid" not in scope.split(" "):
+        raise OAuthError("invalid_scope", "CIBA needs the scope openid")
+    message, lifetime = _message(form), _lifetime(provider, form)
+    user = _hinted(provider, client, form)
+    secret, owner = provider.new_secret(), owner_of(user.username)
+    pending = Pending(client.id, scope, request.now + lifetime, INTERVAL, user=user.username, message=message)
+    ask(provider, KIND, secret, pending, owner)
+    if provider.settings.identity.ciba_auto_approve:
+        organization = user.organizations[0] if user.organizations else ""
+        allowed = Authorization(user.subject, client.id, scope, request.now, acr="0", organization=organization)
+        decide(provider, KIND, key_of(secret), request.now, allowed.payload())
+    return json_answer({"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL})
+
+
+def owner_of(username: str) -> str:
+    """What finds the requests of a person."""
+    return f"ciba {username}"
+
+
+def _message(form: Form) -> str:
+    message = form.get("binding_message") or ""
+    if len(message) > LONGEST_MESSAGE or not message.isprintable():
+        raise OAuthError("invalid_binding_message", f"binding_message has at most {LONGEST_MESSAGE} printable characters")
+    return message
+
+
+def _lifetime(provider: Provider, form: Form) -> int:
+    most = provider.settings.identity.ciba_lifetime
+    asked = form.get("requested_expiry")
+    if asked is None:
+        return most
+    if not (asked.isascii() and asked.isdigit() and 0 < len(asked) < 10 and int(asked) > 0):
+        raise OAuthError("invalid_request", "requested_expiry is a positive number of seconds")
+    return min(int(asked), most)
+
+
+def _hinted(provider: Provider, client: Client, form: Form) -> User:
+    given = [name for name in _HINTS if form.get(name)]
+    if len(given) != 1:
+        raise OAuthError("invalid_request", "Send exactly one hint: login_hint or id_token_hint (CIBA 7.1)")
+    if given == ["login_hint_token"]:
+        raise OAuthError("invalid_request", "login_hint_token is not supported; send login_hint")
+    if given == ["id_token_hint"]:
+        if client.settings.subject_type == "pairwise":
+            raise OAuthError("invalid_request", "A pairwise subject cannot be a hint; send login_hint")
+        name = subject_of_hint(provider, form.need("id_token_hint"), client.id)
+    else:
+        name = form.need("login_hint")
+    user = provider.users.get(name)
+    if user is None:
+        raise OAuthError("unknown_user_id", "The hint names nobody here")
+    return user

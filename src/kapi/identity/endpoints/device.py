@@ -1,0 +1,110 @@
+"""The page where a person types a device's code and decides (RFC 8628 §3.3). Works without scripts, on a phone too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.authorized import Authorization
+from kapi.identity.consents import in_words
+from kapi.identity.decoupled import PENDING, Pending, decide, pending_of
+from kapi.identity.forms import Form, parse_form
+from kapi.identity.grants.device_code import KIND
+from kapi.identity.http import Answer, Request
+from kapi.identity.page_session import session_here
+from kapi.identity.pages import error_page, page, see_other
+from kapi.identity.provider import Provider
+from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right
+from kapi.identity.user_codes import LENGTH, device_of, forget, plain, shown
+
+methods = ("GET", "POST")
+quick = False
+cross_origin = False
+DEVICE_PATH = "/device"
+_WRONG = "This code is not right, or too old. Look at the device again. After ten wrong codes you have to wait five minutes."
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """Short, because people type it."""
+    return (DEVICE_PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """Sign in, type the code, decide."""
+    try:
+        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        code = plain(form.get("user_code") or "")
+        session = session_here(provider, request, form, DEVICE_PATH, "your device", shown(code) if code else "")
+        if isinstance(session, Answer):
+            return session
+        if BROWSER not in request.cookies:
+            raise OAuthError("expired_session", "Cookies are off, or this took too long. Open the page again.")
+        return _with_session(provider, request, form, session, code)
+    except OAuthError as error:
+        return error_page(provider, error)
+
+
+def _with_session(provider: Provider, request: Request, form: Form, session: Session, code: str) -> Answer:
+    if not code:
+        return _ask_for_code(provider, request, session)
+    key = device_of(provider, code, session.user, request.now)
+    record = None if key is None else provider.records.get(KIND, key, request.now)
+    pending = None if record is None else pending_of(record)
+    client = None if pending is None else provider.client(pending.client_id, request.now)
+    if record is None or pending is None or client is None or pending.state != PENDING or pending.expires_at <= request.now:
+        return _ask_for_code(provider, request, session, _WRONG)
+    purpose = f"device{code}{session.sid}"
+    if request.method == "POST" and form.get("decision"):
+        if not form_token_is_right(request, purpose, form.get("token")):
+            return see_other(f"{DEVICE_PATH}?user_code={shown(code)}")
+        return _decided(provider, request, session, code, (record.key, pending), allowed=form.get("decision") == "allow")
+    return page(
+        provider,
+        "device_confirm.html",
+        client=client.settings.name or client.id,
+        user=session.user,
+        organization=session.organization,
+        scopes=in_words(provider, pending.scope),
+        code=shown(code),
+        action=DEVICE_PATH,
+        token=form_token(request.cookies[BROWSER], purpose),
+    )
+
+
+def _decided(provider: Provider, request: Request, session: Session, code: str, asked: tuple[str, Pending], *, allowed: bool) -> Answer:
+    key, pending = asked
+    authorization = Authorization(
+        user=session.user,
+        client_id=pending.client_id,
+        scope=pending.scope,
+        auth_time=session.auth_time,
+        amr=session.amr,
+        acr=session.acr,
+        organization=session.organization,
+        sid=session.sid,
+    )
+    done = decide(provider, KIND, key, request.now, authorization.payload() if allowed else None)
+    forget(provider, code)
+    if not done:
+        return _ask_for_code(provider, request, session, _WRONG)
+    return page(provider, "device_done.html", allowed=allowed)
+
+
+def _ask_for_code(provider: Provider, request: Request, session: Session, failure: str = "") -> Answer:
+    # A wrong code is an answer like any other to a browser; nothing tells a guesser more than the page does.
+    del request
+    return page(
+        provider,
+        "device_code.html",
+        user=session.user,
+        organization=session.organization,
+        failure=failure,
+        length=LENGTH + 1,
+        action=DEVICE_PATH,
+    )

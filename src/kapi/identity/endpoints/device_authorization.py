@@ -1,0 +1,56 @@
+"""The device authorization endpoint (RFC 8628 §3.1, §3.2): a device asks for a code that its person types in elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.decoupled import Pending, ask
+from kapi.identity.endpoints.device import DEVICE_PATH
+from kapi.identity.forms import check_media_type, parse_form
+from kapi.identity.grants.device_code import KIND, grant_type
+from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.provider import Provider
+from kapi.identity.scopes import granted_scope
+from kapi.identity.user_codes import new_user_code, shown
+from kapi.store.records import key_of
+
+methods = ("POST",)
+quick = False
+PATH = "/oauth2/device_authorization"
+INTERVAL = 5
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:
+    """Where it is (RFC 8628 §4)."""
+    return {"device_authorization_endpoint": f"{provider.base_url}{PATH}"}
+
+
+def answer(provider: Provider, request: Request) -> Answer:
+    """The two codes. Raises OAuthError."""
+    check_media_type(request.header("content-type") or "")
+    form = parse_form(request.body)
+    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    if grant_type not in client.grants:
+        raise OAuthError("unauthorized_client", "The client may not use the device code grant")
+    scope = granted_scope(client, form.get("scope"))
+    lifetime = provider.settings.identity.device_code_lifetime
+    device_code = provider.new_secret()
+    ask(provider, KIND, device_code, Pending(client.id, scope, request.now + lifetime, INTERVAL))
+    user_code = new_user_code(provider, key_of(device_code), request.now, lifetime)
+    page = f"{provider.base_url}{DEVICE_PATH}"
+    return json_answer({
+        "device_code": device_code,
+        "user_code": shown(user_code),
+        "verification_uri": page,
+        "verification_uri_complete": f"{page}?user_code={shown(user_code)}",
+        "expires_in": lifetime,
+        "interval": INTERVAL,
+    })  # fmt: skip

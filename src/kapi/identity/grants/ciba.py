@@ -1,0 +1,16 @@
+"""The CIBA grant in poll mode (OpenID Connect CIBA Core §10.1): the client polls with the id of its request."""
+
+from __future__ import annotations
+
+from kapi.identity.decoupled import redeem
+from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.provider import Provider
+
+grant_type = "urn:openid:params:grant-type:ciba"
+quick = False
+KIND = "ciba"
+
+
+def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+    """Tokens once the person has allowed it."""
+    return redeem(provider, KIND, request.form.need("auth_req_id"), request)

@@ -1,0 +1,16 @@
+"""The device code grant (RFC 8628 §3.4): a device polls while its person decides elsewhere."""
+
+from __future__ import annotations
+
+from kapi.identity.decoupled import redeem
+from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.provider import Provider
+
+grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+quick = False
+KIND = "device"
+
+
+def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+    """Tokens once the person has allowed it."""
+    return redeem(provider, KIND, request.form.need("device_code"), request)

@@ -1,0 +1,91 @@
+"""The JWT bearer grant (RFC 7523 §2.1): an assertion of an issuer that the settings trust becomes an access token, once.
+
+Who may assert whom is data: `[[identity.assertion_issuers]]`. The issuer decides keys and algorithms, never the assertion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.client_keys import keys_of
+from kapi.identity.clients import client_of
+from kapi.identity.foreign_jwt import ForeignJwt, Unusable, check_signature, check_times, read_jwt, text
+from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.provider import Provider
+from kapi.identity.tokens import AccessToken
+from kapi.settings import AssertionIssuerSettings, ClientSettings
+from kapi.store.records import Record, key_of
+
+grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+quick = False
+LONGEST_SECONDS = 3600
+_TYPES = ("", "jwt", "authorization-grant+jwt")
+_SEEN = "assertion"
+
+
+def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+    """A token for the subject. Raises OAuthError invalid_grant with the reason."""
+    assertion = request.form.need("assertion")
+    try:
+        issuer, jwt = _read(provider, assertion)
+        if not {"*", request.client.id} & set(issuer.clients):
+            raise Unusable("this client may not use assertions of its issuer")
+        check_signature(jwt, _keys(provider, issuer, jwt, request.now))
+        subject = _subject(provider, issuer, jwt.claims)
+        _check_claims(provider, issuer, jwt.claims, request.now)
+    except Unusable as error:
+        raise OAuthError("invalid_grant", f"The assertion is refused: {error}") from error
+    scope = _scope(issuer, request)
+    client = request.client
+    user = provider.users.get(subject)
+    claims = {"organization": user.organizations[0]} if user and len(user.organizations) == 1 else {}
+    return Issuance(AccessToken(subject, client.id, scope, provider.lifetime(client), provider.audience(client), claims))
+
+
+def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, ForeignJwt]:
+    issuers = {item.issuer: item for item in provider.settings.identity.assertion_issuers}
+    algorithms = {name for item in issuers.values() for name in item.algorithms}
+    jwt = read_jwt(assertion, algorithms=sorted(algorithms), types=_TYPES)
+    issuer = issuers.get(text(jwt.claims, "iss", 2048))
+    if issuer is None:
+        raise Unusable("its issuer is not trusted here")
+    if jwt.header["alg"] not in issuer.algorithms:
+        raise Unusable("its algorithm is not one of its issuer")
+    return issuer, jwt
+
+
+def _keys(provider: Provider, issuer: AssertionIssuerSettings, jwt: ForeignJwt, now: int) -> Sequence[Mapping[str, Any]]:
+    holder = client_of(ClientSettings(issuer.issuer, jwks=issuer.jwks, jwks_uri=issuer.jwks_uri), b"")
+    return keys_of(provider.documents, holder, jwt.header.get("kid"), now)
+
+
+def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any]) -> str:
+    subject = text(claims, "sub", 255)
+    if provider.users.get(subject) is not None:
+        return subject
+    if not issuer.any_subject:
+        raise Unusable("its subject is nobody here")
+    if provider.clients.get(subject) is not None:
+        # RFC 9068 §5: nobody may be taken for a client.
+        raise Unusable("its subject is the id of a client")
+    return subject
+
+
+def _check_claims(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any], now: int) -> None:
+    wanted = (provider.settings.identity.issuer, f"{provider.base_url}/oauth2/token")
+    audience = claims.get("aud")
+    listed = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(item, str) and item in wanted for item in listed):
+        raise Unusable(f"aud must be {wanted[0]}")
+    expires = check_times(claims, now, LONGEST_SECONDS)
+    seen = Record(key_of(f"{issuer.issuer}\n{text(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60)
+    if not provider.records.add(_SEEN, seen, now):
+        raise Unusable("its jti was used before")
+
+
+def _scope(issuer: AssertionIssuerSettings, request: TokenRequest) -> str:
+    if "*" not in issuer.scopes and not set(request.scope.split(" ")) <= set(issuer.scopes):
+        raise OAuthError("invalid_scope", "Assertions of this issuer do not reach that far")
+    return request.scope

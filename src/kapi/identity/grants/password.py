@@ -1,0 +1,35 @@
+"""The password grant (RFC 6749 §4.3), which must not be used any more (RFC 9700 §2.4): only for old test suites, by setting."""
+
+from __future__ import annotations
+
+from kapi.errors import OAuthError
+from kapi.identity.attempts import TooManyTries
+from kapi.identity.authorized import Authorization
+from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.person_tokens import first_tokens
+from kapi.identity.provider import Provider
+from kapi.store.records import Record, key_of
+
+grant_type = "password"
+quick = False
+_KIND = "password-grant"
+
+
+def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+    """Tokens of the person whose password it is, in the organization they name or the only one they have."""
+    form, now = request.form, request.now
+    username, password = form.need("username"), form.need("password")
+    try:
+        user = provider.attempts.authenticate(provider.users, username, password, f"client {request.client.id}", now)
+    except TooManyTries as error:
+        raise OAuthError("invalid_grant", "Too many tries; wait a few minutes", headers=(("retry-after", str(error.seconds)),)) from error
+    if user is None:
+        raise OAuthError("invalid_grant", "The user name or the password is not right")
+    organization = form.get("organization") or (user.organizations[0] if len(user.organizations) == 1 else "")
+    if organization and organization not in user.organizations:
+        raise OAuthError("invalid_grant", "The person does not belong to this organization")
+    once = provider.new_secret()
+    provider.records.put(_KIND, Record(key_of(once), "", {}, now + 60))
+    scope = request.scope
+    authorization = Authorization(user.subject, request.client.id, scope, now, amr=("pwd",), acr="1", organization=organization)
+    return first_tokens(provider, request.client, authorization, now, family=provider.new_id(), source=(_KIND, key_of(once)))

@@ -240,6 +240,7 @@ def _system_api(control: Control) -> Any:
     from kapi.front.web.access import Access
     from kapi.front.web.applications_api import ApplicationsApi
     from kapi.front.web.clients import ClientsApi
+    from kapi.front.web.definitions import Definitions
     from kapi.front.web.holders import Holders
     from kapi.front.web.issuers import IssuersApi
     from kapi.front.web.keys import KeysApi
@@ -272,6 +273,7 @@ def _system_api(control: Control) -> Any:
     rotation = rotating(settings.identity, Keys(control.store.database), control.trust, lambda: control.publisher.status().connected > 0)
     keys = (KeysApi(access, rotation),) if settings.identity.enabled else ()
     every = (enforcer, apis, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
+    every = (enforcer, apis, Definitions(control.store), notifications, secrets, issuers, metrics, users, clients, applications)
     return build_system_api([route for api in every for route in api.routes()])
 
 

@@ -106,6 +106,8 @@ class GatewaySettings:
     """Deployed APIs answer on `<organization>[-<environment>].<domain>` and `….sandbox.<domain>`."""
     hosts: dict[str, str] = field(default_factory=dict)
     """Backend host names to addresses: `backend = "127.0.0.1"`, `"backend:80" = "127.0.0.1:3000"`."""
+    version_routing: bool = False
+    """Route `/base/v1` to the newest deployed version `v1.x`."""
     access_log: bool = False
     token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
     drain_seconds: int = field(default=5, metadata={"range": (0, 3600)})

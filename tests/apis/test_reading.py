@@ -102,12 +102,9 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        "definitionPath: /api-definition",
         "aiProvider: {name: OpenAI, apiVersion: v1}",
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
-        "corsConfiguration: {corsConfigurationEnabled: true}",
         "apiPolicies: {request: [{policyName: RegexGuardrail}]}",
-        "apiPolicies: {response: [{policyName: RemoveHeader, parameters: {headerName: a}}]}",
         "authentication: [{authType: mTLS}]",
     ],
 )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kapi.apis import report as codes
-from kapi.apis.definitions import read_definition
+from kapi.apis.definitions import media_type, read_definition
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
-from kapi.apis.ir import Api, Operation
+from kapi.apis.ir import Api, ApiDefinition, Operation
 from kapi.apis.reading import read
 from kapi.apis.rules import VERBS, host_label_fault, label_fault, target_key
 from kapi.errors import Diagnostic, Invalid
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kapi.apis.ir import Node
 
 _SOURCE = "apkConfiguration"
+DEFINITION_PATH = "/api-definition"
 
 
 class Policy(Protocol):
@@ -34,6 +35,14 @@ class Policy(Protocol):
 
     def compile(self, conf: ApiConf, operation: OperationConf) -> Node | None:
         """The policy's node for an operation, or None when it has nothing to do there."""
+
+
+@runtime_checkable
+class AddsOperations(Protocol):
+    """A policy that answers requests which no operation of the conf is for."""
+
+    def added_operations(self, conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        """More operations, with all their nodes. `operations` are those of the conf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,21 @@ def compile_api(conf_text: bytes, definition: bytes, *, organization: str, polic
         default_base_path=default_base_path,
         operations=_operations(conf, policies),
         properties=conf.additional_properties,
+        definition=_definition(conf, definition),
     )
     return Compiled(api, conf, _echo(reading.data, identity), _warnings(conf, parsed))
+
+
+def _definition(conf: ApiConf, content: bytes) -> ApiDefinition | None:
+    """None when the conf has an operation of its own at the default path; at a path that it names, that is a mistake."""
+    path = conf.definition_path.rstrip("/") or DEFINITION_PATH
+    if any(item.verb == "GET" and target_key(item.target) == path for item in conf.operations):
+        return None
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    return ApiDefinition(path, media_type(content), text)
 
 
 def api_id(organization: str, name: str, version: str) -> str:
@@ -104,6 +126,10 @@ def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, .
                 policies=nodes,
             )
         )
+    own = tuple(made)
+    for policy in policies:
+        if isinstance(policy, AddsOperations):
+            made += policy.added_operations(conf, own)
     return tuple(sorted(made, key=_match_order))
 
 

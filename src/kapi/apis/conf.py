@@ -227,6 +227,11 @@ class ApiConf:
     additional_properties: tuple[tuple[str, str], ...] = ()
     mark: Mark = Mark()
 
+    def policies_of(self, operation: OperationConf) -> PoliciesConf:
+        """The policies that hold for an operation: a conf has them at one of the two levels, but for interceptors and tokens."""
+        own = operation.policies
+        return own if own.request or own.response else self.policies
+
     def authentication_of(self, auth_type: AuthType) -> AuthenticationConf | None:
         """The item of a type, or None; there is at most one."""
         return next((item for item in self.authentication if item.auth_type == auth_type), None)

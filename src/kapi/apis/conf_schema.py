@@ -69,7 +69,7 @@ def _policy(parameters: Shape, *, needed: bool = True) -> Record:
     return Record(fields, ("policyName", "parameters") if needed else ("policyName",))
 
 
-_HEADER: Final = _policy(Record({"headerName": Text(1, 256), "headerValue": TEXT}, ("headerName",)))
+_HEADER: Final = _policy(Record({"headerName": Text(1, 256), "headerValue": Text(0, 8192)}, ("headerName",)))
 _MODEL: Final = Items(Record({"model": _NAME, "endpoint": Text(1, 2048), "weight": _COUNT}, ("model", "endpoint")))
 _POLICIES: Final[dict[str, Record]] = {
     "Interceptor": _policy(
@@ -99,7 +99,7 @@ _POLICIES: Final[dict[str, Record]] = {
     "AddHeader": _HEADER,
     "SetHeader": _HEADER,
     "RemoveHeader": _HEADER,
-    "RequestMirror": _policy(Record({"urls": Items(Text(1, 2048))}, ("urls",))),
+    "RequestMirror": _policy(Record({"urls": Items(Text(1, 2048), 10)}, ("urls",))),
     "RequestRedirect": _policy(Record({"url": Text(1, 2048), "statusCode": Whole(301, 302)}, ("url",))),
     "ModelBasedRoundRobin": _policy(
         Record(
@@ -146,7 +146,12 @@ _POLICIES: Final[dict[str, Record]] = {
         )
     },
 }
-_POLICY_LISTS: Final = Record({"request": Items(ByField("policyName", _POLICIES)), "response": Items(ByField("policyName", _POLICIES))})
+_REQUEST_ONLY: Final = ("BackendJwt", "RequestMirror", "RequestRedirect", "ModelBasedRoundRobin")
+_RESPONSE_POLICIES: Final = {name: record for name, record in _POLICIES.items() if name not in _REQUEST_ONLY}
+_POLICY_LISTS: Final = Record({
+    "request": Items(ByField("policyName", _POLICIES), 100),
+    "response": Items(ByField("policyName", _RESPONSE_POLICIES), 100),
+})  # fmt: skip
 
 _REQUIRED: Final = Text(one_of=("mandatory", "optional"))
 _TOKEN: Final[dict[str, Shape]] = {

@@ -107,6 +107,15 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiDefinition:
+    """Where callers get the definition, relative to the base path. `text` is empty when it is not text."""
+
+    path: str
+    media_type: str
+    text: str = field(default="", repr=False, metadata={"hidden": True})
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """One API as deployed.
 
@@ -123,6 +132,7 @@ class Api:
     default_base_path: str | None
     operations: tuple[Operation, ...]
     properties: tuple[tuple[str, str], ...] = ()
+    definition: ApiDefinition | None = None
 
     @property
     def base_paths(self) -> tuple[str, ...]:

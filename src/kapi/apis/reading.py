@@ -14,12 +14,14 @@ from kapi.apis.conf_schema import CONF, ELSEWHERE
 from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
 from kapi.apis.endpoint_rules import apply, check_endpoints
 from kapi.apis.mediation_rules import check_mediation
+from kapi.apis.policy_rules import check_cors, check_policies
 from kapi.apis.report import Report, below
 from kapi.apis.rules import (
     MAX_OPERATIONS,
     VERBS,
     Fault,
     base_path_fault,
+    definition_path_fault,
     label_fault,
     target_fault,
     target_key,
@@ -68,6 +70,9 @@ def read(text: bytes, source: str = "apkConfiguration") -> Reading:
     _check_operations(root, report)
     _check_rate_limits(root, report)
     check_mediation(root, report)
+    _check_definition_path(root, report)
+    check_policies(root, report)
+    check_cors(root, report)
     refuse_unsupported(root, report)
     data = plain(root)
     if report.diagnostics:
@@ -81,6 +86,7 @@ def _check_texts(root: Mapping, report: Report) -> None:
     apply(root, "basePath", base_path_fault, codes.BASE_PATH, report)
     apply(root, "version", version_fault, codes.FORMAT, report)
     apply(root, "environment", lambda text: label_fault("environment", text), codes.HOST_LABEL, report)
+    apply(root, "definitionPath", definition_path_fault, codes.TARGET, report)
     check_endpoints(root, "#", report)
     base_path, version = _string(root, "basePath"), _string(root, "version")
     flag = root.entries.get("defaultVersion")
@@ -145,6 +151,15 @@ def _check_rate_limits(root: Mapping, report: Report) -> None:
             place = key_mark(operation, "rateLimit", below("#/operations", index))
             message = "Presence of both resource level and API level rate limits is not allowed"
             report.add(codes.RATE_LIMITS, message, place, "Remove it, or the rateLimit of the API.")
+
+
+def _check_definition_path(root: Mapping, report: Report) -> None:
+    path = _string(root, "definitionPath").rstrip("/")
+    operations = root.entries.get("operations")
+    for operation in operations.items if path and isinstance(operations, Sequence) else ():
+        if _string(operation, "verb") == "GET" and target_key(_string(operation, "target")) == path:
+            message = f"definitionPath is also the target of an operation: GET {path[:80]}"
+            report.add(codes.COMBINATION, message, key_mark(root, "definitionPath", "#"), "Choose another definitionPath.")
 
 
 def _verb_fault(verb: str) -> Fault | None:

@@ -87,6 +87,16 @@ def target_fault(target: str) -> Fault | None:
     return None
 
 
+def definition_path_fault(path: str) -> Fault | None:
+    """Why a definition cannot be served at a path below the base path, if it cannot."""
+    fault = target_fault(path)
+    if fault is not None:
+        return Fault(fault.message.replace("target", "definitionPath", 1), fault.hint)
+    if "{" in path or "*" in path or not path.strip("/"):
+        return Fault("definitionPath is no fixed path", "Write a path such as /api-definition.")
+    return None
+
+
 def target_key(target: str) -> str:
     """The target without what does not tell it apart from another one: parameter names and the last slash."""
     return _PARAMETER.sub("{}", target).rstrip("/") or "/"

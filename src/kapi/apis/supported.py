@@ -14,10 +14,8 @@ from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, 
 
 _ENDPOINT_KINDS: Final = ("production", "sandbox")
 _OFF_SWITCHES: Final = {
-    "definitionPath": "",
     "aiProvider": "",
     "keyManagers": "",
-    "corsConfiguration": "",
     "aiRatelimit": "enabled",
 }
 """Fields not enforced yet; the value is the switch inside that turns the whole off when it is false."""
@@ -27,6 +25,11 @@ _POLICIES: Final = (
     "BackendJwt",
     "LuaInterceptor",
     "WASMInterceptor",
+    "AddHeader",
+    "SetHeader",
+    "RemoveHeader",
+    "RequestMirror",
+    "RequestRedirect",
 )
 """What is enforced of `apiPolicies` and `operationPolicies`."""
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 from kapi.policies import (
     authentication,
     backend_jwt,
+    cors,
     endpoint_security,
+    headers,
     interceptor,
     limit_keys,
     lua_scripts,
+    mirror,
     rate_limit,
+    redirect,
     revocation,
     scopes,
     subscriptions,
@@ -21,6 +25,7 @@ from kapi.policies import (
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
 
 POLICIES: tuple[Policy, ...] = (
+    cors,
     authentication,
     revocation,
     scopes,
@@ -32,6 +37,9 @@ POLICIES: tuple[Policy, ...] = (
     limit_keys,
     endpoint_security,
     lua_scripts,
+    headers,
+    mirror,
+    redirect,
 )
 """In the order of their phases."""
 

@@ -110,6 +110,7 @@ class Policy(Protocol):
     """The shape of a policy module. `compile` and `envoy` are pure.
 
     A module may also have `everywhere(place) -> EnvoyRoute | None`: what the settings ask for at a place whose conf asks for nothing.
+    One that adds operations to an API is an `apis.compile.AddsOperations`.
     """
 
     @property

@@ -14,7 +14,7 @@ from kapi.errors import Invalid
 if TYPE_CHECKING:
     from kapi.errors import Diagnostic
 
-__all__ = ["DEFINITIONS", "Definition", "DefinitionFormat", "DefinitionOperation", "parse_definition", "read_definition"]
+__all__ = ["DEFINITIONS", "Definition", "DefinitionFormat", "DefinitionOperation", "media_type", "parse_definition", "read_definition"]
 
 DEFINITIONS: Final[tuple[DefinitionFormat, ...]] = (openapi, graphql, proto)
 
@@ -46,3 +46,11 @@ def read_definition(content: bytes, api_type: str, file_name: str = "") -> tuple
             return None, report.diagnostics
     definition = chosen.parse(content, report)
     return (None if report.diagnostics else definition), report.diagnostics
+
+
+def media_type(content: bytes) -> str:
+    """What a definition is served as: JSON, YAML, or neither."""
+    start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith((b"{", b"[")):
+        return "application/json"
+    return "application/zip" if start.startswith(b"PK\x03\x04") else "application/yaml"

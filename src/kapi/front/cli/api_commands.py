@@ -119,6 +119,27 @@ def export(
     show(_rendered(compiled.api, config) if to == "envoy" else plain(compiled.api), Format.YAML if output is Format.TABLE else output)
 
 
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", help="Write here instead of standard output.", show_default=False)] = None,
+) -> None:
+    """Print the JSON Schema of the apk-conf, for completion and hover texts in editors.
+
+    [bold]Examples[/bold]
+
+      kapi schema --output apk-conf.schema.json
+    """
+    import json
+
+    from kapi.apis.json_schema import json_schema
+
+    text = json.dumps(json_schema(), indent=2) + "\n"
+    if output is None:
+        put(text)
+    else:
+        output.write_text(text, "utf-8")
+        say(f"wrote {output}")
+
+
 def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
     from kapi.gateway.envoy.render import render_api
     from kapi.gateway.envoy.site import site_of

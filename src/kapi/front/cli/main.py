@@ -47,6 +47,7 @@ for panel, name, command in (
     (APIS, "apis", api_commands.apis),
     (APIS, "undeploy", api_commands.undeploy),
     (APIS, "export", api_commands.export),
+    (APIS, "schema", api_commands.schema),
     (IDENTITY, "token", api_commands.token),
     (OPERATE, "ca", platform_commands.ca),
     (OPERATE, "doctor", platform_commands.doctor),

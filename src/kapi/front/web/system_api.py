@@ -51,6 +51,7 @@ class SystemApi:
         """The one page of paths."""
         table: tuple[Row, ...] = (
             ("POST", "/api/configurator", "/apis/generate-configuration", self.generate_configuration),
+            ("POST", "/api/configurator", "/apis/generate-k8s-resources", self.generate_k8s_resources),
             ("POST", "/api/deployer", "/apis/deploy", self.deploy),
             ("POST", "/api/deployer", "/apis/undeploy", self.undeploy),
             ("GET", "/api/deployer", "/apis", self.list_apis),
@@ -80,6 +81,11 @@ class SystemApi:
         api_type = form["apiType"].text("apiType") if "apiType" in form else "REST"
         conf = await run_in_threadpool(self._generate, form, api_type)
         return Response(conf, 200, media_type="application/yaml")
+
+    async def generate_k8s_resources(self, request: Request) -> Response:
+        """Not there yet, and says so."""
+        detail = f"{request.url.path} is planned"
+        raise Problem(501, "909052", "Kubernetes resources are not there yet", detail, "Deploy the conf to kapi: POST …/apis/deploy.")
 
     def _generate(self, form: Mapping[str, Part], api_type: str) -> str:
         if "definition" in form:

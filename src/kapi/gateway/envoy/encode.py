@@ -18,6 +18,7 @@ from envoy.extensions.access_loggers.grpc.v3 import als_pb2 as _als  # noqa: F40
 from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _matching  # noqa: F401
 from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2 as _skip  # noqa: F401
 from envoy.extensions.filters.http.composite.v3 import composite_pb2 as _composite  # noqa: F401
+from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors  # noqa: F401
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _mutation  # noqa: F401
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt  # noqa: F401
 from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua  # noqa: F401

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kapi.apis.ir import Endpoint, Retry
+from kapi.apis.ir import ApiKeyCredential, BasicCredentials, Endpoint, Retry
 from kapi.gateway.envoy.clusters import authority, cluster_name
 from kapi.gateway.envoy.paths import match_pattern, rewrite
 from kapi.gateway.envoy.site import Site
@@ -116,8 +116,21 @@ def _target(place: Place, site: Site) -> dict[str, Any]:
 
 
 def _mirror(endpoint: Endpoint, place: Place, site: Site) -> dict[str, Any]:
+    """A copy of the request, without the credentials that are meant for the endpoint alone."""
     name = cluster_name(endpoint, site, place.api.organization)
-    return {"cluster": name, "host_rewrite_literal": authority(endpoint), "disable_shadow_host_suffix_append": True}
+    mirror: dict[str, Any] = {"cluster": name, "host_rewrite_literal": authority(endpoint), "disable_shadow_host_suffix_append": True}
+    if secret := _credential_header(place.endpoint):
+        mirror["request_headers_mutations"] = [{"remove": secret}]
+    return mirror
+
+
+def _credential_header(endpoint: Endpoint) -> str:
+    match endpoint.security:
+        case BasicCredentials():
+            return "authorization"
+        case ApiKeyCredential("Header", parameter):
+            return parameter.lower()
+    return ""
 
 
 def _retry_policy(retry: Retry) -> dict[str, Any]:

@@ -73,26 +73,30 @@ DENIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A backend that failed, by Envoy's response flag."""
+    """A backend that failed, by Envoy's response flag. `status` None leaves Envoy's own."""
 
     flag: str
     code: str
     message: str
+    status: int | None = None
 
 
 FAILURES = (
     Failure("UT", "102504", "Upstream connection timeout"),
     Failure("UF", "102503", "Upstream connection failed"),
     Failure("UO", "102505", "Upstream overflow"),
-    Failure("URX", "102506", "Maximum connect attempts"),
-    Failure("NC", "102507", "Upstream not configured"),
+    Failure("URX", "102506", "Maximum connect attempts", 500),
+    Failure("NC", "102507", "Upstream not configured", 500),
     Failure("UH", "102508", "No healthy upstream"),
     Failure("UR", "102509", "Upstream connection reset"),
     Failure("UC", "102510", "Upstream connection terminated"),
     Failure("LR", "102511", "Connection reset by the gateway"),
+    Failure("IH", "102512", "Strictly checked header validation failure", 400),
+    # APK says 500; Envoy knows whether the caller (408) or the backend (504) was silent.
     Failure("SI", "102513", "Stream idle timeout"),
-    Failure("UPE", "102515", "Upstream protocol error"),
-    Failure("UMSDR", "102516", "Maximum stream duration"),
+    Failure("DPE", "102514", "Downstream protocol error"),
+    Failure("UPE", "102515", "Upstream protocol error", 500),
+    Failure("UMSDR", "102516", "Maximum stream duration", 500),
 )
 
 STATUSES = {
@@ -136,7 +140,8 @@ def _denial(item: Denial) -> dict[str, Any]:
 
 def _failure(item: Failure) -> dict[str, Any]:
     body = {"code": item.code, "message": item.message, "description": "%LOCAL_REPLY_BODY%"}
-    return {"filter": {"response_flag_filter": {"flags": [item.flag]}}, "body_format_override": _json(body)}
+    status = {"status_code": item.status} if item.status else {}
+    return {"filter": {"response_flag_filter": {"flags": [item.flag]}}, **status, "body_format_override": _json(body)}
 
 
 def _status(status: int) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from typing import Any
 
 from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
 from kapi.gateway.envoy.clusters import cluster_name, own_cluster_name
+from kapi.gateway.envoy.definition_routes import LARGEST_IN_ENVOY, definition_route
 from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.operation_routes import operation_routes
 from kapi.gateway.envoy.paths import first_segment, match_pattern
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
+from kapi.gateway.envoy.version_aliases import aliases
 from kapi.policies import Place
 from kapi.policies.authentication import CLOSED, PER_ROUTE
 
@@ -32,8 +34,9 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
     """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
     apis = tuple(apis)
     hosts: dict[str, list[Place]] = {}
+    more = aliases(apis) if site.settings.gateway.version_routing else {}
     for api in sorted(apis, key=lambda api: api.id):
-        for placed in _places(api, segment, site):
+        for placed in _places(api, segment, (*api.base_paths, *([more[api.id]] if api.id in more else [])), site):
             hosts.setdefault(placed.host, []).append(placed)
     system = system_routes(site.settings)
     by_host = {route.host: route for route in reversed(system) if route.segment == segment}
@@ -48,14 +51,15 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
         "virtual_hosts": virtual_hosts,
         "request_headers_to_remove": [*OWN_HEADERS, "x-envoy-external-address"],
         "response_headers_to_remove": ["server"],
+        "max_direct_response_body_size_bytes": LARGEST_IN_ENVOY,
     }
     if used := sorted({secret_id((api.organization, ref.name, ref.key)) for api in apis for ref in secret_refs(api.operations)}):
         routes["metadata"] = {"filter_metadata": {"kapi": {"secrets": used}}}
     return {"name": segment, "key": {"fragments": [{"string_key": segment}]}, "route_configuration": routes}
 
 
-def _places(api: Api, segment: str, site: Site) -> Iterable[Place]:
-    for base_path in (path.rstrip("/") for path in api.base_paths):
+def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> Iterable[Place]:
+    for base_path in (path.rstrip("/") for path in base_paths):
         for operation in api.operations:
             if first_segment(base_path + operation.target) != segment:
                 continue
@@ -86,10 +90,28 @@ def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
     routes: list[dict[str, Any]] = []
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version at `/petstore`.
     for base_path in sorted(bases, key=lambda base: (-len(base), base)):
-        routes += [route for item in bases[base_path] for route in operation_routes(item, site)]
+        routes += _below(base_path, bases[base_path], site)
         if any(base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(base_path))
     return {"name": host, "domains": [host], "routes": routes, "typed_per_filter_config": _CLOSED}
+
+
+def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict[str, Any]]:
+    """The operations in match order, and the definition of each API before its first operation with a parameter or wildcard."""
+    waiting = {item.api.id: item.api for item in placed}
+    for item in placed:
+        if (
+            {"{", "*"} & set(item.operation.target)
+            and (api := waiting.pop(item.api.id, None))
+            and (route := definition_route(api, base_path))
+        ):
+            yield route
+        yield from operation_routes(item, site)
+    yield from _definitions(waiting.values(), base_path)
+
+
+def _definitions(apis: Iterable[Api], base_path: str) -> Iterable[dict[str, Any]]:
+    return (route for api in apis if (route := definition_route(api, base_path)))
 
 
 def _nothing_else_below(base_path: str) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""The JSON Schema (draft 7, which editors understand best) of the apk-conf, made from `conf_schema.py`. Called by `kapi schema`.
+
+It says what the reader's first step says, with a description of every field; rules that need more than one field stand in the reader.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kapi.apis.conf_descriptions import DESCRIPTIONS
+from kapi.apis.conf_schema import CONF
+from kapi.apis.shapes import Anything, ByField, Either, Flag, Items, OneOf, Record, Shape, Text, Whole
+
+Path = tuple[str, ...]
+"""Names of fields, and of the policy or authentication type where a field decides the shape."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The whole schema; a shape that stands in several places is written once."""
+    writer = _Writer(frozenset(shape for shape, times in Counter(map(id, _records(CONF))).items() if times > 1))
+    whole = writer.schema(CONF, ())
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "apk-conf", **whole, "definitions": writer.definitions}
+
+
+def description(path: Path) -> str:
+    """What a field means: the text for the longest end of its path that has one. Raises StopIteration where there is none."""
+    ends = (".".join(("", *path)), *(".".join(path[start:]) for start in range(len(path))))
+    return next(DESCRIPTIONS[end] for end in ends if end in DESCRIPTIONS)
+
+
+def _records(shape: Shape) -> Iterator[Record]:
+    """Every record, as often as it stands somewhere."""
+    match shape:
+        case Record():
+            yield shape
+            inner: Iterable[Shape] = shape.fields.values()
+        case ByField():
+            inner = shape.records.values()
+        case OneOf():
+            inner = shape.records
+        case Either():
+            inner = (shape.usual, shape.other)
+        case Items():
+            inner = (shape.of,)
+        case _:
+            inner = ()
+    for item in inner:
+        yield from _records(item)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes shapes; `shared` holds the identities of records that stand in several places."""
+
+    shared: frozenset[int]
+    definitions: dict[str, Any] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+
+    def schema(self, shape: Shape, path: Path) -> dict[str, Any]:
+        match shape:
+            case Text():
+                return _text(shape)
+            case Flag():
+                return {"type": "boolean"}
+            case Whole():
+                return {"type": "integer", "minimum": shape.least, "maximum": shape.most}
+            case Items():
+                return {"type": "array", "items": self.schema(shape.of, path), **({"maxItems": shape.most} if shape.most else {})}
+            case Record():
+                return self._shared(shape, path) if id(shape) in self.shared else self._record(shape, path)
+            case ByField():
+                return self._by_field(shape, path)
+            case OneOf():
+                return {"anyOf": [self.schema(record, path) for record in shape.records]}
+            case Either():
+                return {"anyOf": [self.schema(shape.usual, path), self.schema(shape.other, path)]}
+            case Anything():
+                return {}
+
+    def _shared(self, shape: Record, path: Path) -> dict[str, Any]:
+        if id(shape) not in self.names:
+            name = path[-1] if path[-1] not in self.definitions else ".".join(path)
+            self.names[id(shape)] = name
+            self.definitions[name] = {}
+            self.definitions[name] = self._record(shape, path)
+        return {"$ref": f"#/definitions/{self.names[id(shape)]}"}
+
+    def _record(self, shape: Record, path: Path) -> dict[str, Any]:
+        fields = {name: self._field(of, (*path, name)) for name, of in shape.fields.items()}
+        required = {"required": list(shape.required)} if shape.required else {}
+        return {"type": "object", "properties": fields, **required, "additionalProperties": shape.more}
+
+    def _field(self, shape: Shape, path: Path) -> dict[str, Any]:
+        schema = self.schema(shape, path)
+        # Draft 7 ignores what stands beside a reference.
+        return {"description": description(path), **({"allOf": [schema]} if "$ref" in schema else schema)}
+
+    def _by_field(self, shape: ByField, path: Path) -> dict[str, Any]:
+        """`if … then` for each value, so that a mistake in one is not told as a mistake in all."""
+        names = {"description": description((*path, shape.name)), "enum": list(shape.records)}
+        branches = [
+            {"if": {"properties": {shape.name: {"const": value}}, "required": [shape.name]}, "then": self.schema(record, (*path, value))}
+            for value, record in shape.records.items()
+        ]
+        return {"type": "object", "properties": {shape.name: names}, "required": [shape.name], "allOf": branches}
+
+
+def _text(shape: Text) -> dict[str, Any]:
+    if shape.one_of:
+        return {"type": "string", "enum": list(shape.one_of)}
+    limits = {"minLength": shape.shortest, "maxLength": shape.longest, "pattern": f"^(?:{shape.pattern})$" if shape.pattern else ""}
+    return {"type": "string", **{name: value for name, value in limits.items() if value}}

@@ -1,0 +1,115 @@
+"""Cross-origin requests (apk-conf `corsConfiguration`; Fetch standard §3.2, "HTTP CORS protocol").
+
+A pre-flight request needs no token and reaches no backend. Each target gets an OPTIONS operation of its own unless the conf has one;
+it answers a plain OPTIONS request with the verbs that the target has (RFC 9110 §9.3.7).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.ir import Endpoint, Operation
+from kapi.policies.authentication import Authentication
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
+
+name = "cors"
+phase = Phase.CORS
+
+FILTER = "envoy.filters.http.cors"
+PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
+OPTIONS_FILTER = "kapi.filters.http.options"
+_SCRIPT = """
+function envoy_on_request(handle)
+  handle:respond({[":status"] = "204", ["allow"] = handle:filterContext():get("allow")})
+end
+"""
+"""A direct response would be simpler, but Envoy's CORS filter does nothing on routes that have one."""
+_LUA = {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+    "default_source_code": {"inline_string": _SCRIPT},
+}
+filters = (
+    HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}, disabled=True),
+    HttpFilter(phase, OPTIONS_FILTER, _LUA, disabled=True),
+)
+_LUA_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
+_ORIGIN_PART = "[A-Za-z0-9.:_-]*"
+"""What a `*` within an origin stands for: part of a host, or a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Who may read answers, and what a pre-flight request is told. `options` is what a plain OPTIONS request is told it may use."""
+
+    policy: ClassVar[str] = name
+    origins: tuple[str, ...]
+    credentials: bool = False
+    headers: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    max_age: int | None = None
+    expose_headers: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """Empty for an operation of the conf, which has a backend to ask."""
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> Cors | None:  # noqa: A001, ARG001 - the policy contract
+    """The same for every operation."""
+    return _node(conf)
+
+
+def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """An OPTIONS operation for every target that has none."""
+    if _node(conf) is None:
+        return ()
+    by_target: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_target.setdefault(operation.target, []).append(operation)
+    return tuple(
+        Operation(
+            verb="OPTIONS",
+            target=target,
+            production=_first(*(item.production for item in same)),
+            sandbox=_first(*(item.sandbox for item in same)),
+            policies=(_node(conf, tuple(sorted({"OPTIONS", *(item.verb for item in same)}))), Authentication(required=False)),
+        )
+        for target, same in by_target.items()
+        if all(item.verb != "OPTIONS" for item in same)
+    )
+
+
+def _node(conf: ApiConf, options: tuple[str, ...] = ()) -> Cors | None:
+    cors = conf.cors
+    if cors is None or not cors.enabled:
+        return None
+    return Cors(cors.origins, cors.credentials, cors.headers, cors.methods, cors.max_age, cors.expose_headers, options)
+
+
+def _first(*endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """It is there where one of the target's operations is."""
+    return next((item[:1] for item in endpoints if item), ())
+
+
+def envoy(node: Cors, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
+    """Envoy's own filter; an origin that is not allowed gets the answer without its permission."""
+    policy: dict[str, Any] = {"@type": PER_ROUTE, "allow_origin_string_match": [_origin(origin) for origin in node.origins]}
+    for field, values in (("allow_methods", node.methods), ("allow_headers", node.headers), ("expose_headers", node.expose_headers)):
+        if values:
+            policy[field] = ", ".join(values)
+    if node.max_age is not None:
+        policy["max_age"] = str(node.max_age)
+    if node.credentials:
+        policy["allow_credentials"] = True
+    headers = [] if node.origins == ("*",) and not node.credentials else [literal_header("vary", "Origin", "APPEND_IF_EXISTS_OR_ADD")]
+    per_route = {FILTER: policy}
+    if node.options:
+        per_route[OPTIONS_FILTER] = {"@type": _LUA_PER_ROUTE, "filter_context": {"allow": ", ".join(node.options)}}
+    return EnvoyRoute(per_route, response_headers_to_add=headers)
+
+
+def _origin(origin: str) -> dict[str, Any]:
+    if origin == "*" or "*" not in origin:
+        return {"exact": origin}
+    return {"safe_regex": {"regex": _ORIGIN_PART.join(re.escape(part) for part in origin.split("*"))}}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from kapi.settings_identity import ClientSettings
 
 WITHOUT_SECRET = frozenset({"none", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"})
 """Methods that use no secret."""
+_NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "ws", "wss", "ftp"})
+"""Schemes that do not lead to a client."""
+_LONGEST_URI = 2048
 _OWN_KEYS = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
 
 
@@ -22,6 +26,43 @@ def client_mistakes(client: ClientSettings) -> Iterator[str]:
         yield "jwks must be a JWK Set: a table with the list keys"
     if client.jwks_uri and not client.jwks_uri.startswith(("https://", "http://")):
         yield "jwks_uri must be an https URL"
+    yield from _address_mistakes(client)
     names = [name for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email") if getattr(client, f"tls_client_auth_{name}")]
     if (method == "tls_client_auth") != (len(names) == 1):
         yield "tls_client_auth, and only it, needs exactly one tls_client_auth_... name (RFC 8705 2.1.2)"
+
+
+def _address_mistakes(client: ClientSettings) -> Iterator[str]:
+    for uri in client.redirect_uris:
+        if wrong := uri_mistake(uri):
+            yield f"redirect_uris: {uri[:200]!r}: {wrong}"
+    for uri in client.post_logout_redirect_uris:
+        if wrong := uri_mistake(uri):
+            yield f"post_logout_redirect_uris: {uri[:200]!r}: {wrong}"
+    for name in ("backchannel_logout_uri", "frontchannel_logout_uri"):
+        uri = getattr(client, name)
+        if uri and (wrong := uri_mistake(uri) or ("" if uri.startswith(("https://", "http://")) else "it must be a web address")):
+            yield f"{name}: {wrong}"
+
+
+def uri_mistake(uri: str) -> str:
+    """What is wrong with an address that a client wants people sent to, in words; empty when nothing is."""
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError:
+        return "it is malformed"
+    if (
+        not uri.isascii()
+        or not uri.isprintable()
+        or {" ", '"', "<", ">", "\\", "^", "`", "{", "|", "}"} & set(uri)
+        or len(uri) > _LONGEST_URI
+    ):
+        return f"it must be a URI of at most {_LONGEST_URI} printable ASCII characters"
+    if "#" in uri:
+        return "it must have no fragment (RFC 6749 3.1.2)"
+    if not parts.scheme or parts.scheme in _NEVER or (parts.scheme in {"http", "https"} and not parts.hostname):
+        return "it must be absolute, with a scheme that leads to the client"
+    if parts.username is not None:
+        return "it must have no user name"
+    return ""

@@ -208,7 +208,11 @@ class _Reader:
         elif name == "identity.claims":
             self._check_claims(name, value)
         elif name == "identity.users":
+            taken = {client.id for client in self.values.get("identity.clients", IdentitySettings().clients)}
             for number, user in enumerate(value):
+                if user.username in taken:
+                    # RFC 9068 §5: the subject of a token must say whether a client acts for itself or for a person.
+                    self.wrong(f"identity.users[{number}].username", "a client has this id; a person needs another name")
                 self._check_claims(f"identity.users[{number}].token_claims", user.token_claims)
         elif name == "gateway.hosts":
             for host, address in value.items():

@@ -264,6 +264,30 @@ def test_login_hint_and_id_token_hint(app: Any, person: Person, clock: Clock) ->
     assert person.open(authorize_path(CLIENT, CALLBACK, id_token_hint=access)).parameters["error"] == "invalid_request"
 
 
+def test_an_essential_level_of_sign_in_is_reached_or_refused(person: Person) -> None:
+    def asked(*levels: str) -> str:
+        return json.dumps({"id_token": {"acr": {"essential": True, "values": list(levels)}}})
+
+    impossible = person.open(authorize_path("limited", SHOP, claims=asked("9")))
+    assert impossible.parameters["error"] == "unmet_authentication_requirements"
+    page = person.submit(person.open(authorize_path("limited", SHOP)), 1, one_click="superAdmin")
+    assert "code" in page.parameters
+    page = person.open(authorize_path("limited", SHOP, claims=asked("1", "9")))
+    weak = person.submit(page, 1, one_click="superAdmin")
+    assert weak.parameters["error"] == "unmet_authentication_requirements"
+    page = person.open(authorize_path("limited", SHOP, claims=asked("1")))
+    assert "code" in person.sign_in(page, "superAdmin", organization="").parameters
+    assert "code" in person.open(authorize_path("limited", SHOP, claims=asked("1"), prompt="none")).parameters
+
+
+def test_a_client_may_ask_for_a_certain_person(person: Person) -> None:
+    claims = json.dumps({"id_token": {"sub": {"value": "org1user"}}})
+    page = person.open(authorize_path("limited", SHOP, claims=claims))
+    assert person.sign_in(page, "org2user", organization="org2").parameters["error"] == "login_required"
+    page = person.open(authorize_path("limited", SHOP, claims=claims))
+    assert "code" in person.sign_in(page).parameters
+
+
 @pytest.mark.parametrize("name", ["ui_locales", "acr_values", "claims_locales", "display", "anything"])
 def test_what_is_only_a_wish_changes_nothing(person: Person, name: str) -> None:
     code_for(person)

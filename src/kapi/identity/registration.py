@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.authorization.redirect_uris import mistake
 from kapi.settings import ClientSettings
-from kapi.settings_clients import WITHOUT_SECRET, client_mistakes
+from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, uri_mistake
 from kapi.settings_values import REFUSED, checked, field_types
 from kapi.store.records import key_of
 from kapi.store.registered_clients import RegisteredClient, RegisteredClients
@@ -207,7 +206,7 @@ def _check_grants(grants: Sequence[str], sent: Mapping[str, Any], policy: Policy
 def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
     uris = values.get("redirect_uris", ())
     for uri in uris:
-        if wrong := mistake(uri):
+        if wrong := uri_mistake(uri):
             raise RegistrationError("invalid_redirect_uri", f"{uri[:200]}: {wrong}")
     if not uris and "authorization_code" in values.get("grants", ()):
         detail = "redirect_uris must be a list of URIs" if "redirect_uris" in sent else "redirect_uris is missing"
@@ -237,7 +236,7 @@ def _more_mistakes(settings: ClientSettings, policy: Policy) -> list[str]:
     for name in (*_ADDRESSES, *_WEB_ADDRESSES):
         value = getattr(settings, name)
         for uri in value if isinstance(value, tuple) else (value,) if value else ():
-            if (wrong := mistake(uri)) or (name in _WEB_ADDRESSES and not uri.startswith(("https://", "http://"))):
+            if (wrong := uri_mistake(uri)) or (name in _WEB_ADDRESSES and not uri.startswith(("https://", "http://"))):
                 made.append(f"{name}: {wrong or 'it must be a web address'}")
     if settings.token_endpoint_auth_method == "none" and "client_credentials" in settings.grants:  # noqa: S105 - the name of a method
         made.append("a public client may not use client_credentials")

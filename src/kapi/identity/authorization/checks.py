@@ -26,6 +26,8 @@ from kapi.identity.scopes import granted_scope
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
 """Gives the request with one more thing known. Raises OAuthError."""
 RESPONSE_TYPES = ("code",)
+ACR = ("0", "1")
+"""Levels of sign-in: nothing was proved (one click), a password (OIDC Core §2)."""
 PROMPTS = ("none", "login", "consent", "select_account")
 LONGEST_STATE = 2048
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -175,7 +177,27 @@ def claims(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     places = [value.get(place) for place in ("userinfo", "id_token")] if isinstance(value, dict) else [False]
     if not all(place is None or isinstance(place, dict) for place in places) or len(text) > 8192:
         raise OAuthError("invalid_request", "claims must be a JSON object with the members userinfo and id_token (OpenID Connect Core 5.5)")
-    return dataclasses.replace(request, claims={place: value[place] for place in ("userinfo", "id_token") if value.get(place)})
+    wanted = {place: value[place] for place in ("userinfo", "id_token") if value.get(place)}
+    return dataclasses.replace(
+        request, claims=wanted, acr=_essential_acr(wanted.get("id_token", {})), hinted_subject=_wanted_subject(wanted.get("id_token", {}))
+    )
+
+
+def _essential_acr(asked: dict[str, Any]) -> frozenset[str]:
+    """The levels one of which the person must reach (OIDC Core §5.5.1.1). Raises OAuthError when there is none here."""
+    demand = asked.get("acr")
+    if not isinstance(demand, dict) or demand.get("essential") is not True:
+        return frozenset()
+    values = demand.get("values", [demand["value"]] if "value" in demand else ACR)
+    reachable = frozenset(level for level in ACR if isinstance(values, list | tuple) and level in values)
+    if not reachable:
+        raise OAuthError("unmet_authentication_requirements", f"acr can be {' or '.join(ACR)} here")
+    return reachable
+
+
+def _wanted_subject(asked: dict[str, Any]) -> str:
+    demand = asked.get("sub")
+    return demand["value"] if isinstance(demand, dict) and isinstance(demand.get("value"), str) else ""
 
 
 def id_token_hint(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:

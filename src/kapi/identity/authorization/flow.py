@@ -32,7 +32,10 @@ def advance(provider: Provider, http: Request, request: AuthorizationRequest, in
         return _grant(provider, http, request, session)
     if session is not None and interaction is not None and _is_somebody_else(provider, request, session, interaction):
         finish(provider, interaction, http.now)
-        return refuse(provider, request, OAuthError("login_required", "Somebody else signed in than the one id_token_hint names"))
+        return refuse(provider, request, OAuthError("login_required", "Somebody else signed in than the one the client named"))
+    if session is not None and interaction is not None and interaction.signed_in == session.sid and _is_too_weak(request, session):
+        finish(provider, interaction, http.now)
+        return refuse(provider, request, OAuthError("unmet_authentication_requirements", "The person signed in on a lower level"))
     assert page is not None  # noqa: S101 - without a session the page is the login page
     if "none" in request.prompt:
         return refuse(provider, request, _WITHOUT_PAGES[page])
@@ -56,12 +59,17 @@ def next_page(provider: Provider, request: AuthorizationRequest, session: Sessio
 
 
 def _must_sign_in(provider: Provider, request: AuthorizationRequest, session: Session, interaction: Interaction | None) -> bool:
-    if _is_unexpected(provider, request, session):
+    if _is_unexpected(provider, request, session) or _is_too_weak(request, session):
         return True
     if interaction is not None and interaction.signed_in == session.sid:
         return False
     too_old = request.max_age is not None and request.now - session.auth_time > request.max_age
     return "login" in request.prompt or too_old or request.max_age == 0
+
+
+def _is_too_weak(request: AuthorizationRequest, session: Session) -> bool:
+    """Whether the client cannot do with how the person signed in."""
+    return bool(request.acr) and session.acr not in request.acr
 
 
 def _is_unexpected(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:

@@ -30,8 +30,10 @@ class AuthorizationRequest:
     prompt: frozenset[str] = frozenset()
     max_age: int | None = None
     claims: dict[str, Any] = field(default_factory=dict)
+    acr: frozenset[str] = frozenset()
+    """Levels of which one is essential; empty when any will do (OIDC Core §5.5.1.1)."""
     hinted_subject: str = ""
-    """`sub` of the `id_token_hint`: who must be signed in."""
+    """Who must be signed in: `sub` of the `id_token_hint`, or asked for by the `claims` parameter."""
     confirmation: dict[str, str] = field(default_factory=dict)
     resources: tuple[str, ...] = ()
     details: tuple[Any, ...] = ()

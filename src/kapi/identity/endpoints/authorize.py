@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.authorization.checks import PROMPTS, RESPONSE_TYPES, checked
+from kapi.identity.authorization.checks import ACR, PROMPTS, RESPONSE_TYPES, checked
 from kapi.identity.authorization.flow import advance
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import RESPONSE_MODES, refuse
@@ -49,7 +49,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "request_object_signing_alg_values_supported": list(ASYMMETRIC),
         "authorization_signing_alg_values_supported": list(provider.keyring.algorithms),
         "ui_locales_supported": ["en"],
-        "acr_values_supported": ["0", "1"],
+        "acr_values_supported": list(ACR),
         "subject_types_supported": list(TYPES),
     }
 

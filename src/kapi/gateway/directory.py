@@ -4,7 +4,7 @@ A name is a letter and what it is looked up by, a value is lines of fields, with
 
     i <issuer>                        the claims that may hold the consumer key; the first that a token has
     k <organization> <consumer key>   application, organization, key type, environment, tier…; then a line per API: id, status, tier…
-    a <organization> <application>    the same, for API keys, which name their application
+    a <organization> <name>           the same, for API keys, which name their application
     t                                 the tier of consumers that belong to no application
     x <organization|*> <key> <value|*>  a limit by a key that an interceptor supplies
 """
@@ -45,7 +45,7 @@ def directory(
         lines = _subscriptions(application, named, tiers)
         for key in application.keys:
             records[f"k\t{application.organization}\t{key.consumer_key}"] = _consumer(application, key, lines, tiers)
-        records[f"a\t{application.organization}\t{application.id}"] = _consumer(application, ConsumerKey("", ""), lines, tiers)
+        records[f"a\t{application.organization}\t{application.name}"] = _consumer(application, ConsumerKey("", ""), lines, tiers)
     return records
 
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::admit::{count, Room};
 use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
-use crate::rules::{consumer, limits, place, tier, Limit, Place};
+use crate::rules::{consumer, limits, place, tier, Consumer, Limit, Place, Subscription};
 use crate::{ledger, replies};
 
 const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0limits";
 const PLACE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0place";
 const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0organization";
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
-const APPLICATION: &[u8] = b"metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0api_key_payload\0application\0uuid";
+const APPLICATION: &[u8] = b"metadata\0filter_metadata\0kapi.caller\0application_name";
 const KEYS: &str = "x-kapi-limit-keys";
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
@@ -156,48 +156,53 @@ fn claim(name: &str) -> Option<&'static str> {
     text(path.as_bytes()).or_else(|| text(dotted?.as_bytes())).filter(|value| !value.is_empty())
 }
 
+/// Who is calling: what tells it from others, and its application if that is known and good here.
+struct Caller {
+    name: Option<&'static str>,
+    issuer: &'static str,
+    application: Option<Consumer<'static>>,
+}
+
+fn caller(place: &Place) -> Caller {
+    let issuer = claim("iss").unwrap_or("");
+    let key = record(&SharedData, b'i', &[issuer]).and_then(|names| names.split('\t').find_map(claim));
+    let (name, found) = match key {
+        Some(key) => (Some(key), record(&SharedData, b'k', &[place.organization, key])),
+        // An API key names its application.
+        None => {
+            let name = text(APPLICATION).filter(|name| !name.is_empty());
+            (name, name.and_then(|name| record(&SharedData, b'a', &[place.organization, name])))
+        }
+    };
+    let kind = if place.sandbox { "SANDBOX" } else { "PRODUCTION" };
+    let application = found.and_then(consumer).filter(|known| {
+        known.organization == place.organization
+            && (known.key_type.is_empty() || known.key_type == kind)
+            && (known.environment.is_empty() || known.environment == place.environment)
+    });
+    Caller { name, issuer, application }
+}
+
 fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
     if in_force(&SharedData).is_none() {
         replies::not_ready();
         return PAUSE;
     }
-    let issuer = claim("iss");
-    let key = issuer.and_then(|issuer| record(&SharedData, b'i', &[issuer])).and_then(|names| names.split('\t').find_map(claim));
-    let found = match key {
-        Some(key) => record(&SharedData, b'k', &[place.organization, key]),
-        // An API key names its application.
-        None => text(APPLICATION).and_then(|id| record(&SharedData, b'a', &[place.organization, id])),
-    };
-    let known = found.and_then(consumer).filter(|known| {
-        known.organization == place.organization
-            && (known.key_type.is_empty() || known.key_type == if place.sandbox { "SANDBOX" } else { "PRODUCTION" })
-            && (known.environment.is_empty() || known.environment == place.environment)
-    });
-    let subscription = known.as_ref().and_then(|known| known.subscription(place.api));
-    if place.subscription {
-        match subscription.as_ref().map(|subscription| subscription.status) {
-            Some("ACTIVE") => {}
-            Some("PROD_ONLY_BLOCKED") if place.sandbox => {}
-            Some("BLOCKED" | "PROD_ONLY_BLOCKED") => {
-                replies::blocked();
-                return PAUSE;
-            }
-            Some(_) => {
-                replies::inactive();
-                return PAUSE;
-            }
-            None => {
-                replies::not_subscribed();
-                return PAUSE;
-            }
-        }
+    let caller = caller(place);
+    let subscription = caller.application.as_ref().and_then(|known| known.subscription(place.api));
+    if place.subscription && refused(subscription.as_ref(), place) {
+        return PAUSE;
     }
-    let application = known.as_ref().map(|known| format!("a/{}", known.application)).unwrap_or_default();
-    let subscribed = known.as_ref().map(|known| format!("u/{}/{}", known.application, place.api)).unwrap_or_default();
-    let alone = key.map(|key| format!("c/{}/{}/{key}", place.organization, issuer.unwrap_or(""))).unwrap_or_default();
+    if !place.tiers {
+        return judge(context, &own);
+    }
+    let application = caller.application.as_ref().map(|known| known.application).unwrap_or("");
+    let whole = format!("a/{application}");
+    let subscribed = format!("u/{application}/{}", place.api);
+    let alone = format!("c/{}/{}/{}", place.organization, caller.issuer, caller.name.unwrap_or(""));
     let mut limits: Vec<Limit> = own;
-    let read = match (&known, key) {
-        (Some(known), _) => known.limits(&application, "900803", &mut limits).and_then(|()| {
+    let read = match (&caller.application, caller.name) {
+        (Some(known), _) => known.limits(&whole, "900803", &mut limits).and_then(|()| {
             subscription.as_ref().map_or(Some(()), |subscription| subscription.limits(&subscribed, "900804", &mut limits))
         }),
         (None, Some(_)) => record(&SharedData, b't', &[]).map_or(Some(()), |text| tier(fields(text), &alone, "900803", &mut limits)),
@@ -208,6 +213,18 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
         return PAUSE;
     }
     judge(context, &limits)
+}
+
+/// Whether the subscription, or the lack of one, speaks against the call; then it has been answered.
+fn refused(subscription: Option<&Subscription>, place: &Place) -> bool {
+    match subscription.map(|subscription| subscription.status) {
+        Some("ACTIVE") => return false,
+        Some("PROD_ONLY_BLOCKED") if place.sandbox => return false,
+        Some("BLOCKED" | "PROD_ONLY_BLOCKED") => replies::blocked(),
+        Some(_) => replies::inactive(),
+        None => replies::not_subscribed(),
+    }
+    true
 }
 
 fn fields(text: &str) -> impl Iterator<Item = &str> {

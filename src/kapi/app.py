@@ -133,6 +133,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         Counters(store.database),
         lambda: directory(applications.all(), store.apis, deployer.issuers, settings.subscriptions),
         str(time.time_ns()),
+        lambda: deployer.counts,
     )
     deployer = Deployer(
         store=store,

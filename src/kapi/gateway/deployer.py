@@ -20,6 +20,7 @@ from kapi.errors import Diagnostic, GatewayError, Invalid, KapiError, Problem
 from kapi.gateway.deployed import Deployed as Index
 from kapi.gateway.envoy.encode import Resource, encode, resource
 from kapi.gateway.envoy.names import CLUSTER, EXTENSION, NOTHING, SCOPE, Names, names_in, secret_id
+from kapi.gateway.envoy.on_demand import asked_for, on_demand
 from kapi.gateway.envoy.render import render_backends, render_base, render_issuers, render_scope, segments, system_segments
 from kapi.gateway.envoy.site import site_of
 from kapi.gateway.envoy.tls import Certificate, ensure_certificate
@@ -107,6 +108,7 @@ class Deployer:
         self._changed = changed
         self._modules = modules
         self._needs: frozenset[Need] = frozenset()
+        self._asked: frozenset[str] = frozenset()
         self._certificate = certificate or ensure_certificate(settings, now)
         self._site = dataclasses.replace(site_of(settings), secrets=secrets)
         self._fingerprint = fingerprint(self._site)
@@ -129,7 +131,9 @@ class Deployer:
                 self._index.use(segment, names_in(scope.body))
             bare = (render_scope(segment, (), self._site) for segment in system_segments(self._site) if segment not in scopes)
             self._needs = needs_in(scope.body for scope in scopes.values())
-            base = render_base(self._site, self._issuers, self._certificate.chain, self._certificate.private_key, self._needs)
+            self._asked = asked_for(scope.body for scope in scopes.values())
+            pair = (self._certificate.chain, self._certificate.private_key)
+            base = render_base(self._site, self._issuers, *pair, self._needs, self._asked)
             own = [*(encode(kind, value) for kind, value in base), *(encode(SCOPE, value) for value in bare if value)]
             self._publisher.set_initial([*own, *self._initial(), *resources])
 
@@ -183,6 +187,11 @@ class Deployer:
     def issuers(self) -> tuple[TrustedIssuer, ...]:
         """Whose tokens are accepted."""
         return self._issuers
+
+    @property
+    def counts(self) -> bool:
+        """Whether Envoy has the filter that counts, and answers the ledger."""
+        return bool(self._asked)
 
     def _publish_issuers(self, issuers: tuple[TrustedIssuer, ...], needs: frozenset[Need]) -> None:
         self._publisher.publish([encode(EXTENSION, item) for item in render_issuers(self._site, issuers, needs)])
@@ -256,6 +265,10 @@ class Deployer:
         if not needs <= self._needs:
             # Before the routes that name them: a route whose requirement is not there yet refuses everybody.
             self._publish_issuers(self._issuers, self._needs | needs)
+        asked = asked_for(item.body for item in change.changed if item.type_url == SCOPE)
+        if not asked <= self._asked:
+            self._publisher.publish([encode(kind, item) for kind, item in on_demand(self._site, self._asked | asked)])
+            self._asked |= asked
         keys = [*((item.type_url, item.name) for item in change.changed), *change.removed]
         before = self._publisher.wanted(keys)
         self._publisher.publish(change.changed, change.removed)

@@ -12,6 +12,7 @@ import http.client
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +24,7 @@ EVERY_SECONDS = 1.0
 SOON_SECONDS = 0.05
 """How often an Envoy that is not there yet is looked for."""
 _SECONDS = 5.0
+_FIRST_SECONDS = 2.0
 _BATCH_BYTES = 1024 * 1024
 _IN_FORCE = "g"
 
@@ -33,12 +35,19 @@ Directory = Mapping[str, str]
 class Ledger:
     """Started once by `app`; safe to share between threads."""
 
-    def __init__(self, path: Path, counters: Counters, directory: Callable[[], Directory], generation: str) -> None:
-        """`directory` gives the records as they must be now; `generation` tells those of this process from all earlier ones."""
+    def __init__(
+        self, path: Path, counters: Counters, directory: Callable[[], Directory], generation: str, needed: Callable[[], bool]
+    ) -> None:
+        """`directory` gives the records as they must be now; `generation` tells those of this process from all earlier ones.
+
+        As long as it is not `needed`, Envoy has no filter that counts, and there is nobody to talk to.
+        """
         self._path = path
         self._counters = counters
         self._directory = directory
         self._generation = generation
+        self._needed = needed
+        self._met = False
         self._kept: dict[tuple[str, int], Counter] = {}
         self._told: Directory = {}
         self._stale = True
@@ -71,21 +80,30 @@ class Ledger:
     def refresh(self) -> None:
         """The directory has changed: tell Envoy before this returns, if it is there."""
         self._stale = True
-        if not self.ready:
+        if not self._needed():
             return
-        try:
-            with self._one_at_a_time:
-                self._tell(anew=False)
-        except OSError as error:
-            _LOG.info("Envoy was not told who may call what, trying again: %s", error)
-            self._news.set()
+        # Right after the first limited API was deployed, Envoy may need a moment to open the socket.
+        deadline = time.monotonic() + (0.0 if self._met else _FIRST_SECONDS)
+        while True:
+            try:
+                self._visit()
+            except OSError as error:
+                if time.monotonic() < deadline:
+                    time.sleep(SOON_SECONDS)
+                    continue
+                _LOG.info("Envoy was not told who may call what, trying again: %s", error)
+                self._news.set()
+            return
 
     def _run(self) -> None:
         while True:
             self._news.wait(EVERY_SECONDS if self.ready else SOON_SECONDS)
             self._news.clear()
             try:
-                self._visit()
+                if self._needed():
+                    self._visit()
+                else:
+                    self.ready = True
             except OSError:
                 self.ready = False
             except Exception:
@@ -100,7 +118,7 @@ class Ledger:
                 self._send("/restore", "".join(map(_line, self._kept.values())))
             if self._stale or generation != self._generation:
                 self._tell(anew=generation != self._generation)
-            self.ready = True
+            self.ready = self._met = True
             if restored:
                 self._keep(found)
 

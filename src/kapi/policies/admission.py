@@ -34,5 +34,5 @@ def part(name: str) -> dict[str, Any]:
     }
 
 
-ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True)
+ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True, on_demand=True)
 """After every refusal, so that a refused call does not count."""

@@ -52,6 +52,12 @@ class HttpFilter:
     discovered: str = ""
     disabled: bool = False
     """Switched on by a per-route configuration only."""
+    on_demand: bool = False
+    """There only once a route asks for it; STAND_IN until then. A per-route configuration may do no more than switch it on."""
+
+
+STAND_IN: dict[str, Any] = {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}
+"""A filter that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)

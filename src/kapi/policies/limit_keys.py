@@ -23,7 +23,7 @@ phase = Phase.LIMIT_KEYS
 
 KEYS_FILTER = "kapi.limit_keys"
 HEADER = "x-kapi-limit-keys"
-filters = (HttpFilter(phase, KEYS_FILTER, part("keys"), disabled=True),)
+filters = (HttpFilter(phase, KEYS_FILTER, part("keys"), disabled=True, on_demand=True),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from kapi.gateway.envoy.listener import router
 from kapi.gateway.envoy.names import typed
 from kapi.gateway.envoy.token_checks import token_checks
 from kapi.policies import http_filters
+from kapi.policies.contract import STAND_IN
 
 _PREFIXES = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 _INTRODUCTION = re.compile(r"^error initializing configuration '[^']*': *")
@@ -59,7 +60,9 @@ def static_bootstrap(clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[s
         for item in (jwt_filter((), 1), claims_filter(()), credentials_filter(), token_checks((), "check"), empty_deny_list())
     }
     filters = [
-        discovered[item.name] if item.discovered else {"name": item.name, "typed_config": dict(item.config), "disabled": item.disabled}
+        discovered[item.name]
+        if item.discovered
+        else {"name": item.name, "typed_config": STAND_IN if item.on_demand else dict(item.config), "disabled": item.disabled}
         for item in http_filters()
     ]
     filters.append(router())

@@ -10,6 +10,7 @@ from kapi.gateway.envoy.replies import local_reply_config
 from kapi.gateway.envoy.site import Site
 from kapi.policies import HttpFilter, http_filters
 from kapi.policies.admission import part
+from kapi.policies.contract import STAND_IN
 from kapi.policies.trust import OWN_PREFIX
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -92,6 +93,9 @@ def router() -> dict[str, Any]:
 
 
 def _filter(item: HttpFilter) -> dict[str, Any]:
+    if item.on_demand:
+        source = {"config_source": ADS, "type_urls": [item.config["@type"], STAND_IN["@type"]]}
+        return {"name": item.name, "config_discovery": source, "disabled": item.disabled}
     if item.discovered:
         source = {"config_source": ADS, "type_urls": [f"type.googleapis.com/{item.discovered}"]}
         return {"name": item.name, "config_discovery": source, **({"disabled": True} if item.disabled else {})}

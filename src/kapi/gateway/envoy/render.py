@@ -11,8 +11,9 @@ from kapi.gateway.envoy.claims import claims_filter
 from kapi.gateway.envoy.clusters import backend_cluster, own_clusters, system_clusters
 from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
-from kapi.gateway.envoy.listener import ledger_listener, listener
+from kapi.gateway.envoy.listener import listener
 from kapi.gateway.envoy.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
+from kapi.gateway.envoy.on_demand import on_demand
 from kapi.gateway.envoy.routes import render_scope, segments
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import system_routes
@@ -25,9 +26,14 @@ __all__ = ["render_api", "render_backends", "render_base", "render_issuers", "re
 
 
 def render_base(
-    site: Site, issuers: Sequence[TrustedIssuer], certificate: str, private_key: str, needs: Iterable[Need] = ()
+    site: Site,
+    issuers: Sequence[TrustedIssuer],
+    certificate: str,
+    private_key: str,
+    needs: Iterable[Need] = (),
+    asked: frozenset[str] = frozenset(),
 ) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """(type, resource) of everything that no deployment touches; `needs` are those of the routes there are."""
+    """(type, resource) of everything that no deployment touches; `needs` are those of the routes there are, `asked` see `on_demand.py`."""
     pair = {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": private_key}}
     return (
         *((CLUSTER, cluster) for cluster in system_clusters(site)),
@@ -37,7 +43,7 @@ def render_base(
         (EXTENSION, credentials_filter()),
         (EXTENSION, empty_deny_list()),
         (LISTENER, listener(site)),
-        *([(LISTENER, ledger_listener(site))] if site.ledger_socket else ()),
+        *on_demand(site, asked),
     )
 
 

@@ -5,7 +5,10 @@ A stand-in serves each provider's keys under the provider's own host and path, o
 
 from __future__ import annotations
 
+import http.client
 import json
+import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -14,6 +17,7 @@ import pytest
 from vendors import VENDORS, Vendor
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
+from outsiders import attacks
 from standin import Key, StandIn
 
 KEYS = {vendor.preset: Key.make(f"key-of-{vendor.preset}", vendor.alg) for vendor in VENDORS}
@@ -24,9 +28,16 @@ class World:
     platform: Platform
     standin: StandIn
     operator: str
+    connection: http.client.HTTPSConnection
 
     def call(self, token: str, path: str = "/items") -> Answer:
-        return self.platform.request("default.gw.wso2.com", f"/echo/1.0.0{path}", "-H", f"Authorization: Bearer {token}")
+        return self._get("default.gw.wso2.com", f"/echo/1.0.0{path}", token)
+
+    def _get(self, host: str, path: str, token: str) -> Answer:
+        """Over a connection that is kept: there are thousands of calls."""
+        self.connection.request("GET", path, headers={"Host": f"{host}:{self.platform.port}", "Authorization": f"Bearer {token}"})
+        answer = self.connection.getresponse()
+        return Answer(answer.status, dict(answer.getheaders()), answer.read())
 
     def walk(self, vendor: Vendor, token: str) -> list[dict[str, str]]:
         """What `kapi issuer test` shows."""
@@ -36,7 +47,7 @@ class World:
         return steps
 
     def deploys(self, token: str) -> Answer:
-        return self.platform.api("/api/deployer/1.2.0/apis", token=token)
+        return self._get("api.am.wso2.com", "/api/deployer/1.2.0/apis", token)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +66,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     for vendor in VENDORS:
         added = platform.cli("issuer", "add", vendor.preset, *vendor.arguments, "--ca", str(standin.ca))
         assert f"trusted: {vendor.issuer}, 1 key" in added.stderr
-    yield World(platform, standin, platform.token("kapi:issuers"))
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection("127.0.0.1", platform.port, context=context, timeout=10)
+    yield World(platform, standin, platform.token("kapi:issuers"), connection)
     platform.stop()
     standin.stop()
     logs = "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
@@ -98,3 +111,32 @@ def test_a_key_of_another_provider_does_not_count(world: World, vendor: Vendor) 
         token = other.token({"iss": vendor.issuer, **vendor.claims}, **{"kid": kid, **vendor.header})
         assert world.call(token).status == 401
         assert world.deploys(token).status == 401
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=[vendor.preset for vendor in VENDORS])
+def test_who_cannot_sign_gets_nowhere(world: World, vendor: Vendor) -> None:
+    """The attacks that verifiers have fallen for, at the gateway and at the system APIs."""
+    key = KEYS[vendor.preset]
+    claims = {"iss": vendor.issuer, **vendor.claims}
+    tokens = attacks(key.token(claims, **vendor.header), key.jwk(), f"https://localhost:{world.standin.port}")
+    asked = len(world.standin.requests)
+    for label, token in tokens.items():
+        for answer in (world.call(token), world.deploys(token)):
+            assert (answer.status, str(answer.json()["code"])) == (401, "900901"), label
+    assert [path for _, path, _ in world.standin.requests[asked:] if path in {"/jwks", "/x.pem"}] == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=[vendor.preset for vendor in VENDORS])
+def test_times_are_checked(world: World, vendor: Vendor) -> None:
+    now = int(time.time())
+    claims = {"iss": vendor.issuer, **vendor.claims}
+    for changes, code in (
+        ({"exp": now - 60}, "900903"),
+        ({"exp": ...}, "900901"),
+        ({"exp": "tomorrow"}, "900901"),
+        ({"exp": None}, "900901"),
+        ({"nbf": now + 60}, "900901"),
+    ):
+        token = KEYS[vendor.preset].token({**claims, **changes}, **vendor.header)
+        for answer in (world.call(token), world.deploys(token)):
+            assert (answer.status, str(answer.json()["code"])) == (401, code), changes

@@ -137,11 +137,12 @@ class Trust:
                 raise
 
     def refused(self, name: str, reason: str) -> None:
-        """Count a refused token; one with an unknown key makes its issuer's keys be fetched, within the cool-down."""
+        """Count a refused token; one that no key fits makes its issuer's keys be fetched, within the cool-down."""
         with self._lock:
             followed = self._followed.get(name)
             self.refusals[name if followed or name == INBUILT else "", reason] += 1
-        if followed and reason == "unknown key":
+        # The key may be new, or its kid may be an old one's.
+        if followed and reason in {"unknown key", "signature"}:
             followed.unknown_key()
 
     def refusals_of(self, name: str) -> dict[str, int]:

@@ -1,0 +1,135 @@
+"""Envoy's side of the Proxy-Wasm ABI in Python, as far as the admission module uses it: a clock that can be set, memory that threads share."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import wasmtime
+
+from kapi.policies.admission import MODULE
+
+OK, NOT_FOUND, CAS_MISMATCH = 0, 1, 8
+ENGINE = wasmtime.Engine()
+COMPILED = wasmtime.Module.from_file(ENGINE, MODULE)
+ROOTS = {"admit": 1, "keys": 2, "ledger": 3}
+
+
+@dataclass
+class Shared:
+    """What the threads of one Envoy share."""
+
+    now: int = 1_800_000_000
+    data: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    cas: int = 0
+
+    def set(self, key: bytes, value: bytes, cas: int) -> int:
+        if cas and key in self.data and self.data[key][1] != cas:
+            return CAS_MISMATCH
+        self.cas += 1
+        self.data[key] = value, self.cas
+        return OK
+
+
+@dataclass
+class Reply:
+    status: int
+    details: str
+    body: str
+    headers: dict[str, str]
+
+
+class Thread:
+    """One worker thread of Envoy with its own copy of the module."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.before_set: Callable[[], None] = lambda: None
+        self.properties: dict[str, bytes] = {}
+        self.headers: dict[int, dict[str, str]] = {0: {}, 2: {}}
+        self.buffers: dict[int, bytes] = {}
+        self.reply: Reply | None = None
+        self.contexts = 10
+        self.store = wasmtime.Store(ENGINE)
+        linker = wasmtime.Linker(ENGINE)
+        linker.allow_shadowing = True
+        for item in COMPILED.imports:
+            linker.define_func("env", item.name, item.type, getattr(self, item.name))
+        self.exports = linker.instantiate(self.store, COMPILED).exports(self.store)
+        self.memory: Any = self.exports["memory"]
+        for part, root in ROOTS.items():
+            self.buffers[7] = part.encode()
+            self.call("proxy_on_context_create", root, 0)
+            assert self.call("proxy_on_configure", root, len(part)) == 1
+
+    def call(self, name: str, *arguments: int) -> Any:
+        function: Any = self.exports[name]
+        return function(self.store, *arguments)
+
+    def request(self, part: str = "admit", body: bytes = b"") -> Reply | dict[str, str]:
+        """A refusal, or the headers that the answer gets."""
+        self.reply, self.headers[2] = None, {}
+        self.contexts += 1
+        context = self.contexts
+        self.call("proxy_on_context_create", context, ROOTS[part])
+        paused = self.call("proxy_on_request_headers", context, 1, 0 if body else 1)
+        if body:
+            self.buffers[0] = body
+            paused = self.call("proxy_on_request_body", context, len(body), 1)
+        if self.reply is None:
+            assert paused == 0
+            self.call("proxy_on_response_headers", context, 1, 1)
+        self.call("proxy_on_delete", context)
+        return self.reply if self.reply is not None else dict(self.headers[2])
+
+    def read(self, start: int, size: int) -> bytes:
+        return bytes(self.memory.read(self.store, start, start + size))
+
+    def give(self, value: bytes, out: int, out_size: int) -> int:
+        start = self.call("proxy_on_memory_allocate", len(value)) if value else 0
+        self.memory.write(self.store, value, start)
+        self.memory.write(self.store, struct.pack("<I", start), out)
+        self.memory.write(self.store, struct.pack("<I", len(value)), out_size)
+        return OK
+
+    def proxy_get_current_time_nanoseconds(self, out: int) -> int:
+        self.memory.write(self.store, struct.pack("<Q", self.shared.now * 10**9), out)
+        return OK
+
+    def proxy_get_property(self, path: int, size: int, out: int, out_size: int) -> int:
+        name = self.read(path, size).split(b"\0")[-1].decode()
+        return self.give(self.properties[name], out, out_size) if name in self.properties else NOT_FOUND
+
+    def proxy_get_shared_data(self, key: int, size: int, out: int, out_size: int, cas: int) -> int:
+        found = self.shared.data.get(self.read(key, size))
+        if found is None:
+            return NOT_FOUND
+        self.memory.write(self.store, struct.pack("<I", found[1]), cas)
+        return self.give(found[0], out, out_size)
+
+    def proxy_set_shared_data(self, key: int, size: int, value: int, value_size: int, cas: int) -> int:
+        self.before_set()
+        return self.shared.set(self.read(key, size), self.read(value, value_size), cas % 2**32)
+
+    def proxy_get_buffer_bytes(self, kind: int, start: int, length: int, out: int, out_size: int) -> int:
+        return self.give(self.buffers[kind][start : start + length], out, out_size)
+
+    def proxy_get_header_map_value(self, kind: int, key: int, size: int, out: int, out_size: int) -> int:
+        name = self.read(key, size).decode()
+        return self.give(self.headers[kind][name].encode(), out, out_size) if name in self.headers[kind] else NOT_FOUND
+
+    def proxy_replace_header_map_value(self, kind: int, key: int, size: int, value: int, value_size: int) -> int:
+        self.headers[kind][self.read(key, size).decode()] = self.read(value, value_size).decode()
+        return OK
+
+    def proxy_send_local_response(
+        self, status: int, details: int, details_size: int, body: int, body_size: int, headers: int, headers_size: int, grpc: int
+    ) -> int:
+        packed = self.read(headers, headers_size)
+        count = struct.unpack_from("<I", packed)[0]
+        texts = packed[4 + 8 * count :].split(b"\0")[: 2 * count]
+        pairs = dict(zip((text.decode() for text in texts[::2]), (text.decode() for text in texts[1::2]), strict=True))
+        self.reply = Reply(status, self.read(details, details_size).decode(), self.read(body, body_size).decode(), pairs)
+        return OK

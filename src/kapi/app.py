@@ -247,6 +247,7 @@ def _system_api(control: Control) -> Any:
     from kapi.front.web.keys import KeysApi
     from kapi.front.web.metrics import Metrics
     from kapi.front.web.notifications import Notifications
+    from kapi.front.web.protected_resources import ProtectedResources
     from kapi.front.web.secrets_api import SecretsApi
     from kapi.front.web.system_api import SystemApi, build_system_api
     from kapi.front.web.users import UsersApi
@@ -273,8 +274,9 @@ def _system_api(control: Control) -> Any:
     metrics = Metrics(access, control.trust, time.time)
     rotation = rotating(settings.identity, Keys(control.store.database), control.trust, lambda: control.publisher.status().connected > 0)
     keys = (KeysApi(access, rotation),) if settings.identity.enabled else ()
-    every = (enforcer, apis, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
-    every = (enforcer, apis, Definitions(control.store), notifications, secrets, issuers, metrics, users, clients, applications)
+    resources = ProtectedResources(settings, control.store, control.deployer, control.trust.issuers)
+    definitions = Definitions(control.store)
+    every = (resources, enforcer, apis, definitions, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
     return build_system_api([route for api in every for route in api.routes()])
 
 

@@ -200,3 +200,24 @@ def test_nothing_passes_for_an_access_token(platform: Platform, person: Person) 
             found = form(platform, "/oauth2/introspect", token=text)
             passed += [f"{name} is active"] if found.json() != {"active": False} else []
     assert passed == []
+
+
+def test_clients_find_out_whom_to_ask(platform: Platform) -> None:
+    refused = platform.api(APIS)
+    found = refused.headers["www-authenticate"]
+    assert found.startswith('Bearer realm="kapi"')
+    assert f'resource_metadata="https://{API}:{platform.port}/.well-known/oauth-protected-resource"' in found
+    system = platform.request(API, "/.well-known/oauth-protected-resource").json()
+    assert system["resource"] == f"https://{API}:{platform.port}"
+    assert system["authorization_servers"] == ["https://idp.am.wso2.com/token"]
+    assert "apk:api_create" in system["scopes_supported"]
+    below = platform.request(API, "/.well-known/oauth-protected-resource/api/deployer/1.2.0").json()
+    assert below["resource"] == f"https://{API}:{platform.port}/api/deployer/1.2.0"
+    for path in ("/echo/1.0.0", "/echo/1.0.0/"):
+        api = platform.request(GW, f"/.well-known/oauth-protected-resource{path}").json()
+        assert api["resource"] == f"https://{GW}:{platform.port}/echo/1.0.0"
+        assert (api["authorization_servers"], api["resource_name"]) == (["https://idp.am.wso2.com/token"], "Echo")
+        assert api["scopes_supported"] == ["items:read", "items:admin"]
+    for host, path in ((GW, "/nothing"), (GW, ""), ("other.gw.wso2.com", "/echo/1.0.0"), (API, "/other")):
+        assert platform.request(host, f"/.well-known/oauth-protected-resource{path}").status == 404
+    assert platform.request(GW, "/.well-known/other").status == 404

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi.errors import Problem
 from kapi.front.web.holders import Holders
 from kapi.identity.verify import IssuerKeys, Principal, Refused, require_scope, verify_bearer
 
@@ -47,8 +48,14 @@ class Access:
         headers = request.headers.getlist("authorization")
         sent = headers[0] if len(headers) == 1 else ""
         holder = self._holders.of(request)
-        principal = verify_bearer(sent, self._issuers(), int(time.time()), self._revoked, self._refused, holder)
-        require_scope(principal, any_of)
+        try:
+            principal = verify_bearer(sent, self._issuers(), int(time.time()), self._revoked, self._refused, holder)
+            require_scope(principal, any_of)
+        except Problem as problem:
+            if challenge := problem.headers.get("WWW-Authenticate"):
+                # RFC 9728 §5.1: where a client finds out whom to ask for a token.
+                problem.headers["WWW-Authenticate"] = f'{challenge}, resource_metadata="{self._holders.metadata_url}"'
+            raise
         return principal
 
     def organization(self, principal: Principal) -> str:

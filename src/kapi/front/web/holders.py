@@ -32,6 +32,11 @@ class Holders:
         self._random_bytes = random_bytes
         self._now = now
 
+    @property
+    def metadata_url(self) -> str:
+        """Where the metadata of the system APIs are (RFC 9728)."""
+        return f"{self._origin}/.well-known/oauth-protected-resource"
+
     def of(self, request: Request) -> Holder:
         """The check for the tokens of one request."""
 

@@ -126,7 +126,7 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
 def _system_host(system: SystemRoute) -> dict[str, Any]:
     """Our own processes check their callers themselves."""
     route = {
-        "match": {"path_separated_prefix": f"/{system.segment}"},
+        "match": {"path_separated_prefix": f"/{system.segment}{system.below}"},
         "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
         "typed_per_filter_config": _OPEN,
     }

@@ -11,11 +11,13 @@ from kapi.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class SystemRoute:
-    """All below `/segment` on `host` goes to `cluster`."""
+    """All below `/segment` on `host` goes to `cluster`. A host that begins with `*.` stands for all below it that are not named."""
 
     host: str
     segment: str
     cluster: str
+    below: str = ""
+    """Only what begins with this, after the segment."""
 
 
 IDENTITY_SEGMENTS = (
@@ -42,4 +44,6 @@ def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:
     identity = [SystemRoute(settings.identity.host.lower(), segment, IDENTITY) for segment in segments if settings.identity.enabled]
     hosts = dict.fromkeys((settings.gateway.api_host.lower(), "localhost"))
     control = [SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS]
-    return (*identity, *control)
+    # Any host of the gateway: which authorization servers an API trusts (RFC 9728).
+    resources = SystemRoute(f"*.{settings.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource")
+    return (*identity, *control, resources)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from kapi.apis.claims import claim_value
 from kapi.apis.conf import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.rules import Fault
+from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
 from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS
@@ -67,6 +68,7 @@ def _node(item: PolicyConf) -> BackendJwt:
 
 def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
     """Tell the script what to ask, and for which header."""
+    authentication = next((item for item in place.operation.policies if isinstance(item, Authentication)), Authentication())
     api = {
         "name": place.api.name,
         "version": place.api.version,
@@ -77,6 +79,9 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
     wanted = {"encoding": node.encoding, "ttl": node.ttl, "claims": dict(node.claims)}
     of: dict[str, Any] = {
         "header": node.header.lower(),
+        # Without a check there is nobody to say anything about; the header is emptied all the same.
+        "secured": authentication.required,
+        "bearer": [item.is_plain and item.mandatory for item in authentication.credentials] == [True],
         "cluster": ENFORCER,
         "path": PATH,
         "timeout": place.gateway.enforcer.timeout * 1000,

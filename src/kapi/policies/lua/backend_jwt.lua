@@ -1,8 +1,9 @@
 -- The backend JWT: made by the enforcer from the claims that jwt_authn has verified, kept here until shortly before it expires.
--- The route's filter context: {id, of = {header, cluster, path, timeout, payloads, asking}}; `id` is the hash of `of`.
--- A hit costs no call. Two generations bound the memory: when the young one is full, it becomes the old one.
+-- The route's filter context: {id, of = {header, secured, bearer, cluster, path, timeout, payloads, asking}}; `id` is the hash of `of`.
+-- Where a token in Authorization is the only way in (`bearer`), that header is what a JWT is kept by: the token filter has verified it
+-- for this very call, and the same token has the same claims. Elsewhere it is kept by the claims. A hit costs no call. Two generations bound the memory: when the young one is full, it becomes the old one.
 
-local MOST_TOKENS = 20000
+local MOST_TOKENS = 10000
 local MOST_CONTEXTS = 4096
 local VERIFIED = "envoy.filters.http.jwt_authn"
 local FACTS = "kapi.caller"
@@ -38,6 +39,11 @@ local function verified_claims(handle, payloads)
   end
 end
 
+local function claims_text(handle, of)
+  local claims = verified_claims(handle, of.payloads)
+  return claims and json.encode(claims)
+end
+
 local function token_for(handle, of, claims)
   local head, text = handle:httpCall(of.cluster, {
     [":method"] = "POST", [":path"] = of.path, [":authority"] = "enforcer", ["content-type"] = "application/json",
@@ -51,12 +57,18 @@ local function on_request(handle)
   local id, of = context_of(handle)
   -- What the caller sent in this header is never passed on.
   handle:headers():remove(of.header)
-  local claims = verified_claims(handle, of.payloads)
-  if not claims then return end
-  claims = json.encode(claims)
-  local key = id .. claims
+  if not of.secured then return end
+  local bearer = of.bearer and handle:headers():get("authorization")
+  local key, claims = bearer and id .. bearer, nil
+  if not key then
+    claims = claims_text(handle, of)
+    if not claims then return end
+    key = id .. claims
+  end
   local entry = young[key] or old[key]
   if not entry or entry.expires <= os.time() then
+    claims = claims or claims_text(handle, of)
+    if not claims then return end
     entry = token_for(handle, of, claims)
     remember(key, entry)
   end

@@ -42,6 +42,8 @@ local function utf8(text)
 end
 
 function json.text(text)
+  -- Nearly every text needs no care.
+  if not text:find('[%c"\\\127-\255]') then return '"' .. text .. '"' end
   return '"' .. utf8(text):gsub('[%c"\\\127]', escaped) .. '"'
 end
 

@@ -1,7 +1,6 @@
 """What looking into a call costs: backend JWTs, interceptor services, Lua scripts and WebAssembly modules, beside the plain proxied call.
 
-Processor time of Envoy and of the control process; load generator, backend and interceptor service are not counted. The second part asks
-the three ways in which Envoy can hand a decision to Python, each with an answer of 600 bytes, which is what the design was chosen by.
+Processor time of Envoy and of the control process; load generator, backend and interceptor service are not counted.
 """
 
 from __future__ import annotations

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness import DEFINITION, Answer, Platform, free_port
+from http2_trailers import post_with_trailers
 from interceptor_service import REQUEST, RESPONSE, Service, b64, caller, certificate, interceptor, policy, unb64
 
 HTTP = pytest.mark.parametrize("http", ["--http1.1", "--http2"])
@@ -346,3 +349,63 @@ def test_a_service_may_send_the_call_to_the_other_endpoint(
         assert call("/items/1", token=token).json()["port"] == echo
     service.reset(request={"dynamicEndpoint": {"endpointName": "control"}})
     assert call("/items/1", token=token).json()["code"] == "103501"
+
+
+def test_trailers_are_shown_and_changed(platform: Platform, full: str, service: Service, token: str) -> None:
+    def post(trailers: dict[str, str]) -> bytes:
+        headers = {"authorization": f"Bearer {token}"}
+        return post_with_trailers(platform.port, "default.gw.wso2.com", f"{full}/items/1", headers, b"hello", trailers)
+
+    service.reset(request={"trailersToAdd": {"x-late": "more"}, "trailersToRemove": ["x-gone"]})
+    assert json.loads(post({"x-checksum": "abc", "x-gone": "1"}))["method"] == "POST"
+    assert service.last(REQUEST)["requestTrailers"] == {"x-checksum": "abc", "x-gone": "1"}
+    assert unb64(service.last(REQUEST)["requestBody"]) == b"hello"
+
+
+def test_trailers_in_an_answer_need_trailersenabled(platform: Platform, echo: int, service: Service, token: str) -> None:
+    base = deploy(platform, "no-trailers", echo, apiPolicies=both(service, headersEnabled=True))
+    service.reset(request={"trailersToAdd": {"x-late": "more"}})
+    assert caller(platform, base)("/items/1", token=token).json()["code"] == "103501"
+
+
+# Any text but lone surrogates, which JSON cannot carry.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(context=st.dictionaries(TEXTS, TEXTS, max_size=6), body=st.binary(max_size=300))
+def test_any_text_and_any_bytes_come_through(
+    platform: Platform, full: str, service: Service, token: str, context: dict[str, str], body: bytes
+) -> None:
+    service.reset(request={"interceptorContext": context, "body": b64(body)}, response={"body": b64(body)})
+    answer = caller(platform, full)("/items/1", "-d", "x", token=token)
+    assert (answer.status, answer.body) == (200, body)
+    assert service.last(RESPONSE)["interceptorContext"] == context
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+)
+FIELDS = (
+    "directRespond",
+    "responseCode",
+    "dynamicEndpoint",
+    "headersToAdd",
+    "headersToRemove",
+    "trailersToAdd",
+    "body",
+    "interceptorContext",
+    "rateLimitKeys",
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(answer=st.dictionaries(st.sampled_from(FIELDS), JSON, min_size=1, max_size=4))
+def test_any_json_as_an_answer_is_taken_or_is_a_clean_500(
+    platform: Platform, full: str, service: Service, token: str, answer: dict[str, Any]
+) -> None:
+    service.reset(request=answer)
+    got = caller(platform, full)("/items/1", token=token)
+    direct = answer.get("directRespond") is True and got.status == answer.get("responseCode")
+    assert direct or got.status < 500 or got.json() == ERROR | {"code": "103501"}, got.body

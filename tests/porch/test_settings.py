@@ -87,3 +87,29 @@ def test_a_client_has_a_secret_or_is_public(tmp_path: Path, text: str, fine: boo
     else:
         with pytest.raises(SettingsError):
             read_settings({}, HOME, tmp_path)
+
+
+def test_interceptors_of_the_settings_are_checked(tmp_path: Path) -> None:
+    config = tmp_path / "kapi.toml"
+    config.write_text(
+        '[[gateway.interceptors]]\nurl = "http://interceptor:9081"\nflows = ["request"]\n'
+        '[[gateway.interceptors]]\nurl = "https://[::1]:8443/base"\ntls_secret_name = "a"\ntls_secret_key = "b"\n'
+    )
+    settings, _ = read_settings({}, {}, tmp_path, config)
+    assert [(item.flows, item.headers, item.body) for item in settings.gateway.interceptors] == [
+        (("request",), True, False),
+        (("request", "response"), True, False),
+    ]
+    config.write_text(
+        '[[gateway.interceptors]]\nurl = "ftp://interceptor"\nflows = []\n[[gateway.interceptors]]\nurl = "http://a"\ntls_secret_name = "a"\n'
+        '[[gateway.interceptors]]\nurl = "http://user@host"\n'
+    )
+    with pytest.raises(SettingsError) as error:
+        read_settings({}, {}, tmp_path, config)
+    names = [item.pointer for item in error.value.diagnostics]
+    assert names == [
+        "gateway.interceptors[0].url",
+        "gateway.interceptors[0].flows",
+        "gateway.interceptors[1]",
+        "gateway.interceptors[2].url",
+    ]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _DIRECTIONS: Final = ("request", "response")
 _HEADER_POLICIES: Final = ("AddHeader", "SetHeader", "RemoveHeader")
-_BOTH_LEVELS: Final = {"Interceptor", "BackendJwt"}
-"""Interceptors of both levels are asked one after the other, and an operation's token replaces the API's; all else stands at one level."""
+_BOTH_LEVELS: Final = {"Interceptor", "LuaInterceptor", "WASMInterceptor", "BackendJwt"}
+"""Interceptors of both levels act one after the other, and an operation's token replaces the API's; all else stands at one level."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ORIGIN: Final = re.compile(r"[\x21-\x7e]+")
 

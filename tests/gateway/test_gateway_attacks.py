@@ -144,6 +144,12 @@ def test_claims_that_an_issuers_tokens_must_have(live: Gateway, restored: None) 
         assert live.call(PATH, token=live.minter.token(**claims)).status == status, claims
 
 
+def test_a_claim_that_is_called_by_a_uri(live: Gateway, restored: None) -> None:
+    trusting(live, required_claims=(("https://acme.example/tenant", "t1"),))
+    for claims, status in (({}, 401), ({"https://acme.example/tenant": "t2"}, 401), ({"https://acme.example/tenant": "t1"}, 200)):
+        assert live.call(PATH, token=live.minter.token(**claims)).status == status, claims
+
+
 def test_the_key_type_is_that_of_the_host(live: Gateway) -> None:
     production, sandbox = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
     for host, key_type, status in (

@@ -64,8 +64,9 @@ def metadata(space: str, path: tuple[str, ...], value: dict[str, Any]) -> Princi
 
 
 def claim(name: str, value: dict[str, Any], part: str = CLAIMS) -> Principal:
-    """Whose verified token has this claim; dots lead into objects."""
-    return metadata(JWT_FILTER, (part, *name.split(".")), value)
+    """Whose verified token has this claim; dots lead into objects, but not those of a claim that is called by a URI."""
+    path = (name,) if ":" in name or "/" in name else name.split(".")
+    return metadata(JWT_FILTER, (part, *path), value)
 
 
 def header(name: str, match: dict[str, Any]) -> Principal:

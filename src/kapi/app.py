@@ -73,7 +73,8 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     """Serve the inbuilt provider until told to stop."""
     import uuid_utils
 
-    from kapi.front.web.oauth import build_identity_app
+    from kapi.front.web.oauth import build_identity_app, token_endpoint_of
+    from kapi.front.web.token_lane import protocol_with, token_lane
     from kapi.identity.provider import make_provider
 
     store, keyring = open_store(settings)
@@ -84,7 +85,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     watch.on(CLIENTS, provider.use_clients)
     watch.start()
     _every(PURGE_SECONDS, lambda: provider.records.purge(int(time.time())))
-    _serve(build_identity_app(provider, time.time), listener)
+    _serve(build_identity_app(provider, time.time), listener, protocol_with(token_lane(token_endpoint_of(provider), time.time)))
     watch.stop()
     store.close()
 
@@ -298,7 +299,7 @@ def _enforcer(settings: Settings, store: Store, applications: Applications) -> A
     )
 
 
-def _serve(app: Any, listener: socket.socket) -> None:
+def _serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:
     import uvicorn
 
     # What was imported stays: the collector need not walk it again for every token.
@@ -307,7 +308,7 @@ def _serve(app: Any, listener: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=http,
         ws="none",
         lifespan="off",
         log_config=None,

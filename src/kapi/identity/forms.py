@@ -44,10 +44,7 @@ def parse_form(body: bytes) -> Form:
     Raises OAuthError invalid_request for a broken form or a repeated parameter.
     """
     try:
-        text = body.decode("ascii")
-        pairs = (
-            parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_PARAMETERS) if text else []
-        )
+        pairs = _pairs(body.decode("ascii"))
     except ValueError as error:
         raise OAuthError("invalid_request", "The body is not application/x-www-form-urlencoded text in UTF-8") from error
     values: dict[str, str] = {}
@@ -63,6 +60,17 @@ def parse_form(body: bytes) -> Form:
         if value:
             values.setdefault(name, value)
     return Form(values, repeated)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Names and values. Raises ValueError."""
+    if not text:
+        return []
+    if "%" not in text and "+" not in text and text.count("&") < _MOST_PARAMETERS:
+        # Nothing is encoded, as in nearly every token request: a quarter of the general way's cost.
+        plain = [piece.split("=", 1) for piece in text.split("&")]
+        return [(name, value) for name, value in plain]
+    return parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
 
 
 def check_media_type(content_type: str) -> None:

@@ -30,7 +30,7 @@ _NOT_FOUND = Answer(
     404, (("content-type", "application/json"),), b'{"error":"not_found","error_description":"There is nothing at this path"}'
 )
 _FAILED = OAuthError("server_error", "The request could not be processed", status=500)
-_TOKEN_HEADERS = [
+TOKEN_HEADERS = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"pragma", b"no-cache"),
@@ -51,9 +51,14 @@ class _Table:
         return found or next((endpoint for prefix, endpoint in self._below if path.startswith(prefix)), None)
 
 
+def token_endpoint_of(provider: Provider) -> TokenEndpoint:
+    """The token endpoint with the grants that the settings offer."""
+    return TokenEndpoint(provider, offered(provider.settings.identity))
+
+
 def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
     """The ASGI application of an identity worker. `now` gives seconds since the epoch."""
-    token_endpoint = TokenEndpoint(provider, offered(provider.settings.identity))
+    token_endpoint = token_endpoint_of(provider)
     table = _Table(provider, ENDPOINTS)
     token_paths = frozenset(TOKEN_PATHS)
 
@@ -84,7 +89,7 @@ async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mappi
                 await _preflight(send)
                 return
             raise OAuthError("invalid_request", "The token endpoint takes POST requests only", status=405, allow="POST")
-        credentials = _checked_headers(scope["headers"], scope["path"])
+        credentials = checked_headers(scope["headers"], scope["path"])
         untouched = False
         body = await _read_body(receive)
         if body is None:
@@ -100,12 +105,12 @@ async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mappi
         await _send(send, error_answer(error))
         return
     content = orjson.dumps(members)
-    headers = [*_TOKEN_HEADERS, (b"content-length", str(len(content)).encode("ascii"))]
+    headers = [*TOKEN_HEADERS, (b"content-length", str(len(content)).encode("ascii"))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 
 
-def _checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Credentials:
+def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Credentials:
     """Who the headers say is calling; refuses what is not a form or too large. Raises OAuthError."""
     authorization = certificate = None
     proofs: tuple[str, ...] = ()

@@ -1,0 +1,40 @@
+"""`python -m kapi.app ROLE RUN_SETTINGS FD`: one child process of the supervisor."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from kapi.settings import from_json_value
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(0)
+
+
+def main(argv: list[str]) -> int:
+    """Run one child process; its listening socket comes from the supervisor as an open descriptor."""
+    role, settings_file, descriptor = argv
+    signal.signal(signal.SIGTERM, _stop)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    settings = from_json_value(json.loads(Path(settings_file).read_text("utf-8")))
+    listener = socket.socket(fileno=int(descriptor))
+    # A child imports its own half only.
+    if role == "control":
+        from kapi.app.control import run_control
+
+        run_control(settings, listener)
+    else:
+        from kapi.app.identity import run_identity
+
+        run_identity(settings, listener)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

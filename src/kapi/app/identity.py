@@ -1,0 +1,39 @@
+"""An identity worker: the inbuilt, non-production provider."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from kapi.app.process import every, open_store, serve
+from kapi.identity.keys import load_keyring
+from kapi.settings import Settings
+from kapi.store.keys import TOPIC as KEYS
+from kapi.store.keys import Keys
+from kapi.store.registered_clients import TOPIC as CLIENTS
+from kapi.store.watch import Watch
+
+PURGE_SECONDS = 600.0
+"""How often expired records are thrown away."""
+
+
+def run_identity(settings: Settings, listener: socket.socket) -> None:
+    """Serve the inbuilt provider until told to stop."""
+    import uuid_utils
+
+    from kapi.front.web.oauth import build_identity_app, token_endpoint_of
+    from kapi.front.web.token_lane import protocol_with, token_lane
+    from kapi.identity.provider import make_provider
+
+    store, keyring = open_store(settings)
+    provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))
+    keys = Keys(store.database)
+    watch = Watch(store.database.path)
+    watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))
+    watch.on(CLIENTS, provider.use_clients)
+    watch.start()
+    every(PURGE_SECONDS, lambda: provider.records.purge(int(time.time())))
+    serve(build_identity_app(provider, time.time), listener, protocol_with(token_lane(token_endpoint_of(provider), time.time)))
+    watch.stop()
+    store.close()

@@ -1,0 +1,82 @@
+"""What every child process does: open the store, serve, keep house. Called by `identity.py` and `control.py`."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kapi.identity.keys import Keyring, ensure_keyring, needed_algorithms
+from kapi.run_files import database_path
+from kapi.settings import Settings
+from kapi.store import Store
+from kapi.store.keys import Keys
+
+
+@contextmanager
+def _first_start(settings: Settings) -> Iterator[None]:
+    """One child at a time makes tables, keys and certificates; the others then find them made."""
+    descriptor = os.open(settings.data_dir / "prepare.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def open_store(settings: Settings) -> tuple[Store, Keyring]:
+    """The store with its tables and first signing keys in place."""
+    with _first_start(settings):
+        store = Store.open(database_path(settings))
+        identity = settings.identity
+        return store, ensure_keyring(Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity))
+
+
+def every(seconds: float, work: Callable[[], object]) -> None:
+    """Do `work` again and again in a thread of its own, for as long as the process lives."""
+
+    def run() -> None:
+        while True:
+            time.sleep(seconds)
+            try:
+                work()
+            except Exception:
+                logging.getLogger("kapi").exception("housekeeping failed")
+
+    threading.Thread(target=run, name="housekeeping", daemon=True).start()
+
+
+def serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:
+    """Serve an ASGI application on a listening socket until told to stop; `http` is uvicorn's protocol."""
+    import uvicorn
+
+    # What was imported stays: the collector need not walk it again for every token.
+    gc.collect()
+    gc.freeze()
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=http,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except SystemExit as stopped:
+        # uvicorn raises the signal again that stopped it; what comes after serving must still be done.
+        if stopped.code:
+            raise

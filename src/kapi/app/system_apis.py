@@ -1,0 +1,105 @@
+"""The system APIs, each bound to what it works with. Imported late: Envoy gets its configuration first."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kapi.settings import Settings
+from kapi.store import Store
+from kapi.store.keys import Keys
+from kapi.store.registered_clients import RegisteredClients
+from kapi.store.revocations import Revocations
+
+if TYPE_CHECKING:
+    from kapi.gateway.applications import Applications
+    from kapi.gateway.deployer import Deployer
+    from kapi.gateway.envoy.xds import Publisher
+    from kapi.gateway.ledger import Ledger
+    from kapi.identity.issuers.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the system APIs work with."""
+
+    settings: Settings
+    store: Store
+    deployer: Deployer
+    publisher: Publisher
+    trust: Trust
+    revocations: Revocations
+    ledger: Ledger
+    applications: Applications
+
+    def ready(self) -> bool:
+        """Whether Envoy has its configuration and its counters."""
+        return self.publisher.status().connected > 0 and self.ledger.ready
+
+
+def system_apis(control: Control) -> Any:
+    """The ASGI application with every system API."""
+    import uuid_utils
+
+    from kapi.fetch import fetch
+    from kapi.front.web.access import Access
+    from kapi.front.web.applications_api import ApplicationsApi
+    from kapi.front.web.clients import ClientsApi
+    from kapi.front.web.definitions import Definitions
+    from kapi.front.web.holders import Holders
+    from kapi.front.web.issuers import IssuersApi
+    from kapi.front.web.keys import KeysApi
+    from kapi.front.web.metrics import Metrics
+    from kapi.front.web.notifications import Notifications
+    from kapi.front.web.protected_resources import ProtectedResources
+    from kapi.front.web.secrets_api import SecretsApi
+    from kapi.front.web.system_api import SystemApi, build_system_api
+    from kapi.front.web.users import UsersApi
+    from kapi.gateway.secrets import NamedSecrets
+    from kapi.identity.rotation import rotating
+    from kapi.identity.users import Users
+    from kapi.store.secrets import SecretStore
+    from kapi.store.users import UserStore
+
+    settings, revocations = control.settings, control.revocations
+    holders = Holders(settings, control.store.database, os.urandom, time.time)
+    access = Access(control.trust.issuers, settings.apis.organization, revocations.is_revoked, control.trust.refused, holders)
+    apis = SystemApi(settings=settings, deployer=control.deployer, access=access, fetch=fetch, ready=control.ready)
+    notifications = Notifications(settings.apis.notification_key, revocations, time.time)
+    secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
+    stored = UserStore(control.store.database)
+    users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
+    issuers = IssuersApi(access, control.trust)
+    enforcer = _enforcer(settings, control.store, control.applications)
+    applications = ApplicationsApi(control.applications, access)
+    clients = ClientsApi(
+        access, settings, RegisteredClients(control.store.database), os.urandom, lambda: str(uuid_utils.uuid7()), time.time
+    )
+    metrics = Metrics(access, control.trust, time.time)
+    rotation = rotating(settings.identity, Keys(control.store.database), control.trust, lambda: control.publisher.status().connected > 0)
+    keys = (KeysApi(access, rotation),) if settings.identity.enabled else ()
+    resources = ProtectedResources(settings, control.store, control.deployer, control.trust.issuers)
+    definitions = Definitions(control.store)
+    every = (resources, enforcer, apis, definitions, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
+    return build_system_api([route for api in every for route in api.routes()])
+
+
+def _enforcer(settings: Settings, store: Store, applications: Applications) -> Any:
+    import uuid
+
+    from kapi.front.web.enforcer import Enforcer
+    from kapi.gateway.enforcer.backend_jwt import BackendJwts
+    from kapi.gateway.enforcer.callers import find_caller
+    from kapi.gateway.enforcer.signing import ensure_key
+    from kapi.store.enforcer_keys import EnforcerKeys
+
+    issuer = settings.gateway.enforcer.backend_jwt_issuer
+    return Enforcer(
+        lambda: ensure_key(EnforcerKeys(store.database), int(time.time())),
+        lambda keys: BackendJwts(
+            keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4()), callers=partial(find_caller, applications.all)
+        ),
+    )

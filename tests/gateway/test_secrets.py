@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kapi.errors import Invalid, Problem
+from kapi.errors import GatewayRejected, Invalid, Problem
 from kapi.gateway.deployer import Deployer
 from kapi.gateway.envoy.check import EnvoyCheck
 from kapi.gateway.envoy.process import find_envoy
@@ -149,6 +149,8 @@ def test_a_value_that_cannot_be_used_is_refused_and_the_old_one_stays(world: Wor
         world.secrets.set("default", "key", "value", "two\nlines")
     with pytest.raises(Invalid):
         world.secrets.set("default", "ca", "ca.crt", "no certificate")
+    with pytest.raises(GatewayRejected):
+        world.secrets.set("default", "ca", "ca.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     assert world.seen("kept")["x-key"] == "good"
     assert world.live.call("/kept_tls/1/x").status == 200
 

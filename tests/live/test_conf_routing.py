@@ -297,6 +297,24 @@ def test_a_browser_may_read_answers_and_refusals(call: Call) -> None:
     assert call("/cors/1.0.0/open").headers["vary"] == "Origin"
 
 
+@pytest.mark.parametrize(
+    ("fields", "path", "status", "code"),
+    [
+        ("", "/broken/1.0.0/x", 503, "102503"),
+        ("", "/broken/1.0.0/none", 404, "404"),
+        (", resiliency: {timeout: {upstreamResponseTimeout: 1}}", "/broken/1.0.0/x", 504, "102504"),
+    ],
+)
+def test_refusals_of_the_router_have_apks_bodies(
+    platform: Platform, admin: str, call: Call, first: Wilful, fields: str, path: str, status: int, code: str
+) -> None:
+    endpoint = at(first, "/wait/3") if fields else "http://127.0.0.1:1"
+    deploy(platform, admin, "broken", production(f'{{endpoint: "{endpoint}"{fields}}}'), "- {target: /x, verb: GET, secured: false}")
+    answer = call(path)
+    assert (answer.status, answer.json()["code"], set(answer.json())) == (status, code, {"code", "message", "description"})
+    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
+
+
 LARGE = DEFINITION.replace("title: Echo", f"title: Echo, description: {'x' * 20_000}")
 
 

@@ -105,7 +105,10 @@ def test_what_one_envoy_counted_the_next_one_knows() -> None:
     assert sorted(lines) == sorted((f"86400\t{START // 86400}\t1\tday", f"3600\t{START // 3600}\t1\thour"))
     later = Shared(START + 3600)
     thread = Thread(later)
-    assert ledger(thread, "/restore", "\n".join(lines)).status == 200
+    for line in lines:
+        assert ledger(thread, "/restore", line).status == 200
+    assert ledger(thread, "/counters").body.splitlines()[0] == "0\t"
+    assert ledger(thread, "/restored").status == 200
     assert ledger(thread, "/counters").body.splitlines()[0] == "1\t"
     assert ledger(thread, "/restore", "\n".join(lines)).status == 409
     assert [limited(thread, ("day", 3, 86400)) for _ in range(3)] == [True, True, False]

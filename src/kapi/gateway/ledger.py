@@ -13,7 +13,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kapi.store.counters import Counter, Counters
@@ -23,8 +23,9 @@ EVERY_SECONDS = 1.0
 """How often the counters are read."""
 SOON_SECONDS = 0.05
 """How often an Envoy that is not there yet is looked for."""
-_SECONDS = 5.0
+_SECONDS = 10.0
 _FIRST_SECONDS = 2.0
+_REST = 20
 _BATCH_BYTES = 1024 * 1024
 _IN_FORCE = "g"
 
@@ -96,9 +97,11 @@ class Ledger:
             return
 
     def _run(self) -> None:
+        pause = 0.0
         while True:
-            self._news.wait(EVERY_SECONDS if self.ready else SOON_SECONDS)
+            self._news.wait(max(EVERY_SECONDS, pause) if self.ready else SOON_SECONDS)
             self._news.clear()
+            begun = time.monotonic()
             try:
                 if self._needed():
                     self._visit()
@@ -108,6 +111,8 @@ class Ledger:
                 self.ready = False
             except Exception:
                 _LOG.exception("the counters could not be read")
+            # A hundred thousand counters take a while to tell, and Envoy has other work.
+            pause = (time.monotonic() - begun) * _REST
             if self._stopped.is_set():
                 return
 
@@ -115,7 +120,9 @@ class Ledger:
         with self._one_at_a_time:
             restored, generation, found = self._read()
             if not restored:
-                self._send("/restore", "".join(map(_line, self._kept.values())))
+                for batch in _batches([_line(item) for item in self._kept.values()], ""):
+                    self._send("/restore", batch)
+                self._send("/restored")
             if self._stale or generation != self._generation:
                 self._tell(anew=generation != self._generation)
             self.ready = self._met = True
@@ -151,9 +158,9 @@ class Ledger:
 
     def _send_records(self, wanted: Directory, told: Directory) -> None:
         changed = {name: value for name, value in wanted.items() if told.get(name) != value}
-        records = [(name, f"{self._generation}\n{value}") for name, value in changed.items()]
-        records += [(name, "") for name in told.keys() - wanted.keys()]
-        for batch in _batches(records):
+        records = [f"{name}\n{self._generation}\n{value}" for name, value in changed.items()]
+        records += [f"{name}\n" for name in told.keys() - wanted.keys()]
+        for batch in _batches(records, "\f"):
             self._send("/directory", batch)
 
     def _send(self, path: str, body: str = "") -> str:
@@ -183,14 +190,14 @@ def _line(item: Counter) -> str:
     return f"{item.unit}\t{item.slot}\t{item.used}\t{item.name}\n"
 
 
-def _batches(records: list[tuple[str, str]]) -> Iterator[str]:
-    """Requests of bounded size; records stand between form feeds."""
+def _batches(parts: Iterable[str], between: str) -> Iterator[str]:
+    """Requests of bounded size."""
     batch, size = [], 0
-    for name, value in records:
-        batch.append(f"{name}\n{value}")
-        size += len(batch[-1])
+    for part in parts:
+        batch.append(part)
+        size += len(part)
         if size > _BATCH_BYTES:
-            yield "\f".join(batch)
+            yield between.join(batch)
             batch, size = [], 0
     if batch:
-        yield "\f".join(batch)
+        yield between.join(batch)

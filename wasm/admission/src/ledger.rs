@@ -1,5 +1,5 @@
 //! What the control process asks on the Unix socket: `/counters` lists the counters of long windows, `/restore` adds counters that were
-//! kept, `/directory` writes records. Lines of fields between tabs.
+//! kept, `/restored` says that these were all, `/directory` writes records. Lines of fields between tabs.
 
 use core::fmt::Write;
 
@@ -14,6 +14,11 @@ pub fn answer(shared: &impl Shared, path: &[u8], body: &[u8]) {
     match path {
         b"/counters" => host::respond(200, "ledger", counters(shared).as_bytes(), &[TEXT]),
         b"/restore" => restore(shared, body),
+        b"/restored" => {
+            // Not before all are there: who asks meanwhile must see that it is not done.
+            shared.set(RESTORED, b"1", 0);
+            host::respond(200, "ledger", b"", &[TEXT]);
+        }
         b"/directory" => direct(shared, body),
         _ => host::respond(404, "ledger", b"", &[TEXT]),
     }
@@ -56,8 +61,6 @@ fn restore(shared: &impl Shared, body: &[u8]) {
             }
         }
     }
-    // Not before all are there: who asks meanwhile must see that it is not done.
-    shared.set(RESTORED, b"1", 0);
     host::respond(200, "ledger", b"", &[TEXT]);
 }
 

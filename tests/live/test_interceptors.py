@@ -351,6 +351,20 @@ def test_a_service_may_send_the_call_to_the_other_endpoint(
     assert call("/items/1", token=token).json()["code"] == "103501"
 
 
+def test_properties_reach_the_scripts_of_the_api(platform: Platform, echo: int, service: Service, token: str) -> None:
+    script = """function envoy_on_request(handle)
+      local properties = handle:streamInfo():dynamicMetadata():get("kapi.properties")
+      handle:headers():replace("x-tier", properties and properties.tier or "none")
+    end"""
+    policies = both(service, headersEnabled=True)
+    policies["request"] += [policy("LuaInterceptor", name="tier", sourceCode=script)]
+    call = caller(platform, deploy(platform, "properties", echo, apiPolicies=policies))
+    service.reset(request={"properties": {"tier": "Gold"}})
+    assert call("/items/1", token=token).json()["headers"]["x-tier"] == "Gold"
+    service.reset()
+    assert call("/items/1", token=token).json()["headers"]["x-tier"] == "none"
+
+
 def test_trailers_are_shown_and_changed(platform: Platform, full: str, service: Service, token: str) -> None:
     def post(trailers: dict[str, str]) -> bytes:
         headers = {"authorization": f"Bearer {token}"}

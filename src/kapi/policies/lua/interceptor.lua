@@ -250,6 +250,9 @@ local function on_request(handle)
       apply(handle, service, reply, false)
       if reply.rateLimitKeys then hand_over_keys(handle, reply.rateLimitKeys) end
       if reply.dynamicEndpoint then send_elsewhere(handle, of, reply.dynamicEndpoint) end
+      for name, value in pairs(reply.properties or {}) do
+        handle:streamInfo():dynamicMetadata():set("kapi.properties", name, value)
+      end
       if reply.interceptorContext then remember(handle, service.key, json.encode(reply.interceptorContext)) end
     end
   end

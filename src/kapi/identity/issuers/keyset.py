@@ -63,6 +63,10 @@ class KeySet:
         """The keys that may have signed it; several when an issuer uses one kid twice."""
         return tuple(key for key in self.keys if key.kid in {"", kid} and algorithm in key.algorithms)
 
+    def of(self, algorithm: str) -> tuple[VerificationKey, ...]:
+        """Every key for an algorithm."""
+        return tuple(key for key in self.keys if algorithm in key.algorithms)
+
     @property
     def kids(self) -> tuple[str, ...]:
         """The key ids."""

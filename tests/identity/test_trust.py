@@ -1,0 +1,149 @@
+"""Who is trusted, and what the gateway is told: nothing changes when it refuses, and one faulty issuer holds up nobody."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kapi.errors import GatewayRejected, GatewayUnavailable, Problem
+from kapi.fetch import get
+from kapi.identity.issuers.trust import Trust
+from kapi.identity.keys import SigningKey
+from kapi.identity.verify import IssuerKeys
+from kapi.settings import IdentitySettings, IssuerSettings, Settings
+from kapi.store import Store
+from kapi.store.issuers import IssuerStore
+from standin import Key, StandIn
+
+OWN = SigningKey("own", "RS256", Key.make("own").private)
+A, B, C = Key.make("a"), Key.make("b"), Key.make("c")
+
+
+class Gateway:
+    """Takes what it is told, but not issuers with the names in `refuses`, and nothing while it is away."""
+
+    def __init__(self) -> None:
+        self.refuses: set[str] = set()
+        self.away = False
+        self.trusts: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, issuers: Sequence[IssuerKeys]) -> None:
+        if self.away:
+            raise GatewayUnavailable("Envoy is not connected.")
+        wanted = {f"{item.issuer.name} {kid}" for item in issuers for kid in item.keys.kids}
+        if refused := wanted & self.refuses:
+            raise GatewayRejected(f"no {refused}")
+        self.trusts = {item.issuer.name: item.keys.kids for item in issuers}
+
+
+@pytest.fixture
+def standins() -> Iterator[tuple[StandIn, StandIn]]:
+    made = tuple(StandIn(tls=False, hosts=("127.0.0.1",), keys=[A.jwk()]).start() for _ in range(2))
+    for standin in made:
+        standin.discover(standin.url)
+    yield made  # type: ignore[misc]
+    for standin in made:
+        standin.stop()
+
+
+def trust_of(folder: Path, gateway: Gateway, *declared: IssuerSettings) -> Trust:
+    store = Store.open(folder / "kapi.db")
+    settings = Settings(folder, IdentitySettings(issuers=declared, keys_refresh=1, keys_cooldown=1))
+    made = Trust(settings=settings, store=IssuerStore(store.database), get=get, inbuilt=IssuerKeys.inbuilt("https://idp", (OWN,)))
+    made.start(gateway)
+    return made
+
+
+def declared(name: str, standin: StandIn, **fields: Any) -> IssuerSettings:
+    return IssuerSettings(name=name, issuer=standin.url, **fields)
+
+
+def soon(condition: Any) -> None:
+    deadline = time.monotonic() + 8
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_set_that_the_gateway_refuses_is_left_out_alone(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+    gateway = Gateway()
+    trust = trust_of(tmp_path, gateway, declared("one", standins[0]), declared("two", standins[1]))
+    soon(lambda: gateway.trusts == {"inbuilt": ("own",), "one": ("a",), "two": ("a",)})
+    gateway.refuses = {"one b"}
+    standins[0].keys, standins[1].keys = [B.jwk()], [C.jwk()]
+    soon(lambda: gateway.trusts.get("two") == ("c",))
+    assert gateway.trusts["one"] == ("a",), "its last good keys stay"
+    standins[0].keys = [C.jwk()]
+    soon(lambda: gateway.trusts.get("one") == ("c",))
+    trust.stop()
+
+
+def test_what_the_gateway_refuses_is_not_declared(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+    gateway = Gateway()
+    trust = trust_of(tmp_path, gateway)
+    gateway.refuses = {"one a"}
+    with pytest.raises(GatewayRejected):
+        trust.add(declared("one", standins[0]))
+    assert [item.issuer.name for item in trust.followed()] == []
+    gateway.refuses = set()
+    trust.add(declared("one", standins[0]))
+    gateway.away = True
+    with pytest.raises(GatewayUnavailable):
+        trust.remove("one")
+    with pytest.raises(GatewayUnavailable):
+        trust.add(declared("one", standins[0], audiences=("x",)), replace=True)
+    assert trust.find("one").issuer.audiences == ()
+    gateway.away = False
+    trust.remove("one")
+    assert gateway.trusts == {"inbuilt": ("own",)}
+    trust.stop()
+
+
+def test_changes_reach_a_gateway_that_was_away(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+    gateway = Gateway()
+    trust = trust_of(tmp_path, gateway, declared("one", standins[0]))
+    soon(lambda: gateway.trusts.get("one") == ("a",))
+    gateway.away = True
+    standins[0].keys = [B.jwk()]
+    soon(lambda: trust.find("one").state.keys.kids == ("b",))
+    gateway.away = False
+    soon(lambda: gateway.trusts.get("one") == ("b",))
+    trust.stop()
+
+
+def test_declarations_and_keys_come_back_without_the_issuer(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+    gateway = Gateway()
+    trust = trust_of(tmp_path, gateway)
+    trust.add(declared("one", standins[0], organization="acme", claim_mappings={"org": "organization"}))
+    trust.stop()
+    standins[0].mode = "500"
+    again = trust_of(tmp_path, Gateway())
+    issuer, keys = again.issuers()[1].issuer, again.issuers()[1].keys
+    assert (issuer.organization, issuer.claim_mappings, keys.kids) == ("acme", (("org", "organization"),), ("a",))
+    again.stop()
+
+
+def test_the_same_issuer_twice_is_refused_even_when_both_come_at_once(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+    trust = trust_of(tmp_path, Gateway())
+    results: list[str] = []
+
+    def add(name: str) -> None:
+        try:
+            trust.add(declared(name, standins[0]))
+            results.append("added")
+        except Problem as error:
+            results.append(error.code)
+
+    threads = [threading.Thread(target=add, args=(f"n{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["900963"] * 5 + ["added"]
+    assert len(trust.followed()) == 1
+    trust.stop()

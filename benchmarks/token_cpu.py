@@ -63,8 +63,8 @@ def signature_seconds(key: rsa.RSAPrivateKey) -> float:
     return (time.process_time() - before) / SIGNATURES
 
 
-def start_ours(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
-    settings = Settings(data_dir=folder)
+def start_ours(settings: Settings) -> tuple[subprocess.Popen[bytes], Path]:
+    folder = settings.data_dir
     run_settings = prepare_run(settings)
     path = folder / "bench.sock"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -85,7 +85,7 @@ def start_peer(port: int) -> subprocess.Popen[bytes] | None:
 
 
 async def measure(folder: Path) -> None:
-    ours, path = start_ours(folder)
+    ours, path = start_ours(Settings(data_dir=folder))
     port = free_port()
     peer = start_peer(port)
     if peer is not None and peer.stdout is not None:

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import typing
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ def checked(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[s
     return _scalar(kind, value, where, wrong, metadata)
 
 
-def field_types(cls: type) -> dict[str, Any]:
-    """The type of each field of a settings class."""
+@cache
+def field_types(cls: type) -> Mapping[str, Any]:
+    """The type of each field of a settings class; looked up once, since records of sign-ins are built by it too."""
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 

@@ -70,6 +70,12 @@ def read_jwt(text: str, *, algorithms: Collection[str], types: Collection[str], 
     return ForeignJwt(text, header, claims)
 
 
+def signature_parts(jwt: ForeignJwt) -> tuple[bytes, bytes]:
+    """What was signed, and the signature. Raises Unusable."""
+    signed, _, signature = jwt.text.rpartition(".")
+    return signed.encode("ascii"), _decoded(signature)
+
+
 def check_signature(jwt: ForeignJwt, keys: Iterable[Mapping[str, Any]]) -> None:
     """Raise Unusable unless one of the public keys (JWKs) signed it. Only keys that fit its algorithm and `kid` are tried."""
     algorithm, kid = str(jwt.header["alg"]), jwt.header.get("kid")

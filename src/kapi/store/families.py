@@ -20,6 +20,10 @@ from kapi.store.revocations import TOPIC, Revocation, write_revocation
 FAMILY, REFRESH, ACCESS = "family", "refresh", "access"
 """Kinds of records."""
 _SELECT = "SELECT key, family, payload, expires_at, consumed_at FROM records WHERE kind = ? AND key = ? AND expires_at > ?"
+_USE = (
+    "UPDATE records SET consumed_at = ?, payload = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL AND EXISTS "
+    "(SELECT 1 FROM records f WHERE f.kind = ? AND f.key = records.family AND f.expires_at > ? AND f.consumed_at IS NULL) RETURNING family"
+)
 _INSERT = "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at) VALUES (?, ?, ?, ?, ?, NULL)"
 
 
@@ -60,14 +64,18 @@ class Families:
         A second use is `reused`, unless it comes within `grace` seconds and nobody used what the first use issued: that is replaced then.
         """
         with self._database.transaction() as db:
+            # Nearly always it is the first use of a token of a living family: one statement sees to that.
+            first = db.execute(_USE, (now, json.dumps({"next": issue.refresh_key}), REFRESH, refresh_key, now, FAMILY, now)).fetchone()
+            if first is not None:
+                _insert(db, first[0], issue)
+                return "rotated"
             row = db.execute(_SELECT, (REFRESH, refresh_key, now)).fetchone()
             if row is None or not _alive(db, row[1], now):
                 return "unknown"
-            if row[4] is not None and not _forgiven(db, row, now, grace):
+            if not _forgiven(db, row, now, grace):
                 return "reused"
             db.execute(
-                "UPDATE records SET consumed_at = ?, payload = ? WHERE kind = ? AND key = ?",
-                (now if row[4] is None else row[4], json.dumps({"next": issue.refresh_key}), REFRESH, refresh_key),
+                "UPDATE records SET payload = ? WHERE kind = ? AND key = ?", (json.dumps({"next": issue.refresh_key}), REFRESH, refresh_key)
             )
             _insert(db, row[1], issue)
         return "rotated"
@@ -87,6 +95,16 @@ class Families:
     def of_refresh(self, refresh_key: str, now: int) -> Record | None:
         """The record of a refresh token, used or not, or None; its `family` names the family."""
         return self._get(REFRESH, refresh_key, now)
+
+    def alive_by_refresh(self, refresh_key: str, now: int) -> Record | None:
+        """The living family of a refresh token, used or not, in one query; None when there is none."""
+        row = self._database.row(
+            "SELECT f.key, f.family, f.payload, f.expires_at, f.consumed_at "
+            "FROM records r JOIN records f ON f.kind = ? AND f.key = r.family "
+            "WHERE r.kind = ? AND r.key = ? AND r.expires_at > ? AND f.expires_at > ? AND f.consumed_at IS NULL",
+            (FAMILY, REFRESH, refresh_key, now, now),
+        )
+        return None if row is None else _record(row)
 
     def of_access(self, jti: str, now: int) -> Record | None:
         """The record of an access token of a family, or None; its `family` names the family."""
@@ -138,9 +156,11 @@ def _forgiven(db: sqlite3.Connection, row: tuple[Any, ...], now: int, grace: int
 
 
 def _insert(db: sqlite3.Connection, family: str, issue: Issue) -> None:
-    db.execute(_INSERT, (ACCESS, issue.jti, family, "{}", issue.access_expires_at))
+    access = (ACCESS, issue.jti, family, "{}", issue.access_expires_at)
     if issue.refresh_key:
-        db.execute(_INSERT, (REFRESH, issue.refresh_key, family, "{}", issue.refresh_expires_at))
+        db.execute(f"{_INSERT}, (?, ?, ?, ?, ?, NULL)", (*access, REFRESH, issue.refresh_key, family, "{}", issue.refresh_expires_at))
+    else:
+        db.execute(_INSERT, access)
 
 
 def _record(row: tuple[Any, ...]) -> Record:

@@ -18,8 +18,7 @@ quick = False
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """Rotate. Without `scope` the new access token has all that was authorized; with one it may have less, never more."""
     token = request.form.need("refresh_token")
-    record = provider.families.of_refresh(key_of(token), request.now)
-    family = None if record is None else provider.families.get(record.family, request.now)
+    family = provider.families.alive_by_refresh(key_of(token), request.now)
     if family is None or family.payload["client_id"] != request.client.id:
         raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked, or was issued to another client")
     authorization = authorization_of(family.payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ WITHOUT_SECRET = frozenset({"none", "private_key_jwt", "tls_client_auth", "self_
 _NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "ws", "wss", "ftp"})
 """Schemes that do not lead to a client."""
 _LONGEST_URI = 2048
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+"""It may come to stand in a Content-Security-Policy, so nothing that separates there."""
 _OWN_KEYS = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
 
 
@@ -43,6 +46,14 @@ def _address_mistakes(client: ClientSettings) -> Iterator[str]:
         uri = getattr(client, name)
         if uri and (wrong := uri_mistake(uri) or ("" if uri.startswith(("https://", "http://")) else "it must be a web address")):
             yield f"{name}: {wrong}"
+    # OpenID Connect Front-Channel Logout 1.0 §2.
+    if client.frontchannel_logout_uri and _origin(client.frontchannel_logout_uri) not in map(_origin, client.redirect_uris):
+        yield "frontchannel_logout_uri must have scheme, host and port of a redirect URI"
+
+
+def _origin(uri: str) -> str:
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}".lower()
 
 
 def uri_mistake(uri: str) -> str:
@@ -63,6 +74,8 @@ def uri_mistake(uri: str) -> str:
         return "it must have no fragment (RFC 6749 3.1.2)"
     if not parts.scheme or parts.scheme in _NEVER or (parts.scheme in {"http", "https"} and not parts.hostname):
         return "it must be absolute, with a scheme that leads to the client"
+    if parts.scheme in {"http", "https"} and not _AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2]):
+        return "its host must be a name or an address, with or without a port"
     if parts.username is not None:
         return "it must have no user name"
     return ""

@@ -71,7 +71,12 @@ def app(tmp_path: Path, clock: Clock, with_keys: Path, listener: Listener) -> An
         clock,
         client(post_logout_redirect_uris=(BYE, BYE + "?x=1"), consent="never"),
         client("back", backchannel_logout_uri=listener.url, consent="never"),
-        client("front", frontchannel_logout_uri="https://front.example/out?a=b", consent="never"),
+        client(
+            "front",
+            redirect_uris=(SHOP, "https://front.example/cb"),
+            frontchannel_logout_uri="https://front.example/out?a=b",
+            consent="never",
+        ),
     )
 
 

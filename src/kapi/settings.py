@@ -108,6 +108,10 @@ class GatewaySettings:
     """Backend host names to addresses: `backend = "127.0.0.1"`, `"backend:80" = "127.0.0.1:3000"`."""
     version_routing: bool = False
     """Route `/base/v1` to the newest deployed version `v1.x`."""
+    client_certificate_header: str = ""
+    """Header in which trusted fronts send the client's certificate (PEM); empty means TLS connections only."""
+    trusted_fronts: tuple[str, ...] = ()
+    """Networks of the fronts whose certificate header is believed."""
     access_log: bool = False
     token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
     drain_seconds: int = field(default=5, metadata={"range": (0, 3600)})

@@ -170,6 +170,9 @@ class _Reader:
     def build(self, data_dir: Path, cwd: Path) -> Settings:
         for name, value in self.values.items():
             self._check_meaning(name, value)
+        if self.values.get("gateway.client_certificate_header") and not self.values.get("gateway.trusted_fronts"):
+            hint = "Name the fronts that set it; from anybody else it is worth nothing."
+            self.wrong("gateway.trusted_fronts", "is needed with client_certificate_header", hint)
         sections = {
             section: cls(
                 **{
@@ -197,6 +200,12 @@ class _Reader:
             self.wrong(name, "must be 1 to 255 printable ASCII characters")
         elif name == "apis.organization" and not _LABEL.fullmatch(value):
             self.wrong(name, f"{value!r} must be a lower-case DNS label: it becomes part of a host name")
+        elif name == "gateway.client_certificate_header" and value and not re.fullmatch(r"[A-Za-z0-9-]{1,128}", value):
+            self.wrong(name, f"{value!r} is not a header name of letters, digits and `-`")
+        elif name == "gateway.trusted_fronts":
+            for network in value:
+                if not _is_network(network):
+                    self.wrong(name, f"{network!r} is not a network", "Write 192.0.2.0/24, 2001:db8::/32 or an address.")
         elif name == "identity.clients":
             self._check_clients(value)
         elif name == "gateway.interceptors":
@@ -282,6 +291,14 @@ def _relative_to(folder: Path, value: Any) -> Any:
 def _is_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value, strict=False)
     except ValueError:
         return False
     return True

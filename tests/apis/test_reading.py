@@ -105,7 +105,6 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
         "aiProvider: {name: OpenAI, apiVersion: v1}",
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
         "apiPolicies: {request: [{policyName: RegexGuardrail}]}",
-        "authentication: [{authType: mTLS}]",
     ],
 )
 def test_what_nothing_enforces_yet_is_refused_by_name(field: str) -> None:

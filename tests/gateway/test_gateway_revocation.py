@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from kapi.apis.ir import Endpoint
+from kapi.gateway.caller_feeds import caller_feeds
 from kapi.gateway.envoy.deny_list import deny_list
-from kapi.gateway.revocation import DenyList
 from kapi.store.database import Database
-from kapi.store.revocations import Revocations
+from kapi.store.revocations import TOPIC, Revocations
 from live import ISSUER, Gateway, api, backend, gateway, operation
 
 PATH = "/revoke/1.0.0"
@@ -68,7 +68,7 @@ def test_a_jti_is_the_issuers_own_unless_none_was_named(live: Gateway) -> None:
 def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     database = Database.open(tmp_path / "kapi.db")
     revocations = Revocations(database)
-    carrier = DenyList(revocations, live.publisher, time.time)
+    carrier = caller_feeds(database, live.publisher, time.time)[TOPIC]
     carrier.start()
     token = live.minter.token(jti="stored")
     assert live.call(f"{PATH}/closed", token=token).status == 200
@@ -81,7 +81,7 @@ def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     while live.call(f"{PATH}/closed", token=token).status != 401:
         assert time.monotonic() < deadline
     carrier.stop()
-    assert carrier.resource().version == DenyList(Revocations(database), live.publisher, time.time).resource().version
+    assert carrier.resource().version == caller_feeds(database, live.publisher, time.time)[TOPIC].resource().version
     database.close()
     deny(live)
 

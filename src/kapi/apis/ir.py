@@ -30,6 +30,14 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificates:
+    """Certificates that clients are accepted by: PEM texts in secrets, of authorities or of single clients."""
+
+    mandatory: bool
+    accepted: tuple[SecretRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BasicCredentials:
     """User name and password that the gateway sends to a backend (RFC 7617)."""
 
@@ -158,6 +166,11 @@ def secret_refs(value: Any) -> Iterator[SecretRef]:
 def endpoints_in(value: Any) -> Iterator[Endpoint]:
     """Every backend that an IR, or a part of one, calls: also those in the nodes of policies."""
     return (item for item in _within(value) if isinstance(item, Endpoint))
+
+
+def client_certificates_in(value: Any) -> Iterator[SecretRef]:
+    """Every secret that must hold certificates of clients."""
+    return (ref for item in _within(value) if isinstance(item, ClientCertificates) for ref in item.accepted)
 
 
 def _within(value: Any) -> Iterator[Any]:

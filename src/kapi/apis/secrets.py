@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from kapi.apis import report as codes
 from kapi.apis.header_rules import header_value_fault
-from kapi.apis.ir import Api, ApiKeyCredential, SecretRef, endpoints_in, secret_refs
+from kapi.apis.ir import Api, ApiKeyCredential, SecretRef, client_certificates_in, endpoints_in, secret_refs
 from kapi.errors import Diagnostic
 
 SecretId = tuple[str, str, str]
@@ -48,7 +51,20 @@ def secret_mistakes(api: Api, secrets: Secrets) -> tuple[Diagnostic, ...]:
         if isinstance(security, ApiKeyCredential) and (fault := header_value_fault(secrets.get(api.organization, security.value) or "")):
             message = f"{security.value.name} {security.value.key} cannot be sent: {fault.message}"
             found.append(_diagnostic(codes.UNFIT_SECRET, message, fault.hint, security.value))
+    for ref in dict.fromkeys(client_certificates_in(api.operations)):
+        value = secrets.get(api.organization, ref)
+        if value is not None and not _holds_certificates(value):
+            message = f"the value of {ref.name} {ref.key} is no certificate that clients can be checked against"
+            found.append(_diagnostic(codes.UNFIT_SECRET, message, "It must hold certificates in PEM form.", ref))
     return tuple(dict.fromkeys(found))
+
+
+def _holds_certificates(value: str) -> bool:
+    try:
+        certificates = x509.load_pem_x509_certificates(value.encode())
+        return bool(certificates) and all(item.public_key() and item.extensions is not None for item in certificates)
+    except (ValueError, UnsupportedAlgorithm):
+        return False
 
 
 def _is_no_certificate(value: str | None) -> bool:

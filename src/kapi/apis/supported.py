@@ -60,11 +60,6 @@ def refuse_unsupported(root: Mapping, report: Report) -> None:
                 _refuse_fields(operation, pointer, report)
                 _refuse_in_endpoints(operation, pointer, report)
                 _refuse_policies(operation, "operationPolicies", pointer, report)
-    items = root.entries.get("authentication")
-    if isinstance(items, Sequence):
-        for index, item in enumerate(items.items):
-            if isinstance(item, Mapping):
-                _refuse_authentication(item, below("#/authentication", index), report)
 
 
 def _refuse_fields(mapping: Mapping, pointer: str, report: Report) -> None:
@@ -104,15 +99,6 @@ def _refuse_in_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
             for index, item in enumerate(node.items):
                 if isinstance(item, Mapping):
                     _refuse_fields(item, below(here, index), report)
-
-
-def _refuse_authentication(item: Mapping, pointer: str, report: Report) -> None:
-    kind = item.entries.get("authType")
-    if report.has_within(pointer) or not isinstance(kind, Scalar):
-        return
-    if kind.value == "mTLS" and _flag(item, "enabled", default=True):
-        hint = "Remove the item, or set enabled: false."
-        report.add(codes.NOT_SUPPORTED, f"authType {kind.text} is not supported yet", mark(kind, below(pointer, "authType")), hint)
 
 
 def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "", hint: str = "") -> None:

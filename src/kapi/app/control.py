@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 
 from kapi.app.issuers import gateway_issuers, inbuilt, trusted
@@ -25,25 +26,27 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until told to stop."""
     from kapi.fetch import fetch
     from kapi.gateway.applications import Applications
+    from kapi.gateway.caller_feeds import caller_feeds
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.directory import directory
     from kapi.gateway.envoy.check import EnvoyCheck
     from kapi.gateway.envoy.process import find_envoy, members
     from kapi.gateway.envoy.xds import Publisher
+    from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.ledger import Ledger
     from kapi.gateway.modules import Modules
     from kapi.gateway.refusals import RefusalLog
-    from kapi.gateway.revocation import DenyList
     from kapi.gateway.secrets import known_secrets
+    from kapi.identity.api_keys import ApiKeyIssuer
     from kapi.store.applications import TOPIC as APPLICATIONS
     from kapi.store.applications import ApplicationStore
     from kapi.store.counters import Counters
     from kapi.store.modules import PinnedModules
-    from kapi.store.revocations import TOPIC as REVOKED
     from kapi.store.secrets import SecretStore
 
     store, keyring = open_store(settings)
     revocations = Revocations(store.database)
+    key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, store.database, time.time, os.urandom)
     trust = trusted(settings, store, keyring)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     ledger = Ledger(
@@ -61,36 +64,34 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         now=time.time,
         issuers=gateway_issuers(trust.issuers()),
         secrets=known_secrets(settings, SecretStore(store.database)),
-        initial=lambda: (denied.resource(),),
+        key_issuer=TrustedIssuer("api-keys", key_issuer.issuer, key_issuer.jwks(), api_keys=True),
+        initial=lambda: [feed.resource() for feed in feeds.values()],
         changed=ledger.refresh,
         modules=Modules(PinnedModules(store.database), settings, fetch),
     )
-    denied = DenyList(revocations, publisher, time.time)
+    feeds = caller_feeds(store.database, publisher, time.time)
     applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)
     # Envoy tells from each of its threads; a thread that ends may overlap with the one that follows.
     threads = 2 * (settings.gateway.concurrency or os.cpu_count() or 1) + 2
     refusals = RefusalLog(refusals_socket(settings), trust.refused, trust.name_of, threads)
     watch = Watch(store.database.path)
-    watch.on(REVOKED, denied.changed)
+    for topic, feed in feeds.items():
+        watch.on(topic, feed.changed)
     watch.on(KEYS, lambda: trust.use_inbuilt(inbuilt(settings, load_keyring(Keys(store.database)))))
     watch.on(APPLICATIONS, ledger.changed)
     watch.start()
     deployer.restore()
-    publisher.start()
-    denied.start()
-    ledger.start()
-    refusals.start()
+    starts: list[Callable[[], None]] = [publisher.start, *(feed.start for feed in feeds.values()), ledger.start, refusals.start]
+    for start in starts:
+        start()
     every(REFUSALS_SECONDS, trust.log_refusals)
     trust.start(lambda issuers: deployer.trust(gateway_issuers(issuers)))
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
     from kapi.app.system_apis import Control, system_apis
 
-    serve(system_apis(Control(settings, store, deployer, publisher, trust, revocations, ledger, applications)), listener)
-    trust.stop()
-    refusals.stop()
-    watch.stop()
-    denied.stop()
+    serve(system_apis(Control(settings, store, deployer, publisher, trust, revocations, ledger, applications, key_issuer)), listener)
     # Envoy is stopped after us, so that it can still tell its counters.
-    ledger.stop()
-    publisher.stop()
+    stops: list[Callable[[], None]] = [trust.stop, refusals.stop, watch.stop, *(feed.stop for feed in feeds.values())]
+    for stop in (*stops, ledger.stop, publisher.stop):
+        stop()
     store.close()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.ledger import Ledger
+    from kapi.identity.api_keys import ApiKeyIssuer
     from kapi.identity.issuers.trust import Trust
 
 
@@ -34,6 +35,7 @@ class Control:
     revocations: Revocations
     ledger: Ledger
     applications: Applications
+    key_issuer: ApiKeyIssuer
 
     def ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
@@ -46,6 +48,7 @@ def system_apis(control: Control) -> Any:
 
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
+    from kapi.front.web.api_keys_api import ApiKeysApi
     from kapi.front.web.applications_api import ApplicationsApi
     from kapi.front.web.clients import ClientsApi
     from kapi.front.web.definitions import Definitions
@@ -83,7 +86,8 @@ def system_apis(control: Control) -> Any:
     keys = (KeysApi(access, rotation),) if settings.identity.enabled else ()
     resources = ProtectedResources(settings, control.store, control.deployer, control.trust.issuers)
     definitions = Definitions(control.store)
-    every = (resources, enforcer, apis, definitions, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
+    api_keys = ApiKeysApi(control.key_issuer, access)
+    every = (resources, enforcer, apis, api_keys, definitions, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
     return build_system_api([route for api in every for route in api.routes()])
 
 

@@ -86,6 +86,7 @@ class Deployer:
         settings: Settings,
         now: Callable[[], float],
         issuers: Sequence[TrustedIssuer] = (),
+        key_issuer: TrustedIssuer | None = None,
         initial: Callable[[], Sequence[Resource]] = tuple,
         modules: Modules | None = None,
         secrets: Secrets = NO_SECRETS,
@@ -95,6 +96,7 @@ class Deployer:
     ) -> None:
         """`check` asks Envoy whether it would take clusters and scopes, and raises GatewayError.
 
+        `key_issuer` signs API keys, and stays when the other issuers change.
         `initial` gives what others publish by themselves, and Envoy must hold from the start. `changed` is called when other APIs are
         deployed or other issuers trusted, before the call that did it returns.
         """
@@ -104,6 +106,7 @@ class Deployer:
         self._now = now
         self._compile = compile
         self._issuers = tuple(issuers)
+        self._key_issuers = () if key_issuer is None else (key_issuer,)
         self._initial = initial
         self._changed = changed
         self._modules = modules
@@ -133,7 +136,7 @@ class Deployer:
             self._needs = needs_in(scope.body for scope in scopes.values())
             self._asked = asked_for(scope.body for scope in scopes.values())
             pair = (self._certificate.chain, self._certificate.private_key)
-            base = render_base(self._site, self._issuers, *pair, self._needs, self._asked)
+            base = render_base(self._site, (*self._issuers, *self._key_issuers), *pair, self._needs, self._asked)
             own = [*(encode(kind, value) for kind, value in base), *(encode(SCOPE, value) for value in bare if value)]
             self._publisher.set_initial([*own, *self._initial(), *resources])
 
@@ -194,7 +197,7 @@ class Deployer:
         return bool(self._asked)
 
     def _publish_issuers(self, issuers: tuple[TrustedIssuer, ...], needs: frozenset[Need]) -> None:
-        self._publisher.publish([encode(EXTENSION, item) for item in render_issuers(self._site, issuers, needs)])
+        self._publisher.publish([encode(EXTENSION, item) for item in render_issuers(self._site, (*issuers, *self._key_issuers), needs)])
         self._issuers, self._needs = issuers, needs
 
     def use_secrets(self, secrets: Secrets, changed: SecretId, keep: Callable[[Sequence[Rendered], Sequence[Key]], None]) -> None:

@@ -1,4 +1,4 @@
-"""Who may call (apk-conf `authentication`, `operations[].secured`): OAuth2, JWT and API keys, mandatory or optional.
+"""Who may call (apk-conf `authentication`, `operations[].secured`): OAuth2, JWT, API keys and client certificates.
 
 OAuth2 (RFC 6750 §2), JWT and API keys are alternatives, as in APK: one of them is enough. Each secured route names what it needs
 (`trust.py`); a route that names nothing is closed by its virtual host. Credentials that stand elsewhere than in
@@ -12,6 +12,10 @@ from typing import Any, ClassVar
 
 from kapi.apis.authentication_rules import methods
 from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.ir import ClientCertificates, SecretRef
+from kapi.policies.certificates import CHECK
+from kapi.policies.certificates import FILTER as CERTIFICATE_FILTER
+from kapi.policies.certificates import per_route as certificate_route
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
 from kapi.policies.rbac import (
@@ -67,6 +71,7 @@ filters = (
     HttpFilter(phase, CLAIMS_FILTER, discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher"),
     HttpFilter(phase, TOKEN_FILTER, discovered=_RBAC),
     HttpFilter(phase, KEY_CLAIMS_FILTER, {"@type": _LUA, "default_source_code": {"inline_string": _KEY_CLAIMS}}, disabled=True),
+    CHECK,
     HttpFilter(phase, CALLER_FILTER, {"@type": f"type.googleapis.com/{_RBAC}"}, disabled=True),
 )
 
@@ -95,11 +100,22 @@ class Authentication:
     policy: ClassVar[str] = name
     required: bool = True
     credentials: tuple[Credential, ...] = (Credential(),)
+    certificates: ClientCertificates | None = None
+
+    @property
+    def needs_credential(self) -> bool:
+        """Whether a certificate alone is not enough."""
+        return bool(self.credentials) and (self.certificates is None or any(item.mandatory for item in self.credentials))
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa: A001 - the verb of the policy contract
     """Every operation gets a node: leaving one out must not decide anything."""
-    return Authentication(operation.secured, credentials(conf))
+    mtls = conf.authentication_of("mTLS")
+    certificates = None
+    if mtls and mtls.enabled and operation.secured:
+        refs = tuple(SecretRef(item.name, item.key, mtls.mark) for item in mtls.certificates)
+        certificates = ClientCertificates(mtls.required == "mandatory", refs)
+    return Authentication(operation.secured, credentials(conf), certificates)
 
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
@@ -121,8 +137,14 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
         return EnvoyRoute({**configs, FILTER: {"@type": PER_ROUTE, "disabled": True}}, remove_request_headers=hidden)
     if moved := _moves(node):
         configs[MOVE_FILTER] = {"@type": f"{_MUTATION}PerRoute", "mutations": {"request_mutations": moved}}
-    need = Need(_kinds(node), place.api.organization, place.api.environment)
-    configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
+    if node.credentials:
+        need = Need(_kinds(node), place.api.organization, place.api.environment)
+        configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
+    else:
+        configs[FILTER] = {"@type": PER_ROUTE, "disabled": True}
+    if node.certificates:
+        pems = [place.secret(ref) or "" for ref in node.certificates.accepted]
+        configs[CERTIFICATE_FILTER] = certificate_route(pems, place.gateway.client_certificate_header, place.gateway.trusted_fronts)
     if any(item.kind == "APIKey" for item in node.credentials):
         configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
     if refused := _refused(node):
@@ -145,8 +167,8 @@ def _kinds(node: Authentication) -> str:
             found |= ({BEARER} if at_home else set()) | ({MOVED_BEARER} if item.query or (item.header and not at_home) else set())
         else:
             found.add(API_KEY if item.kind == "APIKey" else RAW_JWT)
-    if API_KEY in found:
-        # An opaque key is no token, so the token filter must let it pass.
+    if API_KEY in found or not node.needs_credential:
+        # An opaque key is no token, and with a certificate none may be needed: the token filter must let both pass.
         found.add(OPTIONAL)
     return "".join(kind for kind in (BEARER, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL) if kind in found)
 
@@ -184,20 +206,31 @@ TOKEN: Principal = claim("iss", PRESENT)
 """Whoever came with an access token."""
 KEY: Principal = metadata(FACTS, ("api_key",), TRUE)
 """Whoever came with an API key that is good here."""
+BAD_KEY: Principal = metadata(FACTS, ("bad_api_key",), TRUE)
+FORBIDDEN_KEY: Principal = metadata(FACTS, ("forbidden_api_key",), TRUE)
+CERTIFICATE: Principal = metadata(FACTS, ("certificate",), TRUE)
+"""Whoever came with a client certificate that is good here."""
+BAD_CERTIFICATE: Principal = metadata(FACTS, ("bad_certificate",), TRUE)
 
 
 def _refused(node: Authentication) -> dict[str, Principal]:
     refused: dict[str, Principal] = {}
     by_kind = {item.kind: item for item in node.credentials}
+    good = [*((KEY,) if "APIKey" in by_kind else ()), *((TOKEN,) if by_kind.keys() - {"APIKey"} else ())]
     if (jwt := by_kind.get("JWT")) and jwt.audiences:
         refused["900901_audience"] = every(_came_raw(), no(_audience(jwt.audiences)))
+    if node.certificates and node.certificates.mandatory:
+        refused["900901_certificate"] = BAD_CERTIFICATE
+        refused["900902_certificate"] = no(some(CERTIFICATE, BAD_CERTIFICATE))
+    elif node.certificates and not node.needs_credential:
+        good.append(CERTIFICATE)
+        refused["900901_certificate"] = every(BAD_CERTIFICATE, no(some(*good)))
+        refused["900902_missing"] = no(some(*good, FORBIDDEN_KEY))
     if "APIKey" in by_kind:
-        others = (TOKEN,) if len(by_kind) > 1 else ()
-        bad, forbidden = (metadata(FACTS, (what,), TRUE) for what in ("bad_api_key", "forbidden_api_key"))
-        good = some(KEY, *others)
-        refused["900901_api_key"] = every(bad, no(good))
-        refused["900902_missing"] = every(no(good), no(forbidden))
-        refused["900908_api_key"] = every(forbidden, no(good))
+        refused["900901_api_key"] = every(BAD_KEY, no(some(*good)))
+        refused["900908_api_key"] = every(FORBIDDEN_KEY, no(some(*good)))
+        if node.needs_credential:
+            refused["900902_missing"] = no(some(*good, FORBIDDEN_KEY))
     return refused
 
 

@@ -38,7 +38,12 @@ def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: 
     """No scopes, no check; an operation open to everybody has no token to look into."""
     if not operation.secured or not operation.scopes:
         return None
-    others = any(item.enabled and item.auth_type in ("APIKey", "mTLS") for item in methods(conf))
+    enabled = [item for item in methods(conf) if item.enabled]
+    keys = any(item.auth_type == "APIKey" for item in enabled)
+    certificate_alone = any(item.auth_type == "mTLS" for item in enabled) and not any(
+        item.required == "mandatory" for item in enabled if item.auth_type != "mTLS"
+    )
+    others = keys or certificate_alone
     return Scopes(tuple(sorted(set(operation.scopes))), tokens_only=not others)
 
 

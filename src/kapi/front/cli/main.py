@@ -11,6 +11,7 @@ import typer
 from kapi.errors import KapiError
 from kapi.front.cli import (
     api_commands,
+    api_key_commands,
     application_commands,
     client_commands,
     issuer_commands,
@@ -55,6 +56,7 @@ for panel, name, command in (
     (OPERATE, "version", platform_commands.version),
 ):
     app.command(name, rich_help_panel=panel)(command)
+app.add_typer(api_key_commands.app, name="api-key", rich_help_panel=IDENTITY)
 app.add_typer(secret_commands.app, name="secret", rich_help_panel=APIS)
 app.add_typer(application_commands.app, name="app", rich_help_panel=APIS)
 app.add_typer(application_commands.subscription, name="subscription", rich_help_panel=APIS)

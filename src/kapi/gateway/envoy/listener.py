@@ -39,7 +39,7 @@ LIMITS: dict[str, Any] = {
 def listener(site: Site) -> dict[str, Any]:
     """The LDS resource."""
     gateway = site.settings.gateway
-    chain = {"filters": [{"name": "http", "typed_config": connection_manager(site)}], "transport_socket": _tls()}
+    chain = {"filters": [{"name": "http", "typed_config": connection_manager(site)}], "transport_socket": _tls(site)}
     return {
         "name": EDGE,
         "address": {"socket_address": {"address": gateway.listen, "port_value": gateway.port}},
@@ -124,11 +124,17 @@ def _own_headers() -> dict[str, Any]:
     return {"name": "own_headers", "typed_config": config}
 
 
-def _tls() -> dict[str, Any]:
+def _tls(site: Site) -> dict[str, Any]:
+    """Clients are asked for a certificate and may send any, or none: whether it is good is decided on the route (`certificates.py`).
+
+    The authority is there because Envoy asks for certificates only with one; it decides nothing.
+    """
+    authority = {"filename": str(site.settings.data_dir / "tls" / "ca.pem")}
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": ADS}],
+        "validation_context": {"trusted_ca": authority, "trust_chain_verification": "ACCEPT_UNTRUSTED"},
     }
     context = typed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common)
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}

@@ -1,6 +1,7 @@
-"""Carries revocations from the store to Envoy: a thread that publishes the deny list when it has changed, at most twice a second.
+"""Carries something from the store to Envoy whenever it has changed: a thread that publishes one resource, at most twice a second.
 
-`app` starts it in the control process; the store's watch calls `changed`. A push that fails is tried again.
+The deny list and the records of API keys travel this way. `app` starts feeds in the control process; the store's watch calls
+`changed`. A push that fails is tried again.
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kapi.errors import KapiError
-from kapi.gateway.envoy.deny_list import deny_list
 from kapi.gateway.envoy.encode import Resource
-from kapi.store.revocations import Revocations
 
 _LOG = logging.getLogger("kapi.gateway")
 INTERVAL = 0.5
-"""Seconds between two pushes: a burst of revocations becomes one."""
+"""Seconds between two pushes: a burst of changes becomes one."""
 SWEEP_SECONDS = 60.0
-"""How often entries of expired tokens leave the list."""
+"""How often what has expired leaves."""
 
 
 class Publish(Protocol):
@@ -28,30 +27,36 @@ class Publish(Protocol):
     def publish(self, changed: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()) -> None: ...
 
 
-class DenyList:
-    """The one writer of the deny list."""
+class Feed:
+    """The one writer of a resource."""
 
-    def __init__(self, revocations: Revocations, stream: Publish, now: Callable[[], float], interval: float = INTERVAL) -> None:
-        self._revocations = revocations
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Resource],
+        stream: Publish,
+        *,
+        sweep: Callable[[], object] = lambda: None,
+        interval: float = INTERVAL,
+    ) -> None:
+        """`make` gives the resource as it must be now; `sweep` forgets what has expired, once a minute."""
+        self.resource = make
+        self._name = name
         self._stream = stream
-        self._now = now
+        self._sweep = sweep
         self._interval = interval
         self._news = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._published = ""
 
-    def resource(self) -> Resource:
-        """The list as it must be now; Envoy gets it before its first request."""
-        return deny_list((item.issuer, item.jti) for item in self._revocations.active(self._now()))
-
     def changed(self) -> None:
-        """Something was revoked."""
+        """There is something new."""
         self._news.set()
 
     def start(self) -> None:
         """Publish from now on."""
-        self._thread = threading.Thread(target=self._run, name="deny-list", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,13 +74,13 @@ class DenyList:
             self._news.clear()
             try:
                 if not told:
-                    self._revocations.forget_expired(self._now())
+                    self._sweep()
                 self._publish()
             except KapiError as error:
-                _LOG.warning("the deny list did not reach Envoy, trying again: %s", error.detail)
+                _LOG.warning("%s did not reach Envoy, trying again: %s", self._name, error.detail)
                 self._news.set()
             except Exception:
-                _LOG.exception("the deny list could not be made, trying again")
+                _LOG.exception("%s could not be made, trying again", self._name)
                 self._news.set()
             self._stopped.wait(self._interval)
 

@@ -1,0 +1,97 @@
+"""Commands about API keys: `kapi api-key create`, `list`, `revoke`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from kapi.front.cli.client import Client
+from kapi.front.cli.options import Config, DataDir, Output, settings_of
+from kapi.front.cli.output import Format, put, say, show
+
+app = typer.Typer(name="api-key", help="Create, list and revoke API keys for deployed APIs.", no_args_is_help=True, rich_markup_mode="rich")
+_PATH = "/api/api-keys/1.2.0"
+
+
+@app.command()
+def create(
+    apis: Annotated[list[str], typer.Argument(metavar="NAME[:VERSION]...", help="The APIs it is for; '*' means all of the organization.")],
+    application: Annotated[str, typer.Option("--application", help="Whose key it is.")] = "default",
+    opaque: Annotated[bool, typer.Option("--opaque", help="A short random key instead of a JWT.")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="For the sandbox hosts instead of production.")] = False,
+    lifetime: Annotated[int, typer.Option("--lifetime", help="Seconds it is good for; 0 means for ever.", min=0)] = 0,
+    permitted_ip: Annotated[list[str] | None, typer.Option("--permitted-ip", help="A network it may be used from; repeatable.")] = None,
+    permitted_referer: Annotated[
+        list[str] | None, typer.Option("--permitted-referer", help="A referer it may be used with, * for any text; repeatable.")
+    ] = None,
+    tier: Annotated[str, typer.Option("--tier", help="The tier of its application.")] = "Unlimited",
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Create a key and print it; it is never shown again.
+
+    [bold]Examples[/bold]
+
+      kapi api-key create Petstore:1.0.0 --application shop
+
+      KEY=$(kapi api-key create Petstore --opaque --lifetime 86400 --permitted-ip 192.0.2.0/24)
+    """
+    wanted: dict[str, Any] = {
+        "apis": [{"name": name, "version": version or "*"} for name, _, version in (api.partition(":") for api in apis)],
+        "application": application,
+        "kind": "opaque" if opaque else "jwt",
+        "keyType": "SANDBOX" if sandbox else "PRODUCTION",
+        "lifetime": lifetime,
+        "permittedIP": permitted_ip or [],
+        "permittedReferer": permitted_referer or [],
+        "tier": tier,
+    }
+    answer = Client(settings_of(data_dir, config)).system("POST", _PATH, json.dumps(wanted).encode(), {"Content-Type": "application/json"})
+    made = json.loads(answer.body)
+    if output is Format.TABLE:
+        say(f"created {made['id']}; send it as the header apikey")
+        put(made["apiKey"] + "\n")
+    else:
+        show(made, output, [])
+
+
+@app.command("list")
+def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+    """List the organization's keys, without their secrets.
+
+    [bold]Examples[/bold]
+
+      kapi api-key list -o json
+    """
+    found = json.loads(Client(settings_of(data_dir, config)).system("GET", _PATH).body)
+    if not found["apiKeys"] and output is Format.TABLE:
+        say("no API key; kapi api-key create --help")
+    rows = [
+        {
+            **{name: item[name] for name in ("id", "kind", "application", "keyType")},
+            "apis": " ".join(f"{api['name']}:{api['version']}" for api in item["apis"]),
+            "state": "revoked" if item["revoked"] else "active",
+        }
+        for item in found["apiKeys"]
+    ]
+    show(found, output, rows)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id; see kapi api-key list.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Refuse a key from now on.
+
+    [bold]Examples[/bold]
+
+      kapi api-key revoke 3f2a9c0d11e4b7a8
+    """
+    Client(settings_of(data_dir, config)).system("DELETE", f"{_PATH}/{quote(key_id, safe='')}")
+    say(f"revoked {key_id}")

@@ -20,12 +20,11 @@ from kapi.identity.issuers.keyset import KeySet, read_jwks
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
 from kapi.identity.keys import SigningKey, jwks
 from kapi.identity.signatures import signed
+from kapi.policies.token_kinds import KIND_CLAIMS, OTHER_KINDS, OTHERS_CLAIMS
 
 INBUILT = "inbuilt"
 """Name of the inbuilt provider among the issuers."""
 LARGEST_TOKEN = 16 * 1024
-OTHER_KINDS = frozenset({"at_hash", "c_hash", "s_hash", "events"})
-"""Claims that only ID tokens (OpenID Connect Core §3.1.3.6) and security events (RFC 8417 §2.2) have."""
 _SUGGESTION = "Make sure you have provided the correct security credentials"
 
 Refused = Callable[[str, str], None]
@@ -181,7 +180,7 @@ def signature_fault(header: dict[str, Any], message: bytes, signature: bytes, tr
     # RFC 7515 §4.1.11: what must be understood and is not, is refused.
     if "crit" in header or "b64" in header:
         return "malformed"
-    if not isinstance(media_type, str) or _type(media_type) not in map(_type, trusted.issuer.types):
+    if not isinstance(media_type, str) or header.get("typ") == "" or _type(media_type) not in map(_type, trusted.issuer.types):
         return "type"
     # A kid may be left out (RFC 7515 §4.1.4), and the gateway then tries every key; our own provider always writes one.
     keys = trusted.keys.find(kid, algorithm) if kid or trusted.issuer.name == INBUILT else trusted.keys.of(algorithm)
@@ -199,7 +198,8 @@ def claims_fault(claims: dict[str, Any], issuer: Issuer, now: int) -> str:
         return "not yet valid"
     if issuer.audiences and not has_audience(claims, issuer.audiences):
         return "audience"
-    if OTHER_KINDS & claims.keys() or ("nonce" in claims and not as_scopes(claims, issuer.scopes_claims)):
+    marked = any(claims.get(name) in OTHER_KINDS for name in KIND_CLAIMS if isinstance(claims.get(name), str))
+    if marked or claims.keys() & set(OTHERS_CLAIMS) or ("nonce" in claims and not as_scopes(claims, issuer.scopes_claims)):
         return "type"
     return "claim" if missing_claim(claims, issuer.required_claims) else ""
 

@@ -5,7 +5,7 @@ A rule that refuses carries the code of its answer at the start of its name (`90
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 JWT_FILTER = "envoy.filters.http.jwt_authn"
@@ -81,6 +81,11 @@ TRUE: dict[str, Any] = {"bool_match": True}
 def text(value: str, *, any_case: bool = False) -> dict[str, Any]:
     """Exactly this text."""
     return {"string_match": {"exact": value, **({"ignore_case": True} if any_case else {})}}
+
+
+def one_of(values: Sequence[str]) -> dict[str, Any]:
+    """One of these texts: the value is looked up once."""
+    return {"or_match": {"value_matchers": [text(value) for value in values]}}
 
 
 def holds(value: str) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""Claims that reach the backend as headers, and issuers by organization and environment, at the real Envoy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from kapi.apis.ir import Endpoint
+from live import Gateway, Minter, api, backend, gateway, operation
+
+PATH = "/claims/1.0.0"
+MAPPINGS = (("org", "X-WSO2-Organization"), ("groups", "x-wso2-groups"), ("nested.name", "x-name"), ("level", "x-level"))
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Gateway]:
+    with backend() as port, gateway() as it:
+        end = Endpoint("http", "127.0.0.1", port)
+        operations = [operation("GET", "/closed", end), operation("GET", "/open", end, secured=False)]
+        it.put(
+            api("/claims", operations),
+            api("/claims", operations, organization="acme"),
+            api("/claims", operations, organization="acme", environment="dev", name="dev"),
+        )
+        yield it
+
+
+@pytest.fixture(autouse=True)
+def restored(live: Gateway) -> Iterator[None]:
+    yield
+    live.trust(live.minter.trusted)
+
+
+def mapped(live: Gateway, *mappings: tuple[str, str]) -> None:
+    live.trust(dataclasses.replace(live.minter.trusted, claim_mappings=mappings))
+
+
+def test_claims_go_to_the_backend_as_headers(live: Gateway) -> None:
+    mapped(live, *MAPPINGS)
+    token = live.minter.token(org="acme", nested={"name": "n"}, level=7)
+    headers = live.call(f"{PATH}/closed", token=token, headers={"x-wso2-organization": "evil", "X-WSO2-Groups": "admin"}).json["headers"]
+    assert (headers["x-wso2-organization"], headers["x-name"], headers["x-level"]) == ("acme", "n", "7")
+    assert "x-wso2-groups" not in headers
+
+
+def test_what_a_client_sends_by_these_names_is_removed(live: Gateway) -> None:
+    mapped(live, *MAPPINGS)
+    for path, token in (("open", ""), ("closed", live.minter.token())):
+        seen = live.call(f"{PATH}/{path}", token=token, headers={"X-Wso2-Organization": "evil", "x-name": "evil"})
+        assert not {"x-wso2-organization", "x-name"} & set(seen.json["headers"])
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nx-evil: 1", "a\r\n\r\nGET /evil HTTP/1.1\r\n\r\n", "a\x00b", "\r", "\x7f"])
+def test_a_claim_cannot_smuggle_a_header(live: Gateway, value: str) -> None:
+    mapped(live, *MAPPINGS)
+    seen = live.call(f"{PATH}/closed", token=live.minter.token(org=value, nested={"name": value}))
+    assert seen.status in {200, 401, 400, 503}
+    if seen.status == 200:
+        assert "x-evil" not in seen.json["headers"]
+        assert "\n" not in seen.json["headers"].get("x-wso2-organization", "")
+    assert live.call(f"{PATH}/closed", token=live.minter.token(jti=value)).status in {200, 401, 400, 503}
+
+
+def test_headers_that_decide_how_a_message_is_read_are_not_mapped(live: Gateway) -> None:
+    mapped(
+        live,
+        *(
+            ("org", name)
+            for name in ("Host", "content-length", "Transfer-Encoding", "authorization", "x-kapi-jti", ":path", "a b", "x-forwarded-for")
+        ),
+    )
+    seen = live.call(f"{PATH}/closed", token=live.minter.token(org="1"))
+    assert seen.status == 200
+    assert seen.json["headers"]["host"] != "1"
+    assert "authorization" not in seen.json["headers"]
+
+
+def test_an_issuer_serves_its_organizations_and_environments_only(live: Gateway) -> None:
+    other = Minter("other", "https://other.example")
+    hosts = {("default", ""): "default.gw.wso2.com", ("acme", ""): "acme.gw.wso2.com", ("acme", "dev"): "acme-dev.gw.wso2.com"}
+    for organizations, environments, served in (
+        ((), (), hosts.keys()),
+        (("*",), ("*",), hosts.keys()),
+        (("acme",), (), {("acme", ""), ("acme", "dev")}),
+        (("acme",), ("dev",), {("acme", "dev")}),
+        (("default", "acme"), ("prod",), set()),
+        (("acm", "acme-dev"), (), set()),
+    ):
+        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, organizations=organizations, environments=environments))
+        for place, host in hosts.items():
+            reply = live.call(f"{PATH}/closed", host=host, token=other.token())
+            assert reply.status == (200 if place in served else 401), (organizations, environments, place)
+            assert live.call(f"{PATH}/closed", host=host, token=live.minter.token()).status == 200
+
+
+def test_the_same_issuer_may_be_trusted_with_other_rules_elsewhere(live: Gateway) -> None:
+    here = dataclasses.replace(live.minter.trusted, organizations=("default",), audiences=("a",))
+    there = dataclasses.replace(live.minter.trusted, name="there", organizations=("acme",), audiences=("b",))
+    live.trust(here, there)
+    for audience, statuses in (("a", (200, 401)), ("b", (401, 200)), (["a", "b"], (200, 200)), (None, (401, 401))):
+        token = live.minter.token(aud=audience)
+        found = tuple(live.call(f"{PATH}/closed", host=host, token=token).status for host in ("default.gw.wso2.com", "acme.gw.wso2.com"))
+        assert found == statuses, audience
+
+
+def test_without_any_issuer_everything_closed_stays_closed(live: Gateway) -> None:
+    live.trust()
+    reply = live.call(f"{PATH}/closed", token=live.minter.token())
+    assert (reply.status, reply.json["code"]) == (401, "900901")
+    assert live.call(f"{PATH}/open").status == 200

@@ -1,0 +1,104 @@
+"""Authentication from a conf to the gateway: client certificates by named secrets, tokens elsewhere, combinations that are refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from harness import DEFINITION, Answer, Platform, conf, free_port
+
+HOST = "default.gw.wso2.com"
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
+    running.start()
+    yield running
+    running.stop()
+    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+
+
+def certificate(folder: Path, name: str) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - dt.timedelta(days=1))
+    made = builder.not_valid_after(now + dt.timedelta(days=1)).sign(key, hashes.SHA256())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    return folder / f"{name}.pem"
+
+
+def call(platform: Platform, path: str, *arguments: str) -> Answer:
+    return platform.request(HOST, path, *arguments)
+
+
+def test_a_certificate_named_in_the_conf(platform: Platform, echo: int, tmp_path: Path) -> None:
+    first, second = certificate(tmp_path, "first"), certificate(tmp_path, "second")
+    items = "authentication:\n- {authType: OAuth2, enabled: false}\n"
+    text = conf(
+        "Mutual", "/mutual", port=echo, extra=f"{items}- {{authType: mTLS, required: mandatory, certificates: [{{name: m, key: c}}]}}\n"
+    )
+    refused = platform.deploy(text, DEFINITION)
+    assert (refused.status, "kapi secret set m c" in refused.json()["hint"]) == (400, True)
+    platform.cli("secret", "set", "m", "c", "--file", str(tmp_path / "first.crt"))
+    assert platform.deploy(text, DEFINITION).status == 200
+    for version in ("--http1.1", "--http2"):
+        assert call(platform, "/mutual/1.0.0/items", version).json()["code"] == "900902"
+        assert call(platform, "/mutual/1.0.0/items", version, "--cert", str(first)).status == 200
+        assert call(platform, "/mutual/1.0.0/items", version, "--cert", str(second)).json()["code"] == "900901"
+        # A certificate has no scopes and needs none, as in APK.
+        assert call(platform, "/mutual/1.0.0/items/1", version, "--cert", str(first)).status == 200
+    platform.cli("secret", "set", "m", "c", "--file", str(tmp_path / "second.crt"))
+    assert call(platform, "/mutual/1.0.0/items", "--cert", str(second)).status == 200
+    assert call(platform, "/mutual/1.0.0/items", "--cert", str(first)).json()["code"] == "900901"
+    assert platform.cli("secret", "set", "m", "c", "--file", str(first), check=False).returncode in {0, 3}
+    (tmp_path / "no.crt").write_text("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+    assert platform.cli("secret", "set", "m", "c", "--file", str(tmp_path / "no.crt"), check=False).returncode == 3
+
+
+def test_a_token_in_another_header_and_in_the_query(platform: Platform, echo: int) -> None:
+    items = "authentication:\n- {authType: OAuth2, headerName: X-Token, queryParamName: t, queryParamEnable: true}\n"
+    assert platform.deploy(conf("Elsewhere", "/elsewhere", port=echo, extra=items), DEFINITION).status == 200
+    token = platform.token("items:read")
+    for version in ("--http1.1", "--http2"):
+        seen = call(platform, "/elsewhere/1.0.0/items/1?x=%20y", version, "-H", f"X-Token: Bearer {token}")
+        assert (seen.status, seen.json()["path"]) == (200, "/backend/items/1?x=%20y")
+        assert "x-token" not in seen.json()["headers"]
+        assert call(platform, f"/elsewhere/1.0.0/items/1?t={token}", version).json()["path"] == "/backend/items/1"
+        refused = call(platform, "/elsewhere/1.0.0/items/1", version, "-H", f"X-Token: Bearer {platform.token('x')}")
+        assert (refused.status, refused.json()["code"]) == (403, "900910")
+        assert refused.headers["www-authenticate"] == 'Bearer realm="kapi", error="insufficient_scope", scope="items:admin items:read"'
+        assert call(platform, "/elsewhere/1.0.0/items", version, "-H", f"Authorization: Bearer {token}").json()["code"] == "900902"
+
+
+def test_a_raw_jwt_with_an_audience(platform: Platform, echo: int) -> None:
+    items = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: JWT, headerName: X-JWT, audience: [somebody]}\n"
+    assert platform.deploy(conf("Raw", "/raw", port=echo, extra=items), DEFINITION).status == 200
+    answer = call(platform, "/raw/1.0.0/items", "-H", f"X-JWT: {platform.token()}")
+    assert (answer.status, answer.json()["code"]) == (401, "900901")
+
+
+def test_a_combination_that_nobody_could_pass(platform: Platform, echo: int) -> None:
+    answer = platform.deploy(
+        conf("Nobody", "/nobody", port=echo, extra="authentication:\n- {authType: OAuth2, enabled: false}\n"), DEFINITION
+    )
+    assert (answer.status, answer.json()["code"]) == (400, 909018)
+    (found,) = answer.json()["diagnostics"]
+    assert (found["line"], found["pointer"]) == (7, "#/authentication/0")
+
+
+def test_two_organizations_do_not_share_a_trust(platform: Platform, echo: int) -> None:
+    assert platform.deploy(conf("Plain", "/plain", port=echo), DEFINITION).status == 200
+    token = platform.token()
+    assert call(platform, "/plain/1.0.0/items", "-H", f"Authorization: Bearer {token}").status == 200
+    assert platform.request("other.gw.wso2.com", "/plain/1.0.0/items", "-H", f"Authorization: Bearer {token}").status == 404

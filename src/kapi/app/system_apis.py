@@ -87,7 +87,21 @@ def system_apis(control: Control) -> Any:
     resources = ProtectedResources(settings, control.store, control.deployer, control.trust.issuers)
     definitions = Definitions(control.store)
     api_keys = ApiKeysApi(control.key_issuer, access)
-    every = (resources, enforcer, apis, api_keys, definitions, notifications, secrets, issuers, metrics, users, clients, applications, *keys)
+    every = (
+        resources,
+        enforcer,
+        apis,
+        api_keys,
+        definitions,
+        notifications,
+        secrets,
+        issuers,
+        metrics,
+        users,
+        clients,
+        applications,
+        *keys,
+    )
     return build_system_api([route for api in every for route in api.routes()])
 
 

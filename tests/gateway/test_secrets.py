@@ -155,6 +155,19 @@ def test_a_value_that_cannot_be_used_is_refused_and_the_old_one_stays(world: Wor
     assert world.live.call("/kept_tls/1/x").status == 200
 
 
+def test_a_script_that_cannot_be_loaded_is_refused_and_the_old_one_stays(world: World) -> None:
+    world.secrets.set("default", "script", "lua", "function envoy_on_request(handle) handle:headers():add('x-lua', 'old') end")
+    policy = "{policyName: LuaInterceptor, parameters: {name: s, sourceCodeRef: {name: script, key: lua}}}"
+    text = conf("lua", f"http://127.0.0.1:{world.plain}").decode() + f"apiPolicies: {{request: [{policy}]}}\n"
+    world.deployer.deploy(text.encode(), DEFINITION, "default")
+    assert world.seen("lua")["x-lua"] == "old"
+    with pytest.raises(GatewayRejected):
+        world.secrets.set("default", "script", "lua", "this is no script")
+    assert world.seen("lua")["x-lua"] == "old"
+    world.secrets.set("default", "script", "lua", "function envoy_on_request(handle) handle:headers():add('x-lua', 'new') end")
+    assert world.seen("lua")["x-lua"] == "new"
+
+
 def test_a_secret_in_use_is_not_removed_and_one_of_the_settings_not_changed(world: World) -> None:
     world.secrets.set("default", "key", "value", "v")
     world.deploy("uses", HEADER_KEY)

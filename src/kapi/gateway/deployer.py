@@ -209,13 +209,22 @@ class Deployer:
             before, self._site = self._site, dataclasses.replace(self._site, secrets=secrets)
             try:
                 touched = self._index.segments_with(secret_id(changed))
-                for api in (api for segment in touched for api in self._index.irs(segment)):
-                    _refuse_secrets(api, secrets)
+                if touched:
+                    self._check_again(touched)
                 change = self._change(touched)
                 self._apply(change, lambda: keep(change.kept, change.dropped))
             except BaseException:
                 self._site = before
                 raise
+
+    def _check_again(self, touched: Sequence[str]) -> None:
+        """Raise when the APIs of these segments cannot be what they are with the secrets of now."""
+        here = {segment: self._index.irs(segment) for segment in touched}
+        apis = {api.id: api for found in here.values() for api in found}
+        for api in apis.values():
+            _refuse_secrets(api, self._site.secrets)
+        scopes = (render_scope(segment, found, self._site) for segment, found in here.items())
+        self._check(render_backends(apis.values(), self._site), [scope for scope in scopes if scope])
 
     def uses_secret(self, changed: SecretId) -> bool:
         """Whether a deployed API names this secret."""

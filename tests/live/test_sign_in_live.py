@@ -8,7 +8,11 @@ from urllib.parse import urlencode
 import pytest
 
 from harness import BASIC, DEFINITION, Platform, conf
+from idp import provider_of
+from kapi.identity.logout import EVENT
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
+from kapi.settings import Settings
+from kapi.store import Store
 from person import Page, Person, Pkce, authorize_path, over_https
 
 CALLBACK = "http://httpbin.org"
@@ -56,3 +60,33 @@ def test_tokens_of_a_person_open_an_api_and_a_replayed_code_closes_it(platform: 
     while (call(tokens["access_token"]), call(fresh["access_token"])) != (401, 401):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_nothing_else_that_we_sign_is_an_access_token(platform: Platform, person: Person, echo: int) -> None:
+    """Signed with the very key of access tokens, for the issuer, in time: only what kind of token it is can keep it out."""
+    platform.deploy(conf(port=echo), DEFINITION)
+    provider = provider_of(Settings(platform.data_dir), Store.open(platform.data_dir / "kapi.db"))
+    now = int(time.time())
+    base = {"iss": provider.settings.identity.issuer, "sub": "superAdmin", "iat": now, "exp": now + 600, "jti": provider.new_id()}
+    of_client = {**base, "aud": CLIENT, "sid": "s"}
+    scoped = {"clientId": CLIENT, "scope": "openid default apk:api_create"}
+    others = {
+        "logout token": ({**of_client, "events": {EVENT: {}}}, "logout+jwt"),
+        "logout token that says JWT": ({**of_client, **scoped, "events": {EVENT: {}}}, "JWT"),
+        "ID token": ({**of_client, "auth_time": now, "nonce": "n"}, "JWT"),
+        "ID token with scopes": ({**of_client, **scoped, "auth_time": now, "at_hash": "x"}, "JWT"),
+        "signed UserInfo": ({"iss": base["iss"], "aud": CLIENT, "sub": "superAdmin", **scoped}, "JWT"),
+        "introspection answer": ({**of_client, **scoped}, "token-introspection+jwt"),
+        "request object": ({**of_client, **scoped}, "oauth-authz-req+jwt"),
+        "client assertion": ({**of_client, **scoped}, "client-authentication+jwt"),
+        "DPoP proof": ({**of_client, **scoped}, "dpop+jwt"),
+    }
+
+    def opened_by(token: str) -> set[int]:
+        told = Person(person.send).ask("GET", "/oauth2/userinfo", authorization=f"Bearer {token}").status
+        gateway = platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+        return {gateway, platform.api("/api/deployer/1.2.0/apis", token=token).status, told}
+
+    accepted = provider.sign({**base, **scoped}, "JWT")
+    assert platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {accepted}").status == 200
+    assert {name: opened_by(provider.sign(claims, kind)) for name, (claims, kind) in others.items()} == {key: {401} for key in others}

@@ -57,6 +57,7 @@ def system_apis(control: Control) -> Any:
     from kapi.front.web.keys import KeysApi
     from kapi.front.web.metrics import Metrics
     from kapi.front.web.notifications import Notifications
+    from kapi.front.web.openapi_api import described
     from kapi.front.web.protected_resources import ProtectedResources
     from kapi.front.web.secrets_api import SecretsApi
     from kapi.front.web.system_api import SystemApi, build_system_api
@@ -102,7 +103,7 @@ def system_apis(control: Control) -> Any:
         applications,
         *keys,
     )
-    return build_system_api([route for api in every for route in api.routes()])
+    return build_system_api(described(settings, [route for api in every for route in api.routes()]))
 
 
 def _enforcer(settings: Settings, store: Store, applications: Applications) -> Any:

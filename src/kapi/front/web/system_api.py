@@ -162,4 +162,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 def build_system_api(routes: Sequence[BaseRoute]) -> App:
     """The ASGI application of the control process: the routes of every system API, one face for every error."""
     handlers: Any = dict.fromkeys((KapiError, HTTPException, ClientDisconnect, Exception), _on_error)
-    return draining(Starlette(routes=routes, exception_handlers=handlers))
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    # A path with a slash too many is not there; a redirect would be one more answer to explain.
+    app.router.redirect_slashes = False
+    return draining(app)

@@ -33,7 +33,7 @@ IDENTITY_SEGMENTS = (
     "openapi.json",
     "openapi.yaml",
 )
-CONTROL_SEGMENTS = ("api", "health", "ready", ".wellknown", ".well-known", "1.0.0")
+CONTROL_SEGMENTS = ("api", "health", "ready", "openapi.json", "openapi.yaml", ".wellknown", ".well-known", "1.0.0")
 
 
 def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:

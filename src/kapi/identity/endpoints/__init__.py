@@ -23,6 +23,7 @@ from kapi.identity.endpoints import (
     health,
     introspect,
     jwks,
+    openapi,
     par,
     register,
     revoke,
@@ -77,4 +78,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     device,
     backchannel_authentication,
     approvals,
+    openapi,
 )

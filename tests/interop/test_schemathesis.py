@@ -1,0 +1,99 @@
+"""schemathesis over the served OpenAPI documents: no server error, no answer that the documents do not name."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from harness import Platform, free_port
+from idp import basic, identity_app
+from kapi.front.web.openapi_api import ROWS
+from kapi.settings import Settings
+from kapi.store import Store
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 25
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The provider behind a plain socket, as Envoy sees it."""
+    app = identity_app(Settings(Path("/nowhere")), Store.open(tmp_path_factory.mktemp("fuzz") / "kapi.db"), lambda: 1_800_000_000)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
+    threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
+    running.start()
+    yield running
+    running.stop()
+    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+
+
+def examine(document: dict[str, Any], base_url: str, headers: dict[str, str], skipped: frozenset[tuple[str, str]] = frozenset()) -> int:
+    """Send what the document allows, and what it does not; the number of requests."""
+    schema = schemathesis.openapi.from_dict(document)
+    sent, faults = 0, []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if (operation.method.upper(), operation.path) in skipped:
+            continue
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        def run(case: Any) -> None:
+            nonlocal sent
+            sent += 1
+            answer = case.call(base_url=base_url, headers=headers, verify=False, allow_redirects=False)
+            case.validate_response(answer, checks=CHECKS)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                run()
+            except BaseException as fault:
+                faults.append(f"{operation.method} {operation.path}: {fault!r} {getattr(fault, 'exceptions', '')}")
+    assert faults == []
+    return sent
+
+
+@pytest.mark.long
+def test_the_identity_provider(provider: str) -> None:
+    import requests
+
+    document = requests.get(f"{provider}/openapi.json", timeout=10).json()
+    assert examine(document, provider, {"authorization": basic()}) > 500
+    assert examine(document, provider, {}) > 500
+
+
+@pytest.mark.long
+def test_the_system_apis(platform: Platform) -> None:
+    document = platform.api("/openapi.json").json()
+    assert platform.api("/openapi.yaml").status == 200
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert described == set(ROWS)
+    # Rotating keys and trusting issuers take seconds each; their bodies are tried in tests of their own.
+    slow = frozenset({("POST", "/api/keys/rotate"), ("POST", "/api/keys"), ("POST", "/api/issuers"), ("PUT", "/api/issuers/{name}")})
+    slow |= {("POST", "/api/configurator/apis/generate-k8s-resources")}  # says 501 until it is there
+    token = platform.token("apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics")
+    host = f"api.am.wso2.com:{platform.port}"
+    for headers in ({"authorization": f"Bearer {token}", "host": host}, {"host": host}):
+        assert examine(document, f"https://127.0.0.1:{platform.port}", headers, slow) > 300

@@ -39,6 +39,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         f'redirect_uris = ["{CALLBACK}"]\npost_logout_redirect_uris = ["{CALLBACK}"]\nrequire_pkce = true\n'
         '[[identity.clients]]\nid = "public"\ntoken_endpoint_auth_method = "none"\ngrants = ["authorization_code", "refresh_token"]\n'
         f'redirect_uris = ["{CALLBACK}"]\nid_token_signed_response_alg = "ES256"\n'
+        '[[identity.clients]]\nid = "television"\nsecret = "of the television"\n'
+        'grants = ["urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"]\n'
     )
     running = Platform(port, folder / "data", ("--config", str(folder / "kapi.toml"), "--issuer", f"https://{IDP}:{port}"))
     running.start()
@@ -120,6 +122,25 @@ def test_oauth4webapi(platform: Platform, through: str, base: str, person: Perso
     assert told["same"] is True
     assert told["claims"]["sub"] == told["userinfo"]["sub"] == "org1user"
     assert told["scope"] == "openid email"
+
+
+def test_openid_client_where_the_person_is_elsewhere(platform: Platform, through: str, base: str, person: Person) -> None:
+    peer = Peer("decoupled.mjs", platform, through, issuer=base, clientId="television", secret="of the television")
+    told = peer.hear()
+    parts = urlsplit(told["open"])
+    page = person.sign_in(person.open(f"{parts.path}?{parts.query}"))
+    assert told["code"] in page.text
+    assert "is connected" in person.submit(page, decision="allow").text
+    peer.say({})
+    peer.hear()
+    page = person.open("/authenticationEndpoint/approvals")
+    assert "W4SCT" in page.text
+    person.submit(page, decision="allow")
+    peer.say({})
+    got = peer.hear()
+    peer.close()
+    assert (got["device"]["sub"], got["ciba"]["sub"], got["scope"]) == ("org1user", "org1user", "openid a")
+    assert got["device"]["aud"] == "television"
 
 
 def test_authlib(platform: Platform, through: str, base: str, person: Person) -> None:

@@ -209,3 +209,18 @@ def test_it_names_the_application_of_the_caller(platform: Platform, echo: int) -
     assert claims[DIALECT + "applicationname"] == "shop"
     assert claims[DIALECT + "applicationid"] == claims[DIALECT + "applicationUUId"] != consumer
     platform.cli("app", "remove", "shop")
+
+
+@pytest.mark.parametrize("kind", [(), ("--opaque",)], ids=["jwt", "opaque"])
+def test_a_caller_with_an_api_key_has_one_too(platform: Platform, echo: int, kind: tuple[str, ...]) -> None:
+    authentication = [{"authType": "OAuth2", "enabled": False}, {"authType": "APIKey", "required": "mandatory"}]
+    call = caller(platform, deploy(platform, "keyed", echo, apiPolicies=backend_jwt(), authentication=authentication))
+    seen = {}
+    for application in ("first", "second"):
+        key = platform.cli("api-key", "create", "keyed:1.0.0", "--application", application, *kind).stdout.strip()
+        deadline = time.monotonic() + 10
+        while (answer := call("/items/1", "-H", f"apikey: {key}", "-H", "Authorization: Basic same")).status != 200:
+            assert time.monotonic() < deadline, answer.body
+        seen[application] = jwt.decode(answer.json()["headers"]["x-jwt-assertion"], keys(platform)).claims
+    assert {name: claims[DIALECT + "applicationname"] for name, claims in seen.items()} == {"first": "first", "second": "second"}
+    assert all(claims[DIALECT + "keytype"] == "PRODUCTION" and "application" not in claims for claims in seen.values())

@@ -19,7 +19,7 @@ _TOP: Final = {
     ".environment": "Part of the host: `<organization>-<environment>.gw.wso2.com`.",
     ".aiProvider": "The provider of an AI API.",
     ".operations": "What may be called: verbs on targets.",
-    ".apiPolicies": "Policies of all operations. Only interceptors and backend tokens may also stand at operations.",
+    ".apiPolicies": "Policies of all operations. Only interceptors, scripts and backend tokens may also stand at operations.",
     ".rateLimit": "So many requests in each unit for the whole API; not together with limits of operations.",
     ".authentication": "How callers say who they are. OAuth2, mandatory, when left out.",
     ".additionalProperties": "Names and values that are kept with the API and shown to interceptors.",

@@ -130,7 +130,8 @@ class _Reader:
         for name, value in content.items():
             if name in SECTIONS and isinstance(value, dict):
                 for key, item in value.items():
-                    self.put(f"{name}.{key}", _relative_to(path.parent, item), path.name)
+                    found = _relative_to(path.parent, {key: item})[key]
+                    self.put(f"{name}.{key}", found, path.name)
             else:
                 self.put(name, value, path.name)
 
@@ -208,6 +209,8 @@ class _Reader:
                     self.wrong(name, f"{network!r} is not a network", "Write 192.0.2.0/24, 2001:db8::/32 or an address.")
         elif name == "identity.clients":
             self._check_clients(value)
+        elif name == "identity.client_ca_file" and value and not _has_certificates(value):
+            self.wrong(name, f"{value} is not a readable file with certificates in PEM form")
         elif name == "gateway.interceptors":
             self._check_interceptors(value)
         elif name == "identity.assertion_issuers":
@@ -286,6 +289,15 @@ def _relative_to(folder: Path, value: Any) -> Any:
         name: os.fspath(folder / item) if name.endswith("_file") and isinstance(item, str) else _relative_to(folder, item)
         for name, item in value.items()
     }
+
+
+def _has_certificates(file: str) -> bool:
+    from cryptography import x509
+
+    try:
+        return bool(x509.load_pem_x509_certificates(Path(file).read_bytes()))
+    except (OSError, ValueError):
+        return False
 
 
 def _is_address(value: str) -> bool:

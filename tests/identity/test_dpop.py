@@ -115,7 +115,7 @@ def test_clients_that_must_bind(app: Any) -> None:
     assert call(app, authorization=basic("must", "m")).json()["error"] == "invalid_dpop_proof"
     assert call(app, authorization=basic("must", "m"), dpop=fresh()).json()["token_type"] == "DPoP"
     assert call(app, authorization=basic("cert", "c")).json()["error"] == "invalid_request"
-    bound = call(app, authorization=basic("cert", "c"), x_forwarded_client_cert=OWN.forwarded).json()
+    bound = call(app, authorization=basic("cert", "c"), x_kapi_client_certificate=OWN.forwarded).json()
     assert bound["token_type"] == "Bearer"
     assert claims_of(bound["access_token"])["cnf"] == {"x5t#S256": OWN.x5t}
 

@@ -21,6 +21,7 @@ RESOURCE = "https://orders.example"
 AUTHORITY = certificate("authority", authority=True)
 LEAF = certificate("leaf", AUTHORITY)
 OWN = certificate("own")
+OTHER = certificate("leaf")
 METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
 
 
@@ -47,7 +48,7 @@ def client(name: str, method: str, **more: Any) -> str:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
-    for name, made in {"leaf": LEAF, "own": OWN}.items():
+    for name, made in {"leaf": LEAF, "own": OWN, "other": OTHER}.items():
         (folder / f"{name}.pem").write_bytes(made.pem)
         (folder / f"{name}.key").write_bytes(made.key_pem)
     (folder / "ca.pem").write_bytes(AUTHORITY.pem)
@@ -148,6 +149,43 @@ def test_client_authentication(platform: Platform, script: str, name: str, metho
     assert result["tokens"]["scope"] == "default"
     assert result["found"]["client_id"] == name
     assert result["gone"] == {"active": False}
+
+
+@pytest.mark.parametrize("script", ["secured-oauth4webapi.mjs", "secured-openid-client.mjs"])
+@pytest.mark.parametrize(("name", "method", "file"), [("tls", "tls_client_auth", "leaf"), ("self", "self_signed_tls_client_auth", "own")])
+def test_clients_with_certificates(platform: Platform, script: str, name: str, method: str, file: str) -> None:
+    folder = platform.data_dir.parent
+    pair = {"certificate": str(folder / f"{file}.pem"), "key": str(folder / f"{file}.key")}
+    result = run(platform, script, "clientCredentials", client=name, method=method, **pair)
+    assert result["found"]["client_id"] == name
+    assert result["gone"] == {"active": False}
+    if name == "tls":
+        # Its tokens are bound to the certificate, and good on connections with it only.
+        assert result["found"]["cnf"] == {"x5t#S256": LEAF.x5t}
+    with_other = {"certificate": str(folder / "other.pem"), "key": str(folder / "other.key")}
+    for wrong in ({}, with_other):
+        with pytest.raises(AssertionError, match="WWWAuthenticate"):
+            run(platform, script, "clientCredentials", client=name, method=method, **wrong)
+
+
+def test_a_bound_token_opens_system_apis_with_its_certificate_only(platform: Platform) -> None:
+    folder = platform.data_dir.parent
+
+    def pair(name: str) -> tuple[str, ...]:
+        return ("--cert", str(folder / f"{name}.pem"), "--key", str(folder / f"{name}.key"))
+
+    form = ("-d", "grant_type=client_credentials&scope=apk:api_create&client_id=tls")
+    answer = platform.request("idp.am.wso2.com", "/oauth2/token", *pair("leaf"), *form)
+    assert answer.status == 200, answer.body
+    token = answer.json()["access_token"]
+    path = "/api/deployer/1.2.0/apis"
+    assert platform.api(path, *pair("leaf"), token=token).status == 200
+    assert platform.api(path, token=token).status == 401
+    assert platform.api(path, *pair("other"), token=token).status == 401
+    # What a client says of its certificate is not believed.
+    claimed = ("-H", f"X-Kapi-Client-Certificate: {LEAF.forwarded}")
+    assert platform.api(path, *claimed, token=token).status == 401
+    assert platform.request("idp.am.wso2.com", "/oauth2/token", *claimed, *form).status == 401
 
 
 def test_oauth4webapi_registers_a_client(platform: Platform) -> None:

@@ -113,7 +113,7 @@ def test_a_system_api_takes_a_bound_token_with_its_proof_only(platform: Platform
     sent = fresh(token=plain)
     assert platform.api(APIS, "-H", f"Authorization: DPoP {plain}", "-H", f"DPoP: {sent}").status == 401
     # What a client says of its certificate is not believed.
-    assert platform.api(APIS, "-H", f"Authorization: DPoP {token}", "-H", "X-Forwarded-Client-Cert: Hash=x").status == 401
+    assert platform.api(APIS, "-H", f"Authorization: DPoP {token}", "-H", "X-Kapi-Client-Certificate: x").status == 401
 
 
 def test_a_bound_token_does_not_pass_as_a_bearer_token_at_an_api(platform: Platform) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from client_keys import certificate
 from kapi.errors import SettingsError
 from kapi.settings import Settings, from_json_value, to_json_value
 from kapi.settings_reading import check_non_production, read_settings
@@ -113,3 +114,16 @@ def test_interceptors_of_the_settings_are_checked(tmp_path: Path) -> None:
         "gateway.interceptors[1]",
         "gateway.interceptors[2].url",
     ]
+
+
+def test_authorities_of_clients_are_certificates(tmp_path: Path) -> None:
+    (tmp_path / "kapi.toml").write_text('[identity]\nclient_ca_file = "ca.pem"\n')
+    for content in (None, "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
+        if content is not None:
+            (tmp_path / "ca.pem").write_text(content)
+        with pytest.raises(SettingsError) as error:
+            read_settings({}, HOME, Path("/"), tmp_path / "kapi.toml")
+        assert "certificates in PEM form" in messages(error)
+    (tmp_path / "ca.pem").write_bytes(certificate("authority", authority=True).pem)
+    settings, _ = read_settings({}, HOME, Path("/"), tmp_path / "kapi.toml")
+    assert settings.identity.client_ca_file == str(tmp_path / "ca.pem")

@@ -1,7 +1,7 @@
 """The client certificate of a request, as Envoy saw it in the TLS handshake (RFC 8705).
 
-Envoy removes any `x-forwarded-client-cert` that a client sends and writes its own, so this header is never the client's word.
-What it says of the certificate is not used: the certificate itself is read. Called by client authentication and sender constraint.
+The gateway removes what a client sends by the name of its header and writes its own, so this is never the client's word.
+Called by client authentication and sender constraint.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-HEADER = "x-forwarded-client-cert"
-_LARGEST = 32 * 1024
+HEADER = "x-kapi-client-certificate"
+"""What the gateway calls it (`gateway/envoy/routes.py`): the certificate in PEM form, percent-encoded."""
+_LARGEST = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """A certificate that the other side of the connection has the key of, and the chain it sent with it."""
+    """A certificate that the other side of the connection has the key of."""
 
     leaf: x509.Certificate
-    chain: tuple[x509.Certificate, ...] = ()
 
     @property
     def thumbprint(self) -> str:
@@ -42,56 +42,20 @@ class ClientCertificate:
 
 
 def forwarded_certificate(header: str | None) -> ClientCertificate | None:
-    """The certificate in Envoy's header; None when there is none or it cannot be read."""
-    if not header or len(header) > _LARGEST:
-        return None
-    return _read(header)
+    """The certificate in the gateway's header; None when there is none or it cannot be read."""
+    return _read(header) if header and len(header) <= _LARGEST else None
 
 
 @lru_cache(maxsize=256)
 def _read(header: str) -> ClientCertificate | None:
-    fields = _fields(header)
-    if fields is None or "cert" not in fields:
+    pem = unquote_to_bytes(header)
+    if not pem.startswith(b"-----BEGIN CERTIFICATE-----"):
         return None
     try:
-        (leaf,) = x509.load_pem_x509_certificates(unquote_to_bytes(fields["cert"]))
-        sent = x509.load_pem_x509_certificates(unquote_to_bytes(fields["chain"])) if fields.get("chain") else []
+        (leaf,) = x509.load_pem_x509_certificates(pem)
     except ValueError:
         return None
-    return ClientCertificate(leaf, tuple(item for item in sent if item != leaf)[:10])
-
-
-def _fields(header: str) -> Mapping[str, str] | None:
-    """`key=value;key="value"` of one element; None when there is more than one element, or a key twice."""
-    made: dict[str, str] = {}
-    rest = header
-    while rest:
-        name, equals, rest = rest.partition("=")
-        if not equals:
-            return None
-        if rest.startswith('"'):
-            value, rest = _quoted(rest)
-        else:
-            end = next((place for place, letter in enumerate(rest) if letter in ";,"), len(rest))
-            value, rest = rest[:end], rest[end:]
-        # By, Hash, URI and DNS may repeat; the certificate may not.
-        if name.lower() in made and name.lower() in {"cert", "chain"}:
-            return None
-        made[name.lower()] = value
-        if rest and not rest.startswith(";"):
-            return None
-        rest = rest[1:]
-    return made
-
-
-def _quoted(text: str) -> tuple[str, str]:
-    """A quoted value and what follows it; a backslash takes the next letter as it is."""
-    value, place = "", 1
-    while place < len(text) and text[place] != '"':
-        place += text[place] == "\\"
-        value += text[place : place + 1]
-        place += 1
-    return value, text[place + 1 :]
+    return ClientCertificate(leaf)
 
 
 class Authorities:
@@ -106,7 +70,7 @@ class Authorities:
         return self._store is not None
 
     def vouch_for(self, certificate: ClientCertificate, now: int) -> bool:
-        """Whether one of them issued it, through the chain sent with it, and it is valid now and for clients."""
+        """Whether one of them issued it, and it is valid now and for clients. An intermediate authority must be named itself."""
         if self._store is None or not _for_clients(certificate.leaf):
             return False
         anything = verification.ExtensionPolicy.permit_all()
@@ -120,7 +84,7 @@ class Authorities:
             .build_client_verifier()
         )
         try:
-            verifier.verify(certificate.leaf, list(certificate.chain))
+            verifier.verify(certificate.leaf, [])
         except (verification.VerificationError, ValueError):
             return False
         return True

@@ -48,11 +48,29 @@ class ForeignJwt:
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
 
+    @property
+    def signed(self) -> bytes:
+        """What the signature is of."""
+        return self.text.rpartition(".")[0].encode("ascii")
 
-def read_jwt(text: str, *, algorithms: Collection[str], types: Collection[str], embedded_key: bool = False) -> ForeignJwt:
-    """Take a JWT apart. `types` are the values of `typ` in lower case, `""` stands for none; `embedded_key` demands `jwk` (DPoP).
+    @property
+    def signature(self) -> bytes:
+        """The signature. Raises Unusable."""
+        return _decoded(self.text.rpartition(".")[2])
 
-    Raises Unusable.
+
+def media_type(header: Mapping[str, Any]) -> str:
+    """The `typ` of a header as types are compared (RFC 7515 §4.1.9); empty when there is none. Raises Unusable."""
+    typ = header.get("typ", "")
+    if not isinstance(typ, str):
+        raise Unusable("its typ is not text")
+    return typ.lower().removeprefix("application/")
+
+
+def read_jwt(text: str, *, algorithms: Collection[str], types: Collection[str] | None, embedded_key: bool = False) -> ForeignJwt:
+    """Take a JWT apart. `types` are the values of `typ` in lower case, `""` stands for none; None leaves them to the caller.
+
+    `embedded_key` demands `jwk` (DPoP). Raises Unusable.
     """
     if len(text) > LARGEST or text.count(".") != 2:
         raise Unusable(f"it is not a signed JWT of at most {LARGEST} characters")
@@ -60,20 +78,14 @@ def read_jwt(text: str, *, algorithms: Collection[str], types: Collection[str], 
     header, claims = _json_object(header_part), _json_object(claims_part)
     if header.get("alg") not in algorithms:
         raise Unusable(f"its alg must be one of {' '.join(algorithms)}")
-    typ = header.get("typ", "")
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in types:
+    typ = media_type(header)
+    if types is not None and typ not in types:
         raise Unusable(f"its typ must be {' or '.join(name or 'absent' for name in types)}")
     if "crit" in header or "b64" in header:
         raise Unusable("it has critical header parameters that are not understood here")
     if any(name in header for name in _FROM_ELSEWHERE) or ("jwk" in header) is not embedded_key:
         raise Unusable("its header has no jwk" if embedded_key else "keys in or behind its header (jwk, jku, x5u, x5c) are not trusted")
     return ForeignJwt(text, header, claims)
-
-
-def signature_parts(jwt: ForeignJwt) -> tuple[bytes, bytes]:
-    """What was signed, and the signature. Raises Unusable."""
-    signed, _, signature = jwt.text.rpartition(".")
-    return signed.encode("ascii"), _decoded(signature)
 
 
 def check_signature(jwt: ForeignJwt, keys: Iterable[Mapping[str, Any]]) -> None:
@@ -92,8 +104,7 @@ def check_hmac(jwt: ForeignJwt, secret: bytes) -> None:
     import hmac
 
     algorithm = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}[str(jwt.header["alg"])]
-    signed, _, signature = jwt.text.rpartition(".")
-    if not secret or not hmac.compare_digest(hmac.new(secret, signed.encode("ascii"), algorithm).digest(), _decoded(signature)):
+    if not secret or not hmac.compare_digest(hmac.new(secret, jwt.signed, algorithm).digest(), jwt.signature):
         raise Unusable("its signature is wrong")
 
 
@@ -162,13 +173,12 @@ def _signed_by(jwt: ForeignJwt, key: Mapping[str, Any], algorithm: str) -> bool:
     from joserfc import jws
     from joserfc.errors import JoseError
 
-    signed, _, signature = jwt.text.rpartition(".")
     try:
         imported = _imported({name: value for name, value in key.items() if name not in _PRIVATE})
         # Header and sizes were checked above, more strictly and with larger keys in mind than the library's registry does.
         model = jws.JWSRegistry.algorithms[algorithm]
         model.check_key(imported)
-        return bool(model.verify(signed.encode("ascii"), _decoded(signature), imported))
+        return bool(model.verify(jwt.signed, jwt.signature, imported))
     except (JoseError, Unusable, ValueError, TypeError):
         return False
 

@@ -60,7 +60,7 @@ class Request:
     def credentials(self) -> Credentials:
         """What it says about who is calling. Raises OAuthError invalid_request for a header that stands twice."""
         proofs = tuple(value for key, value in self.headers if key == "dpop")
-        certificate = self.header("x-forwarded-client-cert")
+        certificate = self.header("x-kapi-client-certificate")
         return Credentials(self.header("authorization"), proofs, certificate, self.method, self.path)
 
 
@@ -72,7 +72,7 @@ class Credentials:
     proofs: tuple[str, ...] = ()
     """The values of all DPoP headers."""
     certificate: str | None = None
-    """What Envoy says of the client certificate of the connection; see `certificates.py`."""
+    """What the gateway says of the client certificate of the connection; see `certificates.py`."""
     method: str = "POST"
     path: str = ""
 

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives import serialization
 
-from kapi.identity.signing import ALGORITHMS, Private, public_members
+from kapi.identity.signing import ALGORITHMS, Private, Public, public_members
 from kapi.settings import DEFAULT_ALGORITHM, IdentitySettings
 from kapi.store.keys import ACTIVE, IN_JWKS, Keys, StoredKey
 
@@ -29,6 +29,11 @@ class SigningKey:
     algorithm: str
     private: Private = field(repr=False)
     state: str = ACTIVE
+
+    @property
+    def public(self) -> Public:
+        """The public half."""
+        return self.private.public_key()
 
     def sign(self, message: bytes) -> bytes:
         """A JWS signature (RFC 7518 §3)."""

@@ -5,21 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kapi.identity.foreign_jwt import Unusable, read_jwt, signature_parts
+from kapi.identity.foreign_jwt import ForeignJwt, Unusable, media_type, read_jwt
 from kapi.identity.provider import Provider
 from kapi.identity.signatures import signed
 from kapi.identity.signing import ALGORITHMS
 
+_REMEMBERED = 2000
+"""Tokens whose signature need not be checked again; a resource server asks about the same one many times."""
+
 
 def own_claims(provider: Provider, token: str, types: tuple[str, ...] = ("jwt",)) -> Mapping[str, Any] | None:
     """The claims of a JWT of ours, however old; None for any other text. `types` are the values of `typ`, in lower case."""
+    jwt = provider.verified.get(token)
+    if jwt is None:
+        jwt = _verified(provider, token)
+        if jwt is None:
+            return None
+        if len(provider.verified) >= _REMEMBERED:
+            provider.verified.clear()
+        provider.verified[token] = jwt
+    return jwt.claims if media_type(jwt.header) in types else None
+
+
+def _verified(provider: Provider, token: str) -> ForeignJwt | None:
     try:
-        jwt = read_jwt(token, algorithms=ALGORITHMS, types=types)
+        jwt = read_jwt(token, algorithms=ALGORITHMS, types=None)
         key = provider.keyring.find(jwt.header.get("kid"))
         if key is None or key.algorithm != jwt.header["alg"] or jwt.claims.get("iss") != provider.settings.identity.issuer:
             return None
-        message, signature = signature_parts(jwt)
+        # The key is ours and at hand: no need to read it out of a JWK.
+        return jwt if signed(key.algorithm, key.public, jwt.signed, jwt.signature) else None
     except Unusable:
         return None
-    # Our key stands ready as an object; making one of a JWK would cost more than the check itself.
-    return jwt.claims if signed(key.algorithm, key.private.public_key(), message, signature) else None

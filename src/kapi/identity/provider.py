@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from kapi.identity.attempts import Attempts
 from kapi.identity.client_keys import keys_of
 from kapi.identity.clients import Client, Clients
 from kapi.identity.dpop import Nonces
+from kapi.identity.foreign_jwt import ForeignJwt
 from kapi.identity.keys import Keyring
 from kapi.identity.notices import Notices
 from kapi.identity.opaque import keep_opaque
@@ -59,6 +61,8 @@ class Provider:
     """Clients that were registered at run time, as the store has them."""
     notices: Notices
     """Tells clients that a session ended."""
+    verified: dict[str, ForeignJwt] = field(default_factory=dict)
+    """JWTs of ours whose signature was checked; see `own_tokens.py`."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
 
@@ -69,6 +73,7 @@ class Provider:
     def use_keys(self, keyring: Keyring) -> None:
         """Sign with these keys, and show them, from now on."""
         self.keyring = keyring
+        self.verified = {}
         self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id, self._keep_opaque)
 
     def mint(self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int) -> str:
@@ -121,7 +126,12 @@ class Provider:
         from kapi.identity.certificates import Authorities
 
         file = self.settings.identity.client_ca_file
-        return Authorities(Path(file).read_bytes() if file else b"")
+        try:
+            return Authorities(Path(file).read_bytes() if file else b"")
+        except (OSError, ValueError):
+            # It was readable when the settings were read: better no client with a certificate than no token for anybody.
+            logging.getLogger("kapi.identity").exception("client_ca_file cannot be read: nobody can vouch for certificates")
+            return Authorities(b"")
 
     def use_clients(self) -> None:
         """Take up what changed among the registered clients."""

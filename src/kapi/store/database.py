@@ -46,6 +46,14 @@ class Database:
         with self._lock:
             self._connection.close()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is at it now, so that a short look need not wait for somebody's write to reach the disk."""
+        free = self._lock.acquire(blocking=False)
+        if free:
+            self._lock.release()
+        return free
+
     @contextmanager
     def transaction(self, *topics: str) -> Iterator[sqlite3.Connection]:
         """One transaction, all or nothing, one writer at a time; `topics` are told to whoever watches them."""

@@ -39,6 +39,11 @@ class Records:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def idle(self) -> bool:
+        """Whether a short look need not wait for a write."""
+        return self._database.idle
+
     def put(self, kind: str, record: Record) -> None:
         """Keep a record, replacing one with its key."""
         with self._database.transaction() as db:

@@ -126,7 +126,7 @@ def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Creden
             raise _too_large()
         elif name == b"dpop":
             proofs = (*proofs, value.decode("latin-1"))
-        elif name == b"x-forwarded-client-cert":
+        elif name == b"x-kapi-client-certificate":
             certificate = value.decode("latin-1")
     check_media_type(content_type)
     return Credentials(authorization, proofs, certificate, "POST", path)
@@ -154,7 +154,7 @@ async def _endpoint(
             return
         query = scope.get("query_string", b"").decode("latin-1")
         request = Request(method, scope["path"], query, headers, body, int(now()))
-        quick = endpoint.quick
+        quick = endpoint.quick if isinstance(endpoint.quick, bool) else endpoint.quick(provider, request)
         answer = endpoint.answer(provider, request) if quick else await asyncio.to_thread(endpoint.answer, provider, request)
     except OAuthError as error:
         if untouched:

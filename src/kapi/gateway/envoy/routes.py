@@ -21,6 +21,8 @@ from kapi.policies import Place
 from kapi.policies.authentication import CLOSED, PER_ROUTE
 
 SYSTEM_TIMEOUT = "60s"
+CERTIFICATE_HEADER = "x-kapi-client-certificate"
+"""Read by `identity/certificates.py`. What a client sends by this name is removed at the edge, as by any name that begins so."""
 _OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
 _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
 
@@ -124,10 +126,12 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
 
 
 def _system_host(system: SystemRoute) -> dict[str, Any]:
-    """Our own processes check their callers themselves."""
+    """Our own processes check their callers themselves; they are told the client's certificate (RFC 8705), if there is one."""
     route = {
         "match": {"path_separated_prefix": f"/{system.segment}{system.below}"},
         "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
         "typed_per_filter_config": _OPEN,
     }
-    return {"name": system.host, "domains": [system.host], "routes": [route]}
+    certificate = {"key": CERTIFICATE_HEADER, "value": "%DOWNSTREAM_PEER_CERT%"}
+    told = [{"header": certificate, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+    return {"name": system.host, "domains": [system.host], "routes": [route], "request_headers_to_add": told}

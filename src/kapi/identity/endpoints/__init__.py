@@ -6,7 +6,7 @@ A page for people says `cross_origin = False`: scripts of other sites may not re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from kapi.identity.endpoints import (
@@ -44,8 +44,11 @@ class Endpoint(Protocol):
         """HTTP methods it takes; HEAD comes with GET."""
 
     @property
-    def quick(self) -> bool:
-        """Whether it only computes: the store is neither read nor written, so it may run in the event loop."""
+    def quick(self) -> bool | Callable[[Provider, Request], bool]:
+        """Whether it only computes: the store is neither read nor written, so it may run in the event loop.
+
+        A function says so of one request: it may also look into the store for a moment while that is idle.
+        """
 
     def paths(self, provider: Provider) -> tuple[str, ...]:
         """Where it answers. A path that ends in `/` answers for everything below it."""

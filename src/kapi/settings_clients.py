@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from kapi.settings_identity import ClientSettings
@@ -79,3 +80,13 @@ def uri_mistake(uri: str) -> str:
     if parts.username is not None:
         return "it must have no user name"
     return ""
+
+
+def has_certificates(file: str) -> bool:
+    """Whether a file can be read and holds certificates in PEM form."""
+    from cryptography import x509
+
+    try:
+        return bool(x509.load_pem_x509_certificates(Path(file).read_bytes()))
+    except (OSError, ValueError):
+        return False

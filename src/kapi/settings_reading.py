@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
 from kapi.settings_claims import mistakes
-from kapi.settings_clients import WITHOUT_SECRET, client_mistakes
+from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, has_certificates
 from kapi.settings_subscriptions import subscription_mistakes
 from kapi.settings_values import REFUSED, checked, field_types
 
@@ -209,7 +209,7 @@ class _Reader:
                     self.wrong(name, f"{network!r} is not a network", "Write 192.0.2.0/24, 2001:db8::/32 or an address.")
         elif name == "identity.clients":
             self._check_clients(value)
-        elif name == "identity.client_ca_file" and value and not _has_certificates(value):
+        elif name == "identity.client_ca_file" and value and not has_certificates(value):
             self.wrong(name, f"{value} is not a readable file with certificates in PEM form")
         elif name == "gateway.interceptors":
             self._check_interceptors(value)
@@ -289,15 +289,6 @@ def _relative_to(folder: Path, value: Any) -> Any:
         name: os.fspath(folder / item) if name.endswith("_file") and isinstance(item, str) else _relative_to(folder, item)
         for name, item in value.items()
     }
-
-
-def _has_certificates(file: str) -> bool:
-    from cryptography import x509
-
-    try:
-        return bool(x509.load_pem_x509_certificates(Path(file).read_bytes()))
-    except (OSError, ValueError):
-        return False
 
 
 def _is_address(value: str) -> bool:

@@ -27,6 +27,12 @@ RUN = [
     "docs/identity/openid-connect.md",
     "docs/identity/logout.md",
     "docs/identity/pages.md",
+    "docs/identity/client-authentication.md",
+    "docs/identity/dpop-and-mtls.md",
+    "docs/identity/introspection-revocation.md",
+    "docs/identity/registration.md",
+    "docs/identity/par-jar-jarm.md",
+    "docs/identity/resources.md",
 ]
 
 

@@ -166,7 +166,7 @@ def shown(client: RegisteredClient) -> dict[str, Any]:
     made["scope"] = " ".join(settings["scopes"]) if "*" not in settings["scopes"] else ""
     made["response_types"] = ["code"] if "authorization_code" in settings["grants"] else []
     for name, value in settings.items():
-        if name in _OWN and value != _json_like(getattr(defaults, name)):
+        if name in _OWN and _json_like(value) != _json_like(getattr(defaults, name)):
             made.setdefault(name, value)
     return {name: value for name, value in (made | client.metadata["about"]).items() if value != "" or name == "client_name"}
 

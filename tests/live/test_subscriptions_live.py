@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -219,3 +220,27 @@ def test_the_system_apis_need_the_scope(platform: Platform) -> None:
     for path in ("/api/applications", "/api/subscriptions"):
         assert platform.api(path).status == 401
         assert platform.api(path, token=plain).status == 403
+
+
+@pytest.mark.parametrize("kind", ["jwt", "opaque"])
+def test_an_api_key_names_its_application(platform: Platform, echo: int, system: System, kind: str) -> None:
+    keys = "authentication: [{authType: OAuth2, enabled: false}, {authType: APIKey, required: mandatory}]\n"
+    deployed(platform, "Keyed", "1.0.0", echo, f"subscriptionValidation: true\n{keys}")
+    wanted = {"apis": [{"name": "Keyed", "version": "1.0.0"}], "application": f"with {kind} key", "kind": kind}
+    made = system("POST", "/api/api-keys", wanted)
+    assert made.status == 201, made.body
+
+    def call() -> tuple[int, str]:
+        answer = platform.request(GW, "/keyed/1.0.0/items", "-H", f"apikey: {made.json()['apiKey']}")
+        return answer.status, "" if answer.status == 200 else answer.json()["code"]
+
+    deadline = time.monotonic() + 5
+    while call()[0] == 401 and time.monotonic() < deadline:
+        time.sleep(0.1)  # a new opaque key is known to the gateway within a second
+    assert call() == (403, "900908")
+    assert system("POST", "/api/applications", {"name": f"with {kind} key"}).status == 201
+    subscription = system("POST", "/api/subscriptions", {"application": f"with {kind} key", "api": {"name": "Keyed"}, "tier": "Bronze"})
+    not_at_the_end_of(3600, 30)
+    assert [call() for _ in range(3)] == [(200, ""), (200, ""), (429, "900804")]
+    assert system("PATCH", f"/api/subscriptions/{subscription.json()['id']}", {"status": "BLOCKED"}).status == 200
+    assert call() == (401, "900907")

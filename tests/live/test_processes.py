@@ -117,14 +117,17 @@ def test_a_restart_keeps_all_data_and_leaves_no_process(tmp_path: Path, echo: in
     platform = Platform(free_port(), tmp_path / "data")
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
-    token, keys = platform.token(), platform.request("idp.am.wso2.com", "/oauth2/jwks").body
+    token, keys = platform.token(), platform.request("idp.am.wso2.com", "/oauth2/jwks").json()["keys"]
     pids = [platform.pid(name) for name in platform.state()["children"]]
     assert platform.stop() == 0
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
     platform.start()
     try:
         assert works(platform, token)
-        assert platform.request("idp.am.wso2.com", "/oauth2/jwks").body == keys
+        # Keys of slower algorithms may have been made meanwhile; none may have gone.
+        after = platform.request("idp.am.wso2.com", "/oauth2/jwks").json()["keys"]
+        assert keys
+        assert [key for key in keys if key not in after] == []
     finally:
         platform.stop()
 

@@ -7,13 +7,14 @@ The plain proxy is the binary with a bare listener (same TLS, HTTP/1.1 keep-aliv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -55,6 +56,41 @@ async def load(port: int, request: bytes, requests: int) -> None:
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
 
 
+Kind = tuple[int, tuple[int, ...], bytes]
+"""Where to send, whose processor time counts, and the request."""
+
+
+async def compare(kinds: dict[str, Kind], requests: int, rounds: int) -> None:
+    """Send to each kind in turn, round after round, and print its cost beside the first one's."""
+    used: dict[str, list[float]] = {name: [] for name in kinds}
+    for number in range(rounds + 1):
+        for name, (port, pids, request) in kinds.items():
+            before = cpu_seconds(*pids)
+            await load(port, request, requests)
+            if number:
+                used[name].append((cpu_seconds(*pids) - before) / requests * 1e6)
+    base = next(iter(used.values()))
+    width = max(map(len, used))
+    for name, values in used.items():
+        ratios = [value / plain_value for value, plain_value in zip(values, base, strict=True)]
+        print(f"{name:<{width}} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy")
+
+
+@contextlib.asynccontextmanager
+async def plain_proxy(folder: Path, backend: int, pem: Path) -> AsyncIterator[tuple[int, int]]:
+    """The binary with a bare listener: its port and process id."""
+    port = free_port()
+    config = folder / "plain.json"
+    config.write_text(json.dumps(plain_bootstrap(port, backend, pem)))
+    plain = subprocess.Popen([find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"])
+    await asyncio.sleep(1)
+    try:
+        yield port, plain.pid
+    finally:
+        plain.terminate()
+        plain.wait()
+
+
 def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
     endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": backend}}}}
     tls = {"certificate_chain": {"filename": str(pem)}, "private_key": {"filename": str(pem)}}
@@ -94,39 +130,18 @@ async def measure(folder: Path, platform: Platform) -> None:
     deployed = await asyncio.to_thread(platform.deploy, conf(port=backend_port, operations=operations), DEFINITION)
     assert deployed.status == 200, deployed.body
     token = await asyncio.to_thread(platform.token, "bench")
-    port = free_port()
-    pem = platform.data_dir / "tls" / "edge.pem"
-    config = folder / "plain.json"
-    config.write_text(json.dumps(plain_bootstrap(port, backend_port, pem)))
-    plain = subprocess.Popen([find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"])
-    await asyncio.sleep(1)
-    try:
+    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (port, plain):
         head = "Host: default.gw.wso2.com\r\n"
-        kinds = {
-            "plain proxy": (port, plain.pid, f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}\r\n".encode()),
-            "kapi, secured: false": (platform.port, platform.pid("envoy"), f"GET /echo/1.0.0/open HTTP/1.1\r\n{head}\r\n".encode()),
-            "kapi, JWT and scope": (
-                platform.port,
-                platform.pid("envoy"),
-                f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\n\r\n".encode(),
-            ),
+        ours = (platform.pid("envoy"),)
+        with_token = f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\n\r\n"
+        kinds: dict[str, Kind] = {
+            "plain proxy": (port, (plain,), f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}\r\n".encode()),
+            "kapi, secured: false": (platform.port, ours, f"GET /echo/1.0.0/open HTTP/1.1\r\n{head}\r\n".encode()),
+            "kapi, JWT and scope": (platform.port, ours, with_token.encode()),
         }
-        used: dict[str, list[float]] = {name: [] for name in kinds}
-        for round_number in range(ROUNDS + 1):
-            for name, (to, pid, request) in kinds.items():
-                before = cpu_seconds(pid)
-                await load(to, request, REQUESTS)
-                if round_number:
-                    used[name].append((cpu_seconds(pid) - before) / REQUESTS * 1e6)
-        base = used["plain proxy"]
-        for name, values in used.items():
-            ratios = [value / plain_value for value, plain_value in zip(values, base, strict=True)]
-            print(f"{name:<22} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy")
+        await compare(kinds, REQUESTS, ROUNDS)
         print("goal: JWT and scope at most 1.6 ×")
-    finally:
-        plain.terminate()
-        plain.wait()
-        backend.close()
+    backend.close()
 
 
 def main() -> None:
@@ -137,7 +152,6 @@ def main() -> None:
         finally:
             if platform.process is not None:
                 platform.stop()
-        time.sleep(0)
 
 
 if __name__ == "__main__":

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import uvloop
-from gateway_cpu import Backend, load, plain_bootstrap
-from measure import cpu_seconds
+from gateway_cpu import Backend, Kind, compare, plain_proxy
 
 from harness import DEFINITION, Platform, free_port
-from kapi.gateway.envoy.process import find_envoy
 
 REQUESTS, ROUNDS = 4000, 5
 MODULE = Path(__file__).parents[1] / "tests" / "wasm" / "probe.wasm"
@@ -72,34 +68,16 @@ async def measure(folder: Path, platform: Platform) -> None:
         deployed = await asyncio.to_thread(platform.deploy, conf, DEFINITION)
         assert deployed.status == 200, deployed.body
     token = await asyncio.to_thread(platform.token)
-    port = free_port()
-    config = folder / "plain.json"
-    config.write_text(json.dumps(plain_bootstrap(port, backend_port, platform.data_dir / "tls" / "edge.pem")))
-    plain = subprocess.Popen([find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"])
-    await asyncio.sleep(1)
-    try:
+    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (port, plain):
         pids = (platform.pid("envoy"), platform.pid("control"))
         head = f"Host: default.gw.wso2.com\r\nAuthorization: Bearer {token}\r\n\r\n"
-        kinds = {"plain proxy": (port, (plain.pid,), f"GET /items HTTP/1.1\r\n{head}".encode())}
+        kinds: dict[str, Kind] = {"plain proxy": (port, (plain,), f"GET /items HTTP/1.1\r\n{head}".encode())}
         words = {"none": "", "jwt": ", backend JWT", "interceptor": ", interceptor", "lua": ", Lua", "wasm": ", WebAssembly"}
         for name, word in words.items():
             kinds[f"kapi, JWT{word}"] = (platform.port, pids, f"GET /{name}/1/items HTTP/1.1\r\n{head}".encode())
-        used: dict[str, list[float]] = {name: [] for name in kinds}
-        for round_number in range(ROUNDS + 1):
-            for name, (to, of, request) in kinds.items():
-                before = cpu_seconds(*of)
-                await load(to, request, REQUESTS)
-                if round_number:
-                    used[name].append((cpu_seconds(*of) - before) / REQUESTS * 1e6)
-        base = used["plain proxy"]
-        for name, values in used.items():
-            ratios = [value / plain_value for value, plain_value in zip(values, base, strict=True)]
-            print(f"{name:<24} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy")
-    finally:
-        plain.terminate()
-        plain.wait()
-        backend.close()
-        service.close()
+        await compare(kinds, REQUESTS, ROUNDS)
+    backend.close()
+    service.close()
 
 
 def main() -> None:

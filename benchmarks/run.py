@@ -6,7 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("token_cpu.py", "flows_cpu.py", "gateway_cpu.py", "rate_limit_cpu.py", "mediation_cpu.py", "platform_size.py")
+PROGRAMS = (
+    "token_cpu.py",
+    "flows_cpu.py",
+    "gateway_cpu.py",
+    "policies_cpu.py",
+    "rate_limit_cpu.py",
+    "mediation_cpu.py",
+    "platform_size.py",
+)
 
 
 def main() -> int:

@@ -1,0 +1,115 @@
+"""What each policy costs that Envoy carries out by its own filters: processor time of Envoy per call, beside the plain proxied call.
+
+Limits and subscriptions are in rate_limit_cpu.py, what looks into a call in mediation_cpu.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import uvloop
+from gateway_cpu import Backend, Kind, compare, plain_proxy
+
+from harness import DEFINITION, Platform, free_port
+
+REQUESTS, ROUNDS = 4000, 5
+_CORS = {"corsConfigurationEnabled": True, "accessControlAllowOrigins": ["https://shop.example"], "accessControlAllowMethods": ["GET"]}
+_HEADERS = {
+    "request": [{"policyName": "SetHeader", "parameters": {"headerName": "x-a", "headerValue": "1"}}],
+    "response": [{"policyName": "AddHeader", "parameters": {"headerName": "x-b", "headerValue": "2"}}],
+}
+_RESILIENCY = {
+    "timeout": {"upstreamResponseTimeout": 30},
+    "retryPolicy": {"count": 2, "baseIntervalMillis": 50, "statusCodes": [503]},
+    "circuitBreaker": {"maxConnections": 100, "maxPendingRequests": 100, "maxRequests": 100},
+}
+_BASIC = {"enabled": True, "securityType": {"secretName": "bench", "userNameKey": "user", "passwordKey": "password"}}
+
+
+def confs(backend: int) -> dict[str, str]:
+    """One API for each policy, by its base path."""
+    url = f"http://127.0.0.1:{backend}"
+    plain: dict[str, Any] = {"endpointConfigurations": {"production": {"endpoint": url}}}
+    kinds: dict[str, dict[str, Any]] = {
+        "open": plain | {"operations": [{"target": "/items", "verb": "GET", "secured": False}]},
+        "jwt": plain,
+        "scope": plain | {"operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}]},
+        "together": plain | {"operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}], "corsConfiguration": _CORS},
+        "cors": plain | {"corsConfiguration": _CORS},
+        "headers": plain | {"apiPolicies": _HEADERS},
+        "resiliency": {"endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}},
+        "basic": {"endpointConfigurations": {"production": {"endpoint": url, "endpointSecurity": _BASIC}}},
+        "weighted": {"endpointConfigurations": {"production": [{"endpoint": url, "weight": 1}, {"endpoint": f"{url}/b", "weight": 1}]}},
+        "mirror": plain | {"apiPolicies": {"request": [{"policyName": "RequestMirror", "parameters": {"urls": [url]}}]}},
+        "apikey": plain
+        | {"authentication": [{"authType": "OAuth2", "required": "optional"}, {"authType": "APIKey", "required": "optional"}]},
+    }
+    common = {"version": "1", "type": "REST", "operations": [{"target": "/items", "verb": "GET"}]}
+    return {name: json.dumps({"name": name, "basePath": f"/{name}", **common, **conf}) for name, conf in kinds.items()}
+
+
+WORDS = {
+    "open": "secured: false",
+    "jwt": "JWT",
+    "scope": "JWT, scope",
+    "cors": "JWT, CORS",
+    "together": "JWT, scope, CORS",
+    "headers": "JWT, headers both ways",
+    "resiliency": "JWT, timeout, retries, circuit breaker",
+    "basic": "JWT, Basic credentials for the backend",
+    "weighted": "JWT, two weighted endpoints",
+    "mirror": "JWT, mirror",
+}
+
+
+async def measure(folder: Path, platform: Platform) -> None:
+    backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
+    port = backend.sockets[0].getsockname()[1]
+    await asyncio.to_thread(platform.start)
+    for conf in confs(port).values():
+        deployed = await asyncio.to_thread(platform.deploy, conf, DEFINITION)
+        assert deployed.status == 200, deployed.body
+    token = await asyncio.to_thread(platform.token, "bench")
+    keys = {
+        kind: platform.cli("api-key", "create", "apikey:1", *flags).stdout.strip()
+        for kind, flags in (("JWT", ()), ("opaque", ("--opaque",)))
+    }
+    async with plain_proxy(folder, port, platform.data_dir / "tls" / "edge.pem") as (plain_port, plain):
+        host, ours = "Host: default.gw.wso2.com\r\nOrigin: https://shop.example\r\n", (platform.pid("envoy"),)
+        bearer = f"{host}Authorization: Bearer {token}\r\n\r\n"
+        kinds: dict[str, Kind] = {"plain proxy": (plain_port, (plain,), f"GET /items HTTP/1.1\r\n{bearer}".encode())}
+        for name, words in WORDS.items():
+            kinds[f"kapi, {words}"] = (platform.port, ours, f"GET /{name}/1/items HTTP/1.1\r\n{bearer}".encode())
+        for kind, key in keys.items():
+            kinds[f"kapi, API key ({kind})"] = (
+                platform.port,
+                ours,
+                f"GET /apikey/1/items HTTP/1.1\r\n{host}apikey: {key}\r\n\r\n".encode(),
+            )
+        await compare(kinds, REQUESTS, ROUNDS)
+        print("goal: JWT, scope and CORS at most 1.6 ×")
+    backend.close()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "kapi.toml").write_text(
+            '[[secrets.values]]\nname = "bench"\nkey = "user"\nvalue = "u"\n[[secrets.values]]\nname = "bench"\nkey = "password"\nvalue = "p"\n'
+        )
+        platform = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")})
+        try:
+            uvloop.run(measure(folder, platform))
+        finally:
+            if platform.process is not None:
+                platform.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import pytest
+from test_interceptors import deploy
 
 from harness import DEFINITION, Answer, Platform
 from interceptor_service import caller, policy
-from live.test_interceptors import deploy
 
 FAILED = {"error_message": "Internal Server Error", "code": "901100"}
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_interceptors import deploy
 
 from harness import DEFINITION, Answer, Platform, free_port
 from interceptor_service import caller, policy
-from live.test_interceptors import deploy
 
 PROBE = (Path(__file__).parents[1] / "wasm" / "probe.wasm").read_bytes()
 

@@ -17,6 +17,7 @@ from kapi.identity.keys import Keyring, ensure_keyring, needed_algorithms
 from kapi.run_files import database_path
 from kapi.settings import Settings
 from kapi.store import Store
+from kapi.store.database import StoreClosed
 from kapi.store.keys import Keys
 
 
@@ -47,6 +48,8 @@ def every(seconds: float, work: Callable[[], object]) -> None:
             time.sleep(seconds)
             try:
                 work()
+            except StoreClosed:
+                return
             except Exception:
                 logging.getLogger("kapi").exception("housekeeping failed")
 

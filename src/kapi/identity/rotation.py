@@ -19,6 +19,7 @@ from kapi.identity.keys import Keyring, load_key, load_keyring, new_key, wanted_
 from kapi.identity.signing import ALGORITHMS
 from kapi.identity.verify import IssuerKeys
 from kapi.settings import IdentitySettings
+from kapi.store.database import StoreClosed
 from kapi.store.keys import ACTIVE, PUBLISHED, RETIRED, STAGED, Keys, StoredKey
 
 _LOG = logging.getLogger("kapi.keys")
@@ -172,6 +173,8 @@ def rotating(identity: IdentitySettings, keys: Keys, trust: Trust, connected: Ca
             try:
                 if connected():
                     rotation.tick()
+            except StoreClosed:
+                return
             except Exception:
                 _LOG.exception("what was due could not be done")
 

@@ -20,6 +20,10 @@ BUSY_SECONDS = 10.0
 _CHANGED = "INSERT INTO changes (topic, version) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET version = changes.version + 1"
 
 
+class StoreClosed(Exception):
+    """The process is stopping: whoever works in the background ends."""
+
+
 class Database:
     """A connection that threads share; a lock makes each call one at a time."""
 
@@ -27,6 +31,7 @@ class Database:
         self.path = path
         self._connection = connection
         self._lock = threading.RLock()
+        self._closed = False
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -44,6 +49,7 @@ class Database:
     def close(self) -> None:
         """Close the connection; it is of no use afterwards."""
         with self._lock:
+            self._closed = True
             self._connection.close()
 
     @property
@@ -58,6 +64,7 @@ class Database:
     def transaction(self, *topics: str) -> Iterator[sqlite3.Connection]:
         """One transaction, all or nothing, one writer at a time; `topics` are told to whoever watches them."""
         with self._lock:
+            self._refuse_when_closed()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -71,12 +78,18 @@ class Database:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query."""
         with self._lock:
+            self._refuse_when_closed()
             return self._connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any | None:
         """The first row of a query, or None."""
         with self._lock:
+            self._refuse_when_closed()
             return self._connection.execute(sql, parameters).fetchone()
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise StoreClosed
 
     def _migrate(self) -> None:
         steps = sorted(

@@ -25,6 +25,8 @@ def refusal_log() -> dict[str, Any]:
     }
     config = typed("envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig", common_config=source)
     denied = " || ".join(f"response.code_details.startsWith('{detail}')" for detail in ("jwt_authn_access_denied", "rbac_access_denied"))
-    refused = f"response.code == 401 && ({denied})"
-    cel = typed("envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=refused)
-    return {"name": REFUSALS, "filter": {"extension_filter": {"name": "cel", "typed_config": cel}}, "typed_config": config}
+    cel = typed("envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=denied)
+    # The status first: it costs nothing, and this runs for every request.
+    status = {"comparison": {"op": "EQ", "value": {"default_value": 401, "runtime_key": "kapi.refusals.status"}}}
+    filters = [{"status_code_filter": status}, {"extension_filter": {"name": "cel", "typed_config": cel}}]
+    return {"name": REFUSALS, "filter": {"and_filter": {"filters": filters}}, "typed_config": config}

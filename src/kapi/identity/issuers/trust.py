@@ -24,6 +24,7 @@ from kapi.identity.issuers.trial import Step, trial
 from kapi.identity.verify import INBUILT, IssuerKeys
 from kapi.settings import IssuerSettings, Settings
 from kapi.settings_values import built
+from kapi.store.database import StoreClosed
 from kapi.store.issuers import IssuerStore, StoredIssuer, StoredKeys
 
 _LOG = logging.getLogger("kapi.issuers")
@@ -248,6 +249,8 @@ class Trust:
         kept = StoredKeys(issuer.name, issuer.source, state.keys.jwks(), state.jwks_uri, state.etag, state.fetched_at, state.changed_at)
         try:
             self._store.save_keys(kept)
+        except StoreClosed:
+            return  # stopping; a fetch under way ends by itself
         except Exception:
             _LOG.exception("issuer %s: its keys could not be kept", issuer.name)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kapi.store import Rendered, Store, StoredApi
+from kapi.store.database import StoreClosed
 from kapi.store.keys import Keys, StoredKey
 from kapi.store.watch import Watch
 
@@ -153,7 +154,7 @@ def test_reopening_keeps_everything(path: Path) -> None:
         assert (Keys(again.database).all(), again.apis(), again.api_source("id-1")) == ((KEY,), (API,), ("conf", b"definition"))
         assert again.rendered() == (resource("a"),)
         again.close()
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises(StoreClosed):
         again.apis()
 
 

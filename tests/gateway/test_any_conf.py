@@ -182,6 +182,10 @@ def mended(conf: dict[str, Any]) -> dict[str, Any]:
     authentication = {item["authType"]: item for item in conf.get("authentication", [])}
     conf["authentication"] = [item for kind, item in authentication.items() if kind == "OAuth2"]
     for item in conf["authentication"]:
+        if "dpop" in item:
+            # Such a token stands in Authorization only.
+            for name in ("headerName", "queryParamName", "queryParamEnable"):
+                item.pop(name, None)
         item.update({"enabled": True, "required": "mandatory"})
         item.pop("headerEnable", None)
     cors = conf.get("corsConfiguration")

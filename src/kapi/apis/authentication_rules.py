@@ -51,6 +51,11 @@ def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
     if not item.header and not item.query:
         yield f"{item.auth_type} has neither a header nor a query parameter", "Set headerEnable: true, or enabled: false."
     lower = item.header.lower()
+    if item.dpop and (lower != "authorization" or item.query):
+        yield (
+            "a token with a DPoP proof stands in the header Authorization and nowhere else",
+            "Leave out headerName and queryParamName, or dpop.",
+        )
     if item.header and (not _HEADER.fullmatch(item.header) or lower in _RESERVED or lower.startswith(_OURS)):
         yield (
             f"{item.header[:60]} cannot be a header for credentials",

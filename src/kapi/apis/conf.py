@@ -148,7 +148,7 @@ class AuthenticationConf:
     """One item of `authentication`, with the defaults of its type filled in.
 
     `header` and `query` are names, empty when the credential is not looked for there. `audiences` belong to JWT only,
-    `certificates` to mTLS only.
+    `certificates` to mTLS only, `dpop` to OAuth2 only.
     """
 
     auth_type: AuthType = "OAuth2"
@@ -158,6 +158,7 @@ class AuthenticationConf:
     header: str = "Authorization"
     query: str = ""
     audiences: tuple[str, ...] = ()
+    dpop: Literal["", "optional", "mandatory"] = ""
     certificates: tuple[SecretKey, ...] = ()
     mark: Mark = Mark()
 

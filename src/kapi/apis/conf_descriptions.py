@@ -151,6 +151,7 @@ _SECURITY: Final = {
     "headerEnable": "false does not look into the header. true when left out.",
     "queryParamName": "Query parameter of the credential.",
     "queryParamEnable": "true looks into the query too. Tokens in URLs end up in logs.",
+    "authentication.OAuth2.dpop": "DPoP-bound tokens: optional takes them too, mandatory no others. Refused when left out.",
     "authentication.JWT.audience": "The token must be meant for one of these audiences.",
     "authentication.mTLS.certificates": "Certificates of clients that are let in.",
     "certificates.name": "Name of the secret that holds the certificate.",

@@ -168,7 +168,7 @@ _CERTIFICATES: Final = Items(Record({"name": _NAME, "key": _NAME}, ("name", "key
 _AUTHENTICATION: Final = ByField(
     "authType",
     {
-        "OAuth2": Record(_TOKEN, ("authType",)),
+        "OAuth2": Record({**_TOKEN, "dpop": _REQUIRED}, ("authType",)),
         "JWT": Record({**_TOKEN, "audience": _TEXTS}, ("authType",)),
         "APIKey": Record(_TOKEN, ("authType",)),
         "mTLS": Record({"authType": TEXT, "required": _REQUIRED, "enabled": FLAG, "certificates": _CERTIFICATES}, ("authType",)),

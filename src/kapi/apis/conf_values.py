@@ -200,6 +200,7 @@ def _authentication(node: Mapping, pointer: str) -> AuthenticationConf:
         header=header,
         query=query,
         audiences=tuple(dict.fromkeys(data.get("audience", ()))),
+        dpop=data.get("dpop", ""),
         certificates=tuple(_secret_key(item, "name", "key", place) for item in data.get("certificates", ())),
         mark=place,
     )

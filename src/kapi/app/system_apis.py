@@ -110,8 +110,10 @@ def _enforcer(settings: Settings, store: Store, applications: Applications) -> A
     import uuid
 
     from kapi.front.web.enforcer import Enforcer
+    from kapi.front.web.proofs import Proofs
     from kapi.gateway.enforcer.backend_jwt import BackendJwts
     from kapi.gateway.enforcer.callers import find_caller
+    from kapi.gateway.enforcer.replays import Replays
     from kapi.gateway.enforcer.signing import ensure_key
     from kapi.store.enforcer_keys import EnforcerKeys
 
@@ -121,4 +123,5 @@ def _enforcer(settings: Settings, store: Store, applications: Applications) -> A
         lambda keys: BackendJwts(
             keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4()), callers=partial(find_caller, applications.all)
         ),
+        Proofs(settings.gateway.port, Replays(time.time), time.time),
     )

@@ -8,7 +8,7 @@ OAuth2 (RFC 6750 §2), JWT and API keys are alternatives, as in APK: one of them
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from kapi.apis.authentication_rules import methods
 from kapi.apis.conf import ApiConf, OperationConf
@@ -17,6 +17,10 @@ from kapi.policies.certificates import CHECK
 from kapi.policies.certificates import FILTER as CERTIFICATE_FILTER
 from kapi.policies.certificates import per_route as certificate_route
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.dpop import CHECK as DPOP_CHECK
+from kapi.policies.dpop import FILTER as DPOP_FILTER
+from kapi.policies.dpop import HEADER as DPOP_HEADER
+from kapi.policies.dpop import per_route as dpop_route
 from kapi.policies.lua import script
 from kapi.policies.rbac import (
     FACTS,
@@ -38,6 +42,7 @@ from kapi.policies.rbac import JWT_FILTER as FILTER
 from kapi.policies.trust import (
     API_KEY,
     BEARER,
+    DPOP,
     MOVED_BEARER,
     MOVED_BEARER_HEADER,
     MOVED_JWT_HEADER,
@@ -69,6 +74,7 @@ filters = (
     HttpFilter(phase, CREDENTIALS_FILTER, discovered="envoy.extensions.filters.http.lua.v3.Lua", disabled=True),
     HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"),
     HttpFilter(phase, CLAIMS_FILTER, discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher"),
+    DPOP_CHECK,
     HttpFilter(phase, TOKEN_FILTER, discovered=_RBAC),
     HttpFilter(phase, KEY_CLAIMS_FILTER, {"@type": _LUA, "default_source_code": {"inline_string": _KEY_CLAIMS}}, disabled=True),
     CHECK,
@@ -86,6 +92,15 @@ class Credential:
     mandatory: bool = True
     send_to_upstream: bool = False
     audiences: tuple[str, ...] = ()
+    dpop: Literal["", "optional", "mandatory"] = ""
+    """Whether tokens bound to a key are taken with a proof, or nothing else."""
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Headers that the backend does not see, in small letters."""
+        if self.send_to_upstream:
+            return ()
+        return (*((self.header.lower(),) if self.header else ()), *((DPOP_HEADER,) if self.dpop else ()))
 
     @property
     def is_plain(self) -> bool:
@@ -121,7 +136,10 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa:
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
     """What the conf accepts; OAuth2 unless it says otherwise."""
     return tuple(
-        Credential(item.auth_type, item.header, item.query, item.required == "mandatory", item.send_token_to_upstream, item.audiences)
+        Credential(
+            *(item.auth_type, item.header, item.query, item.required == "mandatory", item.send_token_to_upstream, item.audiences),
+            dpop=item.dpop,
+        )
         for item in methods(conf)
         if item.enabled and item.auth_type != "mTLS"
     )
@@ -129,7 +147,7 @@ def credentials(conf: ApiConf) -> tuple[Credential, ...]:
 
 def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     """What the token filter must find, what is checked besides, and what the backend does not see."""
-    hidden = tuple(dict.fromkeys(item.header.lower() for item in node.credentials if item.header and not item.send_to_upstream))
+    hidden = tuple(dict.fromkeys(name for item in node.credentials for name in item.hidden))
     configs: dict[str, dict[str, Any]] = {}
     if taken := _taken_from_query(node, place):
         configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
@@ -142,6 +160,8 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
         configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
     else:
         configs[FILTER] = {"@type": PER_ROUTE, "disabled": True}
+    if dpop := next((item.dpop for item in node.credentials if item.dpop), ""):
+        configs[DPOP_FILTER] = dpop_route(place, mandatory=dpop == "mandatory")
     if node.certificates:
         pems = [place.secret(ref) or "" for ref in node.certificates.accepted]
         configs[CERTIFICATE_FILTER] = certificate_route(pems, place.gateway.client_certificate_header, place.gateway.trusted_fronts)
@@ -164,13 +184,14 @@ def _kinds(node: Authentication) -> str:
     for item in node.credentials:
         if item.kind == "OAuth2":
             at_home = item.header.lower() == "authorization"
+            found |= {DPOP} if item.dpop else set()
             found |= ({BEARER} if at_home else set()) | ({MOVED_BEARER} if item.query or (item.header and not at_home) else set())
         else:
             found.add(API_KEY if item.kind == "APIKey" else RAW_JWT)
     if API_KEY in found or not node.needs_credential:
         # An opaque key is no token, and with a certificate none may be needed: the token filter must let both pass.
         found.add(OPTIONAL)
-    return "".join(kind for kind in (BEARER, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL) if kind in found)
+    return "".join(kind for kind in (BEARER, DPOP, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL) if kind in found)
 
 
 def _moves(node: Authentication) -> list[dict[str, Any]]:

@@ -175,7 +175,7 @@ def _credentials(place: Place) -> list[dict[str, Any]]:
 
 def _hidden(place: Place) -> list[str]:
     """Credentials that the conf keeps from the backend, so from the services too."""
-    return sorted({item.header.lower() for item in _authentication(place).credentials if item.header and not item.send_to_upstream})
+    return sorted({name for item in _authentication(place).credentials for name in item.hidden})
 
 
 def _endpoint_names(place: Place) -> dict[str, str]:

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_NAME = re.compile(rb"kapi:([bmjko]+):([a-z0-9-]*):([a-z0-9-]*);")
+_NAME = re.compile(rb"kapi:([bdmjko]+):([a-z0-9-]*):([a-z0-9-]*);")
 BEARER = "b"
 """An access token in `Authorization: Bearer`."""
+DPOP = "d"
+"""An access token in `Authorization: DPoP`, on routes that check proofs."""
 MOVED_BEARER = "m"
 """An access token that came in another header or in the query."""
 RAW_JWT = "j"

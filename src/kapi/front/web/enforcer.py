@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi.errors import OAuthError
+from kapi.front.web.proofs import Proofs
 from kapi.gateway.enforcer.backend_jwt import BackendJwts
 from kapi.gateway.enforcer.signing import SigningKey, jwks
 
@@ -31,8 +33,11 @@ _AT_ONCE = 2
 class Enforcer:
     """The endpoints, bound to what answers."""
 
-    def __init__(self, ensure_keys: Callable[[], Sequence[SigningKey]], signer: Callable[[Sequence[SigningKey]], BackendJwts]) -> None:
+    def __init__(
+        self, ensure_keys: Callable[[], Sequence[SigningKey]], signer: Callable[[Sequence[SigningKey]], BackendJwts], proofs: Proofs
+    ) -> None:
         """`ensure_keys` makes the first key when there is none, which takes a while: it runs in the background."""
+        self._proofs = proofs
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="enforcer")
 
         def prepare() -> tuple[bytes, BackendJwts]:
@@ -44,7 +49,8 @@ class Enforcer:
     def routes(self) -> list[Route]:
         """The one page of paths."""
         public = [Route(path, self.public_keys, methods=["GET"]) for path in _JWKS_PATHS]
-        return [*public, Route("/enforcer/backend-jwt", self.backend_jwt, methods=["POST"])]
+        asked = {"/enforcer/backend-jwt": self.backend_jwt, "/enforcer/dpop": self.dpop}
+        return [*public, *(Route(path, answer, methods=["POST"]) for path, answer in asked.items())]
 
     async def public_keys(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
         """The JWK Set that verifies backend JWTs."""
@@ -53,11 +59,30 @@ class Enforcer:
 
     async def backend_jwt(self, request: Request) -> Response:
         """A signed JWT; `x-kapi-expires` says until when the script may use it again."""
-        question = b""
-        async for piece in request.stream():
-            question += piece
-            if len(question) > LARGEST_QUESTION:
-                return Response(status_code=413)
+        question = await _question(request)
+        if question is None:
+            return Response(status_code=413)
         _, backend_jwts = await asyncio.wrap_future(self._prepared)
         answer = await asyncio.get_running_loop().run_in_executor(self._pool, backend_jwts.answer, question)
         return Response(answer.token, media_type="application/jwt", headers={"x-kapi-expires": str(answer.reusable_until)})
+
+    async def dpop(self, request: Request) -> Response:
+        """The key that a proof shows, or 401 and why it is refused."""
+        question = await _question(request)
+        if question is None:
+            return Response(status_code=413)
+        try:
+            jkt = await asyncio.get_running_loop().run_in_executor(self._pool, self._proofs.answer, question)
+        except OAuthError as error:
+            return Response(error.detail, status_code=401, media_type="text/plain")
+        return Response(jkt, media_type="text/plain")
+
+
+async def _question(request: Request) -> bytes | None:
+    """The body; None when it is too large."""
+    question = b""
+    async for piece in request.stream():
+        question += piece
+        if len(question) > LARGEST_QUESTION:
+            return None
+    return question

@@ -18,6 +18,7 @@ from kapi.policies.scopes import SCOPE_CLAIMS
 from kapi.policies.trust import (
     API_KEY,
     BEARER,
+    DPOP,
     ISSUER_HEADER,
     JTI_HEADER,
     MOVED_BEARER,
@@ -35,9 +36,11 @@ from kapi.policies.trust import (
 LARGEST_CACHED_TOKEN = 8192
 SCHEMES = ("Bearer ", "bearer ", "BEARER ")
 """The scheme is case-insensitive (RFC 9110 §11.1), Envoy's prefix is not."""
+DPOP_SCHEMES = ("DPoP ", "dpop ", "DPOP ")
 _PLACES: dict[str, tuple[dict[str, str], ...]] = {
     # Named, because the default also takes the access_token query parameter (RFC 9700 §4.3.2 forbids it).
     BEARER: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES),
+    DPOP: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in DPOP_SCHEMES),
     MOVED_BEARER: (*({"name": MOVED_BEARER_HEADER, "value_prefix": scheme} for scheme in SCHEMES), {"name": MOVED_QUERY_HEADER}),
     RAW_JWT: ({"name": MOVED_JWT_HEADER},),
     API_KEY: ({"name": MOVED_KEY_HEADER},),
@@ -67,7 +70,7 @@ def jwt_filter(issuers: Sequence[TrustedIssuer], cache_size: int, needs: Iterabl
 
 
 def _kinds(issuer: TrustedIssuer) -> str:
-    return API_KEY if issuer.api_keys else BEARER + MOVED_BEARER + RAW_JWT
+    return API_KEY if issuer.api_keys else BEARER + DPOP + MOVED_BEARER + RAW_JWT
 
 
 def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:

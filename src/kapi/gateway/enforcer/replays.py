@@ -1,0 +1,47 @@
+"""Which proofs were used already: a bounded memory of the control process. Called by `front/web/proofs.py`.
+
+What was used before a restart is forgotten, so `since` says from when on a proof must have been made.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from kapi.errors import Problem
+
+MOST = 500_000
+
+
+class Replays:
+    """Digests of proofs, each until it is too old anyhow. Safe for threads."""
+
+    def __init__(self, now: Callable[[], float], most: int = MOST) -> None:
+        """`now` is the clock, in seconds since 1970."""
+        self._now = now
+        self._most = most
+        self._until: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+        self.since = int(now())
+
+    def seen(self, digest: str, until: int) -> bool:
+        """Whether it was here before; from now on it was, up to `until`. Raises Problem 503 when there are too many to remember."""
+        with self._lock:
+            if digest in self._until:
+                return True
+            if len(self._until) >= self._most:
+                self._forget_old()
+            if len(self._until) >= self._most:
+                raise Problem(503, "900900", "Too many proofs", "The gateway cannot remember more proofs now.", "Try again.")
+            self._until[digest] = until
+            return False
+
+    def _forget_old(self) -> None:
+        """Nearly in the order in which they came: a few with odd clocks stay longer, none is forgotten too early."""
+        now = self._now()
+        while self._until:
+            digest, until = next(iter(self._until.items()))
+            if until > now:
+                return
+            del self._until[digest]

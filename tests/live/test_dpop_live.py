@@ -1,0 +1,178 @@
+"""DPoP at deployed APIs (RFC 9449 §7): who gets in, every way to be refused, and nobody unproven while the enforcer is away."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import signal
+import time
+import uuid
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OKPKey
+
+from harness import BASIC, DEFINITION, Answer, Platform, conf
+
+HOST = "default.gw.wso2.com"
+KEY, OTHER = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
+PATHS = {"optional": "/opt/1.0.0/items", "mandatory": "/must/1.0.0/items", "upstream": "/up/1.0.0/items", "": "/none/1.0.0/items"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def apis(platform: Platform, echo: int) -> None:
+    for name, base, item in (
+        ("Opt", "/opt", "dpop: optional"),
+        ("Must", "/must", "dpop: mandatory"),
+        ("Up", "/up", "dpop: optional, sendTokenToUpstream: true"),
+        ("None", "/none", "enabled: true"),
+    ):
+        text = conf(name, base, port=echo, extra=f"authentication:\n- {{authType: OAuth2, {item}}}\n")
+        assert platform.deploy(text, DEFINITION).status == 200
+
+
+def proof(platform: Platform, path: str, token: str | None, key: Any = KEY, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    ath = {} if token is None else {"ath": base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()}
+    body = {
+        "jti": str(uuid.uuid4()),
+        "htm": "GET",
+        "htu": f"https://{HOST}:{platform.port}{path}",
+        "iat": int(time.time()),
+        **ath,
+        **claims,
+    }
+    top = {"typ": "dpop+jwt", "alg": "EdDSA" if isinstance(key, OKPKey) else "ES256", "jwk": key.as_dict(private=False), **(header or {})}
+    return jwt.encode(top, {name: value for name, value in body.items() if value is not None}, key, algorithms=[top["alg"]])
+
+
+def bound(platform: Platform, key: Any = KEY) -> str:
+    made = proof(platform, "", None, key, htm="POST", htu=f"https://idp.am.wso2.com:{platform.port}/oauth2/token")
+    fields = ("-H", f"Authorization: Basic {BASIC}", "-H", f"DPoP: {made}", "-d", "grant_type=client_credentials", "-d", "scope=items:read")
+    answer = platform.request("idp.am.wso2.com", "/oauth2/token", *fields).json()
+    assert answer["token_type"] == "DPoP"
+    return answer["access_token"]
+
+
+def call(platform: Platform, path: str, token: str, *proofs: str, scheme: str = "DPoP", more: tuple[str, ...] = ()) -> Answer:
+    headers = [f"Authorization: {scheme} {token}", *(f"DPoP: {item}" for item in proofs)]
+    return platform.request(HOST, path, *(part for item in headers for part in ("-H", item)), *more)
+
+
+def assert_refused(answer: Answer, error: str = "invalid_dpop_proof") -> None:
+    assert (answer.status, answer.json()["code"]) == (401, "900901"), answer
+    assert answer.headers["www-authenticate"] == f'DPoP realm="kapi", error="{error}"'
+
+
+@pytest.mark.parametrize("http", ["--http1.1", "--http2"])
+@pytest.mark.parametrize("api", ["optional", "mandatory"])
+@pytest.mark.parametrize("key", [KEY, OKPKey.generate_key("Ed25519")], ids=["EC", "Ed25519"])
+def test_a_caller_who_proves_the_key_gets_in(platform: Platform, api: str, key: Any, http: str) -> None:
+    token, path = bound(platform, key), PATHS[api]
+    for scheme in ("DPoP", "dpop"):
+        answer = call(platform, f"{path}?a=b", token, proof(platform, path, token, key), scheme=scheme, more=(http,))
+        assert answer.status == 200, answer
+        assert not {"authorization", "dpop"} & answer.json()["headers"].keys()
+
+
+def test_scopes_still_count(platform: Platform) -> None:
+    token, path = bound(platform), PATHS["optional"] + "/1"
+    assert call(platform, path, token, proof(platform, path, token)).status == 200
+
+
+def test_the_backend_sees_both_where_the_conf_says_so(platform: Platform) -> None:
+    token, path = bound(platform), PATHS["upstream"]
+    made = proof(platform, path, token)
+    seen = call(platform, path, token, made).json()["headers"]
+    assert (seen["authorization"], seen["dpop"]) == (f"DPoP {token}", made)
+
+
+def test_bad_proofs_are_refused(platform: Platform) -> None:
+    token, path, now = bound(platform), PATHS["optional"], int(time.time())
+    good, second = proof(platform, path, token), proof(platform, path, token)
+    assert call(platform, path, token, good).status == 200
+    host = f"https://{HOST}:{platform.port}"
+    bad: dict[str, tuple[str, ...]] = {
+        "none": (),
+        "replayed": (good,),
+        "two": (second, proof(platform, path, token)),
+        "nonsense": ("nonsense",),
+        "long": ("a" * 9000,),
+        "another key": (proof(platform, path, token, OTHER),),
+        "signed by another": (proof(platform, path, token, OTHER, {"jwk": KEY.as_dict(private=False)}),),
+        "private key": (proof(platform, path, token, header={"jwk": KEY.as_dict(private=True)}),),
+        "no type": (proof(platform, path, token, header={"typ": "JWT"}),),
+        "method": (proof(platform, path, token, htm="POST"),),
+        "path": (proof(platform, path, token, htu=f"{host}/opt/1.0.0/other"),),
+        "host": (proof(platform, path, token, htu=f"https://default.sandbox.gw.wso2.com:{platform.port}{path}"),),
+        "scheme": (proof(platform, path, token, htu=f"http://{HOST}:{platform.port}{path}"),),
+        "port": (proof(platform, path, token, htu=f"https://{HOST}:1{path}"),),
+        "old": (proof(platform, path, token, iat=now - 400),),
+        "early": (proof(platform, path, token, iat=now + 400),),
+        "no time": (proof(platform, path, token, iat=None),),
+        "no id": (proof(platform, path, token, jti=None),),
+        "no ath": (proof(platform, path, None),),
+        "another token": (proof(platform, path, bound(platform)),),
+    }
+    for name, proofs in bad.items():
+        for http in ("--http1.1", "--http2"):
+            answer = call(platform, path, token, *proofs, more=(http,))
+            assert answer.status == 401, (name, answer)
+            assert_refused(answer)
+    # A proof that was refused because it came with another one was not used up.
+    assert call(platform, path, token, second).status == 200
+
+
+def test_the_scheme_must_fit_the_token(platform: Platform) -> None:
+    token, plain = bound(platform), platform.token("items:read")
+    for api in ("optional", "mandatory"):
+        path = PATHS[api]
+        assert_refused(call(platform, path, plain, proof(platform, path, plain)), "invalid_token")
+        under_bearer = call(platform, path, token, proof(platform, path, token), scheme="Bearer")
+        assert (under_bearer.status, under_bearer.json()["code"]) == (401, "900901")
+        two = call(platform, path, token, proof(platform, path, token), more=("-H", f"Authorization: Bearer {plain}"))
+        assert (two.status, two.json()["code"]) in {(401, "900901"), (400, "400")}, two
+        broken = call(platform, path, token[:-4] + "AAAA", proof(platform, path, token))
+        assert (broken.status, broken.json()["code"]) == (401, "900901")
+    assert call(platform, PATHS["optional"], plain, scheme="Bearer").status == 200
+    assert_refused(call(platform, PATHS["mandatory"], plain, scheme="Bearer"), "invalid_token")
+    assert call(platform, PATHS[""], plain, scheme="Bearer").status == 200
+    for scheme in ("DPoP", "Bearer"):
+        answer = call(platform, PATHS[""], token, proof(platform, PATHS[""], token), scheme=scheme)
+        assert answer.status == 401, answer
+
+
+def test_the_enforcer_answers_nonsense_plainly(platform: Platform) -> None:
+    import http.client
+    import socket
+
+    for question in (b"", b"[]", b"null", b'{"token": 1}', b"[" * 2000, b"\xff", b"x" * 200_000):
+        connection = http.client.HTTPConnection("localhost", timeout=5)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(platform.data_dir / "run" / "control.sock"))
+        connection.request("POST", "/enforcer/dpop", question)
+        assert connection.getresponse().status in (400, 413)
+        connection.close()
+
+
+def test_nobody_unproven_gets_in_while_the_enforcer_is_away(platform: Platform) -> None:
+    token, path = bound(platform), PATHS["optional"]
+    used = proof(platform, path, token)
+    assert call(platform, path, token, used).status == 200
+    control = platform.pid("control")
+    os.kill(control, signal.SIGSTOP)
+    try:
+        answer = call(platform, path, token, proof(platform, path, token))
+        assert (answer.status, answer.json()["code"]) == (500, "102500")
+    finally:
+        os.kill(control, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while (answer := call(platform, path, token, used)).status == 500:
+        assert time.monotonic() < deadline, answer
+    # The new process has no memory of it, and takes no proof from before its time.
+    assert_refused(answer)
+    while (answer := call(platform, path, token, proof(platform, path, token))).status != 200:
+        assert time.monotonic() < deadline, answer
+    assert json.loads(answer.body)["method"] == "GET"

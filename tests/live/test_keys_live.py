@@ -105,9 +105,13 @@ def test_rotation_under_load_never_fails_a_fresh_token(platform: Platform) -> No
     assert [kid for kid, state in states.items() if state == "active" and kid.startswith("rs256")] == rotated[-1:]
 
 
+def called(platform: Platform, token: str) -> int:
+    return platform.request(GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+
+
 def eventually(platform: Platform, token: str, status: int) -> None:
     deadline = time.monotonic() + 5
-    while platform.request(GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status != status:
+    while called(platform, token) != status:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -121,8 +125,11 @@ def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_n
     refused = platform.request(GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {old}")
     assert (refused.status, refused.json()["code"]) == (401, "900901")
     assert platform.api("/api/deployer/1.2.0/apis", token=old).status == 401
-    new = platform.token("apk:api_create")
-    eventually(platform, new, 200)
+    # A worker that has not noticed yet may sign once more with the key that is refused; the next token is good.
+    deadline = time.monotonic() + 5
+    while called(platform, new := platform.token("apk:api_create")) != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert platform.api("/api/deployer/1.2.0/apis", token=new).status == 200
     deadline = time.monotonic() + 5
     while len(platform.request(IDP, "/oauth2/jwks").json()["keys"]) != 4:

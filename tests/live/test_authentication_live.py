@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from joserfc.jwk import ECKey
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
 
@@ -36,6 +40,14 @@ def certificate(folder: Path, name: str) -> Path:
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
     return folder / f"{name}.pem"
+
+
+def jwk_of(path: Path) -> dict[str, Any]:
+    """The certificate as RFC 8705 §2.2.2 registers it."""
+    found = x509.load_pem_x509_certificate(path.read_bytes())
+    pem = found.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    x5c = base64.b64encode(found.public_bytes(serialization.Encoding.DER)).decode()
+    return {**ECKey.import_key(pem).as_dict(private=False), "x5c": [x5c]}
 
 
 def call(platform: Platform, path: str, *arguments: str) -> Answer:
@@ -102,3 +114,26 @@ def test_two_organizations_do_not_share_a_trust(platform: Platform, echo: int) -
     token = platform.token()
     assert call(platform, "/plain/1.0.0/items", "-H", f"Authorization: Bearer {token}").status == 200
     assert platform.request("other.gw.wso2.com", "/plain/1.0.0/items", "-H", f"Authorization: Bearer {token}").status == 404
+
+
+def test_the_first_token_bound_to_a_certificate_is_good_at_once_and_only_with_it(platform: Platform, echo: int, tmp_path: Path) -> None:
+    assert platform.deploy(conf("Bound", "/bound", port=echo), DEFINITION).status == 200
+    mine, other = certificate(tmp_path, "mine"), certificate(tmp_path, "other")
+    client = {
+        "client_name": "bound",
+        "grant_types": ["client_credentials"],
+        "token_endpoint_auth_method": "self_signed_tls_client_auth",
+        "tls_client_certificate_bound_access_tokens": True,
+        "jwks": {"keys": [jwk_of(tmp_path / "mine.crt")]},
+    }
+    token = platform.token("kapi:clients")
+    asked = ("-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json", "-d", json.dumps(client))
+    registered = platform.request("idp.am.wso2.com", "/dcr/register", *asked)
+    assert registered.status == 201, registered.body
+    fields = ("-d", "grant_type=client_credentials", "-d", "scope=items:read", "-d", f"client_id={registered.json()['client_id']}")
+    issued = platform.request("idp.am.wso2.com", "/oauth2/token", "--cert", str(mine), *fields)
+    assert issued.status == 200, issued.body
+    bearer = ("-H", f"Authorization: Bearer {issued.json()['access_token']}")
+    assert call(platform, "/bound/1.0.0/items", *bearer, "--cert", str(mine)).status == 200
+    for stranger in ((), ("--cert", str(other))):
+        assert call(platform, "/bound/1.0.0/items", *bearer, *stranger).json()["code"] == "900901"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
-from kapi.app.issuers import gateway_issuers, inbuilt, trusted
+from kapi.app.issuers import Telling, inbuilt, trusted
 from kapi.app.process import every, open_store, serve
 from kapi.identity.keys import load_keyring
 from kapi.run_files import admin_socket, ledger_socket, refusals_socket, xds_socket
 from kapi.settings import Settings
+from kapi.store.duties import TOPIC as DUTIES
+from kapi.store.duties import Duties
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.revocations import Revocations
@@ -48,6 +51,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     revocations = Revocations(store.database)
     key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, store.database, time.time, os.urandom)
     trust = trusted(settings, store, keyring)
+    telling = Telling(Duties(store.database), trust)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     ledger = Ledger(
         ledger_socket(settings),
@@ -62,7 +66,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
         settings=settings,
         now=time.time,
-        issuers=gateway_issuers(trust.issuers()),
+        issuers=telling.issuers(),
         secrets=known_secrets(settings, SecretStore(store.database)),
         key_issuer=TrustedIssuer("api-keys", key_issuer.issuer, key_issuer.jwks(), api_keys=True),
         initial=lambda: [feed.resource() for feed in feeds.values()],
@@ -79,13 +83,16 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         watch.on(topic, feed.changed)
     watch.on(KEYS, lambda: trust.use_inbuilt(inbuilt(settings, load_keyring(Keys(store.database)))))
     watch.on(APPLICATIONS, ledger.changed)
+    watch.on(DUTIES, partial(telling.take_up, deployer))
     watch.start()
     deployer.restore()
     starts: list[Callable[[], None]] = [publisher.start, *(feed.start for feed in feeds.values()), ledger.start, refusals.start]
     for start in starts:
         start()
     every(REFUSALS_SECONDS, trust.log_refusals)
-    trust.start(lambda issuers: deployer.trust(gateway_issuers(issuers)))
+    trust.start(lambda issuers: deployer.trust(telling.issuers(issuers)))
+    # What was asked for just before a restart.
+    threading.Thread(target=telling.take_up, args=(deployer,), name="duties", daemon=True).start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
     from kapi.app.system_apis import Control, system_apis
 

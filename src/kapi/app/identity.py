@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
+from functools import partial
 
 from kapi.app.process import every, open_store, serve
 from kapi.identity.keys import load_keyring
 from kapi.settings import Settings
+from kapi.store.duties import CERTIFICATE_BOUND, Duties
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.registered_clients import TOPIC as CLIENTS
@@ -28,6 +30,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
 
     store, keyring = open_store(settings)
     provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))
+    provider.before_binding = partial(Duties(store.database).ensure, CERTIFICATE_BOUND)
     keys = Keys(store.database)
     watch = Watch(store.database.path)
     watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))

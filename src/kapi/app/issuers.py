@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kapi.identity.keys import Keyring
 from kapi.settings import Settings
 from kapi.store import Store
+from kapi.store.duties import CERTIFICATE_BOUND, Duties
 
 if TYPE_CHECKING:
+    from kapi.gateway.deployer import Deployer
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.identity.issuers.trust import Trust
     from kapi.identity.verify import IssuerKeys
@@ -31,9 +34,29 @@ def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
     return Trust(settings=settings, store=IssuerStore(store.database), get=get, inbuilt=inbuilt(settings, keyring))
 
 
-def gateway_issuers(issuers: Sequence[IssuerKeys]) -> tuple[TrustedIssuer, ...]:
-    """The same issuers in the gateway's words."""
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Tells the gateway whose tokens are good, and what else it has to check."""
+
+    duties: Duties
+    trust: Trust
+
+    def issuers(self, issuers: Sequence[IssuerKeys] | None = None) -> tuple[TrustedIssuer, ...]:
+        """The trusted issuers in the gateway's words; those of now unless others are given."""
+        binds = self.duties.is_wanted(CERTIFICATE_BOUND)
+        return _in_gateway(self.trust.issuers() if issuers is None else issuers, inbuilt_binds=binds)
+
+    def take_up(self, deployer: Deployer) -> None:
+        """Do what was asked for and is not done yet."""
+        if self.duties.is_wanted(CERTIFICATE_BOUND) and not self.duties.is_done(CERTIFICATE_BOUND):
+            deployer.trust(self.issuers())
+            self.duties.done(CERTIFICATE_BOUND)
+
+
+def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[TrustedIssuer, ...]:
+    """The same issuers in the gateway's words; of ours it is known whether it has bound a token to a client certificate."""
     from kapi.gateway.issuers import ANY, TrustedIssuer
+    from kapi.identity.verify import INBUILT
 
     return tuple(
         TrustedIssuer(
@@ -50,6 +73,7 @@ def gateway_issuers(issuers: Sequence[IssuerKeys]) -> tuple[TrustedIssuer, ...]:
             clock_skew=item.issuer.clock_skew,
             required_claims=item.issuer.required_claims,
             claim_mappings=item.issuer.claim_mappings,
+            binds_to_certificates=item.issuer.name != INBUILT or inbuilt_binds,
         )
         for item in issuers
     )

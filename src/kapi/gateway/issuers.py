@@ -37,6 +37,8 @@ class TrustedIssuer:
     claim_mappings: tuple[tuple[str, str], ...] = ()
     """(remote, local): this claim goes to the backend as this header; dots lead into objects."""
 
+    binds_to_certificates: bool = True
+    """Whether its tokens may be bound to a client certificate (RFC 8705 §3)."""
     api_keys: bool = False
     """It signs API keys, not access tokens; neither is accepted as the other."""
 

@@ -61,6 +61,8 @@ class Provider:
     """Clients that were registered at run time, as the store has them."""
     notices: Notices
     """Tells clients that a session ended."""
+    before_binding: Callable[[], None] = lambda: None
+    """Called before a token is bound to a client certificate: whoever checks such tokens may have to be told first."""
     verified: dict[str, ForeignJwt] = field(default_factory=dict)
     """JWTs of ours whose signature was checked; see `own_tokens.py`."""
     minter: Minter = field(init=False)

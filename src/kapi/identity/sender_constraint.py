@@ -26,7 +26,9 @@ def confirm(provider: Provider, client: Client, credentials: Credentials, now: i
     if settings.dpop_bound_access_tokens:
         raise OAuthError("invalid_dpop_proof", "This client must send a DPoP proof (RFC 9449)")
     if settings.tls_client_certificate_bound_access_tokens:
-        return Confirmation(x5t=_thumbprint(credentials.certificate))
+        thumbprint = _thumbprint(credentials.certificate)
+        provider.before_binding()
+        return Confirmation(x5t=thumbprint)
     return UNBOUND
 
 

@@ -73,7 +73,7 @@ filters = (
     HttpFilter(phase, MOVE_FILTER, {"@type": _MUTATION}, disabled=True),
     HttpFilter(phase, CREDENTIALS_FILTER, discovered="envoy.extensions.filters.http.lua.v3.Lua", disabled=True),
     HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"),
-    HttpFilter(phase, CLAIMS_FILTER, discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher"),
+    HttpFilter(phase, CLAIMS_FILTER, discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher", stands_by=True),
     DPOP_CHECK,
     HttpFilter(phase, TOKEN_FILTER, discovered=_RBAC),
     HttpFilter(phase, KEY_CLAIMS_FILTER, {"@type": _LUA, "default_source_code": {"inline_string": _KEY_CLAIMS}}, disabled=True),

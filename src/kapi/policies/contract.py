@@ -52,6 +52,8 @@ class HttpFilter:
     discovered: str = ""
     disabled: bool = False
     """Switched on by a per-route configuration only."""
+    stands_by: bool = False
+    """Its discovered configuration may be STAND_IN while nothing needs it."""
     on_demand: bool = False
     """There only once a route asks for it; STAND_IN until then. A per-route configuration may do no more than switch it on."""
 

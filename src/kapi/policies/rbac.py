@@ -83,9 +83,11 @@ def text(value: str, *, any_case: bool = False) -> dict[str, Any]:
     return {"string_match": {"exact": value, **({"ignore_case": True} if any_case else {})}}
 
 
-def one_of(values: Sequence[str]) -> dict[str, Any]:
+def one_of(values: Sequence[str], *, any_case: bool = False) -> dict[str, Any]:
     """One of these texts: the value is looked up once."""
-    return {"or_match": {"value_matchers": [text(value) for value in values]}}
+    matchers = [text(value, any_case=any_case) for value in values]
+    # Envoy's list of alternatives has at least two.
+    return {"or_match": {"value_matchers": matchers}} if len(matchers) > 1 else matchers[0]
 
 
 def holds(value: str) -> dict[str, Any]:

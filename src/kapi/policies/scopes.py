@@ -22,7 +22,7 @@ FILTER = "envoy.filters.http.rbac"
 METADATA = "kapi.scopes"
 """Route metadata: the scopes of the operation, for the challenge of a refusal."""
 SCOPE_CLAIMS = ("scope", "scp")
-filters = (HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}),)
+filters = (HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}, disabled=True),)
 
 
 @dataclass(frozen=True, slots=True)

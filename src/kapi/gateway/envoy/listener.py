@@ -97,7 +97,8 @@ def _filter(item: HttpFilter) -> dict[str, Any]:
         source = {"config_source": ADS, "type_urls": [item.config["@type"], STAND_IN["@type"]]}
         return {"name": item.name, "config_discovery": source, "disabled": item.disabled}
     if item.discovered:
-        source = {"config_source": ADS, "type_urls": [f"type.googleapis.com/{item.discovered}"]}
+        types = [f"type.googleapis.com/{item.discovered}", *([STAND_IN["@type"]] if item.stands_by else [])]
+        source = {"config_source": ADS, "type_urls": types}
         return {"name": item.name, "config_discovery": source, **({"disabled": True} if item.disabled else {})}
     return {"name": item.name, "typed_config": dict(item.config), **({"disabled": True} if item.disabled else {})}
 

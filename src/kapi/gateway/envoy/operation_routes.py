@@ -90,9 +90,9 @@ def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
 
 def _action(place: Place, parts: Sequence[EnvoyRoute], site: Site) -> dict[str, Any]:
     first = place.endpoint
-    path = rewrite(place.base_path, place.operation.target, first.base_path)
-    action: dict[str, Any] = _target(place, site) | {
-        "regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution},
+    action: dict[str, Any] = {
+        **_target(place, site),
+        **_rewrite(place),
         "timeout": BACKEND_TIMEOUT if first.response_timeout is None else f"{first.response_timeout}s",
     }
     if first.idle_timeout is not None:
@@ -103,6 +103,14 @@ def _action(place: Place, parts: Sequence[EnvoyRoute], site: Site) -> dict[str, 
     if mirrors := [mirror for part in parts for mirror in part.mirrors]:
         action["request_mirror_policies"] = [_mirror(mirror, place, site) for mirror in mirrors]
     return action
+
+
+def _rewrite(place: Place) -> dict[str, Any]:
+    """A path that does not depend on the request's is put in its place whole, which spares a regular expression."""
+    path = rewrite(place.base_path, place.operation.target, place.endpoint.base_path)
+    if path.is_fixed:
+        return {"prefix_rewrite": path.substitution}
+    return {"regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution}}
 
 
 def _target(place: Place, site: Site) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class Rewrite:
 
     pattern: str
     substitution: str
+    is_fixed: bool = False
+    """Whether nothing of the request's path is in the backend's."""
 
 
 def first_segment(path: str) -> str:
@@ -38,7 +40,7 @@ def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
     backend_stem, _ = _split(backend_base.rstrip("/") + target)
     pattern, substitution = _pattern(stem.rstrip("/")), _substitution(backend_stem if not wildcard else backend_stem.rstrip("/"))
     if not wildcard:
-        return Rewrite(f"^{pattern}/?$", substitution or "/")
+        return Rewrite(f"^{pattern}/?$", substitution or "/", is_fixed=not _PARAMETER.search(stem))
     rest = len(_PARAMETER.findall(stem)) + 1
     if not substitution:
         # The backend path may not be empty, so the slash is the substitution's own.

@@ -12,8 +12,6 @@ from typing import Any
 from kapi.gateway.issuers import TOKEN_TYPES, TrustedIssuer
 from kapi.policies.authentication import TOKEN_FILTER
 from kapi.policies.rbac import (
-    API_KEY_CLAIMS,
-    CLAIMS,
     FACTS,
     HEADER,
     JWT_FILTER,
@@ -46,7 +44,7 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
             every(claim("nonce", PRESENT), *(no(claim(name, PRESENT)) for name in _SCOPES)),
             *(claim(name, one_of(OTHER_KINDS)) for name in KIND_CLAIMS),
         ),
-        "900901_keytype": some(*(_wrong_key_type(part, domain) for part in (CLAIMS, API_KEY_CLAIMS))),
+        "900901_keytype": _wrong_key_type(domain),
         "900901_bound": every(claim("cnf", PRESENT), no(metadata(FACTS, ("proved",), TRUE))),
     }
     for number, issuer in enumerate(issuers):
@@ -67,22 +65,24 @@ def _of(issuer: TrustedIssuer) -> Principal:
 def _wrong_type(issuers: Sequence[TrustedIssuer]) -> Principal:
     """Most issuers accept the usual types; those that do not have a rule of their own."""
     special = [issuer for issuer in issuers if not issuer.api_keys and set(issuer.token_types) != set(TOKEN_TYPES)]
-    usual = every(claim("iss", PRESENT), *(no(_of(issuer)) for issuer in special), _has_no_type_of(TOKEN_TYPES))
+    usual = every(_has_no_type_of(TOKEN_TYPES), claim("iss", PRESENT), *(no(_of(issuer)) for issuer in special))
     return some(usual, *(every(_of(issuer), _has_no_type_of(issuer.token_types)) for issuer in special))
 
 
 def _has_no_type_of(types: Sequence[str]) -> Principal:
     """Media types do not depend on the case of letters (RFC 2045 §5.1)."""
-    named = [no(_jose("typ", text(name, any_case=True))) for name in types if name]
-    return every(*((_jose("typ", PRESENT),) if "" in types else ()), *named) if named or "" in types else claim("iss", PRESENT)
+    names, untyped = [name for name in types if name], _jose("typ", PRESENT) if "" in types else claim("iss", PRESENT)
+    # First what decides for most tokens, as nothing else is then looked at.
+    return every(no(_jose("typ", one_of(names, any_case=True))), untyped) if names else untyped
 
 
-def _wrong_key_type(part: str, domain: str) -> Principal:
+def _wrong_key_type(domain: str) -> Principal:
+    """Those of API keys are checked where the keys are (`key_claims.lua`)."""
     sandbox = header(":authority", {"string_match": {"suffix": f".sandbox.{domain.lower()}", "ignore_case": True}})
     return every(
-        claim("keytype", PRESENT, part),
+        claim("keytype", PRESENT),
         some(
-            every(sandbox, no(claim("keytype", text("SANDBOX", any_case=True), part))),
-            every(no(sandbox), no(claim("keytype", text("PRODUCTION", any_case=True), part))),
+            every(sandbox, no(claim("keytype", text("SANDBOX", any_case=True)))),
+            every(no(sandbox), no(claim("keytype", text("PRODUCTION", any_case=True)))),
         ),
     )

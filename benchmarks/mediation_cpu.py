@@ -17,7 +17,7 @@ from gateway_cpu import Backend, Kind, compare, plain_proxy
 
 from harness import DEFINITION, Platform, free_port
 
-REQUESTS, ROUNDS = 4000, 5
+REQUESTS, ROUNDS = 480, 60
 MODULE = Path(__file__).parents[1] / "tests" / "wasm" / "probe.wasm"
 ADDS = b'{"headersToAdd": {"x-added": "1"}}'
 HTTP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"

@@ -18,7 +18,7 @@ from gateway_cpu import Backend, Kind, compare, plain_proxy
 
 from harness import DEFINITION, Platform, free_port
 
-REQUESTS, ROUNDS = 4000, 5
+REQUESTS, ROUNDS = 480, 60
 _CORS = {"corsConfigurationEnabled": True, "accessControlAllowOrigins": ["https://shop.example"], "accessControlAllowMethods": ["GET"]}
 _HEADERS = {
     "request": [{"policyName": "SetHeader", "parameters": {"headerName": "x-a", "headerValue": "1"}}],

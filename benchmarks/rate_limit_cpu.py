@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import uvloop
-from gateway_cpu import Backend, load, plain_bootstrap
-from measure import cpu_seconds
+from gateway_cpu import Backend, Kind, compare, plain_bootstrap
 
 from harness import DEFINITION, Platform, conf, free_port
 from kapi.gateway.envoy.process import find_envoy
 
-REQUESTS, ROUNDS = 6000, 7
+REQUESTS, ROUNDS = 480, 80
 HEAD = "Host: default.gw.wso2.com\r\n"
 LIMIT = "rateLimit: {requestsPerUnit: 2000000000, unit: Hour}"
 CLIENT = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
@@ -57,9 +55,8 @@ def asking_python(port: int, backend: int, pem: Path, socket: Path) -> dict:
     return config
 
 
-def request(path: str, token: str = "") -> bytes:
-    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
-    return f"GET {path} HTTP/1.1\r\n{HEAD}{bearer}\r\n".encode()
+def request(path: str, token: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\n{HEAD}Authorization: Bearer {token}\r\n\r\n".encode()
 
 
 def deploy(platform: Platform, backend: int) -> None:
@@ -100,26 +97,16 @@ async def measure(folder: Path, platform: Platform, children: list[subprocess.Po
         children.append(proxies[name])
     await asyncio.sleep(2)
     envoy = (platform.port, (platform.pid("envoy"),))
-    kinds = {
-        "plain proxy": (ports["plain"], (proxies["plain"].pid,), request("/echo/1.0.0/items")),
-        "plain proxy, limit in Python": (ports["python"], (proxies["python"].pid, service.pid), request("/echo/1.0.0/items")),
-        "kapi, secured: false": (*envoy, request("/echo/1.0.0/open")),
-        "kapi, secured: false, limit": (*envoy, request("/echo/1.0.0/limited")),
+    kinds: dict[str, Kind] = {
+        "plain proxy": (ports["plain"], (proxies["plain"].pid,), request("/echo/1.0.0/items", token)),
+        "plain proxy, limit in Python": (ports["python"], (proxies["python"].pid, service.pid), request("/echo/1.0.0/items", token)),
+        "kapi, secured: false": (*envoy, request("/echo/1.0.0/open", token)),
+        "kapi, secured: false, limit": (*envoy, request("/echo/1.0.0/limited", token)),
         "kapi, JWT and scope": (*envoy, request("/echo/1.0.0/items", token)),
         "kapi, JWT, scope, limit": (*envoy, request("/echo/1.0.0/items-limited", token)),
         "kapi, JWT, scope, limit, subscription": (*envoy, request("/closed/1.0.0/items", token)),
     }
-    used: dict[str, list[float]] = {name: [] for name in kinds}
-    for round_number in range(ROUNDS + 1):
-        for name, (port, pids, content) in kinds.items():
-            before = cpu_seconds(*pids)
-            await load(port, content, REQUESTS)
-            if round_number:
-                used[name].append((cpu_seconds(*pids) - before) / REQUESTS * 1e6)
-    base = used["plain proxy"]
-    for name, values in used.items():
-        ratios = [value / plain for value, plain in zip(values, base, strict=True)]
-        print(f"{name:<38} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy")
+    await compare(kinds, REQUESTS, ROUNDS)
     print("goal: JWT, scope and an exact limit at most 2.5 ×")
     backend.close()
 

@@ -43,8 +43,8 @@ class Backend(asyncio.Protocol):
 class Load:
     """A few connections that stay open, as a client's pool does."""
 
-    def __init__(self, port: int, request: bytes) -> None:
-        self._port, self._request = port, request
+    def __init__(self, port: int, request: bytes, certificate: Path | None = None) -> None:
+        self._port, self._request, self._certificate = port, request, certificate
         self._connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def send(self, requests: int) -> None:
@@ -52,6 +52,8 @@ class Load:
         if not self._connections:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if self._certificate:
+                context.load_cert_chain(self._certificate)
             at = {"host": "127.0.0.1", "port": self._port, "ssl": context, "server_hostname": "default.gw.wso2.com"}
             self._connections = [await asyncio.open_connection(**at) for _ in range(CONNECTIONS)]
         await asyncio.gather(*(self._one(*connection, requests // CONNECTIONS) for connection in self._connections))
@@ -73,10 +75,13 @@ Kind = tuple[int, tuple[int, ...], bytes]
 """Where to send, whose processor time counts, and the request."""
 
 
-async def compare(kinds: dict[str, Kind], requests: int, rounds: int) -> None:
-    """Send to each kind in turn, round after round and in any order, and print its cost beside the first one's."""
+async def compare(kinds: dict[str, Kind], requests: int, rounds: int, certificates: dict[str, Path] | None = None) -> None:
+    """Send to each kind in turn, round after round and in any order, and print its cost beside the first one's.
+
+    `certificates` are those of clients, by kind: certificate and key in one file.
+    """
     used: dict[str, list[float]] = {name: [] for name in kinds}
-    loads = {name: Load(port, request) for name, (port, _, request) in kinds.items()}
+    loads = {name: Load(port, request, (certificates or {}).get(name)) for name, (port, _, request) in kinds.items()}
     for load in loads.values():
         await load.send(WARM_UP)
     for _ in range(rounds):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -47,6 +48,8 @@ def confs(backend: int) -> dict[str, str]:
         "basic": {"endpointConfigurations": {"production": {"endpoint": url, "endpointSecurity": _BASIC}}},
         "weighted": {"endpointConfigurations": {"production": [{"endpoint": url, "weight": 1}, {"endpoint": f"{url}/b", "weight": 1}]}},
         "mirror": plain | {"apiPolicies": {"request": [{"policyName": "RequestMirror", "parameters": {"urls": [url]}}]}},
+        "mtls": plain
+        | {"authentication": [{"authType": "mTLS", "required": "mandatory", "certificates": [{"name": "client", "key": "c"}]}]},
         "apikey": plain
         | {"authentication": [{"authType": "OAuth2", "required": "optional"}, {"authType": "APIKey", "required": "optional"}]},
     }
@@ -65,13 +68,25 @@ WORDS = {
     "basic": "JWT, Basic credentials for the backend",
     "weighted": "JWT, two weighted endpoints",
     "mirror": "JWT, mirror",
+    "mtls": "JWT, client certificate",
 }
+
+
+def client_certificate(folder: Path) -> Path:
+    """A certificate that signs itself, `client.crt`, and a file with its key too."""
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=bench"]
+    key, certificate, both = (folder / f"client.{ending}" for ending in ("key", "crt", "pem"))
+    subprocess.run(["openssl", "req", *kind, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=True)
+    both.write_text(certificate.read_text() + key.read_text())
+    return both
 
 
 async def measure(folder: Path, platform: Platform) -> None:
     backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
     port = backend.sockets[0].getsockname()[1]
     await asyncio.to_thread(platform.start)
+    certificate = client_certificate(folder)
+    platform.cli("secret", "set", "client", "c", "--file", str(folder / "client.crt"))
     for conf in confs(port).values():
         deployed = await asyncio.to_thread(platform.deploy, conf, DEFINITION)
         assert deployed.status == 200, deployed.body
@@ -92,7 +107,7 @@ async def measure(folder: Path, platform: Platform) -> None:
                 ours,
                 f"GET /apikey/1/items HTTP/1.1\r\n{host}apikey: {key}\r\n\r\n".encode(),
             )
-        await compare(kinds, REQUESTS, ROUNDS)
+        await compare(kinds, REQUESTS, ROUNDS, {f"kapi, {WORDS['mtls']}": certificate})
         print("goal: JWT, scope and CORS at most 1.6 ×")
     backend.close()
 

@@ -82,6 +82,39 @@ def test_an_address_has_only_so_many_tries_with_any_names(tmp_path: Path, with_k
     assert "Allow" in neighbour.sign_in(login(neighbour)).text
 
 
+def test_wrong_passwords_from_elsewhere_do_not_keep_a_person_out_of_their_own_browser(
+    tmp_path: Path, with_keys: Path, clock: Clock
+) -> None:
+    shutil.copy(with_keys, tmp_path / "kapi.db")
+    app = provider_app(tmp_path, clock, login_attempts=2)
+    owner, guesser = (person_at(app, x_forwarded_for="203.0.113.7") for _ in range(2))
+    assert "Allow" in owner.sign_in(login(owner)).text
+    owner.cookies.pop("__Host-kapi-session")
+    for number in range(20):
+        username = "org1user" if number < 2 else f"user{number}"
+        guesser.submit(login(guesser), username=username, password=f"password{number}", organization="org1")
+    assert "Too many tries" in guesser.sign_in(login(guesser)).text
+    # Nobody else gets in from there, and in the owner's browser there are not more tries than anywhere else.
+    assert "Too many tries" in owner.sign_in(login(owner), "org2user", organization="org2").text
+    owner.submit(login(owner), username="org1user", password="mistyped", organization="org1")
+    assert "Allow" in owner.sign_in(login(owner)).text
+    owner.cookies.pop("__Host-kapi-session")
+    for _ in range(2):
+        owner.submit(login(owner), username="org1user", password="mistyped", organization="org1")
+    assert "Too many tries" in owner.sign_in(login(owner)).text
+
+
+def test_an_ipv6_caller_is_its_whole_network(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+    shutil.copy(with_keys, tmp_path / "kapi.db")
+    app = provider_app(tmp_path, clock, login_attempts=1)
+    for number in range(10):
+        guesser = person_at(app, x_forwarded_for=f"2001:db8:0:7::{number}")
+        guesser.submit(login(guesser), username=f"user{number}", password="password1", organization="")
+    same, other = (person_at(app, x_forwarded_for=address) for address in ("2001:db8:0:7:ffff::1", "2001:db8:0:8::1"))
+    assert "Too many tries" in same.sign_in(login(same)).text
+    assert "Allow" in other.sign_in(login(other)).text
+
+
 def test_one_click_signs_in_as_a_published_user_and_says_that_nothing_was_proved(person: Person) -> None:
     page = login(person, scope="openid")
     choices = [value for name, value in page.forms()[1]["buttons"] if name == "one_click"]

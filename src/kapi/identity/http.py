@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 from typing import Any
 
 import orjson
@@ -43,6 +44,17 @@ class Request:
         """The address of the caller as the gateway saw it: the last one of X-Forwarded-For, which the gateway itself adds."""
         found = [value for key, value in self.headers if key == "x-forwarded-for"]
         return found[-1].rpartition(",")[2].strip() if found else ""
+
+    @property
+    def network(self) -> str:
+        """Whose address `peer` is, for limits: an IPv6 address stands for its /64, since one caller has all of that."""
+        peer = self.peer
+        if ":" not in peer:
+            return peer
+        try:
+            return str(IPv6Network((peer, 64), strict=False))
+        except ValueError:
+            return peer
 
     @property
     def cookies(self) -> Mapping[str, str]:

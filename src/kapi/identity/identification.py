@@ -13,6 +13,7 @@ from kapi.identity.forms import Form
 from kapi.identity.http import Request
 from kapi.identity.one_click import one_click_choices
 from kapi.identity.provider import Provider
+from kapi.identity.sessions import BROWSER
 from kapi.identity.users import User
 
 FAILURES: Mapping[str, str] = {
@@ -43,7 +44,8 @@ def identify(provider: Provider, request: Request, form: Form) -> Identified | s
         found = next((choice for choice in one_click_choices(provider) if choice.value == chosen), None)
         return "100171" if found is None else Identified(found.user, found.organization, (), ONE_CLICK_ACR)
     try:
-        user = provider.attempts.authenticate(provider.users, username, form.get("password") or "", request.peer, request.now)
+        password, browser = form.get("password") or "", request.cookies.get(BROWSER, "")
+        user = provider.attempts.authenticate(provider.users, username, password, request.network, request.now, browser)
     except TooManyTries:
         return "100174"
     if user is None:

@@ -29,6 +29,7 @@ from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
 from kapi.store.revocations import Revocations
+from kapi.store.tries import Tries
 from kapi.store.users import UserStore
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Provider:
     records: Records
     families: Families
     revocations: Revocations
+    tries: Tries
     attempts: Attempts
     random_bytes: Callable[[int], bytes]
     new_id: Callable[[], str]
@@ -180,16 +182,18 @@ def make_provider(
     get: Fetch = fetch,
 ) -> Provider:
     """The provider of these settings over this store; `get` fetches what clients publish."""
+    records, tries = Records(store.database), Tries(store.database)
     private = settings.identity.fetch_private_networks or settings.gateway.listen in LOOPBACK
     return Provider(
         settings=settings,
         keyring=keyring,
         clients=Clients(settings.identity.clients, random_bytes(16)),
         users=Users(settings.identity.users, UserStore(store.database)),
-        records=Records(store.database),
+        records=records,
         families=Families(store.database),
         revocations=Revocations(store.database),
-        attempts=Attempts(settings.identity.login_attempts),
+        tries=tries,
+        attempts=Attempts(settings.identity.login_attempts, tries, records),
         random_bytes=random_bytes,
         new_id=new_id,
         documents=RemoteDocuments(get, allow_private=private),

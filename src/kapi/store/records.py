@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from sqlite3 import Connection
 from typing import Any
 
 from kapi.store.database import Database
@@ -47,12 +48,7 @@ class Records:
     def put(self, kind: str, record: Record) -> None:
         """Keep a record, replacing one with its key."""
         with self._database.transaction() as db:
-            db.execute(
-                "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (kind, key) DO UPDATE SET family = excluded.family, payload = excluded.payload, "
-                "expires_at = excluded.expires_at, consumed_at = excluded.consumed_at",
-                (kind, record.key, record.family, json.dumps(record.payload), record.expires_at, record.consumed_at),
-            )
+            _put(db, kind, record)
 
     def add(self, kind: str, record: Record, now: int) -> bool:
         """Keep a record unless a live one has its key already; False then (a replay)."""
@@ -105,6 +101,16 @@ class Records:
             db.execute("UPDATE records SET payload = ? WHERE kind = ? AND key = ?", (json.dumps(payload), kind, key))
             return Record(record.key, record.family, payload, record.expires_at, record.consumed_at)
 
+    def put_newest(self, kind: str, record: Record, most: int) -> None:
+        """Keep a record, replacing one with its key; of more than `most` of its kind and family those that end first go."""
+        with self._database.transaction() as db:
+            _put(db, kind, record)
+            db.execute(
+                "DELETE FROM records WHERE kind = ? AND family = ? AND key NOT IN "
+                "(SELECT key FROM records WHERE kind = ? AND family = ? ORDER BY expires_at DESC LIMIT ?)",
+                (kind, record.family, kind, record.family, most),
+            )
+
     def delete(self, kind: str, key: str) -> None:
         """Forget one record."""
         with self._database.transaction() as db:
@@ -127,6 +133,15 @@ class Records:
         """Forget what has expired."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM records WHERE expires_at <= ?", (now,))
+
+
+def _put(db: Connection, kind: str, record: Record, holder: str = "") -> None:
+    db.execute(
+        "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (kind, key) DO UPDATE SET family = excluded.family, payload = excluded.payload, "
+        "expires_at = excluded.expires_at, consumed_at = excluded.consumed_at, holder = excluded.holder",
+        (kind, record.key, record.family, json.dumps(record.payload), record.expires_at, record.consumed_at, holder),
+    )
 
 
 def _record(row: tuple[str, str, str, int, int | None]) -> Record:

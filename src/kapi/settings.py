@@ -12,7 +12,6 @@ from typing import Any
 
 from kapi.settings_identity import (
     DEFAULT_ALGORITHM,
-    SIGNING_ALGORITHMS,
     WELL_KNOWN_CLIENT_ID,
     WELL_KNOWN_CLIENT_SECRET,
     AssertionIssuerSettings,
@@ -22,7 +21,9 @@ from kapi.settings_identity import (
 )
 from kapi.settings_issuers import IssuerSettings
 from kapi.settings_limits import ApplicationSettings, SubscriptionsSettings, TierSettings
+from kapi.settings_resources import ResourceSettings
 from kapi.settings_values import built
+from kapi.settings_words import SIGNING_ALGORITHMS
 
 __all__ = [
     "DEFAULT_ALGORITHM",
@@ -37,6 +38,7 @@ __all__ = [
     "GatewaySettings",
     "IdentitySettings",
     "IssuerSettings",
+    "ResourceSettings",
     "Settings",
     "SubscriptionsSettings",
     "TierSettings",

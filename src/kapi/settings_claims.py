@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 RESERVED = frozenset({
-    *("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "clientId", "client_id", "scope", "cnf", "act", "typ"),
+    *("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "clientId", "client_id", "scope", "cnf", "act", "sub_id", "typ"),
     *("nonce", "auth_time", "acr", "amr", "azp", "sid", "at_hash", "c_hash", "s_hash", "events", "token_use", "authorization_details"),
 })  # fmt: skip
 """What the provider alone says."""

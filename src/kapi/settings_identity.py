@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.settings_issuers import IssuerSettings
+from kapi.settings_resources import ResourceSettings
+from kapi.settings_words import ACCESS_TOKEN_FORMATS, SIGNING_ALGORITHMS
 
 WELL_KNOWN_CLIENT_ID = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 - published in the guide, for tests only
@@ -26,10 +28,6 @@ CONSENT = ("once", "always", "never")
 ONE_CLICK = ("seeded", "all", "off")
 """Values of `one_click_sign_in`."""
 DEFAULT_ALGORITHM = "RS256"
-SIGNING_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""What the provider can sign with (RFC 7518 §3.1, RFC 8037 §3.1)."""
-ACCESS_TOKEN_FORMATS = ("jwt", "at+jwt", "opaque")
-"""A JWT as in the guide, one of RFC 9068, or random text that introspection explains."""
 AUTHENTICATION_METHODS = (
     "",
     "none",
@@ -219,6 +217,8 @@ class IdentitySettings:
     """Further claims of every access token; those of clients and users win."""
     default_audience: str = ""
     """Added as `aud` to every access token when not empty (APK 1.1 and later send `aud1`)."""
+    resources: tuple[ResourceSettings, ...] = ()
+    """Services with wishes of their own about the access tokens that are for them."""
     workers: int = field(default=1, metadata={"range": (1, 64)})
     clients: tuple[ClientSettings, ...] = field(default_factory=_seeded_clients)
     users: tuple[UserSettings, ...] = field(default_factory=_seeded_users)

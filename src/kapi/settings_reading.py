@@ -22,6 +22,7 @@ from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
 from kapi.settings_claims import mistakes
 from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, has_certificates
+from kapi.settings_resources import resource_mistakes
 from kapi.settings_subscriptions import subscription_mistakes
 from kapi.settings_values import REFUSED, checked, field_types
 
@@ -213,6 +214,9 @@ class _Reader:
             self.wrong(name, f"{value} is not a readable file with certificates in PEM form")
         elif name == "gateway.interceptors":
             self._check_interceptors(value)
+        elif name == "identity.resources":
+            for mistake in resource_mistakes(value):
+                self.wrong(name, mistake)
         elif name == "identity.assertion_issuers":
             for item in value:
                 if bool(item.jwks) == bool(item.jwks_uri):

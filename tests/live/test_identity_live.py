@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -20,8 +21,14 @@ IDP, API = "idp.am.wso2.com", "api.am.wso2.com"
 CALLBACK = "http://httpbin.org"
 APIS = "/api/deployer/1.2.0/apis"
 JSON = ("-H", "Content-Type: application/json")
+ORDERS = "https://orders.example"
 SETTINGS = f"""
-[identity]
+[[identity.resources]]
+resource = "{ORDERS}"
+access_token_format = "at+jwt"
+access_token_signing_alg = "ES256"
+token_lifetime = 120
+
 [[identity.clients]]
 id = "{CLIENT}"
 secret = "4fbd62ec-a92e-11ed-afa1-0242ac120002"
@@ -130,6 +137,20 @@ def test_a_revoked_token_is_refused_everywhere_within_a_second(platform: Platfor
     while to_api(platform, token) != 401:
         assert time.monotonic() < before + 5
         time.sleep(0.02)
+
+
+def test_a_resource_gets_its_own_kind_of_token_and_the_gateway_takes_it(platform: Platform) -> None:
+    fields = {"grant_type": "client_credentials", "scope": "apk:api_create"}
+    answer = form(platform, "/oauth2/token", **fields, resource=ORDERS).json()
+    token = answer["access_token"]
+    header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
+    assert (header["typ"], header["alg"], answer["expires_in"]) == ("at+jwt", "ES256", 120)
+    assert (claims["aud"], claims["client_id"], claims["sub"]) == (ORDERS, CLIENT, CLIENT)
+    assert to_api(platform, token) == 200
+    assert platform.api(APIS, token=token).status == 200
+    assert form(platform, "/oauth2/introspect", token=token).json()["aud"] == ORDERS
+    plain = form(platform, "/oauth2/token", **fields).json()["access_token"]
+    assert json.loads(base64.urlsafe_b64decode(plain.partition(".")[0] + "=="))["typ"] == "JWT"
 
 
 def test_a_client_made_by_command_gets_tokens_at_once_and_none_when_removed(platform: Platform) -> None:

@@ -15,7 +15,7 @@ from kapi.errors import OAuthError
 from kapi.identity.authorized import authorization_of
 from kapi.identity.clients import Client
 from kapi.identity.issuance import Issuance, TokenRequest
-from kapi.identity.person_tokens import first_tokens, revoke_family
+from kapi.identity.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.provider import Provider
 from kapi.settings_values import built
 from kapi.store.records import Record, key_of
@@ -92,7 +92,8 @@ def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) ->
     if pending.confirmation and pending.confirmation != dict(request.confirmation.members):
         raise OAuthError("invalid_grant", "This was asked for with another key (RFC 9449 10)")
     authorization = authorization_of(pending.authorization)
-    return first_tokens(provider, client, authorization, now, family=pending.family, source=(kind, record.key))
+    issued_as = narrowed(authorization, request)
+    return first_tokens(provider, client, authorization, now, family=pending.family, source=(kind, record.key), issued_as=issued_as)
 
 
 def _polled(provider: Provider, kind: str, secret: str, client: Client, now: int) -> Record:

@@ -75,7 +75,7 @@ class Keyring:
 
 
 def wanted_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
-    """The algorithms there shall be a key for: what the settings name, for the provider and for its clients."""
+    """The algorithms there shall be a key for: what the settings name, for the provider, its clients and resources."""
     return tuple(dict.fromkeys((*needed_algorithms(identity), *identity.algorithms)))
 
 
@@ -88,7 +88,8 @@ def needed_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
         # RFC 7591 §2 and its registry: what a client wants its answers signed with.
         if item.name.endswith("_signed_response_alg") or item.name == "access_token_signing_alg"
     )
-    named = (identity.access_token_signing_alg, *(name for name in identity.algorithms if name[0] == "E"), *of_clients)
+    of_resources = (item.access_token_signing_alg for item in identity.resources)
+    named = (identity.access_token_signing_alg, *of_resources, *(name for name in identity.algorithms if name[0] == "E"), *of_clients)
     return tuple(dict.fromkeys((DEFAULT_ALGORITHM, *(name for name in named if name in ALGORITHMS))))
 
 

@@ -51,11 +51,12 @@ def first_tokens(
     """Begin the family `family` and take its source, kind and key of the record that stands for what was authorized.
 
     `issued_as` is what the first access token is for, when it is for less.
-    Raises OAuthError invalid_grant when the source was taken before; what it issued is revoked then.
+    Raises OAuthError invalid_grant when the source was taken before; what it issued is revoked then. Raises invalid_target, with
+    nothing taken, for resources that no one token can be for.
     """
     refresh = provider.new_secret() if _may_refresh(client, authorization) else ""
     ends = authorization.auth_time + provider.settings.identity.refresh_token_lifetime
-    issue = _issue(provider, client, now, refresh, ends)
+    issue = _issue(provider, client, issued_as or authorization, now, refresh, ends)
     record = Record(
         family, authorization.sid, authorization.payload(), max(ends, issue.access_expires_at) if refresh else issue.access_expires_at
     )
@@ -70,10 +71,11 @@ def next_tokens(
 ) -> Issuance:
     """Take a refresh token and issue what follows it.
 
-    Raises OAuthError invalid_grant when it was used before; the whole family is revoked then.
+    Raises OAuthError invalid_grant when it was used before; the whole family is revoked then. Raises invalid_target, with nothing
+    taken, for resources that no one token can be for.
     """
     refresh = provider.new_secret()
-    issue = _issue(provider, client, now, refresh, family.expires_at)
+    issue = _issue(provider, client, authorization, now, refresh, family.expires_at)
     outcome = provider.families.rotate(key_of(refresh_token), issue, now, provider.settings.identity.refresh_token_grace)
     if outcome == "reused":
         revoke_family(provider, family.key, now, "a refresh token was used twice")
@@ -117,12 +119,13 @@ def access_token(provider: Provider, client: Client, authorization: Authorizatio
         claims["groups"] = list(user.groups)
     if authorization.details:
         claims["authorization_details"] = list(authorization.details)
+    audience = _audience(provider, client, authorization)
     return AccessToken(
         subject=subject_for(provider, client, user.subject),
         client_id=client.id,
         scope=authorization.scope,
-        lifetime=provider.lifetime(client),
-        audience=authorization.resources or provider.audience(client),
+        lifetime=provider.lifetime(client, audience),
+        audience=audience,
         claims=claims,
         jti=issue.jti,
         user=user.subject,
@@ -158,11 +161,17 @@ def _may_refresh(client: Client, authorization: Authorization) -> bool:
     return not client.settings.refresh_requires_offline_access or "offline_access" in authorization.scope.split(" ")
 
 
-def _issue(provider: Provider, client: Client, now: int, refresh: str, ends: int) -> Issue:
-    idle = provider.settings.identity.refresh_token_idle
+def _audience(provider: Provider, client: Client, authorization: Authorization) -> tuple[str, ...]:
+    return authorization.resources or provider.audience(client)
+
+
+def _issue(provider: Provider, client: Client, authorization: Authorization, now: int, refresh: str, ends: int) -> Issue:
+    idle, audience = provider.settings.identity.refresh_token_idle, _audience(provider, client, authorization)
+    # Resources that cannot share a token must not cost the client its code.
+    provider.resources.wishes(client, audience)
     return Issue(
         provider.new_id(),
-        now + provider.lifetime(client),
+        now + provider.lifetime(client, audience),
         key_of(refresh) if refresh else "",
         min(now + idle, ends) if refresh else 0,
     )

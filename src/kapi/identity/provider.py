@@ -19,6 +19,7 @@ from kapi.identity.keys import Keyring
 from kapi.identity.notices import Notices
 from kapi.identity.opaque import keep_opaque
 from kapi.identity.remote_documents import Fetch, RemoteDocuments
+from kapi.identity.resources import Resources
 from kapi.identity.token_claims import token_claims
 from kapi.identity.tokens import AccessToken, Minter, base64url, no_key, sign_jwt
 from kapi.identity.users import Users
@@ -81,13 +82,21 @@ class Provider:
         self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id, self._keep_opaque)
 
     def mint(self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int) -> str:
-        """An access token as this client's settings want it; `parameters` are those of the request. Raises OAuthError."""
-        identity, own = self.settings.identity, client.settings
-        claims = token_claims(identity.claims, client, self.users, access, parameters)
+        """An access token as those it is for and this client's settings want it; `parameters` are those of the request.
+
+        Raises OAuthError.
+        """
+        claims = token_claims(self.settings.identity.claims, client, self.users, access, parameters)
         if claims is not access.claims:
             access = replace(access, claims=claims)
-        form = access.format or own.access_token_format or identity.access_token_format
-        return self.minter.mint(access, now, form, own.access_token_signing_alg or identity.access_token_signing_alg)[0]
+        wishes = self.resources.wishes(client, access.audience)
+        form = "jwt" if access.readable and wishes.format == "opaque" else wishes.format
+        return self.minter.mint(access, now, form, wishes.algorithm)[0]
+
+    @cached_property
+    def resources(self) -> Resources:
+        """The services that the settings declare."""
+        return Resources(self.settings.identity)
 
     def _keep_opaque(self, claims: Mapping[str, Any]) -> str:
         token = base64url(self.random_bytes(32)).decode("ascii")
@@ -98,7 +107,8 @@ class Provider:
     def mints_opaque(self) -> bool:
         """Whether minting may write to the store."""
         identity = self.settings.identity
-        return "opaque" in {identity.access_token_format, *(client.access_token_format for client in identity.clients)}
+        named = {identity.access_token_format, *(client.access_token_format for client in identity.clients)}
+        return "opaque" in named or self.resources.any_opaque
 
     def sign(self, claims: Mapping[str, Any], media_type: str, algorithm: str = DEFAULT_ALGORITHM) -> str:
         """A JWT that is no access token: an ID token, a signed answer. Raises OAuthError when there is no key for the algorithm."""
@@ -163,9 +173,9 @@ class Provider:
         """A fresh secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
         return base64url(self.random_bytes(32)).decode("ascii")
 
-    def lifetime(self, client: Client) -> int:
-        """Seconds an access token of this client is valid."""
-        return client.settings.token_lifetime or self.settings.identity.token_lifetime
+    def lifetime(self, client: Client, audience: Sequence[str]) -> int:
+        """Seconds an access token of this client for this audience is valid."""
+        return self.resources.lifetime(client.settings.token_lifetime or self.settings.identity.token_lifetime, audience)
 
     def audience(self, client: Client) -> tuple[str, ...]:
         """`aud` of this client's access tokens when the request names no resource."""

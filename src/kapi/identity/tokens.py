@@ -35,8 +35,8 @@ class AccessToken:
     """Its id when that was written down before; otherwise the token gets a fresh one."""
     user: str = ""
     """The person it is about, by the key in Users; needed where `subject` is pairwise."""
-    format: str = ""
-    """One of ACCESS_TOKEN_FORMATS; empty takes the client's, then the provider's."""
+    readable: bool = False
+    """A JWT even where tokens are opaque: whoever asked wants to read it."""
 
 
 class Minter:

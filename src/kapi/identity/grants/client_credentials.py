@@ -15,4 +15,4 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     client = request.client
     audience = request.resources or provider.audience(client)
     claims = {"authorization_details": list(request.details)} if request.details else {}
-    return Issuance(AccessToken(client.id, client.id, request.scope, provider.lifetime(client), audience, claims), claims)
+    return Issuance(AccessToken(client.id, client.id, request.scope, provider.lifetime(client, audience), audience, claims), claims)

@@ -41,7 +41,8 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     client = request.client
     user = provider.users.get(subject)
     claims = {"organization": user.organizations[0]} if user and len(user.organizations) == 1 else {}
-    return Issuance(AccessToken(subject, client.id, scope, provider.lifetime(client), provider.audience(client), claims))
+    audience = request.resources or provider.audience(client)
+    return Issuance(AccessToken(subject, client.id, scope, provider.lifetime(client, audience), audience, claims))
 
 
 def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, ForeignJwt]:

@@ -30,6 +30,14 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         raise OAuthError("invalid_grant", "The person does not belong to this organization")
     once = provider.new_secret()
     provider.records.put(_KIND, Record(key_of(once), "", {}, now + 60))
-    scope = request.scope
-    authorization = Authorization(user.subject, request.client.id, scope, now, amr=("pwd",), acr="1", organization=organization)
+    authorization = Authorization(
+        user.subject,
+        request.client.id,
+        request.scope,
+        now,
+        amr=("pwd",),
+        acr="1",
+        organization=organization,
+        resources=request.resources,
+    )
     return first_tokens(provider, request.client, authorization, now, family=provider.new_id(), source=(_KIND, key_of(once)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
@@ -17,6 +16,7 @@ from kapi.identity.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, Presente
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
 from kapi.identity.tokens import AccessToken
+from kapi.settings_resources import is_resource
 
 grant_type = "urn:ietf:params:oauth:grant-type:token-exchange"
 quick = False
@@ -39,7 +39,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     acting = _acting(provider, client, subject, actor)
     audience = _audience(provider, request)
     scope = _scope(request, subject)
-    lifetime = min(provider.lifetime(client), subject.expires_at - request.now)
+    lifetime = min(provider.lifetime(client, audience), subject.expires_at - request.now)
     claims = {name: subject.claims[name] for name in _CARRIED if name in subject.claims} | ({"act": acting} if acting else {})
     if wanted == ID_TOKEN:
         return _id_token(provider, request, subject, claims, lifetime)
@@ -51,8 +51,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         audience=audience,
         claims=claims,
         user=subject.user,
-        # Who asks for a JWT gets one, whatever the client's tokens usually are.
-        format="jwt" if wanted == JWT and provider.mints_opaque else "",
+        readable=wanted == JWT,
     )
     return Issuance(access, {"issued_token_type": wanted})
 
@@ -102,8 +101,7 @@ def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
     repeated = request.form.repeated
     resources = repeated.get("resource", ())
     for resource in resources:
-        parts = urlsplit(resource)
-        if not parts.scheme or "#" in resource:
+        if not is_resource(resource):
             raise OAuthError("invalid_target", "resource must be an absolute URI without a fragment (RFC 8693 2.1)")
     wanted = (*repeated.get("audience", ()), *resources)
     allowed = request.client.settings.exchange_audiences

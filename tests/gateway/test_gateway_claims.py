@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from kapi.apis.ir import Endpoint
 from live import Gateway, Minter, api, backend, gateway, operation
 
 PATH = "/claims/1.0.0"
+ROLES, TENANT, USER = "https://shop.example/roles", "https://acme.com/tenant.id", "https://acme.com/user"
 MAPPINGS = (("org", "X-WSO2-Organization"), ("groups", "x-wso2-groups"), ("nested.name", "x-name"), ("level", "x-level"))
 
 
@@ -18,7 +22,11 @@ MAPPINGS = (("org", "X-WSO2-Organization"), ("groups", "x-wso2-groups"), ("neste
 def live() -> Iterator[Gateway]:
     with backend() as port, gateway() as it:
         end = Endpoint("http", "127.0.0.1", port)
-        operations = [operation("GET", "/closed", end), operation("GET", "/open", end, secured=False)]
+        operations = [
+            operation("GET", "/closed", end),
+            operation("GET", "/open", end, secured=False),
+            operation("GET", "/scoped", end, scopes=("items:read",)),
+        ]
         it.put(
             api("/claims", operations),
             api("/claims", operations, organization="acme"),
@@ -43,6 +51,67 @@ def test_claims_go_to_the_backend_as_headers(live: Gateway) -> None:
     headers = live.call(f"{PATH}/closed", token=token, headers={"x-wso2-organization": "evil", "X-WSO2-Groups": "admin"}).json["headers"]
     assert (headers["x-wso2-organization"], headers["x-name"], headers["x-level"]) == ("acme", "n", "7")
     assert "x-wso2-groups" not in headers
+
+
+NAMESPACED = ((TENANT, "x-tenant"), (ROLES, "x-roles"), (USER, "x-user"), ("tenant.id", "x-plain"), ("a.b.c", "x-deep"))
+
+
+def test_names_with_dots_go_to_the_backend_too(live: Gateway) -> None:
+    """As Auth0 writes claims of one's own: by a URI."""
+    mapped(live, *NAMESPACED)
+    roles, user = ["admin", "reader"], {"id": 7}
+    token = live.minter.token(**{TENANT: "t-1", ROLES: roles, USER: user, "tenant.id": "t-2", "a": {"b": {"c": True}}})
+    seen = live.call(f"{PATH}/closed", token=token, headers={"x-tenant": "evil", "X-Plain": "evil", "x-deep": "evil"}).json["headers"]
+    assert (seen["x-tenant"], seen["x-plain"], seen["x-deep"]) == ("t-1", "t-2", "true")
+    # Lists and objects travel as base64 of their JSON.
+    assert [json.loads(base64.b64decode(seen[name])) for name in ("x-roles", "x-user")] == [roles, user]
+
+
+def test_the_dots_of_a_uri_lead_nowhere(live: Gateway) -> None:
+    mapped(live, *NAMESPACED)
+    claims = {"https://acme": {"com/tenant": {"id": "wrong"}}, "tenant": {"id": "t-3"}}
+    seen = live.call(f"{PATH}/closed", token=live.minter.token(**claims)).json["headers"]
+    assert "x-tenant" not in seen
+    assert seen["x-plain"] == "t-3"
+
+
+@pytest.mark.parametrize("names", [("x-tenant", "x-roles"), ("x-plain", "x-deep")])
+def test_nobody_sends_a_namespaced_claim_himself(live: Gateway, names: tuple[str, ...]) -> None:
+    mapped(live, *NAMESPACED)
+    for path, token in (("open", ""), ("closed", live.minter.token()), ("open", live.minter.token(**{TENANT: "t"}))):
+        seen = live.call(f"{PATH}/{path}", token=token, headers=dict.fromkeys(names, "evil")).json["headers"]
+        assert not set(names) & set(seen)
+
+
+SCOPED = [
+    ((ROLES,), {ROLES: ["items:read", "x"]}, 200),
+    ((ROLES,), {ROLES: "x items:read"}, 200),
+    ((ROLES,), {ROLES: ["x items:read", 1, None, True, {"items:read": 1}]}, 403),
+    ((ROLES,), {ROLES: {"items:read": True}}, 403),
+    ((ROLES,), {ROLES: "items:reader", "scope": "items:read"}, 403),
+    ((ROLES,), {"https://shop": {"example/roles": ["items:read"]}}, 403),
+    (("scope", TENANT), {"scope": "items:read"}, 200),
+    (("tenant.roles",), {"tenant.roles": ["items:read"]}, 200),
+    (("tenant.roles",), {"tenant": {"roles": ["items:read"]}}, 200),
+    (("tenant.roles",), {"tenant.roles": ["x"], "tenant": {"roles": ["items:read"]}}, 403),
+]
+
+
+@pytest.mark.parametrize(("names", "claims", "status"), SCOPED)
+def test_scopes_may_stand_in_a_namespaced_claim(live: Gateway, names: tuple[str, ...], claims: dict[str, Any], status: int) -> None:
+    live.trust(dataclasses.replace(live.minter.trusted, scopes_claims=names))
+    reply = live.call(f"{PATH}/scoped", token=live.minter.token(**claims))
+    assert reply.status == status
+    assert status == 200 or reply.json["code"] == "900910"
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [({TENANT: "a", "t.x": "b"}, 200), ({TENANT: "a", "t": {"x": "b"}}, 200), ({TENANT: "a"}, 401), ({"t.x": "b"}, 401)],
+)
+def test_a_claim_that_must_be_there_may_have_dots(live: Gateway, claims: dict[str, Any], status: int) -> None:
+    live.trust(dataclasses.replace(live.minter.trusted, required_claims=((TENANT, "a"), ("t.x", "b"))))
+    assert live.call(f"{PATH}/closed", token=live.minter.token(**claims)).status == status
 
 
 def test_what_a_client_sends_by_these_names_is_removed(live: Gateway) -> None:

@@ -88,6 +88,28 @@ def test_a_token_of_this_provider_is_accepted_wherever_ours_is(world: World, ven
     assert steps["client"]["detail"] == (vendor.client or "the token names no client")
 
 
+def test_claims_that_auth0_names_by_uris(world: World) -> None:
+    """A claim of one's own has a namespace there: as a header for the backend, as the place of scopes, as the organization."""
+    vendor = next(vendor for vendor in VENDORS if vendor.preset == "auth0")
+    roles, tenant, organization = "https://shop.example/roles", "https://acme.com/tenant.id", "https://acme.com/organization"
+    options = ("--scopes-claim", roles, "--claim", f"{tenant}=x-tenant", "--claim", f"{organization}=organization")
+    add = ("issuer", "add", "auth0", "--replace", *vendor.arguments, "--ca", str(world.standin.ca))
+    assert world.platform.cli(*add, *options).returncode == 0
+    claims = {"iss": vendor.issuer, **vendor.claims, tenant: "t-1", organization: "acme"}
+    token = KEYS["auth0"].token({**claims, roles: ["items:read", "apk:api_create"]}, **vendor.header)
+    try:
+        assert world.call(token, "/items/1").json()["headers"]["x-tenant"] == "t-1"
+        assert world.deploys(token).status == 200
+        steps = {step["step"]: step for step in world.walk(vendor, token)}
+        assert "items:read" in steps["scopes"]["detail"]
+        for others in ({}, {roles: ["items:reader"]}, {"https://shop": {"example/roles": ["items:read", "apk:api_create"]}}):
+            token = KEYS["auth0"].token({**claims, "permissions": ["items:read", "apk:api_create"], **others}, **vendor.header)
+            assert world.call(token, "/items/1").json()["code"] == "900910"
+            assert world.deploys(token).status == 403
+    finally:
+        assert world.platform.cli(*add).returncode == 0
+
+
 CASES = [(vendor, label) for vendor in VENDORS for label in vendor.mistakes]
 
 

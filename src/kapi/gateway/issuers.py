@@ -22,7 +22,7 @@ class TrustedIssuer:
     consumer_key_claim: str = ""
     """Empty: the first of clientId, client_id, azp, cid, appid that the token has."""
     scopes_claims: tuple[str, ...] = ("scope",)
-    """Where the scopes stand, all of them together, as text or as a list; dots lead into objects."""
+    """Where the scopes stand, all of them together, as text or as a list; names as in `policies/claim_names.py`."""
     organizations: tuple[str, ...] = ()
     """Whose APIs accept its tokens; empty or `*` means every organization."""
     environments: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class TrustedIssuer:
     required_claims: tuple[tuple[str, str], ...] = ()
     """(claim, value): a token without it is refused; an empty value means any."""
     claim_mappings: tuple[tuple[str, str], ...] = ()
-    """(remote, local): this claim goes to the backend as this header; dots lead into objects."""
+    """(remote, local): this claim goes to the backend as this header."""
 
     binds_to_certificates: bool = True
     """Whether its tokens may be bound to a client certificate (RFC 8705 §3)."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kapi.policies.claim_names import paths
+
 JWT_FILTER = "envoy.filters.http.jwt_authn"
 CLAIMS = "jwt_payload"
 """Key of the verified access token's claims in the metadata of the token filter."""
@@ -64,9 +66,8 @@ def metadata(space: str, path: tuple[str, ...], value: dict[str, Any]) -> Princi
 
 
 def claim(name: str, value: dict[str, Any], part: str = CLAIMS) -> Principal:
-    """Whose verified token has this claim; dots lead into objects, but not those of a claim that is called by a URI."""
-    path = (name,) if ":" in name or "/" in name else name.split(".")
-    return metadata(JWT_FILTER, (part, *path), value)
+    """Whose verified token has this claim, by its name or its path."""
+    return some(*(metadata(JWT_FILTER, (part, *path), value) for path in paths(name)))
 
 
 def header(name: str, match: dict[str, Any]) -> Principal:

@@ -13,6 +13,7 @@ from kapi.gateway.envoy.lua_values import lua
 from kapi.gateway.envoy.names import typed
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import CLAIMS_FILTER
+from kapi.policies.claim_names import paths
 from kapi.policies.contract import STAND_IN
 from kapi.policies.lua import script
 from kapi.policies.scopes import SCOPE_CLAIMS
@@ -24,7 +25,7 @@ _SCRIPT = script("claims")
 def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     """The ECDS resource."""
     own = {
-        item.issuer: [name.split(".") for name in item.scopes_claims]
+        item.issuer: [paths(name) for name in item.scopes_claims]
         for item in issuers
         if not item.api_keys and not set(item.scopes_claims) <= set(SCOPE_CLAIMS)
     }

@@ -36,6 +36,7 @@ from google.protobuf import wrappers_pb2 as _wrappers  # noqa: F401
 from google.protobuf.json_format import ParseDict
 
 from kapi.gateway.envoy.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
+from kapi.gateway.envoy.schema import JWT_TYPE, jwt_bytes
 
 _MESSAGES: dict[str, Any] = {
     CLUSTER: cluster_pb2.Cluster,
@@ -67,7 +68,13 @@ def resource(type_url: str, name: str, body: bytes) -> Resource:
 def encode(type_url: str, value: dict[str, Any]) -> Resource:
     """Encode one resource; its `name` field is its name."""
     # ParseDict takes "@type" out of a dictionary while it reads it, and the renderers share theirs between threads.
-    message = ParseDict(copy.deepcopy(value), _MESSAGES[type_url]())
+    given = copy.deepcopy(value)
+    config = given.get("typed_config", {})
+    if config.get("@type") == JWT_TYPE:
+        given["typed_config"] = {}
+    message = ParseDict(given, _MESSAGES[type_url]())
+    if config.get("@type") == JWT_TYPE:
+        message.typed_config.type_url, message.typed_config.value = config.pop("@type"), jwt_bytes(config)
     return resource(type_url, value["name"], message.SerializeToString(deterministic=True))
 
 

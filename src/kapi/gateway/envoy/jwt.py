@@ -13,6 +13,7 @@ from typing import Any
 from kapi.gateway.envoy.keys import verifying_keys
 from kapi.gateway.envoy.names import FAULT, JWT_FILTER, typed
 from kapi.gateway.issuers import TrustedIssuer
+from kapi.policies.claim_names import paths
 from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
 from kapi.policies.scopes import SCOPE_CLAIMS
 from kapi.policies.trust import (
@@ -114,10 +115,17 @@ def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> d
     return provider
 
 
-def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, str]]:
+def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, Any]]:
+    """Of a name with dots that are part of it, Envoy must be told so: `claim_path`."""
     own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti", THUMBPRINT_HEADER: "cnf.x5t#S256"}
+    named = [{"header_name": header, "claim_name": claim} for header, claim in own.items()]
     mapped = {local.lower(): remote for remote, local in issuer.claim_mappings if mappable(local)}
-    return [{"header_name": header, "claim_name": claim} for header, claim in (own | mapped).items()]
+    return [*named, *(_claim_header(header, path) for header, claim in mapped.items() for path in paths(claim))]
+
+
+def _claim_header(header: str, path: tuple[str, ...]) -> dict[str, Any]:
+    whole = {"claim_path": [{"key": path[0]}]} if len(path) == 1 and "." in path[0] else {"claim_name": ".".join(path)}
+    return {"header_name": header, **whole}
 
 
 def mappable(header: str) -> bool:

@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kapi.identity.issuers.declaration import CLIENT_CLAIMS, ORGANIZATION_CLAIMS, Issuer
+from kapi.policies.claim_names import paths
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def find(claims: Mapping[str, Any], name: str) -> Any:
     """A claim by its name, which may have dots in it, or by its path: `realm_access.roles`. None when there is none."""
-    if name in claims:
-        return claims[name]
-    value: Any = claims
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+    return next((value for path in paths(name) if (value := _at(claims, path)) is not None), None)
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
     return value
 
 

@@ -1,5 +1,5 @@
--- Right after the token filter, for the few tokens that need it: scopes that stand in a claim of the issuer's own (SCOPES: issuer -> paths),
--- and tokens that are bound to the client's certificate (RFC 8705 section 3.1).
+-- Right after the token filter, for the few tokens that need it: scopes that stand in a claim of the issuer's own (SCOPES: issuer ->
+-- for each claim the paths that its name may mean), and tokens that are bound to the client's certificate (RFC 8705 section 3.1).
 local FACTS = "kapi.caller"
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -18,11 +18,19 @@ local function base64url(hex)
   return table.concat(made)
 end
 
-local function own_scopes(claims, paths)
-  local list = {}
+-- The first of the paths at which there is something.
+local function find(claims, paths)
   for _, path in ipairs(paths) do
     local value = claims
     for _, part in ipairs(path) do value = type(value) == "table" and value[part] or nil end
+    if value ~= nil then return value end
+  end
+end
+
+local function own_scopes(claims, names)
+  local list = {}
+  for _, paths in ipairs(names) do
+    local value = find(claims, paths)
     for _, item in ipairs(type(value) == "table" and value or { value }) do
       if type(item) == "string" then
         -- A text holds scopes side by side; an item of a list is one scope.
@@ -48,10 +56,10 @@ function envoy_on_request(handle)
   local claims = verified and verified["jwt_payload"]
   if not claims then return end
   local facts = handle:streamInfo():dynamicMetadata()
-  local paths = SCOPES[claims.iss]
-  if paths then
+  local names = SCOPES[claims.iss]
+  if names then
     facts:set(FACTS, "own_scopes", true)
-    facts:set(FACTS, "scopes", own_scopes(claims, paths))
+    facts:set(FACTS, "scopes", own_scopes(claims, names))
   end
   if type(claims.cnf) == "table" and is_proved(handle, claims.cnf) then facts:set(FACTS, "proved", true) end
 end

@@ -76,7 +76,12 @@ filters = (
     HttpFilter(phase, CLAIMS_FILTER, discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher", stands_by=True),
     DPOP_CHECK,
     HttpFilter(phase, TOKEN_FILTER, discovered=_RBAC),
-    HttpFilter(phase, KEY_CLAIMS_FILTER, {"@type": _LUA, "default_source_code": {"inline_string": _KEY_CLAIMS}}, disabled=True),
+    HttpFilter(
+        phase,
+        KEY_CLAIMS_FILTER,
+        {"@type": _LUA, "clear_route_cache": False, "default_source_code": {"inline_string": _KEY_CLAIMS}},
+        disabled=True,
+    ),
     CHECK,
     HttpFilter(phase, CALLER_FILTER, {"@type": f"type.googleapis.com/{_RBAC}"}, disabled=True),
 )

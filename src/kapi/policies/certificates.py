@@ -19,7 +19,12 @@ from kapi.policies.lua import script
 FILTER = "kapi.filters.http.certificate"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 _SCRIPT = script("sha256", "key_rules", "certificate")
-CHECK = HttpFilter(Phase.AUTHENTICATE, FILTER, {"@type": _LUA, "default_source_code": {"inline_string": _SCRIPT}}, disabled=True)
+CHECK = HttpFilter(
+    Phase.AUTHENTICATE,
+    FILTER,
+    {"@type": _LUA, "clear_route_cache": False, "default_source_code": {"inline_string": _SCRIPT}},
+    disabled=True,
+)
 
 
 def per_route(pems: Iterable[str], header: str = "", fronts: Iterable[str] = ()) -> dict[str, Any]:

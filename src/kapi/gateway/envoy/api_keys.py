@@ -25,4 +25,6 @@ def credentials_filter(keys: Iterable[tuple[str, str, Mapping[str, Any]]] = ()) 
     parts = ["\n".join(entries[start : start + _IN_ONE_FUNCTION]) for start in range(0, len(entries), _IN_ONE_FUNCTION)]
     records = "\n".join(["local KEYS = {}", *(f"(function()\n{part}\nend)();" for part in parts)])
     source = {"inline_string": f"{_RULES}\n{records}\n{_CREDENTIALS}"}
-    return {"name": CREDENTIALS_FILTER, "typed_config": typed("envoy.extensions.filters.http.lua.v3.Lua", default_source_code=source)}
+    # A credential does not decide the route, and finding it anew costs time.
+    config = typed("envoy.extensions.filters.http.lua.v3.Lua", clear_route_cache=False, default_source_code=source)
+    return {"name": CREDENTIALS_FILTER, "typed_config": config}

@@ -87,12 +87,27 @@ def test_basic_credentials_are_no_token(live: Gateway) -> None:
     denied(live, f"{PATH}/closed", 401, "900902", headers={"Authorization": "Basic eDp5"})
 
 
-@pytest.mark.parametrize("claims", [{"scope": "x a:read"}, {"scope": ["b"]}, {"scp": "b"}, {"scp": ["y", "a:read"]}])
+@pytest.mark.parametrize(
+    "claims",
+    [{"scope": "x a:read"}, {"scope": "b x"}, {"scope": "x b y"}, {"scope": ["b"]}, {"scp": "b"}, {"scp": "y b"}, {"scp": ["y", "a:read"]}],
+)
 def test_one_of_the_scopes_is_enough(live: Gateway, claims: dict[str, object]) -> None:
     assert live.call(f"{PATH}/scoped", token=live.minter.token(**claims)).status == 200
 
 
-@pytest.mark.parametrize("claims", [{}, {"scope": ""}, {"scope": "a:rea a:reads"}, {"scope": "a:read,b"}, {"scp": []}, {"scopes": "b"}])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"scope": ""},
+        {"scope": "a:rea a:reads"},
+        {"scope": "a:read,b"},
+        {"scp": []},
+        {"scopes": "b"},
+        {"scope": "xb bx xbx"},
+        {"scope": ["x b"]},
+    ],
+)
 def test_without_the_scope(live: Gateway, claims: dict[str, object]) -> None:
     reply = live.call(f"{PATH}/scoped?x=1", token=live.minter.token(**claims))
     assert reply.status == 403

@@ -91,6 +91,22 @@ def one_of(values: Sequence[str], *, any_case: bool = False) -> dict[str, Any]:
     return {"or_match": {"value_matchers": matchers}} if len(matchers) > 1 else matchers[0]
 
 
+def has_word(*words: str) -> dict[str, Any]:
+    """A text of words with a space between them, or a list, with one of these in it. No expression: this runs for every call."""
+    matchers = [
+        made
+        for word in words
+        for made in (
+            text(word),
+            {"string_match": {"prefix": f"{word} "}},
+            {"string_match": {"suffix": f" {word}"}},
+            {"string_match": {"contains": f" {word} "}},
+            holds(word),
+        )
+    ]
+    return {"or_match": {"value_matchers": matchers}}
+
+
 def holds(value: str) -> dict[str, Any]:
     """A list with this text in it."""
     return {"list_match": {"one_of": text(value)}}

@@ -1,8 +1,7 @@
 """Scopes (apk-conf `operations[].scopes`): the token must carry at least one of them, in the claim that its issuer uses.
 
-The claim may be a space-delimited string (RFC 9068 §2.2.3) or a list; jwt_authn has made a list of `scope` and `scp` by then, and the
-script of the claims filter one of any other claim. As in APK, whoever comes with an API key or a certificate alone has no scopes and
-needs none.
+The claim may be a space-delimited string (RFC 9068 §2.2.3) or a list; of any other claim than `scope` and `scp` the script of the claims
+filter has made a list by then. As in APK, whoever comes with an API key or a certificate alone has no scopes and needs none.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import ClassVar
 from kapi.apis.authentication_rules import methods
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
-from kapi.policies.rbac import FACTS, PRESENT, TRUE, claim, every, holds, metadata, no, per_route, some
+from kapi.policies.rbac import FACTS, PRESENT, TRUE, claim, every, has_word, holds, metadata, no, per_route, some
 
 name = "scopes"
 phase = Phase.AUTHORIZE
@@ -49,7 +48,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: 
 
 def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Allow whoever has one of the scopes; the filter refuses everybody else."""
-    usual = some(*(claim(name, holds(scope)) for scope in node.scopes for name in SCOPE_CLAIMS))
+    usual = some(*(claim(name, has_word(*node.scopes)) for name in SCOPE_CLAIMS))
     own = some(*(metadata(FACTS, ("scopes",), holds(scope)) for scope in node.scopes))
     allowed = [every(no(metadata(FACTS, ("own_scopes",), TRUE)), usual), own]
     if not node.tokens_only:

@@ -15,7 +15,6 @@ from kapi.gateway.envoy.names import FAULT, JWT_FILTER, typed
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.claim_names import paths
 from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
-from kapi.policies.scopes import SCOPE_CLAIMS
 from kapi.policies.trust import (
     API_KEY,
     BEARER,
@@ -106,7 +105,6 @@ def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> d
         "header_in_metadata": HEADER,
         "failed_status_in_metadata": FAULT + issuer.name,
         "claim_to_headers": _claim_headers(issuer),
-        "normalize_payload_in_metadata": {"space_delimited_claims": list(SCOPE_CLAIMS)},
         "clock_skew_seconds": issuer.clock_skew,
         "jwt_cache_config": {"jwt_cache_size": cache_size, "jwt_max_token_size": LARGEST_CACHED_TOKEN},
     }

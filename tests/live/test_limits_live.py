@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
 
 import pytest
 
-from harness import Platform, free_port
+from harness import BASIC, Platform, free_port
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
-from person import Page, Person, authorize_path, over_https
+from person import Page, Person, Pkce, authorize_path, over_https
 
 CALLBACK = "http://httpbin.org"
 
@@ -49,3 +53,46 @@ def test_wrong_passwords_are_counted_for_all_workers_together_and_over_a_restart
     assert is_shut()
     assert "Allow" in tried(person_at(platform), "org2user", organization="org2").text
     assert "Allow" in tried(owner, "org1user", organization="org1").text
+
+
+def records(platform: Platform, kind: str = "%") -> int:
+    with sqlite3.connect(platform.data_dir / "kapi.db") as db:
+        return int(db.execute("SELECT count(*) FROM records WHERE kind LIKE ?", (kind,)).fetchone()[0])
+
+
+def size(platform: Platform) -> int:
+    return sum(path.stat().st_size for path in platform.data_dir.glob("kapi.db*"))
+
+
+def test_a_flood_of_sign_in_pages_fills_nothing_and_keeps_nobody_from_signing_in(platform: Platform) -> None:
+    before, bytes_before = records(platform), size(platform)
+    early = person_at(platform)
+    page = early.open(authorize_path(CLIENT, CALLBACK, x_note="n" * 9000))
+    with ThreadPoolExecutor(4) as pool:
+        flood = pool.map(
+            lambda number: over_https(platform.port)("GET", authorize_path(CLIENT, CALLBACK, nonce=f"{number}"), b"", {}), range(1500)
+        )
+        # In the midst of it.
+        assert "Allow" in early.sign_in(page, "org2user", organization="org2").text
+        assert {answer.status for answer in flood} == {303}
+    # The session, what was noted in it, and that this browser is known.
+    assert records(platform) - before <= 3
+    assert size(platform) - bytes_before < 500_000
+    assert "Allow" in tried(person_at(platform), "superAdmin").text
+
+
+def test_a_flood_of_pushed_requests_is_told_when_to_come_again(platform: Platform) -> None:
+    body = urlencode(
+        {"response_type": "code", "redirect_uri": CALLBACK, "code_challenge": Pkce().challenge, "code_challenge_method": "S256"}
+    )
+    headers = {"authorization": f"Basic {BASIC}", "content-type": "application/x-www-form-urlencoded"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: over_https(platform.port)("POST", "/oauth2/par", body.encode(), headers), range(1200)))
+    # Both workers count together.
+    counted = Counter(answer.status for answer in answers)
+    assert (counted[201], counted[429]) == (1000, 200), counted
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert 0 < int(refused.header("retry-after")) <= 90
+    assert refused.json()["error"] == "temporarily_unavailable"
+    assert records(platform, "pushed-request") == 1000
+    assert "Allow" in tried(person_at(platform), "superAdmin").text

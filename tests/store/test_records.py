@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,47 @@ def test_purging_and_deleting(records: Records) -> None:
 def test_the_key_of_a_secret_does_not_hold_it() -> None:
     assert len(key_of("secret")) == 64
     assert "secret" not in key_of("secret")
+
+
+def admitted(records: Records, key: str, holder: str = "shop", now: int = 5, expires_at: int = 100, of_all: int = 100) -> int:
+    return records.admit("pushed", record(key, expires_at=expires_at), now, holder=holder, most=3, of_all=of_all)
+
+
+def test_a_holder_has_only_so_many_waiting_records(records: Records) -> None:
+    assert [admitted(records, key, expires_at=ends) for key, ends in (("a", 60), ("b", 80), ("c", 100), ("d", 120))] == [0, 0, 0, 55]
+    assert records.get("pushed", "d", 5) is None
+    # Others are not concerned; neither are other kinds, and records that nobody is held to account for.
+    assert admitted(records, "e", "other") == 0
+    assert records.admit("device", record("f"), 5, holder="shop", most=3, of_all=100) == 0
+    # One that was used, taken out or is over makes room.
+    records.take("pushed", "a", 5)
+    assert admitted(records, "g") == 0
+    assert records.pop("pushed", "b", 5) is not None
+    assert records.pop("pushed", "b", 5) is None
+    assert (admitted(records, "h"), admitted(records, "i")) == (0, 95)
+    assert admitted(records, "j", now=100, expires_at=200) == 0
+
+
+def test_of_too_many_in_all_the_oldest_go_and_none_that_was_used(records: Records) -> None:
+    records.put("pushed", record("kept", expires_at=10))
+    for number in range(40):
+        admitted(records, f"k{number}", f"holder {number}", expires_at=100 + number, of_all=10)
+        if number == 0:
+            records.take("pushed", "k0", 5)
+    assert [number for number in range(40) if records.get("pushed", f"k{number}", 5)] == [0, *range(30, 40)]
+    assert records.get("pushed", "kept", 5)
+
+
+def test_parallel_requests_share_one_limit(records: Records) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda number: admitted(records, f"k{number}"), range(24)))
+    assert waits.count(0) == 3
+
+
+def test_the_newest_of_a_family_stay(records: Records) -> None:
+    for number in range(5):
+        records.put_newest("browser", record(f"k{number}", "alice", 100 + number), 3)
+    records.put_newest("browser", record("k2", "alice", 200), 3)
+    records.put_newest("browser", record("other", "bob"), 3)
+    assert [item.key for item in records.family("browser", "alice", 5)] == ["k2", "k3", "k4"]
+    assert records.get("browser", "other", 5)

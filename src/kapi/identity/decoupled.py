@@ -14,9 +14,11 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorized import authorization_of
 from kapi.identity.clients import Client
+from kapi.identity.http import Request
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.provider import Provider
+from kapi.identity.waiting import keep_waiting
 from kapi.settings_values import built
 from kapi.store.records import Record, key_of
 
@@ -49,9 +51,10 @@ class Pending:
     """The key that was proven when it was asked for; its tokens are bound to it."""
 
 
-def ask(provider: Provider, kind: str, secret: str, pending: Pending, owner: str = "") -> None:
-    """Keep a request; `owner` finds it again with `Records.family`."""
-    provider.records.put(kind, Record(key_of(secret), owner, dataclasses.asdict(pending), pending.expires_at + _KEPT))
+def ask(provider: Provider, client: Client, request: Request, kind: str, secret: str, pending: Pending, owner: str) -> None:
+    """Keep a request; `owner` finds it again with `Records.family`. Raises OAuthError when too many of this caller wait."""
+    record = Record(key_of(secret), owner, dataclasses.asdict(pending), pending.expires_at + _KEPT)
+    keep_waiting(provider, client, request.credentials, kind, record, request.now)
 
 
 def pending_of(record: Record) -> Pending:

@@ -48,13 +48,7 @@ class Request:
     @property
     def network(self) -> str:
         """Whose address `peer` is, for limits: an IPv6 address stands for its /64, since one caller has all of that."""
-        peer = self.peer
-        if ":" not in peer:
-            return peer
-        try:
-            return str(IPv6Network((peer, 64), strict=False))
-        except ValueError:
-            return peer
+        return network_of(self.peer)
 
     @property
     def cookies(self) -> Mapping[str, str]:
@@ -73,7 +67,17 @@ class Request:
         """What it says about who is calling. Raises OAuthError invalid_request for a header that stands twice."""
         proofs = tuple(value for key, value in self.headers if key == "dpop")
         certificate = self.header("x-kapi-client-certificate")
-        return Credentials(self.header("authorization"), proofs, certificate, self.method, self.path)
+        return Credentials(self.header("authorization"), proofs, certificate, self.method, self.path, self.network)
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address as it is, the /64 of an IPv6 address; see `Request.network`."""
+    if ":" not in address:
+        return address
+    try:
+        return str(IPv6Network((address, 64), strict=False))
+    except ValueError:
+        return address
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class Credentials:
     """What the gateway says of the client certificate of the connection; see `certificates.py`."""
     method: str = "POST"
     path: str = ""
+    network: str = ""
+    """Where it came from; see `Request.network`."""
 
 
 @dataclass(frozen=True, slots=True)

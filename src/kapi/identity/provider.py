@@ -20,6 +20,7 @@ from kapi.identity.notices import Notices
 from kapi.identity.opaque import keep_opaque
 from kapi.identity.remote_documents import Fetch, RemoteDocuments
 from kapi.identity.resources import Resources
+from kapi.identity.sealed import Seal
 from kapi.identity.token_claims import token_claims
 from kapi.identity.tokens import AccessToken, Minter, base64url, no_key, sign_jwt
 from kapi.identity.users import Users
@@ -133,6 +134,12 @@ class Provider:
     def nonces(self) -> Nonces:
         """Nonces of DPoP proofs; all workers have the same."""
         return Nonces(self.platform_keys.get_or_make("dpop-nonce", lambda: self.random_bytes(32)))
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Seals what browsers keep for the provider; all workers have the same key."""
+        key = self.platform_keys.get_or_make("waiting-requests", lambda: self.random_bytes(32))
+        return Seal(key, "waiting request", self.random_bytes)
 
     @cached_property
     def client_authorities(self) -> Authorities:

@@ -5,14 +5,13 @@ Because it is a step of the pipeline, no grant can forget it: what it finds goes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
 from kapi.identity.confirmation import UNBOUND, Confirmation
 from kapi.identity.dpop import verify_proof
 from kapi.identity.http import Credentials
 from kapi.identity.provider import Provider
+from kapi.identity.waiting import is_used_proof
 from kapi.store.records import Record
 
 _SEEN = "dpop-proof"
@@ -22,7 +21,7 @@ def confirm(provider: Provider, client: Client, credentials: Credentials, now: i
     """What the client's new tokens are bound to. Raises OAuthError: a wrong proof, or none where the client must have one."""
     settings = client.settings
     if credentials.proofs:
-        return Confirmation(jkt=proven_key(provider, credentials, credentials.proofs, now))
+        return Confirmation(jkt=proven_key(provider, credentials, now, client=client))
     if settings.dpop_bound_access_tokens:
         raise OAuthError("invalid_dpop_proof", "This client must send a DPoP proof (RFC 9449)")
     if settings.tls_client_certificate_bound_access_tokens:
@@ -32,15 +31,18 @@ def confirm(provider: Provider, client: Client, credentials: Credentials, now: i
     return UNBOUND
 
 
-def proven_key(provider: Provider, credentials: Credentials, proofs: Sequence[str], now: int, token: str | None = None) -> str:
-    """The thumbprint of the key of a request's DPoP proof. Raises OAuthError invalid_dpop_proof or use_dpop_nonce."""
+def proven_key(provider: Provider, credentials: Credentials, now: int, *, token: str | None = None, client: Client | None = None) -> str:
+    """The thumbprint of the key of a request's DPoP proof, sent by `client` or with the access token `token`.
+
+    Raises OAuthError invalid_dpop_proof or use_dpop_nonce, and 429 for a caller who authenticates nobody and sends too many.
+    """
 
     def seen(digest: str, until: int) -> bool:
-        return not provider.records.add(_SEEN, Record(digest, "", {}, until), now)
+        return is_used_proof(provider, client, credentials, _SEEN, Record(digest, "", {}, until), now)
 
     nonces = provider.nonces if provider.settings.identity.dpop_nonce else None
     url = f"{provider.base_url}{credentials.path}"
-    return verify_proof(proofs, credentials.method, url, now, seen, token=token, nonces=nonces)
+    return verify_proof(credentials.proofs, credentials.method, url, now, seen, token=token, nonces=nonces)
 
 
 def check_holder(provider: Provider, required: Confirmation, credentials: Credentials, scheme: str, token: str, now: int) -> None:
@@ -50,7 +52,7 @@ def check_holder(provider: Provider, required: Confirmation, credentials: Creden
     """
     if scheme != ("dpop" if required.jkt else "bearer"):
         raise OAuthError("invalid_token", "A DPoP-bound token goes with the DPoP scheme, any other with Bearer", status=401)
-    if required.jkt and proven_key(provider, credentials, credentials.proofs, now, token) != required.jkt:
+    if required.jkt and proven_key(provider, credentials, now, token=token) != required.jkt:
         raise OAuthError("invalid_token", "The DPoP proof is made with another key than the token is bound to", status=401)
     if required.x5t and _thumbprint(credentials.certificate) != required.x5t:
         raise OAuthError("invalid_token", "The token is bound to another client certificate", status=401)

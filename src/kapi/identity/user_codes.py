@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kapi.identity.grants.device_code import KIND
 from kapi.identity.provider import Provider
 from kapi.store.records import Record, key_of
 
@@ -10,15 +11,19 @@ ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 LENGTH = 8
 MOST_TRIES = 10
 """Wrong codes of one person in five minutes: to find one of a thousand waiting codes they would try for years."""
-_KIND = "user-code"
 
 
-def new_user_code(provider: Provider, device_key: str, now: int, lifetime: int) -> str:
-    """A fresh code for a device code, by the key of its record."""
+def new_user_code(provider: Provider, now: int) -> str:
+    """A fresh code; the record of the device code is found by it (`owner_of`)."""
     while True:
         code = "".join(ALPHABET[byte % len(ALPHABET)] for byte in provider.random_bytes(64) if byte < 240)[:LENGTH]
-        if len(code) == LENGTH and provider.records.add(_KIND, Record(key_of(code), "", {"device": device_key}, now + lifetime), now):
+        if len(code) == LENGTH and not provider.records.family(KIND, owner_of(code), now):
             return code
+
+
+def owner_of(code: str) -> str:
+    """What finds the device code of a user code."""
+    return f"user code {key_of(code)}"
 
 
 def shown(code: str) -> str:
@@ -31,19 +36,14 @@ def plain(typed: str) -> str:
     return "".join(letter for letter in typed[:64].upper() if letter in ALPHABET)
 
 
-def device_of(provider: Provider, code: str, person: str, now: int) -> str | None:
-    """The key of the device code; None for a wrong code, or when this person has tried too many."""
+def device_of(provider: Provider, code: str, person: str, now: int) -> Record | None:
+    """The record of the device code; None for a wrong code, or when this person has tried too many."""
     most = {f"user code {person}": MOST_TRIES}
     # Counted first, so that parallel tries cannot share one count.
     if provider.tries.count(most, now):
         return None
-    found = provider.records.get(_KIND, key_of(code), now) if len(code) == LENGTH else None
-    if found is None:
+    found = provider.records.family(KIND, owner_of(code), now) if len(code) == LENGTH else ()
+    if len(found) != 1:
         return None
     provider.tries.take_back(most)
-    return str(found.payload["device"])
-
-
-def forget(provider: Provider, code: str) -> None:
-    """A code is of no use once it was decided on."""
-    provider.records.delete(_KIND, key_of(code))
+    return found[0]

@@ -50,16 +50,42 @@ class Records:
         with self._database.transaction() as db:
             _put(db, kind, record)
 
-    def add(self, kind: str, record: Record, now: int) -> bool:
-        """Keep a record unless a live one has its key already; False then (a replay)."""
+    def add(self, kind: str, record: Record, now: int, holder: str = "") -> bool:
+        """Keep a record unless a live one has its key already; False then (a replay). `holder` made us keep it; see `admit`."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM records WHERE kind = ? AND key = ? AND expires_at <= ?", (kind, record.key, now))
             made = db.execute(
-                "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at) VALUES (?, ?, ?, ?, ?, NULL) "
+                "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) VALUES (?, ?, ?, ?, ?, NULL, ?) "
                 "ON CONFLICT (kind, key) DO NOTHING",
-                (kind, record.key, record.family, json.dumps(record.payload), record.expires_at),
+                (kind, record.key, record.family, json.dumps(record.payload), record.expires_at, holder),
             )
             return made.rowcount == 1
+
+    def admit(self, kind: str, record: Record, now: int, *, holder: str, most: int, of_all: int) -> int:
+        """Keep a record unless `holder` has `most` of its kind that are live and not taken: then the seconds until one ends, otherwise 0.
+
+        Of more than `of_all` of the kind that are not taken, whoever holds them, those that end first go.
+        """
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> '' AND expires_at <= ?", (kind, holder, now))
+            if seconds := self.full(kind, holder, now, most):
+                return seconds
+            _put(db, kind, record, holder)
+            waiting = "FROM records WHERE kind = ? AND holder <> '' AND consumed_at IS NULL"
+            over = db.execute(f"SELECT count(*) {waiting}", (kind,)).fetchone()[0] - of_all
+            if over > 0:
+                first = f"SELECT key {waiting} ORDER BY expires_at LIMIT ?"
+                db.execute(f"DELETE FROM records WHERE kind = ? AND key IN ({first})", (kind, kind, over))  # noqa: S608
+        return 0
+
+    def full(self, kind: str, holder: str, now: int, most: int) -> int:
+        """0 while `holder` has less than `most` of a kind that are live and not taken; otherwise the seconds until one ends."""
+        count, first = self._database.rows(
+            "SELECT count(*), min(expires_at) FROM records "
+            "WHERE kind = ? AND holder = ? AND holder <> '' AND consumed_at IS NULL AND expires_at > ?",
+            (kind, holder, now),
+        )[0]
+        return int(first) - now if count >= most else 0
 
     def get(self, kind: str, key: str, now: int) -> Record | None:
         """A live record, taken or not, or None."""
@@ -84,6 +110,15 @@ class Records:
                 (kind, key, now),
             ).fetchone()
         return None if row is None else (_record(row), first == 1)
+
+    def pop(self, kind: str, key: str, now: int) -> Record | None:
+        """Take a live record out, or None when there is none; of parallel calls one gets it."""
+        with self._database.transaction() as db:
+            row = db.execute(
+                f"DELETE FROM records WHERE kind = ? AND key = ? AND expires_at > ? RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+                (kind, key, now),
+            ).fetchone()
+        return None if row is None else _record(row)
 
     def update(self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]) -> Record | None:
         """Replace the payload of a live record in one transaction; `change` gives the new payload, or None to leave it."""

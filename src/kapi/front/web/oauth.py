@@ -18,7 +18,7 @@ from kapi.front.web.draining import App, Message, Receive, Send, discard_body
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
 from kapi.identity.forms import check_media_type, parse_form
 from kapi.identity.grants import offered
-from kapi.identity.http import Answer, Credentials, Request, error_answer
+from kapi.identity.http import Answer, Credentials, Request, error_answer, network_of
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
 from kapi.identity.token_endpoint import TokenEndpoint
@@ -129,7 +129,15 @@ def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Creden
         elif name == b"x-kapi-client-certificate":
             certificate = value.decode("latin-1")
     check_media_type(content_type)
-    return Credentials(authorization, proofs, certificate, "POST", path)
+    # Only those who send proofs have the store keep something by where they come from, and no one else pays for looking.
+    network = caller_network(headers) if proofs else ""
+    return Credentials(authorization, proofs, certificate, "POST", path, network)
+
+
+def caller_network(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """As `Request.network`."""
+    found = [value for name, value in headers if name == b"x-forwarded-for"]
+    return network_of(found[-1].rpartition(b",")[2].strip().decode("latin-1")) if found else ""
 
 
 async def _endpoint(

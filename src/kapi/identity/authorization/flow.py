@@ -42,7 +42,10 @@ def advance(provider: Provider, http: Request, request: AuthorizationRequest, in
     if interaction is not None:
         return see_other(page_link(page, interaction.key))
     browser, cookie = browser_of(provider, http)
-    made = begin(provider, request.parameters, browser, http.now)
+    try:
+        made = begin(provider, request.parameters, browser, http.now)
+    except OAuthError as error:
+        return refuse(provider, request, error)
     return see_other(page_link(page, made.key), cookies=(cookie,) if cookie else ())
 
 

@@ -12,8 +12,10 @@ from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.request_objects import parameters_of
 from kapi.identity.clients import Client
 from kapi.identity.forms import Form
+from kapi.identity.http import Credentials
 from kapi.identity.provider import Provider
 from kapi.identity.remote_documents import Unavailable
+from kapi.identity.waiting import keep_waiting
 from kapi.store.records import Record, key_of
 
 PUSHED_PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -21,11 +23,11 @@ PUSHED_SECONDS = 90
 _KIND = "pushed-request"
 
 
-def push(provider: Provider, client: Client, parameters: Form, now: int) -> str:
-    """Keep the parameters of a request; the `request_uri` that stands for them, once."""
+def push(provider: Provider, client: Client, credentials: Credentials, parameters: Form, now: int) -> str:
+    """Keep the parameters of a request; the `request_uri` that stands for them, once. Raises OAuthError when too many wait."""
     secret = provider.new_secret()
     payload = {"client_id": client.id, "values": dict(parameters.values), "repeated": dict(parameters.repeated)}
-    provider.records.put(_KIND, Record(key_of(secret), "", payload, now + PUSHED_SECONDS))
+    keep_waiting(provider, client, credentials, _KIND, Record(key_of(secret), "", payload, now + PUSHED_SECONDS), now)
     return f"{PUSHED_PREFIX}{secret}"
 
 
@@ -54,11 +56,11 @@ def _pushed(provider: Provider, client: Client, uri: str, now: int) -> Form:
     key = key_of(uri.removeprefix(PUSHED_PREFIX))
     record = provider.records.get(_KIND, key, now)
     # Another client must not be able to use up what it may not use.
-    taken = provider.records.take(_KIND, key, now) if record is not None and record.payload["client_id"] == client.id else None
-    if taken is None or not taken[1]:
+    taken = provider.records.pop(_KIND, key, now) if record is not None and record.payload["client_id"] == client.id else None
+    if taken is None:
         detail = "request_uri is unknown, expired, used before, or was pushed by another client"
         raise OAuthError("invalid_request_uri", detail)
-    held = taken[0].payload
+    held = taken.payload
     return Form(held["values"], {name: tuple(values) for name, values in held["repeated"].items()})
 
 

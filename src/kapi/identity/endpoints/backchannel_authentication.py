@@ -55,7 +55,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     user = _hinted(provider, client, form)
     secret, owner = provider.new_secret(), owner_of(user.username)
     pending = Pending(client.id, scope, request.now + lifetime, INTERVAL, user=user.username, message=message)
-    ask(provider, KIND, secret, pending, owner)
+    ask(provider, client, request, KIND, secret, pending, owner)
     if provider.settings.identity.ciba_auto_approve:
         organization = user.organizations[0] if user.organizations else ""
         allowed = Authorization(user.subject, client.id, scope, request.now, acr="0", organization=organization)

@@ -16,7 +16,7 @@ from kapi.identity.page_session import session_here
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.provider import Provider
 from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right
-from kapi.identity.user_codes import LENGTH, device_of, forget, plain, shown
+from kapi.identity.user_codes import LENGTH, device_of, plain, shown
 
 methods = ("GET", "POST")
 quick = False
@@ -53,8 +53,7 @@ def answer(provider: Provider, request: Request) -> Answer:
 def _with_session(provider: Provider, request: Request, form: Form, session: Session, code: str) -> Answer:
     if not code:
         return _ask_for_code(provider, request, session)
-    key = device_of(provider, code, session.user, request.now)
-    record = None if key is None else provider.records.get(KIND, key, request.now)
+    record = device_of(provider, code, session.user, request.now)
     pending = None if record is None else pending_of(record)
     client = None if pending is None else provider.client(pending.client_id, request.now)
     if record is None or pending is None or client is None or pending.state != PENDING or pending.expires_at <= request.now:
@@ -63,7 +62,7 @@ def _with_session(provider: Provider, request: Request, form: Form, session: Ses
     if request.method == "POST" and form.get("decision"):
         if not form_token_is_right(request, purpose, form.get("token")):
             return see_other(f"{DEVICE_PATH}?user_code={shown(code)}")
-        return _decided(provider, request, session, code, (record.key, pending), allowed=form.get("decision") == "allow")
+        return _decided(provider, request, session, (record.key, pending), allowed=form.get("decision") == "allow")
     return page(
         provider,
         "device_confirm.html",
@@ -77,7 +76,7 @@ def _with_session(provider: Provider, request: Request, form: Form, session: Ses
     )
 
 
-def _decided(provider: Provider, request: Request, session: Session, code: str, asked: tuple[str, Pending], *, allowed: bool) -> Answer:
+def _decided(provider: Provider, request: Request, session: Session, asked: tuple[str, Pending], *, allowed: bool) -> Answer:
     key, pending = asked
     authorization = Authorization(
         user=session.user,
@@ -90,7 +89,6 @@ def _decided(provider: Provider, request: Request, session: Session, code: str, 
         sid=session.sid,
     )
     done = decide(provider, KIND, key, request.now, authorization.payload() if allowed else None)
-    forget(provider, code)
     if not done:
         return _ask_for_code(provider, request, session, _WRONG)
     return page(provider, "device_done.html", allowed=allowed)

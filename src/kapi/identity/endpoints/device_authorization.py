@@ -14,8 +14,7 @@ from kapi.identity.grants.device_code import KIND, grant_type
 from kapi.identity.http import Answer, Request, json_answer
 from kapi.identity.provider import Provider
 from kapi.identity.scopes import granted_scope
-from kapi.identity.user_codes import new_user_code, shown
-from kapi.store.records import key_of
+from kapi.identity.user_codes import new_user_code, owner_of, shown
 
 methods = ("POST",)
 quick = False
@@ -43,8 +42,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     scope = granted_scope(client, form.get("scope"))
     lifetime = provider.settings.identity.device_code_lifetime
     device_code = provider.new_secret()
-    ask(provider, KIND, device_code, Pending(client.id, scope, request.now + lifetime, INTERVAL))
-    user_code = new_user_code(provider, key_of(device_code), request.now, lifetime)
+    user_code = new_user_code(provider, request.now)
+    pending = Pending(client.id, scope, request.now + lifetime, INTERVAL)
+    ask(provider, client, request, KIND, device_code, pending, owner_of(user_code))
     page = f"{provider.base_url}{DEVICE_PATH}"
     return json_answer({
         "device_code": device_code,

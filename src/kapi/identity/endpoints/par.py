@@ -10,6 +10,7 @@ from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.sources import PUSHED_SECONDS, push
 from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.clients import Client
 from kapi.identity.forms import Form, check_media_type, parse_form
 from kapi.identity.http import Answer, Request, json_answer
 from kapi.identity.provider import Provider
@@ -47,16 +48,16 @@ def answer(provider: Provider, request: Request) -> Answer:
         parameters = checked(provider, sent).parameters
     except RefusedRequest as refused:
         raise refused.error from refused
-    uri = push(provider, client, _bound(provider, request, parameters), request.now)
+    uri = push(provider, client, request.credentials, _bound(provider, request, client, parameters), request.now)
     return json_answer({"request_uri": uri, "expires_in": PUSHED_SECONDS}, 201)
 
 
-def _bound(provider: Provider, request: Request, parameters: Form) -> Form:
+def _bound(provider: Provider, request: Request, client: Client, parameters: Form) -> Form:
     """With the key of the request's DPoP proof, if it has one (RFC 9449 §10.1)."""
     credentials = request.credentials
     if not credentials.proofs:
         return parameters
-    jkt = proven_key(provider, credentials, credentials.proofs, request.now)
+    jkt = proven_key(provider, credentials, request.now, client=client)
     if parameters.get("dpop_jkt") not in {None, jkt}:
         raise OAuthError("invalid_dpop_proof", "dpop_jkt is not the key of the DPoP proof (RFC 9449 10.1)")
     return Form({**parameters.values, "dpop_jkt": jkt}, parameters.repeated)

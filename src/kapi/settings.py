@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kapi.settings_ai import AiProviderSettings
 from kapi.settings_identity import (
     DEFAULT_ALGORITHM,
     WELL_KNOWN_CLIENT_ID,
@@ -31,6 +32,7 @@ __all__ = [
     "SIGNING_ALGORITHMS",
     "WELL_KNOWN_CLIENT_ID",
     "WELL_KNOWN_CLIENT_SECRET",
+    "AiProviderSettings",
     "ApisSettings",
     "ApplicationSettings",
     "AssertionIssuerSettings",
@@ -122,6 +124,8 @@ class GatewaySettings:
     interceptors: tuple[InterceptorSettings, ...] = ()
     enforcer: EnforcerSettings = EnforcerSettings()
     wasm: WasmSettings = WasmSettings()
+    ai_providers: tuple[AiProviderSettings, ...] = ()
+    """AI providers besides the built-in ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
+from kapi.settings_ai import ai_provider_mistakes
 from kapi.settings_claims import mistakes
 from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, has_certificates
 from kapi.settings_resources import resource_mistakes
@@ -185,7 +186,8 @@ class _Reader:
             )
             for section, cls in SECTIONS.items()
         }
-        for mistake in subscription_mistakes(sections["subscriptions"], sections["apis"].organization):
+        mistaken = subscription_mistakes(sections["subscriptions"], sections["apis"].organization)
+        for mistake in (*mistaken, *ai_provider_mistakes(sections["gateway"].ai_providers)):
             self.wrong(*mistake)
         if self.mistakes:
             raise SettingsError(tuple(self.mistakes))

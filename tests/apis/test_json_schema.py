@@ -30,6 +30,11 @@ ENDPOINT: dict[str, Any] = {
         "retryPolicy": {"count": 1, "statusCodes": [503]},
         "circuitBreaker": {"maxRequests": 5},
     },
+    "aiRatelimit": {
+        "enabled": True,
+        "token": {"promptLimit": 1, "completionLimit": 2, "totalLimit": 3, "unit": "Day"},
+        "request": {"requestLimit": 4, "unit": "Minute"},
+    },
 }
 FULL: dict[str, Any] = {
     "id": "a.b-c_1",

@@ -102,7 +102,6 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        "aiProvider: {name: OpenAI, apiVersion: v1}",
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
         "apiPolicies: {request: [{policyName: RegexGuardrail}]}",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kapi.apis.ai_providers import BUILT_IN
 from kapi.apis.compile import compile_api
 from kapi.apis.conf_schema import CONF
 from kapi.apis.secrets import Secrets
@@ -71,6 +73,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "basePath": st.builds(lambda first, rest: f"/{first}{rest}", NAMES, st.sampled_from(["", "/b", "/b.c/~d"])),
     "version": st.sampled_from(["1.0.0", "v1", "v1.2", "2", "a_b", "1-2"]),
     "type": st.just("REST"),
+    "aiProvider": st.sampled_from(sorted(BUILT_IN)).map(lambda known: {"name": known[0], "apiVersion": known[1]}),
     "definitionPath": st.builds(lambda first: f"/defs/{first}.json", NAMES),
     "environment": NAMES,
     "target": TARGET,
@@ -94,8 +97,6 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
 """Fields whose rules say more than the schema; all others are made from their shape."""
 NOT_HERE = frozenset(
     {
-        "aiProvider",
-        "aiRatelimit",
         "keyManagers",
         "tlsSecretName",
         "tlsSecretKey",
@@ -179,6 +180,7 @@ def mended(conf: dict[str, Any]) -> dict[str, Any]:
                 _mend_endpoint(endpoint)
         for policy in [*(lists or {}).get("request", []), *(lists or {}).get("response", [])]:
             _mend_policy(policy)
+    _mend_ai_limits(conf)
     authentication = {item["authType"]: item for item in conf.get("authentication", [])}
     conf["authentication"] = [item for kind, item in authentication.items() if kind == "OAuth2"]
     for item in conf["authentication"]:
@@ -201,6 +203,28 @@ def _mend_endpoint(endpoint: dict[str, Any]) -> None:
         endpoint.pop("certificate", None)
     if "securityType" not in endpoint.get("endpointSecurity", {}):
         endpoint.pop("endpointSecurity", None)
+
+    if limits := endpoint.get("aiRatelimit"):
+        limits["request"].setdefault("requestLimit", 5)
+        for group in (limits["token"], limits["request"]):
+            group.setdefault("unit", "Hour")
+
+
+def _mend_ai_limits(conf: dict[str, Any]) -> None:
+    """They need a provider, and stand at one of the levels."""
+    levels = [
+        [
+            endpoint
+            for kind in (owner.get("endpointConfigurations") or {}).values()
+            for endpoint in (kind if isinstance(kind, list) else [kind])
+        ]
+        for owner in (conf, *conf["operations"])
+    ]
+    limited = [[endpoint for endpoint in level if "aiRatelimit" in endpoint] for level in levels]
+    if any(limited):
+        conf.setdefault("aiProvider", {"name": "OpenAI", "apiVersion": "v1"})
+    for endpoint in itertools.chain(*limited[1:]) if limited[0] else ():
+        del endpoint["aiRatelimit"]
 
 
 def _mend_policy(policy: dict[str, Any]) -> None:

@@ -84,6 +84,24 @@ class Thread:
         self.call("proxy_on_delete", context)
         return self.reply if self.reply is not None else dict(self.headers[2])
 
+    def answered(self, headers: dict[str, str], pieces: list[bytes]) -> Reply | None:
+        """A refusal, or None after an answer of the backend has passed in pieces, untouched."""
+        self.reply, self.headers[2] = None, dict(headers)
+        self.contexts += 1
+        context = self.contexts
+        self.call("proxy_on_context_create", context, ROOTS["admit"])
+        paused = self.call("proxy_on_request_headers", context, 1, 1)
+        if self.reply is None:
+            assert paused == self.call("proxy_on_response_headers", context, 1, 0) == 0
+            for piece in pieces:
+                self.buffers[1] = piece
+                assert self.call("proxy_on_response_body", context, len(piece), 0) == 0
+                assert self.buffers[1] == piece
+            self.buffers[1] = b""
+            assert self.call("proxy_on_response_body", context, 0, 1) == 0
+        self.call("proxy_on_delete", context)
+        return self.reply
+
     def read(self, start: int, size: int) -> bytes:
         return bytes(self.memory.read(self.store, start, start + size))
 

@@ -6,9 +6,10 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
-from kapi.apis.conf import ApiConf, OperationConf, PoliciesConf, PolicyConf, RateLimitConf
-from kapi.apis.ir import Api, Endpoint, Operation
-from kapi.policies import Place, limit_keys, rate_limit
+from kapi.apis.ai_providers import BUILT_IN
+from kapi.apis.conf import AiRateLimitConf, ApiConf, EndpointConf, OperationConf, PoliciesConf, PolicyConf, RateLimitConf
+from kapi.apis.ir import AiLimits, Api, Endpoint, Operation
+from kapi.policies import Place, ai_rate_limit, limit_keys, rate_limit
 from kapi.policies.admission import FILTER, MODULE
 
 SOURCES = Path(__file__).parents[2] / "wasm"
@@ -40,6 +41,42 @@ def test_an_api_is_counted_alike_on_both_hosts_and_an_operation_apart() -> None:
     assert limits(minute, None) == limits(minute, None, sandbox=True) == "api/id\t5\t60\t900800"
     assert limits(None, minute) == "operation/id/GET/a\t5\t60\t900802"
     assert limits(None, minute, sandbox=True) == "operation/id/GET/a#sandbox\t5\t60\t900802"
+
+
+AI_LIMITS = AiLimits(requests=9, request_unit="Hour", total_tokens=7)
+AI_CONF = EndpointConf("http://backend", ai_rate_limit=AiRateLimitConf(request_limit=9))
+
+
+def ai_route(endpoint: Endpoint, *, own: bool = False, sandbox: bool = False) -> dict[str, str]:
+    conf = ApiConf("pets", "/pets", "1.0.0", "REST", (), production=() if own else (AI_CONF,))
+    node = ai_rate_limit.compile(conf, OperationConf("/a", "GET", production=(AI_CONF,) if own else ()))
+    assert node is not None
+    there = replace(place(sandbox), api=replace(API, ai_provider=BUILT_IN["OpenAI", "v1"]), endpoints=(endpoint,))
+    return dict(ai_rate_limit.envoy(node, there).metadata.get(FILTER, {}))
+
+
+def test_each_ai_endpoint_has_counts_of_its_own() -> None:
+    one = ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS))
+    requests, tokens = one["ai_limits"].split("\t")[:5], one["ai_limits"].split("\t")[5:]
+    assert (requests[0], *requests[2:]) == ("r", "9", "3600", "900800")
+    assert (tokens[0], *tokens[2:]) == ("t", "7", "60", "900800")
+    assert requests[1] != tokens[1]
+    again = ai_route(replace(ENDPOINT, ai_limits=replace(AI_LIMITS, requests=10), weight=5))["ai_limits"].split("\t")[:5]
+    assert again == ["r", requests[1], "10", "3600", "900800"]
+    others = [
+        ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS), sandbox=True),
+        ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS), own=True),
+        ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS, base_path="/b")),
+    ]
+    assert len({requests[1], *(other["ai_limits"].split("\t")[1] for other in others)}) == 4
+    assert others[1]["ai_limits"].endswith("900802")
+
+
+def test_answers_are_read_only_where_tokens_are_limited() -> None:
+    assert "usage" in ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS))
+    assert "usage" not in ai_route(replace(ENDPOINT, ai_limits=AiLimits(requests=1)))
+    assert ai_route(ENDPOINT) == {}
+    assert ai_rate_limit.compile(ApiConf("pets", "/pets", "1.0.0", "REST", ()), OperationConf("/a", "GET")) is None
 
 
 def test_no_limit_no_filter() -> None:

@@ -129,13 +129,15 @@ def test_counters_that_are_over_leave_room_for_others() -> None:
 
 
 TEXTS = st.text(max_size=40) | st.sampled_from(
-    ["\t", "a\t1\t60\tc", "a\t-1\t60\tc", "a\t1\t0\tc", "x\ty\tz\tv", "x\ty\tz\tvt", "\t\t\t", "9" * 30]
+    ["\t", "p\ta\t1\t60\tc", "t\ta", "a\t1\t60\tc", "a\t-1\t60\tc", "a\t1\t0\tc", "x\ty\tz\tv", "x\ty\tz\tvt", "\t\t\t", "9" * 30]
 )
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.fixed_dictionaries({}, optional=dict.fromkeys(("limits", "place", "organization", "iss", "azp", "application_name"), TEXTS)),
+    st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("limits", "ai_limits", "usage", "place", "organization", "iss", "azp", "application_name"), TEXTS)
+    ),
     TEXTS,
     TEXTS,
 )

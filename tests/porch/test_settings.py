@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from client_keys import certificate
+from kapi.apis.ai_providers import with_own
 from kapi.errors import SettingsError
 from kapi.settings import Settings, from_json_value, to_json_value
 from kapi.settings_reading import check_non_production, read_settings
@@ -54,6 +55,22 @@ def test_broken_toml_is_explained(tmp_path: Path, content: str) -> None:
     (tmp_path / "kapi.toml").write_text(content)
     with pytest.raises(SettingsError):
         read_settings({}, HOME, tmp_path)
+
+
+def test_ai_providers_are_read_and_their_mistakes_told(tmp_path: Path) -> None:
+    one = '[[gateway.ai_providers]]\nname = "mine"\napi_version = "v2"\n'
+    (tmp_path / "kapi.toml").write_text(one + 'total_tokens = ["$.usage.all", "header:x-total"]\n')
+    settings, _ = read_settings({}, HOME, tmp_path)
+    known = with_own(settings.gateway.ai_providers)
+    assert known["mine", "v2"].prompt_tokens == ("usage.prompt_tokens",)
+    assert known["mine", "v2"].total_tokens == ("usage.all", "header:x-total")
+    assert ("OpenAI", "v1") in known
+    assert from_json_value(to_json_value(settings)) == settings
+    (tmp_path / "kapi.toml").write_text(one * 2 + 'prompt_tokens = ["a b", "header:"]\ncompletion_tokens = [' + '"a.b",' * 11 + "]\n")
+    with pytest.raises(SettingsError) as error:
+        read_settings({}, HOME, tmp_path)
+    for part in ("mine v2 stands twice", "'a b' is no place", "'header:' is no place", "more than 10 places"):
+        assert part in messages(error)
 
 
 def test_a_secret_file_is_relative_to_the_settings_and_never_shown(tmp_path: Path) -> None:

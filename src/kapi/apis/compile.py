@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kapi.apis import report as codes
+from kapi.apis.ai_providers import BUILT_IN, with_own
 from kapi.apis.definitions import media_type, read_definition
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
@@ -19,12 +21,14 @@ from kapi.apis.rules import VERBS, host_label_fault, label_fault, target_key
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    from kapi.apis.ai_providers import Providers
     from kapi.apis.conf import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Node
+    from kapi.settings import AiProviderSettings
 
 _SOURCE = "apkConfiguration"
 DEFINITION_PATH = "/api-definition"
@@ -55,9 +59,11 @@ class Compiled:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def compile_api(conf_text: bytes, definition: bytes, *, organization: str, policies: Sequence[Policy]) -> Compiled:
+def compile_api(
+    conf_text: bytes, definition: bytes, *, organization: str, policies: Sequence[Policy], ai_providers: Providers = BUILT_IN
+) -> Compiled:
     """The API; raises Invalid with ALL mistakes of conf and definition."""
-    reading = read(conf_text, _SOURCE)
+    reading = read(conf_text, _SOURCE, ai_providers)
     parsed, mistakes = read_definition(definition, reading.api_type)
     diagnostics = (*_organization_mistakes(organization, reading.conf), *reading.diagnostics, *mistakes)
     conf = reading.conf
@@ -78,8 +84,14 @@ def compile_api(conf_text: bytes, definition: bytes, *, organization: str, polic
         operations=_operations(conf, policies),
         properties=conf.additional_properties,
         definition=_definition(conf, definition),
+        ai_provider=ai_providers[conf.ai_provider.name, conf.ai_provider.api_version] if conf.ai_provider else None,
     )
     return Compiled(api, conf, _echo(reading.data, identity), _warnings(conf, parsed))
+
+
+def compiler(own: Iterable[AiProviderSettings]) -> Callable[..., Compiled]:
+    """`compile_api` for an installation whose settings have these AI providers."""
+    return partial(compile_api, ai_providers=with_own(own))
 
 
 def _definition(conf: ApiConf, content: bytes) -> ApiDefinition | None:

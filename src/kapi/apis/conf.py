@@ -97,6 +97,18 @@ class CircuitBreakerConf:
 
 
 @dataclass(frozen=True, slots=True)
+class AiRateLimitConf:
+    """`aiRatelimit` of an endpoint, where it is enabled; None where the file sets no limit. A unit stands wherever its limit does."""
+
+    prompt_limit: int | None = None
+    completion_limit: int | None = None
+    total_limit: int | None = None
+    token_unit: Unit = "Minute"  # noqa: S105 - a window of the clock
+    request_limit: int | None = None
+    request_unit: Unit = "Minute"
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointConf:
     """One item of `endpointConfigurations.production` or `.sandbox`. `weight` is None where the file says nothing."""
 
@@ -107,6 +119,7 @@ class EndpointConf:
     timeout: TimeoutConf | None = None
     retry: RetryConf | None = None
     circuit_breaker: CircuitBreakerConf | None = None
+    ai_rate_limit: AiRateLimitConf | None = None
     mark: Mark = Mark()
 
 
@@ -190,6 +203,15 @@ class KeyManagerConf:
 
 
 @dataclass(frozen=True, slots=True)
+class AiProviderConf:
+    """`aiProvider`: whose answers the API's backends give."""
+
+    name: str
+    api_version: str
+    mark: Mark = Mark()
+
+
+@dataclass(frozen=True, slots=True)
 class OperationConf:
     """One item of `operations`."""
 
@@ -225,6 +247,7 @@ class ApiConf:
     authentication: tuple[AuthenticationConf, ...] = ()
     cors: CorsConf | None = None
     key_managers: tuple[KeyManagerConf, ...] = ()
+    ai_provider: AiProviderConf | None = None
     additional_properties: tuple[tuple[str, str], ...] = ()
     mark: Mark = Mark()
 

@@ -41,11 +41,12 @@ _RESILIENCY: Final = Record(
         ),
     }
 )
+_AI_LIMIT: Final = Whole(1)
 _AI_RATE_LIMIT: Final = Record(
     {
         "enabled": FLAG,
-        "token": Record({"promptLimit": _COUNT, "completionLimit": _COUNT, "totalLimit": _COUNT, "unit": _UNIT}),
-        "request": Record({"requestLimit": _COUNT, "unit": _UNIT}),
+        "token": Record({**dict.fromkeys(("promptLimit", "completionLimit", "totalLimit"), _AI_LIMIT), "unit": _UNIT}),
+        "request": Record({"requestLimit": _AI_LIMIT, "unit": _UNIT}),
     },
     ("enabled", "token", "request"),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis.conf import (
+    AiProviderConf,
+    AiRateLimitConf,
     ApiConf,
     ApiKeySecurityConf,
     AuthenticationConf,
@@ -63,6 +65,7 @@ def api_conf(root: Mapping) -> ApiConf:
         authentication=tuple(_authentication(node, here) for node, here in _members(root, "authentication", "#")),
         cors=_cors(root),
         key_managers=tuple(_key_manager(node, here) for node, here in _members(root, "keyManagers", "#")),
+        ai_provider=_ai_provider(root),
         additional_properties=tuple((item["name"], item["value"]) for item in data.get("additionalProperties", ())),
         mark=mark(root, "#"),
     )
@@ -118,6 +121,7 @@ def _endpoint(node: Mapping, pointer: str) -> EndpointConf:
         timeout=_timeout(resiliency["timeout"]) if resiliency.get("timeout") else None,
         retry=_retry(resiliency["retryPolicy"]) if resiliency.get("retryPolicy") else None,
         circuit_breaker=_circuit_breaker(resiliency["circuitBreaker"]) if resiliency.get("circuitBreaker") else None,
+        ai_rate_limit=_ai_rate_limit(data["aiRatelimit"]) if data.get("aiRatelimit", {}).get("enabled") else None,
         mark=place,
     )
 
@@ -151,6 +155,12 @@ def _retry(data: dict[str, Any]) -> RetryConf:
 def _circuit_breaker(data: dict[str, Any]) -> CircuitBreakerConf:
     names = ("maxConnectionPools", "maxConnections", "maxPendingRequests", "maxRequests", "maxRetries")
     return CircuitBreakerConf(*(data.get(name) for name in names))
+
+
+def _ai_rate_limit(data: dict[str, Any]) -> AiRateLimitConf:
+    token, request = data["token"], data["request"]
+    limits = (token.get("promptLimit"), token.get("completionLimit"), token.get("totalLimit"))
+    return AiRateLimitConf(*limits, token.get("unit", "Minute"), request.get("requestLimit"), request.get("unit", "Minute"))
 
 
 def _policies(owner: Mapping, name: str, pointer: str) -> PoliciesConf:
@@ -233,3 +243,11 @@ def _key_manager(node: Mapping, pointer: str) -> KeyManagerConf:
         backend=_service(data["k8sBackend"]) if data.get("k8sBackend") else None,
         mark=mark(node, pointer),
     )
+
+
+def _ai_provider(root: Mapping) -> AiProviderConf | None:
+    node = root.entries.get("aiProvider")
+    if not isinstance(node, Mapping):
+        return None
+    data = plain(node)
+    return AiProviderConf(data["name"], data["apiVersion"], mark(node, "#/aiProvider"))

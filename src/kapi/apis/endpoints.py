@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis.conf import ApiKeySecurityConf, ServiceConf
-from kapi.apis.ir import ApiKeyCredential, BasicCredentials, CircuitBreaker, Endpoint, Retry, SecretRef
+from kapi.apis.ir import AiLimits, ApiKeyCredential, BasicCredentials, CircuitBreaker, Endpoint, Retry, SecretRef
 from kapi.apis.rules import Fault, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kapi.apis.conf import BasicSecurityConf, CircuitBreakerConf, EndpointConf, RetryConf, SecretKey
+    from kapi.apis.conf import AiRateLimitConf, BasicSecurityConf, CircuitBreakerConf, EndpointConf, RetryConf, SecretKey
 
 RETRIES: Final = 1
 """When a retry policy names no count."""
@@ -43,6 +43,7 @@ def _endpoint(conf: EndpointConf) -> Endpoint:
         idle_timeout=(conf.timeout.downstream_request_idle or None) if conf.timeout else None,
         retry=_retry(conf.retry) if conf.retry else None,
         circuit_breaker=_circuit_breaker(conf.circuit_breaker) if conf.circuit_breaker else None,
+        ai_limits=_ai_limits(conf.ai_rate_limit) if conf.ai_rate_limit else None,
     )
 
 
@@ -68,3 +69,14 @@ def _retry(conf: RetryConf) -> Retry | None:
 def _circuit_breaker(conf: CircuitBreakerConf) -> CircuitBreaker:
     connections = (conf.max_connection_pools, conf.max_connections)
     return CircuitBreaker(*connections, conf.max_pending_requests, conf.max_requests, conf.max_retries)
+
+
+def _ai_limits(conf: AiRateLimitConf) -> AiLimits:
+    return AiLimits(
+        requests=conf.request_limit,
+        request_unit=conf.request_unit,
+        prompt_tokens=conf.prompt_limit,
+        completion_tokens=conf.completion_limit,
+        total_tokens=conf.total_limit,
+        token_unit=conf.token_unit,
+    )

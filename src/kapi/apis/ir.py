@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Protocol
 
-from kapi.apis.conf import Mark
+from kapi.apis.conf import Mark, Unit
 
 
 class Node(Protocol):
@@ -75,6 +75,37 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True, slots=True)
+class AiLimits:
+    """How much may be asked of one AI backend in each window of the clock; None is no limit."""
+
+    requests: int | None = None
+    request_unit: Unit = "Minute"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    token_unit: Unit = "Minute"  # noqa: S105 - a window of the clock
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether answers must be read."""
+        return any(limit is not None for limit in (self.prompt_tokens, self.completion_tokens, self.total_tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class AiProvider:
+    """A provider of AI backends, and where its answers say how many tokens a call took.
+
+    A place is `header:NAME`, or names in a JSON body between dots. Without a total, prompt and completion are added up.
+    """
+
+    name: str
+    api_version: str
+    prompt_tokens: tuple[str, ...]
+    completion_tokens: tuple[str, ...]
+    total_tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A backend address and how it is called. `base_path` is "" or starts with "/" and never ends with one.
 
@@ -92,6 +123,7 @@ class Endpoint:
     idle_timeout: int | None = None
     retry: Retry | None = None
     circuit_breaker: CircuitBreaker | None = None
+    ai_limits: AiLimits | None = None
 
     @property
     def authority(self) -> str:
@@ -141,6 +173,7 @@ class Api:
     operations: tuple[Operation, ...]
     properties: tuple[tuple[str, str], ...] = ()
     definition: ApiDefinition | None = None
+    ai_provider: AiProvider | None = None
 
     @property
     def base_paths(self) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kapi.apis import report as codes
+from kapi.apis.ai_providers import BUILT_IN
+from kapi.apis.ai_rules import check_ai
 from kapi.apis.authentication_rules import check_authentication
 from kapi.apis.conf_schema import CONF, ELSEWHERE
 from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
@@ -32,6 +34,7 @@ from kapi.apis.supported import refuse_unsupported
 from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain, read_yaml
 
 if TYPE_CHECKING:
+    from kapi.apis.ai_providers import Providers
     from kapi.apis.conf import ApiConf, Mark
     from kapi.errors import Diagnostic
 
@@ -59,8 +62,8 @@ def read_conf(text: bytes, source: str = "apkConfiguration") -> tuple[ApiConf | 
     return reading.conf, reading.diagnostics
 
 
-def read(text: bytes, source: str = "apkConfiguration") -> Reading:
-    """Like `read_conf`, with the plain data as well."""
+def read(text: bytes, source: str = "apkConfiguration", ai_providers: Providers = BUILT_IN) -> Reading:
+    """Like `read_conf`, with the plain data as well. `ai_providers` are those that a conf may name."""
     report = Report(source)
     root = read_yaml(text, report, limit=_MAX_CONF_BYTES)
     if root is None:
@@ -73,6 +76,7 @@ def read(text: bytes, source: str = "apkConfiguration") -> Reading:
     _check_definition_path(root, report)
     check_policies(root, report)
     check_cors(root, report)
+    check_ai(root, ai_providers, report)
     refuse_unsupported(root, report)
     data = plain(root)
     if report.diagnostics:

@@ -12,13 +12,8 @@ from kapi.apis import report as codes
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain
 
-_ENDPOINT_KINDS: Final = ("production", "sandbox")
-_OFF_SWITCHES: Final = {
-    "aiProvider": "",
-    "keyManagers": "",
-    "aiRatelimit": "enabled",
-}
-"""Fields not enforced yet; the value is the switch inside that turns the whole off when it is false."""
+_FIELDS: Final = ("keyManagers",)
+"""Fields not enforced yet."""
 
 _POLICIES: Final = (
     "Interceptor",
@@ -49,29 +44,15 @@ def refuse_unsupported(root: Mapping, report: Report) -> None:
     if isinstance(kind, Scalar) and kind.value in ("GRAPHQL", "GRPC"):
         message = f"type {kind.value} is not supported yet"
         report.add(codes.NOT_SUPPORTED, message, mark(kind, "#/type"), "Only REST APIs can be deployed so far.")
-    _refuse_fields(root, "#", report)
-    _refuse_in_endpoints(root, "#", report)
+    for name in _FIELDS:
+        if name in root.entries and not report.has_within(below("#", name)) and asks_for_something(plain(root.entries[name])):
+            _refuse(report, root, name, "#")
     _refuse_policies(root, "apiPolicies", "#", report)
     operations = root.entries.get("operations")
     if isinstance(operations, Sequence):
         for index, operation in enumerate(operations.items):
             if isinstance(operation, Mapping):
-                pointer = below("#/operations", index)
-                _refuse_fields(operation, pointer, report)
-                _refuse_in_endpoints(operation, pointer, report)
-                _refuse_policies(operation, "operationPolicies", pointer, report)
-
-
-def _refuse_fields(mapping: Mapping, pointer: str, report: Report) -> None:
-    for name, switch in _OFF_SWITCHES.items():
-        node = mapping.entries.get(name)
-        here = below(pointer, name)
-        if node is None or report.has_within(here):
-            continue
-        if switch and isinstance(node, Mapping) and not _flag(node, switch, default=False):
-            continue
-        if asks_for_something(plain(node)):
-            _refuse(report, mapping, name, pointer)
+                _refuse_policies(operation, "operationPolicies", below("#/operations", index), report)
 
 
 def _refuse_policies(owner: Mapping, name: str, pointer: str, report: Report) -> None:
@@ -86,29 +67,9 @@ def _refuse_policies(owner: Mapping, name: str, pointer: str, report: Report) ->
                 _refuse(report, item, "policyName", here, f"policy {kind}")
 
 
-def _refuse_in_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
-    endpoints = owner.entries.get("endpointConfigurations")
-    if not isinstance(endpoints, Mapping):
-        return
-    for kind in _ENDPOINT_KINDS:
-        node = endpoints.entries.get(kind)
-        here = below(below(pointer, "endpointConfigurations"), kind)
-        if isinstance(node, Mapping):
-            _refuse_fields(node, here, report)
-        elif isinstance(node, Sequence):
-            for index, item in enumerate(node.items):
-                if isinstance(item, Mapping):
-                    _refuse_fields(item, below(here, index), report)
-
-
-def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "", hint: str = "") -> None:
+def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "") -> None:
     message = f"{what or name} is not supported yet"
-    report.add(codes.NOT_SUPPORTED, message, key_mark(mapping, name, pointer), hint or "Remove it; nothing would enforce it.")
-
-
-def _flag(mapping: Mapping, name: str, *, default: bool) -> bool:
-    node: Node | None = mapping.entries.get(name)
-    return node.value if isinstance(node, Scalar) and isinstance(node.value, bool) else default
+    report.add(codes.NOT_SUPPORTED, message, key_mark(mapping, name, pointer), "Remove it; nothing would enforce it.")
 
 
 def _text(mapping: Mapping, name: str, default: str) -> str:

@@ -27,6 +27,7 @@ REFUSALS_SECONDS = 60.0
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until told to stop."""
+    from kapi.apis.compile import compiler
     from kapi.fetch import fetch
     from kapi.gateway.applications import Applications
     from kapi.gateway.caller_feeds import caller_feeds
@@ -72,6 +73,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         initial=lambda: [feed.resource() for feed in feeds.values()],
         changed=ledger.refresh,
         modules=Modules(PinnedModules(store.database), settings, fetch),
+        compile=compiler(settings.gateway.ai_providers),
     )
     feeds = caller_feeds(store.database, publisher, time.time)
     applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)

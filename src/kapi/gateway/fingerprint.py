@@ -30,6 +30,7 @@ def fingerprint(site: Site) -> str:
         ],
         "mediation": [[asdict(item) for item in gateway.interceptors], asdict(gateway.enforcer)],
         "subscriptions": [site.settings.subscriptions.mandatory, bool(site.settings.subscriptions.tiers)],
+        "ai_providers": [asdict(item) for item in gateway.ai_providers],
         "policies": [policy.name for policy in POLICIES],
         "code": _code(),
     }

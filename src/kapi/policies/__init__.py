@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from kapi.policies import (
+    ai_rate_limit,
     authentication,
     backend_jwt,
     cors,
@@ -31,6 +32,7 @@ POLICIES: tuple[Policy, ...] = (
     scopes,
     subscriptions,
     rate_limit,
+    ai_rate_limit,
     backend_jwt,
     interceptor,
     wasm_modules,

@@ -1,8 +1,8 @@
 """The admission filter: a small WebAssembly module inside Envoy that counts requests in exact windows and knows who may call what.
 
-Not a policy but what three of them share: `rate_limit`, `subscriptions` and `limit_keys` switch the filter on for their routes and
-tell it what to do by the route's metadata. Its source is `wasm/admission`, its counters live in memory that Envoy's threads share.
-`gateway.ledger` reads and restores the counters and tells it about applications.
+Not a policy but what four of them share: `rate_limit`, `ai_rate_limit`, `subscriptions` and `limit_keys` switch the filter on for
+their routes and tell it what to do by the route's metadata. Its source is `wasm/admission`, its counters live in memory that Envoy's
+threads share. `gateway.ledger` reads and restores the counters and tells it about applications.
 """
 
 from __future__ import annotations

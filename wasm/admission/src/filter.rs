@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use crate::admit::{count, Room};
 use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
-use crate::rules::{consumer, limits, place, tier, Consumer, Limit, Place, Subscription};
+use crate::rules::{ai_limits, consumer, limits, place, tier, Consumer, Limit, Place, Subscription};
+use crate::usage::{Places, Usage};
 use crate::{ledger, replies};
 
 const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0limits";
+const AI_LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0ai_limits";
+const USAGE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0usage";
 const PLACE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0place";
 const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0organization";
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
@@ -29,9 +32,11 @@ struct State {
     parts: BTreeMap<u32, Part>,
     contexts: BTreeMap<u32, Part>,
     rooms: BTreeMap<u32, Room>,
+    /// Answers that are read while they pass.
+    usages: BTreeMap<u32, Usage>,
 }
 
-static mut STATE: State = State { parts: BTreeMap::new(), contexts: BTreeMap::new(), rooms: BTreeMap::new() };
+static mut STATE: State = State { parts: BTreeMap::new(), contexts: BTreeMap::new(), rooms: BTreeMap::new(), usages: BTreeMap::new() };
 
 fn state() -> &'static mut State {
     unsafe { &mut *core::ptr::addr_of_mut!(STATE) }
@@ -74,6 +79,7 @@ pub extern "C" fn proxy_on_delete(context: u32) {
     let state = state();
     state.contexts.remove(&context);
     state.rooms.remove(&context);
+    state.usages.remove(&context);
 }
 
 #[no_mangle]
@@ -105,12 +111,36 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
 }
 
 #[no_mangle]
-pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, _: u32) -> u32 {
+pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
+    if let Some(usage) = state().usages.get_mut(&context) {
+        usage.begin(|name| host::header(host::RESPONSE_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok()));
+        usage.count(&SharedData, host::now());
+        if end != 0 {
+            state().usages.remove(&context);
+        }
+    }
     if let Some(room) = state().rooms.remove(&context) {
         host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-limit", replies::quota(&room).as_bytes());
         host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-remaining", room.remaining.to_string().as_bytes());
         host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-reset", room.reset.to_string().as_bytes());
+    }
+    CONTINUE
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> u32 {
+    let state = state();
+    if state.usages.is_empty() {
+        return CONTINUE;
+    }
+    host::begin();
+    if let Some(usage) = state.usages.get_mut(&context) {
+        usage.body(if size == 0 { &[] } else { host::response_body(size) }, end != 0);
+        usage.count(&SharedData, host::now());
+        if end != 0 {
+            state.usages.remove(&context);
+        }
     }
     CONTINUE
 }
@@ -121,15 +151,36 @@ fn text(path: &[u8]) -> Option<&'static str> {
 
 fn admit(context: u32) -> u32 {
     let place = text(PLACE).map(|text| place(text).ok_or(())).transpose();
-    let limits = text(LIMITS).map_or(Some(Vec::new()), limits);
+    let ai = text(AI_LIMITS);
+    let limits = text(LIMITS).map_or(Some(Vec::new()), limits).and_then(|mut limits| {
+        ai.map_or(Some(()), |text| ai_limits(text, &mut limits))?;
+        Some(limits)
+    });
     let (Ok(place), Some(limits)) = (place, limits) else {
         replies::not_ready();
         return PAUSE;
     };
-    match place {
+    let usage = ai.and_then(|_| Usage::new(&limits, &Places::new(text(USAGE).unwrap_or(""))));
+    let answer = match place {
         Some(place) => admit_consumer(context, &place, limits),
         None => judge(context, &limits),
+    };
+    if let Some(usage) = usage.filter(|_| answer == CONTINUE) {
+        ask_for_readable();
+        state().usages.insert(context, usage);
     }
+    answer
+}
+
+/// Of the encodings that the caller knows, leave the one that is read here.
+fn ask_for_readable() {
+    let known = host::header(host::REQUEST_HEADERS, "accept-encoding").and_then(|value| core::str::from_utf8(value).ok()).unwrap_or("");
+    let gzip = known.split(',').any(|item| {
+        let (name, quality) = item.split_once(';').unwrap_or((item, ""));
+        let refused = quality.trim().strip_prefix("q=").is_some_and(|value| value.bytes().all(|byte| matches!(byte, b'0' | b'.')));
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    });
+    host::set_header(host::REQUEST_HEADERS, "accept-encoding", if gzip { b"gzip" } else { b"identity" });
 }
 
 fn judge(context: u32, limits: &[Limit]) -> u32 {

@@ -5,6 +5,7 @@ use crate::counters::Shared;
 pub const REQUEST_HEADERS: u32 = 0;
 pub const RESPONSE_HEADERS: u32 = 2;
 const REQUEST_BODY: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
 const PLUGIN_CONFIGURATION: u32 = 7;
 
 mod abi {
@@ -101,6 +102,10 @@ pub fn configuration(size: usize) -> &'static [u8] {
 
 pub fn request_body(size: usize) -> &'static [u8] {
     answer(|out, length| unsafe { abi::proxy_get_buffer_bytes(REQUEST_BODY, 0, size, out, length) }).map_or(&[], |value| &*value)
+}
+
+pub fn response_body(size: usize) -> &'static [u8] {
+    answer(|out, length| unsafe { abi::proxy_get_buffer_bytes(RESPONSE_BODY, 0, size, out, length) }).map_or(&[], |value| &*value)
 }
 
 /// Answer the request here. `details` is what the access log shows.

@@ -1,4 +1,4 @@
-//! Admission of requests inside Envoy: rate limits in exact fixed windows, subscriptions, tiers of consumers.
+//! Admission of requests inside Envoy: rate limits in exact fixed windows, subscriptions, tiers of consumers, tokens of AI providers.
 //!
 //! A Proxy-Wasm module. By its configuration a filter plays one of three parts: `admit` on the routes of APIs, `keys` on routes where an
 //! interceptor supplies keys to count by, and `ledger` on a Unix socket, where the control process reads and restores the counters
@@ -7,7 +7,11 @@
 pub mod admit;
 pub mod counters;
 pub mod directory;
+pub mod events;
+pub mod inflate;
+pub mod json;
 pub mod rules;
+pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;

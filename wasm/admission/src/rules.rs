@@ -1,6 +1,15 @@
 //! What a route, a consumer or a key is held to. Texts with tabs, made by `kapi.policies` and `kapi.gateway.directory`.
 
-/// One limit: `allowed` requests in each window of `unit` seconds.
+/// What a limit counts: requests, before they are let through, or tokens that a provider says it took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    Request,
+    Prompt,
+    Completion,
+    Total,
+}
+
+/// One limit: `allowed` requests or tokens in each window of `unit` seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit<'a> {
     pub key: &'a str,
@@ -10,6 +19,7 @@ pub struct Limit<'a> {
     pub stops: bool,
     /// APK's code of the refusal.
     pub code: &'a str,
+    pub what: What,
 }
 
 /// The limits of a route: `key, allowed, unit, code` of each.
@@ -18,9 +28,26 @@ pub fn limits(text: &str) -> Option<Vec<Limit<'_>>> {
     let mut found = Vec::with_capacity(4);
     while let Some(key) = fields.next().filter(|key| !key.is_empty()) {
         let (allowed, unit, code) = (fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()?);
-        found.push(Limit { key, allowed, unit, stops: true, code });
+        found.push(Limit { key, allowed, unit, stops: true, code, what: What::Request });
     }
     Some(found)
+}
+
+/// The limits of an AI backend: `r|p|c|t` (requests, tokens of prompts, of completions, of both), `key, allowed, unit, code` of each.
+pub fn ai_limits<'a>(text: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
+    let mut fields = text.split('\t');
+    while let Some(what) = fields.next().filter(|what| !what.is_empty()) {
+        let what = match what {
+            "r" => What::Request,
+            "p" => What::Prompt,
+            "c" => What::Completion,
+            "t" => What::Total,
+            _ => return None,
+        };
+        let (key, allowed, unit, code) = (fields.next()?, fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()?);
+        into.push(Limit { key, allowed, unit, stops: true, code, what });
+    }
+    Some(())
 }
 
 /// Where a route stands, when it matters who calls: `api, organization, environment, flags`.
@@ -53,7 +80,7 @@ pub fn tier<'a>(fields: impl Iterator<Item = &'a str>, key: &'a str, code: &'a s
     let mut fields = fields;
     while let Some(allowed) = fields.next() {
         let (allowed, unit, stops) = (allowed.parse().ok()?, unit(fields.next()?)?, fields.next()? == "s");
-        into.push(Limit { key, allowed, unit, stops, code });
+        into.push(Limit { key, allowed, unit, stops, code, what: What::Request });
     }
     Some(())
 }

@@ -69,15 +69,17 @@ def generate(
 
 
 def _compiled(conf_name: str, definition_name: str | None) -> tuple[Any, bytes, bytes]:
-    from kapi.apis.compile import compile_api
+    from kapi.apis.compile import compiler
     from kapi.policies import POLICIES
 
+    settings = settings_of()
     conf = read_input(conf_name)
     chosen = definition_name or find_definition(conf_name)
     definition = read_input(chosen)
     files = {"apkConfiguration": (conf_name, conf), "definitionFile": (chosen, definition)}
     try:
-        compiled = compile_api(conf, definition, organization=settings_of().apis.organization, policies=POLICIES)
+        compile_api = compiler(settings.gateway.ai_providers)
+        compiled = compile_api(conf, definition, organization=settings.apis.organization, policies=POLICIES)
     except Invalid as error:
         raise _named(error, files) from error
     for warning in compiled.warnings:

@@ -83,7 +83,9 @@ def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
     groups: dict[tuple[Any, ...], list[Endpoint]] = {}
     for item in endpoints:
         if item.weight:
-            traits = (item.base_path, item.response_timeout, item.idle_timeout, item.retry, item.security)
+            # Each endpoint with limits of its own is counted apart.
+            limited = (item.ai_limits, item.scheme, item.authority) if item.ai_limits else ()
+            traits = (item.base_path, item.response_timeout, item.idle_timeout, item.retry, item.security, limited)
             groups.setdefault(traits, []).append(item)
     return [tuple(group) for group in groups.values()]
 

@@ -1,0 +1,262 @@
+"""How the built module reads the tokens that an AI backend says its answers took: whatever the answer looks like, and however it is cut."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+from envoy_host import Reply, Shared, Thread
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+START = 1_800_000_000
+PLACES = "usage.prompt_tokens message.usage.input_tokens\tusage.completion_tokens usage.output_tokens message.usage.output_tokens\tusage.total_tokens"
+MANY = 2**32 - 1
+JSON = {"content-type": "application/json; charset=utf-8"}
+EVENTS = {"content-type": "text/event-stream"}
+
+
+def limited(thread: Thread, usage: str = PLACES, **allowed: int) -> None:
+    """The next calls go to a route with these limits; `r`, `p`, `c` and `t` as in the route's metadata."""
+    text = "\t".join(f"{kind}\tai/{kind}\t{count}\t3600\t900800" for kind, count in allowed.items())
+    thread.properties = {"ai_limits": text.encode(), "usage": usage.encode()}
+
+
+def counted(thread: Thread) -> dict[str, int]:
+    """What was counted in this hour, by kind."""
+    properties, thread.properties = thread.properties, {}
+    thread.headers[0] = {":path": "/counters"}
+    reply = thread.request("ledger")
+    thread.properties, thread.headers[0] = properties, {}
+    assert isinstance(reply, Reply)
+    lines = (line.split("\t") for line in reply.body.splitlines()[1:])
+    return {name.removeprefix("ai/"): int(count) for _, _, count, name in lines}
+
+
+def answer(prompt: int, completion: int, **more: Any) -> bytes:
+    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return json.dumps({"model": "m", "choices": [{"text": 'a "b" \\ {}', "index": 0}], "usage": usage, **more}).encode()
+
+
+def test_a_window_is_open_until_its_tokens_are_used_up_and_the_answer_that_goes_over_passes() -> None:
+    shared = Shared(START + 10)
+    thread = Thread(shared)
+    limited(thread, p=100, c=1000, t=5000)
+    assert thread.answered(JSON, [answer(60, 1)]) is None
+    assert thread.answered(JSON, [answer(90, 1)]) is None
+    refused = thread.answered(JSON, [answer(1, 1)])
+    assert refused is not None
+    assert (refused.status, json.loads(refused.body)["code"], refused.headers["retry-after"]) == (429, "900800", "3590")
+    assert refused.headers["x-ratelimit-limit"] == "100, 100;w=3600"
+    assert counted(thread) == {"p": 150, "c": 2, "t": 152}
+    shared.now = START + 3600
+    assert thread.answered(JSON, [answer(1, 1)]) is None
+
+
+def test_a_refused_call_counts_nowhere() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, r=10, t=5)
+    assert thread.answered(JSON, [answer(4, 4)]) is None
+    for _ in range(3):
+        assert thread.answered(JSON, [answer(4, 4)]) is not None
+    assert counted(thread) == {"r": 1, "t": 8}
+    limited(thread, r=2)
+    assert [thread.answered(JSON, []) is None for _ in range(3)] == [True, False, False]
+
+
+def test_an_answer_says_how_the_limit_with_the_least_room_stands_before_the_answer() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, r=100, t=50)
+    assert thread.answered(JSON, [answer(20, 1)]) is None
+    assert thread.headers[2]["x-ratelimit-remaining"] == "50"
+    assert thread.answered(JSON, [answer(1, 1)]) is None
+    assert (thread.headers[2]["x-ratelimit-limit"], thread.headers[2]["x-ratelimit-remaining"]) == ("50, 50;w=3600", "29")
+
+
+EVENT_STREAMS = {
+    "the last event says it": (
+        [{"choices": [{"delta": {"content": "a"}}], "usage": None}, {"choices": [], "usage": json.loads(answer(7, 5))["usage"]}],
+        {"p": 7, "c": 5, "t": 12},
+    ),
+    "each event says how much it is by now": (
+        [{"usage": {"prompt_tokens": 7, "completion_tokens": n, "total_tokens": 7 + n}} for n in range(1, 6)],
+        {"p": 7, "c": 5, "t": 12},
+    ),
+    "the first event says the prompt, later ones the completion": (
+        [{"message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}, {"delta": {}}, {"usage": {"output_tokens": 30}}],
+        {"p": 9, "c": 30, "t": 39},
+    ),
+    "none says anything": ([{"choices": []}, {"choices": [{"usage": {"prompt_tokens": 5}}]}], {}),
+}
+
+
+@pytest.mark.parametrize("name", EVENT_STREAMS)
+@pytest.mark.parametrize("ends", ["\n\n", "\r\n\r\n", "\r\r"])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_events_count_once_by_their_greatest_number(name: str, ends: str, size: int) -> None:
+    events, expected = EVENT_STREAMS[name]
+    line = ends[: len(ends) // 2]
+    text = "".join(f"event: x{line}data: {json.dumps(event)}{ends}" for event in events) + f": a comment{ends}data: [DONE]{ends}"
+    thread = Thread(Shared(START))
+    limited(thread, p=MANY, c=MANY, t=MANY)
+    assert thread.answered(EVENTS, cut(text.encode(), size)) is None
+    assert counted(thread) == expected
+
+
+def test_what_was_said_before_an_answer_breaks_off_counts() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, t=MANY)
+    first = json.dumps({"message": {"usage": {"input_tokens": 9, "output_tokens": 1}}})
+    assert thread.answered(EVENTS, [f'data: {first}\n\ndata: {{"usage": {{"output_tokens": 40'.encode()]) is None
+    assert counted(thread) == {"t": 10}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        (JSON, answer(1, 2, more="\u00e4\u20ac"), {"p": 1, "c": 2, "t": 3}),
+        ({}, answer(1, 2), {"p": 1, "c": 2, "t": 3}),
+        ({"content-type": "APPLICATION/Problem+JSON"}, b'{"error": {"usage": {"prompt_tokens": 5}}}', {}),
+        (JSON, b'{"usage": {"prompt_tokens": 12}}', {"p": 12, "t": 12}),
+        (JSON, b'{"usage": {"total_tokens": 12}}', {"t": 12}),
+        (JSON, b'{"usage": {"total_tokens": 12.0, "prompt_tokens": 1e3, "completion_tokens": -4}}', {"t": 12}),
+        (JSON, b'[{"usage": {"total_tokens": 12}}]', {}),
+        (JSON, b'{"usage": {"total_tokens": "12", "prompt_tokens": null}}', {}),
+        (JSON, b'{"a\\"usage": 1, "usage": {"total_tokens": 3, "deep": {"total_tokens": 99}}}', {"t": 3}),
+        (JSON, b'{"usage": {"total_tokens": 99999999999999999999999999}}', {"t": 2**32 - 1}),
+        (JSON, b'{"usage": {"total_tokens": 12}', {}),
+        (JSON, b'{"usage": {"total_tokens": 1}}\n{"usage": {"total_tokens": 2}}', {"t": 2}),
+        (JSON, b'{"usage": {"total_tokens": 12}} <html>', {"t": 12}),
+        (JSON, b"<html>", {}),
+        (JSON, b"[" * 5000, {}),
+        ({"content-type": "image/png"}, answer(1, 2), {}),
+        (JSON | {"content-encoding": "br"}, answer(1, 2), {}),
+        (JSON | {"content-encoding": "identity"}, answer(1, 2), {"p": 1, "c": 2, "t": 3}),
+        (JSON | {"content-encoding": "gzip"}, gzip.compress(answer(1, 2)), {"p": 1, "c": 2, "t": 3}),
+        (JSON | {"content-encoding": "GZIP"}, gzip.compress(answer(1, 2))[:-40], {}),
+        (JSON | {"content-encoding": "gzip"}, answer(1, 2), {}),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_what_counts(headers: dict[str, str], body: bytes, expected: dict[str, int], size: int) -> None:
+    thread = Thread(Shared(START))
+    limited(thread, p=MANY, c=MANY, t=MANY)
+    assert thread.answered(headers, cut(body, size)) is None
+    assert counted(thread) == expected
+
+
+def test_numbers_may_stand_in_headers() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, "header:x-prompt\theader:x-completion usage.completion_tokens\t", p=MANY, c=MANY, t=MANY)
+    assert thread.answered(JSON | {"x-prompt": " 5 ", "x-completion": "2"}, [b'{"usage": {"completion_tokens": 3}}']) is None
+    assert counted(thread) == {"p": 5, "c": 3, "t": 8}
+    assert thread.answered(JSON | {"x-prompt": "many"}, []) is None
+    assert counted(thread) == {"p": 5, "c": 3, "t": 8}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        (None, "identity"),
+        ("br", "identity"),
+        ("br, gzip;q=0.5, zstd", "gzip"),
+        ("GZIP", "gzip"),
+        ("gzip;q=0", "identity"),
+        ("gzip; q=0.0, br", "identity"),
+    ],
+)
+def test_the_backend_is_asked_for_what_can_be_read(asked: str | None, sent: str) -> None:
+    thread = Thread(Shared(START))
+    thread.headers[0] = {"accept-encoding": asked} if asked else {}
+    limited(thread, r=5)
+    assert thread.answered(JSON, []) is None
+    assert thread.headers[0].get("accept-encoding") == asked
+    limited(thread, t=5)
+    assert thread.answered(JSON, []) is None
+    assert thread.headers[0]["accept-encoding"] == sent
+
+
+def cut(body: bytes, size: int) -> list[bytes]:
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+def pieces(body: bytes, cuts: list[int]) -> list[bytes]:
+    ends = sorted({place % (len(body) + 1) for place in cuts} | {len(body)})
+    return [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+NAMES = st.sampled_from(["usage", "prompt_tokens", "completion_tokens", "total_tokens", "message", "a", 'q"', "\\u0075sage"]) | st.text(
+    max_size=6
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2**31) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+USAGES = st.dictionaries(
+    st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "other"]), st.integers(0, 10**6) | st.none(), max_size=4
+)
+ANSWERS = st.dictionaries(NAMES, VALUES, max_size=5).flatmap(lambda rest: USAGES.map(lambda usage: {**rest, "usage": usage}))
+
+
+def said(document: dict[str, Any]) -> dict[str, int]:
+    """What a whole reader of JSON finds."""
+    usage = document["usage"]
+    prompt, completion = (usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens"))
+    total = usage.get("total_tokens")
+    found = {"p": prompt, "c": completion, "t": prompt + completion if total is None else total}
+    return {kind: number for kind, number in found.items() if number}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    ANSWERS,
+    st.sampled_from([None, 0, 2]),
+    st.booleans(),
+    st.sampled_from(["", "stored", "fast", "best", "fixed"]),
+    st.lists(st.integers(0, 10**6), max_size=8),
+)
+def test_any_answer_in_any_pieces_counts_what_it_says(
+    document: dict[str, Any], indent: int | None, ascii_only: bool, packed: str, cuts: list[int]
+) -> None:
+    document = {name: value for name, value in document.items() if name != "message"}
+    body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    headers = JSON | ({"content-encoding": "gzip"} if packed else {})
+    if packed:
+        level = {"stored": 0, "fast": 1, "best": 9, "fixed": 9}[packed]
+        packer = zlib.compressobj(level, zlib.DEFLATED, 31, strategy=zlib.Z_FIXED if packed == "fixed" else zlib.Z_DEFAULT_STRATEGY)
+        body = packer.compress(body) + packer.flush()
+    thread = Thread(Shared(START))
+    limited(thread, p=MANY, c=MANY, t=MANY)
+    assert thread.answered(headers, pieces(body, cuts)) is None
+    assert counted(thread) == said(document)
+
+
+def test_a_long_packed_answer_is_read_to_its_end() -> None:
+    numbers = [(n * 7919) % 1000 / 1000 for n in range(60_000)]
+    body = answer(11, 0, data=numbers)
+    thread = Thread(Shared(START))
+    limited(thread, p=MANY)
+    assert thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(body), 16_384)) is None
+    usage_last = json.dumps({"data": numbers, "text": "a" * 200_000, "usage": {"prompt_tokens": 5}}).encode()
+    assert thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(usage_last), 10_000)) is None
+    assert counted(thread) == {"p": 16}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([JSON, EVENTS, JSON | {"content-encoding": "gzip"}, EVENTS | {"content-encoding": "gzip"}, {"content-type": "\xff"}]),
+    st.binary(max_size=200) | st.text('{}[]":,\\0123456789.eE+-truefalsn usage\n\r', max_size=80).map(str.encode),
+    st.booleans(),
+    st.text("\t .header:usage_tokens", max_size=40),
+)
+def test_nonsense_in_answers_never_stops_the_module(headers: dict[str, str], body: bytes, packed: bool, usage: str) -> None:
+    thread = Thread(Shared(START))
+    limited(thread, usage, p=MANY, c=MANY, t=MANY)
+    body = gzip.compress(body) if packed else b"\x1f\x8b\x08" + body if "content-encoding" in headers else body
+    assert thread.answered(headers, cut(body, 11)) is None
+    limited(thread, r=1)
+    assert thread.answered(JSON, []) is None

@@ -1,0 +1,217 @@
+//! Finds whole numbers at known places in JSON that comes in pieces: nothing is kept but where in the text it is.
+//!
+//! Text that is no JSON finds nothing. Values one after another (NDJSON) are documents of their own.
+
+/// A place: the names that lead to it from the outermost object. Several places may hold the same number.
+pub type Place = Vec<String>;
+
+const DEEPEST: usize = 256;
+const LONGEST_NAME: usize = 64;
+/// Places are told apart by the bits of one number.
+pub const MOST_PLACES: usize = 32;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Before a value.
+    Value,
+    /// Before a name or the end of an object.
+    Name,
+    /// After a name.
+    Colon,
+    /// After a value.
+    After,
+    /// In a text; whether it is a name.
+    Text(bool),
+    /// After a backslash in a text.
+    Escape(bool),
+    Number,
+    /// In true, false or null.
+    Word,
+    /// This is no JSON.
+    Lost,
+}
+
+#[derive(Clone, Copy)]
+struct Inside {
+    object: bool,
+    /// The places that may still be within, one bit of each.
+    places: u32,
+}
+
+pub struct Scanner {
+    /// For each of the numbers looked for, its places.
+    wanted: Vec<(usize, Place)>,
+    at: At,
+    inside: Vec<Inside>,
+    name: Vec<u8>,
+    /// The places that the value to come stands at or above.
+    here: u32,
+    number: Option<u64>,
+    digits: bool,
+    found: Vec<Option<u64>>,
+}
+
+impl Scanner {
+    /// `wanted` holds for each number its index and one of its places.
+    pub fn new(mut wanted: Vec<(usize, Place)>) -> Self {
+        wanted.truncate(MOST_PLACES);
+        let numbers = wanted.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
+        let found = vec![None; numbers];
+        Scanner { wanted, at: At::Value, inside: Vec::new(), name: Vec::new(), here: u32::MAX, number: None, digits: false, found }
+    }
+
+    /// Take the next piece; `each` gets what was found in each document that ends in it.
+    pub fn feed(&mut self, piece: &[u8], each: &mut impl FnMut(&[Option<u64>])) {
+        let mut rest = piece;
+        while let Some((byte, after)) = rest.split_first() {
+            rest = after;
+            match self.at {
+                At::Text(is_name) => {
+                    if *byte != b'"' && *byte != b'\\' {
+                        let end = rest.iter().position(|byte| *byte == b'"' || *byte == b'\\').unwrap_or(rest.len());
+                        if is_name {
+                            self.lengthen(*byte, &rest[..end]);
+                        }
+                        rest = &rest[end..];
+                        continue;
+                    }
+                    self.at = match (*byte, is_name) {
+                        (b'\\', _) => At::Escape(is_name),
+                        (_, true) => At::Colon,
+                        _ => At::After,
+                    };
+                }
+                At::Escape(is_name) => {
+                    // None of the names looked for has a character that must be escaped.
+                    if is_name {
+                        self.lengthen(0, &[]);
+                    }
+                    self.at = At::Text(is_name);
+                }
+                At::Number if byte.is_ascii_digit() => {
+                    if self.digits {
+                        self.number = self.number.map(|number| number.saturating_mul(10).saturating_add(u64::from(byte - b'0')));
+                    }
+                }
+                At::Number if *byte == b'.' => self.digits = false,
+                At::Number if matches!(byte, b'e' | b'E' | b'+' | b'-') => (self.digits, self.number) = (false, None),
+                At::Word if byte.is_ascii_lowercase() => {}
+                At::Number | At::Word => {
+                    self.keep();
+                    self.at = At::After;
+                    self.close(each);
+                    self.mark(*byte);
+                }
+                _ => self.mark(*byte),
+            }
+            self.close(each);
+        }
+    }
+
+    /// The text ends here; a number at its end is over.
+    pub fn end(&mut self, each: &mut impl FnMut(&[Option<u64>])) {
+        if self.inside.is_empty() && matches!(self.at, At::Number | At::Word) {
+            self.keep();
+            self.at = At::After;
+            self.close(each);
+        }
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.at = At::Value;
+        self.inside.clear();
+        self.number = None;
+        self.found.fill(None);
+        self.here = u32::MAX;
+    }
+
+    /// After a value that stands in nothing else, the document is over.
+    fn close(&mut self, each: &mut impl FnMut(&[Option<u64>])) {
+        if self.at == At::After && self.inside.is_empty() {
+            if self.found.iter().any(Option::is_some) {
+                each(&self.found);
+            }
+            self.restart();
+        }
+    }
+
+    /// A character that structures the text.
+    fn mark(&mut self, byte: u8) {
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return;
+        }
+        self.at = match (self.at, byte) {
+            (At::Value, b'{') => self.open(true),
+            (At::Value, b'[') => self.open(false),
+            (At::Value, b'"') => At::Text(false),
+            (At::Value, b'-') => self.begin(None),
+            (At::Value, b'0'..=b'9') => self.begin(Some(u64::from(byte - b'0'))),
+            (At::Value, b't' | b'f' | b'n') => At::Word,
+            (At::Name, b'"') => {
+                self.name.clear();
+                At::Text(true)
+            }
+            (At::Colon, b':') => {
+                self.here = self.below();
+                At::Value
+            }
+            (At::After, b',') => match self.inside.last() {
+                Some(Inside { object: true, .. }) => At::Name,
+                Some(_) => At::Value,
+                None => At::Lost,
+            },
+            (At::After | At::Name, b'}') => self.leave(true),
+            (At::After | At::Value, b']') => self.leave(false),
+            _ => At::Lost,
+        };
+    }
+
+    /// The name goes on; more of it than is looked for need not be kept.
+    fn lengthen(&mut self, first: u8, rest: &[u8]) {
+        let left = (LONGEST_NAME + 1).saturating_sub(self.name.len());
+        self.name.extend(core::iter::once(first).chain(rest.iter().copied()).take(left));
+    }
+
+    fn begin(&mut self, first: Option<u64>) -> At {
+        (self.number, self.digits) = (first, first.is_some());
+        At::Number
+    }
+
+    fn open(&mut self, object: bool) -> At {
+        if self.inside.len() == DEEPEST {
+            return At::Lost;
+        }
+        let places = if object { self.here } else { 0 };
+        self.inside.push(Inside { object, places });
+        self.here = 0;
+        if object { At::Name } else { At::Value }
+    }
+
+    fn leave(&mut self, object: bool) -> At {
+        match self.inside.pop() {
+            Some(inside) if inside.object == object => At::After,
+            _ => At::Lost,
+        }
+    }
+
+    /// The places at or below the name that was just read.
+    fn below(&self) -> u32 {
+        let (depth, places) = self.inside.last().map_or((0, 0), |inside| (self.inside.len() - 1, inside.places));
+        let fits = |place: &Place| place.get(depth).is_some_and(|name| name.as_bytes() == self.name);
+        self.wanted.iter().enumerate().filter(|(_, (_, place))| fits(place)).fold(0, |bits, (index, _)| bits | 1 << index) & places
+    }
+
+    /// Keep the number that was just read, where it stands at one of the places.
+    fn keep(&mut self) {
+        if let (At::Number, Some(number)) = (self.at, self.number) {
+            let depth = self.inside.len();
+            for (index, (which, place)) in self.wanted.iter().enumerate() {
+                if self.here & 1 << index != 0 && place.len() == depth {
+                    self.found[*which] = self.found[*which].max(Some(number));
+                }
+            }
+        }
+        self.number = None;
+    }
+}

@@ -1,4 +1,4 @@
-"""Carries something from the store to Envoy whenever it has changed: a thread that publishes one resource, at most twice a second.
+"""Carries something from the store to Envoy whenever it has changed: a thread that publishes one resource, a few times a second at most.
 
 The deny list and the records of API keys travel this way. `app` starts feeds in the control process; the store's watch calls
 `changed`. A push that fails is tried again.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -15,8 +16,10 @@ from kapi.errors import KapiError
 from kapi.gateway.envoy.encode import Resource
 
 _LOG = logging.getLogger("kapi.gateway")
-INTERVAL = 0.5
+INTERVAL = 0.2
 """Seconds between two pushes: a burst of changes becomes one."""
+LONGEST_INTERVAL = 0.5
+"""When a push takes longer than the interval, as long as that, up to this: a long list does not keep a processor busy."""
 SWEEP_SECONDS = 60.0
 """How often what has expired leaves."""
 
@@ -72,6 +75,7 @@ class Feed:
             if self._stopped.is_set():
                 return
             self._news.clear()
+            began = time.monotonic()
             try:
                 if not told:
                     self._sweep()
@@ -82,7 +86,7 @@ class Feed:
             except Exception:
                 _LOG.exception("%s could not be made, trying again", self._name)
                 self._news.set()
-            self._stopped.wait(self._interval)
+            self._stopped.wait(max(self._interval, min(time.monotonic() - began, LONGEST_INTERVAL)))
 
     def _publish(self) -> None:
         wanted = self.resource()

@@ -10,6 +10,7 @@ import http.client
 import itertools
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,6 +217,19 @@ def test_the_server_name_decides_nothing(live: Gateway, issued: dict[str, Issued
     for sni in ("localhost", "api.am.wso2.com", "x.sandbox.gw.wso2.com"):
         assert code(call(live, "/pinned", sni=sni)) == "900902"
         assert code(call(live, "/pinned", issued["pinned"], sni=sni)) == "200"
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_any_certificate_is_asked_for_so_that_clients_which_choose_by_authority_send_theirs(
+    live: Gateway, issued: dict[str, Issued], version: str
+) -> None:
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{live.settings.gateway.port}", "-cert", str(issued["pinned"].file), version]
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=10, check=False)
+    said = done.stdout.decode()
+    # Both stand there only when the gateway asked, and the second only when it named no authority.
+    assert "Requested Signature Algorithms" in said
+    assert "No client certificate CA names sent" in said
+    assert "Acceptable client certificate CA names" not in said
 
 
 def test_a_certificate_and_a_token(live: Gateway, issued: dict[str, Issued]) -> None:

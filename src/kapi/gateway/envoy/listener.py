@@ -13,6 +13,8 @@ from kapi.policies.admission import part
 from kapi.policies.contract import STAND_IN
 from kapi.policies.trust import OWN_PREFIX
 
+NO_CERTIFICATE = "00" * 32
+"""A SHA-256 digest that is no certificate's."""
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 IDLE = "300s"
 
@@ -39,7 +41,7 @@ LIMITS: dict[str, Any] = {
 def listener(site: Site) -> dict[str, Any]:
     """The LDS resource."""
     gateway = site.settings.gateway
-    chain = {"filters": [{"name": "http", "typed_config": connection_manager(site)}], "transport_socket": _tls(site)}
+    chain = {"filters": [{"name": "http", "typed_config": connection_manager(site)}], "transport_socket": _tls()}
     return {
         "name": EDGE,
         "address": {"socket_address": {"address": gateway.listen, "port_value": gateway.port}},
@@ -125,17 +127,18 @@ def _own_headers() -> dict[str, Any]:
     return {"name": "own_headers", "typed_config": config}
 
 
-def _tls(site: Site) -> dict[str, Any]:
+def _tls() -> dict[str, Any]:
     """Clients are asked for a certificate and may send any, or none: whether it is good is decided on the route (`certificates.py`).
 
-    The authority is there because Envoy asks for certificates only with one; it decides nothing.
+    Envoy asks for one only when it has something to check it against: a digest that no certificate has decides nothing here. An
+    authority would do too, but its name would be told to clients, and those that choose a certificate by the names of authorities
+    would send none (RFC 8446 §4.2.4).
     """
-    authority = {"filename": str(site.settings.data_dir / "tls" / "ca.pem")}
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": ADS}],
-        "validation_context": {"trusted_ca": authority, "trust_chain_verification": "ACCEPT_UNTRUSTED"},
+        "validation_context": {"verify_certificate_hash": [NO_CERTIFICATE], "trust_chain_verification": "ACCEPT_UNTRUSTED"},
     }
     context = typed("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common)
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}

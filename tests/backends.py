@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socketserver
 import ssl
 import threading
 import time
@@ -106,3 +107,19 @@ def wilful(name: str = "", certificate: Path | None = None) -> Iterator[Wilful]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextlib.contextmanager
+def rude() -> Iterator[int]:
+    """A backend that takes a request and breaks off: with `/nonsense` after something that is no HTTP, else without a word; yields its port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            asked = self.request.recv(65536)
+            if b"/nonsense" in asked.partition(b"\r\n")[0]:
+                self.request.sendall(b"no HTTP\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()

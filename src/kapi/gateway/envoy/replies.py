@@ -73,31 +73,32 @@ DENIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A backend that failed, by Envoy's response flag. `status` None leaves Envoy's own."""
+    """A backend or a connection that failed, by Envoy's response flag."""
 
     flag: str
     code: str
     message: str
-    status: int | None = None
+    status: int
 
 
 FAILURES = (
-    Failure("UT", "102504", "Upstream connection timeout"),
-    Failure("UF", "102503", "Upstream connection failed"),
-    Failure("UO", "102505", "Upstream overflow"),
-    Failure("URX", "102506", "Maximum connect attempts", 500),
-    Failure("NC", "102507", "Upstream not configured", 500),
-    Failure("UH", "102508", "No healthy upstream"),
-    Failure("UR", "102509", "Upstream connection reset"),
-    Failure("UC", "102510", "Upstream connection terminated"),
-    Failure("LR", "102511", "Connection reset by the gateway"),
+    Failure("UT", "102504", "Upstream connection timeout", 504),
+    # Before URX: when the connection failed at every attempt, the cause says more than the number of attempts.
+    Failure("UF", "102503", "Upstream connection failed", 503),
+    Failure("UO", "102505", "Upstream overflow", 503),
+    Failure("UR", "102509", "Upstream connection reset by the remote", 503),
+    Failure("URX", "102506", "Upstream maximum connect attempts reached", 500),
+    Failure("NC", "102507", "Upstream not configured for the resource", 500),
+    Failure("UH", "102508", "No healthy upstream", 503),
+    Failure("UC", "102510", "Upstream connection termination", 503),
+    Failure("LR", "102511", "Connection reset by the gateway", 503),
     Failure("IH", "102512", "Strictly checked header validation failure", 400),
-    # APK says 500; Envoy knows whether the caller (408) or the backend (504) was silent.
-    Failure("SI", "102513", "Stream idle timeout"),
-    Failure("DPE", "102514", "Downstream protocol error"),
-    Failure("UPE", "102515", "Upstream protocol error", 500),
-    Failure("UMSDR", "102516", "Maximum stream duration", 500),
+    Failure("SI", "102513", "Stream idle timeout", 500),
+    Failure("DPE", "102514", "HTTP protocol error in downstream request", 500),
+    Failure("UPE", "102515", "HTTP protocol error in upstream request", 500),
+    Failure("UMSDR", "102516", "Upstream request reached max stream duration", 500),
 )
+"""APK's rows. With two flags at once the first row holds."""
 
 STATUSES = {
     400: ("Bad Request", "The request is not valid HTTP."),
@@ -140,8 +141,7 @@ def _denial(item: Denial) -> dict[str, Any]:
 
 def _failure(item: Failure) -> dict[str, Any]:
     body = {"code": item.code, "message": item.message, "description": "%LOCAL_REPLY_BODY%"}
-    status = {"status_code": item.status} if item.status else {}
-    return {"filter": {"response_flag_filter": {"flags": [item.flag]}}, **status, "body_format_override": _json(body)}
+    return {"filter": {"response_flag_filter": {"flags": [item.flag]}}, "status_code": item.status, "body_format_override": _json(body)}
 
 
 def _status(status: int) -> dict[str, Any]:

@@ -51,6 +51,10 @@ def backend_path(base: str, target: str, backend: str, path: str) -> str | None:
         ("/a.b+c(d)", "", "/b/1/a.b+c(d)", "/a.b+c(d)"),
         ("/a.b+c(d)", "", "/b/1/aXb+c(d)", None),
         ("/{1}", "/1", "/b/1/5", "/1/5"),
+        ("/pets/{id}/", "/v2", "/b/1/pets/7", "/v2/pets/7/"),
+        ("/{x}/*", "", "/b/1/7", "/7"),
+        ("/{a}" * 12, "/v2", "/b/1/a/b/c/d/e/f/g/h/i/j/k/l", "/v2/a/b/c/d/e/f/g/h/i/j/k/l"),
+        ("/{a}" * 12 + "/*", "/v2", "/b/1/a/b/c/d/e/f/g/h/i/j/k/l/m/n", "/v2/a/b/c/d/e/f/g/h/i/j/k/l/m/n"),
     ],
 )
 def test_paths(target: str, backend: str, path: str, expected: str | None) -> None:

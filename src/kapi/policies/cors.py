@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.apis.ir import Endpoint, Operation
+from kapi.apis.rules import target_key
 from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 
@@ -66,16 +67,16 @@ def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[
         return ()
     by_target: dict[str, list[Operation]] = {}
     for operation in operations:
-        by_target.setdefault(operation.target, []).append(operation)
+        by_target.setdefault(target_key(operation.target), []).append(operation)
     return tuple(
         Operation(
             verb="OPTIONS",
-            target=target,
+            target=same[0].target,
             production=_first(*(item.production for item in same)),
             sandbox=_first(*(item.sandbox for item in same)),
             policies=(_node(conf, tuple(sorted({"OPTIONS", *(item.verb for item in same)}))), Authentication(required=False)),
         )
-        for target, same in by_target.items()
+        for same in by_target.values()
         if all(item.verb != "OPTIONS" for item in same)
     )
 

@@ -21,6 +21,7 @@ from kapi.gateway.envoy.deny_list import empty_deny_list
 from kapi.gateway.envoy.jwt import jwt_filter
 from kapi.gateway.envoy.listener import router
 from kapi.gateway.envoy.names import typed
+from kapi.gateway.envoy.process import RUNTIME
 from kapi.gateway.envoy.token_checks import token_checks
 from kapi.policies import http_filters
 from kapi.policies.contract import STAND_IN
@@ -74,7 +75,7 @@ def static_bootstrap(clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[s
         }
         for scope in scopes
     ]
-    return {"static_resources": {"listeners": listeners, "clusters": list(clusters)}}
+    return {"layered_runtime": RUNTIME, "static_resources": {"listeners": listeners, "clusters": list(clusters)}}
 
 
 def _manager(routes: dict[str, Any], filters: list[dict[str, Any]]) -> dict[str, Any]:

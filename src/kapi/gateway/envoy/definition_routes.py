@@ -1,4 +1,4 @@
-"""The route of an API's own definition (apk-conf `definitionPath`): GET below a base path, without a token. Pure; for `routes.py`.
+"""The route of an API's own definition (apk-conf `definitionPath`): GET and HEAD below a base path, without a token. Pure; for `routes.py`.
 
 Envoy itself answers with a small one. A large one, which Envoy would hold once for each base path and host, comes from the control
 process (`front/web/definitions.py`).
@@ -30,7 +30,7 @@ def definition_route(api: Api, base_path: str) -> dict[str, Any] | None:
         "name": f"{api.id}:definition",
         "match": {
             "safe_regex": {"regex": match_pattern(base_path, definition.path)},
-            "headers": [{"name": ":method", "string_match": {"exact": "GET"}}],
+            "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}],
         },
         "typed_per_filter_config": {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}},
     }

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
 _SEGMENT = "([^/]+)"
+_ANY = "[^/]+"
 _LEGAL = "/:@!$&'()*+,;=-._~%"
 """What stands unescaped in a request path, and an escape that is already one (RFC 3986 §3.3)."""
 
@@ -28,6 +29,11 @@ def first_segment(path: str) -> str:
     return "" if segment == "*" or _PARAMETER.search(segment) else _literal(segment)
 
 
+def is_literal(path: str) -> bool:
+    """Whether it stands for one path only."""
+    return not (path.endswith("/*") or _PARAMETER.search(path))
+
+
 def match_pattern(base_path: str, target: str) -> str:
     """What a whole request path (without query) must look like."""
     stem, wildcard = _split(base_path.rstrip("/") + target)
@@ -35,17 +41,21 @@ def match_pattern(base_path: str, target: str) -> str:
 
 
 def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
-    """Request path → backend path: `backend_base` + target, parameters filled in, the tolerated slash gone."""
-    stem, wildcard = _split(base_path.rstrip("/") + target)
-    backend_stem, _ = _split(backend_base.rstrip("/") + target)
-    pattern, substitution = _pattern(stem.rstrip("/")), _substitution(backend_stem if not wildcard else backend_stem.rstrip("/"))
+    """Request path → backend path: `backend_base` and what follows the base path, the tolerated slash gone.
+
+    That is one group whatever stands in it: a substitution can name nine at most.
+    """
+    base, backend = _pattern(base_path.rstrip("/")), _literal(backend_base.rstrip("/"))
+    stem, wildcard = _split(target)
+    fixed = stem.rstrip("/")
+    if not wildcard and not _PARAMETER.search(stem):
+        return Rewrite(f"^{base}{_pattern(fixed)}/?$", _literal(backend_base.rstrip("/") + target) or "/", is_fixed=True)
     if not wildcard:
-        return Rewrite(f"^{pattern}/?$", substitution or "/", is_fixed=not _PARAMETER.search(stem))
-    rest = len(_PARAMETER.findall(stem)) + 1
-    if not substitution:
+        return Rewrite(f"^{base}({_pattern(fixed, _ANY)})/?$", f"{backend}\\1{stem.removeprefix(fixed)}")
+    if not fixed and not backend:
         # The backend path may not be empty, so the slash is the substitution's own.
-        return Rewrite(f"^{pattern}/?(.*)$", f"/\\{rest}")
-    return Rewrite(f"^{pattern}(/.*)?$", f"{substitution}\\{rest}")
+        return Rewrite(f"^{base}/?(.*)$", "/\\1")
+    return Rewrite(f"^{base}({_pattern(fixed, _ANY)}(?:/.*)?)$", f"{backend}\\1")
 
 
 def _split(path: str) -> tuple[str, bool]:
@@ -56,10 +66,5 @@ def _literal(text: str) -> str:
     return quote(text, safe=_LEGAL)
 
 
-def _pattern(stem: str) -> str:
-    return _SEGMENT.join(re.escape(_literal(text)) for text in _PARAMETER.split(stem))
-
-
-def _substitution(stem: str) -> str:
-    parts = [_literal(text) for text in _PARAMETER.split(stem)]
-    return parts[0] + "".join(f"\\{number}{text}" for number, text in enumerate(parts[1:], 1))
+def _pattern(stem: str, segment: str = _SEGMENT) -> str:
+    return segment.join(re.escape(_literal(text)) for text in _PARAMETER.split(stem))

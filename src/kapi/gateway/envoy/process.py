@@ -52,6 +52,10 @@ def find_envoy(setting: str) -> Path:
     raise EnvoyNotFound("There is none in the Python environment and none on PATH.")
 
 
+RUNTIME: dict[str, Any] = {"layers": [{"name": "kapi", "static_layer": {"re2": {"max_program_size": {"error_level": 1_000_000}}}}]}
+"""Envoy refuses expressions of more than a hundred steps, which a long target has; ours are made of bounded texts."""
+
+
 def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
     """What Envoy starts with: the way to us, and limits. All else comes over the stream."""
     ads = {"ads": {}, "resource_api_version": "V3"}
@@ -68,6 +72,7 @@ def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
             "lds_config": ads,
         },
         "static_resources": {"clusters": [_xds_cluster(str(run_dir / run_files.xds_socket(settings).name))]},
+        "layered_runtime": RUNTIME,
         "overload_manager": _overload(settings),
         "stats_config": {"stats_matcher": {"exclusion_list": {"patterns": list(_UNUSED_STATISTICS)}}},
     }

@@ -13,6 +13,7 @@ from kapi.gateway.envoy.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.definition_routes import LARGEST_IN_ENVOY, definition_route
 from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.operation_routes import operation_routes
+from kapi.gateway.envoy.options_routes import options_routes
 from kapi.gateway.envoy.paths import first_segment, match_pattern
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
@@ -99,7 +100,7 @@ def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
 
 
 def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict[str, Any]]:
-    """The operations in match order, and the definition of each API before its first operation with a parameter or wildcard."""
+    """The operations in match order, the definition of each API before its first operation with a parameter or wildcard; then OPTIONS."""
     waiting = {item.api.id: item.api for item in placed}
     for item in placed:
         if (
@@ -110,6 +111,7 @@ def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict
             yield route
         yield from operation_routes(item, site)
     yield from _definitions(waiting.values(), base_path)
+    yield from options_routes(placed, base_path)
 
 
 def _definitions(apis: Iterable[Api], base_path: str) -> Iterable[dict[str, Any]]:

@@ -119,6 +119,8 @@ class ClientSettings:
     """Clients whose tokens it may exchange, besides its own and those meant for it; `*` any (RFC 8693)."""
     exchange_audiences: tuple[str, ...] = ()
     """Audiences and resources it may exchange tokens for; `*` any."""
+    exchange_issuers: tuple[str, ...] = ()
+    """Trusted issuers, by name, whose access tokens it may exchange and name as actors; `*` any that is trusted everywhere."""
     exchange_impersonates: bool = False
     """Exchanged tokens need not say that it acts."""
 

@@ -16,6 +16,7 @@ from kapi.run_files import admin_socket, ledger_socket, refusals_socket, xds_soc
 from kapi.settings import Settings
 from kapi.store.duties import TOPIC as DUTIES
 from kapi.store.duties import Duties
+from kapi.store.issuers import WANTED as KEYS_WANTED
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.revocations import Revocations
@@ -81,11 +82,15 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     threads = 2 * (settings.gateway.concurrency or os.cpu_count() or 1) + 2
     refusals = RefusalLog(refusals_socket(settings), trust.refused, trust.name_of, threads)
     watch = Watch(store.database.path)
-    for topic, feed in feeds.items():
-        watch.on(topic, feed.changed)
-    watch.on(KEYS, lambda: trust.use_inbuilt(inbuilt(settings, load_keyring(Keys(store.database)))))
-    watch.on(APPLICATIONS, ledger.changed)
-    watch.on(DUTIES, partial(telling.take_up, deployer))
+    changes: dict[str, Callable[[], None]] = {
+        KEYS: lambda: trust.use_inbuilt(inbuilt(settings, load_keyring(Keys(store.database)))),
+        KEYS_WANTED: trust.look_again,
+        APPLICATIONS: ledger.changed,
+        DUTIES: partial(telling.take_up, deployer),
+        **{topic: feed.changed for topic, feed in feeds.items()},
+    }
+    for topic, changed in changes.items():
+        watch.on(topic, changed)
     watch.start()
     deployer.restore()
     starts: list[Callable[[], None]] = [publisher.start, *(feed.start for feed in feeds.values()), ledger.start, refusals.start]

@@ -11,6 +11,7 @@ from kapi.app.process import every, open_store, serve
 from kapi.identity.keys import load_keyring
 from kapi.settings import Settings
 from kapi.store.duties import CERTIFICATE_BOUND, Duties
+from kapi.store.issuers import TOPIC as ISSUERS
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.registered_clients import TOPIC as CLIENTS
@@ -35,6 +36,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     watch = Watch(store.database.path)
     watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))
     watch.on(CLIENTS, provider.use_clients)
+    watch.on(ISSUERS, provider.use_issuers)
     watch.start()
     every(PURGE_SECONDS, lambda: provider.records.purge(int(time.time())))
     serve(build_identity_app(provider, time.time), listener, protocol_with(token_lane(token_endpoint_of(provider), time.time)))

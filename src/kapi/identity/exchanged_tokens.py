@@ -1,50 +1,62 @@
-"""Tokens that a client presents for token exchange (RFC 8693 §2.1): ours, still good, and of the kind it says."""
+"""Tokens that a client presents for token exchange (RFC 8693 §2.1): still good, and of the kind it says.
+
+Ours here; those of other issuers in `third_party_tokens.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.access_tokens import live_own
+from kapi.identity.confirmation import confirmation_of
 from kapi.identity.issuance import TokenRequest
 from kapi.identity.own_tokens import own_claims
+from kapi.identity.presented import Presented
 from kapi.identity.provider import Provider
 
 _PREFIX = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN, ID_TOKEN, JWT = f"{_PREFIX}access_token", f"{_PREFIX}id_token", f"{_PREFIX}jwt"
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
-    """One token that was presented and is good. `expires_at` in seconds since the epoch."""
-
-    subject: str
-    client_id: str
-    audience: tuple[str, ...]
-    scopes: tuple[str, ...]
-    expires_at: int
-    claims: Mapping[str, Any]
-    user: str
-    """The person it is about, by the key in Users; empty for a client."""
-
-
 def present(provider: Provider, request: TokenRequest, name: str) -> Presented:
     """The token in the parameter `name`; its type is in `name` + `_type`. Raises OAuthError invalid_request."""
     token, kind = request.form.need(name), request.form.need(f"{name}_type")
-    if kind == ID_TOKEN:
-        claims = _id_token(provider, token, request.now)
-    elif kind in {ACCESS_TOKEN, JWT}:
-        own = live_own(provider, token, request.now)
-        claims = None if own is None or (kind == JWT and "." not in token) else own.claims
-    else:
+    if kind not in {ACCESS_TOKEN, JWT, ID_TOKEN}:
         raise OAuthError("invalid_request", f"{name}_type must be an access token, an ID token or a JWT (RFC 8693 3)")
-    if claims is None:
-        raise OAuthError("invalid_request", f"The {name} is not a live token of this provider of the kind that {name}_type says")
-    if claims.get("cnf") is not None and claims["cnf"] != dict(request.confirmation.members):
+    found = _ours(provider, token, kind, request.now)
+    if found is None and kind != ID_TOKEN:
+        found = _theirs(provider, request, token, name)
+    if found is None:
+        who = (
+            "this provider, nor of an issuer that the client may exchange tokens of,"
+            if request.client.settings.exchange_issuers
+            else "this provider"
+        )
+        raise OAuthError("invalid_request", f"The {name} is not a live token of {who} of the kind that {name}_type says")
+    required = confirmation_of(found.claims)
+    if required is None or not required.members.items() <= request.confirmation.members.items():
         raise OAuthError("invalid_request", f"The {name} is bound to a key that this request does not prove to hold")
-    return _presented(provider, claims)
+    return found
+
+
+def _ours(provider: Provider, token: str, kind: str, now: int) -> Presented | None:
+    if kind == ID_TOKEN:
+        claims = _id_token(provider, token, now)
+    else:
+        own = live_own(provider, token, now)
+        claims = None if own is None or (kind == JWT and "." not in token) else own.claims
+    return None if claims is None else _presented(provider, claims)
+
+
+def _theirs(provider: Provider, request: TokenRequest, token: str, name: str) -> Presented | None:
+    if not request.client.settings.exchange_issuers:
+        return None
+    # Reading other issuers' keys is for those only who have such clients.
+    from kapi.identity.third_party_tokens import third_party
+
+    return third_party(provider, request.client, token, name, request.now)
 
 
 def _id_token(provider: Provider, token: str, now: int) -> Mapping[str, Any] | None:
@@ -70,4 +82,5 @@ def _presented(provider: Provider, claims: Mapping[str, Any]) -> Presented:
         expires_at=int(claims["exp"]),
         claims=claims,
         user=user.username if user else "",
+        named={"sub": subject, **({"client_id": str(client_id)} if client_id != subject else {})},
     )

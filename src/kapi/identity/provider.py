@@ -27,6 +27,7 @@ from kapi.identity.users import Users
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
 from kapi.store.families import Families
+from kapi.store.issuers import IssuerStore
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
@@ -36,6 +37,7 @@ from kapi.store.users import UserStore
 
 if TYPE_CHECKING:
     from kapi.identity.certificates import Authorities
+    from kapi.identity.issuers.kept import KeptIssuers
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
@@ -65,6 +67,8 @@ class Provider:
     """Clients that were registered at run time, as the store has them."""
     notices: Notices
     """Tells clients that a session ended."""
+    issuer_store: IssuerStore
+    """Issuers that are trusted besides this one, as the store has them."""
     before_binding: Callable[[], None] = lambda: None
     """Called before a token is bound to a client certificate: whoever checks such tokens may have to be told first."""
     verified: dict[str, ForeignJwt] = field(default_factory=dict)
@@ -158,6 +162,18 @@ class Provider:
         """Take up what changed among the registered clients."""
         self.clients.take_up(self.registered.since(self.clients.revision))
 
+    @cached_property
+    def others(self) -> KeptIssuers:
+        """Issuers that are trusted besides this one; only token exchange needs them."""
+        from kapi.identity.issuers.kept import KeptIssuers
+
+        return KeptIssuers(self.settings, self.issuer_store)
+
+    def use_issuers(self) -> None:
+        """Take up what changed among the other issuers, if anybody has asked for them."""
+        if "others" in self.__dict__:
+            self.others.changed()
+
     def client(self, client_id: str, now: int) -> Client | None:
         """The client of this id, or None. Says nothing about who is asking.
 
@@ -216,5 +232,6 @@ def make_provider(
         documents=RemoteDocuments(get, allow_private=private),
         platform_keys=PlatformKeys(store.database),
         registered=RegisteredClients(store.database),
+        issuer_store=IssuerStore(store.database),
         notices=Notices(allow_private=private, hosts=settings.gateway.hosts),
     )

@@ -9,7 +9,13 @@ from kapi.identity.clients import Client
 
 DEFAULT_SCOPE = "default"
 _SYNTAX = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*")
+_ONE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 LONGEST = 4096
+
+
+def is_scope(name: str) -> bool:
+    """Whether a text can be the name of one scope (RFC 6749 §3.3)."""
+    return len(name) <= LONGEST and _ONE.fullmatch(name) is not None
 
 
 def granted_scope(client: Client, requested: str | None) -> str:

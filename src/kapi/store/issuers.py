@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from kapi.store.database import Database
 
 TOPIC = "issuers"
+"""Changed when a declaration or a set of keys does."""
+WANTED = "issuer keys wanted"
+"""Changed when an identity worker met a key that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,14 @@ class IssuerStore:
         row = self._database.row(f"SELECT {_KEYS} FROM issuer_keys WHERE name = ?", (name,))  # noqa: S608 - a constant
         return None if row is None else StoredKeys(*row)
 
+    def want_keys(self) -> None:
+        """Ask whoever follows the issuers to look for new keys."""
+        with self._database.transaction(WANTED):
+            pass
+
     def save_keys(self, keys: StoredKeys) -> None:
         """Keep the last good keys of an issuer."""
-        with self._database.transaction() as db:
+        with self._database.transaction(TOPIC) as db:
             db.execute("DELETE FROM issuer_keys WHERE name = ?", (keys.name,))
             db.execute(
                 f"INSERT INTO issuer_keys ({_KEYS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant

@@ -24,6 +24,7 @@ _JWT = "application/token-introspection+jwt"
 _SHOWN = (
     "iss",
     "sub",
+    "sub_id",
     "aud",
     "exp",
     "nbf",

@@ -7,13 +7,13 @@ Impersonation leaves that out. A subject token's `may_act` (§4.4) limits who ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
-from kapi.identity.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, Presented, present
+from kapi.identity.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
 from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.presented import Presented
 from kapi.identity.provider import Provider
 from kapi.identity.tokens import AccessToken
 from kapi.settings_resources import is_resource
@@ -22,7 +22,7 @@ grant_type = "urn:ietf:params:oauth:grant-type:token-exchange"
 quick = False
 _DEEPEST = 10
 """Actors inside each other."""
-_CARRIED = ("organization", "groups", "acr", "amr", "auth_time")
+_CARRIED = ("organization", "groups", "acr", "amr", "auth_time", "sub_id")
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
@@ -57,30 +57,25 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
 
 
 def _may_present(client: Client, subject: Presented) -> None:
-    """Whose tokens a client may exchange: those issued to it or for it, and of the clients its settings name."""
+    """Whose tokens a client may exchange: those issued to it or for it, and of the clients its settings name.
+
+    Other issuers have clients of their own; there the settings name the issuer, and its declaration the audiences.
+    """
+    if subject.issuer:
+        return
     allowed = client.settings.exchange_from
     if subject.client_id != client.id and client.id not in subject.audience and not {"*", subject.client_id} & set(allowed):
         raise OAuthError("invalid_request", "The client may not exchange this subject_token: it was issued neither to it nor for it")
 
 
-@dataclass(frozen=True, slots=True)
-class _Actor:
-    subject: str
-    client_id: str
-    claims: Mapping[str, Any]
-
-
 def _acting(provider: Provider, client: Client, subject: Presented, actor: Presented | None) -> Mapping[str, Any] | None:
     """The `act` claim; None for impersonation."""
-    who = _Actor(actor.subject, actor.client_id, actor.claims) if actor else _Actor(client.id, client.id, {})
     may_act = subject.claims.get("may_act")
-    if may_act is not None and not _named(provider, may_act, who):
+    if may_act is not None and not _named(provider, may_act, subject, client, actor):
         raise OAuthError("invalid_request", "The subject_token's may_act names somebody else (RFC 8693 4.4)")
     if actor is None and client.settings.exchange_impersonates:
         return None
-    made: dict[str, Any] = {"sub": who.subject}
-    if actor is not None and actor.client_id != actor.subject:
-        made["client_id"] = actor.client_id
+    made: dict[str, Any] = dict(actor.named) if actor else {"sub": client.id}
     before, depth = subject.claims.get("act"), 0
     inner = before
     while isinstance(inner, Mapping):
@@ -90,11 +85,15 @@ def _acting(provider: Provider, client: Client, subject: Presented, actor: Prese
     return {**made, "act": before} if isinstance(before, Mapping) else made
 
 
-def _named(provider: Provider, may_act: Any, who: _Actor) -> bool:
+def _named(provider: Provider, may_act: Any, subject: Presented, client: Client, actor: Presented | None) -> bool:
+    """Whether `may_act` means who acts. Without an `iss` it means somebody whom the subject token's issuer knows."""
     if not isinstance(may_act, Mapping) or not may_act:
         return False
-    own = {"sub": who.subject, "client_id": who.client_id, "iss": provider.settings.identity.issuer}
-    return all(own.get(name, who.claims.get(name)) == value for name, value in may_act.items())
+    ours = provider.settings.identity.issuer
+    own: dict[str, Any] = {"sub": client.id, "client_id": client.id, "iss": ours}
+    if actor is not None:
+        own = {**actor.claims, "client_id": actor.client_id, "iss": ours, **actor.named}
+    return all(own.get(name) == value for name, value in {"iss": subject.issuer or ours, **may_act}.items())
 
 
 def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:

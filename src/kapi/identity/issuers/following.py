@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from kapi.errors import Unfetched
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.fetching import Fetched
-from kapi.identity.issuers.keyset import KeySet, one_key, read_jwks
+from kapi.identity.issuers.kept import kept_keys
+from kapi.identity.issuers.keyset import KeySet, read_jwks
 from kapi.store.issuers import StoredKeys
 
 _LOG = logging.getLogger("kapi.issuers")
@@ -79,14 +80,11 @@ class Followed:
         self.state = self._kept(kept)
 
     def _kept(self, kept: StoredKeys | None) -> KeyState:
-        if not self.issuer.fetches:
-            return KeyState(one_key(self.issuer.key_pem, self.issuer.algorithms), changed_at=int(self._now()))
-        if kept is None or kept.source != self.issuer.source:
+        keys = kept_keys(self.issuer, kept)
+        if keys is None:
             return KeyState()
-        try:
-            keys = read_jwks(kept.jwks, self.issuer.algorithms)
-        except ValueError:
-            return KeyState()
+        if kept is None or not self.issuer.fetches:
+            return KeyState(keys, changed_at=int(self._now()))
         return KeyState(keys, kept.jwks_uri, kept.etag, kept.fetched_at, kept.changed_at)
 
     def start(self) -> None:

@@ -15,15 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from kapi.errors import GatewayError, GatewayRejected, KapiError, Problem
+from kapi.errors import GatewayError, GatewayRejected, Problem
 from kapi.fetch import Way
 from kapi.identity.issuers.declaration import Issuer, declare
 from kapi.identity.issuers.fetching import LARGEST_DOCUMENT, SECONDS, Get, fetch_keys
 from kapi.identity.issuers.following import Followed, Pace
+from kapi.identity.issuers.kept import stored_declarations
 from kapi.identity.issuers.trial import Step, trial
 from kapi.identity.verify import INBUILT, IssuerKeys
 from kapi.settings import IssuerSettings, Settings
-from kapi.settings_values import built
 from kapi.store.database import StoreClosed
 from kapi.store.issuers import IssuerStore, StoredIssuer, StoredKeys
 
@@ -67,14 +67,8 @@ class Trust:
         self._accepted = {item.issuer.name: item for item in self.issuers()}
 
     def _load(self) -> None:
-        for stored in self._store.issuers():
-            if stored.name in self._followed:
-                _LOG.warning("issuer %s: the settings' declaration is used, not the one that was added", stored.name)
-                continue
-            try:
-                self._followed[stored.name] = self._follow(declare(built(IssuerSettings, json.loads(stored.declaration))))
-            except (KapiError, TypeError, ValueError) as error:
-                _LOG.error("issuer %s is left out: %s", stored.name, error)
+        for issuer in stored_declarations(self._store, self.fixed):
+            self._followed[issuer.name] = self._follow(issuer)
 
     def _follow(self, issuer: Issuer) -> Followed:
         return Followed(
@@ -144,6 +138,11 @@ class Trust:
             self.refusals[name if followed or name == INBUILT else "", reason] += 1
         # The key may be new, or its kid may be an old one's.
         if followed and reason in {"unknown key", "signature"}:
+            followed.unknown_key()
+
+    def look_again(self) -> None:
+        """An identity worker met a token whose key it does not know: fetch keys, each issuer's within its cool-down."""
+        for followed in self.followed():
             followed.unknown_key()
 
     def refusals_of(self, name: str) -> dict[str, int]:

@@ -1,0 +1,83 @@
+"""Other issuers as the store knows them: what is declared, and the last good keys that the control process fetched.
+
+An identity worker reads them here when a client first presents such a token, and again after each change; it fetches nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+
+from kapi.errors import KapiError
+from kapi.identity.issuers.declaration import Issuer, declare
+from kapi.identity.issuers.keyset import KeySet, one_key, read_jwks
+from kapi.identity.verify import IssuerKeys
+from kapi.settings import IssuerSettings, Settings
+from kapi.settings_values import built
+from kapi.store.issuers import IssuerStore, StoredKeys
+
+_LOG = logging.getLogger("kapi.issuers")
+
+
+def stored_declarations(store: IssuerStore, taken: frozenset[str]) -> Iterator[Issuer]:
+    """The issuers that were declared while running; those of the settings, whose names are `taken`, win."""
+    for stored in store.issuers():
+        if stored.name in taken:
+            _LOG.warning("issuer %s: the settings' declaration is used, not the one that was added", stored.name)
+            continue
+        try:
+            yield declare(built(IssuerSettings, json.loads(stored.declaration)))
+        except (KapiError, TypeError, ValueError) as error:
+            _LOG.error("issuer %s is left out: %s", stored.name, error)
+
+
+def kept_keys(issuer: Issuer, kept: StoredKeys | None) -> KeySet | None:
+    """The keys of an issuer without asking it; None when there are none that were fetched for this declaration."""
+    if not issuer.fetches:
+        return one_key(issuer.key_pem, issuer.algorithms)
+    if kept is None or kept.source != issuer.source:
+        return None
+    try:
+        return read_jwks(kept.jwks, issuer.algorithms)
+    except ValueError:
+        return None
+
+
+class KeptIssuers:
+    """All of them with their keys, read when first asked for. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, store: IssuerStore) -> None:
+        self._settings = settings
+        self._store = store
+        self._lock = threading.Lock()
+        self._found: tuple[IssuerKeys, ...] | None = None
+        self._asked = 0
+
+    def all(self) -> tuple[IssuerKeys, ...]:
+        """Every issuer that has keys; the inbuilt provider is not among them, even if somebody declared its name. Raises Invalid."""
+        with self._lock:
+            if self._found is None:
+                self._found = tuple(self._read())
+            return self._found
+
+    def changed(self) -> None:
+        """Something was declared, removed or fetched: read it when it is needed next."""
+        with self._lock:
+            self._found = None
+
+    def look_again(self, now: int) -> None:
+        """No key fits a token: let the control process ask the issuers, within its cool-down. `now` in seconds since the epoch."""
+        # Each asking is a write; whoever sends random key ids shall not fill the disk's time.
+        if now != self._asked:
+            self._asked = now
+            self._store.want_keys()
+
+    def _read(self) -> Iterator[IssuerKeys]:
+        identity = self._settings.identity
+        fixed = tuple(declare(item) for item in identity.issuers)
+        for issuer in (*fixed, *stored_declarations(self._store, frozenset(item.name for item in fixed))):
+            keys = kept_keys(issuer, self._store.keys(issuer.name))
+            if keys is not None and keys.keys and issuer.issuer != identity.issuer:
+                yield IssuerKeys(issuer, keys)

@@ -1,6 +1,7 @@
-"""The blocks of the README and the quick start run as they stand, one shell a document, against a live platform.
+"""The blocks of the README, the quick start and the pages of the identity provider run as they stand, one shell a document.
 
-A ```sh block is run; a ```text block after it is what it must print, `…` standing for anything.
+A ```sh block is run; a ```text block after it is what it must print, `…` standing for anything. The ```toml blocks of a page are the
+settings of the platform that it runs against, when the page is among those that have a platform of their own.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import Platform, free_port
+from harness import KAPI, Platform, free_port
+from kapi.identity.grants import GRANTS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
+SETTINGS = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 RUN = [
     "README.md",
@@ -36,8 +38,55 @@ RUN = [
 ]
 
 
+ALONE = [
+    "docs/identity/ciba.md",
+    "docs/identity/client-credentials.md",
+    "docs/identity/device.md",
+    "docs/identity/jwt-bearer.md",
+    "docs/identity/keys.md",
+    "docs/identity/password.md",
+    "docs/identity/token-exchange.md",
+    "docs/identity/tokens.md",
+    "docs/identity/users.md",
+]
+"""Pages with settings of their own, or that change what others see."""
+KEYS_PORT = "8099"
+"""Where pages serve the keys of another system."""
+
+
 @pytest.mark.parametrize("name", RUN)
 def test_the_blocks_do_what_they_say(platform: Platform, name: str) -> None:
+    _run(platform, name)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(tmp_path: Path, name: str) -> None:
+    keys_port = str(free_port())
+    config = tmp_path / "kapi.toml"
+    config.write_text("\n".join(SETTINGS.findall((ROOT / name).read_text("utf-8"))).replace(KEYS_PORT, keys_port))
+    alone = Platform(free_port(), tmp_path / "data", ("--config", str(config)))
+    alone.start()
+    try:
+        _run(alone, name, keys_port, {"KAPI_CONFIG": str(config)})
+    finally:
+        alone.stop()
+    assert "Traceback" not in "".join(path.read_text() for path in (alone.data_dir / "logs").glob("*.log"))
+
+
+@pytest.mark.parametrize("grant", [grant.grant_type for grant in GRANTS])
+def test_every_grant_has_a_page_with_a_command_that_runs(grant: str) -> None:
+    commands = [body for name in (*RUN, *ALONE) for kind, body in BLOCK.findall((ROOT / name).read_text("utf-8")) if kind == "sh"]
+    assert any(f"grant_type={grant}" in body for body in commands)
+
+
+def test_no_page_of_the_provider_has_commands_that_are_not_run() -> None:
+    for page in (ROOT / "docs/identity").glob("*.md"):
+        text = page.read_text("utf-8")
+        assert "```console" not in text, page.name
+        assert "```sh" not in text or str(page.relative_to(ROOT)) in {*RUN, *ALONE}, page.name
+
+
+def _run(platform: Platform, name: str, keys_port: str = KEYS_PORT, more: dict[str, str] | None = None) -> None:
     backend_port = str(free_port())
     script, expected = ["set -e; trap 'kill $(jobs -p) 2>/dev/null || :' EXIT"], []
     blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
@@ -48,8 +97,10 @@ def test_the_blocks_do_what_they_say(platform: Platform, name: str) -> None:
         else:
             expected.append((number - 1, body))
     text = "\n".join(script).replace("9095", str(platform.port)).replace("backend.py 8080", f"backend.py {backend_port}")
-    text = text.replace("examples/petstore/petstore.apk-conf", str(_conf(platform, backend_port)))
-    environment = {**os.environ, "KAPI_DATA_DIR": str(platform.data_dir), "KAPI_GATEWAY__PORT": str(platform.port)}
+    text = text.replace("examples/petstore/petstore.apk-conf", str(_conf(platform, backend_port))).replace(KEYS_PORT, keys_port)
+    path = f"{Path(KAPI).parent}:{os.environ['PATH']}"
+    own = {"KAPI_DATA_DIR": str(platform.data_dir), "KAPI_GATEWAY__PORT": str(platform.port), "PATH": path, "NO_COLOR": "1"}
+    environment = {**os.environ, **own, **(more or {})}
     shell = subprocess.Popen(
         ["bash", "-c", text], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -65,8 +116,15 @@ def test_the_blocks_do_what_they_say(platform: Platform, name: str) -> None:
             if number
             else out.split("\n--- end of block 0\n")[0]
         )
-        pattern = ".*".join(re.escape(part) for part in body.strip().split("…"))
-        assert re.fullmatch(pattern, printed.strip(), re.DOTALL), f"block {number} printed:\n{printed}\n{errors}"
+        wanted = _columns(body.replace("9095", str(platform.port))).split("…")
+        assert re.fullmatch(".*".join(map(re.escape, wanted)), _columns(printed), re.DOTALL), (
+            f"block {number} printed:\n{printed}\n{errors}"
+        )
+
+
+def _columns(text: str) -> str:
+    """How wide a column of a table is depends on what stands in it."""
+    return re.sub(r" {2,}", "  ", text.strip())
 
 
 def _conf(platform: Platform, backend_port: str) -> Path:

@@ -35,6 +35,7 @@ Get a token:
     --header 'Content-Type: application/x-www-form-urlencoded' --data-urlencode 'grant_type=client_credentials'
 
 Next:  kapi deploy examples/petstore/petstore.apk-conf examples/petstore/openapi.yaml     (more: kapi --help)
+Read:  https://{gateway.api_host}:{port}/openapi.html and https://{identity.host}:{port}/openapi.html
 Data:  {settings.data_dir}
 Stop:  Ctrl-C
 
@@ -55,6 +56,7 @@ kapi is ready{took} on https port {gateway.port}
 
 There is no inbuilt identity provider: get a token from a trusted issuer, and set KAPI_TOKEN for the commands that need one.
 
+Read:  https://{gateway.api_host}:{gateway.port}/openapi.html
 Data:  {settings.data_dir}
 Stop:  Ctrl-C
 """

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ import pytest
 import yaml
 
 from idp import call, identity_app, provider_of
-from kapi.front.web.openapi_api import ROWS as SYSTEM_ROWS
+from kapi.front.web.openapi_rows import ROWS as SYSTEM_ROWS
 from kapi.identity.descriptions import NOT_DESCRIBED, ROWS
 from kapi.identity.endpoints import ENDPOINTS
 from kapi.identity.endpoints.openapi import described
@@ -30,7 +34,7 @@ META = {
                     "patternProperties": {
                         "^(get|put|post|delete|patch)$": {
                             "required": ["summary", "responses"],
-                            "properties": {"responses": {"minProperties": 2, "patternProperties": {"^.": {"required": ["description"]}}}},
+                            "properties": {"responses": {"minProperties": 1, "patternProperties": {"^.": {"required": ["description"]}}}},
                         }
                     },
                     "additionalProperties": False,
@@ -72,6 +76,51 @@ def test_the_document_is_valid_and_both_forms_are_the_same(store: Store) -> None
         for operation in item.values():
             assert operation["summary"]
     assert call(app, "GET", "/openapi.json", if_none_match=as_json.headers["etag"]).status == 304
+
+
+def test_refusals_are_said_by_their_statuses(store: Store) -> None:
+    document = described(provider_of(SETTINGS, store))
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            refused = {status for status in operation["responses"] if status >= "4"}
+            assert all(status.isdigit() for status in refused), (path, method)
+            assert refused >= {"401" for _ in operation.get("security", ())}, (path, method)
+            assert refused or method == "get", (path, method)
+    token = document["paths"]["/oauth2/token"]["post"]["responses"]
+    assert set(token) == {"200", "400", "401", "408", "413"}
+    shown = token["400"]["content"]["application/json"]
+    assert shown["schema"] == {"$ref": "#/components/schemas/OAuthError"}
+    assert shown["examples"]["authorization_pending"]["value"]["error"] == "authorization_pending"
+
+
+def test_people_read_it_on_a_page(store: Store) -> None:
+    app: Any = identity_app(SETTINGS, store, lambda: 1_800_000_000)
+    page, document = call(app, "GET", "/openapi.html"), call(app, "GET", "/openapi.json").json()
+    text = page.body.decode()
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "frame-ancestors 'none'; base-uri 'none'" in policy
+    assert (page.headers["x-frame-options"], page.headers["x-content-type-options"]) == ("DENY", "nosniff")
+    assert "<script" not in text
+    assert " style=" not in text
+    assert "Non-production" in text
+    assert text.count("<h1>") == 1
+    assert "http" not in re.sub(
+        r"https://idp\.am\.wso2\.com|https?://\S+\.example", "", re.sub(r"(?s)<style>.*</style>|<pre>.*?</pre>", "", text)
+    )
+    style = re.search(r"(?s)<style>(.*)</style>", text)
+    assert style is not None
+    assert base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode() in policy
+    for path, item in document["paths"].items():
+        assert f"<code>{path}</code>" in text, path
+        for operation in item.values():
+            assert operation["summary"].replace("`", "") in html.unescape(re.sub("</?code>", "", text))
+    for reference in re.findall(r'href="#([^"]+)"', text):
+        assert text.count(f'id="{reference}"') == 1, reference
+    assert call(app, "GET", "/openapi.html", if_none_match=page.headers["etag"]).status == 304
+    assert call(app, "GET", "/.well-known/openid-configuration").json()["service_documentation"].endswith("/openapi.html")
 
 
 def test_every_row_of_the_system_apis_has_a_method() -> None:

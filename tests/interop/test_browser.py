@@ -22,7 +22,22 @@ from harness import Platform, free_port
 from person import Pkce, authorize_path
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-IDP = "idp.am.wso2.com"
+IDP, API = "idp.am.wso2.com", "api.am.wso2.com"
+LOWEST_CONTRAST = """
+const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+const light = (color) => parts(color).slice(0, 3).map((c) => c / 255)
+  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const ground = (element) => {
+  const color = getComputedStyle(element).backgroundColor;
+  return (parts(color)[3] ?? 1) === 1 ? color : ground(element.parentElement);
+};
+const shown = [...document.body.querySelectorAll("*")].filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
+return Math.min(...shown.map((e) => {
+  const [one, two] = [light(getComputedStyle(e).color), light(ground(e))];
+  return (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
+}));
+"""
+"""Of all text on the page and what is behind it (WCAG 2.2, 1.4.3)."""
 
 
 class Shop(BaseHTTPRequestHandler):
@@ -82,7 +97,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator[webdriver.Chrome]:
         "--disable-gpu",
         "--ignore-certificate-errors",
         "--window-size=1000,900",
-        f"--host-resolver-rules=MAP {IDP} 127.0.0.1",
+        "--host-resolver-rules=MAP *.am.wso2.com 127.0.0.1",
         "--disable-dev-shm-usage",
         "--force-prefers-reduced-motion",
     ):
@@ -92,7 +107,9 @@ def browser(request: pytest.FixtureRequest) -> Iterator[webdriver.Chrome]:
     driver.set_page_load_timeout(30)
     Shop.got.clear()
     yield driver
-    complaints = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and IDP in entry["message"]]
+    complaints = [
+        entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and ".am.wso2.com" in entry["message"]
+    ]
     driver.quit()
     assert complaints == []
 
@@ -219,6 +236,30 @@ def test_on_a_phone_in_the_dark(browser: webdriver.Chrome, platform: Platform, s
     sign_in(browser)
     wait_for(browser, "Allow access")
     assert browser.execute_script(wide) <= 320
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("host", "operation"), [(IDP, "post-oauth2-token"), (API, "post-api-deployer-apis-deploy")])
+def test_reading_the_openapi_document(
+    browser: webdriver.Chrome, platform: Platform, request: pytest.FixtureRequest, host: str, operation: str, scheme: str
+) -> None:
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    browser.get(f"https://{host}:{platform.port}/openapi.html")
+    wait_for(browser, "kapi")
+    if (host, scheme) == (API, "light"):
+        take(browser, request, "openapi-api")
+    browser.find_element(By.CSS_SELECTOR, f"nav a[href='#{operation}']").click()
+    section = browser.find_element(By.ID, operation)
+    assert browser.execute_cdp_cmd("Page.getNavigationHistory", {})["entries"][-1]["url"].endswith(f"#{operation}")
+    example = section.find_element(By.CSS_SELECTOR, "li.refused details")
+    assert not example.find_element(By.TAG_NAME, "pre").is_displayed()
+    example.find_element(By.TAG_NAME, "summary").click()
+    assert example.find_element(By.TAG_NAME, "pre").is_displayed()
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert browser.execute_script(LOWEST_CONTRAST) >= 4.5
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 320, "height": 900, "deviceScaleFactor": 1, "mobile": True})
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 320
 
 
 def test_another_site_cannot_frame_a_page(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:

@@ -167,7 +167,7 @@ class Deployer:
         with self._lock:
             stored = self._index.get(api_id)
             if stored is None or stored.organization != organization:
-                raise Problem(404, "909001", f"{api_id} not found", hint="See the deployed APIs: kapi list.")
+                raise Problem(404, "909001", f"{api_id} not found", hint="See the deployed APIs: kapi apis.")
             change = self._change(self._index.segments_of(api_id), but=api_id)
             self._apply(change, lambda: self._store.delete_api(api_id, change.kept, change.dropped))
             self._index.remove(api_id)

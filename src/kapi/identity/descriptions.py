@@ -68,13 +68,30 @@ TOKEN = Row(
         **_CLIENT,
     },
     FORM,
+    summary="The token endpoint (RFC 6749 §3.2): a grant becomes tokens",
     schema="TokenAnswer",
     security="client",
+    refuses=(
+        "unsupported_grant_type",
+        "unauthorized_client",
+        "invalid_grant",
+        "invalid_scope",
+        "invalid_target",
+        "invalid_authorization_details",
+        "invalid_dpop_proof",
+        "use_dpop_nonce",
+        "authorization_pending",
+        "slow_down",
+        "expired_token",
+        "access_denied",
+    ),
 )
+_TOKEN_REFUSED = ("no_token", "invalid_token", "not_a_person", "insufficient_scope")
+_METADATA_REFUSED = ("invalid_client_metadata", "invalid_redirect_uri")
 ROWS: Mapping[str, Mapping[str, Row]] = {
-    "discovery": {"GET": Row(answers=_DOCUMENT)},
-    "jwks": {"GET": Row(answers=_DOCUMENT, schema="JwkSet")},
-    "openapi": {"GET": Row(answers=_DOCUMENT)},
+    "discovery": {"GET": Row(answers=_DOCUMENT, summary="What the provider can do and where (RFC 8414, OpenID Connect Discovery 1.0)")},
+    "jwks": {"GET": Row(answers=_DOCUMENT, schema="JwkSet", summary="The public keys that tokens are signed with (RFC 7517)")},
+    "openapi": {"GET": Row(answers=_DOCUMENT, summary="This document")},
     "health": {"GET": Row()},
     "authorize": {"GET": Row(_AUTHORIZATION, answers=_PAGE), "POST": Row(_AUTHORIZATION, FORM, _PAGE)},
     "sign_in": {
@@ -84,18 +101,78 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
     "select": {"GET": Row({"stateKey!": "the waiting request"}, answers=_PAGE), "POST": Row({"sessionKey!": "the same"}, FORM, _PAGE)},
     "consent": {"GET": Row({"stateKey!": "the waiting request"}, answers=_PAGE), "POST": Row({"sessionKey!": "the same"}, FORM, _PAGE)},
     "callback": {"GET": Row({"sessionKey!": "the waiting request"}, answers=_PAGE)},
-    "par": {"POST": Row({**_AUTHORIZATION, **_CLIENT}, FORM, {201: JSON}, security="client")},
-    "introspect": {"POST": Row({"token!": "the token", "token_type_hint": "", **_CLIENT}, FORM, schema="Introspection", security="client")},
-    "revoke": {"POST": Row({"token!": "the token", "token_type_hint": "", **_CLIENT}, FORM, {200: ""}, security="client")},
-    "register": {"POST": Row(_REGISTRATION, JSON, {201: JSON}, security="bearer")},
-    "client_configuration": {
-        "GET": Row(security="bearer"),
-        "PUT": Row(_REGISTRATION, JSON, security="bearer"),
-        "DELETE": Row(answers={204: ""}, security="bearer"),
+    "par": {
+        "POST": Row(
+            {**_AUTHORIZATION, **_CLIENT},
+            FORM,
+            {201: JSON},
+            schema="PushedAnswer",
+            security="client",
+            refuses=(
+                "unsupported_response_type",
+                "invalid_request_object",
+                "invalid_scope",
+                "invalid_target",
+                "invalid_authorization_details",
+                "use_dpop_nonce",
+            ),
+        )
     },
-    "userinfo": {"GET": Row(security="bearer"), "POST": Row({"access_token": "the token"}, FORM, security="bearer")},
+    "introspect": {
+        "POST": Row(
+            {"token!": "the token", "token_type_hint": "", **_CLIENT},
+            FORM,
+            schema="Introspection",
+            also="application/token-introspection+jwt",
+            security="client",
+        )
+    },
+    "revoke": {
+        "POST": Row({"token!": "the token", "token_type_hint": "", **_CLIENT}, FORM, {200: ""}, security="client", refuses=("not_yours",))
+    },
+    "register": {
+        "POST": Row(
+            _REGISTRATION,
+            JSON,
+            {201: JSON},
+            summary="Register a client (RFC 7591); its secrets are shown this once",
+            schema="RegisteredClient",
+            security="bearer",
+            refuses=(*_METADATA_REFUSED, "no_registration_token", "invalid_token", "registration_scope"),
+        )
+    },
+    "client_configuration": {
+        "GET": Row(
+            summary="A client reads itself (RFC 7592)", schema="RegisteredClient", security="bearer", refuses=("wrong_registration_token",)
+        ),
+        "PUT": Row(
+            _REGISTRATION,
+            JSON,
+            summary="A client replaces what it said of itself (RFC 7592)",
+            schema="RegisteredClient",
+            security="bearer",
+            refuses=(*_METADATA_REFUSED, "wrong_registration_token"),
+        ),
+        "DELETE": Row(
+            summary="A client removes itself (RFC 7592)", answers={204: ""}, security="bearer", refuses=("wrong_registration_token",)
+        ),
+    },
+    "userinfo": {
+        "GET": Row(schema="UserInfo", also="application/jwt", security="bearer", refuses=_TOKEN_REFUSED),
+        "POST": Row(
+            {"access_token": "the token"}, FORM, schema="UserInfo", also="application/jwt", security="bearer", refuses=_TOKEN_REFUSED
+        ),
+    },
     "end_session": {"GET": Row(_LOGOUT, answers=_PAGE), "POST": Row(_LOGOUT, FORM, _PAGE)},
-    "device_authorization": {"POST": Row({"scope": "what is asked for", **_CLIENT}, FORM, schema="DeviceAnswer", security="client")},
+    "device_authorization": {
+        "POST": Row(
+            {"scope": "what is asked for", **_CLIENT},
+            FORM,
+            schema="DeviceAnswer",
+            security="client",
+            refuses=("unauthorized_device", "invalid_scope"),
+        )
+    },
     "device": {"GET": Row({"user_code": "the code"}, answers=_PAGE), "POST": Row({"user_code": "the code", "decision": ""}, FORM, _PAGE)},
     "backchannel_authentication": {
         "POST": Row(
@@ -108,12 +185,31 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
                 **_CLIENT,
             },
             FORM,
+            schema="BackchannelAnswer",
             security="client",
+            refuses=("unauthorized_ciba", "invalid_scope", "unknown_user_id", "invalid_binding_message"),
         )
     },
     "approvals": {"GET": Row(answers=_PAGE), "POST": Row({"request": "the request", "decision": "allow or deny"}, FORM, _PAGE)},
 }
 """By the name of the endpoint's module."""
+TAGS: Mapping[str, str] = {
+    "discovery": "Documents",
+    "jwks": "Documents",
+    "openapi": "Documents",
+    "health": "Documents",
+    "authorize": "Signing in",
+    "sign_in": "Signing in",
+    "select": "Signing in",
+    "consent": "Signing in",
+    "callback": "Signing in",
+    "end_session": "Signing in",
+    "device": "Signing in",
+    "approvals": "Signing in",
+    "register": "Clients",
+    "client_configuration": "Clients",
+}
+"""Groups for readers, by the name of the endpoint's module; the others are of tokens."""
 NOT_DESCRIBED = frozenset({"sign_in_paths"})
 """Addresses that belong to pages: their style sheet, what stands for a wrong address."""
 
@@ -122,7 +218,7 @@ SCHEMAS: Mapping[str, Any] = {
     "OAuthError": {
         "type": "object",
         "required": ["error"],
-        "properties": {"error": _TEXT, "error_description": _TEXT},
+        "properties": {"error": _TEXT, "error_description": _TEXT, "code": {"type": "integer", "description": "APK's number"}},
         "description": "RFC 6749 5.2",
     },
     "TokenAnswer": {
@@ -140,6 +236,31 @@ SCHEMAS: Mapping[str, Any] = {
     },
     "JwkSet": {"type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": {"type": "object"}}}},
     "Introspection": {"type": "object", "required": ["active"], "properties": {"active": {"type": "boolean"}}},
+    "PushedAnswer": {
+        "type": "object",
+        "required": ["request_uri", "expires_in"],
+        "properties": {"request_uri": _TEXT, "expires_in": {"type": "integer"}},
+        "description": "RFC 9126 2.2",
+    },
+    "BackchannelAnswer": {
+        "type": "object",
+        "required": ["auth_req_id", "expires_in", "interval"],
+        "properties": {"auth_req_id": _TEXT, "expires_in": {"type": "integer"}, "interval": {"type": "integer"}},
+        "description": "CIBA 7.3",
+    },
+    "RegisteredClient": {
+        "type": "object",
+        "required": ["client_id", "registration_client_uri"],
+        "properties": {
+            "client_id": _TEXT,
+            "client_secret": _TEXT,
+            "client_secret_expires_at": {"type": "integer"},
+            "registration_access_token": _TEXT,
+            "registration_client_uri": _TEXT,
+        },
+        "description": "RFC 7591 3.2.1: the client's metadata, and its secrets when they are new",
+    },
+    "UserInfo": {"type": "object", "required": ["sub"], "properties": {"sub": _TEXT}, "description": "OpenID Connect Core 5.3.2"},
     "DeviceAnswer": {
         "type": "object",
         "required": ["device_code", "user_code", "verification_uri", "expires_in"],

@@ -9,10 +9,10 @@ MAX_AGE = 300
 """Seconds a client may keep a document."""
 
 
-def document_answer(content: bytes, request: Request, media_type: str = "application/json") -> Answer:
-    """The document, or 304 when the caller has it already."""
+def document_answer(content: bytes, request: Request, headers: Headers = (("content-type", "application/json"), *ANY_ORIGIN)) -> Answer:
+    """The document, or 304 when the caller has it already. `headers` has its media type."""
     tag = etag(content)
-    headers: Headers = (("content-type", media_type), ("cache-control", f"public, max-age={MAX_AGE}"), ("etag", tag), *ANY_ORIGIN)
+    headers = (*headers, ("cache-control", f"public, max-age={MAX_AGE}"), ("etag", tag))
     if any(name == "if-none-match" and tag in value for name, value in request.headers):
         return Answer(304, headers)
     return Answer(200, headers, content)

@@ -78,7 +78,8 @@ def read_wanted(content: bytes) -> Wanted:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise Invalid((_mistake("#", "the body is no JSON object", 'Send {"apis": [{"name": …, "version": …}]}.'),), code="909018")
+        mistake = _mistake("#", "the body is no JSON object", 'Send {"apis": [{"name": …, "version": …}]}.')
+        raise Invalid((mistake,), code="909018", title="Invalid API request")
     reader = _Reader(body)
     wanted = reader.read()
     if reader.mistakes:

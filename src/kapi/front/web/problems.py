@@ -20,7 +20,6 @@ def answer(request: Request, error: Exception) -> Response:
     problem = _as_problem(error)
     if problem.status >= 500:
         _LOG.error("%s %s: %s", request.method, request.url.path, problem.title, exc_info=None if isinstance(error, KapiError) else error)
-    diagnostics = [asdict(item) for item in problem.diagnostics] if isinstance(problem, Invalid) else None
     if "application/problem+json" in request.headers.get("accept", ""):
         body: dict[str, Any] = {
             "type": "about:blank",
@@ -31,22 +30,28 @@ def answer(request: Request, error: Exception) -> Response:
             "code": problem.code,
             "hint": problem.hint,
         }
-        if diagnostics is not None:
-            body["errors"] = diagnostics
+        if isinstance(problem, Invalid):
+            body["errors"] = [asdict(item) for item in problem.diagnostics]
         media_type = "application/problem+json"
     else:
-        body = {
-            "code": int(problem.code) if problem.code.isdigit() else problem.code,
-            "message": problem.title,
-            "description": problem.detail or problem.title,
-            "moreInfo": problem.more_info,
-        }
-        if problem.hint:
-            body["hint"] = problem.hint
-        if diagnostics is not None:
-            body["diagnostics"] = diagnostics
+        body = body_of(problem)
         media_type = "application/json"
     return Response(orjson.dumps(body), problem.status, {"Cache-Control": "no-store", **problem.headers}, media_type)
+
+
+def body_of(problem: Problem) -> dict[str, Any]:
+    """APK's shape of it, with what to do next and the place of every mistake."""
+    body: dict[str, Any] = {
+        "code": int(problem.code) if problem.code.isdigit() else problem.code,
+        "message": problem.title,
+        "description": problem.detail or problem.title,
+        "moreInfo": problem.more_info,
+    }
+    if problem.hint:
+        body["hint"] = problem.hint
+    if isinstance(problem, Invalid):
+        body["diagnostics"] = [asdict(item) for item in problem.diagnostics]
+    return body
 
 
 def _as_problem(error: Exception) -> Problem:

@@ -25,7 +25,7 @@ from kapi.settings import Settings
 from kapi.store import Store, StoredApi
 
 PATH = "/.well-known/oauth-protected-resource"
-SYSTEM_SCOPES = ("apk:api_create", "kapi:clients", "kapi:issuers", "kapi:metrics", "kapi:users")
+SYSTEM_SCOPES = ("apk:api_create", "kapi:clients", "kapi:issuers", "kapi:keys", "kapi:metrics", "kapi:users")
 
 
 class ProtectedResources:

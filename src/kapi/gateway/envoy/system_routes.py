@@ -32,8 +32,9 @@ IDENTITY_SEGMENTS = (
     "oidc",
     "openapi.json",
     "openapi.yaml",
+    "openapi.html",
 )
-CONTROL_SEGMENTS = ("api", "health", "ready", "openapi.json", "openapi.yaml", ".wellknown", ".well-known", "1.0.0")
+CONTROL_SEGMENTS = ("api", "health", "ready", "openapi.json", "openapi.yaml", "openapi.html", ".wellknown", ".well-known", "1.0.0")
 
 
 def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:

@@ -31,13 +31,14 @@ SUBMIT = "document.forms[0].submit()"
 """The only script there is: it posts the form of the form_post response mode. The button below it does the same."""
 
 _NO_STORE: Headers = (("cache-control", "no-store"), ("pragma", "no-cache"))
-_SHUT: Headers = (
+SHUT: Headers = (
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
 )
+"""What every page says to browsers, besides its own Content Security Policy."""
 
 
 def page_link(path: str, key: str) -> str:
@@ -65,9 +66,9 @@ def page(
 ) -> Answer:
     """A page. `leads_to` is where its form may end up; `script` is the one inline script it may run; `frames` what it may frame."""
     known = {"style": style_link(), "submit": SUBMIT, "host": provider.settings.identity.host}
-    body = _templates().get_template(template).render(**known, **values).encode("utf-8")
+    body = templates().get_template(template).render(**known, **values).encode("utf-8")
     policy = _policy(leads_to, script, frames)
-    sent: Headers = (("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), *_SHUT, *_NO_STORE, *headers)
+    sent: Headers = (("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), *SHUT, *_NO_STORE, *headers)
     return Answer(status, (*sent, *(("set-cookie", cookie) for cookie in cookies)), body)
 
 
@@ -115,7 +116,8 @@ def _digest(script: str) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Those beside this file; a name that is not given is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(loader=PackageLoader("kapi.identity", "pages"), autoescape=True, undefined=StrictUndefined, auto_reload=False)

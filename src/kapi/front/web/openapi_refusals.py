@@ -1,0 +1,343 @@
+"""Why the system APIs say no: each reason once, with its answer as it comes. Rows of `openapi_rows.py` name them.
+
+A live test makes them happen and compares the bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kapi.errors import Diagnostic, Invalid, Problem
+from kapi.front.web.problems import body_of
+from kapi.openapi import Refusal
+
+_UNCHANGED = "Nothing was changed; see `kapi status`, then try again."
+_SCOPES = ("apk:api_create", "kapi:users", "kapi:keys", "kapi:clients", "kapi:issuers", "kapi:metrics")
+_LIMIT = "At most 65536 bytes."
+_SHOW = "See docs/identity/{}.md."
+
+
+def _problem(status: int, when: str, code: int, message: str, description: str = "", hint: str = "") -> Refusal:
+    return Refusal(status, when, body_of(Problem(status, str(code), message, description, hint)))
+
+
+def _invalid(when: str, code: int, message: str, mistake: Diagnostic) -> Refusal:
+    return Refusal(400, when, body_of(Invalid((mistake,), code=str(code), title=message)))
+
+
+def _notified(status: int, when: str, error: str) -> Refusal:
+    return Refusal(status, when, {"error": error}, "NotificationError")
+
+
+_YAML_MISTAKE = "while parsing a flow node, did not find expected node content"
+_YAML_HINT = "Check indentation, quotes and colons here and one line up."
+REFUSALS: Mapping[str, Refusal] = {
+    "no_token": _problem(
+        401,
+        "no access token was sent",
+        900902,
+        "Missing Credentials",
+        "Make sure you have provided the correct security credentials: a header Authorization: Bearer ACCESS_TOKEN",
+    ),
+    "invalid_token": _problem(
+        401,
+        "the access token is not good",
+        900901,
+        "Invalid Credentials",
+        "Invalid Credentials. Make sure you have provided the correct security credentials",
+    ),
+    **{
+        f"scope {scope}": _problem(
+            403,
+            f"the access token lacks the scope {scope}",
+            900910,
+            "The access token does not allow you to access the requested resource",
+            f"Scope validation failed: one of these scopes is needed: {scope}",
+            f"Ask for a token with it: kapi token --scope {scope}",
+        )
+        for scope in _SCOPES
+    },
+    "no_path": _problem(404, "the path leads nowhere", 404, "Not Found"),
+    "no_method": _problem(405, "the path, once `.` and `..` are gone, is another one's", 405, "Method Not Allowed"),
+    "no_http": Refusal(
+        400, "the request is not valid HTTP", {"code": "400", "message": "Bad Request", "description": "The request is not valid HTTP."}
+    ),
+    "no_form": _problem(
+        415,
+        "the body is no form with parts",
+        90091,
+        "The body must be multipart/form-data",
+        hint="With curl: --form 'name=@file' for each part.",
+    ),
+    "part_twice": _problem(
+        400, "a part was sent twice", 90091, "The part apkConfiguration was sent more than once", hint="Send each part once."
+    ),
+    "invalid_conf": _invalid(
+        "the apk-conf or its definition has mistakes",
+        909029,
+        "Invalid apk-conf provided",
+        Diagnostic("KAPI1002", _YAML_MISTAKE, _YAML_HINT, "#", line=2, column=1, source="apkConfiguration"),
+    ),
+    "part_missing": _problem(
+        406,
+        "a part is missing",
+        909018,
+        "Invalid API request",
+        "missing: definitionFile",
+        "Send both parts, apkConfiguration and definitionFile, as files.",
+    ),
+    "base_path_taken": _invalid(
+        "another API answers there",
+        909029,
+        "Invalid apk-conf provided",
+        Diagnostic(
+            "KAPI1401",
+            "base path /echo/1.0.0 is taken by Echo 1.0.0 (id echo)",
+            "Choose another basePath or version, or undeploy the other API first.",
+            "#/basePath",
+            source="apkConfiguration",
+        ),
+    ),
+    "form_too_large": _problem(
+        413,
+        "the documents are too large",
+        90091,
+        "The request is too large",
+        "The body is larger than 11599872 bytes",
+        "Send a smaller document, or raise the limit in [apis] of the settings.",
+    ),
+    "one_of_two": _problem(
+        400,
+        "there is neither a definition nor a url, or both",
+        90091,
+        "Specify either definition or url",
+        hint="Send one of the two parts: definition (a file) or url (text).",
+    ),
+    "invalid_definition": _invalid(
+        "the definition has mistakes",
+        90091,
+        "Invalid API Definition",
+        Diagnostic("KAPI1301", "Invalid API Type SOAP", "Use one of: REST, GRAPHQL, GRPC.", "#", source="definitionFile"),
+    ),
+    "invalid_url": _problem(
+        406,
+        "the definition could not be fetched",
+        909044,
+        "Invalid url provided for openapi definition",
+        "the URL must be http:// or https:// with a host and without a user name",
+        "Check the URL, or send the document itself as the part `definition`.",
+    ),
+    "no_api_id": _problem(
+        400,
+        "apiId is missing or stands twice",
+        909005,
+        "apiId is required once",
+        hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.",
+    ),
+    "no_api": _problem(404, "there is no such API", 909001, "nothing not found", hint="See the deployed APIs: kapi apis."),
+    "not_there_yet": _problem(
+        501,
+        "this is planned",
+        909052,
+        "Kubernetes resources are not there yet",
+        "/api/configurator/apis/generate-k8s-resources is planned",
+        "Deploy the conf to kapi: POST …/apis/deploy.",
+    ),
+    "notification_key": _notified(401, "the header stsAuthKey is missing or wrong, or the settings have none", "Unauthorized request"),
+    "notification_type": _notified(400, "the type is another", "Invalid type"),
+    "notification_body": _notified(
+        400, "the body does not say which token", "Invalid request body: send JSON with token, or with jti and expiry"
+    ),
+    "secret_name": _problem(
+        400,
+        "the name or the key is not allowed",
+        909018,
+        "name and key of a secret",
+        hint="Use letters, digits, `.`, `_` and `-`, at most 253.",
+    ),
+    "secret_value": _problem(
+        400, "the value is empty, or no text", 909018, "the value is empty or has a null character", hint="Send the value as the body."
+    ),
+    "secret_too_large": _problem(413, "the value is too large", 909018, "the value is too large", hint=_LIMIT),
+    "no_secret": _problem(
+        404, "there is no such secret", 909001, "there is no secret nothing with the key x", hint="See the secrets: kapi secret list."
+    ),
+    "secret_fixed": _problem(
+        409,
+        "deployed APIs use it, or the settings have it",
+        909030,
+        "the secret fixed with the key x comes from the settings",
+        hint="Change it there and restart, or choose another name.",
+    ),
+    "issuer_body": _problem(
+        400, "the body is no JSON object", 900960, "Invalid request", "the body is not a JSON object", "docs/issuers/oidc.md shows one."
+    ),
+    "issuer_test_body": _problem(
+        400,
+        "the body has more than a token",
+        900960,
+        "Invalid request",
+        "the body may have a token only",
+        'Send {"token": "…"}, or nothing.',
+    ),
+    "invalid_issuer": _invalid(
+        "the declaration has mistakes",
+        900960,
+        "Invalid issuer",
+        Diagnostic("issuer", "issuer.color: unknown field", "docs/issuers/oidc.md lists the fields.", "#/color"),
+    ),
+    "other_organization": _problem(
+        403,
+        "the caller is of another organization",
+        900964,
+        "Not your organization",
+        "callers of acme may declare issuers for acme only",
+        'Say "organization": "acme".',
+    ),
+    "no_issuer": _problem(404, "there is no such issuer", 900961, "there is no issuer 'nothing'", hint="See them with: kapi issuer list."),
+    "issuer_exists": _problem(
+        409,
+        "there is such an issuer already, or the settings have it",
+        900963,
+        "https://idp.am.wso2.com/token is the inbuilt provider",
+        hint="Give the other provider's issuer.",
+    ),
+    "issuer_too_large": _problem(
+        413, "the body is too large", 900960, "Too large", "the body is larger than 1048576 bytes", "An issuer needs a few hundred."
+    ),
+    "user_body": _problem(
+        400,
+        "the body is no JSON object",
+        900955,
+        "Invalid request",
+        "the body must be a JSON object",
+        "See docs/identity/users.md for an example.",
+    ),
+    "invalid_user": _invalid(
+        "a member is not allowed",
+        900955,
+        "Invalid user",
+        Diagnostic("user", "password: must have 8 to 1024 characters", "See docs/identity/users.md.", "#/password"),
+    ),
+    "no_user": _problem(404, "there is no such person", 900953, "there is no user 'nothing'", hint="See them with: kapi user list."),
+    "user_exists": _problem(
+        409, "the name is taken", 900951, "there is a user 'org1user' already", hint="Choose another name, or remove that one first."
+    ),
+    "user_of_settings": _problem(
+        409,
+        "the person stands in the settings",
+        900952,
+        "'org1user' stands in the settings",
+        hint="Change [[identity.users]] in kapi.toml and start again.",
+    ),
+    "user_too_large": _problem(413, "the body is too large", 900954, "The body is too large", "at most 65536 bytes"),
+    "key_body": _problem(
+        400,
+        "the body has other members",
+        900970,
+        "Invalid request",
+        "the body may be a JSON object with algorithm (str)",
+        _SHOW.format("keys"),
+    ),
+    "no_algorithm": _problem(
+        400,
+        "the algorithm is not known",
+        900971,
+        "'none' is no signature algorithm",
+        hint="Known: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.",
+    ),
+    "no_key": _problem(404, "there is no such key", 900975, "there is no key 'nothing'", hint="See them with: kapi key list."),
+    "too_many_keys": _problem(
+        409, "there are too many keys", 900972, "there are 100 keys already", hint="Retire some: kapi key list, kapi key retire KID."
+    ),
+    "key_not_published": _problem(
+        409,
+        "the key is not published",
+        900973,
+        "gateway_certificate_alias is not published",
+        hint="Only a published key can become active: kapi key list.",
+    ),
+    "key_active": _problem(
+        409,
+        "the key is active",
+        900974,
+        "gateway_certificate_alias is the active key",
+        hint="Rotate it: kapi key rotate --algorithm RS256; add --emergency to refuse its tokens at once.",
+    ),
+    "invalid_client": _problem(
+        400,
+        "the metadata are not allowed",
+        900971,
+        "Invalid client",
+        "invalid_client_metadata: Send the client metadata as a JSON object",
+        _SHOW.format("registration"),
+    ),
+    "no_client": _problem(404, "there is no such client", 900973, "there is no client 'nothing'", hint="See them with: kapi client list."),
+    "client_of_settings": _problem(
+        409,
+        "the client stands in the settings",
+        900972,
+        "Not a registered client",
+        "45f1c5c8-a92e-11ed-afa1-0242ac120002 stands in the settings",
+        "Change [[identity.clients]] in kapi.toml and start again.",
+    ),
+    "client_too_large": _problem(413, "the body is too large", 900974, "The body is too large", "at most 65536 bytes"),
+    "invalid_api_key": _invalid(
+        "a member is not allowed",
+        909018,
+        "Invalid API request",
+        Diagnostic(
+            "api-key", "apis must be a list of APIs", 'Write [{"name": "Petstore", "version": "1.0.0"}]; "*" means every one.', "#/apis"
+        ),
+    ),
+    "no_api_key": _problem(404, "there is no such key", 909001, "nothing not found", hint="See the keys: kapi api-key list."),
+    "body_too_large": _problem(413, "the body is too large", 909018, "the body is too large", hint=_LIMIT),
+    "application_body": _problem(400, "the body is no JSON", 909018, "the body is not JSON", hint="Send an object with name, tier."),
+    "application_name": _problem(
+        400, "a member is not allowed", 909018, "Invalid name of an application", hint="Use 1 to 120 printable characters."
+    ),
+    "consumer_key": _problem(400, "a member is not allowed", 909018, "Invalid consumerKey", hint="Use 1 to 255 printable characters."),
+    "api_name": _problem(400, "a member is not allowed", 909018, "Invalid api.name", hint="The name that the API's conf has."),
+    "no_application": _problem(
+        404, "there is no such application", 909001, "nothing not found", hint="See the applications: kapi app list."
+    ),
+    "no_consumer_key": _problem(
+        404, "there is no such key", 909001, "the application has no such key", hint="See its keys: kapi app list -o json."
+    ),
+    "no_subscription": _problem(
+        404, "there is no such subscription", 909001, "nothing not found", hint="See the subscriptions: kapi subscription list."
+    ),
+    "application_exists": _problem(
+        409, "the name is taken", 909018, "application shop exists", hint="Choose another, or remove the other first."
+    ),
+    "application_of_settings": _problem(
+        409,
+        "it stands in the settings",
+        909018,
+        "fixed is an application of the settings",
+        hint="Change it in kapi.toml, and start kapi again.",
+    ),
+    "consumer_key_taken": _problem(
+        409,
+        "the key is an application's",
+        909018,
+        "the consumer key belongs to an application",
+        hint="Choose another, or remove the other first.",
+    ),
+    "subscribed": _problem(
+        409, "there is such a subscription", 909018, "shop has a subscription to Echo .*", hint="Choose another, or remove the other first."
+    ),
+    "not_confirmed": _problem(
+        503,
+        "the gateway did not confirm; nothing has changed",
+        909028,
+        "The gateway did not confirm",
+        "Envoy is not connected.",
+        _UNCHANGED,
+    ),
+    "restarting": Refusal(
+        503,
+        "the process that answers is starting again",
+        {"code": "102503", "message": "Upstream connection failed", "description": "upstream connect error"},
+    ),
+}

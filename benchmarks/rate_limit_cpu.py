@@ -22,6 +22,7 @@ from kapi.gateway.envoy.process import find_envoy
 REQUESTS, ROUNDS = 480, 80
 HEAD = "Host: default.gw.wso2.com\r\n"
 LIMIT = "rateLimit: {requestsPerUnit: 2000000000, unit: Hour}"
+TOKENS = "aiRatelimit: {enabled: true, token: {totalLimit: 2000000000, unit: Hour}, request: {}}"
 CLIENT = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 
@@ -66,10 +67,13 @@ def deploy(platform: Platform, backend: int) -> None:
         '- {target: "/items", verb: GET, scopes: ["bench"]}\n'
         f'- {{target: "/items-limited", verb: GET, scopes: ["bench"], {LIMIT}}}\n'
     )
+    open_only = '- {target: "/open", verb: GET, secured: false}\n'
+    tokens = conf("Chat", "/chat", port=backend, extra="aiProvider: {name: OpenAI, apiVersion: v1}\n", operations=open_only)
     closed = '- {target: "/items", verb: GET, scopes: ["bench"]}\n'
     for text in (
         conf(port=backend, operations=operations),
         conf("Closed", "/closed", port=backend, extra=f"subscriptionValidation: true\n{LIMIT}\n", operations=closed),
+        tokens.replace('/backend"\n', f'/backend"\n    {TOKENS}\n'),
     ):
         answer = platform.deploy(text, DEFINITION)
         assert answer.status == 200, answer.body
@@ -102,6 +106,7 @@ async def measure(folder: Path, platform: Platform, children: list[subprocess.Po
         "plain proxy, limit in Python": (ports["python"], (proxies["python"].pid, service.pid), request("/echo/1.0.0/items", token)),
         "kapi, secured: false": (*envoy, request("/echo/1.0.0/open", token)),
         "kapi, secured: false, limit": (*envoy, request("/echo/1.0.0/limited", token)),
+        "kapi, secured: false, limit of tokens": (*envoy, request("/chat/1.0.0/open", token)),
         "kapi, JWT and scope": (*envoy, request("/echo/1.0.0/items", token)),
         "kapi, JWT, scope, limit": (*envoy, request("/echo/1.0.0/items-limited", token)),
         "kapi, JWT, scope, limit, subscription": (*envoy, request("/closed/1.0.0/items", token)),

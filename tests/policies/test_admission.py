@@ -38,9 +38,9 @@ def limits(conf: RateLimitConf | None, operation: RateLimitConf | None, *, sandb
 
 def test_an_api_is_counted_alike_on_both_hosts_and_an_operation_apart() -> None:
     minute = RateLimitConf(5, "Minute")
-    assert limits(minute, None) == limits(minute, None, sandbox=True) == "api/id\t5\t60\t900800"
-    assert limits(None, minute) == "operation/id/GET/a\t5\t60\t900802"
-    assert limits(None, minute, sandbox=True) == "operation/id/GET/a#sandbox\t5\t60\t900802"
+    assert limits(minute, None) == limits(minute, None, sandbox=True) == "r\tapi/id\t5\t60\t900800"
+    assert limits(None, minute) == "r\toperation/id/GET/a\t5\t60\t900802"
+    assert limits(None, minute, sandbox=True) == "r\toperation/id/GET/a#sandbox\t5\t60\t900802"
 
 
 AI_LIMITS = AiLimits(requests=9, request_unit="Hour", total_tokens=7)
@@ -57,19 +57,19 @@ def ai_route(endpoint: Endpoint, *, own: bool = False, sandbox: bool = False) ->
 
 def test_each_ai_endpoint_has_counts_of_its_own() -> None:
     one = ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS))
-    requests, tokens = one["ai_limits"].split("\t")[:5], one["ai_limits"].split("\t")[5:]
+    requests, tokens = one["limits"].split("\t")[:5], one["limits"].split("\t")[5:]
     assert (requests[0], *requests[2:]) == ("r", "9", "3600", "900800")
     assert (tokens[0], *tokens[2:]) == ("t", "7", "60", "900800")
     assert requests[1] != tokens[1]
-    again = ai_route(replace(ENDPOINT, ai_limits=replace(AI_LIMITS, requests=10), weight=5))["ai_limits"].split("\t")[:5]
+    again = ai_route(replace(ENDPOINT, ai_limits=replace(AI_LIMITS, requests=10), weight=5))["limits"].split("\t")[:5]
     assert again == ["r", requests[1], "10", "3600", "900800"]
     others = [
         ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS), sandbox=True),
         ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS), own=True),
         ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS, base_path="/b")),
     ]
-    assert len({requests[1], *(other["ai_limits"].split("\t")[1] for other in others)}) == 4
-    assert others[1]["ai_limits"].endswith("900802")
+    assert len({requests[1], *(other["limits"].split("\t")[1] for other in others)}) == 4
+    assert others[1]["limits"].endswith("900802")
 
 
 def test_answers_are_read_only_where_tokens_are_limited() -> None:

@@ -15,7 +15,7 @@ START = 1_800_000_000
 
 def limited(thread: Thread, *limits: tuple[str, int, int]) -> bool:
     """Whether one request at a route with these limits (key, allowed, unit) passes."""
-    thread.properties = {"limits": "\t".join(f"{key}\t{allowed}\t{unit}\t900800" for key, allowed, unit in limits).encode()}
+    thread.properties = {"limits": "\t".join(f"r\t{key}\t{allowed}\t{unit}\t900800" for key, allowed, unit in limits).encode()}
     return not isinstance(thread.request(), Reply)
 
 
@@ -129,14 +129,26 @@ def test_counters_that_are_over_leave_room_for_others() -> None:
 
 
 TEXTS = st.text(max_size=40) | st.sampled_from(
-    ["\t", "p\ta\t1\t60\tc", "t\ta", "a\t1\t60\tc", "a\t-1\t60\tc", "a\t1\t0\tc", "x\ty\tz\tv", "x\ty\tz\tvt", "\t\t\t", "9" * 30]
+    [
+        "\t",
+        "p\ta\t1\t60\tc",
+        "t\ta",
+        "a\t1\t60\tc",
+        "r\ta\t1\t60\tc",
+        "r\ta\t-1\t60\tc",
+        "r\ta\t1\t0\tc",
+        "x\ty\tz\tv",
+        "x\ty\tz\tvt",
+        "\t\t\t",
+        "9" * 30,
+    ]
 )
 
 
 @settings(max_examples=80, deadline=None)
 @given(
     st.fixed_dictionaries(
-        {}, optional=dict.fromkeys(("limits", "ai_limits", "usage", "place", "organization", "iss", "azp", "application_name"), TEXTS)
+        {}, optional=dict.fromkeys(("limits", "usage", "place", "organization", "iss", "azp", "application_name"), TEXTS)
     ),
     TEXTS,
     TEXTS,

@@ -22,7 +22,7 @@ EVENTS = {"content-type": "text/event-stream"}
 def limited(thread: Thread, usage: str = PLACES, **allowed: int) -> None:
     """The next calls go to a route with these limits; `r`, `p`, `c` and `t` as in the route's metadata."""
     text = "\t".join(f"{kind}\tai/{kind}\t{count}\t3600\t900800" for kind, count in allowed.items())
-    thread.properties = {"ai_limits": text.encode(), "usage": usage.encode()}
+    thread.properties = {"limits": text.encode(), "usage": usage.encode()}
 
 
 def counted(thread: Thread) -> dict[str, int]:

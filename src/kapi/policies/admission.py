@@ -19,6 +19,14 @@ ON: dict[str, Any] = {"@type": "type.googleapis.com/envoy.config.route.v3.Filter
 MODULE = str(Path(__file__).with_name("admission.wasm"))
 
 
+def limit(kind: str, key: str, allowed: int, seconds: int, code: str) -> str:
+    """One limit as the module reads it in the field `limits` of the route's metadata: fields between tabs; more limits follow after a tab.
+
+    `kind` is `r` for requests; `p`, `c` and `t` for tokens of prompts, of completions and of both, which answers say.
+    """
+    return "\t".join((kind, key, str(allowed), str(seconds), code))
+
+
 def part(name: str) -> dict[str, Any]:
     """The configuration of a filter that plays one of the module's parts: `admit`, `keys` or `ledger`. All share one memory."""
     return {

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from kapi.policies.admission import ADMIT, FILTER, ON
+from kapi.policies.admission import ADMIT, FILTER, ON, limit
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.rate_limit import API_CODE, OPERATION_CODE, SECONDS
 
@@ -44,13 +44,14 @@ def compile(conf: ApiConf, operation: OperationConf) -> AiRateLimit | None:  # n
 
 
 def envoy(node: AiRateLimit, place: Place) -> EnvoyRoute:
-    """Switch the filter on and say what to count: fields between tabs, as the module reads them."""
+    """Switch the filter on and say what to count, and where answers say it."""
     limits, provider = place.endpoint.ai_limits, place.api.ai_provider
     if limits is None or provider is None:
         return EnvoyRoute()
     code = API_CODE if node.counted == "api" else OPERATION_CODE
-    counts = ((kind, f"{_key(node, place)}/{kind}", allowed, SECONDS[unit], code) for kind, allowed, unit in _counts(limits))
-    fields = {"ai_limits": "\t".join(str(field) for count in counts for field in count)}
+    key = _key(node, place)
+    counts = (limit(kind, f"{key}/{kind}", allowed, SECONDS[unit], code) for kind, allowed, unit in _counts(limits))
+    fields = {"limits": "\t".join(counts)}
     if limits.counts_tokens:
         fields["usage"] = _usage(provider)
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})

@@ -107,7 +107,7 @@ class EnvoyRoute:
     mirrors: tuple[Endpoint, ...] = ()
     """Backends that get a copy of each request."""
     metadata: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """Filter metadata of the route, by filter name."""
+    """Filter metadata of the route, by filter name; different texts of one field are joined by tabs."""
     route: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the route itself: request_body_buffer_limit, …"""
     other_kind_header: str = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from kapi.apis.conf import ApiConf, OperationConf, RateLimitConf, Unit
-from kapi.policies.admission import ADMIT, FILTER, ON
+from kapi.policies.admission import ADMIT, FILTER, ON, limit
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 
 name = "rate_limit"
@@ -43,11 +43,10 @@ def _limit(conf: RateLimitConf, counted: Literal["api", "operation"]) -> RateLim
 
 
 def envoy(node: RateLimit, place: Place) -> EnvoyRoute:
-    """Switch the filter on and say what to count: fields between tabs, as the module reads them."""
+    """Switch the filter on and say what to count."""
     if node.counted == "api":
         key, code = f"api/{place.api.id}", API_CODE
     else:
         key, code = f"operation/{place.api.id}/{place.operation.verb}{place.operation.target}", OPERATION_CODE
         key += "#sandbox" if place.sandbox else ""
-    limits = "\t".join((key, str(node.requests), str(SECONDS[node.unit]), code))
-    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"limits": limits}})
+    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}})

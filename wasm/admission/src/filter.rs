@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use crate::admit::{count, Room};
 use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
-use crate::rules::{ai_limits, consumer, limits, place, tier, Consumer, Limit, Place, Subscription};
+use crate::rules::{consumer, limits, place, tier, Consumer, Limit, Place, Subscription, What};
 use crate::usage::{Places, Usage};
 use crate::{ledger, replies};
 
 const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0limits";
-const AI_LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0ai_limits";
 const USAGE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0usage";
 const PLACE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0place";
 const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0organization";
@@ -151,16 +150,13 @@ fn text(path: &[u8]) -> Option<&'static str> {
 
 fn admit(context: u32) -> u32 {
     let place = text(PLACE).map(|text| place(text).ok_or(())).transpose();
-    let ai = text(AI_LIMITS);
-    let limits = text(LIMITS).map_or(Some(Vec::new()), limits).and_then(|mut limits| {
-        ai.map_or(Some(()), |text| ai_limits(text, &mut limits))?;
-        Some(limits)
-    });
+    let limits = text(LIMITS).map_or(Some(Vec::new()), limits);
     let (Ok(place), Some(limits)) = (place, limits) else {
         replies::not_ready();
         return PAUSE;
     };
-    let usage = ai.and_then(|_| Usage::new(&limits, &Places::new(text(USAGE).unwrap_or(""))));
+    let tokens = limits.iter().any(|limit| limit.what != What::Request);
+    let usage = tokens.then(|| Usage::new(&limits, &Places::new(text(USAGE).unwrap_or(""))));
     let answer = match place {
         Some(place) => admit_consumer(context, &place, limits),
         None => judge(context, &limits),

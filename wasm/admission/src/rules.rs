@@ -22,20 +22,10 @@ pub struct Limit<'a> {
     pub what: What,
 }
 
-/// The limits of a route: `key, allowed, unit, code` of each.
+/// The limits of a route: `r|p|c|t` (requests, tokens of prompts, of completions, of both), `key, allowed, unit, code` of each.
 pub fn limits(text: &str) -> Option<Vec<Limit<'_>>> {
     let mut fields = text.split('\t');
     let mut found = Vec::with_capacity(4);
-    while let Some(key) = fields.next().filter(|key| !key.is_empty()) {
-        let (allowed, unit, code) = (fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()?);
-        found.push(Limit { key, allowed, unit, stops: true, code, what: What::Request });
-    }
-    Some(found)
-}
-
-/// The limits of an AI backend: `r|p|c|t` (requests, tokens of prompts, of completions, of both), `key, allowed, unit, code` of each.
-pub fn ai_limits<'a>(text: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
-    let mut fields = text.split('\t');
     while let Some(what) = fields.next().filter(|what| !what.is_empty()) {
         let what = match what {
             "r" => What::Request,
@@ -45,9 +35,9 @@ pub fn ai_limits<'a>(text: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
             _ => return None,
         };
         let (key, allowed, unit, code) = (fields.next()?, fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()?);
-        into.push(Limit { key, allowed, unit, stops: true, code, what });
+        found.push(Limit { key, allowed, unit, stops: true, code, what });
     }
-    Some(())
+    Some(found)
 }
 
 /// Where a route stands, when it matters who calls: `api, organization, environment, flags`.

@@ -58,13 +58,13 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// None when none of the limits counts tokens.
-    pub fn new(limits: &[Limit], places: &Places) -> Option<Self> {
+    /// For those of the limits that count tokens.
+    pub fn new(limits: &[Limit], places: &Places) -> Self {
         let tokens = limits.iter().filter(|limit| limit.what != What::Request);
         let counters: Vec<Counter> = tokens.map(|limit| Counter { what: limit.what, key: limit.key.to_owned(), unit: limit.unit }).collect();
         let scanner = Scanner::new(places.body());
         let (headers, form, gzip) = (places.headers(), Form::Unknown, None);
-        (!counters.is_empty()).then_some(Usage { counters, headers, scanner, form, gzip, seen: [0; 3], total_said: false, counted: [0; 3] })
+        Usage { counters, headers, scanner, form, gzip, seen: [0; 3], total_said: false, counted: [0; 3] }
     }
 
     /// What kind of answer this is, by its headers, and the numbers that stand there.

@@ -160,8 +160,10 @@ def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
     """What the policies add around the action; a field that nobody fills is left out."""
     metadata: dict[str, dict[str, Any]] = {}
     for name, value in (item for part in parts for item in part.metadata.items()):
-        # Policies may share a filter: each says its own fields.
-        metadata[name] = metadata.get(name, {}) | value
+        # Policies may share a filter: each says fields of its own, the same as another one, or more of a text between tabs.
+        said = metadata.setdefault(name, {})
+        for field, item in value.items():
+            said[field] = item if said.get(field, item) == item else f"{said[field]}\t{item}"
     fields: dict[str, Any] = {
         "typed_per_filter_config": {name: value for part in parts for name, value in part.per_route.items()},
         "request_headers_to_add": [header for part in parts for header in part.request_headers_to_add],

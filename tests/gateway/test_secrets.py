@@ -155,6 +155,50 @@ def test_a_value_that_cannot_be_used_is_refused_and_the_old_one_stays(world: Wor
     assert world.live.call("/kept_tls/1/x").status == 200
 
 
+@pytest.mark.parametrize(
+    ("security", "secret", "value", "says"),
+    [
+        (HEADER_KEY, ("key", "value"), "the-value\n", "line break"),
+        (HEADER_KEY, ("key", "value"), "the-value\x7f", "control character"),
+        (HEADER_KEY, ("key", "value"), " the-value", "white space"),
+        (KEY % ("Query", "k"), ("key", "value"), "the-value\r\n", "line break"),
+        (BASIC, ("login", "password"), "the-value\n", "line break"),
+        (BASIC, ("login", "user"), "the-value\t", "control character"),
+        (BASIC, ("login", "user"), "the:the-value", "colon"),
+    ],
+)
+def test_a_credential_that_cannot_be_sent_is_a_mistake_with_its_place(
+    world: World, security: str, secret: tuple[str, str], value: str, says: str
+) -> None:
+    for item in (("key", "value"), ("login", "user"), ("login", "password")):
+        world.secrets.set("default", *item, "good")
+    world.secrets.set("default", *secret, value)
+    with pytest.raises(Invalid) as refused:
+        world.deploy("unsendable", security)
+    (found,) = refused.value.diagnostics
+    assert (found.code, found.pointer, found.line, found.source) == (
+        "KAPI1502", "#/endpointConfigurations/production", 7, "apkConfiguration"
+    )  # fmt: skip
+    assert found.message.startswith(f"the value of {' '.join(secret)} cannot be sent: ")
+    assert says in found.message
+    assert f"kapi secret set {' '.join(secret)}" in found.hint
+    world.secrets.set("default", *secret, "good")
+    world.deploy("unsendable", security)
+    with pytest.raises(Invalid) as changed:
+        world.secrets.set("default", *secret, value)
+    assert (changed.value.code, changed.value.diagnostics[0].source) == ("909030", "unsendable 1")
+    assert world.live.call("/unsendable/1/x").status == 200
+    for error in (refused.value, changed.value):
+        assert "the-value" not in f"{error.detail} {error.hint} {error.more_info} {error.diagnostics}"
+
+
+def test_any_other_character_reaches_the_backend(world: World) -> None:
+    value = "a\tä\u0085\u2028\U0001f511 %REQ(x)%"
+    world.secrets.set("default", "key", "value", value)
+    world.deploy("characters", HEADER_KEY)
+    assert world.seen("characters")["x-key"].encode("latin-1").decode() == value
+
+
 def test_a_script_that_cannot_be_loaded_is_refused_and_the_old_one_stays(world: World) -> None:
     world.secrets.set("default", "script", "lua", "function envoy_on_request(handle) handle:headers():add('x-lua', 'old') end")
     policy = "{policyName: LuaInterceptor, parameters: {name: s, sourceCodeRef: {name: script, key: lua}}}"

@@ -378,6 +378,10 @@ def test_secrets_are_set_used_and_kept_over_a_restart_without_ever_being_shown(p
     shown += "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
     assert "-value" not in shown
     assert platform.cli("secret", "remove", "login", "key", check=False).returncode != 0
+    refused = platform.cli("secret", "set", "login", "key", stdin="third-value\n", check=False)
+    assert (refused.returncode != 0, "login key cannot be sent" in refused.stderr, "secret 1.0.0" in refused.stderr) == (True,) * 3
+    assert "third-value" not in refused.stderr
+    assert platform.request(HOST, "/secret/1.0.0/x").json()["headers"]["x-key"] == "second-value"
     assert platform.api("/api/secrets", token="").status == 401
     for path in platform.data_dir.glob("kapi.db*"):
         assert path.stat().st_mode & 0o077 == 0

@@ -123,6 +123,14 @@ def test_the_settings_ask_every_api_for_a_subscription(platform: Platform, echo:
     assert platform.request(GW, f"{other}/items").json()["code"] == "900902"
 
 
+def test_an_api_whose_callers_name_no_application_is_refused_where_all_need_a_subscription(platform: Platform, echo: int) -> None:
+    mtls = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: mTLS, certificates: [{name: a, key: b}], required: mandatory}\n"
+    answer = platform.deploy(conf("Certificate", "/certificate", port=echo, extra=mtls), DEFINITION)
+    assert (answer.status, answer.json()["code"]) == (400, 909018)
+    (found,) = answer.json()["diagnostics"]
+    assert (found["pointer"], "names no application" in found["message"]) == ("#/authentication", True)
+
+
 def test_subscriptions_hold_while_the_control_process_is_away_and_after(platform: Platform, echo: int, token: str) -> None:
     known, other = deployed(platform, "Known", echo), deployed(platform, "Other", echo)
     before = platform.pid("control")

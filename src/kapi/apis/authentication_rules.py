@@ -22,6 +22,8 @@ _RESERVED: Final = frozenset({
 })  # fmt: skip
 _OURS: Final = ("x-kapi-", "x-envoy-", "x-forwarded-")
 
+SUBSCRIPTION_HINT: Final = "Enable OAuth2, JWT or API keys beside mTLS, or validate no subscriptions."
+
 
 def check_authentication(conf: ApiConf, report: Report) -> None:
     """Report everything that is wrong with who may call the API."""
@@ -75,6 +77,9 @@ def _check_somebody_may_call(conf: ApiConf, enabled: list[AuthenticationConf], r
     elif not tokens and certificates and certificates.required == "optional":
         message = "Invalid authtypes provided: OAuth2 is disabled, and mTLS is not mandatory"
         report.add(codes.AUTHENTICATION, message, certificates.mark, "Set required: mandatory for mTLS, or enable OAuth2.")
+    elif not tokens and certificates and conf.subscription_validation:
+        message = "Invalid authtypes provided: subscriptionValidation asks for an application, and a certificate names none"
+        report.add(codes.AUTHENTICATION, message, certificates.mark, SUBSCRIPTION_HINT)
     elif len(enabled) == 1 and enabled[0].required == "optional":
         kind = enabled[0].auth_type
         message = f"Invalid authtypes provided: {kind} is optional, and there is nothing else to authenticate with"

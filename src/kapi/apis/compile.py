@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 _SOURCE = "apkConfiguration"
 DEFINITION_PATH = "/api-definition"
+_INVALID = ("909029", "Invalid apk-conf provided")
+_OF_ITS_OWN = {
+    codes.AUTHENTICATION: ("909018", "Invalid authtypes provided"),
+    codes.POLICIES: ("909025", "Presence of both resource level and API level operation policies is not allowed"),
+    codes.RATE_LIMITS: ("909026", "Presence of both resource level and API level rate limits is not allowed"),
+}
+"""What APK says of a conf whose mistakes are all of one kind: code and title."""
 
 
 class Policy(Protocol):
@@ -68,9 +75,9 @@ def compile_api(
     diagnostics = (*_organization_mistakes(organization, reading.conf), *reading.diagnostics, *mistakes)
     conf = reading.conf
     if diagnostics or conf is None or parsed is None or reading.data is None:
-        if diagnostics and all(item.code == codes.AUTHENTICATION for item in diagnostics):
-            raise Invalid(diagnostics, code="909018", title="Invalid authtypes provided")
-        raise Invalid(diagnostics)
+        kinds = {item.code for item in diagnostics}
+        code, title = _OF_ITS_OWN.get(kinds.pop(), _INVALID) if len(kinds) == 1 else _INVALID
+        raise Invalid(diagnostics, code=code, title=title)
     identity = conf.id or api_id(organization, conf.name, conf.version)
     base_path, default_base_path = base_paths(conf)
     api = Api(

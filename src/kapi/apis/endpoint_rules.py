@@ -1,4 +1,4 @@
-"""Rules for `endpointConfigurations` beyond the schema: addresses, weights, credentials, certificates. Called by `reading.py`."""
+"""Rules for `endpointConfigurations` beyond the schema: addresses, weights, credentials, certificates, breakers. Called by `reading.py`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def check_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
             _check_address(node, here, report)
             _check_security(node, here, report)
             _check_certificate(node, here, report)
+            _check_breaker(node, here, report)
         if nodes and all(_whole(node, "weight") == 0 for node, _ in nodes):
             node, here = nodes[0]
             message = f"no {kind} endpoint has a weight above 0"
@@ -81,6 +82,20 @@ def _check_certificate(node: Mapping, here: str, report: Report) -> None:
     if not secure:
         hint = "Write an https endpoint, or remove the certificate."
         report.add(codes.COMBINATION, "a certificate says nothing about an http endpoint", key_mark(node, "certificate", here), hint)
+
+
+def _check_breaker(node: Mapping, here: str, report: Report) -> None:
+    """With none of these Envoy sends nothing at all. Without connections it still makes one, and without retries there are none."""
+    resiliency = node.entries.get("resiliency")
+    breaker = resiliency.entries.get("circuitBreaker") if isinstance(resiliency, Mapping) else None
+    if not isinstance(breaker, Mapping):
+        return
+    spot = below(below(here, "resiliency"), "circuitBreaker")
+    for name in ("maxConnectionPools", "maxPendingRequests", "maxRequests"):
+        if _whole(breaker, name) == 0:
+            report.add(
+                codes.RANGE, f"{name}: 0 lets no request through", key_mark(breaker, name, spot), "Allow at least 1, or leave it out."
+            )
 
 
 def _is_true(mapping: Mapping, name: str) -> bool:

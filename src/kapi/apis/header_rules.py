@@ -12,7 +12,7 @@ from typing import Final
 from kapi.apis.rules import Fault
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_NOT_IN_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\uffff]")
+_NOT_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 PROTECTED: Final = frozenset((
     "host",
     "connection",

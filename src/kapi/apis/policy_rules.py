@@ -35,9 +35,10 @@ def check_policies(root: Mapping, report: Report) -> None:
         pointer = below("#/operations", index)
         own = operation.entries.get("operationPolicies")
         _check_lists(own, below(pointer, "operationPolicies"), report)
-        if (api := _names(level)) and (names := _names(own)) and not api | names <= _BOTH_LEVELS:
+        if (api := _names(level)) and (names := _names(own)) and (others := (api | names) - _BOTH_LEVELS):
             message = "Presence of both resource level and API level operation policies is not allowed"
-            hint = "Remove these, or apiPolicies and write its policies at every operation."
+            only = f"{', '.join(sorted(others))} can stand at one of the levels only"
+            hint = f"{only}: move these policies to apiPolicies, or write those of apiPolicies at each operation that needs them."
             report.add(codes.POLICIES, message, key_mark(operation, "operationPolicies", pointer), hint)
 
 

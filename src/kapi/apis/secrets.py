@@ -5,7 +5,8 @@ Read by the renderers and, through `Place.secret`, by policies. An organization 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -15,8 +16,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from kapi.apis import report as codes
 from kapi.apis.header_rules import header_value_fault
-from kapi.apis.ir import Api, ApiKeyCredential, SecretRef, client_certificates_in, endpoints_in, secret_refs
+from kapi.apis.ir import Api, ApiKeyCredential, BasicCredentials, SecretRef, client_certificates_in, endpoints_in, secret_refs
+from kapi.apis.rules import Fault
 from kapi.errors import Diagnostic
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 SecretId = tuple[str, str, str]
 """Organization, name and key."""
@@ -48,15 +52,38 @@ def secret_mistakes(api: Api, secrets: Secrets) -> tuple[Diagnostic, ...]:
         if certificate and _is_no_certificate(secrets.get(api.organization, certificate)):
             message = f"the value of {certificate.name} {certificate.key} is no certificate"
             found.append(_diagnostic(codes.UNFIT_SECRET, message, "It must hold certificates of authorities in PEM form.", certificate))
-        if isinstance(security, ApiKeyCredential) and (fault := header_value_fault(secrets.get(api.organization, security.value) or "")):
-            message = f"{security.value.name} {security.value.key} cannot be sent: {fault.message}"
-            found.append(_diagnostic(codes.UNFIT_SECRET, message, fault.hint, security.value))
+        for ref, fault in _unsendable(security, api.organization, secrets):
+            message = f"the value of {ref.name} {ref.key} cannot be sent: {fault.message}"
+            found.append(_diagnostic(codes.UNFIT_SECRET, message, fault.hint, ref))
     for ref in dict.fromkeys(client_certificates_in(api.operations)):
         value = secrets.get(api.organization, ref)
         if value is not None and not _holds_certificates(value):
             message = f"the value of {ref.name} {ref.key} is no certificate that clients can be checked against"
             found.append(_diagnostic(codes.UNFIT_SECRET, message, "It must hold certificates in PEM form.", ref))
     return tuple(dict.fromkeys(found))
+
+
+def _unsendable(
+    security: BasicCredentials | ApiKeyCredential | None, organization: str, secrets: Secrets
+) -> Iterator[tuple[SecretRef, Fault]]:
+    """Values that cannot stand where the backend looks for them: a header (RFC 9110 §5.5), a query, Basic credentials (RFC 7617 §2)."""
+    match security:
+        case ApiKeyCredential("Header", _, ref):
+            if fault := header_value_fault(secrets.get(organization, ref) or ""):
+                yield ref, Fault(fault.message.replace("the header value", "it"), _again(ref))
+        case ApiKeyCredential(_, _, ref):
+            if _CONTROL.search(secrets.get(organization, ref) or ""):
+                yield ref, Fault("it has a line break or another control character", _again(ref))
+        case BasicCredentials(username, password):
+            for ref in (username, password):
+                if _CONTROL.search(secrets.get(organization, ref) or ""):
+                    yield ref, Fault("it has a line break or another control character", _again(ref))
+            if ":" in (secrets.get(organization, username) or ""):
+                yield username, Fault("a user name of Basic credentials has no colon", _again(username))
+
+
+def _again(ref: SecretRef) -> str:
+    return f"Set it without, then deploy: printf %s VALUE | kapi secret set {ref.name} {ref.key} (echo would add a line break)."
 
 
 def _holds_certificates(value: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.ir import Api
 from kapi.apis.merge import Placement, conflicts
-from kapi.apis.secrets import NO_SECRETS, SecretId, Secrets, secret_mistakes
+from kapi.apis.secrets import NO_SECRETS, SecretId, Secrets
 from kapi.errors import Diagnostic, GatewayError, Invalid, KapiError, Problem
 from kapi.gateway.deployed import Deployed as Index
 from kapi.gateway.envoy.encode import Resource, encode, resource
@@ -27,6 +27,7 @@ from kapi.gateway.envoy.tls import Certificate, ensure_certificate
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.modules import Modules
+from kapi.gateway.objections import refuse_callers, refuse_root, refuse_secrets, refuse_value
 from kapi.policies import POLICIES
 from kapi.policies.trust import Need, needs_in
 from kapi.settings import Settings
@@ -144,9 +145,10 @@ class Deployer:
         """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""
         compiled = self._compile(conf, definition, organization=organization, policies=POLICIES)
         api = self._modules.fetched(compiled.api) if self._modules else compiled.api
-        _refuse_root(api)
+        refuse_root(api)
+        refuse_callers(api, self._site.settings)
         self._refuse_conflicts(api)
-        _refuse_secrets(api, self._site.secrets)
+        refuse_secrets(api, self._site.secrets)
         scopes = (render_scope(segment, (api,), self._site) for segment in sorted(segments(api)))
         self._check(render_backends((api,), self._site), [scope for scope in scopes if scope])
         with self._lock:
@@ -222,7 +224,7 @@ class Deployer:
         here = {segment: self._index.irs(segment) for segment in touched}
         apis = {api.id: api for found in here.values() for api in found}
         for api in apis.values():
-            _refuse_secrets(api, self._site.secrets)
+            refuse_value(api, self._site.secrets)
         scopes = (render_scope(segment, found, self._site) for segment, found in here.items())
         self._check(render_backends(apis.values(), self._site), [scope for scope in scopes if scope])
 
@@ -318,7 +320,7 @@ class Deployer:
             if source is None:
                 return None
             api = self._compile(source[0].encode("utf-8"), source[1], organization=stored.organization, policies=POLICIES).api
-            _refuse_secrets(api, self._site.secrets)
+            refuse_secrets(api, self._site.secrets)
             api = self._modules.pinned(dataclasses.replace(api, id=stored.id)) if self._modules else api
         except KapiError as error:
             _LOG.error("API %s (%s %s) is left out: %s", stored.id, stored.name, stored.version, error.detail or error.title)
@@ -332,16 +334,3 @@ def _scopes(resources: Iterable[Resource]) -> dict[str, Resource]:
 
 def _paths(item: StoredApi) -> tuple[str, ...]:
     return (item.base_path,) if item.default_base_path is None else (item.base_path, item.default_base_path)
-
-
-def _refuse_secrets(api: Api, secrets: Secrets) -> None:
-    if found := secret_mistakes(api, secrets):
-        raise Invalid(found)
-
-
-def _refuse_root(api: Api) -> None:
-    """Envoy finds an API by its first path segment, so there must be a literal one."""
-    if "" in segments(api):
-        message = f"an operation of {api.name} {api.version} has no fixed first path segment when its version is the default one"
-        hint = "Give the API a basePath besides its version, or remove defaultVersion: true."
-        raise Invalid((Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration"),))

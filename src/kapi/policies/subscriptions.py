@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.ir import Api
 from kapi.policies.admission import ADMIT, FILTER, ON
+from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 
 name = "subscriptions"
@@ -29,6 +31,13 @@ class Subscriptions:
 def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:  # noqa: A001 - the verb of the policy contract
     """Where the conf asks for it."""
     return Subscriptions() if conf.subscription_validation and operation.secured else None
+
+
+def callable_by_nobody(api: Api) -> bool:
+    """Whether a subscription is never found because nothing that a caller must bring names an application: a certificate alone."""
+    return any(
+        node.required and not node.credentials for item in api.operations for node in item.policies if isinstance(node, Authentication)
+    )
 
 
 def envoy(node: Subscriptions, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract

@@ -1,0 +1,43 @@
+"""Why an API that compiles is not deployed here, or a secret not taken: it depends on settings, secrets, the gateway. For `deployer.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kapi.apis import report as codes
+from kapi.apis.authentication_rules import SUBSCRIPTION_HINT
+from kapi.apis.ir import Api
+from kapi.apis.secrets import Secrets, secret_mistakes
+from kapi.errors import Diagnostic, Invalid
+from kapi.gateway.envoy.render import segments
+from kapi.policies.subscriptions import callable_by_nobody
+from kapi.settings import Settings
+
+
+def refuse_secrets(api: Api, secrets: Secrets) -> None:
+    """Raise Invalid when the API names unknown secrets, or such that cannot be what it takes them for."""
+    if found := secret_mistakes(api, secrets):
+        raise Invalid(found)
+
+
+def refuse_value(api: Api, secrets: Secrets) -> None:
+    """Raise Invalid when a deployed API cannot go on with these secrets; the place is one in its conf."""
+    if found := secret_mistakes(api, secrets):
+        named = tuple(dataclasses.replace(item, source=f"{api.name} {api.version}") for item in found)
+        raise Invalid(named, code="909030", title="A deployed API cannot use this value")
+
+
+def refuse_root(api: Api) -> None:
+    """Envoy finds an API by its first path segment, so there must be a literal one."""
+    if "" in segments(api):
+        message = f"an operation of {api.name} {api.version} has no fixed first path segment when its version is the default one"
+        hint = "Give the API a basePath besides its version, or remove defaultVersion: true."
+        raise Invalid((Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration"),))
+
+
+def refuse_callers(api: Api, settings: Settings) -> None:
+    """Raise Invalid (APK 909018) when the settings ask for subscriptions that no caller of this API could have."""
+    if settings.subscriptions.mandatory and callable_by_nobody(api):
+        message = "Invalid authtypes provided: the settings ask every API for subscriptions, and a certificate names no application"
+        item = Diagnostic(codes.AUTHENTICATION, message, SUBSCRIPTION_HINT, "#/authentication", source="apkConfiguration")
+        raise Invalid((item,), code="909018", title="Invalid authtypes provided")

@@ -101,6 +101,8 @@ class GatewaySettings:
 
     listen: str = "127.0.0.1"
     port: int = field(default=9095, metadata={"range": (1, 65535)})
+    public_port: int = field(default=0, metadata={"range": (0, 65535)})
+    """The port that callers use, where a front or a port mapping stands before the gateway; 0 means `port`."""
     envoy: str = ""
     """Path of an Envoy binary; empty means the one that came with the package, else `envoy` on PATH."""
     concurrency: int = field(default=0, metadata={"range": (0, 256)})
@@ -126,6 +128,11 @@ class GatewaySettings:
     wasm: WasmSettings = WasmSettings()
     ai_providers: tuple[AiProviderSettings, ...] = ()
     """AI providers besides the built-in ones."""
+
+    def origin(self, host: str) -> str:
+        """How callers write this host's address (RFC 6454 §6.2): the usual port is left out."""
+        port = self.public_port or self.port
+        return f"https://{host}" if port == 443 else f"https://{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

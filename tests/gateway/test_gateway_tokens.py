@@ -35,8 +35,14 @@ def denied(live: Gateway, path: str, status: int, code: str, **arguments: str | 
     return challenge
 
 
+def challenge(live: Gateway, path: str) -> str:
+    where = f"https://default.gw.wso2.com:{live.settings.gateway.port}/.well-known/oauth-protected-resource{path}"
+    return f'Bearer realm="kapi", resource_metadata="{where}"'
+
+
 def test_without_a_token(live: Gateway) -> None:
-    assert denied(live, f"{PATH}/closed", 401, "900902") == 'Bearer realm="kapi"'
+    for path in (PATH, "/secure"):
+        assert denied(live, f"{path}/closed", 401, "900902") == challenge(live, path)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
@@ -80,7 +86,7 @@ def test_other_bad_tokens(live: Gateway) -> None:
 
 
 def test_the_query_parameter_is_no_credential_and_is_not_repeated(live: Gateway) -> None:
-    assert denied(live, f"{PATH}/closed?access_token={live.minter.token()}", 401, "900902") == 'Bearer realm="kapi"'
+    assert denied(live, f"{PATH}/closed?access_token={live.minter.token()}", 401, "900902") == challenge(live, PATH)
 
 
 def test_basic_credentials_are_no_token(live: Gateway) -> None:
@@ -168,8 +174,9 @@ def test_an_audience_is_checked_when_the_issuer_names_one(live: Gateway) -> None
 
 
 def test_the_challenge_names_the_scopes(live: Gateway) -> None:
-    challenge = denied(live, f"{PATH}/scoped", 403, "900910", token=live.minter.token(scope="x"))
-    assert challenge == 'Bearer realm="kapi", error="insufficient_scope", scope="a:read b"'
+    told = denied(live, f"{PATH}/scoped", 403, "900910", token=live.minter.token(scope="x"))
+    error = 'error="insufficient_scope", scope="a:read b"'
+    assert told == challenge(live, PATH).replace(", ", f", {error}, ", 1)
 
 
 @pytest.mark.parametrize(

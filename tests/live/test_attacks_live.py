@@ -103,4 +103,5 @@ def test_without_credentials(platform: Platform) -> None:
     for scheme in ("", "Bearer", "Basic eDp5", "Digest x", "DPoP x.y.z"):
         answer = platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: {scheme}")
         assert (answer.status, answer.json()["code"]) == (401, "900902"), scheme
-        assert answer.headers["www-authenticate"] == 'Bearer realm="kapi"'
+        where = f"https://default.gw.wso2.com:{platform.port}/.well-known/oauth-protected-resource/echo/1.0.0"
+        assert answer.headers["www-authenticate"] == f'Bearer realm="kapi", resource_metadata="{where}"'

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import json
 import os
+import re
 import signal
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwt
-from joserfc.jwk import ECKey, OKPKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from harness import BASIC, DEFINITION, Answer, Platform, conf
+from harness import BASIC, DEFINITION, Answer, Platform, conf, free_port
 
 HOST = "default.gw.wso2.com"
+ALGS = 'algs="RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519"'
+METADATA = f'resource_metadata="https://{HOST}:'
 KEY, OTHER = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
 PATHS = {"optional": "/opt/1.0.0/items", "mandatory": "/must/1.0.0/items", "upstream": "/up/1.0.0/items", "": "/none/1.0.0/items"}
 
@@ -63,7 +71,7 @@ def call(platform: Platform, path: str, token: str, *proofs: str, scheme: str = 
 
 def assert_refused(answer: Answer, error: str = "invalid_dpop_proof") -> None:
     assert (answer.status, answer.json()["code"]) == (401, "900901"), answer
-    assert answer.headers["www-authenticate"] == f'DPoP realm="kapi", error="{error}"'
+    assert answer.headers["www-authenticate"].startswith(f'DPoP realm="kapi", error="{error}", {ALGS}, {METADATA}')
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
@@ -75,6 +83,36 @@ def test_a_caller_who_proves_the_key_gets_in(platform: Platform, api: str, key: 
         answer = call(platform, f"{path}?a=b", token, proof(platform, path, token, key), scheme=scheme, more=(http,))
         assert answer.status == 200, answer
         assert not {"authorization", "dpop"} & answer.json()["headers"].keys()
+
+
+def test_who_comes_with_nothing_is_told_what_to_come_with(platform: Platform) -> None:
+    told = {api: platform.request(HOST, path).headers["www-authenticate"] for api, path in PATHS.items()}
+    where = {
+        api: f'{METADATA}{platform.port}/.well-known/oauth-protected-resource{path.removesuffix("/items")}"' for api, path in PATHS.items()
+    }
+    assert told["mandatory"] == f'DPoP realm="kapi", {ALGS}, {where["mandatory"]}'
+    assert told["optional"] == f'Bearer realm="kapi", {where["optional"]}, DPoP realm="kapi", {ALGS}'
+    assert told[""] == f'Bearer realm="kapi", {where[""]}'
+    broken = call(platform, PATHS["mandatory"], "a.b.c", proof(platform, PATHS["mandatory"], "a.b.c"))
+    assert broken.headers["www-authenticate"] == f'DPoP realm="kapi", error="invalid_token", {ALGS}, {where["mandatory"]}'
+    bearer = call(platform, PATHS["optional"], "a.b.c", scheme="Bearer")
+    assert (
+        bearer.headers["www-authenticate"] == f'Bearer realm="kapi", error="invalid_token", {where["optional"]}, DPoP realm="kapi", {ALGS}'
+    )
+
+
+def test_the_metadata_of_an_api_say_what_it_takes(platform: Platform) -> None:
+    documents = {}
+    for api, path in PATHS.items():
+        found = re.search(r'resource_metadata="https://[^/]+([^"]+)"', platform.request(HOST, path).headers["www-authenticate"])
+        assert found
+        documents[api] = platform.request(HOST, found[1]).json()
+        assert documents[api]["resource"] == f"https://{HOST}:{platform.port}{path.removesuffix('/items')}"
+    for api in ("optional", "mandatory"):
+        assert {"ES256", "EdDSA", "RS256"} < set(documents[api]["dpop_signing_alg_values_supported"])
+    assert "dpop_signing_alg_values_supported" not in documents[""]
+    assert [document.get("dpop_bound_access_tokens_required", False) for document in documents.values()] == [False, True, False, False]
+    assert documents["mandatory"]["bearer_methods_supported"] == []
 
 
 def test_scopes_still_count(platform: Platform) -> None:
@@ -159,8 +197,9 @@ def test_the_enforcer_answers_nonsense_plainly(platform: Platform) -> None:
 
 def test_nobody_unproven_gets_in_while_the_enforcer_is_away(platform: Platform) -> None:
     token, path = bound(platform), PATHS["optional"]
-    used = proof(platform, path, token)
+    used, ahead = proof(platform, path, token), proof(platform, path, token, iat=int(time.time()) + 55)
     assert call(platform, path, token, used).status == 200
+    assert call(platform, path, token, ahead).status == 200
     control = platform.pid("control")
     os.kill(control, signal.SIGSTOP)
     try:
@@ -176,3 +215,92 @@ def test_nobody_unproven_gets_in_while_the_enforcer_is_away(platform: Platform) 
     while (answer := call(platform, path, token, proof(platform, path, token))).status != 200:
         assert time.monotonic() < deadline, answer
     assert json.loads(answer.body)["method"] == "GET"
+    # Nor one that it dated ahead and used before; another of that kind is good, once.
+    assert_refused(call(platform, path, token, ahead))
+    ahead = proof(platform, path, token, iat=int(time.time()) + 50)
+    assert call(platform, path, token, ahead).status == 200
+    assert_refused(call(platform, path, token, ahead))
+
+
+def test_a_token_that_is_bound_twice_needs_both_proofs(platform: Platform, tmp_path: Path) -> None:
+    """RFC 9449 and RFC 8705 together: the key of a proof, and the certificate of the connection."""
+    signer, own = RSAKey.generate_key(2048), certificate(tmp_path / "own.pem")
+    certificate(tmp_path / "stranger.pem")
+    (tmp_path / "issuer.pem").write_bytes(signer.as_pem(private=False))
+    issuer = "https://partner.example"
+    platform.cli("issuer", "add", "oidc", issuer, "--name", "partner", "--public-key", str(tmp_path / "issuer.pem"))
+    now = int(time.time())
+    claims = {
+        "iss": issuer,
+        "sub": "me",
+        "iat": now,
+        "exp": now + 600,
+        "scope": "items:read",
+        "cnf": {"jkt": KEY.thumbprint(), "x5t#S256": own},
+    }
+    token = jwt.encode({"alg": "RS256", "typ": "at+jwt"}, claims, signer)
+    path = PATHS["optional"]
+    shown = {"own": ("--cert", str(tmp_path / "own.pem")), "stranger": ("--cert", str(tmp_path / "stranger.pem")), "none": ()}
+    for api in ("optional", "mandatory"):
+        path = PATHS[api]
+        assert call(platform, path, token, proof(platform, path, token), more=shown["own"]).status == 200
+        for who in ("stranger", "none"):
+            assert_refused(call(platform, path, token, proof(platform, path, token), more=shown[who]), "invalid_token")
+        assert_refused(call(platform, path, token, more=shown["own"]))
+        assert_refused(call(platform, path, token, proof(platform, path, token, OTHER), more=shown["own"]))
+        assert call(platform, path, token, scheme="Bearer", more=shown["own"]).status == 401
+    for scheme in ("DPoP", "Bearer"):
+        assert call(platform, PATHS[""], token, proof(platform, PATHS[""], token), scheme=scheme, more=shown["own"]).status == 401
+    more = {**claims, "cnf": {**claims["cnf"], "other": "x"}}
+    unknown = jwt.encode({"alg": "RS256", "typ": "at+jwt"}, more, signer)
+    assert_refused(call(platform, path, unknown, proof(platform, path, unknown), more=shown["own"]), "invalid_token")
+
+
+def certificate(path: Path) -> str:
+    """A client certificate with its key in one file; its thumbprint."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, path.stem)]), dt.datetime.now(dt.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
+    signed = made.sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(signed.public_bytes(pem) + private)
+    return base64.urlsafe_b64encode(signed.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
+
+
+def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
+    """Callers reach the gateway at another port than it listens on, and each proof must hold a nonce (RFC 9449 §9)."""
+    (tmp_path / "kapi.toml").write_text("[gateway]\npublic_port = 443\n[identity]\ndpop_nonce = true\n")
+    front = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")))
+    front.start()
+    try:
+        text = conf("Must", "/must", port=echo, extra="authentication:\n- {authType: OAuth2, dpop: mandatory}\n")
+        assert front.deploy(text, DEFINITION).status == 200
+        where = {"htm": "POST", "htu": "https://idp.am.wso2.com/oauth2/token"}
+        asking = ("-H", f"Authorization: Basic {BASIC}", "-d", "grant_type=client_credentials")
+        first = front.request("idp.am.wso2.com", "/oauth2/token", *asking, "-H", f"DPoP: {proof(front, '', None, **where)}")
+        assert first.json()["error"] == "use_dpop_nonce"
+        made = proof(front, "", None, **where, nonce=first.headers["dpop-nonce"])
+        token = front.request("idp.am.wso2.com", "/oauth2/token", *asking, "-H", f"DPoP: {made}").json()["access_token"]
+        path = PATHS["mandatory"]
+        good = {"htu": f"https://{HOST}{path}"}
+        assert '="https://default.gw.wso2.com/.well-known/' in front.request(HOST, path).headers["www-authenticate"]
+        for http in ("--http1.1", "--http2"):
+            asked = call(front, path, token, proof(front, path, token, **good), more=(http,))
+            assert_told(asked)
+            again = proof(front, path, token, **good, nonce=asked.headers["dpop-nonce"])
+            assert call(front, path, token, again, more=(http,)).status == 200
+            assert "dpop-nonce" not in call(front, path, token, again, more=(http,)).headers
+        nonce = asked.headers["dpop-nonce"]
+        assert_told(call(front, path, token, proof(front, path, token, **good, nonce=nonce[:-1])))
+        listening = call(front, path, token, proof(front, path, token, nonce=nonce))
+        assert "htu" in listening.json()["error_description"]
+    finally:
+        front.stop()
+
+
+def assert_told(answer: Answer) -> None:
+    assert (answer.status, answer.json()["code"]) == (401, "900901"), answer
+    assert answer.headers["www-authenticate"].startswith('DPoP realm="kapi", error="use_dpop_nonce"')
+    assert answer.headers["access-control-expose-headers"] == "DPoP-Nonce, WWW-Authenticate"
+    assert answer.headers["dpop-nonce"]

@@ -52,3 +52,10 @@ def test_every_node_says_which_policy_made_it() -> None:
     for policy in POLICIES:
         node = policy.compile(conf(), operation)
         assert node is None or node.policy == policy.name
+
+
+def test_challenges_name_the_algorithms_that_proofs_may_have() -> None:
+    from kapi.identity.foreign_jwt import ASYMMETRIC
+    from kapi.settings_words import PROOF_ALGORITHMS
+
+    assert PROOF_ALGORITHMS == ASYMMETRIC

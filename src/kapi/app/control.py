@@ -8,22 +8,30 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kapi.app.issuers import Telling, inbuilt, trusted
 from kapi.app.process import every, open_store, serve
 from kapi.identity.keys import load_keyring
 from kapi.run_files import admin_socket, ledger_socket, refusals_socket, xds_socket
 from kapi.settings import Settings
+from kapi.store import Store
 from kapi.store.duties import TOPIC as DUTIES
 from kapi.store.duties import Duties
 from kapi.store.issuers import WANTED as KEYS_WANTED
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
+from kapi.store.records import Records
 from kapi.store.revocations import Revocations
 from kapi.store.watch import Watch
 
+if TYPE_CHECKING:
+    from kapi.identity.issuers.trust import Trust
+
 REFUSALS_SECONDS = 60.0
 """How often the log says which tokens were refused."""
+PURGE_SECONDS = 600.0
+"""How often expired records are thrown away."""
 
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
@@ -96,7 +104,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     starts: list[Callable[[], None]] = [publisher.start, *(feed.start for feed in feeds.values()), ledger.start, refusals.start]
     for start in starts:
         start()
-    every(REFUSALS_SECONDS, trust.log_refusals)
+    _keep_house(store, trust)
     trust.start(lambda issuers: deployer.trust(telling.issuers(issuers)))
     # What was asked for just before a restart.
     threading.Thread(target=telling.take_up, args=(deployer,), name="duties", daemon=True).start()
@@ -109,3 +117,8 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     for stop in (*stops, ledger.stop, publisher.stop):
         stop()
     store.close()
+
+
+def _keep_house(store: Store, trust: Trust) -> None:
+    every(REFUSALS_SECONDS, trust.log_refusals)
+    every(PURGE_SECONDS, lambda: Records(store.database).purge(int(time.time())))

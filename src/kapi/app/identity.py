@@ -7,7 +7,7 @@ import socket
 import time
 from functools import partial
 
-from kapi.app.process import every, open_store, serve
+from kapi.app.process import open_store, serve
 from kapi.identity.keys import load_keyring
 from kapi.settings import Settings
 from kapi.store.duties import CERTIFICATE_BOUND, Duties
@@ -16,9 +16,6 @@ from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.registered_clients import TOPIC as CLIENTS
 from kapi.store.watch import Watch
-
-PURGE_SECONDS = 600.0
-"""How often expired records are thrown away."""
 
 
 def run_identity(settings: Settings, listener: socket.socket) -> None:
@@ -38,7 +35,6 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     watch.on(CLIENTS, provider.use_clients)
     watch.on(ISSUERS, provider.use_issuers)
     watch.start()
-    every(PURGE_SECONDS, lambda: provider.records.purge(int(time.time())))
     serve(build_identity_app(provider, time.time), listener, protocol_with(token_lane(token_endpoint_of(provider), time.time)))
     watch.stop()
     store.close()

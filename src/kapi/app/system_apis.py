@@ -15,11 +15,14 @@ from kapi.store.registered_clients import RegisteredClients
 from kapi.store.revocations import Revocations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kapi.gateway.applications import Applications
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.ledger import Ledger
     from kapi.identity.api_keys import ApiKeyIssuer
+    from kapi.identity.dpop import Nonces
     from kapi.identity.issuers.trust import Trust
 
 
@@ -77,7 +80,7 @@ def system_apis(control: Control) -> Any:
     stored = UserStore(control.store.database)
     users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
     issuers = IssuersApi(access, control.trust)
-    enforcer = _enforcer(settings, control.store, control.applications)
+    enforcer = _enforcer(settings, control.store, control.applications, lambda: holders.nonces)
     applications = ApplicationsApi(control.applications, access)
     clients = ClientsApi(
         access, settings, RegisteredClients(control.store.database), os.urandom, lambda: str(uuid_utils.uuid7()), time.time
@@ -106,7 +109,7 @@ def system_apis(control: Control) -> Any:
     return build_system_api(described(settings, [route for api in every for route in api.routes()]))
 
 
-def _enforcer(settings: Settings, store: Store, applications: Applications) -> Any:
+def _enforcer(settings: Settings, store: Store, applications: Applications, nonces: Callable[[], Nonces | None]) -> Any:
     import uuid
 
     from kapi.front.web.enforcer import Enforcer
@@ -116,6 +119,7 @@ def _enforcer(settings: Settings, store: Store, applications: Applications) -> A
     from kapi.gateway.enforcer.replays import Replays
     from kapi.gateway.enforcer.signing import ensure_key
     from kapi.store.enforcer_keys import EnforcerKeys
+    from kapi.store.records import Records
 
     issuer = settings.gateway.enforcer.backend_jwt_issuer
     return Enforcer(
@@ -123,5 +127,5 @@ def _enforcer(settings: Settings, store: Store, applications: Applications) -> A
         lambda keys: BackendJwts(
             keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4()), callers=partial(find_caller, applications.all)
         ),
-        Proofs(settings.gateway.port, Replays(time.time), time.time),
+        Proofs(settings.gateway, Replays(time.time), Records(store.database), time.time, nonces),
     )

@@ -23,6 +23,7 @@ def fingerprint(site: Site) -> str:
     parts = {
         "version": kapi.__version__,
         "hosts": [site.settings.identity.host, gateway.api_host, gateway.domain],
+        "port": gateway.public_port or gateway.port,
         "version_routing": gateway.version_routing,
         "backends": [sorted(gateway.hosts.items()), gateway.max_connections, site.ca_file],
         "secrets": [

@@ -126,8 +126,7 @@ class Provider:
     @cached_property
     def base_url(self) -> str:
         """Where the provider answers, without a slash at the end."""
-        port = "" if self.settings.gateway.port == 443 else f":{self.settings.gateway.port}"
-        return f"https://{self.settings.identity.host}{port}"
+        return self.settings.gateway.origin(self.settings.identity.host)
 
     @property
     def on_loopback(self) -> bool:

@@ -16,6 +16,8 @@ from kapi.apis.ir import ClientCertificates, SecretRef
 from kapi.policies.certificates import CHECK
 from kapi.policies.certificates import FILTER as CERTIFICATE_FILTER
 from kapi.policies.certificates import per_route as certificate_route
+from kapi.policies.challenge import METADATA as CHALLENGE
+from kapi.policies.challenge import challenge
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.dpop import CHECK as DPOP_CHECK
 from kapi.policies.dpop import FILTER as DPOP_FILTER
@@ -165,7 +167,8 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
         configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
     else:
         configs[FILTER] = {"@type": PER_ROUTE, "disabled": True}
-    if dpop := next((item.dpop for item in node.credentials if item.dpop), ""):
+    dpop = next((item.dpop for item in node.credentials if item.dpop), "")
+    if dpop:
         configs[DPOP_FILTER] = dpop_route(place, mandatory=dpop == "mandatory")
     if node.certificates:
         pems = [place.secret(ref) or "" for ref in node.certificates.accepted]
@@ -174,7 +177,8 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
         configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
     if refused := _refused(node):
         configs[CALLER_FILTER] = per_route(rules(refused))
-    return EnvoyRoute(configs, remove_request_headers=hidden)
+    asked = challenge(place, dpop, tokens=any(item.kind != "APIKey" for item in node.credentials))
+    return EnvoyRoute(configs, remove_request_headers=hidden, metadata={CHALLENGE: asked})
 
 
 def _api(place: Place) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kapi.policies.challenge import ALGS, REALM, resource
 from kapi.policies.contract import HttpFilter, Phase, Place
 from kapi.policies.lua import script
 from kapi.policies.rbac import CLAIMS
@@ -38,5 +39,7 @@ def per_route(place: Place, *, mandatory: bool) -> dict[str, Any]:
         "timeout": place.gateway.enforcer.timeout * 1000,
         "payload": CLAIMS,
         "other": MOVED_JWT_HEADER,
+        "realm": REALM,
+        "more": f"{ALGS}, {resource(place)}",
     }
     return {"@type": f"{_LUA}PerRoute", "filter_context": context}

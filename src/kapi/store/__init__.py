@@ -28,6 +28,11 @@ class StoredApi:
     revision: int
     deployed_at: int
 
+    @property
+    def base_paths(self) -> tuple[str, ...]:
+        """All paths it answers on."""
+        return (self.base_path,) if self.default_base_path is None else (self.base_path, self.default_base_path)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

@@ -67,14 +67,14 @@ class Enforcer:
         return Response(answer.token, media_type="application/jwt", headers={"x-kapi-expires": str(answer.reusable_until)})
 
     async def dpop(self, request: Request) -> Response:
-        """The key that a proof shows, or 401 and why it is refused."""
+        """The key that a proof shows, or 401 and why it is refused, with a nonce where the proof must hold a fresh one."""
         question = await _question(request)
         if question is None:
             return Response(status_code=413)
         try:
             jkt = await asyncio.get_running_loop().run_in_executor(self._pool, self._proofs.answer, question)
         except OAuthError as error:
-            return Response(error.detail, status_code=401, media_type="text/plain")
+            return Response(error.detail, status_code=401, media_type="text/plain", headers=dict(error.headers))
         return Response(jkt, media_type="text/plain")
 
 

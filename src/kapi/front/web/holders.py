@@ -24,8 +24,7 @@ class Holders:
     """Checks proofs of possession; each proof counts once, whichever process sees it."""
 
     def __init__(self, settings: Settings, database: Database, random_bytes: Callable[[int], bytes], now: Callable[[], float]) -> None:
-        port = "" if settings.gateway.port == 443 else f":{settings.gateway.port}"
-        self._origin = f"https://{settings.gateway.api_host}{port}"
+        self._origin = settings.gateway.origin(settings.gateway.api_host)
         self._records = Records(database)
         self._wants_nonce = settings.identity.dpop_nonce
         self._keys = PlatformKeys(database)
@@ -52,8 +51,10 @@ class Holders:
         return check
 
     @cached_property
-    def _nonces(self) -> Nonces:
-        """The same as the identity workers'."""
+    def nonces(self) -> Nonces | None:
+        """The same as the identity workers'; None where proofs need none."""
+        if not self._wants_nonce:
+            return None
         return Nonces(self._keys.get_or_make("dpop-nonce", lambda: self._random_bytes(32)))
 
     def _proven(self, request: Request, token: str) -> str:
@@ -65,8 +66,7 @@ class Holders:
         raw = request.scope.get("raw_path")
         path = raw.decode("latin-1") if isinstance(raw, bytes) and raw else quote(request.url.path)
         proofs = request.headers.getlist("dpop")
-        nonces = self._nonces if self._wants_nonce else None
-        return verify_proof(proofs, request.method, f"{self._origin}{path}", now, seen, token=token, nonces=nonces)
+        return verify_proof(proofs, request.method, f"{self._origin}{path}", now, seen, token=token, nonces=self.nonces)
 
 
 def _thumbprint(request: Request) -> str:

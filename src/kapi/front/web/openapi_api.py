@@ -99,8 +99,7 @@ class OpenApi:
 
 def described(settings: Settings, routes: Sequence[Route]) -> list[Route]:
     """The routes, and those that show their document."""
-    server = f"https://{settings.gateway.api_host}:{settings.gateway.port}"
-    return [*routes, *OpenApi(server, routes).routes()]
+    return [*routes, *OpenApi(settings.gateway.origin(settings.gateway.api_host), routes).routes()]
 
 
 def _tag(path: str) -> str:

@@ -8,38 +8,60 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from kapi.errors import OAuthError, Problem
 from kapi.gateway.enforcer.replays import Replays
-from kapi.identity.dpop import OLDEST, verify_proof
+from kapi.identity.dpop import NEWEST, OLDEST, Nonces, verify_proof
+from kapi.settings import GatewaySettings
+from kapi.store.records import Record, Records
 
+_KIND = "dpop-call"
 _FIELDS = ("token", "proof", "jkt", "method", "host", "path")
 
 
 class Proofs:
-    """Judges proofs; each counts once."""
+    """Judges proofs; each counts once.
 
-    def __init__(self, port: int, replays: Replays, now: Callable[[], float]) -> None:
-        """`port` is where callers reach the gateway: Envoy leaves it out of the host."""
-        self._port = "" if port == 443 else f":{port}"
+    Most are remembered by this process alone, as none from before its start is taken. What is dated ahead may have been used before the
+    start, so it is remembered in the store: a restart in between does not make it good again.
+    """
+
+    def __init__(
+        self, gateway: GatewaySettings, replays: Replays, records: Records, now: Callable[[], float], nonces: Callable[[], Nonces | None]
+    ) -> None:
+        """`gateway` says where callers reach it, as Envoy leaves the port out of the host.
+
+        Where `nonces` gives some, a proof must hold one.
+        """
+        self._gateway = gateway
         self._replays = replays
+        self._records = records
         self._now = now
+        self._nonces = nonces
 
     def answer(self, question: bytes) -> str:
         """The key that the proof shows, which is the `jkt` asked for.
 
-        Raises OAuthError invalid_dpop_proof, and Problem 400 for a question that is none, 503 when no more proofs can be remembered.
+        Raises OAuthError invalid_dpop_proof, or use_dpop_nonce with the header for the next try; Problem 400 for a question that is
+        none, 503 when no more proofs can be remembered.
         """
         asked = _read(question)
-        url = f"https://{asked['host']}{self._port}{asked['path']}"
-        jkt = verify_proof([asked["proof"]], asked["method"], url, int(self._now()), self._seen, token=asked["token"])
+        now = int(self._now())
+        url = f"{self._gateway.origin(asked['host'])}{asked['path']}"
+        jkt = verify_proof(
+            [asked["proof"]], asked["method"], url, now, partial(self._seen, now), token=asked["token"], nonces=self._nonces()
+        )
         if not hmac.compare_digest(jkt.encode(), asked["jkt"].encode("utf-8", "surrogatepass")):
             raise OAuthError("invalid_dpop_proof", "The DPoP proof is made with another key than the token is bound to")
         return jkt
 
-    def _seen(self, digest: str, until: int) -> bool:
-        # One from before this process started may have been used then.
-        return until - OLDEST - 1 <= self._replays.since or self._replays.seen(digest, until)
+    def _seen(self, now: int, digest: str, until: int) -> bool:
+        issued, since = until - OLDEST - 1, self._replays.since
+        if issued <= since or self._replays.seen(digest, until):
+            return True
+        may_outlive, may_be_older = issued > now, issued <= since + NEWEST
+        return (may_outlive or may_be_older) and not self._records.add(_KIND, Record(digest, "", {}, until), now)
 
 
 def _read(question: bytes) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ below `/.well-known/oauth-protected-resource`; the rest of the path is that of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,13 +18,14 @@ from starlette.routing import Route
 
 from kapi.errors import Problem
 from kapi.gateway.deployer import Deployer
-from kapi.identity.foreign_jwt import ASYMMETRIC
+from kapi.gateway.envoy.version_aliases import aliases
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
 from kapi.identity.verify import IssuerKeys
+from kapi.policies.challenge import RESOURCES as PATH
 from kapi.settings import Settings
+from kapi.settings_words import PROOF_ALGORITHMS
 from kapi.store import Store, StoredApi
 
-PATH = "/.well-known/oauth-protected-resource"
 SYSTEM_SCOPES = ("apk:api_create", "kapi:clients", "kapi:issuers", "kapi:keys", "kapi:metrics", "kapi:users")
 
 
@@ -61,20 +62,22 @@ class ProtectedResources:
         trusted: Sequence[IssuerKeys] = self._issuers()
         issuers = (item.issuer.issuer for item in trusted if item.issuer.in_organization(SYSTEM_ORGANIZATION))
         host = self._settings.gateway.api_host
-        bound = {"dpop_signing_alg_values_supported": list(ASYMMETRIC), "tls_client_certificate_bound_access_tokens": True}
+        bound = {"dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS), "tls_client_certificate_bound_access_tokens": True}
         return {**self._document(host, path, issuers, SYSTEM_SCOPES, "kapi system APIs"), **bound}
 
     def _deployed(self, host: str, path: str) -> dict[str, Any] | None:
-        api = next((api for api in self._store.apis() if path in _paths(api) and host in self._hosts(api)), None)
+        apis = self._store.apis()
+        more = aliases(apis) if self._settings.gateway.version_routing else {}
+        api = next((api for api in apis if path in _paths(api, more) and host in self._hosts(api)), None)
         if api is None:
             return None
+        conf = self._conf(api)
         trusted = (item.issuer for item in self._deployer.issuers if not item.api_keys and item.serves(api.organization, api.environment))
-        return self._document(host, path, trusted, self._scopes(api), api.name)
+        return {**self._document(host, path, trusted, _scopes(conf), api.name), **_dpop(conf)}
 
     def _document(self, host: str, path: str, issuers: Iterable[str], scopes: Sequence[str], name: str) -> dict[str, Any]:
-        port = "" if self._settings.gateway.port == 443 else f":{self._settings.gateway.port}"
         return {
-            "resource": f"https://{host}{port}{path}",
+            "resource": f"{self._settings.gateway.origin(host)}{path}",
             "authorization_servers": list(dict.fromkeys(issuers)),
             "scopes_supported": list(scopes),
             "bearer_methods_supported": ["header"],
@@ -86,15 +89,27 @@ class ProtectedResources:
         domain = self._settings.gateway.domain
         return (f"{label}.{domain}".lower(), f"{label}.sandbox.{domain}".lower())
 
-    def _scopes(self, api: StoredApi) -> tuple[str, ...]:
-        """The scopes that its operations ask for, as the conf names them."""
+    def _conf(self, api: StoredApi) -> Mapping[str, Any]:
         source = self._store.api_source(api.id)
         conf = yaml.safe_load(source[0]) if source else None
-        operations = conf.get("operations") if isinstance(conf, dict) else None
-        named = (item.get("scopes") or () for item in operations or () if isinstance(item, dict))
-        return tuple(dict.fromkeys(scope for scopes in named for scope in scopes if isinstance(scope, str)))
+        return conf if isinstance(conf, dict) else {}
 
 
-def _paths(api: StoredApi) -> tuple[str, ...]:
-    paths = (api.base_path, *([] if api.default_base_path is None else [api.default_base_path]))
-    return tuple(path.rstrip("/") for path in paths)
+def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scopes that its operations ask for, as the conf names them."""
+    named = (item.get("scopes") or () for item in conf.get("operations") or () if isinstance(item, dict))
+    return tuple(dict.fromkeys(scope for scopes in named for scope in scopes if isinstance(scope, str)))
+
+
+def _dpop(conf: Mapping[str, Any]) -> dict[str, Any]:
+    """What the API says of proofs (RFC 9728 §2); nothing where it takes none."""
+    items = [item for item in conf.get("authentication") or () if isinstance(item, dict) and item.get("authType") == "OAuth2"]
+    taken = next((item.get("dpop") for item in items if item.get("enabled", True)), None)
+    if not taken:
+        return {}
+    must = {"dpop_bound_access_tokens_required": True, "bearer_methods_supported": []} if taken == "mandatory" else {}
+    return {"dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS), **must}
+
+
+def _paths(api: StoredApi, more: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(path.rstrip("/") for path in (*api.base_paths, *([more[api.id]] if api.id in more else [])))

@@ -133,7 +133,6 @@ class SystemApi:
     def _listed(self, api: StoredApi) -> dict[str, Any]:
         gateway = self._settings.gateway
         host = f"{api.organization}-{api.environment}" if api.environment else api.organization
-        port = "" if gateway.port == 443 else f":{gateway.port}"
         paths = [api.base_path] if api.default_base_path is None else [api.base_path, api.default_base_path]
         return {
             "id": api.id,
@@ -145,7 +144,7 @@ class SystemApi:
             "defaultBasePath": api.default_base_path,
             "revision": api.revision,
             "deployedAt": api.deployed_at,
-            "urls": [f"https://{host}.{gateway.domain}{port}{path}" for path in paths],
+            "urls": [f"{gateway.origin(f'{host}.{gateway.domain}')}{path}" for path in paths],
         }
 
 

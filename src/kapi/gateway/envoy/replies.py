@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.gateway.envoy.names import typed
+from kapi.policies.challenge import METADATA as ROUTE
+from kapi.policies.challenge import REALM
 from kapi.policies.scopes import METADATA as SCOPES
 
 _CONTENT_TYPE = "application/json; charset=UTF-8"
@@ -20,9 +22,10 @@ _FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
 _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
 """A refusing policy's name begins with the code of its answer."""
 _GIVEN_UP = "response.code_details.startsWith('filter_removed_required_response_headers')"
-CHALLENGE = 'Bearer realm="kapi"'
-INVALID = 'Bearer realm="kapi", error="invalid_token"'
-INSUFFICIENT_SCOPE = f'Bearer realm="kapi", error="insufficient_scope", scope="%METADATA(ROUTE:{SCOPES}:scope)%"'
+_SCHEME, _MORE = f"%METADATA(ROUTE:{ROUTE}:scheme)% {REALM}", f"%METADATA(ROUTE:{ROUTE}:more)%"
+CHALLENGE = f"{_SCHEME}{_MORE}"
+INVALID = f'{_SCHEME}, error="invalid_token"{_MORE}'
+INSUFFICIENT_SCOPE = f'{_SCHEME}, error="insufficient_scope", scope="%METADATA(ROUTE:{SCOPES}:scope)%"{_MORE}'
 """RFC 6750 §3: no error code when no token was sent. Envoy's own challenge would repeat the caller's URL with its query."""
 
 

@@ -7,14 +7,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from kapi.apis.ir import Api
+
+class Versioned(Protocol):
+    """What counts here of an API, as compiled or as stored."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def organization(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def base_path(self) -> str: ...
+    @property
+    def default_base_path(self) -> str | None: ...
+    @property
+    def base_paths(self) -> tuple[str, ...]: ...
+
 
 _VERSION = re.compile(r"v(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
 
 
-def aliases(apis: Sequence[Api]) -> Mapping[str, str]:
-    """API id → the base path it answers on besides its own. `apis` are all of one scope."""
+def aliases(apis: Sequence[Versioned]) -> Mapping[str, str]:
+    """API id → the base path it answers on besides its own. `apis` are all of one scope, or all."""
     newest: dict[tuple[str, str, str], tuple[int, str]] = {}
     for api in apis:
         version = _VERSION.fullmatch(api.version)

@@ -41,11 +41,7 @@ local function own_scopes(claims, names)
   return list
 end
 
-local function is_proved(handle, binding)
-  for name in pairs(binding) do
-    -- Every way in which a token is bound needs its proof; this one is proved by the connection.
-    if name ~= "x5t#S256" then return false end
-  end
+local function holds_certificate(handle, binding)
   local connection = handle:streamInfo():downstreamSslConnection()
   local digest = connection and connection:sha256PeerCertificateDigest() or ""
   return #digest == 64 and base64url(digest) == binding["x5t#S256"]
@@ -61,5 +57,9 @@ function envoy_on_request(handle)
     facts:set(FACTS, "own_scopes", true)
     facts:set(FACTS, "scopes", own_scopes(claims, names))
   end
-  if type(claims.cnf) == "table" and is_proved(handle, claims.cnf) then facts:set(FACTS, "proved", true) end
+  if type(claims.cnf) == "table" and holds_certificate(handle, claims.cnf) then
+    -- Every way in which a token is bound needs its proof; this one is proved by the connection, a key by dpop.lua.
+    local alone = next(claims.cnf) == "x5t#S256" and next(claims.cnf, "x5t#S256") == nil
+    facts:set(FACTS, alone and "proved" or "holds_certificate", true)
+  end
 end

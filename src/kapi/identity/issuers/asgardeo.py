@@ -16,7 +16,7 @@ preset = Preset(
     mistakes=(
         "The issuer ends in /oauth2/token, without a slash, and is not the console's address.",
         "An application issues opaque tokens until its Protocol tab says Access Token: JWT.",
-        "`aud` is the application's client id, not the address of your API.",
-        "`scope` is a list when the organization has `enableJwtScopeAsArray`; both forms are read.",
+        "`aud` is the application's client id, or the identifier of the API resource; `kapi issuer test` shows it.",
+        "`scope` is a list where the application or organization has `enableJwtScopeAsArray`; both forms are read.",
     ),
 )

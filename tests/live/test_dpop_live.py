@@ -270,7 +270,7 @@ def certificate(path: Path) -> str:
 
 def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
     """Callers reach the gateway at another port than it listens on, and each proof must hold a nonce (RFC 9449 §9)."""
-    (tmp_path / "kapi.toml").write_text("[gateway]\npublic_port = 443\n[identity]\ndpop_nonce = true\n")
+    (tmp_path / "kapi.toml").write_text("[gateway]\npublic_port = 443\nversion_routing = true\n[identity]\ndpop_nonce = true\n")
     front = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")))
     front.start()
     try:
@@ -282,6 +282,7 @@ def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
         assert first.json()["error"] == "use_dpop_nonce"
         made = proof(front, "", None, **where, nonce=first.headers["dpop-nonce"])
         token = front.request("idp.am.wso2.com", "/oauth2/token", *asking, "-H", f"DPoP: {made}").json()["access_token"]
+        told_by_alias(front, echo)
         path = PATHS["mandatory"]
         good = {"htu": f"https://{HOST}{path}"}
         assert '="https://default.gw.wso2.com/.well-known/' in front.request(HOST, path).headers["www-authenticate"]
@@ -297,6 +298,16 @@ def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
         assert "htu" in listening.json()["error_description"]
     finally:
         front.stop()
+
+
+def told_by_alias(front: Platform, echo: int) -> None:
+    """The metadata are there for each path that an API answers on."""
+    assert front.deploy(conf("Aliased", "/aliased", "v1.2", port=echo), DEFINITION).status == 200
+    for base in ("/aliased/v1.2", "/aliased/v1"):
+        address = f"https://{HOST}/.well-known/oauth-protected-resource{base}"
+        assert f'resource_metadata="{address}"' in front.request(HOST, f"{base}/items").headers["www-authenticate"]
+        assert front.request(HOST, f"/.well-known/oauth-protected-resource{base}").json()["resource"] == f"https://{HOST}{base}"
+    assert front.request(HOST, "/.well-known/oauth-protected-resource/aliased/v2").status == 404
 
 
 def assert_told(answer: Answer) -> None:

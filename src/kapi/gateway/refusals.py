@@ -31,7 +31,14 @@ _REASONS = {
     "Jwks doesn't have key to match kid or alg from Jwt": "unknown key",
     "Jwt header [alg] is not supported": "algorithm",
 }
-_RULES = {"900901_typ": "type", "900901_crit": "malformed", "900901_kind": "type", "900901_keytype": "claim", "900901_bound": "claim"}
+_RULES = {
+    "900901_typ": "type",
+    "900901_crit": "malformed",
+    "900901_kind": "type",
+    "900901_keytype": "claim",
+    "900901_bound": "claim",
+    "900901_claims": "claim",
+}
 """Rules of `token_checks.py` and the deny list that refuse verified tokens."""
 
 Heard = Callable[[str, str], None]

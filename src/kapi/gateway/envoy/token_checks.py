@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kapi.gateway.envoy.jwt import mappable
 from kapi.gateway.issuers import TOKEN_TYPES, TrustedIssuer
 from kapi.policies.authentication import TOKEN_FILTER
 from kapi.policies.rbac import (
@@ -30,6 +31,7 @@ from kapi.policies.rbac import (
 )
 from kapi.policies.token_kinds import KIND_CLAIMS, OTHER_KINDS, OTHERS_CLAIMS
 
+_CONTROLS = {"string_match": {"safe_regex": {"regex": r"(?s).*[\x00-\x08\x0a-\x1f\x7f].*"}}}
 _SCOPES = ("scope", "scp", "permissions", "roles")
 
 
@@ -47,6 +49,9 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
         "900901_keytype": _wrong_key_type(domain),
         "900901_bound": every(claim("cnf", PRESENT), no(metadata(FACTS, ("proved",), TRUE))),
     }
+    if headers := sorted({local.lower() for issuer in issuers for _, local in issuer.claim_mappings if mappable(local)}):
+        # The backend could not be called: such a text cannot stand in a header (RFC 9110 §5.5).
+        refused["900901_claims"] = some(*(header(name, _CONTROLS) for name in headers))
     for number, issuer in enumerate(issuers):
         if issuer.required_claims and not issuer.api_keys:
             missing = some(*(no(claim(name, text(value) if value else PRESENT)) for name, value in issuer.required_claims))

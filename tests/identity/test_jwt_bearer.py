@@ -16,7 +16,7 @@ from idp import Answer, basic, call
 from kapi.identity.grants.jwt_bearer import grant_type
 from kapi.identity.signing import ALGORITHMS
 from kapi.identity.tokens import base64url
-from kapi.settings import AssertionIssuerSettings
+from kapi.settings import AssertionIssuerSettings, ResourceSettings
 from person import claims_of
 
 HR = ECKey.generate_key("P-256", {"kid": "hr"})
@@ -33,7 +33,8 @@ TRUSTED = (
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     clients = (client("payroll", grants=(grant_type,)), client("other", grants=(grant_type,)), client("without"))
-    return provider_app(tmp_path_factory.mktemp("jwt"), Clock(), *clients, assertion_issuers=TRUSTED)
+    resources = (ResourceSettings("https://a.example", "at+jwt"), ResourceSettings("https://b.example", "jwt"))
+    return provider_app(tmp_path_factory.mktemp("jwt"), Clock(), *clients, assertion_issuers=TRUSTED, resources=resources)
 
 
 _count = iter(range(10_000))
@@ -61,6 +62,15 @@ def test_an_assertion_becomes_a_token_once(app: Any) -> None:
     assert (claims["sub"], claims["clientId"], claims["organization"], claims["scope"]) == ("org1user", "payroll", "org1", "pay")
     assert "refresh_token" not in answer.json()
     assert present(app, text).json()["error"] == "invalid_grant"
+
+
+def test_resources_that_cannot_share_a_token_do_not_cost_the_assertion(app: Any) -> None:
+    text = assertion()
+    fields = [("grant_type", grant_type), ("assertion", text), ("scope", "pay"), ("resource", "https://a.example")]
+    both = urlencode([*fields, ("resource", "https://b.example")]).encode()
+    assert call(app, body=both, authorization=basic("payroll", "s")).json()["error"] == "invalid_target"
+    answer = call(app, body=urlencode(fields).encode(), authorization=basic("payroll", "s"))
+    assert claims_of(answer.json()["access_token"])["aud"] == "https://a.example"
 
 
 def test_a_stranger_is_taken_where_the_settings_say_so(app: Any) -> None:

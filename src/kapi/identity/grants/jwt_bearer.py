@@ -28,6 +28,9 @@ _SEEN = "assertion"
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """A token for the subject. Raises OAuthError invalid_grant with the reason."""
     assertion = request.form.need("assertion")
+    audience = request.resources or provider.audience(request.client)
+    # Resources that cannot share a token must not cost the client its assertion, which counts once.
+    provider.resources.wishes(request.client, audience)
     try:
         issuer, jwt = _read(provider, assertion)
         if not {"*", request.client.id} & set(issuer.clients):
@@ -41,7 +44,6 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     client = request.client
     user = provider.users.get(subject)
     claims = {"organization": user.organizations[0]} if user and len(user.organizations) == 1 else {}
-    audience = request.resources or provider.audience(client)
     return Issuance(AccessToken(subject, client.id, scope, provider.lifetime(client, audience), audience, claims))
 
 

@@ -185,6 +185,21 @@ def test_a_long_answer_passes_as_it_is(platform: Platform, backend: int) -> None
     assert ask(platform, "/long/1.0.0/chat").status == 429
 
 
+def test_what_a_script_makes_of_an_answer_is_what_is_read(platform: Platform, backend: int) -> None:
+    script = """
+function envoy_on_response(handle)
+  local body = handle:body()
+  local text = body:getBytes(0, body:length()):gsub('"total_tokens": 12', '"total_tokens": 30')
+  body:setBytes(text)
+  handle:headers():replace("content-length", #text)
+end
+"""
+    policy = {"policyName": "LuaInterceptor", "parameters": {"name": "dearer", "sourceCode": script}}
+    deployed(platform, "scripted", {"production": endpoint(backend, totalLimit=50)}, apiPolicies={"response": [policy]})
+    assert ask(platform, "/scripted/1.0.0/chat").json()["usage"]["total_tokens"] == 30
+    assert statuses(platform, "/scripted/1.0.0/chat", 2) == [200, 429]
+
+
 def test_a_provider_of_the_settings_says_where_its_numbers_stand(platform: Platform, backend: int) -> None:
     provider = {"name": "llm-provider-1", "apiVersion": "2024.06.01"}
     deployed(platform, "own", {"production": endpoint(backend, promptLimit=10)}, aiProvider=provider)

@@ -7,9 +7,7 @@ it but verified claims, and nothing is kept but counts. Envoy drops entries rath
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 
 from kapi.gateway.envoy.names import FAULT, JWT_FILTER
+from kapi.gateway.envoy.socket_service import SocketService
 from kapi.policies.rbac import CLAIMS
 
 _LOG = logging.getLogger("kapi.gateway")
@@ -50,33 +49,14 @@ class RefusalLog:
 
     def __init__(self, socket_path: Path, heard: Heard, name_of: Callable[[str], str], streams: int) -> None:
         """`name_of` gives the name of the issuer with an `iss`; `streams` is how many Envoy opens, one a thread."""
-        self._socket_path = socket_path
         self._heard = heard
         self._name_of = name_of
-        self._streams = streams
-        self._server: grpc.Server | None = None
-
-    def start(self) -> None:
-        """Listen."""
-        pool = ThreadPoolExecutor(self._streams, thread_name_prefix="refusals")
-        server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
         handler = grpc.stream_unary_rpc_method_handler(
             self._take, StreamAccessLogsMessage.FromString, StreamAccessLogsResponse.SerializeToString
         )
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"StreamAccessLogs": handler}),))
-        before = os.umask(0o177)
-        try:
-            server.add_insecure_port(f"unix:{self._socket_path}")
-        finally:
-            os.umask(before)
-        server.start()
-        self._server = server
-
-    def stop(self) -> None:
-        """Listen no longer."""
-        if self._server is not None:
-            self._server.stop(0).wait()
-            self._server = None
+        service = SocketService(socket_path, _SERVICE, "StreamAccessLogs", handler, threads=streams)
+        self.start = service.start
+        self.stop = service.stop
 
     def _take(self, messages: Iterator[StreamAccessLogsMessage], _: grpc.ServicerContext) -> StreamAccessLogsResponse:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
 
 from kapi.errors import OAuthError
+from kapi.identity.http import Request
 
 MAY_REPEAT = frozenset({"resource", "audience"})
 """RFC 8707 §2, RFC 8693 §2.1; any other parameter stands at most once (RFC 6749 §3.2)."""
@@ -36,6 +37,11 @@ class Form:
         if value is None:
             raise OAuthError("invalid_request", f"{name} is missing")
         return value
+
+
+def sent_form(request: Request) -> Form:
+    """The parameters of a page's request, from its form or its link. Raises OAuthError."""
+    return parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
 
 
 def parse_form(body: bytes) -> Form:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from kapi.errors import OAuthError
 from kapi.identity.forms import Form
 from kapi.identity.http import Answer, Request
 from kapi.identity.identification import FAILURES, identify
 from kapi.identity.one_click import one_click_choices
 from kapi.identity.pages import page, see_other
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import Session, browser_of, form_token, form_token_is_right, session_of, sign_in
+from kapi.identity.sessions import BROWSER, Session, browser_of, form_token, form_token_is_right, session_of, sign_in
 
 
 def session_here(provider: Provider, request: Request, form: Form, path: str, purpose: str, carried: str = "") -> Session | Answer:
-    """The session of the person, or the page that makes one.
+    """The session of the person, in a browser with our cookie, or the page that makes one. Raises OAuthError.
 
     `purpose` is what the person goes on to; `carried` comes back to `path` as the query parameter `user_code` after sign-in.
     """
     session = session_of(provider, request)
     if session is not None:
+        if BROWSER not in request.cookies:
+            raise OAuthError("expired_session", "Cookies are off, or this took too long. Open the page again.")
         return session
     carried = form.get("sessionKey") or carried
     if request.method != "POST" or not (form.get("username") or form.get("one_click")):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kapi.identity.authorized import Authorization
 from kapi.identity.http import Request
 from kapi.identity.provider import Provider
 from kapi.settings_values import built
@@ -38,6 +39,19 @@ class Session:
     organization: str = ""
     clients: tuple[str, ...] = ()
     """Clients that were told who this is."""
+
+    def authorization(self, client_id: str, scope: str) -> Authorization:
+        """What the person allows a client here and now."""
+        return Authorization(
+            user=self.user,
+            client_id=client_id,
+            scope=scope,
+            auth_time=self.auth_time,
+            amr=self.amr,
+            acr=self.acr,
+            organization=self.organization,
+            sid=self.sid,
+        )
 
 
 def session_of(provider: Provider, request: Request) -> Session | None:

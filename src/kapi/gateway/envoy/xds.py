@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ import grpc
 from kapi.errors import GatewayError, GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.encode import Resource
 from kapi.gateway.envoy.names import CLUSTER
+from kapi.gateway.envoy.socket_service import SocketService
 from kapi.gateway.envoy.stream import ORDER, Request, Response, Stream
 
 _LOG = logging.getLogger("kapi.gateway")
@@ -67,7 +66,6 @@ class Publisher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`members` tells how many addresses a cluster has: routes to a new DNS name wait for the first."""
-        self._socket_path = socket_path
         self._timeout = timeout
         self._members = members
         self._clock = clock
@@ -76,26 +74,12 @@ class Publisher:
         self._last_error = ""
         self._news = threading.Condition()
         self._one_publish = threading.Lock()
-        self._server: grpc.Server | None = None
-
-    def start(self) -> None:
-        """Listen. Set the initial resources first: an Envoy may be waiting."""
-        server = grpc.server(ThreadPoolExecutor(_STREAMS, thread_name_prefix="xds"), options=[("grpc.so_reuseport", 0)])
         handler = grpc.stream_stream_rpc_method_handler(self._serve, Request.FromString, Response.SerializeToString)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"DeltaAggregatedResources": handler}),))
-        before = os.umask(0o177)
-        try:
-            server.add_insecure_port(f"unix:{self._socket_path}")
-        finally:
-            os.umask(before)
-        server.start()
-        self._server = server
-
-    def stop(self) -> None:
+        service = SocketService(socket_path, _SERVICE, "DeltaAggregatedResources", handler, threads=_STREAMS)
+        self.start = service.start
+        """Listen. Set the initial resources first: an Envoy may be waiting."""
+        self.stop = service.stop
         """Close the streams; Envoy keeps what it has."""
-        if self._server is not None:
-            self._server.stop(0).wait()
-            self._server = None
 
     def set_initial(self, resources: Iterable[Resource]) -> None:
         """Want these and nothing else, without waiting for anybody."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from kapi.errors import OAuthError
 from kapi.identity.authorization.codes import new_code
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.responses import refuse, respond
-from kapi.identity.authorized import Authorization
 from kapi.identity.consents import consented
 from kapi.identity.http import Answer, Request
 from kapi.identity.interactions import Interaction, begin, finish
@@ -95,15 +96,8 @@ def _must_consent(provider: Provider, request: AuthorizationRequest, session: Se
 
 def _grant(provider: Provider, http: Request, request: AuthorizationRequest, session: Session) -> Answer:
     remember_client(provider, session, request.client.id, http.now)
-    authorization = Authorization(
-        user=session.user,
-        client_id=request.client.id,
-        scope=request.scope,
-        auth_time=session.auth_time,
-        amr=session.amr,
-        acr=session.acr,
-        organization=session.organization,
-        sid=session.sid,
+    authorization = dataclasses.replace(
+        session.authorization(request.client.id, request.scope),
         nonce=request.parameters.get("nonce") or "",
         claims=request.claims,
         confirmation=request.confirmation,

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.authorized import Authorization
 from kapi.identity.consents import in_words
 from kapi.identity.decoupled import PENDING, decide, pending_of
 from kapi.identity.endpoints.backchannel_authentication import owner_of
-from kapi.identity.forms import Form, parse_form
+from kapi.identity.forms import Form, sent_form
 from kapi.identity.grants.ciba import KIND
 from kapi.identity.http import Answer, Request
 from kapi.identity.page_session import session_here
@@ -38,12 +37,10 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """Sign in, see, decide."""
     try:
-        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        form = sent_form(request)
         session = session_here(provider, request, form, PATH, "what applications ask of you")
         if isinstance(session, Answer):
             return session
-        if BROWSER not in request.cookies:
-            raise OAuthError("expired_session", "Cookies are off, or this took too long. Open the page again.")
         if request.method == "POST" and form_token_is_right(request, f"approvals{session.sid}", form.get("token")):
             _decide(provider, session, form, request.now)
             return see_other(PATH)
@@ -62,17 +59,8 @@ def _decide(provider: Provider, session: Session, form: Form, now: int) -> None:
     if record is None:
         return
     pending = pending_of(record)
-    allowed = Authorization(
-        user=session.user,
-        client_id=pending.client_id,
-        scope=pending.scope,
-        auth_time=session.auth_time,
-        amr=session.amr,
-        acr=session.acr,
-        organization=session.organization,
-        sid=session.sid,
-    )
-    decide(provider, KIND, record.key, now, allowed.payload() if form.get("decision") == "allow" else None)
+    allowed = session.authorization(pending.client_id, pending.scope).payload() if form.get("decision") == "allow" else None
+    decide(provider, KIND, record.key, now, allowed)
 
 
 def _page(provider: Provider, request: Request, session: Session) -> Answer:

@@ -11,7 +11,7 @@ from kapi.identity.authorization.request import AuthorizationRequest, RefusedReq
 from kapi.identity.authorization.responses import refuse
 from kapi.identity.consents import in_words, keep_consent
 from kapi.identity.details import in_words as details_in_words
-from kapi.identity.forms import Form, parse_form
+from kapi.identity.forms import Form, sent_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.interactions import Interaction, finish, interaction_of, note
 from kapi.identity.pages import CALLBACK_PATH, CONSENT_PATH, LOGIN_PATH, error_page, page, page_link, see_other
@@ -36,7 +36,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
-        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        form = sent_form(request)
         interaction = interaction_of(provider, request, form.get("sessionKey") or form.get("stateKey"))
         session = session_of(provider, request)
         if session is None:

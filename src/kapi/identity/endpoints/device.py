@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.authorized import Authorization
 from kapi.identity.consents import in_words
 from kapi.identity.decoupled import PENDING, Pending, decide, pending_of
-from kapi.identity.forms import Form, parse_form
+from kapi.identity.forms import Form, sent_form
 from kapi.identity.grants.device_code import KIND
 from kapi.identity.http import Answer, Request
 from kapi.identity.page_session import session_here
@@ -38,13 +37,11 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """Sign in, type the code, decide."""
     try:
-        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        form = sent_form(request)
         code = plain(form.get("user_code") or "")
         session = session_here(provider, request, form, DEVICE_PATH, "your device", shown(code) if code else "")
         if isinstance(session, Answer):
             return session
-        if BROWSER not in request.cookies:
-            raise OAuthError("expired_session", "Cookies are off, or this took too long. Open the page again.")
         return _with_session(provider, request, form, session, code)
     except OAuthError as error:
         return error_page(provider, error)
@@ -52,12 +49,12 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 def _with_session(provider: Provider, request: Request, form: Form, session: Session, code: str) -> Answer:
     if not code:
-        return _ask_for_code(provider, request, session)
+        return _ask_for_code(provider, session)
     record = device_of(provider, code, session.user, request.now)
     pending = None if record is None else pending_of(record)
     client = None if pending is None else provider.client(pending.client_id, request.now)
     if record is None or pending is None or client is None or pending.state != PENDING or pending.expires_at <= request.now:
-        return _ask_for_code(provider, request, session, _WRONG)
+        return _ask_for_code(provider, session, _WRONG)
     purpose = f"device{code}{session.sid}"
     if request.method == "POST" and form.get("decision"):
         if not form_token_is_right(request, purpose, form.get("token")):
@@ -78,25 +75,14 @@ def _with_session(provider: Provider, request: Request, form: Form, session: Ses
 
 def _decided(provider: Provider, request: Request, session: Session, asked: tuple[str, Pending], *, allowed: bool) -> Answer:
     key, pending = asked
-    authorization = Authorization(
-        user=session.user,
-        client_id=pending.client_id,
-        scope=pending.scope,
-        auth_time=session.auth_time,
-        amr=session.amr,
-        acr=session.acr,
-        organization=session.organization,
-        sid=session.sid,
-    )
-    done = decide(provider, KIND, key, request.now, authorization.payload() if allowed else None)
-    if not done:
-        return _ask_for_code(provider, request, session, _WRONG)
+    authorization = session.authorization(pending.client_id, pending.scope).payload() if allowed else None
+    if not decide(provider, KIND, key, request.now, authorization):
+        return _ask_for_code(provider, session, _WRONG)
     return page(provider, "device_done.html", allowed=allowed)
 
 
-def _ask_for_code(provider: Provider, request: Request, session: Session, failure: str = "") -> Answer:
+def _ask_for_code(provider: Provider, session: Session, failure: str = "") -> Answer:
     # A wrong code is an answer like any other to a browser; nothing tells a guesser more than the page does.
-    del request
     return page(
         provider,
         "device_code.html",

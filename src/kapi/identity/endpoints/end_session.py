@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import claims_of_hint
 from kapi.identity.clients import Client
-from kapi.identity.forms import Form, check_media_type, parse_form
+from kapi.identity.forms import Form, check_media_type, sent_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.logout import end_session
 from kapi.identity.pages import error_page, page, see_other
@@ -59,7 +59,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     try:
         if request.method == "POST":
             check_media_type(request.header("content-type") or "")
-        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        form = sent_form(request)
         if request.method == "POST" and BROWSER not in request.cookies:
             # A form of another site brings no SameSite=Lax cookie; the same request as a link does.
             return see_other(f"{PATH}?{form.encoded()}")

@@ -8,7 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
-from kapi.identity.forms import parse_form
+from kapi.identity.forms import sent_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.interactions import interaction_of, note
 from kapi.identity.pages import CALLBACK_PATH, LOGIN_PATH, SELECT_PATH, error_page, page, page_link, see_other
@@ -33,7 +33,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
-        form = parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+        form = sent_form(request)
         interaction = interaction_of(provider, request, form.get("sessionKey") or form.get("stateKey"))
         session = session_of(provider, request)
         if session is None:

@@ -16,8 +16,8 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def httpbin() -> Iterator[int]:
-    """The httpbin of PyPI; yields its port."""
+def httpbin(certificate: Path | None = None) -> Iterator[int]:
+    """The httpbin of PyPI, over TLS with a certificate; yields its port."""
     from httpbin import app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -27,7 +27,11 @@ def httpbin() -> Iterator[int]:
         def log_request(self, *_: Any, **__: Any) -> None:
             pass
 
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet, ssl_context=context)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.server_port

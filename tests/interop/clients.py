@@ -64,6 +64,7 @@ def settings(port: int) -> str:
             client(
                 "notary", secret=SECRET, grants=CODE, redirect_uris=[CALLBACK], post_logout_redirect_uris=[CALLBACK],
                 id_token_signed_response_alg="EdDSA", userinfo_signed_response_alg="ES256",
+                introspection_signed_response_alg="ES256",
             ),
             client(
                 "app", METHODS[3], jwks=public(key("ES256"), key("PS256")), grants=CODE, redirect_uris=[CALLBACK],

@@ -40,9 +40,12 @@ def test_openid_client_code(platform: Platform, mode: str) -> None:
 
 
 @both
-def test_signed_user_information(platform: Platform, script: str) -> None:
-    metadata = {"id_token_signed_response_alg": "EdDSA", "userinfo_signed_response_alg": "ES256"}
-    told = run(platform, script, "code", client="notary", metadata=metadata)
+def test_signed_answers(platform: Platform, script: str) -> None:
+    names = ("id_token_signed_response_alg", "userinfo_signed_response_alg", "introspection_signed_response_alg")
+    told = run(platform, script, "code", client="notary", metadata=dict(zip(names, ("EdDSA", "ES256", "ES256"), strict=True)))
+    if script == USUAL:
+        # Its introspection answers are JWTs too, which the client checks.
+        assert (told["found"]["active"], told["found"]["username"], told["gone"]) == (True, "org1user", {"active": False})
     assert told["info"]["sub"] == told["claims"]["sub"] == "org1user"
     assert told["info"]["aud"] == "notary", "the answer was not a JWT"
 

@@ -1,4 +1,7 @@
-"""Debian's mod_auth_openidc in front of a page: signs in, refreshes, calls UserInfo, signs out; also by back-channel."""
+"""Debian's mod_auth_openidc in front of a page: signs in, refreshes, calls UserInfo, signs out; also by back-channel.
+
+And in front of an API: takes access tokens that introspection calls active.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,13 @@ IDP = "idp.am.wso2.com"
 class Apache:
     """One server with the module on a free port, started and stopped by its own process."""
 
-    def __init__(self, folder: Path, port: int, issuer: str, proxy_port: int) -> None:
+    def __init__(self, folder: Path, port: int, issuer: str, ca: bytes, proxy_port: int) -> None:
         self.port = port
         site = folder / "site" / "protected"
         site.mkdir(parents=True)
+        (folder / "ca.pem").write_bytes(ca)
+        (folder / "site" / "api").mkdir()
+        (folder / "site" / "api" / "index.html").write_text("an API")
         (site / "index.html").write_text("protected page")
         (folder / "site" / "bye.html").write_text("bye")
         (folder / "apache.conf").write_text(f"""
@@ -55,13 +61,26 @@ OIDCRedirectURI http://127.0.0.1:{port}/protected/callback
 OIDCCryptoPassphrase a-passphrase-for-tests
 OIDCScope "openid profile email"
 OIDCPKCEMethod S256
-OIDCSSLValidateServer Off
+OIDCSSLValidateServer On
+OIDCCABundlePath {folder}/ca.pem
 OIDCOutgoingProxy 127.0.0.1:{proxy_port}
 OIDCRemoteUserClaim sub
 OIDCSessionType server-cache
 OIDCUserInfoRefreshInterval 3600
 OIDCRefreshAccessTokenBeforeExpiry 3590 logout_on_error
 OIDCPassRefreshToken On
+OIDCOAuthClientID apache
+OIDCOAuthClientSecret apache-secret
+OIDCOAuthIntrospectionEndpoint {issuer}/oauth2/introspect
+OIDCOAuthIntrospectionEndpointAuth client_secret_basic
+OIDCOAuthSSLValidateServer On
+OIDCOAuthRemoteUserClaim sub
+OIDCOAuthTokenIntrospectionInterval -1
+<Location /api>
+  AuthType oauth20
+  Require claim scope:orders
+  Header set X-Seen-User "expr=%{{REMOTE_USER}}"
+</Location>
 <Location /protected>
   AuthType openid-connect
   Require valid-user
@@ -83,10 +102,10 @@ OIDCPassRefreshToken On
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
-    def get(self, path: str, cookies: dict[str, str]) -> Page:
+    def get(self, path: str, cookies: dict[str, str], **headers: str) -> Page:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            sent = {"accept": "text/html"}
+            sent = {"accept": "text/html", **headers}
             if cookies:
                 sent["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
             connection.request("GET", path, headers=sent)
@@ -111,11 +130,12 @@ def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apache, P
         '[[identity.clients]]\nid = "apache"\nsecret = "apache-secret"\ngrants = ["authorization_code", "refresh_token"]\nrequire_pkce = true\n'
         f'redirect_uris = ["http://127.0.0.1:{web}/protected/callback"]\npost_logout_redirect_uris = ["http://127.0.0.1:{web}/bye.html"]\n'
         f'backchannel_logout_uri = "{back}"\nconsent = "never"\n'
+        '[[identity.clients]]\nid = "shop"\nsecret = "shop-secret"\n'
     )
     platform = Platform(port, data / "data", ("--config", str(data / "kapi.toml"), "--issuer", f"https://{IDP}:{port}"))
     platform.start()
     with proxy() as proxy_port:
-        server = Apache(folder, web, f"https://{IDP}:{port}", proxy_port)
+        server = Apache(folder, web, f"https://{IDP}:{port}", (data / "data" / "tls" / "ca.pem").read_bytes(), proxy_port)
         yield server, platform
         server.process.terminate()
         server.process.wait(20)
@@ -163,3 +183,25 @@ def test_back_channel_logout_ends_the_session_at_the_client(apache: tuple[Apache
     while server.get("/protected/", cookies).status == 200:
         assert time.monotonic() < deadline, server.log.read_text()
         time.sleep(0.1)
+
+
+def test_an_api_behind_it_takes_tokens_until_they_are_revoked(apache: tuple[Apache, Platform]) -> None:
+    server, platform = apache
+
+    def call(token: str) -> Page:
+        return server.get("/api/", {}, authorization=f"Bearer {token}")
+
+    def token(scope: str) -> str:
+        form = f"grant_type=client_credentials&scope={scope}"
+        answer = platform.request(IDP, "/oauth2/token", "-u", "shop:shop-secret", "-d", form)
+        return str(answer.json()["access_token"])
+
+    good = token("orders")
+    page = call(good)
+    assert (page.status, page.body) == (200, b"an API"), server.log.read_text()
+    assert page.header("x-seen-user").startswith("shop")
+    assert call(token("other")).status == 401
+    assert call("x").status == 401
+    assert server.get("/api/", {}).status == 401
+    assert platform.request(IDP, "/oauth2/revoke", "-u", "shop:shop-secret", "-d", f"token={good}").status == 200
+    assert call(good).status == 401

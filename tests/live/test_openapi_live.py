@@ -91,7 +91,7 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "no_subscription": (f"{SUBSCRIPTIONS}/nothing", *PATCH, *body('{"status": "BLOCKED"}')),
     "subscribed": (SUBSCRIPTIONS, *body('{"application": "shop", "api": {"name": "Echo"}}')),
 }
-ELSEWHERE = {"no_token", "invalid_token", "other_organization", "too_many_keys", "not_confirmed", "restarting"}
+ELSEWHERE = {"no_token", "invalid_token", "other_organization", "too_many_keys", "envoy_refused", "not_confirmed", "restarting"}
 """With other callers below, and where the state that they need is made (`test_issuers.py`, `test_keys_live.py`, `test_processes.py`)."""
 
 

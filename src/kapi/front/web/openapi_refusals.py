@@ -12,6 +12,7 @@ from kapi.front.web.problems import body_of
 from kapi.openapi import Refusal
 
 _UNCHANGED = "Nothing was changed; see `kapi status`, then try again."
+_MEND = "Nothing was changed; mend the conf and deploy again."
 _SCOPES = ("apk:api_create", "kapi:users", "kapi:keys", "kapi:clients", "kapi:issuers", "kapi:metrics")
 _LIMIT = "At most 65536 bytes."
 _SHOW = "See docs/identity/{}.md."
@@ -326,6 +327,9 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "subscribed": _problem(
         409, "there is such a subscription", 909018, "shop has a subscription to Echo .*", hint="Choose another, or remove the other first."
+    ),
+    "envoy_refused": _problem(
+        400, "Envoy refused what came of it", 909028, "The gateway refused the configuration", "route: invalid regex", _MEND
     ),
     "not_confirmed": _problem(
         503,

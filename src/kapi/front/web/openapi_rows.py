@@ -30,7 +30,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
         MULTIPART,
         {200: YAML},
         security="bearer",
-        refuses=("invalid_conf", "base_path_taken", "part_missing", "not_confirmed", *_FORM_REFUSED),
+        refuses=("invalid_conf", "base_path_taken", "envoy_refused", "part_missing", "not_confirmed", *_FORM_REFUSED),
     ),
     ("POST", "/api/deployer/apis/undeploy"): Row(
         {"apiId!": "which"}, answers={202: TEXT}, security="bearer", refuses=("no_api_id", "no_api", "not_confirmed")
@@ -48,7 +48,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
         TEXT,
         _NOTHING,
         security="bearer",
-        refuses=("secret_name", "secret_value", "secret_fixed", "secret_too_large", "not_confirmed"),
+        refuses=("secret_name", "secret_value", "secret_fixed", "secret_too_large", "envoy_refused", "not_confirmed"),
     ),
     ("DELETE", "/api/secrets/{name}/{key}"): Row(
         answers=_NOTHING, security="bearer", refuses=("secret_name", "no_secret", "secret_fixed", "not_confirmed")

@@ -232,7 +232,10 @@ def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol
     assert (body["code"], body[message]) == (row.code, row.message)
     assert re.fullmatch(row.description, body[description]), body[description]
     assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    assert answer.headers.get("www-authenticate", "") == row.challenge
+    where = f"https://default.gw.wso2.com:{platform.port}/.well-known/oauth-protected-resource/{'/'.join(row.path.split('/')[1:3])}"
+    # No other issuer or token helps against a subscription that is blocked.
+    told = f', resource_metadata="{where}"' if row.challenge and row.code != "900907" else ""
+    assert answer.headers.get("www-authenticate", "") == row.challenge + told
     assert ("retry-after" in answer.headers, "x-ratelimit-limit" in answer.headers) == (row.status == 429,) * 2
     assert not {"server", "x-envoy-upstream-service-time"} & set(answer.headers)
 

@@ -87,7 +87,7 @@ def test_refusals_are_said_by_their_statuses(store: Store) -> None:
             assert refused >= {"401" for _ in operation.get("security", ())}, (path, method)
             assert refused or method == "get", (path, method)
     token = document["paths"]["/oauth2/token"]["post"]["responses"]
-    assert set(token) == {"200", "400", "401", "408", "413"}
+    assert set(token) == {"200", "400", "401", "408", "413", "429"}
     shown = token["400"]["content"]["application/json"]
     assert shown["schema"] == {"$ref": "#/components/schemas/OAuthError"}
     assert shown["examples"]["authorization_pending"]["value"]["error"] == "authorization_pending"

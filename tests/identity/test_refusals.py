@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ import jsonschema
 import pytest
 
 from client_keys import key, proof
-from flows import Clock, client, person_at, provider_app
+from flows import Clock, client, person_at, provider_app, public
 from idp import Answer, basic, call
 from kapi.front.web import oauth
 from kapi.identity.descriptions import ROWS, SCHEMAS, TOKEN
 from kapi.identity.refusals import REFUSALS
+from kapi.identity.waiting import MOST, MOST_PROOFS
 
 TOKEN_PATH, PAR, CIBA_PATH, DEVICE_PATH = "/oauth2/token", "/oauth2/par", "/oauth2/bc-authorize", "/oauth2/device_authorization"
+TOKEN_URL = f"https://idp.am.wso2.com:9095{TOKEN_PATH}"
 DEVICE, CIBA = "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"
 OWN = {"grant_type": "client_credentials"}
 CODE = {"response_type": "code", "redirect_uri": "https://shop.example/cb"}
@@ -27,6 +30,8 @@ GRANTS = ("authorization_code", "refresh_token", "client_credentials", DEVICE, C
 CLIENTS = (
     client(scopes=("a", "openid"), grants=GRANTS),
     client("bound", grants=("client_credentials",), dpop_bound_access_tokens=True),
+    client("pushes"),
+    public("app"),
     client("other", grants=("client_credentials",)),
 )
 
@@ -34,6 +39,7 @@ CLIENTS = (
 class Provider:
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
+        self.folder = folder
         self.app: Any = provider_app(folder, self.clock, *CLIENTS, dpop_nonce=True)
 
     def post(self, path: str, body: dict[str, str] | bytes, caller: str | None = "shop", **headers: str) -> Answer:
@@ -64,6 +70,18 @@ class Provider:
         page = person.open(f"/device?user_code={asked['user_code']}")
         person.submit(person.sign_in(page), decision="deny")
         return self.post(TOKEN_PATH, {"grant_type": DEVICE, "device_code": asked["device_code"]})
+
+    def flooded_with_proofs(self) -> Answer:
+        end = self.clock.now + 300
+        with sqlite3.connect(self.folder / "kapi.db") as db:
+            db.executemany(
+                "INSERT INTO records (kind, key, family, payload, expires_at, holder) VALUES ('dpop-proof', ?, '', '{}', ?, 'address ')",
+                [(str(number), end) for number in range(MOST_PROOFS)],
+            )
+        form = {"grant_type": "refresh_token", "refresh_token": "x", "client_id": "app"}
+        answer = self.post(TOKEN_PATH, form, None, dpop=proof(key(), "POST", TOKEN_URL, self.clock.now))
+        nonce = answer.headers["dpop-nonce"]
+        return self.post(TOKEN_PATH, form, None, dpop=proof(key(), "POST", TOKEN_URL, self.clock.now, nonce=nonce))
 
     def slow(self) -> Answer:
         """A body of which a part never comes."""
@@ -107,9 +125,7 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "invalid_target": lambda p: p.post(TOKEN_PATH, {**OWN, "resource": "x"}),
     "invalid_authorization_details": lambda p: p.post(TOKEN_PATH, {**OWN, "authorization_details": "x"}),
     "invalid_dpop_proof": lambda p: p.post(TOKEN_PATH, OWN, "bound"),
-    "use_dpop_nonce": lambda p: p.post(
-        TOKEN_PATH, OWN, "bound", dpop=proof(key(), "POST", "https://idp.am.wso2.com:9095/oauth2/token", p.clock.now)
-    ),
+    "use_dpop_nonce": lambda p: p.post(TOKEN_PATH, OWN, "bound", dpop=proof(key(), "POST", TOKEN_URL, p.clock.now)),
     "authorization_pending": lambda p: p.polled(),
     "slow_down": lambda p: p.polled(2),
     "expired_token": lambda p: p.polled(later=601),
@@ -130,6 +146,8 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "no_registration_token": lambda p: p.register({}),
     "registration_scope": lambda p: p.register(p.bearer("a")),
     "wrong_registration_token": lambda p: call(p.app, "GET", "/dcr/register/x", b"", authorization="Bearer x"),
+    "too_many_proofs": lambda p: p.flooded_with_proofs(),
+    "too_many_waiting": lambda p: [p.post(PAR, CODE, "pushes") for _ in range(MOST + 1)][-1],
     "too_large": lambda p: p.post(TOKEN_PATH, b"x" * 65537),
 }
 ELSEWHERE = {"page", "too_slow"}

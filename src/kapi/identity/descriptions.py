@@ -84,6 +84,7 @@ TOKEN = Row(
         "slow_down",
         "expired_token",
         "access_denied",
+        "too_many_proofs",
     ),
 )
 _TOKEN_REFUSED = ("no_token", "invalid_token", "not_a_person", "insufficient_scope")
@@ -115,6 +116,8 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
                 "invalid_target",
                 "invalid_authorization_details",
                 "use_dpop_nonce",
+                "too_many_proofs",
+                "too_many_waiting",
             ),
         )
     },
@@ -170,7 +173,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
             FORM,
             schema="DeviceAnswer",
             security="client",
-            refuses=("unauthorized_device", "invalid_scope"),
+            refuses=("unauthorized_device", "invalid_scope", "too_many_waiting"),
         )
     },
     "device": {"GET": Row({"user_code": "the code"}, answers=_PAGE), "POST": Row({"user_code": "the code", "decision": ""}, FORM, _PAGE)},
@@ -187,7 +190,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
             FORM,
             schema="BackchannelAnswer",
             security="client",
-            refuses=("unauthorized_ciba", "invalid_scope", "unknown_user_id", "invalid_binding_message"),
+            refuses=("unauthorized_ciba", "invalid_scope", "unknown_user_id", "invalid_binding_message", "too_many_waiting"),
         )
     },
     "approvals": {"GET": Row(answers=_PAGE), "POST": Row({"request": "the request", "decision": "allow or deny"}, FORM, _PAGE)},

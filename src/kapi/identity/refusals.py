@@ -107,6 +107,18 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "insufficient_scope": _oauth(403, "the access token lacks a scope", "insufficient_scope", "The access token needs the scope openid"),
     "too_slow": _oauth(408, "the body did not arrive within ten seconds", "invalid_request", "The body did not arrive in time"),
+    "too_many_proofs": _oauth(
+        429,
+        "public clients at this address have sent ten thousand DPoP proofs within five minutes; Retry-After says when one ends",
+        "temporarily_unavailable",
+        "Too many DPoP proofs from this address; try again in 300 seconds",
+    ),
+    "too_many_waiting": _oauth(
+        429,
+        "this client, or for a public client this address, has a thousand that nobody has used; Retry-After says when one ends",
+        "temporarily_unavailable",
+        "Too many requests of this client or this address wait to be used; try again in 90 seconds",
+    ),
     "too_large": _oauth(413, "the body has more than 64 kB", "invalid_request", "The body is larger than 65536 bytes"),
 }
 

@@ -154,7 +154,7 @@ def signed_in_to_ours(settings: Settings) -> dict[str, str]:
     import time
     import uuid
 
-    from kapi.app import open_store
+    from kapi.app.process import open_store
     from kapi.front.web.oauth import build_identity_app
     from kapi.identity.provider import make_provider
 

@@ -40,7 +40,9 @@ class Authorization:
 
     def payload(self) -> dict[str, Any]:
         """As JSON-ready values, without what is empty."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value not in ("", (), {}, False)}
+        # No copies of what is in it: it is written down right away.
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value not in ("", (), {}, False)}
 
 
 def authorization_of(payload: Mapping[str, Any]) -> Authorization:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kapi.errors import KapiError
-from kapi.settings import Settings, to_json_value
+from kapi.settings import Settings, from_json_value, to_json_value
 
 _LONGEST_SOCKET_DIR = 80
 """A Unix socket's path holds at most 107 bytes (104 on macOS), file name included."""
@@ -128,6 +129,17 @@ def read_state(data_dir: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, KeyError, TypeError):
         return None
     return state
+
+
+def as_running(settings: Settings) -> Settings:
+    """The settings with the address of the platform that runs in their data directory: it may have been started with another port."""
+    if read_state(settings.data_dir) is None:
+        return settings
+    try:
+        run = from_json_value(json.loads((settings.data_dir / "run-settings.json").read_text("utf-8"))).gateway
+    except (OSError, ValueError, KeyError, TypeError):
+        return settings
+    return dataclasses.replace(settings, gateway=dataclasses.replace(settings.gateway, listen=run.listen, port=run.port))
 
 
 class Lock:

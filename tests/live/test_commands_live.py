@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import DEFINITION, Platform, conf
+from harness import DEFINITION, Platform, conf, free_port
 
 
 @pytest.fixture
@@ -56,6 +56,15 @@ def test_mistakes_and_conflicts_are_explained(platform: Platform, files: tuple[s
     assert "/echo/1.0.0" in conflict.stderr
     other.write_text("name: [")
     assert platform.cli("deploy", str(other), files[1], check=False).returncode == 3
+
+
+def test_commands_find_the_platform_of_their_data_directory_whatever_its_port(platform: Platform) -> None:
+    elsewhere = {"KAPI_GATEWAY__PORT": str(free_port())}
+    assert platform.cli("token", environment=elsewhere).stdout.count(".") == 2
+    assert json.loads(platform.cli("status", "-o", "json", environment=elsewhere).stdout)["address"].endswith(f":{platform.port}")
+    checks = {item["check"]: item for item in json.loads(platform.cli("doctor", "-o", "json", environment=elsewhere).stdout)["checks"]}
+    assert checks["platform answers"]["result"] == "ok"
+    assert f":{platform.port} " in checks["port"]["detail"]
 
 
 def test_status_doctor_and_ca(platform: Platform) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from kapi.errors import Diagnostic, Invalid, KapiError, Problem
+from kapi.run_files import as_running
 from kapi.settings import ClientSettings, Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Client:
 
     def __init__(self, settings: Settings, client_id: str | None = None) -> None:
         """`client_id` chooses among the configured clients; the first one is the default."""
-        self._settings = settings
+        self._settings = as_running(settings)
         self._client_id = client_id
 
     def request(

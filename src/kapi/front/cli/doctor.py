@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from kapi.errors import KapiError
 from kapi.front.cli.client import Client
-from kapi.run_files import database_path, read_state
+from kapi.run_files import as_running, database_path, read_state
 from kapi.settings import Settings
 
 _OLDEST_CLOCK = 1_750_000_000
@@ -29,7 +29,8 @@ class Finding:
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """All checks, in the order in which things are needed."""
-    return tuple(check(settings) for check in CHECKS)
+    running = as_running(settings)
+    return tuple(check(running) for check in CHECKS)
 
 
 def envoy_version(settings: Settings) -> str:

@@ -139,9 +139,9 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
       kapi status -o json
     """
     from kapi.front.cli.client import Client
-    from kapi.run_files import read_state
+    from kapi.run_files import as_running, read_state
 
-    settings = settings_of(data_dir, config)
+    settings = as_running(settings_of(data_dir, config))
     state = read_state(settings.data_dir)
     if state is None:
         raise KapiError("not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`.")

@@ -269,3 +269,10 @@ def test_registered_members_come_back(app: Any) -> None:
     for name in ("client_uri", "contacts", "software_id", "scope", "dpop_bound_access_tokens", "jwks_uri"):
         assert made[name] == sent[name]
     assert not {"unknown_member", "token_lifetime", "settings", "secret"} & set(made)
+
+
+def test_another_worker_knows_a_new_client_at_once(tmp_path: Path) -> None:
+    registering, other = (app_of(tmp_path, RegistrationSettings(initial_access_token=TOKEN)) for _ in range(2))
+    made = registered(registering)
+    answer = call(other, "POST", "/oauth2/token", CC, authorization=basic(made["client_id"], made["client_secret"]))
+    assert answer.status == 200, answer.body

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -57,6 +58,7 @@ class Clients:
         self._configured: Mapping[str, Client] = {item.id: client_of(item, salt) for item in settings}
         self._by_id: dict[str, Client] = dict(self._configured)
         self._revision = 0
+        self._changing = threading.Lock()
         self.nobody = Client("", frozenset(), frozenset(), ClientSettings(""), salt, b"")
         """Asked when an id is unknown, so that an unknown client costs what a wrong secret costs; nothing is its secret."""
 
@@ -66,15 +68,16 @@ class Clients:
 
     def take_up(self, changed: Iterable[RegisteredClient]) -> None:
         """Hold what changed among the registered clients; a client of the settings is never replaced."""
-        for item in sorted(changed, key=lambda item: item.revision):
-            if item.revision > self._revision:
-                self._revision = item.revision
-                if item.id in self._configured:
-                    continue
-                if item.removed:
-                    self._by_id.pop(item.id, None)
-                else:
-                    self._by_id[item.id] = registered_client(item)
+        with self._changing:
+            for item in sorted(changed, key=lambda item: item.revision):
+                if item.revision > self._revision:
+                    self._revision = item.revision
+                    if item.id in self._configured:
+                        continue
+                    if item.removed:
+                        self._by_id.pop(item.id, None)
+                    else:
+                        self._by_id[item.id] = registered_client(item)
 
     @property
     def revision(self) -> int:

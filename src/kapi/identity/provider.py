@@ -173,12 +173,20 @@ class Provider:
         if "others" in self.__dict__:
             self.others.changed()
 
+    def known_client(self, client_id: str) -> Client | None:
+        """The client of this id among those of the settings and the registered ones, also one that was registered this very moment."""
+        found = self.clients.get(client_id)
+        if found is None:
+            self.use_clients()
+            found = self.clients.get(client_id)
+        return found
+
     def client(self, client_id: str, now: int) -> Client | None:
         """The client of this id, or None. Says nothing about who is asking.
 
         An id that is the address of a metadata document may be fetched, so this may take a while. Raises OAuthError when that fails.
         """
-        found = self.clients.get(client_id)
+        found = self.known_client(client_id)
         if found is not None or not self.settings.identity.client_id_metadata_documents:
             return found
         from kapi.identity.client_policy import document_policy

@@ -13,6 +13,7 @@ from functools import partial
 from kapi.errors import OAuthError, Problem
 from kapi.gateway.enforcer.replays import Replays
 from kapi.identity.dpop import NEWEST, OLDEST, Nonces, verify_proof
+from kapi.identity.foreign_jwt import Unusable
 from kapi.settings import GatewaySettings
 from kapi.store.records import Record, Records
 
@@ -58,7 +59,9 @@ class Proofs:
 
     def _seen(self, now: int, digest: str, until: int) -> bool:
         issued, since = until - OLDEST - 1, self._replays.since
-        if issued <= since or self._replays.seen(digest, until):
+        if issued <= since:
+            raise Unusable("it was made before the gateway started; make a new one")
+        if self._replays.seen(digest, until):
             return True
         may_outlive, may_be_older = issued > now, issued <= since + NEWEST
         return (may_outlive or may_be_older) and not self._records.add(_KIND, Record(digest, "", {}, until), now)

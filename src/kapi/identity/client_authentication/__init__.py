@@ -62,7 +62,7 @@ def authenticate_client(provider: Provider, form: Mapping[str, str], credentials
 def _named(provider: Provider, attempt: Attempt, now: int) -> Client | None:
     """The client that the attempt names. One that publishes its metadata has no secret, so a secret never makes us fetch."""
     if set(attempt.methods) <= set(_EITHER_SECRET):
-        return provider.clients.get(attempt.client_id)
+        return provider.known_client(attempt.client_id)
     try:
         return provider.client(attempt.client_id, now)
     except OAuthError as error:

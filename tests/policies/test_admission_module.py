@@ -196,3 +196,24 @@ def test_before_the_directory_is_there_nobody_with_a_subscription_is_let_through
     answer = thread.request()
     assert isinstance(answer, Reply)
     assert (answer.status, json.loads(answer.body)["code"]) == (403, "900908")
+
+
+def test_a_record_counts_until_its_next_generation_does() -> None:
+    """A control process that starts tells everything anew, while calls go on."""
+    thread = Thread(Shared(START))
+    thread.properties = {"place": b"api\torg\t\tv", "iss": b"https://a", "azp": b"me"}
+
+    def records(generation: int, status: str) -> str:
+        return f"i\thttps://a\n{generation}\nazp\fk\torg\tme\n{generation}\nshop\torg\tPRODUCTION\t\napi\t{status}"
+
+    ledger(thread, "/directory", records(1, "ACTIVE") + "\fg\n1")
+    # Twice: a request that failed half-way is sent again.
+    for _ in range(2):
+        ledger(thread, "/directory", records(12, "BLOCKED"))
+        assert not isinstance(thread.request(), Reply)
+    ledger(thread, "/directory", "g\n12")
+    assert isinstance(thread.request(), Reply)
+    ledger(thread, "/directory", records(12, "ACTIVE"))
+    assert not isinstance(thread.request(), Reply)
+    ledger(thread, "/directory", "k\torg\tme\n")
+    assert isinstance(thread.request(), Reply)

@@ -147,20 +147,19 @@ class Ledger:
         self._stale = False
         try:
             wanted, told = self._directory(), {} if anew else self._told
-            self._send_records(wanted, told, anew=anew)
+            self._send_records(wanted, told)
         except BaseException:
             self._stale = True
             raise
+        if anew:
+            # Only now do the records count, all at once, and those of an earlier process no longer.
+            self._send("/directory", f"{_IN_FORCE}\n{self._generation}")
         self._told = wanted
 
-    def _send_records(self, wanted: Directory, told: Directory, *, anew: bool) -> None:
+    def _send_records(self, wanted: Directory, told: Directory) -> None:
         changed = {name: value for name, value in wanted.items() if told.get(name) != value}
         records = [f"{name}\n{self._generation}\n{value}" for name, value in changed.items()]
         records += [f"{name}\n" for name in told.keys() - wanted.keys()]
-        if anew:
-            # Only now do the records count, all at once, and those of an earlier process no longer. In the request of the last of them,
-            # because one that was written anew does not count until then.
-            records.append(f"{_IN_FORCE}\n{self._generation}")
         for batch in _batches(records, "\f"):
             self._send("/directory", batch)
 

@@ -74,7 +74,7 @@ fn direct(shared: &impl Shared, body: &[u8]) {
         if name == GENERATION {
             shared.set(GENERATION, value, 0);
         } else {
-            shared.set(&[b"d/", name].concat(), value, 0);
+            crate::directory::write(shared, name, value);
         }
     }
     host::respond(200, "ledger", b"", &[TEXT]);

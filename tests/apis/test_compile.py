@@ -85,5 +85,26 @@ def test_two_organizations_whose_hosts_are_the_same_text_collide_without_telling
     assert [(item.code, item.message) for item in found] == [("KAPI1401", "base path /a/1 is taken by another organization")]
 
 
+@pytest.mark.parametrize(
+    ("new", "deployed", "code", "message"),
+    [
+        ("/pay/1.0.0/login/v1", "/pay/1.0.0", "KAPI1401", "base path /pay/1.0.0/login/v1 is below a base path of another organization"),
+        ("/pay/1.0.0", "/pay/1.0.0/login/v1", "KAPI1401", "base path /pay/1.0.0 is above a base path of another organization"),
+        ("/pay/1.0.0", "/pay/1.0.01", "KAPI1403", "the host a-b is taken by another organization"),
+        ("/pay/1.0.0", "/other/1.0.0", "KAPI1403", "the host a-b is taken by another organization"),
+    ],
+)
+def test_a_host_belongs_to_one_organization(new: str, deployed: str, code: str, message: str) -> None:
+    one = {"organization": "a", "environment": "b"}
+    two = {"organization": "a-b", "environment": ""}
+    for first, second in ((one, two), (two, one)):
+        found = conflicts(place("1", paths=(new,), **first), [place("2", paths=(deployed,), **second)])
+        assert [(item.code, item.message) for item in found] == [(code, message)]
+
+
+def test_base_paths_of_one_organization_may_be_below_each_other() -> None:
+    assert conflicts(place("1", paths=("/pay/1.0.0/login/v1",)), [place("2", paths=("/pay/1.0.0",))]) == ()
+
+
 def test_an_id_of_another_organization_cannot_be_taken() -> None:
     assert [item.code for item in conflicts(place("1", organization="org2"), [place("1")])] == ["KAPI1402"]

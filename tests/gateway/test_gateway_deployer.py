@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +146,35 @@ def test_a_taken_base_path_is_refused(deployer: Deployer, port: int) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
     with pytest.raises(Invalid, match="taken"):
         deployer.deploy(conf(port, name="other"), DEFINITION, "default")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("a", "environment: b", "/pay"), ("a-b", "", "/pay/1.0.0/login")),
+        (("a-b", "", "/pay/1.0.0/login"), ("a", "environment: b", "/pay")),
+        (("a-b", "", "/other"), ("a", "environment: b", "/pay")),
+    ],
+)
+def test_another_organization_gets_no_place_on_a_host(
+    deployer: Deployer, port: int, first: tuple[str, str, str], second: tuple[str, str, str]
+) -> None:
+    for (organization, environment, base), refused in ((first, False), (second, True)):
+        text = conf(port, name=base.strip("/").replace("/", "-"), base=base, extra=environment)
+        if not refused:
+            deployer.deploy(text, DEFINITION, organization)
+            continue
+        with pytest.raises(Invalid, match="another organization"):
+            deployer.deploy(text, DEFINITION, organization)
+        assert deployer.list(organization) == ()
+
+
+def test_a_host_of_the_gateway_itself_is_no_place_for_an_api(running: Gateway, store: Store, port: int) -> None:
+    gateway_settings = dataclasses.replace(running.settings.gateway, api_host="api.gw.wso2.com")
+    made = make(running, store, settings=dataclasses.replace(running.settings, gateway=gateway_settings))
+    made.restore()
+    with pytest.raises(Invalid, match="belongs to the gateway itself"):
+        made.deploy(conf(port), DEFINITION, "api")
 
 
 def test_the_root_is_refused_with_a_hint(deployer: Deployer, port: int) -> None:

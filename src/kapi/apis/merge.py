@@ -33,19 +33,49 @@ class Placement:
 
 
 def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic, ...]:
-    """Why `new` cannot be deployed beside the others; deploying the same id in the same organization replaces."""
-    found: list[Diagnostic] = []
+    """Why `new` cannot be deployed beside the others; deploying the same id in the same organization replaces.
+
+    A host belongs to one organization. Otherwise a longer base path of another organization would receive callers and tokens
+    that are meant for a shorter one, whichever was deployed first.
+    """
+    found: dict[Diagnostic, None] = {}
     for other in sorted(deployed, key=lambda item: (item.organization, item.id)):
-        if other.id == new.id and other.organization == new.organization:
-            continue
-        if other.id == new.id:
-            found.append(Diagnostic(codes.TAKEN_ID, f"id {new.id} is taken", "Choose another id, or leave id out.", "#/id", source=_SOURCE))
-        if other.host != new.host:
-            continue
-        # Another organization's API is not named: a caller must not learn what others have deployed.
-        who = f"{other.name} {other.version} (id {other.id})" if other.organization == new.organization else "another organization"
-        for path in new.base_paths:
-            if path in other.base_paths:
-                hint = "Choose another basePath or version, or undeploy the other API first."
-                found.append(Diagnostic(codes.TAKEN_PATH, f"base path {path} is taken by {who}", hint, "#/basePath", source=_SOURCE))
+        if other.organization != new.organization:
+            found |= dict.fromkeys(_across_organizations(new, other))
+        elif other.id != new.id and other.host == new.host:
+            found |= dict.fromkeys(_taken_paths(new, other))
     return tuple(found)
+
+
+def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnostic]:
+    """The other organization is not named, nor its API: a caller must not learn what others have deployed."""
+    if other.id == new.id:
+        yield Diagnostic(codes.TAKEN_ID, f"id {new.id} is taken", "Choose another id, or leave id out.", "#/id", source=_SOURCE)
+    if other.host != new.host:
+        return
+    hint = "Choose another environment: environment `b` of organization `a` has the same host as organization `a-b`."
+    messages = [message for path in new.base_paths if (message := _overlap(path, other.base_paths))]
+    for message in messages:
+        yield Diagnostic(codes.TAKEN_PATH, message, hint, "#/basePath", source=_SOURCE)
+    if not messages:
+        message = f"the host {new.host} is taken by another organization"
+        yield Diagnostic(codes.TAKEN_HOST, message, hint, "#/environment", source=_SOURCE)
+
+
+def _overlap(path: str, taken: tuple[str, ...]) -> str:
+    """What is wrong with a base path beside those of another organization on the same host; empty when nothing is."""
+    if path in taken:
+        return f"base path {path} is taken by another organization"
+    if any(path.startswith(other.rstrip("/") + "/") for other in taken):
+        return f"base path {path} is below a base path of another organization"
+    if any(other.startswith(path.rstrip("/") + "/") for other in taken):
+        return f"base path {path} is above a base path of another organization"
+    return ""
+
+
+def _taken_paths(new: Placement, other: Placement) -> Iterable[Diagnostic]:
+    hint = "Choose another basePath or version, or undeploy the other API first."
+    for path in new.base_paths:
+        if path in other.base_paths:
+            message = f"base path {path} is taken by {other.name} {other.version} (id {other.id})"
+            yield Diagnostic(codes.TAKEN_PATH, message, hint, "#/basePath", source=_SOURCE)

@@ -27,7 +27,7 @@ from kapi.gateway.envoy.tls import Certificate, ensure_certificate
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.modules import Modules
-from kapi.gateway.objections import refuse_callers, refuse_root, refuse_secrets, refuse_value
+from kapi.gateway.objections import refuse_callers, refuse_host, refuse_root, refuse_secrets, refuse_value
 from kapi.policies import POLICIES
 from kapi.policies.trust import Need, needs_in
 from kapi.settings import Settings
@@ -146,6 +146,7 @@ class Deployer:
         compiled = self._compile(conf, definition, organization=organization, policies=POLICIES)
         api = self._modules.fetched(compiled.api) if self._modules else compiled.api
         refuse_root(api)
+        refuse_host(api, self._site)
         refuse_callers(api, self._site.settings)
         self._refuse_conflicts(api)
         refuse_secrets(api, self._site.secrets)

@@ -10,6 +10,8 @@ from kapi.apis.ir import Api
 from kapi.apis.secrets import Secrets, secret_mistakes
 from kapi.errors import Diagnostic, Invalid
 from kapi.gateway.envoy.render import segments
+from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.system_routes import system_routes
 from kapi.policies.subscriptions import callable_by_nobody
 from kapi.settings import Settings
 
@@ -33,6 +35,16 @@ def refuse_root(api: Api) -> None:
         message = f"an operation of {api.name} {api.version} has no fixed first path segment when its version is the default one"
         hint = "Give the API a basePath besides its version, or remove defaultVersion: true."
         raise Invalid((Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration"),))
+
+
+def refuse_host(api: Api, site: Site) -> None:
+    """Raise Invalid when the host of the API is one of the gateway's own, where no API is served."""
+    own = {route.host for route in system_routes(site.settings)}
+    hosts = [site.host(api.organization, api.environment, sandbox=sandbox) for sandbox in (False, True)]
+    if taken := [host for host in hosts if host in own]:
+        message = f"the host {taken[0]} belongs to the gateway itself"
+        item = Diagnostic(codes.TAKEN_HOST, message, "Choose another environment.", "#/environment", source="apkConfiguration")
+        raise Invalid((item,))
 
 
 def refuse_callers(api: Api, settings: Settings) -> None:

@@ -224,10 +224,10 @@ def test_a_request_object_alone_counts(app: Any, person: Person) -> None:
 
 def test_numbers_and_objects_in_a_request_object(app: Any, person: Person) -> None:
     details = [{"type": "payment", "actions": ["pay"]}]
-    text = request_object(max_age=600, authorization_details=details, resource=["https://a.example", "https://b.example"], exp=NOW + 60)
+    text = request_object(max_age=600, authorization_details=details, resource=["https://a.example", "https://b.example"], scope="a ")
     page = signed_in(person, jar_path(text=text))
     answer = redeem(app, page.parameters["code"]).json()
-    assert answer["authorization_details"] == details
+    assert (answer["authorization_details"], answer["scope"]) == (details, "a")
     assert claims_of(answer["access_token"])["aud"] == ["https://a.example", "https://b.example"]
 
 

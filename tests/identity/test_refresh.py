@@ -91,7 +91,7 @@ def test_idle_and_absolute_lifetimes(person: Person, clock: Clock) -> None:
 
 def test_scope_may_become_less_for_one_access_token_but_never_more(person: Person) -> None:
     first = shop(person, scope="openid a b")
-    less = refresh(person, first["refresh_token"], S, scope="b").json()
+    less = refresh(person, first["refresh_token"], S, scope="b ").json()
     assert less["scope"] == claims_of(less["access_token"])["scope"] == "b"
     assert "id_token" not in less
     more = refresh(person, less["refresh_token"], S, scope="a b c")

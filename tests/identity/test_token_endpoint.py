@@ -120,6 +120,11 @@ def test_what_is_accepted(app: Any, body: bytes, headers: dict[str, Any]) -> Non
     assert call(app, body=body, pieces=2, **headers).status == 200
 
 
+@pytest.mark.parametrize(("sent", "granted"), [("scope1+", "scope1"), ("+scope1%20", "scope1"), ("+a+b++", "a b"), ("+", "default")])
+def test_blanks_around_scopes_do_not_count(app: Any, sent: str, granted: str) -> None:
+    assert call(app, body=CC + b"&scope=" + sent.encode(), **B).json()["scope"] == granted
+
+
 def test_scopes_come_back_in_order_each_once(app: Any) -> None:
     assert call(app, body=CC + b"&scope=b+a+b", **B).json()["scope"] == "b a"
 

@@ -101,7 +101,7 @@ def test_deploy_call_undeploy(platform: Platform, echo: int, other_echo: int) ->
 
     api_id = next(line for line in deployed.body.decode().splitlines() if line.startswith("id:")).split('"')[1]
     token = platform.token("apk:api_create")
-    gone = platform.api(f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}", "-X", "POST", token=token)
+    gone = platform.api(f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}+", "-X", "POST", token=token)
     assert (gone.status, gone.json()["status"]) == (202, f"API with id {api_id} undeployed successfully")
     assert call("/echo/1.0.0/items", plain).status == 404
     again = platform.api(f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}", "-X", "POST", token=token)

@@ -63,9 +63,15 @@ def parse_form(body: bytes) -> Form:
         elif name in seen:
             raise OAuthError("invalid_request", "A parameter stands more than once (RFC 6749 3.2)")
         seen.add(name)
+        value = parameter_text(name, value)  # noqa: PLW2901 - the value that counts
         if value:
             values.setdefault(name, value)
     return Form(values, repeated)
+
+
+def parameter_text(name: str, value: str) -> str:
+    """The value that counts: `scope` without blanks around it, which some clients send; any other parameter unchanged."""
+    return value.strip(" ") if name == "scope" else value
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -181,7 +181,7 @@ def _settings(sent: Mapping[str, Any], mistakes: list[str]) -> dict[str, Any]:
         if value is None or (member not in _OWN and member not in _OURS):
             continue
         if member == "scope":
-            value = value.split(" ") if isinstance(value, str) and value else value  # noqa: PLW2901 - one form for both
+            value = value.strip(" ").split(" ") if isinstance(value, str) and value.strip(" ") else value  # noqa: PLW2901 - one form for both
         if isinstance(value, str | list) and len(value) > (_LONGEST if isinstance(value, str) else _MOST):
             mistakes.append(f"{member} is too long")
             continue

@@ -50,7 +50,7 @@ class Notifications:
         given = sent[0].encode("latin-1") if len(sent) == 1 else b""
         if not hmac.compare_digest(given, self._key) or not self._key:
             return json_answer({"error": "Unauthorized request"}, 401)
-        if request.query_params.getlist("type") != ["TOKEN_REVOCATION"]:
+        if [text.strip() for text in request.query_params.getlist("type")] != ["TOKEN_REVOCATION"]:
             return json_answer({"error": "Invalid type"}, 400)
         body = await _body(request)
         try:

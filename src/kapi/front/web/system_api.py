@@ -118,7 +118,7 @@ class SystemApi:
     async def undeploy(self, request: Request) -> Response:
         """Take an API away: query parameter `apiId`."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
-        ids = request.query_params.getlist("apiId")
+        ids = [text.strip() for text in request.query_params.getlist("apiId")]
         if len(ids) != 1 or not ids[0]:
             raise Problem(400, "909005", "apiId is required once", hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.")
         await run_in_threadpool(self._deployer.undeploy, ids[0], self._access.organization(principal))

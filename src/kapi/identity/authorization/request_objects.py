@@ -12,7 +12,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
 from kapi.identity.foreign_jwt import ASYMMETRIC, Unusable, check_signature, check_times, read_jwt
-from kapi.identity.forms import MAY_REPEAT, Form
+from kapi.identity.forms import MAY_REPEAT, Form, parameter_text
 from kapi.identity.provider import Provider
 
 LONGEST_SECONDS = 3600
@@ -61,7 +61,7 @@ def _form(claims: Mapping[str, Any]) -> Form:
             value = items[0] if items else ""  # noqa: PLW2901 - as a form has it
         if isinstance(value, bool) or value is None:
             raise Unusable(f"{name} is not a parameter")
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = parameter_text(name, value if isinstance(value, str) else json.dumps(value))
         if text:
             values[name] = text
     return Form(values, repeated)

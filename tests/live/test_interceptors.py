@@ -58,7 +58,7 @@ def token(platform: Platform) -> str:
 def full(platform: Platform, echo: int, service: Service) -> str:
     """An API with everything on."""
     flags = dict.fromkeys(("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled"), True)
-    properties = [{"name": "region", "value": "eu \u00e9"}]
+    properties = [{"name": "region", "value": "eu \u00e9"}, {"name": "tier", "value": "Gold"}]
     return deploy(platform, "full", echo, sandbox=echo, apiPolicies=both(service, **flags), additionalProperties=properties)
 
 
@@ -128,7 +128,7 @@ def test_the_invocation_context_says_what_is_called_and_by_whom(
             "basePath": "/full/1.0.0",
             "path": "/full/1.0.0/items/7?q=1",
             "pathTemplate": "/items/{id}",
-            "apiProperties": {"region": "eu \u00e9"},
+            "apiProperties": "{'region':'eu \u00e9','tier':'Gold'}",
             "environment": "",
             "authenticationContext": {"tokenType": "JWT", "token": token, "keyType": kind},
         }

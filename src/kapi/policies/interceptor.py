@@ -187,6 +187,11 @@ def _endpoint_names(place: Place) -> dict[str, str]:
     return moved | dict.fromkeys((own[0], *map(place.cluster, own[1])), "")
 
 
+def _properties(properties: Iterable[tuple[str, str]]) -> str:
+    """The additional properties as the text that APK sends: JSON without blanks, with `'` in place of `"`."""
+    return json.dumps(dict(properties), separators=(",", ":"), ensure_ascii=False).replace('"', "'")
+
+
 def _invocation(place: Place) -> str:
     """The fields of the invocation context that are the same for every call, as JSON without the braces."""
     api, operation = place.api, place.operation
@@ -199,7 +204,7 @@ def _invocation(place: Place) -> str:
         "pathTemplate": operation.target,
         "prodClusterName": place.cluster(operation.production[0]) if operation.production else "",
         "sandClusterName": place.cluster(operation.sandbox[0]) if operation.sandbox else "",
-        "apiProperties": dict(api.properties),
+        "apiProperties": _properties(api.properties),
         "environment": api.environment,
     }
     return json.dumps(fields)[1:-1]

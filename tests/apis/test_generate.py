@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -101,6 +102,18 @@ def test_proto_files_come_in_a_zip_of_bounded_size() -> None:
         archive.writestr("a.proto", b" " * 20_000_000)
     with pytest.raises(Invalid, match="holds more than"):
         parse_definition(bomb.getvalue(), "GRPC")
+
+
+def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("z.proto", "a.proto"):
+            services = (
+                f"service {name[0].upper()}One {{ rpc Get (R) returns (R); }} service {name[0].upper()}Two {{ rpc Get (R) returns (R); }}"
+            )
+            archive.writestr(name, f'syntax = "proto3"; package org.apk.v1.x; {services}')
+    definition = parse_definition(packed.getvalue(), "GRPC")
+    assert definition.name == hashlib.sha1(b"ZOne-ZTwo-AOne-ATwo-", usedforsecurity=False).hexdigest()
 
 
 @pytest.mark.parametrize("listed", ["[null]", "[null, {}]", "[{}]", "[1]"])

@@ -67,8 +67,9 @@ def parse(content: bytes, report: Report) -> Definition | None:
             report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), "Deploy them as two APIs.")
         target = f"{inner}.{service.name}" if inner else service.name
         operations += [DefinitionOperation(target, method) for method in service.methods]
-    # APK names a gRPC API by this hash; a person gives it a better name in the conf.
-    name = hashlib.sha1(f"{services[0].name}-".encode(), usedforsecurity=False).hexdigest()
+    # APK names a gRPC API by this hash of all its services, in archive order; a person gives it a better name in the conf.
+    names = "".join(f"{service.name}-" for service in services)
+    name = hashlib.sha1(names.encode(), usedforsecurity=False).hexdigest()
     return Definition(TYPE, name, version, f"/{base_path}" if base_path else "", tuple(operations))
 
 
@@ -88,7 +89,7 @@ def _texts(content: bytes, report: Report) -> list[str]:
     budget = _MAX_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = sorted((item for item in archive.infolist() if item.filename.endswith(".proto")), key=lambda item: item.filename)
+            names = [item for item in archive.infolist() if item.filename.endswith(".proto")]
             if len(names) > _MAX_FILES:
                 message = f"the zip has {len(names)} .proto files; at most {_MAX_FILES} are read"
                 report.add(codes.LIMIT, message, Mark(), "Leave out what is not used.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 Mistake = tuple[str, str, str]
 """Dotted name, what is wrong, hint."""
 
-_PLACE = re.compile(r"\$?\.?[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,15}|header:[A-Za-z0-9-]{1,64}")
+_PLACE = re.compile(r"\$?\.?[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,15}|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _MOST_PLACES = 10
 """For each number; the module that reads the answers looks at 32 in all."""
 

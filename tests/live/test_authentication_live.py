@@ -103,13 +103,44 @@ def test_a_raw_jwt_with_an_audience(platform: Platform, echo: int) -> None:
     assert (answer.status, answer.json()["code"]) == (401, "900901")
 
 
+NO_OAUTH2 = "- {authType: OAuth2, enabled: false}\n"
+COMBINATIONS = {
+    "oauth2-disabled": (NO_OAUTH2, "any caller may call"),
+    "both-disabled": (NO_OAUTH2 + "- {authType: mTLS, enabled: false}\n", "any caller may call"),
+    "mtls-optional": (NO_OAUTH2 + "- {authType: mTLS, certificates: [{name: alone, key: c}]}\n", "a client certificate is still needed"),
+    "oauth2-optional": ("- {authType: OAuth2, required: optional}\n- {authType: mTLS, enabled: false}\n", "is still needed"),
+}
+
+
+def test_combinations_that_apk_deploys_are_warnings_and_are_enforced(platform: Platform, echo: int, tmp_path: Path) -> None:
+    good, other = certificate(tmp_path, "alone"), certificate(tmp_path, "stranger")
+    platform.cli("secret", "set", "alone", "c", "--file", str(tmp_path / "alone.crt"))
+    (tmp_path / "openapi.json").write_text(DEFINITION)
+    for name, (items, warning) in COMBINATIONS.items():
+        file = tmp_path / "api.apk-conf"
+        file.write_text(conf(name, f"/{name}", port=echo, extra=f"authentication:\n{items}"))
+        said = platform.cli("deploy", str(file), str(tmp_path / "openapi.json"))
+        assert warning in said.stderr, name
+    for name in ("oauth2-disabled", "both-disabled"):
+        # /items/{id} asks for a scope, which no caller could have.
+        assert call(platform, f"/{name}/1.0.0/items").status == 200
+        assert call(platform, f"/{name}/1.0.0/items/1").status == 200
+    assert call(platform, "/mtls-optional/1.0.0/items").json()["code"] == "900902"
+    assert call(platform, "/mtls-optional/1.0.0/items", "--cert", str(other)).json()["code"] == "900901"
+    assert call(platform, "/mtls-optional/1.0.0/items", "--cert", str(good)).status == 200
+    assert call(platform, "/oauth2-optional/1.0.0/items").json()["code"] == "900902"
+    token = platform.token()
+    assert call(platform, "/oauth2-optional/1.0.0/items", "-H", f"Authorization: Bearer {token}").status == 200
+    bad = call(platform, "/oauth2-optional/1.0.0/items", "-H", f"Authorization: Bearer {token[:-4]}AAAA")
+    assert (bad.status, bad.json()["code"]) == (401, "900901")
+
+
 def test_a_combination_that_nobody_could_pass(platform: Platform, echo: int) -> None:
-    answer = platform.deploy(
-        conf("Nobody", "/nobody", port=echo, extra="authentication:\n- {authType: OAuth2, enabled: false}\n"), DEFINITION
-    )
+    extra = f"subscriptionValidation: true\nauthentication:\n{NO_OAUTH2}"
+    answer = platform.deploy(conf("Nobody", "/nobody", port=echo, extra=extra), DEFINITION)
     assert (answer.status, answer.json()["code"]) == (400, 909018)
     (found,) = answer.json()["diagnostics"]
-    assert (found["line"], found["pointer"]) == (7, "#/authentication/0")
+    assert (found["line"], found["pointer"]) == (8, "#/authentication/0")
 
 
 def test_two_organizations_do_not_share_a_trust(platform: Platform, echo: int) -> None:

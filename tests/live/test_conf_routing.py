@@ -108,7 +108,7 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
   secured: false
   operationPolicies:
     request:
-    - {{policyName: RequestMirror, parameters: {{urls: ["{at(second)}"]}}}}""")  # fmt: skip
+    - {{policyName: RequestMirror, parameters: {{urls: ["{at(second, "/base")}"]}}}}""")  # fmt: skip
     deploy(platform, admin, "redirect", production(f"{{{one}}}"), """- target: /moved
   verb: GET
   secured: false

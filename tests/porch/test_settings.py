@@ -59,11 +59,11 @@ def test_broken_toml_is_explained(tmp_path: Path, content: str) -> None:
 
 def test_ai_providers_are_read_and_their_mistakes_told(tmp_path: Path) -> None:
     one = '[[gateway.ai_providers]]\nname = "mine"\napi_version = "v2"\n'
-    (tmp_path / "kapi.toml").write_text(one + 'total_tokens = ["$.usage.all", "header:x-total"]\n')
+    (tmp_path / "kapi.toml").write_text(one + 'total_tokens = ["$.usage.all", "header:x_total"]\n')
     settings, _ = read_settings({}, HOME, tmp_path)
     known = with_own(settings.gateway.ai_providers)
     assert known["mine", "v2"].prompt_tokens == ("usage.prompt_tokens",)
-    assert known["mine", "v2"].total_tokens == ("usage.all", "header:x-total")
+    assert known["mine", "v2"].total_tokens == ("usage.all", "header:x_total")
     assert ("OpenAI", "v1") in known
     assert from_json_value(to_json_value(settings)) == settings
     (tmp_path / "kapi.toml").write_text(one * 2 + 'prompt_tokens = ["a b", "header:"]\ncompletion_tokens = [' + '"a.b",' * 11 + "]\n")

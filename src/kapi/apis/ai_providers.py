@@ -46,6 +46,20 @@ def with_own(own: Iterable[AiProviderSettings]) -> Providers:
     return {**BUILT_IN, **{(item.name, item.api_version): _provider(item) for item in own}}
 
 
+def provider_of(providers: Providers, name: str, version: str) -> AiProvider:
+    """The provider of this name and version; for a version that is not known, the provider's greatest known one.
+
+    A provider's versions differ in their date far more often than in where their answers say the numbers. Raises KeyError for an
+    unknown name.
+    """
+    if (name, version) in providers:
+        return providers[name, version]
+    known = [other for own, other in providers if own == name]
+    if not known:
+        raise KeyError(name)
+    return providers[name, max(known)]
+
+
 def _provider(item: AiProviderSettings) -> AiProvider:
     numbers = (item.prompt_tokens, item.completion_tokens, item.total_tokens)
     return AiProvider(item.name, item.api_version, *(tuple(map(_place, places)) for places in numbers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis import report as codes
+from kapi.apis.ai_providers import provider_of
 from kapi.apis.conf_values import ENDPOINT_KINDS, endpoint_nodes
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, key_mark, mark
@@ -46,9 +47,10 @@ def _check_provider(root: Mapping, providers: Providers, report: Report) -> None
         return
     versions = [other for known, other in providers if known == name.value]
     if versions:
-        message = f"{name.value} has no version {str(version.value)[:60]} here"
+        latest = provider_of(providers, str(name.value), str(version.value)).api_version
+        message = f"{name.value} has no version {str(version.value)[:60]} here: answers are read as those of {latest}"
         hint = f"Known versions: {', '.join(sorted(versions))}. Others stand in the settings (gateway.ai_providers)."
-        report.add(codes.NOT_ALLOWED, message, mark(version, "#/aiProvider/apiVersion"), hint)
+        report.warn(codes.NOT_ALLOWED, message, mark(version, "#/aiProvider/apiVersion"), hint)
     else:
         names = {known: ", ".join(version for other, version in sorted(providers) if other == known) for known, _ in sorted(providers)}
         known = "; ".join(f"{other} ({versions})" for other, versions in names.items())

@@ -1,7 +1,7 @@
 """Which combinations of `authentication` can be enforced (APK 909018), and where a credential may stand. Called by `reading.py`.
 
-OAuth2, JWT and API keys are alternatives; a client certificate comes before them. What nobody could pass, or what everybody would
-pass by accident, is refused.
+OAuth2, JWT and API keys are alternatives; a client certificate comes before them. A combination that is enforced otherwise than its
+words suggest, or that opens the API, is a warning, as APK deploys it; one that no caller could pass is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf import ApiConf, AuthenticationConf
+from kapi.apis.conf import ApiConf, AuthenticationConf, OperationConf
 from kapi.apis.report import Report
 
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
@@ -45,6 +45,11 @@ def methods(conf: ApiConf) -> tuple[AuthenticationConf, ...]:
     return conf.authentication if conf.authentication_of("OAuth2") else (AuthenticationConf(mark=conf.mark), *conf.authentication)
 
 
+def needs_caller(conf: ApiConf, operation: OperationConf) -> bool:
+    """Whether the operation is closed to callers without a credential: it is secured, and a kind of authentication is enabled."""
+    return operation.secured and any(item.enabled for item in methods(conf))
+
+
 def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
     if item.auth_type == "mTLS":
         if not item.certificates:
@@ -68,19 +73,20 @@ def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
 
 
 def _check_somebody_may_call(conf: ApiConf, enabled: list[AuthenticationConf], report: Report) -> None:
+    """Warn of combinations that are not what they say; refuse subscriptions that no caller could have."""
     place = conf.authentication[0].mark if conf.authentication else conf.mark
     tokens = [item for item in enabled if item.auth_type != "mTLS"]
-    certificates = next((item for item in enabled if item.auth_type == "mTLS"), None)
-    if not enabled:
-        message = "Invalid authtypes provided: every kind of authentication is disabled, but operations are secured"
-        report.add(codes.AUTHENTICATION, message, place, "Enable one, or set secured: false on the operations that need none.")
-    elif not tokens and certificates and certificates.required == "optional":
-        message = "Invalid authtypes provided: OAuth2 is disabled, and mTLS is not mandatory"
-        report.add(codes.AUTHENTICATION, message, certificates.mark, "Set required: mandatory for mTLS, or enable OAuth2.")
-    elif not tokens and certificates and conf.subscription_validation:
-        message = "Invalid authtypes provided: subscriptionValidation asks for an application, and a certificate names none"
-        report.add(codes.AUTHENTICATION, message, certificates.mark, SUBSCRIPTION_HINT)
+    if not tokens and conf.subscription_validation:
+        what = "a certificate names none" if enabled else "no kind of authentication is enabled"
+        message = f"Invalid authtypes provided: subscriptionValidation asks for an application, and {what}"
+        report.add(codes.AUTHENTICATION, message, enabled[0].mark if enabled else place, SUBSCRIPTION_HINT)
+    elif not enabled:
+        message = "every kind of authentication is disabled: any caller may call every operation of this API"
+        hint = "Enable one, or set secured: false on the operations that need none."
+        report.warn(codes.AUTHENTICATION, message, place, hint)
     elif len(enabled) == 1 and enabled[0].required == "optional":
         kind = enabled[0].auth_type
-        message = f"Invalid authtypes provided: {kind} is optional, and there is nothing else to authenticate with"
-        report.add(codes.AUTHENTICATION, message, enabled[0].mark, "Set required: mandatory, or add another kind.")
+        what = "a client certificate" if kind == "mTLS" else "a credential of this kind"
+        message = f"{kind} is optional, and no other kind is enabled: {what} is still needed"
+        hint = "Set required: mandatory, or enable another kind."
+        report.warn(codes.AUTHENTICATION, message, enabled[0].mark, hint)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kapi.apis import report as codes
-from kapi.apis.ai_providers import BUILT_IN, with_own
+from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.definitions import media_type, read_definition
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kapi.apis.ai_providers import Providers
     from kapi.apis.conf import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
-    from kapi.apis.ir import Node
+    from kapi.apis.ir import AiProvider, Node
     from kapi.settings import AiProviderSettings
 
 _SOURCE = "apkConfiguration"
@@ -91,9 +91,14 @@ def compile_api(
         operations=_operations(conf, policies),
         properties=conf.additional_properties,
         definition=_definition(conf, definition),
-        ai_provider=ai_providers[conf.ai_provider.name, conf.ai_provider.api_version] if conf.ai_provider else None,
+        ai_provider=_ai_provider(conf, ai_providers),
     )
-    return Compiled(api, conf, _echo(reading.data, identity), _warnings(conf, parsed))
+    return Compiled(api, conf, _echo(reading.data, identity), (*reading.warnings, *_warnings(conf, parsed)))
+
+
+def _ai_provider(conf: ApiConf, providers: Providers) -> AiProvider | None:
+    named = conf.ai_provider
+    return provider_of(providers, named.name, named.api_version) if named else None
 
 
 def compiler(own: Iterable[AiProviderSettings]) -> Callable[..., Compiled]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from kapi.apis import report as codes
 from kapi.apis.endpoint_rules import apply
+from kapi.apis.endpoints import endpoints
 from kapi.apis.header_rules import header_fault, header_value_fault
 from kapi.apis.report import Report, below
 from kapi.apis.rules import Fault, endpoint_of
@@ -15,6 +16,8 @@ from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kapi.apis.conf import ApiConf, Mark
 
 _DIRECTIONS: Final = ("request", "response")
 _HEADER_POLICIES: Final = ("AddHeader", "SetHeader", "RemoveHeader")
@@ -97,11 +100,26 @@ def _check_mirror(parameters: Mapping, pointer: str, report: Report) -> None:
 
 def _mirror_fault(url: str) -> Fault | None:
     endpoint = endpoint_of(url)
-    if isinstance(endpoint, Fault):
-        return endpoint
-    if endpoint.base_path:
-        return Fault("a mirror URL has a path, but a mirror gets the path that the endpoint gets", "Write it as http://host:port.")
-    return None
+    return endpoint if isinstance(endpoint, Fault) else None
+
+
+def check_mirror_paths(conf: ApiConf, report: Report) -> None:
+    """Warn of mirror URLs whose path is not used: a mirror gets the path that the operation's endpoint gets, as in APK."""
+    warned: set[tuple[Mark, str]] = set()
+    for operation in conf.operations:
+        own = endpoints((*(operation.production or conf.production), *(operation.sandbox or conf.sandbox)))
+        paths = {item.base_path for item in own}
+        for policy in conf.policies_of(operation).request:
+            urls = policy.parameter("urls", ()) if policy.name == "RequestMirror" else ()
+            for url in urls:
+                mirror = endpoint_of(url)
+                if isinstance(mirror, Fault) or not mirror.base_path or (policy.mark, url) in warned:
+                    continue
+                if paths == {mirror.base_path}:
+                    continue
+                warned.add((policy.mark, url))
+                message = f"the path of the mirror {url[:120]} is not used: a mirror gets the path that the endpoint gets"
+                report.warn(codes.ENDPOINT, message, policy.mark, "Write it as http://host:port, or with the endpoint's path.")
 
 
 def _redirect_fault(url: str) -> Fault | None:

@@ -16,7 +16,7 @@ from kapi.apis.conf_schema import CONF, ELSEWHERE
 from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
 from kapi.apis.endpoint_rules import apply, check_endpoints
 from kapi.apis.mediation_rules import check_mediation
-from kapi.apis.policy_rules import check_cors, check_policies
+from kapi.apis.policy_rules import check_cors, check_mirror_paths, check_policies
 from kapi.apis.report import Report, below
 from kapi.apis.rules import (
     MAX_OPERATIONS,
@@ -48,6 +48,7 @@ class Reading:
     conf: ApiConf | None
     diagnostics: tuple[Diagnostic, ...]
     data: dict[str, Any] | None
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def api_type(self) -> str:
@@ -83,7 +84,9 @@ def read(text: bytes, source: str = "apkConfiguration", ai_providers: Providers 
         return Reading(None, report.diagnostics, data)
     conf = api_conf(root)
     check_authentication(conf, report)
-    return Reading(None if report.diagnostics else conf, report.diagnostics, data)
+    check_mirror_paths(conf, report)
+    found = None if report.diagnostics else conf
+    return Reading(found, report.diagnostics, data, report.warnings)
 
 
 def _check_texts(root: Mapping, report: Report) -> None:

@@ -59,11 +59,27 @@ class Report:
     def __init__(self, source: str) -> None:
         self.source = source
         self._items: list[Diagnostic] = []
+        self._warnings: list[Diagnostic] = []
         self._inside: set[str] = set()
 
     def add(self, code: str, message: str, mark: Mark, hint: str = "") -> None:
         """Note one mistake at its place."""
         self.take(Diagnostic(code, message, hint, mark.pointer, mark.line, mark.column, "error", self.source))
+
+    def warn(self, code: str, message: str, mark: Mark, hint: str = "") -> None:
+        """Note something that is accepted and may not be what the author wants."""
+        item = Diagnostic(
+            code,
+            message,
+            hint,
+            mark.pointer,
+            mark.line,
+            mark.column,
+            "warning",
+            self.source,
+        )
+        if len(self._warnings) < MAX_MISTAKES:
+            self._warnings.append(item)
 
     def take(self, item: Diagnostic) -> None:
         """Note a diagnostic made elsewhere."""
@@ -80,8 +96,17 @@ class Report:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All of them, in the order of the text."""
-        return tuple(sorted(self._items, key=lambda item: (item.line, item.column)))
+        """All mistakes, in the order of the text; no warnings."""
+        return _ordered(self._items)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """All warnings, in the order of the text."""
+        return _ordered(self._warnings)
+
+
+def _ordered(items: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(items, key=lambda item: (item.line, item.column)))
 
 
 def below(pointer: str, key: str | int) -> str:

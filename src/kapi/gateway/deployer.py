@@ -163,6 +163,8 @@ class Deployer:
             if self._modules:
                 self._modules.keep(api)
         self._changed()
+        for item in compiled.warnings:
+            _LOG.warning("API %s %s, line %d: %s", api.name, api.version, item.line, item.message)
         return Deployed(api.id, compiled.conf_text, compiled.warnings)
 
     def undeploy(self, api_id: str, organization: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from kapi.apis.authentication_rules import methods
+from kapi.apis.authentication_rules import methods, needs_caller
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
 from kapi.policies.certificates import CHECK
@@ -137,7 +137,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa:
     if mtls and mtls.enabled and operation.secured:
         refs = tuple(SecretRef(item.name, item.key, mtls.mark) for item in mtls.certificates)
         certificates = ClientCertificates(mtls.required == "mandatory", refs)
-    return Authentication(operation.secured, credentials(conf), certificates)
+    return Authentication(needs_caller(conf, operation), credentials(conf), certificates)
 
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kapi.apis.authentication_rules import methods
+from kapi.apis.authentication_rules import methods, needs_caller
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.rbac import FACTS, PRESENT, TRUE, claim, every, has_word, holds, metadata, no, per_route, some
@@ -35,7 +35,7 @@ class Scopes:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: A001 - the policy contract
     """No scopes, no check; an operation open to everybody has no token to look into."""
-    if not operation.secured or not operation.scopes:
+    if not needs_caller(conf, operation) or not operation.scopes:
         return None
     enabled = [item for item in methods(conf) if item.enabled]
     keys = any(item.auth_type == "APIKey" for item in enabled)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapi.errors import Invalid, KapiError
+from kapi.errors import Diagnostic, Invalid, KapiError
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import ApiType, Config, DataDir, Output, find_definition, is_definition, read_input, settings_of
 from kapi.front.cli.output import Format, put, say, show, usage
+
+if TYPE_CHECKING:
+    from kapi.settings import Settings
 
 ConfFile = Annotated[str, typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input.")]
 Definition = Annotated[
@@ -82,9 +86,21 @@ def _compiled(conf_name: str, definition_name: str | None) -> tuple[Any, bytes, 
         compiled = compile_api(conf, definition, organization=settings.apis.organization, policies=POLICIES)
     except Invalid as error:
         raise _named(error, files) from error
-    for warning in compiled.warnings:
-        say(f"warning: {warning.message}")
+    _say_warnings(compiled.warnings)
     return compiled, conf, definition
+
+
+def _say_warnings(warnings: Iterable[Diagnostic]) -> None:
+    for item in warnings:
+        say(f"warning: {item.message}. {item.hint}")
+
+
+def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
+    """What a conf that is accepted may not mean."""
+    from kapi.apis.ai_providers import with_own
+    from kapi.apis.reading import read
+
+    return read(conf, ai_providers=with_own(settings.gateway.ai_providers)).warnings
 
 
 def validate(conf: ConfFile, definition: Definition = None) -> None:
@@ -184,6 +200,7 @@ def deploy(
     except Invalid as error:
         raise _named(error, {"apkConfiguration": (conf, conf_text), "definitionFile": (definition_name, definition_bytes)}) from error
     took = time.monotonic() - begun
+    _say_warnings(_conf_warnings(conf_text, settings))
     import yaml
 
     value = yaml.safe_load(answer)

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kapi.settings_identity import ClientSettings
+from kapi.settings_profiles import profile_mistakes
 
 WITHOUT_SECRET = frozenset({"none", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"})
 """Methods that use no secret."""
@@ -31,6 +32,7 @@ def client_mistakes(client: ClientSettings) -> Iterator[str]:
     if client.jwks_uri and not client.jwks_uri.startswith(("https://", "http://")):
         yield "jwks_uri must be an https URL"
     yield from _address_mistakes(client)
+    yield from profile_mistakes(client)
     names = [name for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email") if getattr(client, f"tls_client_auth_{name}")]
     if (method == "tls_client_auth") != (len(names) == 1):
         yield "tls_client_auth, and only it, needs exactly one tls_client_auth_... name (RFC 8705 2.1.2)"

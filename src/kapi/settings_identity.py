@@ -28,6 +28,10 @@ CONSENT = ("once", "always", "never")
 ONE_CLICK = ("seeded", "all", "off")
 """Values of `one_click_sign_in`."""
 DEFAULT_ALGORITHM = "RS256"
+PROFILES = ("", "fapi2", "fapi2-message-signing")
+"""Values of `profile`."""
+ASSERTION_AUDIENCES = ("endpoint", "issuer")
+"""Values of `client_assertion_audience`."""
 AUTHENTICATION_METHODS = (
     "",
     "none",
@@ -98,12 +102,18 @@ class ClientSettings:
     backchannel_logout_session_required: bool = False
     frontchannel_logout_uri: str = ""
     frontchannel_logout_session_required: bool = False
+    profile: str = field(default="", metadata={"choices": PROFILES})
+    """A set of demands that holds as a whole (`settings_profiles.py`)."""
+    client_assertion_audience: str = field(default="endpoint", metadata={"choices": ASSERTION_AUDIENCES})
+    """What `aud` of its client assertions may name: also an endpoint of ours, or the issuer only."""
     resources: tuple[str, ...] = ("*",)
     """Resource indicators it may ask tokens for (RFC 8707); `*` any."""
     authorization_details_types: tuple[str, ...] = ("*",)
     """Types of authorization details it may ask for (RFC 9396); `*` any."""
     require_pushed_authorization_requests: bool = False
     require_signed_request_object: bool = False
+    require_request_object_lifetime: bool = False
+    """Its request objects need `aud`, `exp` and `nbf` (FAPI 2.0 Message Signing §5.3.1)."""
     request_object_signing_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
     """The one algorithm of its request objects; empty takes any."""
     request_uris: tuple[str, ...] = ()
@@ -227,8 +237,6 @@ class IdentitySettings:
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     client_id_metadata_documents: bool = False
     """Take clients whose id is the https address of their metadata; they may have the scopes of `registration`."""
-    accept_endpoint_audience: bool = False
-    """Take client assertions whose `aud` is an endpoint's address or a list, as older clients send it."""
     require_pushed_requests: bool = False
     """Every client must push its authorization requests (RFC 9126)."""
     dpop_nonce: bool = False

@@ -31,6 +31,12 @@ CLIENTS = (
         id="signs", token_endpoint_auth_method="private_key_jwt", jwks=public(key("ES256"), key("RS256"), key("PS256"), key("EdDSA"))
     ),
     ClientSettings(
+        id="strict",
+        token_endpoint_auth_method="private_key_jwt",
+        jwks=public(key("ES256")),
+        client_assertion_audience="issuer",
+    ),
+    ClientSettings(
         id="only-ps256",
         token_endpoint_auth_method="private_key_jwt",
         jwks=public(key("ES256"), key("PS256")),
@@ -84,8 +90,6 @@ def test_client_secret_jwt(app: Any) -> None:
 
 
 REFUSED: dict[str, Any] = {
-    "aud is the token endpoint": lambda: assertion(aud=TOKEN_URL),
-    "aud is a list": lambda: assertion(aud=[ISSUER]),
     "aud is a list with another server": lambda: assertion(aud=[ISSUER, "https://other.example"]),
     "aud is another server": lambda: assertion(aud="https://other.example"),
     "no aud": lambda: assertion(aud=None),
@@ -162,13 +166,31 @@ def test_a_refused_assertion_does_not_use_up_its_jti(app: Any) -> None:
     assert ask(app, assertion(jti="kept")) == (200, "")
 
 
-def test_older_audiences_by_setting(tmp_path: Path) -> None:
-    settings = IdentitySettings(clients=CLIENTS, accept_endpoint_audience=True)
-    app = identity_app(Settings(tmp_path, settings), Store.open(tmp_path / "kapi.db"), lambda: NOW)
-    for audience in (ISSUER, TOKEN_URL, [TOKEN_URL], ["https://other.example", ISSUER]):
-        assert ask(app, assertion(aud=audience)) == (200, "")
-    for audience in ("https://idp.am.wso2.com:9095.evil.example/", ["https://other.example"], 7, None, [[ISSUER]]):
-        assert ask(app, assertion(aud=audience)) == (401, "invalid_client")
+@pytest.mark.parametrize("audience", [ISSUER, TOKEN_URL, [TOKEN_URL], [ISSUER, TOKEN_URL]])
+def test_an_assertion_for_the_issuer_or_an_endpoint(app: Any, audience: Any) -> None:
+    assert ask(app, assertion(aud=audience)) == (200, "")
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "https://idp.am.wso2.com:9095.evil.example/",
+        ["https://other.example", ISSUER],
+        ["https://other.example"],
+        [],
+        7,
+        None,
+        [[ISSUER]],
+    ],
+)
+def test_an_assertion_for_another_server(app: Any, audience: Any) -> None:
+    assert ask(app, assertion(aud=audience)) == (401, "invalid_client")
+
+
+def test_a_client_whose_assertions_name_the_issuer_only(app: Any) -> None:
+    assert ask(app, assertion("strict", aud=ISSUER)) == (200, "")
+    for audience in (TOKEN_URL, [ISSUER], [TOKEN_URL]):
+        assert ask(app, assertion("strict", aud=audience)) == (401, "invalid_client")
 
 
 def test_one_method_for_each_client(app: Any) -> None:

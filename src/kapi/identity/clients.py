@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kapi.settings import ClientSettings
+from kapi.settings_profiles import with_profile
 from kapi.settings_values import built
 from kapi.store.registered_clients import RegisteredClient
 
@@ -86,12 +87,12 @@ class Clients:
 
 
 def client_of(item: ClientSettings, salt: bytes) -> Client:
-    """A client of the settings; its secret becomes a digest."""
+    """A client of the settings, with the demands of its profile; its secret becomes a digest."""
     return Client(
         id=item.id,
         grants=frozenset(item.grants),
         scopes=frozenset(item.scopes),
-        settings=dataclasses.replace(item, secret=""),
+        settings=dataclasses.replace(with_profile(item), secret=""),
         salt=salt,
         digest=hashlib.sha256(salt + item.secret.encode()).digest() if item.secret else b"",
         hmac_key=item.secret.encode() if item.token_endpoint_auth_method == "client_secret_jwt" else b"",  # noqa: S105 - a method's name

@@ -49,17 +49,27 @@ class Nonces:
 
 
 def verify_proof(
-    proofs: Sequence[str], method: str, url: str, now: int, seen: Seen, *, token: str | None = None, nonces: Nonces | None = None
+    proofs: Sequence[str],
+    method: str,
+    url: str,
+    now: int,
+    seen: Seen,
+    *,
+    token: str | None = None,
+    nonces: Nonces | None = None,
+    algorithms: Sequence[str] = ASYMMETRIC,
 ) -> str:
     """The thumbprint (`jkt`) of the key that made the proof for this request.
 
-    `proofs` are the values of all `DPoP` headers, `url` the address asked for, `token` the access token sent with it (None at the
-    token endpoint). With `nonces` the proof must hold one. Raises OAuthError invalid_dpop_proof, or use_dpop_nonce with a fresh one.
+    `proofs` are the values of all `DPoP` headers, `url` the address asked for, `token` the access
+    token sent with it (None at the token endpoint), `algorithms` what may sign the proof. With
+    `nonces` the proof must contain one. Raises OAuthError invalid_dpop_proof, or use_dpop_nonce with
+    a fresh nonce.
     """
     try:
         if len(proofs) != 1 or len(proofs[0]) > LARGEST_PROOF:
             raise Unusable("there must be exactly one DPoP header, with one JWT")
-        proof = read_jwt(proofs[0], algorithms=ASYMMETRIC, types=("dpop+jwt",), embedded_key=True)
+        proof = read_jwt(proofs[0], algorithms=algorithms, types=("dpop+jwt",), embedded_key=True)
         key = public_key(proof.header["jwk"])
         check_signature(proof, [key])
         claims = proof.claims

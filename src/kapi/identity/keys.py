@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 
 from kapi.identity.signing import ALGORITHMS, Private, Public, public_members
 from kapi.settings import DEFAULT_ALGORITHM, IdentitySettings
+from kapi.settings_profiles import with_profile
 from kapi.store.keys import ACTIVE, IN_JWKS, Keys, StoredKey
 
 
@@ -83,7 +84,7 @@ def needed_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
     """Those of them that must be there from the first moment, and those whose keys cost nothing to make (RSA takes a tenth of a second)."""
     of_clients = (
         getattr(client, item.name)
-        for client in identity.clients
+        for client in map(with_profile, identity.clients)
         for item in dataclasses.fields(client)
         # RFC 7591 §2 and its registry: what a client wants its answers signed with.
         if item.name.endswith("_signed_response_alg") or item.name == "access_token_signing_alg"

@@ -9,9 +9,11 @@ from kapi.errors import OAuthError
 from kapi.identity.clients import Client
 from kapi.identity.confirmation import UNBOUND, Confirmation
 from kapi.identity.dpop import verify_proof
+from kapi.identity.foreign_jwt import ASYMMETRIC
 from kapi.identity.http import Credentials
 from kapi.identity.provider import Provider
 from kapi.identity.waiting import is_used_proof
+from kapi.settings_profiles import accepted_algorithms
 from kapi.store.records import Record
 
 _SEEN = "dpop-proof"
@@ -42,7 +44,17 @@ def proven_key(provider: Provider, credentials: Credentials, now: int, *, token:
 
     nonces = provider.nonces if provider.settings.identity.dpop_nonce else None
     url = f"{provider.base_url}{credentials.path}"
-    return verify_proof(credentials.proofs, credentials.method, url, now, seen, token=token, nonces=nonces)
+    accepted = accepted_algorithms(client.settings, "", ASYMMETRIC) if client else ASYMMETRIC
+    return verify_proof(
+        credentials.proofs,
+        credentials.method,
+        url,
+        now,
+        seen,
+        token=token,
+        nonces=nonces,
+        algorithms=accepted,
+    )
 
 
 def check_holder(provider: Provider, required: Confirmation, credentials: Credentials, scheme: str, token: str, now: int) -> None:

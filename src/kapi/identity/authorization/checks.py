@@ -16,12 +16,13 @@ from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import subject_of_hint
 from kapi.identity.authorization.redirect_uris import allowed
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
-from kapi.identity.authorization.responses import RESPONSE_MODES
+from kapi.identity.authorization.responses import RESPONSE_MODES, SIGNED_MODES
 from kapi.identity.authorization.sources import parameters
 from kapi.identity.details import requested_details
 from kapi.identity.provider import Provider
 from kapi.identity.resources import requested_resources
 from kapi.identity.scopes import granted_scope
+from kapi.settings_profiles import MESSAGE_SIGNING
 
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
 """Gives the request with one more thing known. Raises OAuthError."""
@@ -62,7 +63,8 @@ def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
     uri = request.parameters.get("redirect_uri")
     if uri is None:
         openid = "openid" in (request.parameters.get("scope") or "").split(" ")
-        if openid or len(registered) != 1:
+        # FAPI 2.0 Security Profile §5.3.2.2 asks for it in every request.
+        if openid or len(registered) != 1 or request.client.settings.profile:
             raise OAuthError("invalid_request", "redirect_uri is missing")
         uri = registered[0]
     elif not allowed(uri, registered):
@@ -72,9 +74,12 @@ def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
 
 def response_mode(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """How to answer; first, because errors are answered in the same way."""
-    mode = request.parameters.get("response_mode") or "query"
+    signed = request.client.settings.profile == MESSAGE_SIGNING
+    mode = request.parameters.get("response_mode") or ("jwt" if signed else "query")
     if mode not in RESPONSE_MODES:
         raise OAuthError("invalid_request", f"response_mode must be one of {', '.join(RESPONSE_MODES)}")
+    if signed and mode not in SIGNED_MODES:
+        raise OAuthError("invalid_request", f"response_mode must be one of {', '.join(SIGNED_MODES)}: this client needs signed responses")
     return dataclasses.replace(request, response_mode=mode)
 
 

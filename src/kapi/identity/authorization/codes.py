@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kapi.identity.authorized import Authorization, authorization_of
+from kapi.identity.clients import Client
 from kapi.identity.provider import Provider
+from kapi.settings_profiles import LONGEST_CODE_SECONDS
 from kapi.store.records import Record, key_of
 
 CODE = "code"
@@ -33,11 +35,21 @@ class Code:
 
 
 def new_code(
-    provider: Provider, authorization: Authorization, now: int, *, redirect_uri: str, redirect_uri_sent: bool, challenge: str
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    now: int,
+    *,
+    redirect_uri: str,
+    redirect_uri_sent: bool,
+    challenge: str,
 ) -> str:
     """Keep an authorization under a fresh code."""
     code = provider.new_secret()
-    valid_until = now + provider.settings.identity.code_lifetime
+    lifetime = provider.settings.identity.code_lifetime
+    if client.settings.profile:
+        lifetime = min(lifetime, LONGEST_CODE_SECONDS)
+    valid_until = now + lifetime
     payload = {
         "authorization": authorization.payload(),
         "redirect_uri": redirect_uri,

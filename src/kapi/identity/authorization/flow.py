@@ -106,6 +106,7 @@ def _grant(provider: Provider, http: Request, request: AuthorizationRequest, ses
     )
     code = new_code(
         provider,
+        request.client,
         authorization,
         http.now,
         redirect_uri=request.redirect_uri,

@@ -11,9 +11,17 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
-from kapi.identity.foreign_jwt import ASYMMETRIC, Unusable, check_signature, check_times, read_jwt
+from kapi.identity.foreign_jwt import (
+    ASYMMETRIC,
+    Unusable,
+    check_signature,
+    check_times,
+    number,
+    read_jwt,
+)
 from kapi.identity.forms import MAY_REPEAT, Form, parameter_text
 from kapi.identity.provider import Provider
+from kapi.settings_profiles import accepted_algorithms
 
 LONGEST_SECONDS = 3600
 _TYPES = ("", "jwt", "oauth-authz-req+jwt")
@@ -23,9 +31,10 @@ _ABOUT_IT = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 
 def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Form:
     """The parameters in a request object. Raises OAuthError invalid_request_object."""
-    registered = client.settings.request_object_signing_alg
+    settings = client.settings
+    accepted = accepted_algorithms(settings, settings.request_object_signing_alg, ASYMMETRIC)
     try:
-        jwt = read_jwt(text, algorithms=(registered,) if registered else ASYMMETRIC, types=_TYPES)
+        jwt = read_jwt(text, algorithms=accepted, types=_TYPES)
         check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
         claims = jwt.claims
         if claims.get("client_id") != client.id:
@@ -34,6 +43,8 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
             raise Unusable("iss must be the client id")
         if "aud" in claims and not _meant_for(claims["aud"], provider.settings.identity.issuer):
             raise Unusable(f"aud must be the issuer, {provider.settings.identity.issuer}")
+        if settings.require_request_object_lifetime:
+            _check_lifetime(claims)
         if "exp" in claims or "nbf" in claims:
             check_times({"exp": now + 60, **claims}, now, LONGEST_SECONDS)
         if {"request", "request_uri"} & set(claims):
@@ -41,6 +52,15 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
         return _form(claims)
     except Unusable as error:
         raise OAuthError("invalid_request_object", f"The request object is refused: {error}") from error
+
+
+def _check_lifetime(claims: Mapping[str, Any]) -> None:
+    """FAPI 2.0 Message Signing §5.3.1: `aud`, and `exp` at most 60 minutes after an `nbf`; how old `nbf` is follows from both."""
+    begins, ends = number(claims, "nbf"), number(claims, "exp")
+    if "aud" not in claims or begins is None or ends is None:
+        raise Unusable("aud, exp and nbf must be in it: this client needs them")
+    if ends - begins > LONGEST_SECONDS:
+        raise Unusable(f"its exp must be at most {LONGEST_SECONDS} seconds after its nbf")
 
 
 def _meant_for(audience: Any, issuer: str) -> bool:

@@ -70,3 +70,5 @@ RESPONSE_MODES: dict[str, Mode] = {
     "fragment.jwt": signed(fragment),
     "form_post.jwt": signed(form_post),
 }
+SIGNED_MODES = tuple(name for name in RESPONSE_MODES if name.endswith("jwt"))
+"""The modes of JARM."""

@@ -1,7 +1,8 @@
 """`client_secret_jwt` and `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9): a JWT that the client signs for each request.
 
-The audience is the issuer, as one text (draft-ietf-oauth-rfc7523bis): an assertion made for another server, or for a list that
-has another server in it, is of no use here. `identity.accept_endpoint_audience` also takes the older forms. A `jti` holds once.
+`aud` names this provider and no other server: the issuer, or the address of an endpoint as OpenID Connect Core §9 asks for.
+A client with `client_assertion_audience = "issuer"` must send the issuer as one string (draft-ietf-oauth-rfc7523bis, FAPI 2.0
+Security Profile §5.3.2.1). A `jti` is accepted once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kapi.identity.foreign_jwt import (
     text,
 )
 from kapi.identity.provider import Provider
+from kapi.settings_profiles import accepted_algorithms
 from kapi.store.records import Record, key_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -56,7 +58,7 @@ def private_key_jwt(provider: Provider, client: Client, attempt: Attempt, now: i
     try:
         jwt = _read(client, attempt, ASYMMETRIC)
         check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
-        _check_claims(provider, jwt.claims, attempt.client_id, now)
+        _check_claims(provider, client, jwt.claims, now)
     except Unusable as error:
         raise _refused(error) from error
     return True
@@ -66,33 +68,43 @@ def client_secret_jwt(provider: Provider, client: Client, attempt: Attempt, now:
     """Signed with the client's secret. Raises OAuthError invalid_client with the reason."""
     try:
         check_hmac(_read(client, attempt, SYMMETRIC), client.hmac_key)
-        _check_claims(provider, _read(client, attempt, SYMMETRIC).claims, attempt.client_id, now)
+        _check_claims(provider, client, _read(client, attempt, SYMMETRIC).claims, now)
     except Unusable as error:
         raise _refused(error) from error
     return True
 
 
 def _read(client: Client, attempt: Attempt, algorithms: Sequence[str]) -> ForeignJwt:
-    registered = client.settings.token_endpoint_auth_signing_alg
-    return read_jwt(attempt.assertion, algorithms=(registered,) if registered else algorithms, types=_TYPES)
+    settings = client.settings
+    accepted = accepted_algorithms(settings, settings.token_endpoint_auth_signing_alg, algorithms)
+    return read_jwt(attempt.assertion, algorithms=accepted, types=_TYPES)
 
 
-def _check_claims(provider: Provider, claims: Mapping[str, Any], client_id: str, now: int) -> None:
-    identity = provider.settings.identity
-    audience = claims.get("aud")
-    if not (audience == identity.issuer or (identity.accept_endpoint_audience and _meant_for_us(provider, audience))):
-        raise Unusable(f"aud must be the issuer as one text, {identity.issuer}")
+def _check_claims(provider: Provider, client: Client, claims: Mapping[str, Any], now: int) -> None:
+    _check_audience(provider, client, claims.get("aud"))
     expires = check_times(claims, now, LONGEST_SECONDS)
-    seen = Record(key_of(f"{client_id}\n{text(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60)
+    digest = key_of(f"{client.id}\n{text(claims, 'jti', 255)}")
+    seen = Record(digest, "", {}, max(expires, now) + 60)
     if not provider.records.add(_SEEN, seen, now):
         raise Unusable("its jti was used before")
 
 
-def _meant_for_us(provider: Provider, audience: Any) -> bool:
-    """The older audiences: the issuer or the address of an endpoint, alone or in a list."""
-    ours = (provider.settings.identity.issuer, f"{provider.base_url}/")
+def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
+    issuer = provider.settings.identity.issuer
+    if audience == issuer:
+        return
+    if client.settings.client_assertion_audience == "issuer":
+        raise Unusable(f"aud must be the issuer as one string, {issuer}")
+    # A list that also names another server could be replayed there.
     listed = audience if isinstance(audience, list) else [audience]
-    return any(isinstance(item, str) and (item == ours[0] or item.startswith(ours[1])) for item in listed)
+    if not listed or not all(_is_ours(provider, item) for item in listed):
+        raise Unusable(f"aud must be the issuer, {issuer}, or the address of the token endpoint")
+
+
+def _is_ours(provider: Provider, item: Any) -> bool:
+    if not isinstance(item, str):
+        return False
+    return item == provider.settings.identity.issuer or item.startswith(f"{provider.base_url}/")
 
 
 def _refused(error: Unusable) -> OAuthError:

@@ -116,6 +116,8 @@ class ClientSettings:
     """Its request objects need `aud`, `exp` and `nbf` (FAPI 2.0 Message Signing §5.3.1)."""
     request_object_signing_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
     """The one algorithm of its request objects; empty takes any."""
+    backchannel_authentication_request_signing_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})
+    """The one algorithm of its signed CIBA requests, which it then must sign; empty takes both kinds (CIBA Core §4)."""
     request_uris: tuple[str, ...] = ()
     """Where it keeps request objects that are fetched."""
     authorization_signed_response_alg: str = field(default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)})

@@ -30,6 +30,7 @@ _SIGNED = (
 _RECEIVED = (
     "token_endpoint_auth_signing_alg",
     "request_object_signing_alg",
+    "backchannel_authentication_request_signing_alg",
 )
 _DEFAULT = "PS256"
 

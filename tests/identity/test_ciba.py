@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from client_keys import key, signed
+from client_keys import public as public_keys
 from flows import Clock, client, person_at, provider_app
 from idp import Answer, basic, call
 from kapi.identity.grants.ciba import grant_type
@@ -26,7 +28,15 @@ def clock() -> Clock:
 def app(tmp_path: Path, clock: Clock) -> Any:
     other = client("other", grants=(grant_type,))
     public = client("public", secret="", token_endpoint_auth_method="none", grants=(grant_type,))
-    return provider_app(tmp_path, clock, BANK, other, public, client("without"))
+    signing = client("signing", jwks=public_keys(key(), key("PS256")), grants=(grant_type,))
+    strict = client(
+        "strict",
+        jwks=public_keys(key(), key("PS256")),
+        grants=(grant_type,),
+        backchannel_authentication_request_signing_alg="PS256",
+    )
+    clients = (BANK, other, public, signing, strict, client("without"))
+    return provider_app(tmp_path, clock, *clients)
 
 
 def ask(app: Any, headers: dict[str, Any] = HAND, **parameters: str) -> Answer:
@@ -98,6 +108,7 @@ REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], int, str]] = {
     "a long message": ({**GOOD, "binding_message": "x" * 65}, HAND, 400, "invalid_binding_message"),
     "a message with a line": ({**GOOD, "binding_message": "a\nb"}, HAND, 400, "invalid_binding_message"),
     "no number of seconds": ({**GOOD, "requested_expiry": "soon"}, HAND, 400, "invalid_request"),
+    "a user code": ({**GOOD, "user_code": "1234"}, HAND, 400, "invalid_request"),
     "zero seconds": ({**GOOD, "requested_expiry": "0"}, HAND, 400, "invalid_request"),
     "seconds without end": ({**GOOD, "requested_expiry": "9" * 400}, HAND, 400, "invalid_request"),
     "other digits": ({**GOOD, "requested_expiry": "٣"}, HAND, 400, "invalid_request"),
@@ -121,3 +132,68 @@ def test_only_the_client_that_asked_may_poll(app: Any) -> None:
     stranger, _ = approvals(app, "org2user", "org2")
     stranger.ask("POST", "/authenticationEndpoint/approvals", urlencode({**fields, "decision": "allow"}).encode())
     assert poll(app, key).json()["error"] == "authorization_pending"
+
+
+def signed_request(clock: Clock, by: Any = None, who: str = "signing", **changed: Any) -> str:
+    claims = {
+        "iss": who,
+        "aud": "https://idp.am.wso2.com/token",
+        "iat": clock.now,
+        "nbf": clock.now,
+        "exp": clock.now + 300,
+        "jti": "one",
+        "scope": "openid",
+        "login_hint": "org1user",
+        "binding_message": "W4SCT",
+    } | changed
+    return signed({name: value for name, value in claims.items() if value is not None}, by or key())
+
+
+def as_client(who: str) -> dict[str, Any]:
+    return {"authorization": basic(who, "s")}
+
+
+def test_a_signed_request_is_read(app: Any, clock: Clock) -> None:
+    text = signed_request(clock, requested_expiry=20)
+    asked = ask(app, as_client("signing"), request=text)
+    assert (asked.status, asked.json()["expires_in"]) == (200, 20)
+    assert "W4SCT" in approvals(app)[1].text
+    again = ask(app, as_client("signing"), request=text)
+    assert (again.status, again.json()["error"]) == (400, "invalid_request")
+
+
+SIGNED_WRONG: dict[str, dict[str, Any]] = {
+    "the key of another": {"by": key("ES256", "two")},
+    "another client": {"iss": "bank"},
+    "another server": {"aud": "https://other.example"},
+    "no audience": {"aud": None},
+    "no exp": {"exp": None},
+    "no iat": {"iat": None},
+    "no nbf": {"nbf": None},
+    "no jti": {"jti": None},
+    "a user code": {"user_code": "1234"},
+    "a request in it": {"request": "x"},
+    "two hints": {"id_token_hint": "x"},
+}
+
+
+@pytest.mark.parametrize("case", SIGNED_WRONG)
+def test_a_wrong_signed_request_is_refused(app: Any, clock: Clock, case: str) -> None:
+    text = signed_request(clock, **SIGNED_WRONG[case])
+    answer = ask(app, as_client("signing"), request=text)
+    assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
+    assert "Nothing is waiting" in approvals(app)[1].text
+
+
+def test_parameters_beside_a_signed_request_are_refused(app: Any, clock: Clock) -> None:
+    answer = ask(app, as_client("signing"), request=signed_request(clock), login_hint="org2user")
+    assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_client_that_registered_an_algorithm_must_sign(app: Any, clock: Clock) -> None:
+    plain = ask(app, as_client("strict"), scope="openid", login_hint="org1user")
+    assert (plain.status, plain.json()["error"]) == (400, "invalid_request")
+    other = ask(app, as_client("strict"), request=signed_request(clock, who="strict"))
+    assert (other.status, other.json()["error"]) == (400, "invalid_request")
+    right = signed_request(clock, key("PS256"), who="strict")
+    assert ask(app, as_client("strict"), request=right).status == 200

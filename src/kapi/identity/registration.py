@@ -43,6 +43,7 @@ _OWN = frozenset(
         "introspection_signed_response_alg",
         "authorization_signed_response_alg",
         "request_object_signing_alg",
+        "backchannel_authentication_request_signing_alg",
         "request_uris",
         "require_pushed_authorization_requests",
         "require_signed_request_object",

@@ -41,7 +41,7 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
             raise Unusable("client_id in it must be the one outside (RFC 9101 5.2)")
         if claims.get("iss", client.id) != client.id:
             raise Unusable("iss must be the client id")
-        if "aud" in claims and not _meant_for(claims["aud"], provider.settings.identity.issuer):
+        if "aud" in claims and not is_audience(claims["aud"], provider.settings.identity.issuer):
             raise Unusable(f"aud must be the issuer, {provider.settings.identity.issuer}")
         if settings.require_request_object_lifetime:
             _check_lifetime(claims)
@@ -49,7 +49,7 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
             check_times({"exp": now + 60, **claims}, now, LONGEST_SECONDS)
         if {"request", "request_uri"} & set(claims):
             raise Unusable("request and request_uri must not stand in it")
-        return _form(claims)
+        return form_of(claims)
     except Unusable as error:
         raise OAuthError("invalid_request_object", f"The request object is refused: {error}") from error
 
@@ -63,11 +63,13 @@ def _check_lifetime(claims: Mapping[str, Any]) -> None:
         raise Unusable(f"its exp must be at most {LONGEST_SECONDS} seconds after its nbf")
 
 
-def _meant_for(audience: Any, issuer: str) -> bool:
+def is_audience(audience: Any, issuer: str) -> bool:
+    """Whether `aud` names the issuer, alone or in a list."""
     return audience == issuer or (isinstance(audience, list) and issuer in audience)
 
 
-def _form(claims: Mapping[str, Any]) -> Form:
+def form_of(claims: Mapping[str, Any]) -> Form:
+    """The claims that are parameters, as a form has them. Raises Unusable."""
     values: dict[str, str] = {}
     repeated: dict[str, tuple[str, ...]] = {}
     for name, value in claims.items():

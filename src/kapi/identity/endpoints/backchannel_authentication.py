@@ -7,10 +7,12 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import subject_of_hint
+from kapi.identity.authorization.signed_backchannel import request_parameters
 from kapi.identity.authorized import Authorization
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients import Client
 from kapi.identity.decoupled import Pending, ask, decide
+from kapi.identity.foreign_jwt import ASYMMETRIC
 from kapi.identity.forms import Form, check_media_type, parse_form
 from kapi.identity.grants.ciba import KIND, grant_type
 from kapi.identity.http import Answer, Request, json_answer
@@ -37,6 +39,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
     return {
         "backchannel_authentication_endpoint": f"{provider.base_url}{PATH}",
         "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_authentication_request_signing_alg_values_supported": list(ASYMMETRIC),
         "backchannel_user_code_parameter_supported": False,
     }
 
@@ -48,6 +51,10 @@ def answer(provider: Provider, request: Request) -> Answer:
     client = authenticate_client(provider, form.values, request.credentials, request.now)
     if grant_type not in client.grants or client.settings.token_endpoint_auth_method == "none":  # noqa: S105 - the name of a method
         raise OAuthError("unauthorized_client", "The client may not use CIBA; a public client never may")
+    form = request_parameters(provider, client, form, request.now)
+    if form.get("user_code") is not None:
+        detail = "user_code is not supported (backchannel_user_code_parameter_supported is false)"
+        raise OAuthError("invalid_request", detail)
     scope = granted_scope(client, form.get("scope"))
     if "openid" not in scope.split(" "):
         raise OAuthError("invalid_scope", "CIBA needs the scope openid")

@@ -116,6 +116,23 @@ def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
     assert definition.name == hashlib.sha1(b"ZOne-ZTwo-AOne-ATwo-", usedforsecurity=False).hexdigest()
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"/*" * 900_000, "GRPC"),
+        (b'"' + b'\\"' * 900_000, "GRPC"),
+        (b"'" + b"\\'" * 900_000, "GRPC"),
+        (b"\n" * 200_000 + b"x", "GRPC"),
+        (b"\n" * 200_000 + b"x", "GRAPHQL"),
+    ],
+    ids=["comments", "texts", "other texts", "blank lines", "blank lines of a schema"],
+)
+def test_every_character_of_a_definition_is_read_once(content: bytes, kind: str) -> None:
+    """Read again from each comment or text that does not end, these would take hours."""
+    with pytest.raises(Invalid):
+        parse_definition(content, kind)
+
+
 @pytest.mark.parametrize("listed", ["[null]", "[null, {}]", "[{}]", "[1]"])
 def test_a_security_requirement_that_lists_no_texts_is_a_mistake(listed: str) -> None:
     definition = f'{{"openapi":"3.0.3","info":{{"title":"t","version":"1"}},"paths":{{}},"security":[{{"default":{listed}}}]}}'

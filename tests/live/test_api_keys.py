@@ -153,6 +153,43 @@ def test_a_key_may_be_bound_to_referers(platform: Platform, kind: tuple[str, ...
 
 
 @KINDS
+def test_a_referer_that_is_tried_again_and_again_stops_nobody(platform: Platform, kind: tuple[str, ...]) -> None:
+    patterns = ("*a*a*a*a*a*a*a*b", "https://*.x/*/*?q=*&r=*_*.", "https://ab*ba", "https://x**y", "*", "https://plain")
+    keys = {pattern: create(platform, "Keyed", *kind, "--permitted-referer", pattern) for pattern in patterns}
+    for pattern, key in keys.items():
+        eventually(platform, ITEMS, key, 200 if pattern == "*" else 403)
+    table = [
+        ("*a*a*a*a*a*a*a*b", "https://" + "a" * 80, 403),
+        ("*a*a*a*a*a*a*a*b", "https://" + "a" * 4000, 403),
+        ("*a*a*a*a*a*a*a*b", "https://" + "a" * 80 + "b", 200),
+        ("*a*a*a*a*a*a*a*b", "https://aaaaaaab", 200),
+        ("*a*a*a*a*a*a*a*b", "https://aaaaaab", 403),
+        ("https://*.x/*/*?q=*&r=*_*.", "https://a.x/b/c?q=1&r=2_d.", 200),
+        ("https://*.x/*/*?q=*&r=*_*.", "https://a.x/b/c?q=1&r=2_d", 403),
+        ("https://ab*ba", "https://abba", 200),
+        ("https://ab*ba", "https://aba", 403),
+        ("https://ab*ba", "https://abcba", 200),
+        ("https://x**y", "https://xy", 200),
+        ("https://x**y", "https://xzzy", 200),
+        ("https://x**y", "https://y", 403),
+        ("*", "https://any.example/", 200),
+        ("*", "https://" + "a" * 5000, 403),
+        ("https://plain", "https://plain", 200),
+        ("https://plain", "https://plainer", 403),
+    ]
+    for pattern, referer, status in table:
+        assert call(platform, ITEMS, keys[pattern], "-H", f"Referer: {referer}").status == status, (pattern, referer[:60])
+    assert platform.request("api.am.wso2.com", "/health").status == 200
+
+
+def test_a_referer_with_many_stars_or_a_space_is_refused(platform: Platform) -> None:
+    for pattern in ("*a*a*a*a*a*a*a*a*b", "https://a b/"):
+        refused = platform.cli("api-key", "create", "Keyed", "--permitted-referer", pattern, check=False)
+        assert refused.returncode == 3
+        assert "at most 8 stars" in refused.stderr
+
+
+@KINDS
 def test_a_key_expires(platform: Platform, kind: tuple[str, ...]) -> None:
     key = create(platform, "Keyed", *kind, "--lifetime", "2")
     eventually(platform, ITEMS, key, 200)

@@ -24,7 +24,8 @@ _HEADER_POLICIES: Final = ("AddHeader", "SetHeader", "RemoveHeader")
 _BOTH_LEVELS: Final = {"Interceptor", "LuaInterceptor", "WASMInterceptor", "BackendJwt"}
 """Interceptors of both levels act one after the other, and an operation's token replaces the API's; all else stands at one level."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_ORIGIN: Final = re.compile(r"[\x21-\x7e]+")
+_ORIGIN: Final = re.compile(r"(?!(?:[^*]*\*){9})[\x21-\x7e]{1,512}")
+"""At most eight stars: it becomes a regular expression for the gateway."""
 
 
 def check_policies(root: Mapping, report: Report) -> None:
@@ -141,7 +142,11 @@ def check_cors(root: Mapping, report: Report) -> None:
     if not isinstance(cors, Mapping):
         return
     rules = {
-        "accessControlAllowOrigins": (_ORIGIN, "an origin", "Write it as https://host:port, with * for a part of the host, or *."),
+        "accessControlAllowOrigins": (
+            _ORIGIN,
+            "an origin",
+            "Write it as https://host:port, with * for a part of the host (at most 8), or *.",
+        ),
         "accessControlAllowHeaders": (_TOKEN, "a header name", "Use letters, digits and `-` (RFC 9110 §5.1), or *."),
         "accessControlAllowMethods": (_TOKEN, "a method", "Write GET, POST and so on, or *."),
         "accessControlExposeHeaders": (_TOKEN, "a header name", "Use letters, digits and `-` (RFC 9110 §5.1), or *."),

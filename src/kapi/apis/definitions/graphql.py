@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from kapi.apis.report import Report
 
 TYPE: Final = "GRAPHQL"
-_HEAD: Final = re.compile(rb"(?m)^\s*(extend\s+)?(type|schema|interface|union|enum|scalar|directive|input)\b[^:=]*[{=@\n]")
+_HEAD: Final = re.compile(
+    rb"(?m)^[ \t]*(extend[ \t]+)?"
+    rb"(type|schema|interface|union|enum|scalar|directive|input)\b[^:=]*[{=@\n]"
+)
 _MAX_BYTES: Final = 2_000_000
 _MAX_TOKENS: Final = 200_000
 _VERBS: Final = ("query", "mutation", "subscription")

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from kapi.apis.report import Report
 
 TYPE: Final = "GRPC"
-_HEAD: Final = re.compile(rb"""(?m)^\s*(syntax\s*=\s*["']proto|package\s+[\w.]+\s*;|service\s+\w+\s*\{)""")
-_TOKEN: Final = re.compile(r"""\s+|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[\w.]+|.""", re.DOTALL)
+_HEAD: Final = re.compile(rb"""(?m)^[ \t]*(syntax\s*=\s*["']proto|package\s+[\w.]+\s*;|service\s+\w+\s*\{)""")
+_TOKEN: Final = re.compile(r"""\s+|//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|[\w.]+|.""", re.DOTALL)
+"""A comment or text that does not end is one token to the end, so that no character is read twice."""
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
 _VERSION: Final = re.compile(r"v\d+\w*")
 _MAX_BYTES: Final = 2_000_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +25,9 @@ from kapi.store.api_keys import StoredApiKey
 LARGEST_BODY = 64 * 1024
 _LONGEST_LIFETIME = 100 * 365 * 24 * 3600
 _TEXT = re.compile(r"[^\x00-\x1f\x7f,]{1,256}")
+_MOST_STARS = 8
+_NETWORKS = "Networks are written as 192.0.2.0/24 or 2001:db8::/32."
+_REFERERS = f"A referer is a URI of at most 256 characters, with at most {_MOST_STARS} stars, without spaces and commas."
 _FIELDS = ("apis", "application", "kind", "keyType", "permittedIP", "permittedReferer", "lifetime", "tier")
 
 
@@ -106,8 +110,8 @@ class _Reader:
             application=self._text("application", "default"),
             kind=self._choice("kind", ("jwt", "opaque")),
             key_type=self._choice("keyType", ("PRODUCTION", "SANDBOX")),
-            permitted_ip=self._texts("permittedIP", _is_network),
-            permitted_referer=self._texts("permittedReferer", lambda text: True),  # noqa: ARG005 - any text will do
+            permitted_ip=self._texts("permittedIP", _is_network, _NETWORKS),
+            permitted_referer=self._texts("permittedReferer", _is_referer, _REFERERS),
             lifetime=lifetime,
             tier=self._text("tier", "Unlimited"),
         )
@@ -140,14 +144,14 @@ class _Reader:
         self._wrong(name, "is not known", f"Known: {', '.join(choices)}.")
         return choices[0]
 
-    def _texts(self, name: str, good: Any) -> tuple[str, ...]:
+    def _texts(self, name: str, good: Callable[[str], bool], hint: str) -> tuple[str, ...]:
         value = self._body.get(name, [])
         if not isinstance(value, list) or len(value) > 100:
             self._wrong(name, "must be a list of at most 100 texts")
             return ()
         bad = [item for item in value if not (isinstance(item, str) and _TEXT.fullmatch(item) and good(item))]
         if bad:
-            self._wrong(name, f"holds {str(bad[0])[:64]!r}, which cannot be used", "Networks are written as 192.0.2.0/24 or 2001:db8::/32.")
+            self._wrong(name, f"holds {str(bad[0])[:64]!r}, which cannot be used", hint)
         return tuple(item for item in value if item not in bad)
 
 
@@ -157,6 +161,10 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_referer(text: str) -> bool:
+    return " " not in text and text.count("*") <= _MOST_STARS
 
 
 def _mistake(pointer: str, message: str, hint: str = "") -> Diagnostic:

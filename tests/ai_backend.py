@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Encoding", "gzip")
         for name, value in (
             ("Content-Length", len(body)),
-            ("X-Prompt-Tokens", prompt),
+            ("prompt_tokens", prompt),
             ("X-Asked", self.headers.get("Accept-Encoding", "")),
         ):
             self.send_header(name, str(value))

@@ -8,6 +8,7 @@ UNITS = ("Second", "Minute", "Hour", "Day")
 KEY_TYPES = ("PRODUCTION", "SANDBOX")
 STATUSES = ("ACTIVE", "BLOCKED", "PROD_ONLY_BLOCKED", "ON_HOLD", "REJECTED", "INACTIVE")
 _COUNT = {"range": (1, 2**31 - 1)}
+_COUNT_OR_NONE = {"range": (0, 2**31 - 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,26 @@ class TierSettings:
     """How much a consumer may ask for in each window of the clock."""
 
     name: str = field(metadata={"key": True, "needed": True})
-    requests: int = field(metadata=_COUNT)
+    requests: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Requests in each `unit`; 0 is no such limit."""
     unit: str = field(default="Minute", metadata={"choices": UNITS})
-    burst: int = field(default=0, metadata={"range": (0, 2**31 - 1)})
+    burst: int = field(default=0, metadata=_COUNT_OR_NONE)
     """Requests in each `burst_unit`, besides; 0 is no such limit."""
     burst_unit: str = field(default="Second", metadata={"choices": UNITS})
     stop_on_quota_reach: bool = True
-    """False lets through what comes over `requests`, and only counts it."""
+    """False lets through what comes over `requests` or a limit of tokens, and only counts it."""
+    prompt_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Tokens of prompts in each `token_unit`, at APIs with an `aiProvider`; 0 is no such limit."""
+    completion_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Tokens of completions, likewise."""
+    total_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Tokens of both, likewise."""
+    token_unit: str = field(default="Minute", metadata={"choices": UNITS})
+
+    @property
+    def limits_tokens(self) -> bool:
+        """Whether a consumer of this tier may use a limited number of tokens."""
+        return bool(self.prompt_tokens or self.completion_tokens or self.total_tokens)
 
 
 @dataclass(frozen=True, slots=True)

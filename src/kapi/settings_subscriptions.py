@@ -20,7 +20,10 @@ def subscription_mistakes(settings: SubscriptionsSettings, organization: str) ->
     if settings.default_tier and settings.default_tier not in known:
         yield "subscriptions.default_tier", f"there is no tier {settings.default_tier!r}", hint
     for number, tier in enumerate(settings.tiers):
-        if tier.burst and tier.burst_unit == tier.unit:
+        if not tier.requests and not tier.burst and not tier.limits_tokens:
+            example = "Set requests, burst, or one of prompt_tokens, completion_tokens, total_tokens."
+            yield f"subscriptions.tiers[{number}]", f"the tier {tier.name!r} has no limit", example
+        if tier.requests and tier.burst and tier.burst_unit == tier.unit:
             yield f"subscriptions.tiers[{number}].burst_unit", f"is {tier.unit}, as the unit of the tier", "Use a shorter unit."
     names: set[tuple[str, str]] = set()
     keys: set[tuple[str, str]] = set()

@@ -37,10 +37,21 @@ def test_a_consumer_has_a_line_for_each_api_it_may_call() -> None:
     item = application(Subscription("1", "pets", r"1\..*"), Subscription("2", "orders", "2.0.0", "BLOCKED", "Bursty"), tier="Gold")
     apis = (api("pets", "1.0.0"), api("pets", "1.9.9"), api("pets", "2.0.0"), api("orders", "2.0.0"), api("pets", "1.0.0", "other"))
     assert consumer(item, *apis).split("\n") == [
-        "app\tdefault\tPRODUCTION\tdev\t100\t3600\ts",
-        "orders-2.0.0\tBLOCKED\t10\t86400\tc\t2\t1\ts",
+        "app\tdefault\tPRODUCTION\tdev\tr\t100\t3600\ts",
+        "orders-2.0.0\tBLOCKED\tr\t10\t86400\tc\tr\t2\t1\ts",
         "pets-1.0.0\tACTIVE",
         "pets-1.9.9\tACTIVE",
+    ]
+
+
+def test_a_tier_may_limit_tokens_with_or_without_requests() -> None:
+    tokens = TierSettings("Tokens", prompt_tokens=10, completion_tokens=20, total_tokens=25, token_unit="Hour")
+    both = TierSettings("Both", 5, total_tokens=7, stop_on_quota_reach=False)
+    settings = SubscriptionsSettings(tiers=(tokens, both))
+    item = application(Subscription("1", "pets", ".*", tier="Tokens"), tier="Both")
+    assert directory([item], lambda: [api("pets", "1.0.0")], (), settings)["k\tdefault\tkey"].split("\n") == [
+        "app\tdefault\tPRODUCTION\tdev\tr\t5\t60\tc\tt\t7\t60\tc",
+        "pets-1.0.0\tACTIVE\tp\t10\t3600\ts\tc\t20\t3600\ts\tt\t25\t3600\ts",
     ]
 
 
@@ -69,9 +80,9 @@ def test_issuers_tiers_and_limits_by_key_have_records_too() -> None:
     assert directory([], tuple, issuers, settings) == {
         "i\thttps://a": "azp",
         "i\thttps://b": "clientId\tclient_id\tazp\tcid\tappid",
-        "t": "100\t3600\ts",
-        "x\t*\tuser%20key\tbob%26x": "4\t60\ts",
-        "x\torg1\tip\t*": "9\t1\ts",
+        "t": "r\t100\t3600\ts",
+        "x\t*\tuser%20key\tbob%26x": "r\t4\t60\ts",
+        "x\torg1\tip\t*": "r\t9\t1\ts",
     }
 
 
@@ -98,6 +109,8 @@ name = "Gold"
 requests = 1
 burst = 1
 burst_unit = "Minute"
+[[subscriptions.tiers]]
+name = "Empty"
 [[subscriptions.applications]]
 name = "a"
 tier = "Silver"
@@ -118,6 +131,7 @@ requests = 2
     assert [item.pointer for item in raised.value.diagnostics] == [
         "subscriptions.default_tier",
         "subscriptions.tiers[0].burst_unit",
+        "subscriptions.tiers[1]",
         "subscriptions.applications[0]",
         "subscriptions.applications[0].subscriptions",
         "subscriptions.applications[1]",

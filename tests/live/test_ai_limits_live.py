@@ -13,15 +13,30 @@ import pytest
 
 from ai_backend import PAUSE, ai_backend
 from harness import DEFINITION, Answer, Platform, free_port
+from kapi.settings import WELL_KNOWN_CLIENT_ID
 
 GW, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
-OWN = '[[gateway.ai_providers]]\nname = "llm-provider-1"\napi_version = "2024.06.01"\nprompt_tokens = ["header:X-Prompt-Tokens"]\n'
+OWN = '[[gateway.ai_providers]]\nname = "llm-provider-1"\napi_version = "2024.06.01"\nprompt_tokens = ["header:prompt_tokens"]\n'
+TIERS = """
+[[subscriptions.tiers]]
+name = "Thousands"
+total_tokens = 5000
+token_unit = "Hour"
+
+[[subscriptions.tiers]]
+name = "Mixed"
+requests = 3
+unit = "Hour"
+prompt_tokens = 10
+completion_tokens = 10
+token_unit = "Hour"
+"""
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
-    (folder / "kapi.toml").write_text(OWN)
+    (folder / "kapi.toml").write_text(OWN + TIERS)
     environment = {"KAPI_CONFIG": str(folder / "kapi.toml"), "KAPI_GATEWAY__CONCURRENCY": "2"}
     running = Platform(free_port(), folder / "data", environment=environment)
     running.start()
@@ -84,7 +99,7 @@ def test_tokens_used_up_are_429_until_the_window_ends(platform: Platform, backen
     path, more = f"/{name}/1.0.0/chat", (http, *(["--compressed", "-H", "Accept-Encoding: br, gzip"] if form == "packed" else []))
     asked = {"say": [8, 4], "stream": form == "streamed"}
     first = ask(platform, path, *more, **asked)
-    assert (first.status, first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == (200, "25, 25;w=3600", "25")
+    assert (first.status, first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == (200, "25, 25;w=3600", "24")
     if form == "streamed":
         assert first.body.decode().endswith("data: [DONE]\n\n")
     else:
@@ -115,12 +130,44 @@ def test_events_reach_the_caller_when_they_are_sent(platform: Platform, backend:
     assert rest.decode().splitlines()[-2] == "data: [DONE]"
 
 
-def test_an_answer_that_says_nothing_counts_as_a_request_only(platform: Platform, backend: int) -> None:
-    deployed(platform, "silent", {"production": endpoint(backend, totalLimit=5, requestLimit=4)})
+def test_an_answer_that_says_nothing_counts_one_token(platform: Platform, backend: int) -> None:
+    deployed(platform, "silent", {"production": endpoint(backend, totalLimit=4)})
     path = "/silent/1.0.0/chat"
     assert statuses(platform, path, 1, usage=False) + statuses(platform, path, 1, usage=False, stream=True) == [200, 200]
     assert ask(platform, path, status=500, usage=False).status == 500
     assert statuses(platform, path, 2, usage=False) == [200, 429]
+
+
+def test_a_call_counts_one_when_it_is_let_in_and_the_rest_with_its_answer(platform: Platform, backend: int) -> None:
+    deployed(platform, "steps", {"production": endpoint(backend, totalLimit=5000)})
+    answers = [ask(platform, "/steps/1.0.0/chat", say=[200, 100]) for _ in range(3)]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["4999", "4699", "4399"]
+
+
+def test_tokens_are_limited_by_the_tier_of_a_subscription(platform: Platform, backend: int) -> None:
+    operations = {"operations": [{"target": "/chat", "verb": "POST"}], "subscriptionValidation": True}
+    for name in ("thousands", "mixed"):
+        deployed(platform, name, {"production": endpoint(backend)}, **operations)
+    config = ("--config", platform.environment["KAPI_CONFIG"])
+    platform.cli("app", "create", "chatty", *config)
+    platform.cli("app", "add-key", "chatty", WELL_KNOWN_CLIENT_ID, *config)
+    platform.cli("subscription", "add", "chatty", "thousands", "--tier", "Thousands", *config)
+    platform.cli("subscription", "add", "chatty", "mixed", "--tier", "Mixed", *config)
+    bearer = ("-H", f"Authorization: Bearer {platform.token()}")
+    answers = [ask(platform, "/thousands/1.0.0/chat", *bearer, say=[200, 100]) for _ in range(3)]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["4999", "4699", "4399"]
+    assert statuses(platform, "/thousands/1.0.0/chat", 2, *bearer, say=[1, 5000], stream=True) == [200, 429]
+    assert ask(platform, "/thousands/1.0.0/chat", *bearer).json()["code"] == "900804"
+    # Of this tier, prompts are used up first, then completions, then requests; an application of its own for each.
+    for number, say, answered in ((1, [5, 1], 2), (2, [1, 5], 2), (3, [1, 1], 3)):
+        key = json.loads(platform.cli("client", "create", f"c{number}", "-o", "json", *config).stdout)
+        platform.cli("app", "create", f"chatty{number}", *config)
+        platform.cli("app", "add-key", f"chatty{number}", key["client_id"], *config)
+        platform.cli("subscription", "add", f"chatty{number}", "mixed", "--tier", "Mixed", *config)
+        basic = ("-u", f"{key['client_id']}:{key['client_secret']}", "-d", "grant_type=client_credentials")
+        token = platform.request("idp.am.wso2.com", "/oauth2/token", *basic).json()["access_token"]
+        found = statuses(platform, "/mixed/1.0.0/chat", 4, "-H", f"Authorization: Bearer {token}", say=say)
+        assert found == [200] * answered + [429] * (4 - answered)
 
 
 def test_the_numbers_of_prompts_and_completions_are_limits_of_their_own(platform: Platform, backend: int) -> None:
@@ -175,7 +222,7 @@ def test_every_token_is_counted_however_many_ask_at_once(platform: Platform, bac
     assert (answers.count(200), answers.count(429)) == (60, 20)
     spent = sum(number + 1 for number, status in enumerate(answers) if status == 200)
     deployed(platform, "many", {"production": endpoint(backend, totalLimit=100_000, requestLimit=200_000)})
-    assert ask(platform, "/many/1.0.0/chat").headers["x-ratelimit-remaining"] == str(100_000 - spent)
+    assert ask(platform, "/many/1.0.0/chat").headers["x-ratelimit-remaining"] == str(100_000 - spent - 1)
 
 
 def test_a_long_answer_passes_as_it_is(platform: Platform, backend: int) -> None:
@@ -226,7 +273,7 @@ def test_counts_are_kept_across_deployments_and_restarts(platform: Platform, bac
     deployed(platform, "kept", {"production": endpoint(backend, totalLimit=36, promptLimit=500)})
     assert statuses(platform, "/kept/1.0.0/chat", 2) == [200, 200]
     deployed(platform, "kept", {"production": endpoint(backend, totalLimit=36)}, additionalProperties=[{"name": "a", "value": "b"}])
-    assert ask(platform, "/kept/1.0.0/chat", usage=False).headers["x-ratelimit-remaining"] == "12"
+    assert ask(platform, "/kept/1.0.0/chat", usage=False).headers["x-ratelimit-remaining"] == "11"
     platform.stop()
     platform.start()
     assert statuses(platform, "/kept/1.0.0/chat", 2) == [200, 429]

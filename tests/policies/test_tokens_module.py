@@ -71,9 +71,61 @@ def test_an_answer_says_how_the_limit_with_the_least_room_stands_before_the_answ
     thread = Thread(Shared(START))
     limited(thread, r=100, t=50)
     assert thread.answered(JSON, [answer(20, 1)]) is None
-    assert thread.headers[2]["x-ratelimit-remaining"] == "50"
+    assert thread.headers[2]["x-ratelimit-remaining"] == "49"
     assert thread.answered(JSON, [answer(1, 1)]) is None
-    assert (thread.headers[2]["x-ratelimit-limit"], thread.headers[2]["x-ratelimit-remaining"]) == ("50, 50;w=3600", "29")
+    assert (thread.headers[2]["x-ratelimit-limit"], thread.headers[2]["x-ratelimit-remaining"]) == ("50, 50;w=3600", "28")
+
+
+def test_a_call_counts_one_when_it_is_let_in_and_the_rest_with_its_answer() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, t=5000)
+    remaining = []
+    for _ in range(3):
+        assert thread.answered(JSON, [answer(200, 100)]) is None
+        remaining.append(thread.headers[2]["x-ratelimit-remaining"])
+    assert remaining == ["4999", "4699", "4399"]
+    assert counted(thread) == {"t": 900}
+
+
+def test_answers_without_usage_are_not_free() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, p=4, t=3)
+    assert [thread.answered(JSON, [b"{}"]) is None for _ in range(4)] == [True, True, True, False]
+    assert counted(thread) == {"p": 3, "t": 3}
+
+
+def test_tokens_of_consumers_are_limited_by_their_tiers_where_answers_are_read() -> None:
+    thread = Thread(Shared(START))
+    tier = "r\t100\t3600\ts\tp\t30\t3600\ts\tc\t1000\t3600\tc\tt\t5000\t3600\ts"
+    consumer = f"k\torg\tme\n1\nshop\torg\tPRODUCTION\t\tt\t100\t3600\ts\napi\tACTIVE\t{tier}\nother\tACTIVE\t{tier}"
+    thread.headers[0] = {":path": "/directory"}
+    thread.request("ledger", f"i\thttps://a\n1\nazp\f{consumer}\fg\n1".encode())
+    thread.headers[0] = {}
+    caller = {"iss": b"https://a", "azp": b"me"}
+
+    def ask(api: str, prompt: int, completion: int) -> str:
+        thread.properties = {"place": f"{api}\torg\t\tvt".encode(), "usage": PLACES.encode(), **caller}
+        refused = thread.answered(JSON, [answer(prompt, completion)])
+        return json.loads(refused.body)["code"] if refused else ""
+
+    assert [ask("api", 20, 10), ask("api", 20, 10), ask("api", 1, 1)] == ["", "", "900804"]
+    # The other API has counts of its own; the application's tokens are used up by both.
+    assert [ask("other", 5, 35), ask("other", 1, 1)] == ["", "900803"]
+    assert counted(thread) == {
+        "a/shop/t": 100,
+        "u/shop/api": 2,
+        "u/shop/api/p": 40,
+        "u/shop/api/c": 20,
+        "u/shop/api/t": 60,
+        "u/shop/other": 1,
+        "u/shop/other/p": 5,
+        "u/shop/other/c": 35,
+        "u/shop/other/t": 40,
+    }
+    # Where no answer is read, no tokens are limited.
+    thread.properties = {"place": b"other\torg\t\tvt", **caller}
+    assert thread.answered(JSON, [answer(1, 1)]) is None
+    assert counted(thread)["u/shop/other"] == 2
 
 
 EVENT_STREAMS = {
@@ -89,7 +141,7 @@ EVENT_STREAMS = {
         [{"message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}, {"delta": {}}, {"usage": {"output_tokens": 30}}],
         {"p": 9, "c": 30, "t": 39},
     ),
-    "none says anything": ([{"choices": []}, {"choices": [{"usage": {"prompt_tokens": 5}}]}], {}),
+    "none says anything": ([{"choices": []}, {"choices": [{"usage": {"prompt_tokens": 5}}]}], {"p": 1, "c": 1, "t": 1}),
 }
 
 
@@ -145,7 +197,7 @@ def test_what_counts(headers: dict[str, str], body: bytes, expected: dict[str, i
     thread = Thread(Shared(START))
     limited(thread, p=MANY, c=MANY, t=MANY)
     assert thread.answered(headers, cut(body, size)) is None
-    assert counted(thread) == expected
+    assert counted(thread) == {"p": 1, "c": 1, "t": 1, **expected}
 
 
 def test_numbers_may_stand_in_headers() -> None:
@@ -154,7 +206,7 @@ def test_numbers_may_stand_in_headers() -> None:
     assert thread.answered(JSON | {"x-prompt": " 5 ", "x-completion": "2"}, [b'{"usage": {"completion_tokens": 3}}']) is None
     assert counted(thread) == {"p": 5, "c": 3, "t": 8}
     assert thread.answered(JSON | {"x-prompt": "many"}, []) is None
-    assert counted(thread) == {"p": 5, "c": 3, "t": 8}
+    assert counted(thread) == {"p": 6, "c": 4, "t": 9}
 
 
 @pytest.mark.parametrize(
@@ -203,12 +255,12 @@ ANSWERS = st.dictionaries(NAMES, VALUES, max_size=5).flatmap(lambda rest: USAGES
 
 
 def said(document: dict[str, Any]) -> dict[str, int]:
-    """What a whole reader of JSON finds."""
+    """What a whole reader of JSON finds; the request itself counts one."""
     usage = document["usage"]
     prompt, completion = (usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens"))
     total = usage.get("total_tokens")
     found = {"p": prompt, "c": completion, "t": prompt + completion if total is None else total}
-    return {kind: number for kind, number in found.items() if number}
+    return {kind: max(1, number) for kind, number in found.items()}
 
 
 @settings(max_examples=150, deadline=None)

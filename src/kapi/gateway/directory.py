@@ -6,6 +6,9 @@ A name is a letter and what it is looked up by, a value is lines of fields, with
     k <organization> <consumer key>   application, organization, key type, environment, tier…; then a line per API: id, status, tier…
     a <organization> <name>           the same, for API keys, which name their application
     t                                 the tier of consumers that belong to no application
+
+A tier is a list of limits: what it counts (`r` requests, `p`, `c`, `t` tokens of prompts, of completions, of both), how many, in how many
+seconds, and `s` to stop there or `c` to count only. Then
     x <organization|*> <key> <value|*>  a limit by a key that an interceptor supplies
 """
 
@@ -39,7 +42,9 @@ def directory(
         records["t"] = default
     for limit in settings.key_limits:
         value = quote(limit.value, safe="") if limit.value else "*"
-        records[f"x\t{limit.organization or '*'}\t{quote(limit.key, safe='')}\t{value}"] = f"{limit.requests}\t{_SECONDS[limit.unit]}\ts"
+        records[f"x\t{limit.organization or '*'}\t{quote(limit.key, safe='')}\t{value}"] = _limit(
+            "r", limit.requests, limit.unit, stops=True
+        )
     named = _by_name(apis()) if any(item.subscriptions for item in applications) else {}
     for application in applications:
         lines = _subscriptions(application, named, tiers)
@@ -55,10 +60,19 @@ def matches(pattern: str, version: str) -> bool:
 
 
 def _tier(tier: TierSettings) -> str:
-    fields = [str(tier.requests), str(_SECONDS[tier.unit]), "s" if tier.stop_on_quota_reach else "c"]
-    if tier.burst:
-        fields += [str(tier.burst), str(_SECONDS[tier.burst_unit]), "s"]
-    return "\t".join(fields)
+    stops = tier.stop_on_quota_reach
+    counts = (
+        ("r", tier.requests, tier.unit, stops),
+        ("p", tier.prompt_tokens, tier.token_unit, stops),
+        ("c", tier.completion_tokens, tier.token_unit, stops),
+        ("t", tier.total_tokens, tier.token_unit, stops),
+        ("r", tier.burst, tier.burst_unit, True),
+    )
+    return "\t".join(_limit(kind, allowed, unit, stops=stop) for kind, allowed, unit, stop in counts if allowed)
+
+
+def _limit(kind: str, allowed: int, unit: str, *, stops: bool) -> str:
+    return f"{kind}\t{allowed}\t{_SECONDS[unit]}\t{'s' if stops else 'c'}"
 
 
 def _by_name(apis: Iterable[StoredApi]) -> dict[tuple[str, str], list[StoredApi]]:

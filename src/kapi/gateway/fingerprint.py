@@ -30,7 +30,11 @@ def fingerprint(site: Site) -> str:
             [item.organization or site.settings.apis.organization, item.name, item.key, item.value] for item in site.settings.secrets.values
         ],
         "mediation": [[asdict(item) for item in gateway.interceptors], asdict(gateway.enforcer)],
-        "subscriptions": [site.settings.subscriptions.mandatory, bool(site.settings.subscriptions.tiers)],
+        "subscriptions": [
+            site.settings.subscriptions.mandatory,
+            bool(site.settings.subscriptions.tiers),
+            any(tier.limits_tokens for tier in site.settings.subscriptions.tiers),
+        ],
         "ai_providers": [asdict(item) for item in gateway.ai_providers],
         "policies": [policy.name for policy in POLICIES],
         "code": _code(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kapi.apis.ir import AiProvider
 from kapi.policies.contract import HttpFilter, Phase
 
 FILTER = "kapi.admission"
@@ -25,6 +26,11 @@ def limit(kind: str, key: str, allowed: int, seconds: int, code: str) -> str:
     `kind` is `r` for requests; `p`, `c` and `t` for tokens of prompts, of completions and of both, which answers say.
     """
     return "\t".join((kind, key, str(allowed), str(seconds), code))
+
+
+def usage(provider: AiProvider) -> str:
+    """Where an answer says its tokens: the places of each number between spaces, the three between tabs."""
+    return "\t".join(" ".join(places) for places in (provider.prompt_tokens, provider.completion_tokens, provider.total_tokens))
 
 
 def part(name: str) -> dict[str, Any]:

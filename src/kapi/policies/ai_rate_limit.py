@@ -1,8 +1,9 @@
 """Limits of AI backends (apk-conf `aiRatelimit` of an endpoint, `aiProvider` of the API): requests and tokens in windows of the clock.
 
-The provider's own answer says how many tokens a call took. The module in Envoy reads it while it passes and counts afterwards: a call is
-refused once a window's tokens are used up, and one whose answer goes over the limit is still delivered. Each endpoint has counts of its
-own, apart for the sandbox; they do not change when an API is deployed again. Over the limit: 429, as for `rate_limit`.
+A call counts as one token when it is let in. The provider's own answer says how many it took; the module in Envoy reads it while it
+passes and counts the others: a call is refused once a window's tokens are used up, and one whose answer goes over the limit is still
+delivered. Each endpoint has counts of its own, apart for the sandbox; they do not change when an API is deployed again. Over the limit:
+429, as for `rate_limit`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from kapi.policies.admission import ADMIT, FILTER, ON, limit
+from kapi.policies.admission import ADMIT, FILTER, ON, limit, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.rate_limit import API_CODE, OPERATION_CODE, SECONDS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kapi.apis.conf import ApiConf, OperationConf, Unit
-    from kapi.apis.ir import AiLimits, AiProvider
+    from kapi.apis.ir import AiLimits
 
 name = "ai_rate_limit"
 phase = Phase.LIMIT
@@ -53,7 +54,7 @@ def envoy(node: AiRateLimit, place: Place) -> EnvoyRoute:
     counts = (limit(kind, f"{key}/{kind}", allowed, SECONDS[unit], code) for kind, allowed, unit in _counts(limits))
     fields = {"limits": "\t".join(counts)}
     if limits.counts_tokens:
-        fields["usage"] = _usage(provider)
+        fields["usage"] = usage(provider)
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})
 
 
@@ -75,8 +76,3 @@ def _counts(limits: AiLimits) -> Iterator[tuple[str, int, Unit]]:
         ("t", limits.total_tokens, limits.token_unit),
     )
     return ((kind, allowed, unit) for kind, allowed, unit in counts if allowed is not None)
-
-
-def _usage(provider: AiProvider) -> str:
-    """Where an answer says its tokens: the places of each number between spaces, the three between tabs."""
-    return "\t".join(" ".join(places) for places in (provider.prompt_tokens, provider.completion_tokens, provider.total_tokens))

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.apis.ir import Api
-from kapi.policies.admission import ADMIT, FILTER, ON
+from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 
@@ -57,4 +57,7 @@ def everywhere(place: Place) -> EnvoyRoute | None:
 def _route(place: Place, *, validate: bool) -> EnvoyRoute:
     flags = ("s" if place.sandbox else "") + ("v" if validate else "") + ("t" if place.subscriptions.tiers else "")
     where = f"{place.api.id}\t{place.api.organization}\t{place.api.environment}\t{flags}"
-    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"place": where}})
+    fields = {"place": where}
+    if place.api.ai_provider and any(tier.limits_tokens for tier in place.subscriptions.tiers):
+        fields["usage"] = usage(place.api.ai_provider)
+    return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})

@@ -1,7 +1,7 @@
 //! One request at a limited route: does its consumer have a subscription, and is there room in every limit?
 
 use crate::counters::{give_back, take, used, Shared};
-use crate::rules::{Limit, What};
+use crate::rules::Limit;
 
 /// What a caller is told about the limit that leaves the least room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,8 +22,7 @@ pub fn count<'a>(shared: &impl Shared, limits: &[Limit<'a>], now: u64) -> Result
     };
     let over = |limit: &Limit<'a>| (*limit, room(limit, limit.allowed));
     // With more than one limit, look first: what is refused by one should not even for a moment count against another.
-    // Tokens are only looked at: how many a call takes, its answer says.
-    if limits.len() > 1 || limits.iter().any(|limit| limit.what != What::Request) {
+    if limits.len() > 1 {
         if let Some(full) = limits.iter().find(|limit| limit.stops && used(shared, limit.key.as_bytes(), limit.unit, now) >= limit.allowed) {
             return Err(over(full));
         }
@@ -31,13 +30,10 @@ pub fn count<'a>(shared: &impl Shared, limits: &[Limit<'a>], now: u64) -> Result
     let mut least: Option<Room> = None;
     for (index, limit) in limits.iter().enumerate() {
         let allowed = if limit.stops { limit.allowed } else { u32::MAX };
-        let counted = match limit.what {
-            What::Request => take(shared, limit.key.as_bytes(), limit.unit, allowed, now),
-            _ => Some(used(shared, limit.key.as_bytes(), limit.unit, now)),
-        };
-        let Some(count) = counted else {
+        // Of tokens, one is taken here: how many more a call takes, its answer says.
+        let Some(count) = take(shared, limit.key.as_bytes(), limit.unit, allowed, now) else {
             // Another thread took the last one since we looked.
-            for taken in limits[..index].iter().filter(|taken| taken.what == What::Request) {
+            for taken in &limits[..index] {
                 give_back(shared, taken.key.as_bytes(), taken.unit, now);
             }
             return Err(over(limit));

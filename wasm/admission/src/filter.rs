@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::admit::{count, Room};
 use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
-use crate::rules::{consumer, limits, place, tier, Consumer, Limit, Place, Subscription, What};
+use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, Subscription, What};
 use crate::usage::{Places, Usage};
 use crate::{ledger, replies};
 
@@ -155,13 +155,17 @@ fn admit(context: u32) -> u32 {
         replies::not_ready();
         return PAUSE;
     };
-    let tokens = limits.iter().any(|limit| limit.what != What::Request);
-    let usage = tokens.then(|| Usage::new(&limits, &Places::new(text(USAGE).unwrap_or(""))));
-    let answer = match place {
+    match place {
         Some(place) => admit_consumer(context, &place, limits),
-        None => judge(context, &limits),
-    };
-    if let Some(usage) = usage.filter(|_| answer == CONTINUE) {
+        None => judge_and_read(context, &limits),
+    }
+}
+
+/// Judge, and read the answer where tokens are limited.
+fn judge_and_read(context: u32, limits: &[Limit]) -> u32 {
+    let answer = judge(context, limits);
+    if answer == CONTINUE && limits.iter().any(|limit| limit.what != What::Request) {
+        let usage = Usage::new(limits, &Places::new(text(USAGE).unwrap_or("")));
         ask_for_readable();
         state().usages.insert(context, usage);
     }
@@ -241,12 +245,13 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
         return PAUSE;
     }
     if !place.tiers {
-        return judge(context, &own);
+        return judge_and_read(context, &own);
     }
     let application = caller.application.as_ref().map(|known| known.application).unwrap_or("");
-    let whole = format!("a/{application}");
-    let subscribed = format!("u/{application}/{}", place.api);
-    let alone = format!("c/{}/{}/{}", place.organization, caller.issuer, caller.name.unwrap_or(""));
+    let reads = text(USAGE).is_some();
+    let whole = Keys::new(format!("a/{application}"), reads);
+    let subscribed = Keys::new(format!("u/{application}/{}", place.api), reads);
+    let alone = Keys::new(format!("c/{}/{}/{}", place.organization, caller.issuer, caller.name.unwrap_or("")), reads);
     let mut limits: Vec<Limit> = own;
     let read = match (&caller.application, caller.name) {
         (Some(known), _) => known.limits(&whole, "900803", &mut limits).and_then(|()| {
@@ -259,7 +264,7 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
         replies::not_ready();
         return PAUSE;
     }
-    judge(context, &limits)
+    judge_and_read(context, &limits)
 }
 
 /// Whether the subscription, or the lack of one, speaks against the call; then it has been answered.
@@ -286,19 +291,19 @@ fn count_keys(context: u32) -> u32 {
         return PAUSE;
     }
     let organization = text(ORGANIZATION).unwrap_or("");
-    let mut found: Vec<(String, &'static str)> = Vec::new();
+    let mut found: Vec<(Keys, &'static str)> = Vec::new();
     for pair in keys.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         // The most exact limit holds. One of no organization in particular is one count for all of them.
         let candidates = [(organization, value), (organization, "*"), ("*", value), ("*", "*")];
         let limit = candidates.iter().find_map(|(of, wanted)| Some((of, record(&SharedData, b'x', &[of, name, wanted])?)));
         if let Some((of, tiers)) = limit {
-            found.push((format!("x/{of}/{name}/{value}"), tiers));
+            found.push((Keys::new(format!("x/{of}/{name}/{value}"), false), tiers));
         }
     }
     let mut limits = Vec::with_capacity(found.len());
-    for (key, tiers) in &found {
-        if tier(fields(tiers), key, "900806", &mut limits).is_none() {
+    for (keys, tiers) in &found {
+        if tier(fields(tiers), keys, "900806", &mut limits).is_none() {
             replies::not_ready();
             return PAUSE;
         }

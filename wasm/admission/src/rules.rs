@@ -1,12 +1,25 @@
 //! What a route, a consumer or a key is held to. Texts with tabs, made by `kapi.policies` and `kapi.gateway.directory`.
 
-/// What a limit counts: requests, before they are let through, or tokens that a provider says it took.
+/// What a limit counts: requests, or tokens that a provider says it took. A request counts as one token when it is let through; its
+/// answer adds the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum What {
     Request,
     Prompt,
     Completion,
     Total,
+}
+
+impl What {
+    fn of(letter: &str) -> Option<What> {
+        match letter {
+            "r" => Some(What::Request),
+            "p" => Some(What::Prompt),
+            "c" => Some(What::Completion),
+            "t" => Some(What::Total),
+            _ => None,
+        }
+    }
 }
 
 /// One limit: `allowed` requests or tokens in each window of `unit` seconds.
@@ -27,13 +40,7 @@ pub fn limits(text: &str) -> Option<Vec<Limit<'_>>> {
     let mut fields = text.split('\t');
     let mut found = Vec::with_capacity(4);
     while let Some(what) = fields.next().filter(|what| !what.is_empty()) {
-        let what = match what {
-            "r" => What::Request,
-            "p" => What::Prompt,
-            "c" => What::Completion,
-            "t" => What::Total,
-            _ => return None,
-        };
+        let what = What::of(what)?;
         let (key, allowed, unit, code) = (fields.next()?, fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()?);
         found.push(Limit { key, allowed, unit, stops: true, code, what });
     }
@@ -65,12 +72,39 @@ fn unit(text: &str) -> Option<u32> {
     text.parse().ok().filter(|seconds| *seconds > 0)
 }
 
-/// Limits as a tier says them: `allowed, unit, s|c` (stop or count) of each.
-pub fn tier<'a>(fields: impl Iterator<Item = &'a str>, key: &'a str, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
+/// The keys by which a consumer's calls are counted: one for requests, and one for each kind of tokens where answers are read.
+pub struct Keys {
+    requests: String,
+    tokens: Option<[String; 3]>,
+}
+
+impl Keys {
+    pub fn new(requests: String, tokens: bool) -> Self {
+        let tokens = tokens.then(|| ["p", "c", "t"].map(|kind| [requests.as_str(), kind].join("/")));
+        Keys { requests, tokens }
+    }
+
+    fn of(&self, what: What) -> Option<&str> {
+        let number = match what {
+            What::Request => return Some(&self.requests),
+            What::Prompt => 0,
+            What::Completion => 1,
+            What::Total => 2,
+        };
+        self.tokens.as_ref().map(|tokens| tokens[number].as_str())
+    }
+}
+
+/// Limits as a tier says them: `r|p|c|t, allowed, unit, s|c` (stop or count) of each. Limits of tokens are left out where no answer is
+/// read.
+pub fn tier<'a>(fields: impl Iterator<Item = &'a str>, keys: &'a Keys, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
     let mut fields = fields;
-    while let Some(allowed) = fields.next() {
-        let (allowed, unit, stops) = (allowed.parse().ok()?, unit(fields.next()?)?, fields.next()? == "s");
-        into.push(Limit { key, allowed, unit, stops, code, what: What::Request });
+    while let Some(letter) = fields.next() {
+        let what = What::of(letter)?;
+        let (allowed, unit, stops) = (fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()? == "s");
+        if let Some(key) = keys.of(what) {
+            into.push(Limit { key, allowed, unit, stops, code, what });
+        }
     }
     Some(())
 }
@@ -111,13 +145,13 @@ impl<'a> Consumer<'a> {
         })
     }
 
-    pub fn limits(&self, key: &'a str, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
-        tier(parts(self.tier), key, code, into)
+    pub fn limits(&self, keys: &'a Keys, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
+        tier(parts(self.tier), keys, code, into)
     }
 }
 
 impl<'a> Subscription<'a> {
-    pub fn limits(&self, key: &'a str, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
-        tier(parts(self.tier), key, code, into)
+    pub fn limits(&self, keys: &'a Keys, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
+        tier(parts(self.tier), keys, code, into)
     }
 }

@@ -9,6 +9,8 @@ use crate::inflate::Inflate;
 use crate::json::Scanner;
 use crate::rules::{Limit, What};
 
+/// What of each number was counted when the request was let in (`admit::count`).
+const AT_REQUEST: u64 = 1;
 const NUMBERS: [What; 3] = [What::Prompt, What::Completion, What::Total];
 
 /// Where the numbers stand: for each of prompt, completion and total the places it may be at, parts between dots, places between spaces;
@@ -64,7 +66,7 @@ impl Usage {
         let counters: Vec<Counter> = tokens.map(|limit| Counter { what: limit.what, key: limit.key.to_owned(), unit: limit.unit }).collect();
         let scanner = Scanner::new(places.body());
         let (headers, form, gzip) = (places.headers(), Form::Unknown, None);
-        Usage { counters, headers, scanner, form, gzip, seen: [0; 3], total_said: false, counted: [0; 3] }
+        Usage { counters, headers, scanner, form, gzip, seen: [0; 3], total_said: false, counted: [AT_REQUEST; 3] }
     }
 
     /// What kind of answer this is, by its headers, and the numbers that stand there.

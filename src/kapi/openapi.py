@@ -129,6 +129,8 @@ def _refused(refusals: Iterable[tuple[str, Refusal]], schema: str) -> dict[str, 
             continue
         reference = {"$ref": f"#/components/schemas/{refusal.schema or schema}"}
         shown = response["content"].setdefault(JSON, {"schema": reference, "examples": {}})
+        if reference != shown["schema"] and reference not in shown["schema"].get("anyOf", ()):
+            shown["schema"] = {"anyOf": [*shown["schema"].get("anyOf", (shown["schema"],)), reference]}
         shown["examples"][name] = {"summary": refusal.when, "value": refusal.example}
     return made
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from kapi.identity.clients import Client
 from kapi.identity.foreign_jwt import MOST_KEYS, Unusable
 from kapi.identity.remote_documents import RemoteDocuments, Unavailable
+from kapi.json_reading import NotJson, read_json
 
 
 def keys_of(documents: RemoteDocuments, client: Client, kid: Any, now: int) -> tuple[Mapping[str, Any], ...]:
@@ -36,8 +36,8 @@ def keys_in(value: Any) -> tuple[Mapping[str, Any], ...]:
 
 def _read(content: bytes) -> tuple[Mapping[str, Any], ...]:
     try:
-        return keys_in(json.loads(content))
-    except (ValueError, RecursionError) as error:
+        return keys_in(read_json(content))
+    except NotJson as error:
         raise Unusable("the client's keys are not JSON") from error
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
 from kapi.identity.forms import Form
+from kapi.json_reading import NotJson, read_json
 
 _MOST, _LARGEST = 20, 8192
 _TEXTS = ("type", "identifier")
@@ -24,8 +25,8 @@ def requested_details(client: Client, form: Form) -> tuple[Mapping[str, Any], ..
     if text is None:
         return ()
     try:
-        value = json.loads(text) if len(text) <= _LARGEST else None
-    except (ValueError, RecursionError):
+        value = read_json(text) if len(text) <= _LARGEST else None
+    except NotJson:
         value = None
     if not isinstance(value, list) or not 0 < len(value) <= _MOST:
         raise _wrong(f"it must be a JSON list of 1 to {_MOST} objects, at most {_LARGEST} characters")

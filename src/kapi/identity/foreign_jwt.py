@@ -6,11 +6,11 @@ decoded. Called by client authentication, DPoP, request objects and the JWT gran
 
 from __future__ import annotations
 
-import binascii
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from kapi.identity.jose import decoded, jose_header, json_part
 
 LARGEST = 16 * 1024
 MOST_KEYS = 50
@@ -56,7 +56,10 @@ class ForeignJwt:
     @property
     def signature(self) -> bytes:
         """The signature. Raises Unusable."""
-        return _decoded(self.text.rpartition(".")[2])
+        try:
+            return decoded(self.text.rpartition(".")[2])
+        except ValueError as error:
+            raise Unusable(str(error)) from error
 
 
 def media_type(header: Mapping[str, Any]) -> str:
@@ -75,7 +78,10 @@ def read_jwt(text: str, *, algorithms: Collection[str], types: Collection[str] |
     if len(text) > LARGEST or text.count(".") != 2:
         raise Unusable(f"it is not a signed JWT of at most {LARGEST} characters")
     header_part, claims_part, _ = text.split(".")
-    header, claims = _json_object(header_part), _json_object(claims_part)
+    try:
+        header, claims = jose_header(header_part), json_part(claims_part)
+    except ValueError as error:
+        raise Unusable(str(error)) from error
     if header.get("alg") not in algorithms:
         raise Unusable(f"its alg must be one of {' '.join(algorithms)}")
     typ = media_type(header)
@@ -110,7 +116,7 @@ def check_hmac(jwt: ForeignJwt, secret: bytes) -> None:
 
 def public_key(value: Any) -> Mapping[str, Any]:
     """A JWK that holds a public key only. Raises Unusable."""
-    if not isinstance(value, dict) or value.get("kty") not in {"RSA", "EC", "OKP"}:
+    if not isinstance(value, dict) or value.get("kty") not in ("RSA", "EC", "OKP"):
         raise Unusable("its jwk is not a public key")
     if _PRIVATE & set(value):
         raise Unusable("its jwk holds a private key")
@@ -195,35 +201,3 @@ def _imported(key: Mapping[str, Any]) -> Any:
     except (JoseError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise Unusable("a key is malformed") from error
     return made
-
-
-def _json_object(part: str) -> dict[str, Any]:
-    try:
-        value = json.loads(_decoded(part).decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Unusable("its parts are not base64url of JSON objects") from error
-    if not isinstance(value, dict):
-        raise Unusable("its parts are not base64url of JSON objects")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise Unusable("a member stands twice")
-    return value
-
-
-def _no_constant(_: str) -> None:
-    raise Unusable("NaN and Infinity are not JSON")
-
-
-def _decoded(part: str) -> bytes:
-    """Strict base64url without padding (RFC 7515 §2)."""
-    try:
-        if "+" in part or "/" in part or "=" in part or len(part) % 4 == 1:
-            raise ValueError
-        standard = part.replace("-", "+").replace("_", "/") + "=" * (-len(part) % 4)
-        return binascii.a2b_base64(standard.encode("ascii"), strict_mode=True)
-    except (ValueError, UnicodeEncodeError) as error:
-        raise Unusable("its parts are not base64url without padding") from error

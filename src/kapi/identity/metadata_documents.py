@@ -5,7 +5,6 @@ Nobody registers it; the document is fetched, checked like a registration, and k
 
 from __future__ import annotations
 
-import json
 import posixpath
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from kapi.errors import OAuthError
 from kapi.identity.clients import Client
 from kapi.identity.registration import Policy, checked_metadata
 from kapi.identity.remote_documents import RemoteDocuments, Unavailable
+from kapi.json_reading import NotJson, read_object
 from kapi.settings import ClientSettings
 from kapi.settings_values import built
 
@@ -57,10 +57,10 @@ def document_client(documents: RemoteDocuments, client_id: str, policy: Policy, 
 @lru_cache(maxsize=500)
 def _client(client_id: str, content: bytes, policy: Policy) -> Client:
     try:
-        sent = json.loads(content)
-    except (ValueError, RecursionError):
-        sent = None
-    if not isinstance(sent, dict) or sent.get("client_id") != client_id:
+        sent = read_object(content)
+    except NotJson:
+        sent = {}
+    if sent.get("client_id") != client_id:
         raise OAuthError("invalid_client", "The client metadata document is not JSON whose client_id is its own address")
     if "client_secret" in sent or "client_secret_expires_at" in sent:
         raise OAuthError("invalid_client", "A client metadata document must not hold a secret")

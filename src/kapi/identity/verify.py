@@ -6,8 +6,6 @@ The gateway makes the same checks for deployed APIs (`gateway/envoy/jwt.py`).
 
 from __future__ import annotations
 
-import binascii
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from kapi.identity.issuers.claims import as_scopes, client_of, find, has_audienc
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.keyset import KeySet, read_jwks
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
+from kapi.identity.jose import decoded, jose_header, json_part
 from kapi.identity.keys import SigningKey, jwks
 from kapi.identity.signatures import signed
 from kapi.policies.token_kinds import KIND_CLAIMS, OTHER_KINDS, OTHERS_CLAIMS
@@ -231,7 +230,7 @@ def split(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes, bytes]:
     """Header, claims, signed bytes and signature of a compact JWS (RFC 7515 §7.1). Raises ValueError."""
     encoded_header, encoded_claims, encoded_signature = token.split(".")
     message = f"{encoded_header}.{encoded_claims}".encode("ascii")
-    return _json_object(encoded_header), _json_object(encoded_claims), message, _decoded(encoded_signature)
+    return jose_header(encoded_header), json_part(encoded_claims), message, decoded(encoded_signature)
 
 
 def _type(media_type: str) -> str:
@@ -244,29 +243,3 @@ def _time(claims: dict[str, Any], name: str, default: float | None = None) -> fl
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
         raise ValueError(name)
     return float(value)
-
-
-def _json_object(encoded: str) -> dict[str, Any]:
-    value = json.loads(_decoded(encoded).decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    if not isinstance(value, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - its value is wrong, whatever its type
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a name twice")
-    return value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _decoded(encoded: str) -> bytes:
-    """Strict base64url without padding (RFC 7515 §2)."""
-    if "+" in encoded or "/" in encoded or "=" in encoded or len(encoded) % 4 == 1:
-        raise ValueError("not base64url")
-    standard = encoded.replace("-", "+").replace("_", "/") + "=" * (-len(encoded) % 4)
-    return binascii.a2b_base64(standard.encode("ascii"), strict_mode=True)

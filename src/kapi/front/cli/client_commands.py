@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ import typer
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, read_input, settings_of
 from kapi.front.cli.output import Format, say, show, usage
+from kapi.json_reading import NotJson, read_object
 
 PATH = "/api/clients"
 SCOPE = "kapi:clients"
@@ -91,12 +91,9 @@ def _metadata(file: str | None) -> dict[str, object]:
     if file is None:
         return {}
     try:
-        value = json.loads(read_input(file))
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        usage(f"{file} is not a JSON object", "See docs/identity/registration.md for an example.")
-    return value
+        return read_object(read_input(file))
+    except NotJson as error:
+        usage(f"{file} is not a JSON object: {error}", "See docs/identity/registration.md for an example.")
 
 
 app = typer.Typer(help="OAuth clients of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")

@@ -6,7 +6,6 @@ POST makes one, GET lists them without their secrets, DELETE `/api/api-keys/<id>
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kapi.errors import Diagnostic, Invalid, Problem
+from kapi.errors import Diagnostic, Invalid
 from kapi.front.web.access import Access, Row, json_answer, versioned
+from kapi.front.web.bodies import read_json_body
 from kapi.front.web.system_api import DEPLOY_SCOPE
 from kapi.identity.api_keys import ApiKeyIssuer, Wanted
 from kapi.store.api_keys import StoredApiKey
 
-LARGEST_BODY = 64 * 1024
+_HINT = 'Send {"apis": [{"name": …, "version": …}]}.'
 _LONGEST_LIFETIME = 100 * 365 * 24 * 3600
 _TEXT = re.compile(r"[^\x00-\x1f\x7f,]{1,256}")
 _MOST_STARS = 8
@@ -50,12 +50,7 @@ class ApiKeysApi:
     async def create(self, request: Request) -> Response:
         """A new key for APIs of the caller's organization: JSON with `apis` and, if wanted, the other fields."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
-        content = bytearray()
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > LARGEST_BODY:
-                raise Problem(413, "909018", "the body is too large", hint=f"At most {LARGEST_BODY} bytes.")
-        wanted = read_wanted(bytes(content))
+        wanted = read_wanted(await read_json_body(request, _HINT))
         subject = principal.subject or principal.client_id
         made = await run_in_threadpool(self._issuer.issue, wanted, self._access.organization(principal), subject)
         answer = json_answer({"apiKey": made.text, **_shown(made.key)}, 201)
@@ -75,15 +70,8 @@ class ApiKeysApi:
         return Response(status_code=204)
 
 
-def read_wanted(content: bytes) -> Wanted:
+def read_wanted(body: dict[str, Any]) -> Wanted:
     """What the body asks for. Raises Invalid with every mistake."""
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        mistake = _mistake("#", "the body is no JSON object", 'Send {"apis": [{"name": …, "version": …}]}.')
-        raise Invalid((mistake,), code="909018", title="Invalid API request")
     reader = _Reader(body)
     wanted = reader.read()
     if reader.mistakes:

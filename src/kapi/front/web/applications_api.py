@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,11 +14,10 @@ from starlette.routing import Route
 
 from kapi.errors import Problem
 from kapi.front.web.access import Access, Row, json_answer, versioned
+from kapi.front.web.bodies import read_json_body
 from kapi.front.web.system_api import DEPLOY_SCOPE
 from kapi.gateway.applications import Applications
 from kapi.store.applications import Application, ConsumerKey, Subscription
-
-_MAX_BYTES = 64 * 1024
 
 
 class ApplicationsApi:
@@ -104,15 +102,7 @@ class ApplicationsApi:
 
 async def _body(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
     """A JSON object with no other fields than these; `fields` holds their defaults, and by them their types."""
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MAX_BYTES:
-            raise Problem(413, "909018", "the body is too large", hint=f"At most {_MAX_BYTES} bytes.")
-    try:
-        value = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise Problem(400, "909018", "the body is not JSON", hint=f"Send an object with {', '.join(fields)}.") from None
+    value = await read_json_body(request, f"Send an object with {', '.join(fields)}.")
     return _checked(value, fields, "")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from kapi.errors import Problem
 from kapi.front.web.access import Access, json_answer
+from kapi.front.web.bodies import read_json_body
 from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.keys import wanted_algorithms
 from kapi.identity.registration import RegistrationError, register, shown
@@ -20,7 +20,6 @@ from kapi.settings import ClientSettings, Settings
 from kapi.store.registered_clients import RegisteredClients
 
 CLIENTS_SCOPE = "kapi:clients"
-LARGEST_BODY = 64 * 1024
 
 
 class ClientsApi:
@@ -63,7 +62,7 @@ class ClientsApi:
     async def create(self, request: Request) -> Response:
         """A new client from its metadata (RFC 7591 §2); the answer holds its secret, this once."""
         self._access.principal(request, CLIENTS_SCOPE)
-        sent = await _body(request)
+        sent = await read_json_body(request, "See docs/identity/registration.md.")
         try:
             made = await run_in_threadpool(self._create, sent)
         except RegistrationError as error:
@@ -114,16 +113,3 @@ def _configured(client: ClientSettings) -> dict[str, Any]:
 
 def _nobody(client_id: str) -> Problem:
     return Problem(404, "900973", f"there is no client {client_id[:255]!r}", hint="See them with: kapi client list.")
-
-
-async def _body(request: Request) -> Any:
-    content = b""
-    async for chunk in request.stream():
-        if len(content) <= LARGEST_BODY:
-            content += chunk
-    if len(content) > LARGEST_BODY:
-        raise Problem(413, "900974", "The body is too large", f"at most {LARGEST_BODY} bytes")
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None

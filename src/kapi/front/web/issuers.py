@@ -9,7 +9,6 @@ import dataclasses
 import re
 from typing import Any
 
-import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from starlette.routing import Route
 
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.access import Access, json_answer
+from kapi.front.web.bodies import json_object, read_body
 from kapi.identity.issuers.following import Followed
 from kapi.identity.issuers.trial import Step
 from kapi.identity.issuers.trust import Trust
@@ -159,20 +159,10 @@ def _may(principal: Principal, organization: str) -> bool:
 
 
 async def _body(request: Request, empty: dict[str, Any] | None = None) -> dict[str, Any]:
-    content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > LARGEST_BODY:
-            raise Problem(413, "900960", "Too large", f"the body is larger than {LARGEST_BODY} bytes", "An issuer needs a few hundred.")
+    content = await read_body(request, LARGEST_BODY)
     if not content and empty is not None:
         return empty
-    try:
-        value = orjson.loads(content)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Problem(400, "900960", "Invalid request", "the body is not a JSON object", "docs/issuers/oidc.md shows one.")
-    return value
+    return json_object(content, "docs/issuers/oidc.md shows one.")
 
 
 def _declared(body: dict[str, Any]) -> IssuerSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -12,12 +11,12 @@ from starlette.routing import Route
 
 from kapi.errors import Problem
 from kapi.front.web.access import Access, json_answer
+from kapi.front.web.bodies import json_object, read_body
 from kapi.identity.rotation import Rotation
 from kapi.settings import DEFAULT_ALGORITHM
 from kapi.store.keys import StoredKey
 
 KEYS_SCOPE = "kapi:keys"
-LARGEST_BODY = 4096
 
 
 class KeysApi:
@@ -74,15 +73,9 @@ class KeysApi:
 
 
 async def _body(request: Request, **members: type) -> dict[str, Any]:
-    content = b""
-    async for chunk in request.stream():
-        if len(content) <= LARGEST_BODY:
-            content += chunk
-    try:
-        value = json.loads(content or b"{}") if len(content) <= LARGEST_BODY else None
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict) or any(name not in members or type(item) is not members[name] for name, item in value.items()):
+    content = await read_body(request)
+    value = json_object(content, "See docs/identity/keys.md.") if content else {}
+    if any(name not in members or type(item) is not members[name] for name, item in value.items()):
         known = ", ".join(f"{name} ({kind.__name__})" for name, kind in members.items())
         raise Problem(400, "900970", "Invalid request", f"the body may be a JSON object with {known}", "See docs/identity/keys.md.")
     return value

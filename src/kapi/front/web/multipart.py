@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from kapi.errors import Problem
+from kapi.front.web.bodies import too_large
 
 _ROOM_FOR_HEADERS = 64 * 1024
 
@@ -50,7 +51,7 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
                     raise Problem(400, "90091", f"The part {name} was sent more than once", hint="Send each part once.")
                 content = await value.read() if isinstance(value, UploadFile) else value.encode()
                 if len(content) > limits[name]:
-                    raise _too_large(f"The part {name} is larger than {limits[name]} bytes")
+                    raise _too_large(limits[name])
                 parts[name] = Part(content, (value.filename or "") if isinstance(value, UploadFile) else "")
             return parts
     except (MultiPartException, HTTPException, FormParserError, ValueError, KeyError, LookupError) as error:
@@ -60,16 +61,14 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
         ) from error
 
 
-def _too_large(detail: str) -> Problem:
-    return Problem(
-        413, "90091", "The request is too large", detail, "Send a smaller document, or raise the limit in [apis] of the settings."
-    )
+def _too_large(most: int) -> Problem:
+    return too_large(most, "Send a smaller document, or raise the limit in [apis] of the settings.")
 
 
 def _capped(request: Request, limit: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a Starlette receive callable
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(f"The body is larger than {limit} bytes")
+    if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
+        raise _too_large(limit)
     seen = 0
 
     async def receive() -> Message:
@@ -79,7 +78,7 @@ def _capped(request: Request, limit: int):  # type: ignore[no-untyped-def]  # no
             raise ClientDisconnect
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise _too_large(f"The body is larger than {limit} bytes")
+            raise _too_large(limit)
         return message
 
     return receive

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kapi.front.web.access import json_answer
+from kapi.front.web.bodies import read_json_body
+from kapi.identity.jose import json_part
 from kapi.store.revocations import ANY_ISSUER, LONGEST_JTI, Revocations
 
-LARGEST_BODY = 64 * 1024
+_HINT = "Send JSON with token, or with jti and expiry."
 _MILLISECONDS = 10**11
 """A moment above this is in milliseconds: as seconds it would be in the year 5138."""
 _LATEST = 253_402_300_800
@@ -52,33 +51,15 @@ class Notifications:
             return json_answer({"error": "Unauthorized request"}, 401)
         if [text.strip() for text in request.query_params.getlist("type")] != ["TOKEN_REVOCATION"]:
             return json_answer({"error": "Invalid type"}, 400)
-        body = await _body(request)
+        body = await read_json_body(request, _HINT)
         try:
-            issuer, jti, expiry = _revoked(_json(body))
+            issuer, jti, expiry = _revoked(body)
             if expiry <= self._now():
                 raise _Refused("Token is already expired")
         except _Refused as error:
             return json_answer({"error": str(error)}, 400)
         await run_in_threadpool(self._revocations.revoke, jti, expiry, "notification", issuer=issuer)
         return json_answer({"message": "Token revoked successfully"})
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        if len(body) <= LARGEST_BODY:
-            body += chunk
-    return body
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body) if len(body) <= LARGEST_BODY else None
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _Refused("Invalid request body: send JSON with token, or with jti and expiry")
-    return value
 
 
 def _revoked(body: dict[str, Any]) -> tuple[str, str, int]:
@@ -102,11 +83,7 @@ def _revoked(body: dict[str, Any]) -> tuple[str, str, int]:
 def _claims(token: Any) -> dict[str, Any]:
     if not isinstance(token, str) or token.count(".") != 2:
         raise _Refused("Invalid token: not a JWT")
-    encoded = token.split(".")[1]
     try:
-        value = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _Refused("Invalid token: not a JWT")
-    return value
+        return json_part(token.split(".")[1])
+    except ValueError as error:
+        raise _Refused("Invalid token: not a JWT") from error

@@ -14,7 +14,6 @@ from kapi.openapi import Refusal
 _UNCHANGED = "Nothing was changed; see `kapi status`, then try again."
 _MEND = "Nothing was changed; mend the conf and deploy again."
 _SCOPES = ("apk:api_create", "kapi:users", "kapi:keys", "kapi:clients", "kapi:issuers", "kapi:metrics")
-_LIMIT = "At most 65536 bytes."
 _SHOW = "See docs/identity/{}.md."
 
 
@@ -28,6 +27,15 @@ def _invalid(when: str, code: int, message: str, mistake: Diagnostic) -> Refusal
 
 def _notified(status: int, when: str, error: str) -> Refusal:
     return Refusal(status, when, {"error": error}, "NotificationError")
+
+
+def _too_large(most: int, when: str = "the body is too large", hint: str = "Send a smaller body.") -> Refusal:
+    return _problem(413, when, 900954, "The body is too large", f"At most {most} bytes are read.", hint)
+
+
+def _not_json(hint: str) -> Refusal:
+    when, fault = "the body is no JSON object", "unexpected character, expected a JSON value: line 1 column 1 (char 0)"
+    return _problem(400, when, 900955, "The body is not a JSON object", fault, hint)
 
 
 _YAML_MISTAKE = "while parsing a flow node, did not find expected node content"
@@ -99,13 +107,8 @@ REFUSALS: Mapping[str, Refusal] = {
             source="apkConfiguration",
         ),
     ),
-    "form_too_large": _problem(
-        413,
-        "the documents are too large",
-        90091,
-        "The request is too large",
-        "The body is larger than 11599872 bytes",
-        "Send a smaller document, or raise the limit in [apis] of the settings.",
+    "form_too_large": _too_large(
+        11_599_872, "the documents are too large", "Send a smaller document, or raise the limit in [apis] of the settings."
     ),
     "one_of_two": _problem(
         400,
@@ -146,9 +149,8 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "notification_key": _notified(401, "the header stsAuthKey is missing or wrong, or the settings have none", "Unauthorized request"),
     "notification_type": _notified(400, "the type is another", "Invalid type"),
-    "notification_body": _notified(
-        400, "the body does not say which token", "Invalid request body: send JSON with token, or with jti and expiry"
-    ),
+    "notification_body": _not_json("Send JSON with token, or with jti and expiry."),
+    "notification_token": _notified(400, "the body does not say which token", "Invalid request body: send either token, or jti and expiry"),
     "secret_name": _problem(
         400,
         "the name or the key is not allowed",
@@ -159,7 +161,6 @@ REFUSALS: Mapping[str, Refusal] = {
     "secret_value": _problem(
         400, "the value is empty, or no text", 909018, "the value is empty or has a null character", hint="Send the value as the body."
     ),
-    "secret_too_large": _problem(413, "the value is too large", 909018, "the value is too large", hint=_LIMIT),
     "no_secret": _problem(
         404, "there is no such secret", 909001, "there is no secret nothing with the key x", hint="See the secrets: kapi secret list."
     ),
@@ -170,9 +171,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "the secret fixed with the key x comes from the settings",
         hint="Change it there and restart, or choose another name.",
     ),
-    "issuer_body": _problem(
-        400, "the body is no JSON object", 900960, "Invalid request", "the body is not a JSON object", "docs/issuers/oidc.md shows one."
-    ),
+    "issuer_body": _not_json("docs/issuers/oidc.md shows one."),
     "issuer_test_body": _problem(
         400,
         "the body has more than a token",
@@ -203,20 +202,11 @@ REFUSALS: Mapping[str, Refusal] = {
         "https://idp.am.wso2.com/token is the inbuilt provider",
         hint="Give the other provider's issuer.",
     ),
-    "issuer_too_large": _problem(
-        413, "the body is too large", 900960, "Too large", "the body is larger than 1048576 bytes", "An issuer needs a few hundred."
-    ),
-    "user_body": _problem(
-        400,
-        "the body is no JSON object",
-        900955,
-        "Invalid request",
-        "the body must be a JSON object",
-        "See docs/identity/users.md for an example.",
-    ),
+    "issuer_too_large": _too_large(1_048_576),
+    "user_body": _not_json("See docs/identity/users.md for an example."),
     "invalid_user": _invalid(
         "a member is not allowed",
-        900955,
+        900956,
         "Invalid user",
         Diagnostic("user", "password: must have 8 to 1024 characters", "See docs/identity/users.md.", "#/password"),
     ),
@@ -231,8 +221,8 @@ REFUSALS: Mapping[str, Refusal] = {
         "'org1user' stands in the settings",
         hint="Change [[identity.users]] in kapi.toml and start again.",
     ),
-    "user_too_large": _problem(413, "the body is too large", 900954, "The body is too large", "at most 65536 bytes"),
-    "key_body": _problem(
+    "key_body": _not_json(_SHOW.format("keys")),
+    "key_members": _problem(
         400,
         "the body has other members",
         900970,
@@ -265,12 +255,14 @@ REFUSALS: Mapping[str, Refusal] = {
         "gateway_certificate_alias is the active key",
         hint="Rotate it: kapi key rotate --algorithm RS256; add --emergency to refuse its tokens at once.",
     ),
+    "client_body": _not_json(_SHOW.format("registration")),
+    "api_key_body": _not_json('Send {"apis": [{"name": …, "version": …}]}.'),
     "invalid_client": _problem(
         400,
         "the metadata are not allowed",
         900971,
         "Invalid client",
-        "invalid_client_metadata: Send the client metadata as a JSON object",
+        "invalid_redirect_uri: redirect_uris is missing: the authorization code grant needs one",
         _SHOW.format("registration"),
     ),
     "no_client": _problem(404, "there is no such client", 900973, "there is no client 'nothing'", hint="See them with: kapi client list."),
@@ -282,7 +274,6 @@ REFUSALS: Mapping[str, Refusal] = {
         "45f1c5c8-a92e-11ed-afa1-0242ac120002 stands in the settings",
         "Change [[identity.clients]] in kapi.toml and start again.",
     ),
-    "client_too_large": _problem(413, "the body is too large", 900974, "The body is too large", "at most 65536 bytes"),
     "invalid_api_key": _invalid(
         "a member is not allowed",
         909018,
@@ -292,8 +283,8 @@ REFUSALS: Mapping[str, Refusal] = {
         ),
     ),
     "no_api_key": _problem(404, "there is no such key", 909001, "nothing not found", hint="See the keys: kapi api-key list."),
-    "body_too_large": _problem(413, "the body is too large", 909018, "the body is too large", hint=_LIMIT),
-    "application_body": _problem(400, "the body is no JSON", 909018, "the body is not JSON", hint="Send an object with name, tier."),
+    "body_too_large": _too_large(65_536),
+    "application_body": _not_json("Send an object with name, tier."),
     "application_name": _problem(
         400, "a member is not allowed", 909018, "Invalid name of an application", hint="Use 1 to 120 printable characters."
     ),

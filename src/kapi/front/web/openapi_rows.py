@@ -40,7 +40,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/api/notification/notify"): Row(
         {"type!": "TOKEN_REVOCATION"},
         security="stsAuthKey",
-        refuses=("notification_key", "notification_type", "notification_body"),
+        refuses=("notification_key", "notification_type", "notification_body", "notification_token", "body_too_large"),
     ),
     ("GET", "/api/secrets"): Row(security="bearer"),
     ("PUT", "/api/secrets/{name}/{key}"): Row(
@@ -48,7 +48,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
         TEXT,
         _NOTHING,
         security="bearer",
-        refuses=("secret_name", "secret_value", "secret_fixed", "secret_too_large", "envoy_refused", "not_confirmed"),
+        refuses=("secret_name", "secret_value", "secret_fixed", "body_too_large", "envoy_refused", "not_confirmed"),
     ),
     ("DELETE", "/api/secrets/{name}/{key}"): Row(
         answers=_NOTHING, security="bearer", refuses=("secret_name", "no_secret", "secret_fixed", "not_confirmed")
@@ -75,7 +75,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
         JSON,
         _MADE,
         security="bearer",
-        refuses=("user_body", "invalid_user", "user_exists", "user_too_large"),
+        refuses=("user_body", "invalid_user", "user_exists", "body_too_large"),
     ),
     ("GET", "/api/users/{username}"): Row(security="bearer", refuses=("no_user",)),
     ("DELETE", "/api/users/{username}"): Row(answers=_NOTHING, security="bearer", refuses=("no_user", "user_of_settings")),
@@ -84,18 +84,22 @@ ROWS: Mapping[tuple[str, str], Row] = {
         JSON,
         _NOTHING,
         security="bearer",
-        refuses=("user_body", "invalid_user", "no_user", "no_method", "user_of_settings", "user_too_large"),
+        refuses=("user_body", "invalid_user", "no_user", "no_method", "user_of_settings", "body_too_large"),
     ),
     ("GET", "/api/keys"): Row(security="bearer"),
     ("POST", "/api/keys"): Row(
-        {"algorithm": "RS256, …"}, JSON, _MADE, security="bearer", refuses=("key_body", "no_algorithm", "too_many_keys")
+        {"algorithm": "RS256, …"},
+        JSON,
+        _MADE,
+        security="bearer",
+        refuses=("key_body", "key_members", "body_too_large", "no_algorithm", "too_many_keys"),
     ),
     ("POST", "/api/keys/rotate"): Row(
         {"algorithm": "RS256, …", "now": "true or false", "emergency": "true or false"},
         JSON,
         _MADE,
         security="bearer",
-        refuses=("key_body", "no_algorithm", "too_many_keys"),
+        refuses=("key_body", "key_members", "body_too_large", "no_algorithm", "too_many_keys"),
     ),
     ("POST", "/api/keys/{kid}/activate"): Row(security="bearer", refuses=("no_key", "no_method", "key_not_published")),
     ("DELETE", "/api/keys/{kid}"): Row(answers=_NOTHING, security="bearer", refuses=("no_key", "key_active")),
@@ -105,13 +109,17 @@ ROWS: Mapping[tuple[str, str], Row] = {
         JSON,
         _MADE,
         security="bearer",
-        refuses=("invalid_client", "client_too_large"),
+        refuses=("client_body", "invalid_client", "body_too_large"),
     ),
     ("GET", "/api/clients/{client_id}"): Row(security="bearer", refuses=("no_client",)),
     ("DELETE", "/api/clients/{client_id}"): Row(answers=_NOTHING, security="bearer", refuses=("no_client", "client_of_settings")),
     ("GET", "/api/api-keys"): Row(security="bearer"),
     ("POST", "/api/api-keys"): Row(
-        {"apis!": "a list of objects with name and version"}, JSON, _MADE, security="bearer", refuses=("invalid_api_key", "body_too_large")
+        {"apis!": "a list of objects with name and version"},
+        JSON,
+        _MADE,
+        security="bearer",
+        refuses=("api_key_body", "invalid_api_key", "body_too_large"),
     ),
     ("DELETE", "/api/api-keys/{id}"): Row(answers=_NOTHING, security="bearer", refuses=("no_api_key",)),
     ("GET", "/api/applications"): Row(security="bearer"),

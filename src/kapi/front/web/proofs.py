@@ -6,7 +6,6 @@ The question is a JSON object: `token`, `proof`, `jkt` (of the verified claims),
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -14,6 +13,7 @@ from kapi.errors import OAuthError, Problem
 from kapi.gateway.enforcer.replays import Replays
 from kapi.identity.dpop import NEWEST, OLDEST, Nonces, verify_proof
 from kapi.identity.foreign_jwt import Unusable
+from kapi.json_reading import NotJson, read_json
 from kapi.settings import GatewaySettings
 from kapi.store.records import Record, Records
 
@@ -69,8 +69,8 @@ class Proofs:
 
 def _read(question: bytes) -> Mapping[str, str]:
     try:
-        asked = json.loads(question)
-    except (ValueError, RecursionError):
+        asked = read_json(question)
+    except NotJson:
         asked = None
     if not isinstance(asked, dict) or not all(isinstance(asked.get(name), str) for name in _FIELDS):
         raise Problem(

@@ -15,10 +15,10 @@ from starlette.routing import Route
 
 from kapi.errors import Problem
 from kapi.front.web.access import Access, Row, json_answer, versioned
+from kapi.front.web.bodies import read_body
 from kapi.front.web.system_api import DEPLOY_SCOPE
 from kapi.gateway.secrets import NamedSecrets
 
-_MAX_BYTES = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
@@ -47,11 +47,7 @@ class SecretsApi:
     async def put(self, request: Request) -> Response:
         """Set a value: the body, UTF-8 text of at most 64 KiB. Every API that names it uses it when this answers."""
         organization, (name, key) = self._organization(request), _names(request)
-        content = bytearray()
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > _MAX_BYTES:
-                raise Problem(413, "909018", "the value is too large", hint=f"At most {_MAX_BYTES} bytes.")
+        content = await read_body(request)
         try:
             value = content.decode("utf-8")
         except UnicodeDecodeError:

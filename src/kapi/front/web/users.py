@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.access import Access, json_answer
+from kapi.front.web.bodies import read_json_body
 from kapi.identity.passwords import LONGEST, SHORTEST, password_digest
 from kapi.identity.users import User, Users, profile_of, user_of
 from kapi.settings import UserSettings
@@ -20,8 +20,8 @@ from kapi.settings_values import REFUSED, checked
 from kapi.store.users import StoredUser, UserStore
 
 USERS_SCOPE = "kapi:users"
-LARGEST_BODY = 64 * 1024
 _LONGEST_NAME = 255
+_HINT = "See docs/identity/users.md for an example."
 
 
 class UsersApi:
@@ -61,7 +61,7 @@ class UsersApi:
     async def add(self, request: Request) -> Response:
         """A new person: what `[[identity.users]]` has, as JSON."""
         self._access.principal(request, USERS_SCOPE)
-        settings = _declared(await _body(request))
+        settings = _declared(await read_json_body(request, _HINT))
         user = user_of(settings)
         await run_in_threadpool(self._add, user, settings.password)
         return json_answer(self._shown(user), 201)
@@ -85,7 +85,7 @@ class UsersApi:
     async def change_password(self, request: Request) -> Response:
         """A new password: `{"password": "…"}`."""
         self._access.principal(request, USERS_SCOPE)
-        name, body = request.path_params["username"], await _body(request)
+        name, body = request.path_params["username"], await read_json_body(request, _HINT)
         self._refuse_settings(name)
         mistakes = [] if set(body) == {"password"} else [("password", "the body has one member, password")]
         if not mistakes:
@@ -107,22 +107,6 @@ class UsersApi:
 
 def _nobody(name: str) -> Problem:
     return Problem(404, "900953", f"there is no user {name[:_LONGEST_NAME]!r}", hint="See them with: kapi user list.")
-
-
-async def _body(request: Request) -> Mapping[str, Any]:
-    content = b""
-    async for chunk in request.stream():
-        if len(content) <= LARGEST_BODY:
-            content += chunk
-    if len(content) > LARGEST_BODY:
-        raise Problem(413, "900954", "The body is too large", f"at most {LARGEST_BODY} bytes")
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise Problem(400, "900955", "Invalid request", "the body must be a JSON object", "See docs/identity/users.md for an example.")
-    return value
 
 
 def _declared(body: Mapping[str, Any]) -> UserSettings:
@@ -161,4 +145,4 @@ def _refuse(mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = N
             Diagnostic("user", f"{name}: {message}", (hints or {}).get(message) or "See docs/identity/users.md.", f"#/{name}")
             for name, message in mistakes
         )
-        raise Invalid(tuple(items), code="900955", title="Invalid user")
+        raise Invalid(tuple(items), code="900956", title="Invalid user")

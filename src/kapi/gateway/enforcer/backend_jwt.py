@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from kapi.errors import Problem
 from kapi.gateway.enforcer.signing import SigningKey, base64url
+from kapi.json_reading import read_json
 
 DIALECT = "http://wso2.org/claims/"
 RESTRICTED = frozenset({
@@ -151,7 +152,7 @@ def _of_key(claims: Mapping[str, Any]) -> Caller | None:
 
 def _read(question: bytes) -> Mapping[str, Any]:
     try:
-        asked = json.loads(question)
+        asked = read_json(question)
         shapes = [asked["api"], asked["jwt"], asked["claims"], asked["jwt"]["claims"]]
         fits = all(isinstance(item, dict) for item in shapes) and isinstance(asked["jwt"]["ttl"], int)
     except (ValueError, KeyError, TypeError) as error:

@@ -14,6 +14,8 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from kapi.json_reading import NotJson, read_json
+
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",), "Ed25519": ("EdDSA",)}
 ALGORITHMS = (*_RSA, "ES256", "ES384", "ES512", "EdDSA")
@@ -31,8 +33,8 @@ def verifying_keys(jwks: str, algorithms: Sequence[str]) -> str:
     Left out: symmetric keys, keys for encryption, RSA keys below 2048 bits, unknown types and curves, what is no JWK at all.
     """
     try:
-        document = json.loads(jwks)
-    except (ValueError, RecursionError):
+        document = read_json(jwks)
+    except NotJson:
         document = None
     keys = document.get("keys") if isinstance(document, dict) else None
     usable = [entry for key in (keys if isinstance(keys, list) else []) if isinstance(key, dict) for entry in _entries(key, algorithms)]

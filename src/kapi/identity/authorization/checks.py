@@ -7,7 +7,6 @@ client's (RFC 6749 §4.1.2.1); what fails in REDIRECTED goes back to the client.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from kapi.identity.details import requested_details
 from kapi.identity.provider import Provider
 from kapi.identity.resources import requested_resources
 from kapi.identity.scopes import granted_scope
+from kapi.json_reading import NotJson, read_object
 from kapi.settings_profiles import MESSAGE_SIGNING
 
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
@@ -31,6 +31,7 @@ ACR = ("0", "1")
 """Levels of sign-in: nothing was proved (one click), a password (OIDC Core §2)."""
 PROMPTS = ("none", "login", "consent", "select_account")
 LONGEST_STATE = 2048
+LARGEST_CLAIMS = 8192
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -176,11 +177,11 @@ def claims(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     if text is None:
         return request
     try:
-        value: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = read_object(text if len(text) <= LARGEST_CLAIMS else "")
+    except NotJson as error:
         raise OAuthError("invalid_request", "claims must be a JSON object (OpenID Connect Core 5.5)") from error
-    places = [value.get(place) for place in ("userinfo", "id_token")] if isinstance(value, dict) else [False]
-    if not all(place is None or isinstance(place, dict) for place in places) or len(text) > 8192:
+    places = [value.get(place) for place in ("userinfo", "id_token")]
+    if not all(place is None or isinstance(place, dict) for place in places):
         raise OAuthError("invalid_request", "claims must be a JSON object with the members userinfo and id_token (OpenID Connect Core 5.5)")
     wanted = {place: value[place] for place in ("userinfo", "id_token") if value.get(place)}
     return dataclasses.replace(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
 from kapi.identity.registration import Registration, RegistrationError, register, shown
+from kapi.json_reading import NotJson, read_object
 
 methods = ("POST",)
 quick = False
@@ -60,9 +60,9 @@ def json_body(request: Request) -> Any:
     if media_type != "application/json":
         raise RegistrationError("invalid_client_metadata", "The body must be application/json")
     try:
-        return json.loads(request.body)
-    except (ValueError, RecursionError) as error:
-        raise RegistrationError("invalid_client_metadata", "The body is not JSON") from error
+        return read_object(request.body)
+    except NotJson as error:
+        raise RegistrationError("invalid_client_metadata", f"The body is not a JSON object: {error}") from error
 
 
 def _is_trusted(provider: Provider, request: Request) -> bool:

@@ -7,7 +7,6 @@ Called by the thread that follows an issuer.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from kapi.errors import Unfetched
 from kapi.fetch import Document, Way
 from kapi.identity.issuers.declaration import Issuer
+from kapi.json_reading import NotJson, read_object
 
 LARGEST_DOCUMENT = 512 * 1024
 SECONDS = 10.0
@@ -58,11 +58,9 @@ def discovered(issuer: Issuer, get: Get, way: Way) -> str:
     """The JWKS address that the discovery document names. Raises Unfetched."""
     document = get(issuer.discovery, way, {"Accept": "application/json"})
     try:
-        value = json.loads(document.content)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise Unfetched("discovery", f"{issuer.discovery} is not a JSON object")
+        value = read_object(document.content)
+    except NotJson as error:
+        raise Unfetched("discovery", f"{issuer.discovery} is not a JSON object: {error}") from error
     if value.get("issuer") != issuer.issuer:
         shown = repr(value.get("issuer"))[:200]
         # OpenID Connect Discovery §4.3, RFC 8414 §3.3: it MUST be the same, or one issuer could speak for another.

@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
 from kapi.identity.signing import Public, public_members
+from kapi.json_reading import NotJson, read_json
 
 LARGEST_SET = 100
 """Keys of a set that are looked at."""
@@ -76,8 +77,8 @@ class KeySet:
 def read_jwks(content: bytes | str, algorithms: Sequence[str]) -> KeySet:
     """The usable keys of a document. Raises ValueError when it is not a JWK Set at all."""
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        value = read_json(content)
+    except NotJson as error:
         raise ValueError("the document is not JSON") from error
     entries = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(entries, list):
@@ -125,7 +126,7 @@ def _key(entry: Any, algorithms: Sequence[str]) -> VerificationKey:
     kty, kid, operations = entry.get("kty"), entry.get("kid", ""), entry.get("key_ops", ["verify"])
     if kty == "oct":
         raise _Unusable("it is symmetric")
-    if kty not in _PUBLIC:
+    if not isinstance(kty, str) or kty not in _PUBLIC:
         raise _Unusable("its type is unknown")
     if "d" in entry:
         raise _Unusable("its private half is published, so anybody may sign with it")

@@ -1,0 +1,44 @@
+"""Bodies of requests to the system APIs: their bytes, and the JSON in them. One answer for "too large", one for "not JSON"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from kapi.errors import Problem
+from kapi.json_reading import NotJson, read_object
+
+LARGEST_BODY = 64 * 1024
+"""Bytes that a body may have where nothing else is said."""
+
+
+async def read_body(request: Request, most: int = LARGEST_BODY) -> bytes:
+    """The whole body. Raises Problem 413 when it has more than `most` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and len(declared) < 20 and int(declared) > most:
+        raise too_large(most)
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > most:
+            raise too_large(most)
+    return bytes(content)
+
+
+async def read_json_body(request: Request, hint: str, most: int = LARGEST_BODY) -> dict[str, Any]:
+    """The JSON object in the body. Raises Problem 413, or 400 with the `hint`."""
+    return json_object(await read_body(request, most), hint)
+
+
+def json_object(content: bytes, hint: str) -> dict[str, Any]:
+    """The JSON object in a body that has been read. Raises Problem 400 with the `hint`."""
+    try:
+        return read_object(content)
+    except NotJson as error:
+        raise Problem(400, "900955", "The body is not a JSON object", str(error), hint) from error
+
+
+def too_large(most: int, hint: str = "Send a smaller body.") -> Problem:
+    """The answer to a body or a part of it that is too large."""
+    return Problem(413, "900954", "The body is too large", f"At most {most} bytes are read.", hint)

@@ -1,0 +1,78 @@
+"""The one reader of JSON that comes from outside: request bodies, JWT parts, documents of other servers, files (RFC 8259, RFC 7493).
+
+It refuses what cannot be written back or means two things: a lone surrogate, a number that does not fit, a member name that occurs
+twice (RFC 7493 §2), a text nested too deeply. How large a text may be is the caller's to say: it knows before it reads.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import orjson
+
+DEEPEST: Final = 64
+"""How many objects and lists may contain each other."""
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
+
+
+class NotJson(ValueError):
+    """The text is not JSON as it is read here. The message says why and may be shown; it contains nothing of the text."""
+
+
+def read_json(content: bytes | bytearray | str, deepest: int = DEEPEST) -> Any:
+    """The value that a JSON text in UTF-8 contains. Raises NotJson."""
+    try:
+        # Refuses other encodings, lone surrogates, NaN, Infinity, and floating-point numbers beyond a double.
+        orjson.loads(content)
+        text = content if isinstance(content, str) else content.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
+    except orjson.JSONDecodeError as error:
+        raise NotJson(str(error)) from error
+    except RecursionError as error:
+        raise _too_deep(deepest) from error
+    if _is_deeper(value, deepest):
+        raise _too_deep(deepest)
+    return value
+
+
+def read_object(content: bytes | bytearray | str) -> dict[str, Any]:
+    """The JSON object that a text contains. Raises NotJson, also for any other value."""
+    value = read_json(content)
+    if not isinstance(value, dict):
+        raise NotJson("it is JSON, but not an object")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise NotJson("an object has two members of one name")
+    return made
+
+
+def _integer(digits: str) -> int:
+    # Twenty characters are more than any 64-bit number has; Python takes long for thousands of digits.
+    value = int(digits) if len(digits) <= 20 else _MOST + 1
+    if not _LEAST <= value <= _MOST:
+        raise NotJson("a whole number does not fit into 64 bits")
+    return value
+
+
+def _is_deeper(value: Any, deepest: int) -> bool:
+    """Whether collections contain each other more than `deepest` times. Without recursion."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(deepest):
+        level = [item for one in level for item in _items(one) if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _items(collection: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(collection.values()) if isinstance(collection, dict) else collection
+
+
+def _too_deep(deepest: int) -> NotJson:
+    return NotJson(f"it is nested deeper than {deepest} levels")

@@ -33,9 +33,25 @@ def client_mistakes(client: ClientSettings) -> Iterator[str]:
         yield "jwks_uri must be an https URL"
     yield from _address_mistakes(client)
     yield from profile_mistakes(client)
+    yield from _response_type_mistakes(client)
     names = [name for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email") if getattr(client, f"tls_client_auth_{name}")]
     if (method == "tls_client_auth") != (len(names) == 1):
         yield "tls_client_auth, and only it, needs exactly one tls_client_auth_... name (RFC 8705 2.1.2)"
+
+
+def _response_type_mistakes(client: ClientSettings) -> Iterator[str]:
+    """OpenID Connect Dynamic Client Registration §2: each response type needs its grants."""
+    for response_type in client.response_types:
+        words = response_type.split(" ")
+        if "id_token" in words and "implicit" not in client.grants:
+            yield f"response type {response_type!r} needs the grant implicit"
+        if "code" in words and len(words) > 1 and "authorization_code" not in client.grants:
+            yield f"response type {response_type!r} needs the grant authorization_code"
+        bound = client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
+        if "token" in words and bound:
+            yield f"response type {response_type!r} cannot bind its access token to a key"
+        if client.profile and response_type != "code":
+            yield f"profile {client.profile} allows the response type code only"
 
 
 def _address_mistakes(client: ClientSettings) -> Iterator[str]:

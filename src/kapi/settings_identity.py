@@ -21,8 +21,11 @@ GRANTS = (
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "urn:openid:params:grant-type:ciba",
     "password",
+    "implicit",
 )
-"""Grants that a client may be given; `identity/grants/` has a file for each."""
+"""Grants that a client may have; `identity/grants/` has a file for each but `implicit`, which has no token request."""
+RESPONSE_TYPES = ("code", "id_token", "id_token token", "code id_token")
+"""Values of `response_types`, words in this order (OAuth 2.0 Multiple Response Type Encoding Practices)."""
 CONSENT = ("once", "always", "never")
 """Values of `consent`."""
 ONE_CLICK = ("seeded", "all", "off")
@@ -54,6 +57,8 @@ class ClientSettings:
     name: str = ""
     grants: tuple[str, ...] = field(default=("client_credentials",), metadata={"choices": GRANTS})
     redirect_uris: tuple[str, ...] = ()
+    response_types: tuple[str, ...] = field(default=("code",), metadata={"choices": RESPONSE_TYPES})
+    """What it may ask the authorization endpoint for."""
     scopes: tuple[str, ...] = ("*",)
     """Scopes the client may ask for; `*` grants whatever it asks for (non-production)."""
     token_endpoint_auth_method: str = field(default="", metadata={"choices": AUTHENTICATION_METHODS})
@@ -243,6 +248,8 @@ class IdentitySettings:
     """Every client must push its authorization requests (RFC 9126)."""
     dpop_nonce: bool = False
     """Every DPoP proof must hold a nonce of ours."""
+    front_channel_tokens: bool = False
+    """Offer the response types with `id_token`, which RFC 9700 §2.1.2 advises against, to clients that have them."""
     client_ca_file: str = ""
     """Certificates (PEM) of the authorities that may vouch for clients with `tls_client_auth`."""
     fetch_private_networks: bool = False

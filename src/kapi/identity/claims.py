@@ -39,11 +39,14 @@ RESERVED = frozenset({
 """Claims of the protocol: nothing that is said about a person may stand for one of them."""
 
 
-def claims_about(user: User, authorization: Authorization, place: str) -> dict[str, Any]:
-    """Claims for `place`, `userinfo` or `id_token`: those of the scopes (UserInfo only, §5.4) and those asked for by name (§5.5)."""
+def claims_about(user: User, authorization: Authorization, place: str, *, scopes: bool = False) -> dict[str, Any]:
+    """Claims for `place`, `userinfo` or `id_token`: those asked for by name (§5.5), and those of the scopes (§5.4).
+
+    The claims of the scopes are for UserInfo, and for an ID token where `scopes` says so.
+    """
     known = {"preferred_username": user.username, "organization": authorization.organization, "groups": list(user.groups), **user.claims}
     wanted: dict[str, None] = {}
-    if place == "userinfo":
+    if place == "userinfo" or scopes:
         for scope in authorization.scope.split(" "):
             wanted |= dict.fromkeys(SCOPE_CLAIMS.get(scope, ()))
     asked = authorization.claims.get(place)

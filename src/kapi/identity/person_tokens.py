@@ -132,10 +132,29 @@ def access_token(provider: Provider, client: Client, authorization: Authorizatio
     )
 
 
+def front_channel_issue(provider: Provider, client: Client, authorization: Authorization, now: int) -> Issue:
+    """An access token for the authorization endpoint's answer, written down as a family of its own, without a refresh token."""
+    issue = _issue(provider, client, authorization, now, "", 0)
+    family = Record(provider.new_id(), authorization.sid, authorization.payload(), issue.access_expires_at)
+    provider.families.start(family, issue, now)
+    return issue
+
+
 def id_token(
-    provider: Provider, client: Client, authorization: Authorization, user: User, now: int, *, access_token: str = "", code: str = ""
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    user: User,
+    now: int,
+    *,
+    access_token: str = "",
+    code: str = "",
+    alone: bool = False,
 ) -> str:
-    """An ID token (OpenID Connect Core §2, §3.1.3.6)."""
+    """An ID token (OpenID Connect Core §2, §3.1.3.6).
+
+    `alone`: no access token is ever issued with it, so that it contains the claims of the scopes (§5.4).
+    """
     identity, algorithm = provider.settings.identity, client.settings.id_token_signed_response_alg
     claims: dict[str, Any] = {
         "iss": identity.issuer,
@@ -152,7 +171,8 @@ def id_token(
     claims |= {"sid": authorization.sid} if authorization.sid else {}
     claims |= {"at_hash": half_hash(algorithm, access_token)} if access_token else {}
     claims |= {"c_hash": half_hash(algorithm, code)} if code else {}
-    return provider.sign({**claims_about(user, authorization, "id_token"), **claims}, "JWT", algorithm)
+    about = claims_about(user, authorization, "id_token", scopes=alone)
+    return provider.sign({**about, **claims}, "JWT", algorithm)
 
 
 def _may_refresh(client: Client, authorization: Authorization) -> bool:

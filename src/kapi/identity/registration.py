@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.authorization.response_types import normal_form
 from kapi.settings import ClientSettings
 from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, uri_mistake
 from kapi.settings_values import REFUSED, checked, field_types
@@ -92,6 +93,7 @@ class Policy:
     methods: tuple[str, ...]
     algorithms: tuple[str, ...]
     """What the provider can sign with."""
+    response_types: tuple[str, ...] = ("code",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
     values = _settings(sent, mistakes)
     if sent.get("client_name") == "":
         raise RegistrationError("invalid_client_metadata", "client_name is empty", number=NO_NAME)
-    _check_grants(values.get("grants", ()), sent, policy)
+    _check_grants(values.get("grants", ()), policy)
+    values["response_types"] = _response_types(sent, values.get("grants", ()), policy)
     _check_redirect_uris(values, sent)
     values["scopes"] = _scopes(values.get("scopes"), policy)
     settings = ClientSettings("new", **values)
@@ -165,7 +168,8 @@ def shown(client: RegisteredClient) -> dict[str, Any]:
     made |= {"client_name": settings["name"], "grant_types": settings["grants"], "redirect_uris": settings["redirect_uris"]}
     made["token_endpoint_auth_method"] = settings["token_endpoint_auth_method"]
     made["scope"] = " ".join(settings["scopes"]) if "*" not in settings["scopes"] else ""
-    made["response_types"] = ["code"] if "authorization_code" in settings["grants"] else []
+    for_people = {"authorization_code", "implicit"}.intersection(settings["grants"])
+    made["response_types"] = list(settings.get("response_types", ["code"])) if for_people else []
     for name, value in settings.items():
         if name in _OWN and _json_like(value) != _json_like(getattr(defaults, name)):
             made.setdefault(name, value)
@@ -195,13 +199,30 @@ def _settings(sent: Mapping[str, Any], mistakes: list[str]) -> dict[str, Any]:
     return values
 
 
-def _check_grants(grants: Sequence[str], sent: Mapping[str, Any], policy: Policy) -> None:
+def _check_grants(grants: Sequence[str], policy: Policy) -> None:
     for grant in grants:
         if grant not in policy.grants:
             raise RegistrationError("invalid_client_metadata", f"{grant} grant type not supported.", number=UNKNOWN_GRANT)
-    response_types = sent.get("response_types", ["code"] if "authorization_code" in grants else [])
-    if response_types not in ([], ["code"]) or bool(response_types) != ("authorization_code" in grants):
-        raise RegistrationError("invalid_client_metadata", "response_types must be code with the authorization code grant, else empty")
+
+
+def _response_types(sent: Mapping[str, Any], grants: Sequence[str], policy: Policy) -> tuple[str, ...]:
+    """The response types of a client (RFC 7591 §2.1): `code` unless it says others; none without a grant that has one."""
+    for_people = "authorization_code" in grants or "implicit" in grants
+    wanted = sent.get("response_types", ["code"] if "authorization_code" in grants else [])
+    if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
+        raise RegistrationError("invalid_client_metadata", "response_types must be a list of texts")
+    found = tuple(dict.fromkeys(normal_form(item) for item in wanted))
+    if unknown := [item for item in found if item not in policy.response_types]:
+        offered = ", ".join(policy.response_types)
+        detail = f"response_types: {', '.join(unknown)[:200]} is not offered; {offered} is"
+        raise RegistrationError("invalid_client_metadata", detail)
+    if bool(found) != for_people:
+        detail = "response_types must be code with the authorization code grant, else empty"
+        raise RegistrationError("invalid_client_metadata", detail)
+    if any("code" in item.split(" ") for item in found) != ("authorization_code" in grants):
+        detail = "A response type with code and the authorization code grant belong together"
+        raise RegistrationError("invalid_client_metadata", detail)
+    return found or ("code",)
 
 
 def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> None:

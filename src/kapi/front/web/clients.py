@@ -37,7 +37,7 @@ class ClientsApi:
         self._access = access
         self._registered = registered
         self._configured = settings.identity.clients
-        self._policy = client_policy(wanted_algorithms(settings.identity), ANYTHING)
+        self._policy = client_policy(settings.identity, wanted_algorithms(settings.identity), ANYTHING)
         self._random_bytes = random_bytes
         self._new_id = new_id
         self._now = now

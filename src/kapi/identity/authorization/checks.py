@@ -15,7 +15,13 @@ from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import subject_of_hint
 from kapi.identity.authorization.redirect_uris import allowed
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
-from kapi.identity.authorization.responses import RESPONSE_MODES, SIGNED_MODES
+from kapi.identity.authorization.response_types import carries_tokens, normal_form, response_types
+from kapi.identity.authorization.responses import (
+    QUERY_MODES,
+    RESPONSE_MODES,
+    SIGNED_MODES,
+    default_mode,
+)
 from kapi.identity.authorization.sources import parameters
 from kapi.identity.details import requested_details
 from kapi.identity.provider import Provider
@@ -26,7 +32,6 @@ from kapi.settings_profiles import MESSAGE_SIGNING
 
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
 """Gives the request with one more thing known. Raises OAuthError."""
-RESPONSE_TYPES = ("code",)
 ACR = ("0", "1")
 """Levels of sign-in: nothing was proved (one click), a password (OIDC Core §2)."""
 PROMPTS = ("none", "login", "consent", "select_account")
@@ -73,15 +78,28 @@ def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
     return dataclasses.replace(request, redirect_uri=uri)
 
 
-def response_mode(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def response_mode(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """How to answer; first, because errors are answered in the same way."""
+    form = request.parameters
+    wanted = normal_form(form.get("response_type") or "")
+    offered = response_types(provider.settings.identity)
+    front = wanted in offered and carries_tokens(wanted)
     signed = request.client.settings.profile == MESSAGE_SIGNING
-    mode = request.parameters.get("response_mode") or ("jwt" if signed else "query")
+    mode = form.get("response_mode") or default_mode(front=front, signed=signed)
     if mode not in RESPONSE_MODES:
-        raise OAuthError("invalid_request", f"response_mode must be one of {', '.join(RESPONSE_MODES)}")
+        modes = ", ".join(RESPONSE_MODES)
+        raise OAuthError("invalid_request", f"response_mode must be one of {modes}")
     if signed and mode not in SIGNED_MODES:
-        raise OAuthError("invalid_request", f"response_mode must be one of {', '.join(SIGNED_MODES)}: this client needs signed responses")
-    return dataclasses.replace(request, response_mode=mode)
+        detail = f"This client needs signed responses: response_mode must be one of {', '.join(SIGNED_MODES)}"
+        raise OAuthError("invalid_request", detail)
+    request = dataclasses.replace(request, response_mode=mode)
+    if front and mode in QUERY_MODES:
+        request = dataclasses.replace(request, response_mode=default_mode(front=True, signed=signed))
+        detail = "Tokens must not be in a query: response_mode must be fragment or form_post"
+        raise RefusedRequest(request, OAuthError("invalid_request", detail))
+    if mode == "jwt":
+        request = dataclasses.replace(request, response_mode="fragment.jwt" if front else "query.jwt")
+    return request
 
 
 def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
@@ -118,20 +136,40 @@ def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest
     return dataclasses.replace(request, confirmation={"jkt": jkt})
 
 
-def response_type(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """Code only: tokens do not belong into URLs (RFC 9700 §2.1.2)."""
-    wanted = request.parameters.need("response_type")
-    if wanted not in RESPONSE_TYPES:
-        raise OAuthError("unsupported_response_type", f"response_type must be one of {', '.join(RESPONSE_TYPES)}")
-    if "authorization_code" not in request.client.grants:
-        raise OAuthError("unauthorized_client", "The client may not use the authorization code grant")
+def response_type(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+    """A response type that is offered and that the client has, whatever the order of its words."""
+    wanted = normal_form(request.parameters.need("response_type"))
+    offered = response_types(provider.settings.identity)
+    if wanted not in offered:
+        detail = f"response_type must be one of {', '.join(offered)}"
+        raise OAuthError("unsupported_response_type", detail)
+    client = request.client
+    words = wanted.split(" ")
+    if "code" in words and "authorization_code" not in client.grants:
+        detail = "The client may not use the authorization code grant"
+        raise OAuthError("unauthorized_client", detail)
+    if wanted not in client.settings.response_types:
+        raise OAuthError("unauthorized_client", "The client did not register this response type")
+    if "id_token" in words:
+        _check_openid(request)
     return dataclasses.replace(request, response_type=wanted)
+
+
+def _check_openid(request: AuthorizationRequest) -> None:
+    """OpenID Connect Core §3.2.2.1 and §3.3.2.11: an ID token from this endpoint needs a nonce."""
+    if "openid" not in (request.parameters.get("scope") or "").split(" "):
+        raise OAuthError("invalid_request", "This response_type needs the scope openid")
+    if request.parameters.get("nonce") is None:
+        detail = "nonce is missing: this response_type needs it (OpenID Connect Core 3.2.2.1)"
+        raise OAuthError("invalid_request", detail)
 
 
 def pkce(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """S256, and nothing weaker (RFC 7636, RFC 9700 §2.1.1)."""
     challenge, method = request.parameters.get("code_challenge"), request.parameters.get("code_challenge_method")
     if challenge is None:
+        if "code" not in request.response_type.split(" "):
+            return request
         if method is not None:
             raise OAuthError("invalid_request", "code_challenge_method without a code_challenge (RFC 7636 4.3)")
         if request.client.is_public or request.client.settings.require_pkce:

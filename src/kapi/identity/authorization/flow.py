@@ -6,8 +6,10 @@ import dataclasses
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.codes import new_code
+from kapi.identity.authorization.front_channel import token_parameters
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.responses import refuse, respond
+from kapi.identity.authorized import Authorization
 from kapi.identity.consents import consented
 from kapi.identity.http import Answer, Request
 from kapi.identity.interactions import Interaction, begin, finish
@@ -104,13 +106,24 @@ def _grant(provider: Provider, http: Request, request: AuthorizationRequest, ses
         resources=request.resources,
         details=request.details,
     )
-    code = new_code(
+    code = _code(provider, request, authorization, http.now)
+    try:
+        tokens = token_parameters(provider, request, authorization, code)
+    except OAuthError as error:
+        return refuse(provider, request, error)
+    return respond(provider, request, ({"code": code} if code else {}) | tokens)
+
+
+def _code(provider: Provider, request: AuthorizationRequest, authorization: Authorization, now: int) -> str:
+    """A fresh code, or nothing where the response type has none."""
+    if "code" not in request.response_type.split(" "):
+        return ""
+    return new_code(
         provider,
         request.client,
         authorization,
-        http.now,
+        now,
         redirect_uri=request.redirect_uri,
         redirect_uri_sent=request.parameters.get("redirect_uri") is not None,
         challenge=request.challenge,
     )
-    return respond(provider, request, {"code": code})

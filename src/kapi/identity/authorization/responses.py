@@ -70,5 +70,14 @@ RESPONSE_MODES: dict[str, Mode] = {
     "fragment.jwt": signed(fragment),
     "form_post.jwt": signed(form_post),
 }
+QUERY_MODES = ("query", "query.jwt")
+"""Modes that put the parameters where servers and logs see them."""
 SIGNED_MODES = tuple(name for name in RESPONSE_MODES if name.endswith("jwt"))
 """The modes of JARM."""
+
+
+def default_mode(*, front: bool, signed: bool) -> str:
+    """The mode of a request that names none (Multiple Response Types §5, JARM §2.3.4); `front`: the response carries tokens."""
+    if signed:
+        return "jwt"
+    return "fragment" if front else "query"

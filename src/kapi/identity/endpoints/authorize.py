@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.authorization.checks import ACR, PROMPTS, RESPONSE_TYPES, checked
+from kapi.identity.authorization.checks import ACR, PROMPTS, checked
 from kapi.identity.authorization.flow import advance
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.response_types import response_types
 from kapi.identity.authorization.responses import RESPONSE_MODES, refuse
 from kapi.identity.claims import SCOPES
 from kapi.identity.foreign_jwt import ASYMMETRIC
@@ -35,7 +36,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
     """What it understands."""
     return {
         "authorization_endpoint": f"{provider.base_url}{PATH}",
-        "response_types_supported": list(RESPONSE_TYPES),
+        "response_types_supported": list(response_types(provider.settings.identity)),
         "response_modes_supported": list(RESPONSE_MODES),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,

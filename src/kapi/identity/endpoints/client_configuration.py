@@ -40,9 +40,8 @@ def answer(provider: Provider, request: Request) -> Answer:
         return Answer(204, NO_STORE)
     # A client keeps to what it may ask for, and may give some of it up.
     scopes = tuple(client.metadata["settings"]["scopes"]) or ANYTHING
-    changed = change(
-        provider.registered, client, json_body(request), client_policy(provider.keyring.algorithms, scopes), provider.random_bytes
-    )
+    policy = client_policy(provider.settings.identity, provider.keyring.algorithms, scopes)
+    changed = change(provider.registered, client, json_body(request), policy, provider.random_bytes)
     provider.use_clients()
     return registration_answer(provider, changed, 200)
 

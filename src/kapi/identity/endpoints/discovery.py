@@ -30,14 +30,12 @@ def paths(provider: Provider) -> tuple[str, ...]:
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
     """What is true of the provider as a whole; `issuer` is the setting, byte for byte."""
-    from kapi.identity.grants import offered
-
     return {
         "issuer": provider.settings.identity.issuer,
         "token_endpoint": f"{provider.base_url}{TOKEN_PATHS[0]}",
         "scopes_supported": [DEFAULT_SCOPE],
         "response_types_supported": [],
-        "grant_types_supported": [grant.grant_type for grant in offered(provider.settings.identity)],
+        "grant_types_supported": grant_types(provider),
         "token_endpoint_auth_methods_supported": methods_supported(provider),
         "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "dpop_signing_alg_values_supported": list(ASYMMETRIC),
@@ -47,6 +45,15 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "id_token_signing_alg_values_supported": list(provider.keyring.algorithms),
         "claims_supported": ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"],
     }
+
+
+def grant_types(provider: Provider) -> list[str]:
+    """The grants of the token endpoint, and `implicit` where the authorization endpoint issues tokens."""
+    from kapi.identity.grants import offered
+
+    identity = provider.settings.identity
+    made = [grant.grant_type for grant in offered(identity)]
+    return [*made, "implicit"] if identity.front_channel_tokens else made
 
 
 def methods_supported(provider: Provider) -> list[str]:

@@ -33,9 +33,9 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
 
 def answer(provider: Provider, request: Request) -> Answer:
     """Register a client; its secrets are shown this once."""
-    policy = client_policy(
-        provider.keyring.algorithms, ANYTHING if _is_trusted(provider, request) else provider.settings.identity.registration.scopes
-    )
+    identity = provider.settings.identity
+    scopes = ANYTHING if _is_trusted(provider, request) else identity.registration.scopes
+    policy = client_policy(identity, provider.keyring.algorithms, scopes)
     registered = register(
         provider.registered, json_body(request), policy, random_bytes=provider.random_bytes, new_id=provider.new_id, now=request.now
     )

@@ -1,0 +1,52 @@
+"""Tokens in authorization responses: ID token and access token (OpenID Connect Core §3.2.2.5, §3.3.2.5).
+
+Called by the last step of an authorization request whose response type contains `id_token`.
+"""
+
+from __future__ import annotations
+
+from kapi.errors import OAuthError
+from kapi.identity.authorization.request import AuthorizationRequest
+from kapi.identity.authorization.response_types import carries_tokens
+from kapi.identity.authorized import Authorization
+from kapi.identity.person_tokens import (
+    access_token,
+    front_channel_issue,
+    id_token,
+)
+from kapi.identity.provider import Provider
+
+
+def token_parameters(provider: Provider, request: AuthorizationRequest, authorization: Authorization, code: str) -> dict[str, str]:
+    """The tokens of the response to a request; `code` is the code beside them, or empty.
+
+    Raises OAuthError access_denied when the person was removed meanwhile.
+    """
+    words = request.response_type.split(" ")
+    if not carries_tokens(request.response_type):
+        return {}
+    user = provider.users.get(authorization.user)
+    if user is None:
+        raise OAuthError("access_denied", "The person is not known here any more")
+    made: dict[str, str] = {}
+    client, now = request.client, request.now
+    if "token" in words:
+        issue = front_channel_issue(provider, client, authorization, now)
+        access = access_token(provider, client, authorization, user, issue)
+        made = {
+            "access_token": provider.mint(client, access, request.parameters.values, now),
+            "token_type": "Bearer",
+            "expires_in": str(access.lifetime),
+            "scope": access.scope,
+        }
+    made["id_token"] = id_token(
+        provider,
+        client,
+        authorization,
+        user,
+        now,
+        access_token=made.get("access_token", ""),
+        code=code,
+        alone=words == ["id_token"],
+    )
+    return made

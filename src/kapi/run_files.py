@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from kapi.settings import Settings, from_json_value, to_json_value
 
 _LONGEST_SOCKET_DIR = 80
 """A Unix socket's path holds at most 107 bytes (104 on macOS), file name included."""
-_LOG_BYTES = 5 * 1024 * 1024
+_ATTEMPTS = 100
+_ATTEMPT_SECONDS = 0.01
+"""How often and after how long the lock is tried again while another process only looks at it."""
 
 
 def run_dir(settings: Settings) -> Path:
@@ -71,13 +73,29 @@ def log_path(settings: Settings, name: str) -> Path:
     return settings.data_dir / "logs" / f"{name}.log"
 
 
-def prepare_directories(settings: Settings) -> None:
-    """Make the data directory and its folders, readable by their owner only.
+def prepare_data_dir(data_dir: Path) -> None:
+    """Make the data directory, readable by its owner only; nothing else is made or written before the lock is held.
 
-    Raises KapiError when a folder cannot be made or belongs to somebody else.
+    Raises KapiError when it cannot be made or belongs to another user.
     """
+    _make_private((data_dir,))
+
+
+def prepare_directories(settings: Settings) -> None:
+    """Make the data directory and its folders, and make them and the log files readable by their owner only.
+
+    Raises KapiError when a folder cannot be made or belongs to another user.
+    """
+    logs = settings.data_dir / "logs"
+    _make_private((settings.data_dir, logs, run_dir(settings)))
+    for path in logs.iterdir():
+        if path.is_file():
+            path.chmod(0o600)
+
+
+def _make_private(folders: tuple[Path, ...]) -> None:
     try:
-        for folder in (settings.data_dir, settings.data_dir / "logs", run_dir(settings)):
+        for folder in folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.getuid():
                 raise KapiError("data-dir", f"{folder} belongs to another user", hint="Choose another folder: --data-dir PATH.")
@@ -88,10 +106,18 @@ def prepare_directories(settings: Settings) -> None:
         ) from error
 
 
+def settings_path(data_dir: Path) -> Path:
+    """The settings that the platform runs with."""
+    return data_dir / "run-settings.json"
+
+
 def prepare_run(settings: Settings) -> Path:
-    """Write the checked settings for the supervisor and its children (0600: they hold secrets); return the file."""
+    """Write the checked settings for the supervisor and its children (0600: they hold secrets); return the file.
+
+    The caller holds the lock: the children of a running platform read this file when they start again.
+    """
     prepare_directories(settings)
-    path = settings.data_dir / "run-settings.json"
+    path = settings_path(settings.data_dir)
     write_private(path, json.dumps(to_json_value(settings)).encode())
     return path
 
@@ -105,13 +131,6 @@ def write_private(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def rotate_log(path: Path) -> None:
-    """Keep one older file of a log that has grown large."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > _LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
-
-
 def write_state(data_dir: Path, state: dict[str, Any] | None) -> None:
     """Say what runs (None: nothing) for `kapi status` and `kapi down`."""
     path = data_dir / "state.json"
@@ -122,52 +141,102 @@ def write_state(data_dir: Path, state: dict[str, Any] | None) -> None:
 
 
 def read_state(data_dir: Path) -> dict[str, Any] | None:
-    """What runs in this data directory: `{"pid", "ready", "children": {name: {"pid", "restarts"}}}`, or None."""
+    """What runs in this data directory: `{"pid", "ready", "children": {name: {"pid", "restarts"}}}`, or None.
+
+    The lock says whether something runs; the file alone may be left over, and its process id may be another program's.
+    """
+    holder = lock_holder(data_dir)
+    if not holder:
+        return None
     try:
         state: dict[str, Any] = json.loads((data_dir / "state.json").read_text("utf-8"))
-        os.kill(int(state["pid"]), 0)
-    except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
-    return state
+    return state if isinstance(state, dict) and state.get("pid") == holder else None
 
 
 def as_running(settings: Settings) -> Settings:
-    """The settings with the address of the platform that runs in their data directory: it may have been started with another port."""
+    """The settings of the platform that runs in their data directory: it may have been started with others."""
     if read_state(settings.data_dir) is None:
         return settings
     try:
-        run = from_json_value(json.loads((settings.data_dir / "run-settings.json").read_text("utf-8"))).gateway
+        run = from_json_value(json.loads(settings_path(settings.data_dir).read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return settings
-    return dataclasses.replace(settings, gateway=dataclasses.replace(settings.gateway, listen=run.listen, port=run.port))
+    return dataclasses.replace(settings, gateway=run.gateway, identity=run.identity)
+
+
+def _lock_path(data_dir: Path) -> Path:
+    return data_dir / "lock"
+
+
+def lock_holder(data_dir: Path) -> int | None:
+    """Process id of the supervisor that holds the lock: 0 while it starts, None when no process holds it."""
+    try:
+        descriptor = os.open(_lock_path(data_dir), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        if _taken(descriptor, fcntl.LOCK_SH):
+            return None
+        text = os.read(descriptor, 32)
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Lock:
-    """One platform per data directory; the kernel frees the lock when its holder dies."""
+    """One platform per data directory; the kernel frees the lock when its holder dies.
 
-    def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / "lock"
-        self._descriptor = -1
+    `kapi up` takes it before anything is written and hands its descriptor to the supervisor, which writes its process id.
+    """
+
+    def __init__(self, data_dir: Path, descriptor: int = -1) -> None:
+        self._path = _lock_path(data_dir)
+        self.descriptor = descriptor
 
     def acquire(self) -> None:
-        """Take it. Raises KapiError when another process has it."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        """Take it. Raises KapiError when another process holds it."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
-            os.close(descriptor)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
             raise KapiError(
-                "data-dir",
-                f"another kapi (process {holder or 'unknown'}) is running with the data directory {self._path.parent}",
-                hint="Stop it with `kapi down`, or choose another: --data-dir PATH.",
+                "data-dir", f"cannot use {self._path}: {error.strerror}", hint="Choose another folder: --data-dir PATH."
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
-        self._descriptor = descriptor
+        for _ in range(_ATTEMPTS):
+            if _taken(descriptor, fcntl.LOCK_EX):
+                os.ftruncate(descriptor, 0)
+                self.descriptor = descriptor
+                return
+            # A command that looks whether something runs holds a shared lock for an instant; a platform holds its own.
+            if not _taken(descriptor, fcntl.LOCK_SH):
+                break
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(_ATTEMPT_SECONDS)
+        holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise KapiError(
+            "data-dir",
+            f"another kapi (process {holder or 'unknown'}) is running with the data directory {self._path.parent}",
+            hint="Stop it with `kapi down`, or choose another: --data-dir PATH.",
+        )
+
+    def claim(self) -> None:
+        """Write the process id of the holder, for those who ask who holds it."""
+        os.set_inheritable(self.descriptor, False)  # noqa: FBT003 - the standard library's own signature
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         """Give it back, if held."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1

@@ -6,6 +6,8 @@ checks them from kapi.toml, KAPI_… variables and flags.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ __all__ = [
     "SubscriptionsSettings",
     "TierSettings",
     "UserSettings",
+    "default_data_dir",
     "from_json_value",
     "to_json_value",
 ]
@@ -119,6 +122,8 @@ class GatewaySettings:
     trusted_fronts: tuple[str, ...] = ()
     """Networks of the fronts whose certificate header is believed."""
     access_log: bool = False
+    access_log_bytes: int = field(default=100 * 1024**2, metadata={"range": (0, 1024**4)})
+    """Largest access log; one older file is kept. 0 is no bound, for a rotation from outside."""
     token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
     drain_seconds: int = field(default=5, metadata={"range": (0, 3600)})
     max_heap_bytes: int = field(default=2 * 1024**3, metadata={"range": (64 * 1024**2, 1024**4)})
@@ -186,6 +191,17 @@ class Settings:
 def to_json_value(settings: Settings) -> dict[str, Any]:
     """Settings as JSON-ready values. Holds secrets: write it only to a 0600 file."""
     return {**asdict(settings), "data_dir": str(settings.data_dir)}
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path | None:
+    """Below the user's data home (XDG Base Directory); None for a user without a home directory."""
+    if environ.get("XDG_DATA_HOME"):
+        return Path(environ["XDG_DATA_HOME"]) / "kapi"
+    try:
+        home = Path(environ.get("HOME") or Path.home())
+    except RuntimeError:  # no HOME, and no entry in the password database
+        return None
+    return home / ("Library/Application Support" if sys.platform == "darwin" else ".local/share") / "kapi"
 
 
 SECTIONS: dict[str, type] = {

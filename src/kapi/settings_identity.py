@@ -239,6 +239,10 @@ class IdentitySettings:
     resources: tuple[ResourceSettings, ...] = ()
     """Services with wishes of their own about the access tokens that are for them."""
     workers: int = field(default=1, metadata={"range": (1, 64)})
+    well_known_client: bool = True
+    """Keep the guide's published client besides `clients`."""
+    well_known_users: bool = True
+    """Keep the guide's published users besides `users`."""
     clients: tuple[ClientSettings, ...] = field(default_factory=_seeded_clients)
     users: tuple[UserSettings, ...] = field(default_factory=_seeded_users)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import ipaddress
 import os
 import re
-import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, SettingsError
-from kapi.settings import SECTIONS, WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, InterceptorSettings, Settings
+from kapi.settings import (
+    SECTIONS,
+    WELL_KNOWN_CLIENT_SECRET,
+    ClientSettings,
+    IdentitySettings,
+    InterceptorSettings,
+    Settings,
+    default_data_dir,
+)
+from kapi.settings_addresses import HOST, is_address, is_address_port, is_host_port, is_issuer, is_loopback, is_network, is_service_url
 from kapi.settings_ai import ai_provider_mistakes
 from kapi.settings_claims import mistakes
 from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, has_certificates
@@ -29,16 +35,7 @@ from kapi.settings_values import REFUSED, checked, field_types
 
 _PREFIX = "KAPI_"
 _NOT_SETTINGS = frozenset({"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET"})
-_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """Below the user's data home (XDG Base Directory)."""
-    home = Path(environ.get("HOME") or Path.home())
-    if environ.get("XDG_DATA_HOME"):
-        return Path(environ["XDG_DATA_HOME"]) / "kapi"
-    return home / ("Library/Application Support" if sys.platform == "darwin" else ".local/share") / "kapi"
 
 
 def read_settings(
@@ -67,18 +64,23 @@ def check_non_production(settings: Settings) -> None:
     """Raise SettingsError when the well-known client or users would be reachable from the network without a word of consent."""
     if not settings.identity.enabled:
         return
-    clients = any(client.secret == WELL_KNOWN_CLIENT_SECRET for client in settings.identity.clients)
+    if is_loopback(settings.gateway.listen) or settings.identity.non_production_on_network:
+        return
+    client = any(client.secret == WELL_KNOWN_CLIENT_SECRET for client in settings.identity.clients)
     users = any(user in IdentitySettings().users for user in settings.identity.users)
-    what = "client" if clients else "users"
-    if (clients or users) and not is_loopback(settings.gateway.listen) and not settings.identity.non_production_on_network:
-        raise SettingsError((
-            Diagnostic(
-                "settings",
-                f"the well-known, published {what} would be reachable on {settings.gateway.listen}",
-                "Set [[identity.clients]] and [[identity.users]] of your own in kapi.toml, or say --non-production-on-network.",
-                pointer="identity.clients",
-            ),
-        ))  # fmt: skip
+    found = [name for name, there in (("client", client), ("users", users)) if there]
+    if not found:
+        return
+    switches = " and ".join(f"identity.well_known_{name} = false" for name in found)
+    raise SettingsError((
+        Diagnostic(
+            "settings",
+            f"the well-known, published {' and '.join(found)} would be reachable on {settings.gateway.listen}",
+            f"Say {switches} in kapi.toml, and declare [[identity.clients]] and [[identity.users]] of your own;"
+            " or say --non-production-on-network.",
+            pointer="identity.clients",
+        ),
+    ))  # fmt: skip
 
 
 def check_secrets(settings: Settings) -> None:
@@ -93,14 +95,6 @@ def check_secrets(settings: Settings) -> None:
                 for item in missing
             )
         )
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def _found_upward(cwd: Path) -> Path | None:
@@ -170,7 +164,9 @@ class _Reader:
         if found:
             self.values["secrets.values"] = tuple(found)
 
-    def build(self, data_dir: Path, cwd: Path) -> Settings:
+    def build(self, data_dir: Path | None, cwd: Path) -> Settings:
+        self._keep_well_known("clients", "well_known_client")
+        self._keep_well_known("users", "well_known_users")
         for name, value in self.values.items():
             self._check_meaning(name, value)
         if self.values.get("gateway.client_certificate_header") and not self.values.get("gateway.trusted_fronts"):
@@ -189,16 +185,34 @@ class _Reader:
         mistaken = subscription_mistakes(sections["subscriptions"], sections["apis"].organization)
         for mistake in (*mistaken, *ai_provider_mistakes(sections["gateway"].ai_providers)):
             self.wrong(*mistake)
-        if self.mistakes:
+        chosen = self.values.get("data_dir", data_dir)
+        if chosen is None:
+            self.wrong("data_dir", "this user has no home directory to keep data in", "Name a folder: --data-dir PATH, or KAPI_DATA_DIR.")
+        if self.mistakes or chosen is None:
             raise SettingsError(tuple(self.mistakes))
-        return Settings(data_dir=cwd / self.values.get("data_dir", data_dir), **sections)
+        return Settings(data_dir=cwd / chosen, **sections)
+
+    def _keep_well_known(self, name: str, switch: str) -> None:
+        """The published clients or users come after those of the person, unless they are switched off or declared anew."""
+        given, seeded = self.values.get(f"identity.{name}"), getattr(IdentitySettings(), name)
+        kept = self.values.get(f"identity.{switch}", True)
+        if kept and given is None:
+            return
+        key = "id" if name == "clients" else "username"
+        taken = {getattr(item, key) for item in given or ()}
+        others = {user.username for user in self.values.get("identity.users", ())} if name == "clients" else self._client_ids()
+        added = [item for item in seeded if kept and getattr(item, key) not in taken | others]
+        self.values[f"identity.{name}"] = (*(given or ()), *added)
+
+    def _client_ids(self) -> set[str]:
+        return {client.id for client in self.values.get("identity.clients", IdentitySettings().clients)}
 
     def _check_meaning(self, name: str, value: Any) -> None:
-        if name in {"identity.host", "gateway.api_host", "gateway.domain"} and not _HOST.fullmatch(value):
+        if name in {"identity.host", "gateway.api_host", "gateway.domain"} and not HOST.fullmatch(value):
             self.wrong(name, f"{value!r} is not a host name")
-        elif name == "gateway.listen" and not _is_address(value):
+        elif name == "gateway.listen" and not is_address(value):
             self.wrong(name, f"{value!r} is not an IP address", "Use 127.0.0.1, ::1, 0.0.0.0 or an address of this machine.")
-        elif name == "identity.issuer" and not _is_issuer(value):
+        elif name == "identity.issuer" and not is_issuer(value):
             self.wrong(name, f"{value!r} must be an absolute https URL without query or fragment (RFC 8414 §2)")
         elif name == "identity.key_id" and not (value.isascii() and value.isprintable() and 0 < len(value) <= 255):
             self.wrong(name, "must be 1 to 255 printable ASCII characters")
@@ -208,7 +222,7 @@ class _Reader:
             self.wrong(name, f"{value!r} is not a header name of letters, digits and `-`")
         elif name == "gateway.trusted_fronts":
             for network in value:
-                if not _is_network(network):
+                if not is_network(network):
                     self.wrong(name, f"{network!r} is not a network", "Write 192.0.2.0/24, 2001:db8::/32 or an address.")
         elif name == "identity.clients":
             self._check_clients(value)
@@ -226,7 +240,7 @@ class _Reader:
         elif name == "identity.claims":
             self._check_claims(name, value)
         elif name == "identity.users":
-            taken = {client.id for client in self.values.get("identity.clients", IdentitySettings().clients)}
+            taken = self._client_ids()
             for number, user in enumerate(value):
                 if user.username in taken:
                     # RFC 9068 §5: the subject of a token must say whether a client acts for itself or for a person.
@@ -234,7 +248,7 @@ class _Reader:
                 self._check_claims(f"identity.users[{number}].token_claims", user.token_claims)
         elif name == "gateway.hosts":
             for host, address in value.items():
-                if not _is_host_port(host) or not _is_address_port(address):
+                if not is_host_port(host) or not is_address_port(address):
                     self.wrong(f"gateway.hosts.{host}", f"{address!r}: write host or host:port = address[:port]")
 
     def _check_clients(self, clients: tuple[ClientSettings, ...]) -> None:
@@ -260,7 +274,7 @@ class _Reader:
     def _check_interceptors(self, items: Iterable[InterceptorSettings]) -> None:
         for number, item in enumerate(items):
             name = f"gateway.interceptors[{number}]"
-            if not _is_service_url(item.url):
+            if not is_service_url(item.url):
                 self.wrong(f"{name}.url", "must be an http or https URL without user name and query", "Write http://host:port.")
             if bool(item.tls_secret_name) != bool(item.tls_secret_key):
                 self.wrong(name, "tls_secret_name and tls_secret_key belong together", "Give both or none.")
@@ -297,53 +311,4 @@ def _relative_to(folder: Path, value: Any) -> Any:
     }
 
 
-def _is_address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_network(value: str) -> bool:
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_issuer(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        return False
-    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    return bool(secure and parts.hostname and not {"?", "#"} & set(value) and value.isascii() and value.isprintable())
-
-
-def _is_service_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        return False
-    plain = value.isascii() and value.isprintable() and not {"?", "#", "@", " "} & set(value)
-    return plain and parts.scheme in ("http", "https") and bool(_HOST.fullmatch(parts.hostname or "") or _is_address(parts.hostname or ""))
-
-
-def _is_host_port(value: str) -> bool:
-    host, colon, port = value.partition(":")
-    return bool(_HOST.fullmatch(host)) and (not colon or (port.isdigit() and 0 < int(port) < 65536))
-
-
-def _is_address_port(value: str) -> bool:
-    parts = urlsplit(f"//{value}" if value.count(":") < 2 or value.startswith("[") else f"//[{value}]")
-    try:
-        return bool(parts.hostname) and _is_address(parts.hostname or "") and (parts.port is None or parts.port > 0) and not parts.path
-    except ValueError:
-        return False
-
-
-__all__ = ["check_non_production", "check_secrets", "default_data_dir", "is_loopback", "read_settings"]
+__all__ = ["check_non_production", "check_secrets", "is_loopback", "read_settings"]

@@ -27,7 +27,7 @@ def checked(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[s
     if kind is Any:
         return value
     if kind is Path:
-        return Path(value).expanduser() if isinstance(value, str | Path) else _refuse(wrong, where, "must be a path", "")
+        return _path(value, where, wrong) if isinstance(value, str | Path) else _refuse(wrong, where, "must be a path", "")
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _record(kind, value, where, wrong)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -56,6 +56,13 @@ def built(kind: Any, value: Any) -> Any:
     if origin is dict:
         return {name: built(arguments[1], item) for name, item in value.items()}
     return Path(value) if kind is Path else value
+
+
+def _path(value: str | Path, where: str, wrong: Wrong) -> Any:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        return _refuse(wrong, where, f"{value} needs a home directory, which this user does not have", "Write the whole path.")
 
 
 def _refuse(wrong: Wrong, where: str, message: str, hint: str) -> Any:

@@ -1,7 +1,8 @@
 """The supervisor of one machine: starts Envoy, control and the identity workers, mends what dies, stops all cleanly.
 
 It holds no business and imports little, so that it is small and has nothing to fail with. Run by `kapi up` as
-`python -m kapi.supervisor RUN_SETTINGS`. Listening Unix sockets of the Python children are opened here and handed
+`python -m kapi.supervisor RUN_SETTINGS LOCK_FD GIVEN`: the lock is held already, and GIVEN says how the settings are read
+again (`upkeep.py`, which also takes care of the log files). Listening Unix sockets of the Python children are opened here and handed
 down, so a request that arrives while a child is being restarted waits in the socket's queue and is not refused.
 """
 
@@ -11,96 +12,31 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kapi.banner import banner
+from kapi.children import Child, end_all
 from kapi.errors import KapiError
 from kapi.gateway.envoy import process as envoy
+from kapi.log_files import is_output
 from kapi.run_files import (
     Lock,
     admin_socket,
     control_socket,
     identity_socket,
     log_path,
-    rotate_log,
     run_dir,
     write_private,
     write_state,
 )
-from kapi.settings import Settings, from_json_value
+from kapi.settings import Settings, default_data_dir, from_json_value
+from kapi.upkeep import Upkeep, say
 
 READY_SECONDS = 30.0
-HEALTHY_SECONDS = 10.0
-"""A child that lived this long is restarted at once; one that dies sooner waits longer each time."""
-MAX_PAUSE = 5.0
-_LEAN = {"MALLOC_ARENA_MAX": "2"}
-"""Fewer heaps: several megabytes less in a process with threads."""
-
-
-@dataclass(slots=True)
-class Child:
-    """One child process and how to start it again."""
-
-    name: str
-    command: tuple[str, ...]
-    listener: socket.socket | None = None
-    probe: str = ""
-    """Path that answers 200 when it is ready."""
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    restarts: int = 0
-    quick_deaths: int = 0
-    start_at: float = 0.0
-
-    def start(self, settings: Settings, now: float) -> None:
-        """Start it, its output appended to its log; it dies with this process."""
-        rotate_log(log_path(settings, self.name))
-        fds = () if self.listener is None else (self.listener.fileno(),)
-        with log_path(settings, self.name).open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                env=_LEAN | os.environ,
-                stdout=log,
-                stderr=log,
-                pass_fds=fds,
-                start_new_session=True,
-                preexec_fn=_die_with_parent(),
-            )
-        self.started = now
-
-    def reap(self, now: float) -> bool:
-        """True when it has just died; says when it may start again."""
-        if self.process is None or self.process.poll() is None:
-            return False
-        self.process = None
-        self.restarts += 1
-        self.quick_deaths = 0 if now - self.started > HEALTHY_SECONDS else self.quick_deaths + 1
-        # The first restart is immediate: one death is an accident, a row of them is a fault to slow down.
-        self.start_at = now + (0.0 if self.quick_deaths <= 1 else min(0.1 * 2 ** (self.quick_deaths - 2), MAX_PAUSE))
-        return True
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    import ctypes
-
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def set_death_signal() -> None:
-        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return set_death_signal
 
 
 def _listen(path: Path) -> socket.socket:
@@ -136,6 +72,7 @@ class Supervisor:
 
     settings: Settings
     settings_file: Path
+    upkeep: Upkeep
     children: list[Child] = field(default_factory=list)
     ready: bool = False
     stopping: bool = False
@@ -153,8 +90,7 @@ class Supervisor:
 
     def _add_python(self, name: str, path: Path, probe: str) -> None:
         listener = _listen(path)
-        role = name.partition("-")[0]
-        command = (sys.executable, "-m", "kapi.app", role, str(self.settings_file), str(listener.fileno()))
+        command = (sys.executable, "-m", "kapi.app", name, str(self.settings_file), str(listener.fileno()))
         self.children.append(Child(name, command, listener, probe))
 
     def run(self) -> int:
@@ -163,8 +99,9 @@ class Supervisor:
         for end in (wake_read, wake_write):
             end.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self.upkeep.hang_up)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         begun = time.monotonic()
         try:
@@ -175,6 +112,8 @@ class Supervisor:
                     self._see_whether_ready(now, begun)
                 if self.dirty:
                     self._write_state()
+                if self.ready:
+                    self.settings = self.upkeep.look(self.settings, self.settings_file, self.children, now)
                 _wait(wake_read, 0.02 if not self.ready else self._next_start(now))
             return 0
         finally:
@@ -185,14 +124,16 @@ class Supervisor:
 
     def _next_start(self, now: float) -> float:
         waiting = [child.start_at - now for child in self.children if child.process is None]
-        return max(0.0, min([1.0, *waiting]))
+        return max(0.0, min([self.upkeep.pause(), *waiting]))
 
     def _mend(self, now: float) -> None:
         for child in self.children:
             if child.reap(now):
                 self.dirty = True
-                if self.ready:
-                    _say(f"{child.name} ended unexpectedly; restarting it (log: {log_path(self.settings, child.name)})")
+                if child.asked:
+                    child.start_at = now
+                elif self.ready:
+                    say(f"{child.name} ended unexpectedly; restarting it (log: {log_path(self.settings, child.name)})")
                 elif child.quick_deaths >= 4:
                     raise self._did_not_start(f"{child.name} does not start", child.name)
             if child.process is None and now >= child.start_at:
@@ -203,7 +144,7 @@ class Supervisor:
         probes = [(Path(child.listener.getsockname()), child.probe) for child in self.children if child.listener is not None]
         if envoy.ready(admin_socket(self.settings)) and all(envoy.answers(path, probe) for path, probe in probes):
             self.ready = self.dirty = True
-            _say(banner(self.settings, now - begun))
+            say(banner(self.settings, default_data_dir(os.environ), now - begun))
         elif now - begun > READY_SECONDS:
             raise self._did_not_start(f"not ready after {READY_SECONDS:.0f} s", "control")
 
@@ -224,22 +165,9 @@ class Supervisor:
         if self.ready and (gateway := running.get("envoy")) is not None and gateway.poll() is None:
             envoy.drain(admin_socket(self.settings), self.settings.gateway.drain_seconds)
         # Envoy last: control reads its counters once more.
-        _end([process for name, process in running.items() if name != "envoy"])
-        _end([process for name, process in running.items() if name == "envoy"])
+        end_all([process for name, process in running.items() if name != "envoy"])
+        end_all([process for name, process in running.items() if name == "envoy"])
         write_state(self.settings.data_dir, None)
-
-
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    deadline = time.monotonic() + 5
-    for process in processes:
-        try:
-            process.wait(max(0.05, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait(wake: socket.socket, seconds: float) -> None:
@@ -253,24 +181,20 @@ def _wait(wake: socket.socket, seconds: float) -> None:
         pass
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
 def main(argv: list[str]) -> int:
     """Run one platform in the foreground; 7 when this machine or its data directory cannot run it."""
     settings_file = Path(argv[0])
     settings = from_json_value(json.loads(settings_file.read_text("utf-8")))
-    lock = Lock(settings.data_dir)
+    lock = Lock(settings.data_dir, int(argv[1]))
+    os.umask(0o077)  # what the children make is for their owner alone, Envoy's files too
     try:
-        lock.acquire()
+        lock.claim()
         _refuse_taken_port(settings)
-        supervisor = Supervisor(settings, settings_file)
+        supervisor = Supervisor(settings, settings_file, Upkeep(argv[2], is_output(log_path(settings, "kapi"))))
         supervisor.build()
         return supervisor.run()
     except KapiError as error:
-        _say(f"error: {error.title}" + (f"\n  {error.detail}" if error.detail else "") + (f"\nhint: {error.hint}" if error.hint else ""))
+        say(f"error: {error.title}" + (f"\n  {error.detail}" if error.detail else "") + (f"\nhint: {error.hint}" if error.hint else ""))
         return 7
     except KeyboardInterrupt:  # before the signal handlers stand
         return 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import DEFINITION, KAPI, conf
+from harness import DEFINITION, KAPI, conf, free_port
 
 ROOT = Path(__file__).parents[2]
 PETSTORE = ROOT / "examples/petstore"
@@ -96,6 +97,47 @@ def test_without_a_platform_a_hint_says_what_to_do(run, arguments: list[str]) ->
     assert done.returncode == 7
     assert "kapi up" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [["apis"], ["status"], ["ca"], ["token"]])
+def test_hints_name_the_data_directory_when_it_is_not_the_default(run, tmp_path: Path, arguments: list[str]) -> None:
+    done = run(*arguments, "--data-dir", str(tmp_path / "my data"))
+    assert f"kapi up --data-dir '{tmp_path}/my data'" in done.stderr
+    home = {"KAPI_DATA_DIR": "", "HOME": str(tmp_path), "XDG_DATA_HOME": ""}
+    variables = {name: value for name, value in {**os.environ, **home}.items() if value}
+    bare = subprocess.run([KAPI, *arguments], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert "kapi up" in bare.stderr
+    assert "--data-dir /" not in bare.stderr
+
+
+def test_a_data_directory_where_nothing_runs_is_said_so(run, tmp_path: Path) -> None:
+    made = tmp_path / "data/tls"
+    made.mkdir(parents=True)
+    (made / "ca.pem").write_text((ROOT / "tests/golden/_ca.pem").read_text())
+    for arguments in (["token"], ["apis"]):
+        assert f"nothing runs in {tmp_path}/data" in run(*arguments, KAPI_GATEWAY__PORT=str(free_port())).stderr
+
+
+def test_a_client_without_the_grant_or_the_scope_is_not_taken(run, tmp_path: Path) -> None:
+    browser = (
+        '[[identity.clients]]\nid = "browser"\nsecret = "s"\ngrants = ["authorization_code"]\nredirect_uris = ["https://a.example/"]\n'
+    )
+    reader = '[[identity.clients]]\nid = "reader"\nsecret = "s"\nscopes = ["items:read"]\n'
+    (tmp_path / "kapi.toml").write_text("[identity]\nwell_known_client = false\n" + browser + reader)
+    refused = run("key", "list")
+    assert (refused.returncode, refused.stdout) == (4, "")
+    for part in ("kapi:keys", "client_credentials", "browser, reader", "KAPI_TOKEN"):
+        assert part in refused.stderr
+    assert run("token", "--scope", "items:read").returncode == 7
+
+
+def test_a_wheel_suggests_no_file_that_it_lacks(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "src/kapi", tmp_path / "kapi", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from kapi.banner import banner; from kapi.settings import Settings; from pathlib import Path; print(banner(Settings(Path('/d')), None))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "kapi deploy openapi.yaml --endpoint" in shown
+    assert "examples/" not in shown
 
 
 def test_usage_errors_are_2_and_missing_files_1(run) -> None:

@@ -9,7 +9,7 @@ import pytest
 from client_keys import certificate
 from kapi.apis.ai_providers import with_own
 from kapi.errors import SettingsError
-from kapi.settings import Settings, from_json_value, to_json_value
+from kapi.settings import WELL_KNOWN_CLIENT_ID, Settings, from_json_value, to_json_value
 from kapi.settings_reading import check_non_production, read_settings
 
 HOME = {"HOME": "/home/somebody"}
@@ -87,6 +87,24 @@ def test_the_well_known_client_stays_on_loopback(tmp_path: Path) -> None:
         check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])
     check_non_production(read_settings({"gateway.listen": "0.0.0.0", "identity.non_production_on_network": True}, HOME, tmp_path)[0])
     check_non_production(Settings(tmp_path))
+    (tmp_path / "kapi.toml").write_text("[identity]\nwell_known_client = false\nwell_known_users = false\n")
+    check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])
+
+
+def test_the_well_known_client_and_users_are_kept_beside_others_until_they_are_switched_off(tmp_path: Path) -> None:
+    own = '[[identity.clients]]\nid = "ci"\nsecret = "s"\n[[identity.users]]\nusername = "org1user"\npassword = "p"\n'
+    (tmp_path / "kapi.toml").write_text(own)
+    identity = read_settings({}, HOME, tmp_path)[0].identity
+    assert [client.id for client in identity.clients] == ["ci", WELL_KNOWN_CLIENT_ID]
+    assert [user.username for user in identity.users] == ["org1user", "org2user", "multiorguser", "superAdmin"]
+    assert identity.users[0].password == "p"
+    (tmp_path / "kapi.toml").write_text("[identity]\nwell_known_client = false\nwell_known_users = false\n" + own)
+    identity = read_settings({}, HOME, tmp_path)[0].identity
+    assert [client.id for client in identity.clients] == ["ci"]
+    assert [user.username for user in identity.users] == ["org1user"]
+    (tmp_path / "kapi.toml").write_text("")
+    off = {"KAPI_IDENTITY__WELL_KNOWN_USERS": "false", **HOME}
+    assert read_settings({}, off, tmp_path)[0].identity.users == ()
 
 
 @pytest.mark.parametrize(

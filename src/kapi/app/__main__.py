@@ -1,4 +1,4 @@
-"""`python -m kapi.app ROLE RUN_SETTINGS FD`: one child process of the supervisor."""
+"""`python -m kapi.app NAME RUN_SETTINGS FD`: one child process of the supervisor, named `control` or `identity-N`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import socket
 import sys
 from pathlib import Path
 
+from kapi.log_files import reopen_output
+from kapi.run_files import log_path
 from kapi.settings import from_json_value
 
 
@@ -18,14 +20,16 @@ def _stop(*_: object) -> None:
 
 def main(argv: list[str]) -> int:
     """Run one child process; its listening socket comes from the supervisor as an open descriptor."""
-    role, settings_file, descriptor = argv
+    name, settings_file, descriptor = argv
     signal.signal(signal.SIGTERM, _stop)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     settings = from_json_value(json.loads(Path(settings_file).read_text("utf-8")))
+    log = log_path(settings, name)
+    signal.signal(signal.SIGHUP, lambda *_: reopen_output(log))
     listener = socket.socket(fileno=int(descriptor))
     # A child imports its own half only.
-    if role == "control":
+    if name == "control":
         from kapi.app.control import run_control
 
         run_control(settings, listener)

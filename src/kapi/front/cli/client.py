@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from kapi.errors import Diagnostic, Invalid, KapiError, Problem
-from kapi.run_files import as_running
+from kapi.run_files import as_running, lock_holder
 from kapi.settings import ClientSettings, Settings
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _SECONDS = 60
 _DEPLOYER = "/api/deployer/1.2.0/apis"
 DEPLOY_SCOPE = "apk:api_create"
+_WITH_SECRET = frozenset({"", "client_secret_basic", "client_secret_post"})
+"""Ways to authenticate that the command line knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Client:
     """A caller of the running platform."""
 
     def __init__(self, settings: Settings, client_id: str | None = None) -> None:
-        """`client_id` chooses among the configured clients; the first one is the default."""
+        """`client_id` chooses among the configured clients; else the first one that may get the token is taken."""
         self._settings = as_running(settings)
         self._client_id = client_id
 
@@ -58,19 +60,23 @@ class Client:
             answer = connection.getresponse()
             return Answer(answer.status, answer.read())
         except (OSError, HTTPException) as error:
+            if lock_holder(self._settings.data_dir) is None:
+                raise self._nothing_runs() from error
             where = f"{address}:{self._settings.gateway.port}"
             raise KapiError(
-                "not-running", f"no kapi answers on {where} ({error})", hint="Start it with `kapi up`; see `kapi status`."
+                "not-running", f"no kapi answers on {where} ({error})", hint="See `kapi status`, and try `kapi doctor`."
             ) from error
+
+    def _nothing_runs(self) -> KapiError:
+        hint = "Start it with `kapi up`, or name the data directory of another: --data-dir PATH."
+        return KapiError("not-running", f"nothing runs in {self._settings.data_dir}", hint=hint)
 
     def _tls(self) -> ssl.SSLContext:
         import ssl
 
         ca = self._settings.data_dir / "tls" / "ca.pem"
         if not ca.exists():
-            raise KapiError(
-                "not-running", f"there is no platform in {self._settings.data_dir}", hint="Start it with `kapi up`, or name its --data-dir."
-            )
+            raise self._nothing_runs()
         return ssl.create_default_context(cafile=str(ca))
 
     def token(self, scopes: tuple[str, ...] = ()) -> str:
@@ -80,10 +86,14 @@ class Client:
         if not self._settings.identity.enabled:
             hint = "Set KAPI_TOKEN to an access token of an issuer that is trusted here."
             raise Problem(401, "no-provider", "there is no inbuilt identity provider to get a token from", hint=hint)
-        client = self._client()
+        client = self._client(scopes)
         fields = {"grant_type": "client_credentials", **({"scope": " ".join(scopes)} if scopes else {})}
-        credentials = b64encode(f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()).decode()
-        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if client.token_endpoint_auth_method == "client_secret_post":  # noqa: S105 - a method, not a secret
+            fields |= {"client_id": client.id, "client_secret": client.secret}
+        else:
+            credentials = b64encode(f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()).decode()
+            headers["Authorization"] = f"Basic {credentials}"
         answer = self.request(self._settings.identity.host, "POST", "/oauth2/token", urlencode(fields).encode(), headers)
         value = _json(answer)
         if answer.status != 200:
@@ -91,15 +101,17 @@ class Client:
             raise Problem(
                 401,
                 str(value.get("error", "error")),
-                f"no token: {value.get('error', answer.status)}",
+                f"no token for the client {client.id}: {value.get('error', answer.status)}",
                 description,
-                "Check the client's id, secret and scopes.",
+                "Check its secret, grants and scopes in kapi.toml, choose another with `kapi token` --client ID, or set KAPI_TOKEN.",
             )
         return str(value["access_token"])
 
-    def _client(self) -> ClientSettings:
+    def _client(self, scopes: tuple[str, ...]) -> ClientSettings:
         clients = self._settings.identity.clients
-        chosen = next((client for client in clients if self._client_id in {None, client.id}), None)
+        if self._client_id is None:
+            return self._fitting(clients, scopes)
+        chosen = next((client for client in clients if client.id == self._client_id), None)
         if chosen is not None:
             return chosen
         if self._client_id and (secret := os.environ.get("KAPI_CLIENT_SECRET")):
@@ -109,6 +121,24 @@ class Client:
             "client",
             f"no client {self._client_id!r} in the settings",
             hint="Name one that `kapi config show` lists, or set KAPI_CLIENT_SECRET.",
+        )
+
+    def _fitting(self, clients: tuple[ClientSettings, ...], scopes: tuple[str, ...]) -> ClientSettings:
+        """The first client that may get such a token with a secret. Raises Problem when none may."""
+        for client in clients:
+            allowed = "*" in client.scopes or set(scopes) <= set(client.scopes)
+            if client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens:
+                continue  # its tokens are of no use without its key
+            if allowed and "client_credentials" in client.grants and client.token_endpoint_auth_method in _WITH_SECRET:
+                return client
+        wanted = f" with the scope {' '.join(scopes)}" if scopes else ""
+        names = ", ".join(client.id for client in clients) or "none"
+        raise Problem(
+            401,
+            "client",
+            f"no client of the settings may get a token{wanted} by the grant client_credentials",
+            f"Clients: {names}. Such a client has a secret, this grant and this scope." if scopes else f"Clients: {names}.",
+            "Give one of [[identity.clients]] in kapi.toml what is missing, or set KAPI_TOKEN to a token that another client got.",
         )
 
     def deploy(self, conf: bytes, definition: bytes) -> str:

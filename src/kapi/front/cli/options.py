@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from kapi.banner import place
 from kapi.errors import KapiError
-from kapi.front.cli.output import Exit, Format, usage
-from kapi.settings import Settings
+from kapi.front.cli.output import Exit, Format, stand_in, usage
+from kapi.settings import Settings, default_data_dir
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys, deployed APIs and logs live.", show_default=False)]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; else kapi.toml, found upward from here.", show_default=False)]
@@ -29,7 +30,9 @@ def sourced_settings(data_dir: Path | None = None, config: Path | None = None, *
     from kapi.settings_reading import read_settings
 
     given = {"data_dir": data_dir, **{name.replace("__", "."): value for name, value in flags.items()}}
-    return read_settings(given, os.environ, Path.cwd(), config)
+    settings, sources = read_settings(given, os.environ, Path.cwd(), config)
+    stand_in(place(settings.data_dir, default_data_dir(os.environ)))
+    return settings, sources
 
 
 def read_input(path: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, StrEnum
@@ -33,9 +34,26 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+_PLAIN = "up|down|status|deploy|apis|undeploy|token|ca|doctor|config show"
+_GROUPS = "api-key|secret|app|subscription|key|user|client|issuer"
+_COMMAND = re.compile(rf"\bkapi (?:{_PLAIN}|(?:{_GROUPS}) [a-z-]+)\b(?![^`\n]*--data-dir)(?! --help)")
+"""Commands that find a platform by its data directory."""
+_place = {"option": ""}
+
+
+def stand_in(option: str) -> None:
+    """Remember which option (` --data-dir PATH`, or nothing) leads commands to the person's platform."""
+    _place["option"] = option
+
+
+def standing(text: str) -> str:
+    """The text with each command in it, as in `kapi status`, completed so that it works where the person is."""
+    return _COMMAND.sub(lambda found: found[0] + _place["option"], text)
+
+
 def say(text: str) -> None:
     """Talk to the person."""
-    print(text, file=sys.stderr)  # noqa: T201 - this is the terminal
+    print(standing(text), file=sys.stderr)  # noqa: T201 - this is the terminal
 
 
 def put(text: str) -> None:

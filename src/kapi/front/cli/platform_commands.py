@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from typing import Annotated, Any
@@ -16,8 +15,6 @@ from kapi.errors import KapiError
 from kapi.front.cli.options import Config, DataDir, Output, settings_of, sourced_settings
 from kapi.front.cli.output import Exit, Format, put, say, show
 from kapi.settings import Settings
-
-_START_SECONDS = 40.0
 
 
 def up(
@@ -43,8 +40,7 @@ def up(
 
       kapi up --port 9443 --data-dir ./data --detach
     """
-    from kapi.run_files import prepare_run
-    from kapi.settings_reading import check_non_production, check_secrets
+    from kapi.front.cli.starting import given, start
 
     flags: dict[str, Any] = {
         "gateway__listen": listen,
@@ -54,57 +50,7 @@ def up(
         "identity__issuer": issuer,
         "identity__non_production_on_network": non_production_on_network or None,
     }
-    settings = settings_of(data_dir, config, **flags)
-    check_non_production(settings)
-    _check_issuers(settings)
-    check_secrets(settings)
-    command = [sys.executable, "-m", "kapi.supervisor", str(prepare_run(settings))]
-    if detach:
-        _start_detached(settings, command)
-    else:
-        os.execv(sys.executable, command)  # noqa: S606 - the supervisor carries nothing of the command line
-
-
-def _check_issuers(settings: Settings) -> None:
-    """Raise SettingsError with every mistake in the declared issuers."""
-    if not settings.identity.issuers:
-        return
-    from dataclasses import replace
-
-    from kapi.errors import Invalid, SettingsError
-    from kapi.identity.issuers.declaration import declare
-
-    mistakes = []
-    for issuer in settings.identity.issuers:
-        try:
-            declare(issuer)
-        except Invalid as error:
-            mistakes += [replace(item, message=f"issuer {issuer.name}: {item.message}", source="") for item in error.diagnostics]
-    if mistakes:
-        raise SettingsError(tuple(mistakes))
-
-
-def _start_detached(settings: Settings, command: list[str]) -> None:
-    from kapi.banner import banner
-    from kapi.run_files import log_path, read_state, rotate_log
-
-    log = log_path(settings, "kapi")
-    rotate_log(log)
-    begun = time.monotonic()
-    with log.open("ab") as output:
-        before = output.tell()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-    while time.monotonic() - begun < _START_SECONDS:
-        state = read_state(settings.data_dir)
-        if state and state["pid"] == process.pid and state.get("ready"):
-            say(banner(settings, time.monotonic() - begun).replace("Ctrl-C", "kapi down"))
-            return
-        if process.poll() is not None:
-            say(log.read_bytes()[before:].decode("utf-8", "replace").rstrip())
-            raise SystemExit(process.returncode or Exit.FAILED)
-        time.sleep(0.02)
-    process.terminate()
-    raise KapiError("start", "the platform did not become ready", hint=f"See {log}.")
+    start(given(data_dir, config, flags), detach=detach)
 
 
 def down(data_dir: DataDir = None, config: Config = None) -> None:
@@ -114,21 +60,44 @@ def down(data_dir: DataDir = None, config: Config = None) -> None:
 
       kapi down
     """
-    from kapi.run_files import read_state
+    from kapi.run_files import lock_holder
 
     settings = settings_of(data_dir, config)
-    state = read_state(settings.data_dir)
-    if state is None:
+    if lock_holder(settings.data_dir) is None:
         say(f"nothing runs in {settings.data_dir}")
         return
-    os.kill(state["pid"], signal.SIGTERM)
     deadline = time.monotonic() + settings.gateway.drain_seconds + 10
+    asked = 0
     while time.monotonic() < deadline:
-        if read_state(settings.data_dir) is None:
+        holder = lock_holder(settings.data_dir)
+        if holder is None:
             say("stopped")
             return
+        if holder and holder != asked:  # 0: it is starting, and has not said its process id yet
+            _ask_to_stop(settings, holder)
+            asked = holder
         time.sleep(0.02)
-    raise KapiError("stop", f"process {state['pid']} does not stop", hint="See the logs in the data directory.")
+    raise KapiError("stop", f"process {asked or 'unknown'} does not stop", hint=f"See the logs in {settings.data_dir / 'logs'}.")
+
+
+def _ask_to_stop(settings: Settings, holder: int) -> None:
+    """Send SIGTERM to the process that holds the lock, and to no other that got its process id meanwhile."""
+    from kapi.run_files import lock_holder
+
+    if not hasattr(os, "pidfd_open"):  # not Linux
+        os.kill(holder, signal.SIGTERM)
+        return
+    try:
+        process = os.pidfd_open(holder)
+    except ProcessLookupError:
+        return
+    try:
+        if lock_holder(settings.data_dir) == holder:
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(process)
 
 
 def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:

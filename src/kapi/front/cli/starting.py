@@ -1,0 +1,116 @@
+"""What `kapi up` does before the supervisor runs: read and check the settings, take the lock, write the settings.
+
+Run as `python -m kapi.front.cli.starting GIVEN` it prints the checked settings as JSON: so the supervisor reads them again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from kapi.errors import Diagnostic, Invalid, KapiError, SettingsError
+from kapi.front.cli.options import settings_of
+from kapi.front.cli.output import Exit, fail, say
+from kapi.settings import Settings
+
+_START_SECONDS = 40.0
+
+
+def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> str:
+    """What the person gave, as text: enough to read the settings again in the same folder and environment."""
+    paths = {"data_dir": data_dir, "config": config}
+    return json.dumps({name: str(path) if path else None for name, path in paths.items()} | {"flags": flags})
+
+
+def checked_settings(text: str) -> Settings:
+    """The settings that a platform may start with. Raises SettingsError with every mistake."""
+    from kapi.settings_reading import check_non_production, check_secrets
+
+    value = json.loads(text)
+    data_dir, config = (Path(value[name]) if value[name] else None for name in ("data_dir", "config"))
+    settings = settings_of(data_dir, config, **value["flags"])
+    mistakes: list[Diagnostic] = []
+    for check in (check_non_production, _check_issuers, check_secrets):
+        try:
+            check(settings)
+        except SettingsError as error:
+            mistakes += error.diagnostics
+    if mistakes:
+        raise SettingsError(tuple(mistakes))
+    return settings
+
+
+def _check_issuers(settings: Settings) -> None:
+    """Raise SettingsError with every mistake in the declared issuers."""
+    if not settings.identity.issuers:
+        return
+    from dataclasses import replace
+
+    from kapi.identity.issuers.declaration import declare
+
+    mistakes = []
+    for issuer in settings.identity.issuers:
+        try:
+            declare(issuer)
+        except Invalid as error:
+            mistakes += [replace(item, message=f"issuer {issuer.name}: {item.message}", source="") for item in error.diagnostics]
+    if mistakes:
+        raise SettingsError(tuple(mistakes))
+
+
+def start(text: str, *, detach: bool) -> None:
+    """Run the supervisor in place of this process, or beside it. Raises KapiError when another platform holds the data directory."""
+    from kapi.run_files import Lock, prepare_data_dir, prepare_run
+
+    settings = checked_settings(text)
+    prepare_data_dir(settings.data_dir)
+    lock = Lock(settings.data_dir)
+    lock.acquire()
+    command = [sys.executable, "-m", "kapi.supervisor", str(prepare_run(settings)), str(lock.descriptor), text]
+    if detach:
+        _start_detached(settings, command, lock.descriptor)
+    else:
+        os.set_inheritable(lock.descriptor, True)  # noqa: FBT003 - the standard library's own signature
+        os.execv(sys.executable, command)  # noqa: S606 - the supervisor carries nothing of the command line
+
+
+def _start_detached(settings: Settings, command: list[str], lock: int) -> None:
+    from kapi.banner import banner
+    from kapi.log_files import open_log, set_aside
+    from kapi.run_files import log_path, read_state
+    from kapi.settings import default_data_dir
+
+    log = log_path(settings, "kapi")
+    set_aside(log)
+    begun = time.monotonic()
+    with os.fdopen(open_log(log), "ab") as output:
+        before = output.tell()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, pass_fds=(lock,)
+        )
+    os.close(lock)
+    while time.monotonic() - begun < _START_SECONDS:
+        state = read_state(settings.data_dir)
+        if state and state["pid"] == process.pid and state.get("ready"):
+            say(banner(settings, default_data_dir(os.environ), time.monotonic() - begun, detached=True))
+            return
+        if process.poll() is not None:
+            say(log.read_bytes()[before:].decode("utf-8", "replace").rstrip())
+            raise SystemExit(process.returncode or Exit.FAILED)
+        time.sleep(0.02)
+    process.terminate()
+    raise KapiError("start", "the platform did not become ready", hint=f"See {log}.")
+
+
+if __name__ == "__main__":
+    try:
+        from kapi.settings import to_json_value
+
+        sys.stdout.write(json.dumps(to_json_value(checked_settings(sys.argv[1]))))
+    except KapiError as problem:
+        sys.exit(fail(problem))

@@ -131,6 +131,10 @@ class StandIn:
             def do_GET(self) -> None:
                 standin.answer(self)
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                standin.answer(self)
+
             def log_message(self, *_: object) -> None:
                 pass
 

@@ -33,3 +33,5 @@ class IssuerSettings:
     scopes_claims: tuple[str, ...] = ()
     claim_mappings: dict[str, str] = field(default_factory=dict)
     required_claims: dict[str, str] = field(default_factory=dict)
+    id_tokens: bool = False
+    """Accept ID tokens too, for a provider that gives APIs nothing else."""

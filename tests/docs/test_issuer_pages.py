@@ -17,9 +17,13 @@ from kapi.settings import IssuerSettings
 from kapi.settings_values import checked
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "issuers").glob("*.md"))
-COMMANDS = sorted(
-    {line.strip() for page in PAGES for line in page.read_text("utf-8").splitlines() if line.startswith("    kapi issuer add")}
-)
+
+
+def _lines(page: Path) -> list[str]:
+    return page.read_text("utf-8").replace("\\\n", "").splitlines()
+
+
+COMMANDS = sorted({line.strip() for page in PAGES for line in _lines(page) if line.startswith(("    kapi issuer add", "kapi issuer add"))})
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attacks import compact, forged, rs256, rsa_jwk
 from kapi.apis.ir import Endpoint
+from kapi.policies.token_kinds import AccessTokenRule
 from live import ISSUER, Gateway, api, backend, gateway, operation
 
 PATH = "/attack/1.0.0/closed"
@@ -118,22 +119,31 @@ def test_the_type_of_a_token_is_the_issuers(live: Gateway, restored: None) -> No
         claims = {"iss": ISSUER, "exp": int(time.time()) + 60}
         return compact({"alg": "RS256", "kid": live.minter.name, **header}, claims, rs256(live.minter.key))
 
-    usual = {"JWT": 200, "jwt": 200, "at+jwt": 200, "AT+JWT": 200, "application/at+jwt": 200, "x": 401}
+    usual = {
+        "JWT": 200,
+        "jwt": 200,
+        "at+jwt": 200,
+        "AT+JWT": 200,
+        "application/at+jwt": 200,
+        "application/jwt": 200,
+        "Application/JWT": 200,
+        "x": 401,
+    }
     for name, status in usual.items():
         assert live.call(PATH, token=token(typ=name)).status == status, name
     assert live.call(PATH, token=token()).status == 200
-    trusting(live, token_types=("at+jwt",))
+    trusting(live, rule=AccessTokenRule(types=("at+jwt",)))
     for name, status in {"JWT": 401, "at+jwt": 200, "x": 401}.items():
         assert live.call(PATH, token=token(typ=name)).status == status, name
     assert live.call(PATH, token=token()).status == 401
-    trusting(live, token_types=("", "x"))
+    trusting(live, rule=AccessTokenRule(types=("", "x")))
     for name, status in {"JWT": 401, "x": 200}.items():
         assert live.call(PATH, token=token(typ=name)).status == status, name
     assert live.call(PATH, token=token()).status == 200
 
 
 def test_claims_that_an_issuers_tokens_must_have(live: Gateway, restored: None) -> None:
-    trusting(live, required_claims=(("client_id", "c"), ("org.name", "")))
+    trusting(live, rule=AccessTokenRule(required_claims=(("client_id", "c"), ("org.name", ""))))
     for claims, status in (
         ({}, 401),
         ({"client_id": "c"}, 401),
@@ -145,7 +155,7 @@ def test_claims_that_an_issuers_tokens_must_have(live: Gateway, restored: None) 
 
 
 def test_a_claim_that_is_called_by_a_uri(live: Gateway, restored: None) -> None:
-    trusting(live, required_claims=(("https://acme.example/tenant", "t1"),))
+    trusting(live, rule=AccessTokenRule(required_claims=(("https://acme.example/tenant", "t1"),)))
     for claims, status in (({}, 401), ({"https://acme.example/tenant": "t2"}, 401), ({"https://acme.example/tenant": "t1"}, 200)):
         assert live.call(PATH, token=live.minter.token(**claims)).status == status, claims
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kapi.apis.ir import Endpoint
+from kapi.policies.token_kinds import AccessTokenRule
 from live import Gateway, Minter, api, backend, gateway, operation
 
 PATH = "/claims/1.0.0"
@@ -121,7 +122,7 @@ def test_scopes_may_stand_in_a_namespaced_claim(live: Gateway, names: tuple[str,
     [({TENANT: "a", "t.x": "b"}, 200), ({TENANT: "a", "t": {"x": "b"}}, 200), ({TENANT: "a"}, 401), ({"t.x": "b"}, 401)],
 )
 def test_a_claim_that_must_be_there_may_have_dots(live: Gateway, claims: dict[str, Any], status: int) -> None:
-    live.trust(dataclasses.replace(live.minter.trusted, required_claims=((TENANT, "a"), ("t.x", "b"))))
+    live.trust(dataclasses.replace(live.minter.trusted, rule=AccessTokenRule(required_claims=((TENANT, "a"), ("t.x", "b")))))
     assert live.call(f"{PATH}/closed", token=live.minter.token(**claims)).status == status
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.keyset import KeySet, one_key, read_jwks
 from kapi.identity.issuers.preset import ASYMMETRIC
+from kapi.identity.issuers.trial_of_token import token_steps
 from kapi.identity.signatures import signed
 from standin import Key
 
@@ -130,3 +134,21 @@ JSON = st.recursive(
 )
 def test_no_key_set_makes_it_fall_over(entries: list[Any]) -> None:
     assert read(*entries, ED.jwk()).kids[-1:] in {("d",), ()}
+
+
+def test_a_key_for_another_algorithm_than_the_token_s_is_explained() -> None:
+    """Providers that sign with PS256 publish keys that say RS256; a key is used for its own `alg` only (RFC 7517 §4.4)."""
+    key = Key.make("k")
+    jwks = json.dumps({"keys": [key.jwk(alg="RS256")]})
+    [reason] = read_jwks(jwks, ("PS256",)).ignored
+    for part in ("its alg says RS256", "PS256 is accepted", "without alg"):
+        assert part in reason
+    issuer = Issuer("acme", "oidc", "https://acme.example", "", "", algorithms=("RS256", "PS256"))
+    token = dataclasses.replace(key, alg="PS256").token({"iss": issuer.issuer})
+    steps = {step.step: step for step in token_steps(token, issuer, read_jwks(jwks, issuer.algorithms), int(time.time()))}
+    assert steps["signature"].result == "fail"
+    assert steps["signature"].detail == "the token is signed with PS256, and the `alg` of its key 'k' in the JWKS says RS256"
+    assert "publish the key with alg PS256 or without alg" in steps["signature"].hint
+    good = json.dumps({"keys": [key.jwk(alg=...)]})
+    steps = {step.step: step for step in token_steps(token, issuer, read_jwks(good, issuer.algorithms), int(time.time()))}
+    assert steps["signature"].result == "ok"

@@ -100,6 +100,10 @@ def test_an_id_token_goes_in_and_comes_out(app: Any) -> None:
     claims = claims_of(answer.json()["access_token"])
     assert (claims["aud"], claims["sub"], claims["auth_time"]) == ("mask", "org1user", NOW)
     assert exchange(app, "mask", answer.json()["access_token"]).status == 400, "an ID token is no access token"
+    token = answer.json()["access_token"]
+    asked = call(app, "POST", "/oauth2/introspect", urlencode({"token": token}).encode(), authorization=basic("mask", "s"))
+    assert asked.json() == {"active": False}
+    assert call(app, "GET", "/oauth2/userinfo", authorization=f"Bearer {token}").status == 401
     assert exchange(app, "mask", own(app, "shop"), requested_token_type=ID).json()["error"] == "invalid_request"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 import json
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kapi.errors import Problem
+from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.keys import SigningKey
 from kapi.identity.verify import LARGEST_TOKEN, IssuerKeys, Principal, require_scope, verify_bearer
 
@@ -80,10 +82,18 @@ def test_clocks_may_differ_by_five_seconds(times: dict[str, Any], code: str) -> 
 
 
 def test_a_verified_token_may_say_nothing_about_its_caller() -> None:
+    other = (dataclasses.replace(TRUSTED[0], issuer=Issuer("other", "oidc", ISSUER, "", "", algorithms=("RS256",))),)
     bare = f"Bearer {token(sub=..., clientId=..., scope=...)}"
-    assert verify_bearer(bare, TRUSTED, NOW) == Principal("", "", frozenset(), "")
+    assert verify_bearer(bare, other, NOW) == Principal("", "", frozenset(), "", "other")
     for claim in ("client_id", "azp"):
-        assert verify_bearer(f"Bearer {token(clientId=..., **{claim: 'x'})}", TRUSTED, NOW).client_id == "x"
+        assert verify_bearer(f"Bearer {token(clientId=..., **{claim: 'x'})}", other, NOW).client_id == "x"
+
+
+def test_what_of_ours_does_not_have_the_mark_of_access_tokens_is_refused() -> None:
+    """An ID token that came out of a token exchange: no hash, no nonce, the same key, issuer and type as access tokens."""
+    exchanged = {"aud": "c", "azp": "c", "auth_time": NOW, "groups": ["admins"]}
+    assert code_of(f"Bearer {token(clientId=..., scope=..., **exchanged)}") == "900901"
+    assert code_of(f"Bearer {token({'typ': 'at+jwt'}, clientId=..., client_id='c')}") == "900901"
 
 
 def test_without_trusted_issuers_or_with_another_issuers_key_nothing_is_accepted() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from harness import KAPI, Platform, free_port
 from kapi.identity.grants import GRANTS
+from standin import Key, StandIn
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -73,6 +74,44 @@ def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(tmp_path: Pat
     assert "Traceback" not in "".join(path.read_text() for path in (alone.data_dir / "logs").glob("*.log"))
 
 
+PROVIDERS = {
+    "docs/issuers/auth0.md": (
+        ("acme.eu.auth0.com", "/oauth/token", "/.well-known/jwks.json"),
+        {"iss": "https://acme.eu.auth0.com/", "aud": "https://api.acme.example", "azp": "noted", "scope": "items:read apk:api_create"},
+    ),
+    "docs/issuers/asgardeo.md": (
+        ("api.asgardeo.io", "/t/acme/oauth2/token", "/t/acme/oauth2/jwks"),
+        {
+            "iss": "https://api.asgardeo.io/t/acme/oauth2/token", "aud": "noted", "client_id": "noted",
+            "org_id": "10084a8d-113f-4211-a0d5-efe36b082211", "scope": "items:read apk:api_create",
+        },
+    ),
+}  # fmt: skip
+"""The pages about providers: host, token endpoint and keys there, and the claims of a token."""
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_page_of_a_provider_runs_against_a_server_that_answers_as_it_does(tmp_path: Path, name: str) -> None:
+    (host, token_path, keys_path), claims = PROVIDERS[name]
+    key = Key.make("k")
+    standin = StandIn(hosts=(host,), jwks_paths=set()).start()
+    discovery = f"{claims['iss'].removeprefix(f'https://{host}').rstrip('/')}/.well-known/openid-configuration"
+    standin.documents[discovery] = {"issuer": claims["iss"], "jwks_uri": f"https://{host}{keys_path}"}
+    standin.documents[keys_path] = {"keys": [key.jwk()]}
+    standin.documents[token_path] = {"access_token": key.token({"sub": "s", **claims})}
+    (tmp_path / ".curlrc").write_text(f'connect-to = "{host}:443:127.0.0.1:{standin.port}"\n')
+    (tmp_path / "kapi.toml").write_text(f'[gateway.hosts]\n"{host}" = "127.0.0.1:{standin.port}"\n')
+    trusting = {"SSL_CERT_FILE": str(standin.ca), "CURL_CA_BUNDLE": str(standin.ca), "CURL_HOME": str(tmp_path)}
+    platform = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")), environment=trusting)
+    platform.start()
+    noted = {"CLIENT_ID": "noted", "CLIENT_SECRET": "noted too", "ORGANIZATION_ID": "10084a8d-113f-4211-a0d5-efe36b082211"}
+    try:
+        _run(platform, name, more={**trusting, **noted})
+    finally:
+        platform.stop()
+        standin.stop()
+
+
 @pytest.mark.parametrize("grant", [grant.grant_type for grant in GRANTS])
 def test_every_grant_has_a_page_with_a_command_that_runs(grant: str) -> None:
     commands = [body for name in (*RUN, *ALONE) for kind, body in BLOCK.findall((ROOT / name).read_text("utf-8")) if kind == "sh"]
@@ -90,7 +129,7 @@ def _run(platform: Platform, name: str, keys_port: str = KEYS_PORT, more: dict[s
     backend_port = str(free_port())
     script, expected = ["set -e; trap 'kill $(jobs -p) 2>/dev/null || :' EXIT"], []
     blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
-    assert len(blocks) > 3
+    assert len(blocks) >= 3
     for number, (kind, body) in enumerate(blocks):
         if kind == "sh":
             script += [body, f"printf '\\n--- end of block {number}\\n'"]

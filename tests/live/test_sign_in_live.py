@@ -74,6 +74,8 @@ def test_nothing_else_that_we_sign_is_an_access_token(platform: Platform, person
         "logout token": ({**of_client, "events": {EVENT: {}}}, "logout+jwt"),
         "logout token that says JWT": ({**of_client, **scoped, "events": {EVENT: {}}}, "JWT"),
         "ID token": ({**of_client, "auth_time": now, "nonce": "n"}, "JWT"),
+        "ID token of a token exchange": ({**of_client, "azp": CLIENT, "auth_time": now, "groups": ["admins"]}, "JWT"),
+        "the same with the type of access tokens": ({**of_client, "azp": CLIENT, "client_id": CLIENT, "scope": "openid"}, "at+jwt"),
         "ID token with scopes": ({**of_client, **scoped, "auth_time": now, "at_hash": "x"}, "JWT"),
         "signed UserInfo": ({"iss": base["iss"], "aud": CLIENT, "sub": "superAdmin", **scoped}, "JWT"),
         "introspection answer": ({**of_client, **scoped}, "token-introspection+jwt"),

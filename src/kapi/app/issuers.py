@@ -69,9 +69,8 @@ def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[
             organizations=() if item.issuer.organization == ANY else (item.issuer.organization,),
             environments=item.issuer.environments,
             algorithms=item.issuer.algorithms,
-            token_types=tuple(dict.fromkeys((*item.issuer.types, *(f"application/{name}" for name in item.issuer.types if "+" in name)))),
+            rule=item.issuer.rule,
             clock_skew=item.issuer.clock_skew,
-            required_claims=item.issuer.required_claims,
             claim_mappings=item.issuer.claim_mappings,
             binds_to_certificates=item.issuer.name != INBUILT or inbuilt_binds,
         )

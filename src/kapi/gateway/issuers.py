@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from kapi.policies.token_kinds import AccessTokenRule
 
 ANY = "*"
-TOKEN_TYPES = ("", "JWT", "at+jwt", "application/at+jwt")
-"""Header `typ` of access tokens (RFC 7519 §5.1, RFC 9068 §2.1); the empty one stands for a token without `typ`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class TrustedIssuer:
     audiences: tuple[str, ...] = ()
     """When not empty, the token's `aud` must hold one of them."""
     consumer_key_claim: str = ""
-    """Empty: the first of clientId, client_id, azp, cid, appid that the token has."""
+    """Empty: the first of `policies.claim_names.CLIENT_CLAIMS` that the token has."""
     scopes_claims: tuple[str, ...] = ("scope",)
     """Where the scopes stand, all of them together, as text or as a list; names as in `policies/claim_names.py`."""
     organizations: tuple[str, ...] = ()
@@ -29,11 +29,10 @@ class TrustedIssuer:
     """In which environments; empty or `*` means all of them."""
     algorithms: tuple[str, ...] = ("RS256",)
     """Signature algorithms (RFC 7518 §3.1) its keys are used with; a key that names its `alg` is used with that one only."""
-    token_types: tuple[str, ...] = TOKEN_TYPES
+    rule: AccessTokenRule = field(default_factory=AccessTokenRule)
+    """What is an access token of it."""
     clock_skew: int = 5
     """Seconds a token may be used before `nbf` and after `exp`."""
-    required_claims: tuple[tuple[str, str], ...] = ()
-    """(claim, value): a token without it is refused; an empty value means any."""
     claim_mappings: tuple[tuple[str, str], ...] = ()
     """(remote, local): this claim goes to the backend as this header."""
 

@@ -1,7 +1,6 @@
 """Access tokens that this provider issued, when they come back: at introspection, revocation, registration, userinfo.
 
-Kinds cannot be confused: only what was signed as an access token passes, never an ID token, a logout token or another signed
-answer (RFC 8725 §3.11, §3.12).
+Kinds cannot be confused: the rule for them is the one that the gateway applies (`policies/token_kinds.py`).
 """
 
 from __future__ import annotations
@@ -14,13 +13,10 @@ from kapi.errors import OAuthError
 from kapi.identity.confirmation import Confirmation, confirmation_of
 from kapi.identity.http import Request
 from kapi.identity.opaque import opaque_claims
-from kapi.identity.own_tokens import own_claims
+from kapi.identity.own_tokens import own_jwt
 from kapi.identity.provider import Provider
 from kapi.identity.sender_constraint import check_holder
-
-_TYPES = ("jwt", "at+jwt")
-_OTHER_KINDS = frozenset({"at_hash", "c_hash", "s_hash", "nonce", "events", "token_introspection"})
-"""Claims that only ID tokens, security events and signed answers have."""
+from kapi.policies.token_kinds import OWN_MARK, OWN_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,8 @@ def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
     if "." not in token:
         claims = opaque_claims(provider.records, token, now)
         return None if claims is None else _own(claims)
-    claims = own_claims(provider, token, _TYPES)
-    return None if claims is None or _OTHER_KINDS & set(claims) else _own(claims)
+    jwt = own_jwt(provider, token)
+    return None if jwt is None or OWN_TOKENS.objection(jwt.header, jwt.claims) else _own(jwt.claims)
 
 
 def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
@@ -85,7 +81,7 @@ def bearer(provider: Provider, request: Request, scope: str = "", in_form: str |
 
 
 def _own(claims: Mapping[str, Any]) -> OwnToken | None:
-    client_id, scope, jti = claims.get("clientId", claims.get("client_id")), claims.get("scope"), claims.get("jti")
+    client_id, scope, jti = claims.get(OWN_MARK), claims.get("scope"), claims.get("jti")
     expires = claims.get("exp")
     if not isinstance(client_id, str) or not isinstance(scope, str) or not isinstance(jti, str) or not isinstance(expires, int):
         return None

@@ -15,6 +15,8 @@ from kapi.identity.issuance import TokenRequest
 from kapi.identity.own_tokens import own_claims
 from kapi.identity.presented import Presented
 from kapi.identity.provider import Provider
+from kapi.policies.claim_names import client_of
+from kapi.policies.token_kinds import EVENT_CLAIM, OWN_MARK
 
 _PREFIX = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN, ID_TOKEN, JWT = f"{_PREFIX}access_token", f"{_PREFIX}id_token", f"{_PREFIX}jwt"
@@ -61,7 +63,7 @@ def _theirs(provider: Provider, request: TokenRequest, token: str, name: str) ->
 
 def _id_token(provider: Provider, token: str, now: int) -> Mapping[str, Any] | None:
     claims = own_claims(provider, token)
-    if claims is None or "auth_time" not in claims or "clientId" in claims or "events" in claims:
+    if claims is None or "auth_time" not in claims or OWN_MARK in claims or EVENT_CLAIM in claims:
         return None
     expires = claims.get("exp")
     return claims if isinstance(expires, int) and expires > now else None
@@ -70,17 +72,17 @@ def _id_token(provider: Provider, token: str, now: int) -> Mapping[str, Any] | N
 def _presented(provider: Provider, claims: Mapping[str, Any]) -> Presented:
     audience = claims.get("aud", ())
     listed = (audience,) if isinstance(audience, str) else tuple(audience)
-    client_id = claims.get("clientId") or claims.get("azp") or ""
+    client_id = client_of(claims)
     subject, scope = str(claims["sub"]), claims.get("scope") or ""
     about_client = subject == client_id
     user = None if about_client else provider.users.get(subject)
     return Presented(
         subject=subject,
-        client_id=str(client_id),
+        client_id=client_id,
         audience=tuple(str(item) for item in listed),
         scopes=tuple(str(scope).split(" ")) if scope else (),
         expires_at=int(claims["exp"]),
         claims=claims,
         user=user.username if user else "",
-        named={"sub": subject, **({"client_id": str(client_id)} if client_id != subject else {})},
+        named={"sub": subject, **({"client_id": client_id} if client_id != subject else {})},
     )

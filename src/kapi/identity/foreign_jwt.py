@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.identity.jose import decoded, jose_header, json_part
+from kapi.policies.token_kinds import bare_type
 
 LARGEST = 16 * 1024
 MOST_KEYS = 50
@@ -67,7 +68,7 @@ def media_type(header: Mapping[str, Any]) -> str:
     typ = header.get("typ", "")
     if not isinstance(typ, str):
         raise Unusable("its typ is not text")
-    return typ.lower().removeprefix("application/")
+    return bare_type(typ)
 
 
 def read_jwt(text: str, *, algorithms: Collection[str], types: Collection[str] | None, embedded_key: bool = False) -> ForeignJwt:

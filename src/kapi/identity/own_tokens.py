@@ -14,8 +14,14 @@ _REMEMBERED = 2000
 """Tokens whose signature need not be checked again; a resource server asks about the same one many times."""
 
 
-def own_claims(provider: Provider, token: str, types: tuple[str, ...] = ("jwt",)) -> Mapping[str, Any] | None:
-    """The claims of a JWT of ours, however old; None for any other text. `types` are the values of `typ`, in lower case."""
+def own_claims(provider: Provider, token: str) -> Mapping[str, Any] | None:
+    """The claims of a JWT of ours with the type `JWT`, however old; None for any other text."""
+    jwt = own_jwt(provider, token)
+    return jwt.claims if jwt is not None and media_type(jwt.header) == "jwt" else None
+
+
+def own_jwt(provider: Provider, token: str) -> ForeignJwt | None:
+    """A JWT of ours of any kind, however old; None for any other text."""
     jwt = provider.verified.get(token)
     if jwt is None:
         jwt = _verified(provider, token)
@@ -24,7 +30,7 @@ def own_claims(provider: Provider, token: str, types: tuple[str, ...] = ("jwt",)
         if len(provider.verified) >= _REMEMBERED:
             provider.verified.clear()
         provider.verified[token] = jwt
-    return jwt.claims if media_type(jwt.header) in types else None
+    return jwt
 
 
 def _verified(provider: Provider, token: str) -> ForeignJwt | None:

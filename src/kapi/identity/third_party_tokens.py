@@ -11,25 +11,27 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
-from kapi.identity.issuers.claims import as_scopes, client_of, organization_of
+from kapi.identity.issuers.claims import as_scopes, organization_of
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.preset import ANY_ORGANIZATION
 from kapi.identity.presented import Presented
 from kapi.identity.provider import Provider
 from kapi.identity.scopes import is_scope
 from kapi.identity.verify import LARGEST_TOKEN, IssuerKeys, claims_fault, signature_fault, split
+from kapi.policies.claim_names import client_of
 
 _LONGEST_SUBJECT = 255
 _DEEPEST = 20
 _WORDS: Mapping[str, str] = {
     "malformed": "it is malformed",
     "algorithm": "its alg is not accepted from its issuer",
-    "type": "it is no access token",
+    "type": "it is not an access token",
     "unknown key": "no key of its issuer fits; the keys are being looked for, so try again in a few seconds",
     "signature": "its signature is wrong",
     "expired": "it has expired",
     "not yet valid": "it is not valid yet",
     "audience": "its aud is not one of those that are accepted from its issuer",
+    "no audience": "its issuer is declared without an audience, and neither its typ nor a required claim says that it is an access token",
     "claim": "a claim that its issuer's tokens must have is missing or another",
     "revoked": "it was revoked",
     "organization": "its organization cannot be one here",
@@ -50,7 +52,7 @@ def third_party(provider: Provider, client: Client, token: str, name: str, now: 
         trusted = _issuer(provider, client, claims.get("iss"))
         if trusted is None:
             return None
-        fault = signature_fault(header, message, signature, trusted) or _fault(provider, trusted.issuer, claims, now)
+        fault = signature_fault(header, message, signature, trusted) or _fault(provider, trusted.issuer, header, claims, now)
     except (ValueError, RecursionError):
         # What is no JWT at all is nobody's.
         return None
@@ -77,9 +79,12 @@ def _issuer(provider: Provider, client: Client, iss: Any) -> IssuerKeys | None:
     return None
 
 
-def _fault(provider: Provider, issuer: Issuer, claims: dict[str, Any], now: int) -> str:
-    if fault := claims_fault(claims, issuer, now) or _kind_fault(issuer, claims):
+def _fault(provider: Provider, issuer: Issuer, header: dict[str, Any], claims: dict[str, Any], now: int) -> str:
+    if fault := claims_fault(header, claims, issuer, now):
         return fault
+    # A token of ours is given for it, so it must be for here, or say itself what it is (RFC 8725 §3.9, §3.12).
+    if not issuer.audiences and not issuer.rule.tells_kind(header):
+        return "no audience"
     if claims["exp"] <= now:
         # Within the skew that a verifier forgives; there is no time left to give a new token.
         return "expired"
@@ -93,14 +98,6 @@ def _fault(provider: Provider, issuer: Issuer, claims: dict[str, Any], now: int)
     ours = local_subject(issuer, subject)
     # RFC 9068 §5: nobody may be taken for a client or a person of ours.
     return "taken" if provider.clients.get(ours) is not None or provider.users.get(ours) is not None else ""
-
-
-def _kind_fault(issuer: Issuer, claims: Mapping[str, Any]) -> str:
-    """An ID token may look like an access token: it says no scopes, and its `aud` is its client."""
-    if issuer.audiences or as_scopes(claims, issuer.scopes_claims):
-        return ""
-    client_id = client_of(claims, issuer.consumer_key_claim)
-    return "" if client_id and client_id not in _audience(claims) else "type"
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,16 +1,141 @@
-"""How tokens that are no access tokens are told: by claims, where the header's `typ` says nothing (RFC 8725 §3.11). Pure.
+"""What is an access token: one rule, declared by issuer (RFC 8725 §3.11, §3.12; RFC 9068 §4). Pure.
 
-Both verifiers read it: the gateway's filters (`gateway/envoy/token_checks.py`) and that of the system APIs (`identity/verify.py`).
+Every verifier applies it: the filters of the gateway (`gateway/envoy/token_checks.py` writes it as Envoy's rules), the system APIs
+and token exchange (`identity/verify.py`), introspection, UserInfo and registration (`identity/access_tokens.py`).
+
+In this order:
+
+1. the header's `typ` is one of the issuer's `types`;
+2. the claims in `required_claims` are there, with their values;
+3. no claim says that it is another kind: `events` of a security event (RFC 8417 §2.2), or `token_use`, `token_type`, `typ` with the name
+   of another kind;
+4. no claim of ID tokens only is there (`at_hash`, `c_hash`, `s_hash`, `nonce`), unless something else tells the kind: the header's type
+   `at+jwt`, a required claim that names the kind, or an issuer that is declared to send ID tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kapi.policies.claim_names import find
+
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
+"""The type that only access tokens have (RFC 9068 §2.1)."""
+USUAL_TYPES = ("", "JWT", ACCESS_TOKEN_TYPE)
+"""Header `typ` of most access tokens; the empty text is a token without one (RFC 7519 §5.1)."""
 KIND_CLAIMS = ("token_type", "token_use", "typ")
-"""Claims by which issuers mark the kind of a token: APK, Cognito, Keycloak."""
+"""Claims by which issuers name the kind of a token: APK, Cognito, Keycloak."""
+ID_KINDS = ("id_token", "ID", "id")
+"""Their values in ID tokens."""
 OTHER_KINDS = (
-    *("refresh_token", "authorization_code", "session_key", "id_token", "logout_token", "InternalKey", "apiKey"),
-    *("refresh", "Refresh", "ID", "id", "Logout", "Offline", "Action", "Initial-Access-Token", "Registration-Access-Token"),
+    *(
+        "refresh_token",
+        "authorization_code",
+        "session_key",
+        "logout_token",
+        "InternalKey",
+        "apiKey",
+    ),
+    *(
+        "refresh",
+        "Refresh",
+        "Logout",
+        "Offline",
+        "Action",
+        "Initial-Access-Token",
+        "Registration-Access-Token",
+    ),
 )
-"""Their values for what is no access token."""
-OTHERS_CLAIMS = ("at_hash", "c_hash", "s_hash", "events")
-"""Claims of ID tokens (OpenID Connect Core §3.1.3.6, §3.3.2.11) and security events (RFC 8417 §2.2) only."""
+"""Their values in what is neither an access token nor an ID token."""
+EVENT_CLAIM = "events"
+"""Claim of security events, such as logout tokens (RFC 8417 §2.2)."""
+ID_TOKEN_CLAIMS = ("at_hash", "c_hash", "s_hash", "nonce")
+"""Claims of ID tokens (OpenID Connect Core §2, §3.3.2.11; FAPI 1.0 part 2 §5.1)."""
+OWN_MARK = "clientId"
+"""Claim that each access token of the inbuilt provider has, and nothing else that it signs."""
+
+Rule = Literal["typ", "required claim", "kind", "ID token"]
+
+
+def bare_type(media_type: str) -> str:
+    """A `typ` as types are compared: without `application/` and in lower case (RFC 7515 §4.1.9, RFC 2045 §5.1)."""
+    return media_type.lower().removeprefix("application/")
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why something is not an access token: the part of the rule that refuses it, and the claim (or `typ`) it found."""
+
+    rule: Rule
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokenRule:
+    """The rule for one issuer."""
+
+    types: tuple[str, ...] = USUAL_TYPES
+    """Accepted `typ` of the header; the empty text accepts a token without one."""
+    required_claims: tuple[tuple[str, str], ...] = ()
+    """(claim, value) that a token must have; an empty value means any."""
+    id_tokens: bool = False
+    """Whether ID tokens count too, for issuers that give APIs nothing else."""
+
+    @property
+    def names_kind(self) -> bool:
+        """Whether a required claim names the kind, as `token_use` of Cognito and `typ` of Keycloak do."""
+        return any(name in KIND_CLAIMS and value for name, value in self.required_claims)
+
+    @property
+    def ignores_id_token_claims(self) -> bool:
+        """Whether claims of ID tokens refuse nothing, whatever the header's type is."""
+        return self.id_tokens or self.names_kind
+
+    @property
+    def other_kinds(self) -> tuple[str, ...]:
+        """Values of the claims that name the kind which refuse a token."""
+        return OTHER_KINDS if self.id_tokens else (*OTHER_KINDS, *ID_KINDS)
+
+    def tells_kind(self, header: Mapping[str, Any]) -> bool:
+        """Whether its type or a required claim says that an accepted token is an access token."""
+        return self.names_kind or _type_of(header) == ACCESS_TOKEN_TYPE
+
+    def objection(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> Objection | None:
+        """Why a token with this header and these claims is not an access token of the issuer; None when it is one."""
+        return next(self._objections(header, claims), None)
+
+    def _objections(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> Iterator[Objection]:
+        if _type_of(header) not in {bare_type(name) for name in self.types}:
+            yield Objection("typ", "typ")
+        for name, wanted in self.required_claims:
+            if not _has(find(claims, name), wanted):
+                yield Objection("required claim", name)
+        if EVENT_CLAIM in claims:
+            yield Objection("kind", EVENT_CLAIM)
+        for name in KIND_CLAIMS:
+            if isinstance(claims.get(name), str) and claims[name] in self.other_kinds:
+                yield Objection("kind", name)
+        if not self.ignores_id_token_claims and _type_of(header) != ACCESS_TOKEN_TYPE:
+            yield from (Objection("ID token", name) for name in ID_TOKEN_CLAIMS if name in claims)
+
+
+OWN_TOKENS = AccessTokenRule(required_claims=((OWN_MARK, ""),))
+"""The rule for access tokens of the inbuilt provider, in the form of the guide and in that of RFC 9068."""
+
+
+def _type_of(header: Mapping[str, Any]) -> str | None:
+    """The type; empty when there is none, None when it is no type: not text, or text that is empty."""
+    if "typ" not in header:
+        return ""
+    value = header["typ"]
+    return bare_type(value) if isinstance(value, str) and value else None
+
+
+def _has(value: Any, wanted: str) -> bool:
+    """Whether a claim has the value, itself or as an item of a list; a truth value is written `true` or `false`."""
+    if value is None or not wanted:
+        return value is not None
+    held = value if isinstance(value, list) else [value]
+    return wanted in [str(item).lower() if isinstance(item, bool) else item for item in held]

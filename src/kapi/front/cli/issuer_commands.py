@@ -35,7 +35,7 @@ def add(
     domain: Annotated[str | None, _parameter("Domain of the tenant.")] = None,
     organization: Annotated[str | None, _parameter("Asgardeo: the organization there.")] = None,
     tenant: Annotated[str | None, _parameter("Entra: the tenant id; WSO2 IS: its path.")] = None,
-    url: Annotated[str | None, _parameter("Keycloak: base address.")] = None,
+    url: Annotated[str | None, _parameter("Keycloak: base address; Dex, mock-oauth2-server: the issuer.")] = None,
     realm: Annotated[str | None, _parameter("Keycloak: the realm.")] = None,
     server: Annotated[str | None, _parameter("Okta: id of the authorization server.")] = None,
     region: Annotated[str | None, _parameter("Cognito: the region.")] = None,
@@ -62,6 +62,9 @@ def add(
     scopes_claim: Annotated[list[str] | None, _many("--scopes-claim", "Claim with scopes.")] = None,
     claim: Annotated[list[str] | None, _many("--claim", "REMOTE=LOCAL: forward this claim to backends as this header.")] = None,
     require: Annotated[list[str] | None, _many("--require", "CLAIM or CLAIM=VALUE that a token must have.")] = None,
+    id_tokens: Annotated[
+        bool, typer.Option("--id-tokens", help="Accept its ID tokens too: for a provider that gives APIs nothing else.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Declare it anew when there is one with this name.")] = False,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
@@ -101,6 +104,7 @@ def add(
         "scopesClaims": scopes_claim,
         "claimMappings": _pairs(claim, "--claim"),
         "requiredClaims": _pairs(require, "--require", value_needed=False),
+        "idTokens": True if id_tokens else None,
     }
     given = {key: value for key, value in body.items() if value is not None}
     client = Client(settings_of(data_dir, config))

@@ -126,6 +126,7 @@ class IssuersApi:
             "types": list(issuer.types),
             "clockSkew": issuer.clock_skew,
             "requiredClaims": dict(issuer.required_claims),
+            "idTokens": issuer.id_tokens,
             "declaredIn": "settings" if issuer.name in self._trust.fixed else "api",
             "status": {
                 "keys": [{"kid": key.kid or None, "algorithms": list(key.algorithms)} for key in state.keys.keys],
@@ -138,11 +139,8 @@ class IssuersApi:
                 "refusals": self._trust.refusals_of(issuer.name),
             },
             "advice": list(issuer.advice),
-            "warnings": [] if issuer.audiences or not issuer.audience_needed else [NO_AUDIENCE],
+            "warnings": list(issuer.warnings),
         }
-
-
-NO_AUDIENCE = "no audience is given: tokens that this provider makes for other APIs are accepted here too"
 
 
 def _signature_validation(followed: Followed) -> dict[str, Any]:

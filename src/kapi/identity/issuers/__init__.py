@@ -5,11 +5,13 @@ from kapi.identity.issuers import (
     auth0,
     clerk,
     cognito,
+    dex,
     entra,
     entra_v1,
     firebase,
     google,
     keycloak,
+    mock_oauth2_server,
     oidc,
     okta,
     pingone,
@@ -34,6 +36,8 @@ PRESETS: tuple[Preset, ...] = (
     clerk.preset,
     supabase.preset,
     zitadel.preset,
+    dex.preset,
+    mock_oauth2_server.preset,
     oidc.preset,
 )
 """Every provider whose facts are known. A new one is one file and one name here."""

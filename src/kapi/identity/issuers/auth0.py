@@ -16,7 +16,6 @@ preset = Preset(
     scopes_claims=("scope", "permissions"),
     algorithms=("RS256", "PS256"),
     claim_mappings={"org_id": "organization"},
-    audience_needed=True,
     mistakes=(
         "The issuer ends in a slash.",
         "A token request without `audience` gives an opaque or encrypted token.",

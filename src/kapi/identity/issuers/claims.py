@@ -1,4 +1,4 @@
-"""What a verified token says, read as its issuer writes it: client, scopes, audience, organization. Pure; read by `verify.py`."""
+"""What a verified token says, read as its issuer writes it: scopes, audience, organization. Pure; read by `verify.py`."""
 
 from __future__ import annotations
 
@@ -6,27 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kapi.identity.issuers.declaration import CLIENT_CLAIMS, ORGANIZATION_CLAIMS, Issuer
-from kapi.policies.claim_names import paths
+from kapi.identity.issuers.declaration import ORGANIZATION_CLAIMS, Issuer
+from kapi.policies.claim_names import find
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-def find(claims: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name, which may have dots in it, or by its path: `realm_access.roles`. None when there is none."""
-    return next((value for path in paths(name) if (value := _at(claims, path)) is not None), None)
-
-
-def _at(value: Any, path: Sequence[str]) -> Any:
-    for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def client_of(claims: Mapping[str, Any], claim: str) -> str:
-    """The client the token was issued to; empty when it says none."""
-    values = (find(claims, name) for name in ((claim,) if claim else CLIENT_CLAIMS))
-    return next((value for value in values if isinstance(value, str) and value), "")
 
 
 def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]:
@@ -45,16 +28,6 @@ def has_audience(claims: Mapping[str, Any], audiences: Sequence[str]) -> bool:
     value = claims.get("aud")
     held = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     return any(isinstance(item, str) and item in audiences for item in held)
-
-
-def missing_claim(claims: Mapping[str, Any], required: Sequence[tuple[str, str]]) -> str:
-    """The first claim that is not as it must be; empty when all are."""
-    for name, wanted in required:
-        value = find(claims, name)
-        held = value if isinstance(value, list) else [value]
-        if value is None or (wanted and wanted not in [str(item).lower() if isinstance(item, bool) else item for item in held]):
-            return name
-    return ""
 
 
 def organization_of(claims: Mapping[str, Any], issuer: Issuer) -> str | None:

@@ -9,7 +9,8 @@ preset = Preset(
     parameters=(Parameter("domain", "the Frontend API's host", "clerk.acme.example"),),
     jwks_uri="https://{domain}/.well-known/jwks.json",
     consumer_key_claim="client_id",
-    types=("", "JWT", "at+jwt"),
+    # Its session tokens have no `aud`.
+    audience_needed=False,
     mistakes=(
         "`azp` is the origin of the web page, so it cannot name a client.",
         "Session tokens have no `aud` and no scopes; add claims in a JWT template when you need them.",

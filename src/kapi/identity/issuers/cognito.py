@@ -13,6 +13,8 @@ preset = Preset(
     jwks_uri="https://cognito-idp.{region}.amazonaws.com/{pool}/.well-known/jwks.json",
     consumer_key_claim="client_id",
     required_claims={"token_use": "access"},
+    # Its access tokens have no `aud`.
+    audience_needed=False,
     mistakes=(
         "Access tokens have no `aud` unless the client uses resource binding: do not ask for an audience.",
         "Send the access token, not the ID token: `token_use` must be access.",

@@ -15,10 +15,9 @@ from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.keyset import one_key
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
 from kapi.identity.issuers.static_keys import key_of_certificate, key_of_pem, trusted_certificates
+from kapi.policies.token_kinds import USUAL_TYPES, AccessTokenRule
 from kapi.settings import IssuerSettings
 
-CLIENT_CLAIMS = ("clientId", "client_id", "azp", "cid", "appid")
-"""Where the client is when the issuer does not say: the first that is there."""
 ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")
 """Local claims that say whose API it becomes; the second is APK's name for it."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
@@ -52,15 +51,17 @@ class Issuer:
     """A public key given by hand; then nothing is fetched."""
     audiences: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ASYMMETRIC
-    types: tuple[str, ...] = ("", "JWT", "at+jwt")
+    types: tuple[str, ...] = USUAL_TYPES
     clock_skew: int = 5
     consumer_key_claim: str = ""
-    """Empty: the first of CLIENT_CLAIMS that the token has."""
+    """Empty: the first of `policies.claim_names.CLIENT_CLAIMS` that the token has."""
     scopes_claims: tuple[str, ...] = ("scope", "scp")
     claim_mappings: tuple[tuple[str, str], ...] = ()
     """(remote claim, local name): what backends get as headers."""
     required_claims: tuple[tuple[str, str], ...] = ()
     """(claim, value); an empty value means any."""
+    id_tokens: bool = False
+    """Whether its ID tokens are accepted where access tokens are."""
     audience_needed: bool = False
     advice: tuple[str, ...] = ()
 
@@ -68,6 +69,24 @@ class Issuer:
     def fetches(self) -> bool:
         """Whether its keys come over the network."""
         return not self.key_pem
+
+    @property
+    def rule(self) -> AccessTokenRule:
+        """What is an access token of it."""
+        return AccessTokenRule(self.types, self.required_claims, self.id_tokens)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its declaration lets in that it probably should not."""
+        if self.audiences or not self.audience_needed:
+            return ()
+        whose = "for other APIs and applications" if self.id_tokens else "for other APIs"
+        return (
+            (
+                f"no audience is declared: tokens that this provider issues {whose} are accepted here too;"
+                " name the audience of yours with --audience"
+            ),
+        )
 
     @property
     def source(self) -> str:
@@ -148,6 +167,7 @@ def _whole(settings: IssuerSettings, preset: Preset, values: Mapping[str, str], 
         scopes_claims=settings.scopes_claims or preset.scopes_claims,
         claim_mappings=tuple((settings.claim_mappings or dict(preset.claim_mappings)).items()),
         required_claims=tuple((name, filled(value)) for name, value in ({**preset.required_claims, **settings.required_claims}).items()),
+        id_tokens=settings.id_tokens or preset.id_tokens,
         audience_needed=preset.audience_needed,
         advice=tuple(map(filled, preset.mistakes)) if values or not preset.parameters else (),
     )

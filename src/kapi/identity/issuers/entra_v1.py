@@ -13,8 +13,8 @@ preset = Preset(
     consumer_key_claim="appid",
     scopes_claims=("scp", "roles"),
     types=("", "JWT"),
-    required_claims={"tid": "{tenant}", "ver": "1.0"},
-    audience_needed=True,
+    # ID tokens have no `appid`.
+    required_claims={"tid": "{tenant}", "ver": "1.0", "appid": ""},
     mistakes=(
         "The issuer is https://sts.windows.net/<tenant>/, with a slash, whatever endpoint the token came from.",
         "`aud` may be the API's application id URI (api://…) instead of a GUID.",

@@ -11,6 +11,7 @@ preset = Preset(
     consumer_key_claim="aud",
     scopes_claims=("scope",),
     types=("", "JWT"),
+    id_tokens=True,
     audiences=("{project}",),
     mistakes=(
         "The keys are the same for every project: only the audience, your project id, tells the projects apart.",

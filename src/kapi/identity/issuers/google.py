@@ -8,7 +8,7 @@ preset = Preset(
     issuer="https://accounts.google.com",
     jwks_uri="https://www.googleapis.com/oauth2/v3/certs",
     types=("", "JWT"),
-    audience_needed=True,
+    id_tokens=True,
     mistakes=(
         "Google's access tokens (ya29.…) are opaque; send the ID token.",
         "The audience is your OAuth client id (….apps.googleusercontent.com); without it any Google user's token for any site is accepted.",

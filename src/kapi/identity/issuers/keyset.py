@@ -157,5 +157,17 @@ def _of(public: object, kid: str, entry: Mapping[str, Any], algorithms: Sequence
     own = "EdDSA" if own == "Ed25519" else own  # RFC 9864
     allowed = tuple(name for name in able if name in algorithms and own in {None, name})
     if not allowed:
-        raise _Unusable(f"its algorithm ({own or able[0]}) is not accepted from this issuer")
+        raise _Unusable(_not_accepted(own, able, algorithms))
     return VerificationKey(kid, allowed, public, public_members(allowed[0], public))
+
+
+def _not_accepted(own: object, able: Sequence[str], algorithms: Sequence[str]) -> str:
+    fitting = [name for name in able if name in algorithms]
+    if own in able and fitting:
+        # Providers publish keys for PS256 that say RS256.
+        return (
+            f"its alg says {own}, and from this issuer {', '.join(fitting)} is accepted;"
+            " a key is used for its own alg only (RFC 7517 4.4):"
+            f" accept {own}, or let the provider publish the key with alg {fitting[0]} or without alg"
+        )
+    return f"its algorithm ({own or able[0]}) is not accepted from this issuer"

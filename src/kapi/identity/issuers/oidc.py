@@ -9,7 +9,6 @@ preset = Preset(
     consumer_key_claim="",
     scopes_claims=("scope", "scp"),
     algorithms=ASYMMETRIC,
-    audience_needed=True,
     mistakes=(
         "The issuer must equal the token's `iss` to the letter: a trailing slash, the scheme and upper case count.",
         "Give an audience, or tokens that the provider made for another API are accepted here too.",

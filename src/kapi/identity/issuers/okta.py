@@ -13,7 +13,6 @@ preset = Preset(
     jwks_uri="https://{domain}/oauth2/{server}/v1/keys",
     consumer_key_claim="cid",
     scopes_claims=("scp",),
-    audience_needed=True,
     mistakes=(
         "A token whose issuer is https://{domain} alone comes from the org authorization server: its format may change at any time.",
         "Scopes are in `scp`, a list; there is no `scope`.",

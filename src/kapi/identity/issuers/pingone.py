@@ -15,7 +15,6 @@ preset = Preset(
     jwks_uri="https://auth.pingone.{tld}/{environment}/as/jwks",
     consumer_key_claim="client_id",
     types=("", "at+jwt"),
-    audience_needed=True,
     mistakes=(
         "The issuer ends in /as.",
         "A custom domain changes the issuer: use the preset oidc with it.",

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kapi.policies.token_kinds import USUAL_TYPES
+
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Every algorithm an issuer may be allowed (RFC 7518, RFC 8037). No symmetric one: its key would have to be shared."""
-ANY_TYPE = ("", "JWT", "at+jwt")
-"""Accepted `typ` of most access tokens; the empty text is a token without one."""
 ANY_ORGANIZATION = "*"
 SYSTEM_ORGANIZATION = "apk-system"
 """The organization that the system APIs belong to, as in APK."""
@@ -44,11 +44,13 @@ class Preset:
     consumer_key_claim: str = "azp"
     scopes_claims: tuple[str, ...] = ("scope",)
     algorithms: tuple[str, ...] = ("RS256",)
-    types: tuple[str, ...] = ANY_TYPE
+    types: tuple[str, ...] = USUAL_TYPES
     audiences: tuple[str, ...] = ()
     required_claims: Mapping[str, str] = field(default_factory=dict)
     """Claims that must be there; with a value, that value. They tell access tokens from ID tokens of the same keys."""
     claim_mappings: Mapping[str, str] = field(default_factory=dict)
-    audience_needed: bool = False
-    """Without an audience, a token for any other API of the same provider would be accepted."""
+    id_tokens: bool = False
+    """Whether its ID tokens are accepted: for providers whose access tokens are opaque, or cannot be told from ID tokens."""
+    audience_needed: bool = True
+    """A declaration without an audience gets a warning: a token for any other API of the same provider is accepted then."""
     mistakes: tuple[str, ...] = ()

@@ -7,31 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any
 
 from kapi.errors import Unfetched
 from kapi.fetch import Document, Way
-from kapi.identity.issuers.claims import as_scopes, client_of, find, has_audience, missing_claim, organization_of
-from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.fetching import Get, discovered
 from kapi.identity.issuers.following import Followed
-from kapi.identity.issuers.keyset import KeySet, read_jwks
-from kapi.identity.verify import LARGEST_TOKEN, IssuerKeys, claims_fault, signature_fault, split
-
-Result = Literal["ok", "note", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that was looked at. `hint` says what to do about it."""
-
-    step: str
-    result: Result
-    detail: str
-    hint: str = ""
-
+from kapi.identity.issuers.keyset import read_jwks
+from kapi.identity.issuers.trial_of_token import Step, token_steps
 
 _HINTS = {
     "name": "Check the spelling of the domain, and this machine's name service.",
@@ -53,7 +37,7 @@ def trial(followed: Followed, token: str, get: Get, way: Way, now: float) -> tup
         list(walk.network()) if followed.issuer.fetches else [Step("keys", "ok", "the public key was given by hand; nothing is fetched")]
     )
     if token:
-        steps += _token(token, followed.issuer, walk.keys, int(now))
+        steps += token_steps(token, followed.issuer, walk.keys, int(now))
     return tuple(steps)
 
 
@@ -131,110 +115,6 @@ class _Walk:
                 "They are taken up at the next fetch.",
             )
         return Step("in force", "ok", f"{count} keys, confirmed {age} s ago")
-
-
-def _token(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step]:
-    token = token.removeprefix("Bearer ").removeprefix("bearer ").strip()
-    dots = token.count(".")
-    if dots != 2 or len(token) > LARGEST_TOKEN:
-        advice = " ".join(issuer.advice)
-        if dots == 4:
-            return [Step("token", "fail", "it is encrypted (JWE)", f"Let the provider issue signed tokens. {advice}")]
-        return [Step("token", "fail", "it is not a JWT: an opaque token, or cut off", f"Ask for a JWT access token. {advice}")]
-    try:
-        header, claims, message, signature = split(token)
-    except (ValueError, RecursionError):
-        return [Step("token", "fail", "it is not a well-formed JWT", "Copy it whole, without quotes or line breaks.")]
-    steps = [Step("token", "ok", f"alg {_short(header.get('alg'))}, typ {_short(header.get('typ'))}, kid {_short(header.get('kid'))}")]
-    steps.append(_issuer_step(claims, issuer))
-    steps.append(_signature_step(header, signature_fault(header, message, signature, IssuerKeys(issuer, keys)), issuer, keys))
-    steps.extend(_claim_steps(claims, issuer, now))
-    return steps
-
-
-def _issuer_step(claims: dict[str, Any], issuer: Issuer) -> Step:
-    said = claims.get("iss")
-    if said == issuer.issuer:
-        return Step("iss", "ok", issuer.issuer)
-    close = isinstance(said, str) and said.rstrip("/").lower() == issuer.issuer.rstrip("/").lower()
-    hint = (
-        "They differ in a slash or in case only: declare it exactly so." if close else "Another provider, tenant, realm or version made it."
-    )
-    return Step("iss", "fail", f"the token says {_short(said)}, declared is {issuer.issuer!r}", hint)
-
-
-def _signature_step(header: dict[str, Any], fault: str, issuer: Issuer, keys: KeySet) -> Step:
-    kids = ", ".join(kid or "(none)" for kid in keys.kids) or "none"
-    accepted = ", ".join(issuer.algorithms)
-    types = ", ".join(item or "(none)" for item in issuer.types)
-    explained: dict[str, tuple[str, str]] = {
-        "algorithm": (
-            f"alg {_short(header.get('alg'))} is not accepted: {accepted}",
-            "Accept it with --algorithm, if the provider really signs so.",
-        ),
-        "type": (
-            f"typ {_short(header.get('typ'))} is not that of an access token",
-            f"Accepted: {types}; an ID token is not an access token.",
-        ),
-        "unknown key": (
-            f"kid {_short(header.get('kid'))} is not among the keys: {kids}",
-            "Another issuer signed it, or with a key that is withdrawn.",
-        ),
-        "signature": ("the signature does not fit the key", "The token was changed or cut off, or another key has the same kid."),
-        "malformed": ("the header has parts that must be understood and are not", "Only plain signed JWTs are accepted."),
-    }
-    return Step("signature", "fail", *explained[fault]) if fault else Step("signature", "ok", "by a key of the issuer")
-
-
-def _claim_steps(claims: dict[str, Any], issuer: Issuer, now: int) -> Iterator[Step]:
-    try:
-        fault = claims_fault(claims, dataclasses.replace(issuer, audiences=(), required_claims=()), now)
-    except ValueError as error:
-        yield Step("time", "fail", f"{error} is missing or is not a number", "Every token must have exp.")
-    else:
-        hint = "Get a fresh token." if fault == "expired" else "Compare the clocks."
-        yield Step(
-            "time", "fail" if fault else "ok", f"the token is {fault}" if fault else f"valid until {claims['exp']}", hint if fault else ""
-        )
-    yield _audience_step(claims, issuer)
-    if missing := missing_claim(claims, issuer.required_claims):
-        wanted = dict(issuer.required_claims)[missing] or "anything"
-        yield Step(
-            "claims", "fail", f"{missing} is {_short(find(claims, missing))}, it must be {wanted}", "Is it an access token, of this tenant?"
-        )
-    client, scopes = client_of(claims, issuer.consumer_key_claim), sorted(as_scopes(claims, issuer.scopes_claims))
-    yield Step("client", "ok" if client else "note", client or "the token names no client", "" if client else "Set consumerKeyClaim.")
-    where = " or ".join(issuer.scopes_claims)
-    yield Step(
-        "scopes",
-        "ok" if scopes else "note",
-        " ".join(scopes) or f"none in {where}",
-        "" if scopes else "Operations that need a scope refuse it.",
-    )
-    organization = organization_of(claims, issuer)
-    if organization is None:
-        yield Step("organization", "fail", "it cannot be an organization here", 'Give it a name: organizations = {"<value>" = "acme"}.')
-    else:
-        yield Step("organization", "ok", organization or "none; the default one is used")
-
-
-def _audience_step(claims: dict[str, Any], issuer: Issuer) -> Step:
-    said = _short(claims.get("aud"))
-    if not issuer.audiences:
-        hint = "Give one with --audience, or tokens made for other APIs are accepted too." if issuer.audience_needed else ""
-        return Step("aud", "note" if issuer.audience_needed else "ok", f"not checked; the token says {said}", hint)
-    if has_audience(claims, issuer.audiences):
-        return Step("aud", "ok", said)
-    return Step(
-        "aud",
-        "fail",
-        f"the token says {said}, accepted: {', '.join(issuer.audiences)}",
-        "Ask for a token for this API, or accept that audience.",
-    )
-
-
-def _short(value: object) -> str:
-    return "(none)" if value is None else repr(value)[:200]
 
 
 __all__ = ["Step", "trial"]

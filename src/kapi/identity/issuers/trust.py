@@ -64,6 +64,9 @@ class Trust:
         """Names of the issuers of the settings, which cannot be changed while running."""
         self._followed = {item.name: self._follow(declare(item)) for item in identity.issuers}
         self._load()
+        for item in self.followed():
+            for warning in item.issuer.warnings:
+                _LOG.warning("issuer %s: %s", item.issuer.name, warning)
         self._accepted = {item.issuer.name: item for item in self.issuers()}
 
     def _load(self) -> None:

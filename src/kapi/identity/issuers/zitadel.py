@@ -11,7 +11,6 @@ preset = Preset(
     consumer_key_claim="client_id",
     algorithms=ASYMMETRIC,
     claim_mappings={"urn:zitadel:iam:user:resourceowner:id": "organization"},
-    audience_needed=True,
     mistakes=(
         "Access tokens are opaque until the application's token settings say JWT.",
         "`aud` holds the project's id only when the scope urn:zitadel:iam:org:project:id:<id>:aud was asked for.",

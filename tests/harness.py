@@ -150,7 +150,7 @@ def conf(
 ) -> str:
     operations = operations or (
         '- {target: "/items", verb: GET}\n'
-        '- {target: "/items/{id}", verb: GET, scopes: ["items:read", "items:admin"]}\n'
+        '- {target: "/items/{id}", verb: GET, scopeAlternatives: [["items:read"], ["items:admin"]]}\n'
         '- {target: "/items/{id}/parts/{part}", verb: DELETE, scopes: ["items:admin"]}\n'
         '- {target: "/open", verb: GET, secured: false}\n'
         '- {target: "/files/*", verb: POST}\n'

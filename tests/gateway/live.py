@@ -145,12 +145,13 @@ def operation(
     sandbox: Endpoint | None = None,
     secured: bool = True,
     scopes: tuple[str, ...] = (),
+    alternatives: tuple[tuple[str, ...], ...] = (),
     send: bool = False,
     credentials: tuple[Credential, ...] = (),
 ) -> Operation:
     nodes: list[Any] = [Authentication(secured, credentials or (Credential(send_to_upstream=send),))]
-    if scopes:
-        nodes.append(Scopes(scopes))
+    if scopes or alternatives:
+        nodes.append(Scopes(scopes, alternatives=alternatives))
     return Operation(verb, target, (endpoint,) if endpoint else (), (sandbox,) if sandbox else (), tuple(nodes))
 
 

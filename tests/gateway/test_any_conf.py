@@ -33,6 +33,7 @@ DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "pat
 AUTHORITY = (ROOT / "tests/golden/_ca.pem").read_text()
 HOSTS = ("backend", "a.example", "10.0.0.1", "[::1]", "xn--bcher-kva.example")
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
+SCOPES = st.from_regex(r"[a-z]+:[a-z]+", fullmatch=True)
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True)
 
 
@@ -92,7 +93,8 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "header": HEADER,
     "queryParamName": NAMES,
     "audience": st.lists(NAMES, min_size=1, max_size=2),
-    "scopes": st.lists(st.from_regex(r"[a-z]+:[a-z]+", fullmatch=True), max_size=2),
+    "scopes": st.lists(SCOPES, max_size=2),
+    "scopeAlternatives": st.lists(st.lists(SCOPES, min_size=1, max_size=2), max_size=3),
 }
 """Fields whose rules say more than the schema; all others are made from their shape."""
 NOT_HERE = frozenset(

@@ -20,7 +20,9 @@ def live() -> Iterator[Gateway]:
             operation("GET", "/open", end, secured=False),
             operation("GET", "/closed", end),
             operation("GET", "/shown", end, send=True),
-            operation("GET", "/scoped", end, scopes=("a:read", "b")),
+            operation("GET", "/scoped", end, alternatives=(("a:read",), ("b",))),
+            operation("GET", "/all", end, scopes=("a:read", "b")),
+            operation("GET", "/mixed", end, scopes=("base",), alternatives=(("a:read", "b"), ("c",))),
         ]
         it.put(api("/secure", operations, default=True))
         yield it
@@ -97,7 +99,7 @@ def test_basic_credentials_are_no_token(live: Gateway) -> None:
     "claims",
     [{"scope": "x a:read"}, {"scope": "b x"}, {"scope": "x b y"}, {"scope": ["b"]}, {"scp": "b"}, {"scp": "y b"}, {"scp": ["y", "a:read"]}],
 )
-def test_one_of_the_scopes_is_enough(live: Gateway, claims: dict[str, object]) -> None:
+def test_one_of_the_alternatives_is_enough(live: Gateway, claims: dict[str, object]) -> None:
     assert live.call(f"{PATH}/scoped", token=live.minter.token(**claims)).status == 200
 
 
@@ -173,9 +175,52 @@ def test_an_audience_is_checked_when_the_issuer_names_one(live: Gateway) -> None
         live.trust(live.minter.trusted)
 
 
-def test_the_challenge_names_the_scopes(live: Gateway) -> None:
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"scope": "b x a:read"}, 200),
+        ({"scope": ["a:read", "b"]}, 200),
+        ({"scp": ["b", "a:read"]}, 200),
+        ({"scope": "a:read"}, 403),
+        ({"scope": "b"}, 403),
+        ({"scope": "x"}, 403),
+        ({}, 403),
+    ],
+)
+def test_several_scopes_mean_all_of_them(live: Gateway, claims: dict[str, object], status: int) -> None:
+    assert live.call(f"{PATH}/all", token=live.minter.token(**claims)).status == status
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [("base a:read b", 200), ("c base", 200), ("base", 403), ("a:read b", 403), ("base a:read", 403), ("c", 403), ("base b", 403)],
+)
+def test_all_scopes_of_one_alternative_are_needed_beside_the_scopes_for_all(live: Gateway, scope: str, status: int) -> None:
+    assert live.call(f"{PATH}/mixed", token=live.minter.token(scope=scope)).status == status
+
+
+@pytest.mark.parametrize(("path", "named"), [("/all", "a:read b"), ("/mixed", "base a:read b")])
+def test_the_challenge_names_every_scope_that_is_needed(live: Gateway, path: str, named: str) -> None:
+    told = denied(live, f"{PATH}{path}", 403, "900910", token=live.minter.token(scope="a:read"))
+    assert f'error="insufficient_scope", scope="{named}"' in told
+
+
+def test_scopes_in_a_claim_of_the_issuer_are_all_needed_too(live: Gateway) -> None:
+    import dataclasses
+
+    other = Minter("other", "https://other.example")
+    try:
+        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, scopes_claims=("permissions",)))
+        assert live.call(f"{PATH}/all", token=other.token(permissions=["b", "a:read"])).status == 200
+        assert live.call(f"{PATH}/all", token=other.token(permissions=["b"], scope="a:read")).status == 403
+        assert live.call(f"{PATH}/all", token=other.token(scope="a:read b")).status == 403
+    finally:
+        live.trust(live.minter.trusted)
+
+
+def test_the_challenge_names_the_scopes_of_the_first_alternative(live: Gateway) -> None:
     told = denied(live, f"{PATH}/scoped", 403, "900910", token=live.minter.token(scope="x"))
-    error = 'error="insufficient_scope", scope="a:read b"'
+    error = 'error="insufficient_scope", scope="a:read"'
     assert told == challenge(live, PATH).replace(", ", f", {error}, ", 1)
 
 

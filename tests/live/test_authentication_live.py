@@ -90,7 +90,7 @@ def test_a_token_in_another_header_and_in_the_query(platform: Platform, echo: in
         refused = call(platform, "/elsewhere/1.0.0/items/1", version, "-H", f"X-Token: Bearer {platform.token('x')}")
         assert (refused.status, refused.json()["code"]) == (403, "900910")
         assert refused.headers["www-authenticate"] == (
-            'Bearer realm="kapi", error="insufficient_scope", scope="items:admin items:read", '
+            'Bearer realm="kapi", error="insufficient_scope", scope="items:read", '
             f'resource_metadata="https://{HOST}:{platform.port}/.well-known/oauth-protected-resource/elsewhere/1.0.0"'
         )
         assert call(platform, "/elsewhere/1.0.0/items", version, "-H", f"Authorization: Bearer {token}").json()["code"] == "900902"

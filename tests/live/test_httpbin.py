@@ -174,10 +174,10 @@ def test_a_raw_jwt_in_its_own_header_for_one_of_the_audiences(deploy: Deploy, ca
     assert call("/raw/1.0.0/get", token=bearer(aud="a")).json()["code"] == "900902"
 
 
-def test_one_of_the_scopes_is_enough_and_an_open_operation_needs_none(deploy: Deploy, call: Call) -> None:
+def test_all_scopes_are_needed_and_an_open_operation_needs_none(deploy: Deploy, call: Call) -> None:
     deploy("Scoped", operations="- {target: /get, verb: GET, scopes: [a, b]}\n- {target: /uuid, verb: GET, secured: false}")
-    statuses = [call("/scoped/1.0.0/get", token=bearer(scope=scope)).status for scope in ("a", "x b", "c")]
-    assert statuses == [200, 200, 403]
+    statuses = [call("/scoped/1.0.0/get", token=bearer(scope=scope)).status for scope in ("b a", "a x b", "a", "x b", "c")]
+    assert statuses == [200, 200, 403, 403, 403]
     assert call("/scoped/1.0.0/uuid").status == 200
 
 

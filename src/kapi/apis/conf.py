@@ -219,6 +219,9 @@ class OperationConf:
     verb: str
     secured: bool = True
     scopes: tuple[str, ...] = ()
+    """All of them are needed."""
+    scope_alternatives: tuple[tuple[str, ...], ...] = ()
+    """Besides `scopes`, all scopes of one of these are needed; no alternatives, no further need."""
     production: tuple[EndpointConf, ...] = ()
     sandbox: tuple[EndpointConf, ...] = ()
     policies: PoliciesConf = PoliciesConf()

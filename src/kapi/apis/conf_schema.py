@@ -12,6 +12,8 @@ from kapi.apis.shapes import FLAG, TEXT, Anything, ByField, Either, Items, OneOf
 TYPES: Final = ("REST", "GRAPHQL", "GRPC")
 CLAIM_TYPES: Final = ("string", "int", "long", "float", "bool", "date")
 VERSION_PATTERN: Final = r"""[^~!@#;:%^*()+={}|\\<>"',&/$\[\]\s]+"""
+MAX_ALTERNATIVES: Final = 100
+"""Most alternatives of scopes at one operation."""
 _COUNT: Final = Whole()
 _SECONDS: Final = Whole(0, 86_400)
 _NAME: Final = Text(1, 253)
@@ -195,12 +197,14 @@ _KEY_MANAGER: Final = Record(
     },
     ("name", "issuer", "JWKSEndpoint"),
 )
+_SCOPES: Final = Items(Text(1, 256, pattern=r"[\x21\x23-\x5b\x5d-\x7e]+"))
 _OPERATION: Final = Record(
     {
         "target": Text(1, 256),
         "verb": Text(1, 64),
         "secured": FLAG,
-        "scopes": Items(Text(1, 256, pattern=r"[\x21\x23-\x5b\x5d-\x7e]+")),
+        "scopes": _SCOPES,
+        "scopeAlternatives": Items(_SCOPES, MAX_ALTERNATIVES),
         "endpointConfigurations": _ENDPOINTS,
         "operationPolicies": _POLICY_LISTS,
         "rateLimit": _RATE_LIMIT,

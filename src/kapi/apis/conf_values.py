@@ -97,6 +97,7 @@ def _operation(node: Mapping, pointer: str) -> OperationConf:
         verb=data["verb"],
         secured=data.get("secured", True),
         scopes=tuple(dict.fromkeys(data.get("scopes", ()))),
+        scope_alternatives=tuple(tuple(dict.fromkeys(item)) for item in data.get("scopeAlternatives", ())),
         production=_endpoints(node, "production", pointer),
         sandbox=_endpoints(node, "sandbox", pointer),
         policies=_policies(node, "operationPolicies", pointer),

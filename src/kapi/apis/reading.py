@@ -126,11 +126,22 @@ def _check_operations(root: Mapping, report: Report) -> None:
             continue
         pointer = below("#/operations", index)
         check_endpoints(operation, pointer, report)
+        _check_alternatives(operation, pointer, report)
         if not served and not any(endpoint_nodes(operation, kind, pointer) for kind in ENDPOINT_KINDS):
             message = f"production/sandbox endpoint not available for {_string(operation, 'target')[:256]}"
             report.add(codes.NO_ENDPOINT, message, mark(operation, pointer), "Add endpointConfigurations with production or sandbox.")
         if is_rest:
             _check_rest_operation(operation, pointer, seen, report)
+
+
+def _check_alternatives(operation: Mapping, pointer: str, report: Report) -> None:
+    """An alternative without scopes would let any token in, and so the others would ask for nothing."""
+    alternatives = operation.entries.get("scopeAlternatives")
+    here = below(pointer, "scopeAlternatives")
+    for index, item in enumerate(alternatives.items if isinstance(alternatives, Sequence) else ()):
+        if isinstance(item, Sequence) and not item.items:
+            message = "an alternative without scopes accepts every token"
+            report.add(codes.COMBINATION, message, mark(item, below(here, index)), "Name scopes in it, or remove scopeAlternatives.")
 
 
 def _check_rest_operation(operation: Mapping, pointer: str, seen: dict[tuple[str, str], Mark], report: Report) -> None:

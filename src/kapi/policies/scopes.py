@@ -1,13 +1,15 @@
-"""Scopes (apk-conf `operations[].scopes`): the token must carry at least one of them, in the claim that its issuer uses.
+"""Scopes (apk-conf `operations[].scopes`): the token must have all of them, in the claim that its issuer uses.
 
+Where a definition offers alternatives (OpenAPI 3.1 §4.8.30: one of the security requirements must hold), `scopeAlternatives` lists them.
 The claim may be a space-delimited string (RFC 9068 §2.2.3) or a list; of any other claim than `scope` and `scp` the script of the claims
-filter has made a list by then. As in APK, whoever comes with an API key or a certificate alone has no scopes and needs none.
+filter has made a list by then. As in APK, a caller with only an API key or a certificate has no scopes and needs none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kapi.apis.authentication_rules import methods, needs_caller
 from kapi.apis.conf import ApiConf, OperationConf
@@ -23,19 +25,31 @@ METADATA = "kapi.scopes"
 SCOPE_CLAIMS = ("scope", "scp")
 filters = (HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}, disabled=True),)
 
+_Has = Callable[[str], dict[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """The accepted scopes; one is enough. `tokens_only` when nobody gets here without a token."""
+    """The scopes needed: all of `scopes`, and all of one of the `alternatives` if there are any.
+
+    `tokens_only` when no caller comes here without a token.
+    """
 
     policy: ClassVar[str] = name
     scopes: tuple[str, ...]
     tokens_only: bool = True
+    alternatives: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def asked_for(self) -> tuple[str, ...]:
+        """Scopes with which a token is accepted (RFC 6750 §3): those of the first alternative, where there are several."""
+        first = self.alternatives[0] if self.alternatives else ()
+        return tuple(dict.fromkeys((*self.scopes, *first)))
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: A001 - the policy contract
-    """No scopes, no check; an operation open to everybody has no token to look into."""
-    if not needs_caller(conf, operation) or not operation.scopes:
+    """No scopes, no check; an operation open to any caller has no token to look into."""
+    if not needs_caller(conf, operation) or not (operation.scopes or operation.scope_alternatives):
         return None
     enabled = [item for item in methods(conf) if item.enabled]
     keys = any(item.auth_type == "APIKey" for item in enabled)
@@ -43,17 +57,32 @@ def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: 
         item.required == "mandatory" for item in enabled if item.auth_type != "mTLS"
     )
     others = keys or certificate_alone
-    return Scopes(tuple(sorted(set(operation.scopes))), tokens_only=not others)
+    alternatives = tuple(tuple(sorted(set(item))) for item in operation.scope_alternatives)
+    return Scopes(tuple(sorted(set(operation.scopes))), tokens_only=not others, alternatives=alternatives)
 
 
 def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
-    """Allow whoever has one of the scopes; the filter refuses everybody else."""
-    usual = some(*(claim(name, has_word(*node.scopes)) for name in SCOPE_CLAIMS))
-    own = some(*(metadata(FACTS, ("scopes",), holds(scope)) for scope in node.scopes))
-    allowed = [every(no(metadata(FACTS, ("own_scopes",), TRUE)), usual), own]
+    """Allow a caller whose token has the scopes; the filter refuses every other caller."""
+    allowed = [every(no(metadata(FACTS, ("own_scopes",), TRUE)), _needed(node, _usual)), _needed(node, _own)]
     if not node.tokens_only:
         # The caller was admitted by another filter before this one.
         allowed.append(no(claim("iss", PRESENT)))
     policy = {"permissions": [{"any": True}], "principals": allowed}
-    needed = {METADATA: {"scope": " ".join(node.scopes)}}
+    needed = {METADATA: {"scope": " ".join(node.asked_for)}}
     return EnvoyRoute({FILTER: per_route({"action": "ALLOW", "policies": {"scopes": policy}})}, metadata=needed)
+
+
+def _needed(node: Scopes, has: _Has) -> dict[str, Any]:
+    """Who has all scopes, and those of one alternative."""
+    needs = [has(scope) for scope in node.scopes]
+    if node.alternatives:
+        needs.append(some(*(every(*map(has, item)) for item in node.alternatives)))
+    return every(*needs)
+
+
+def _usual(scope: str) -> dict[str, Any]:
+    return some(*(claim(name, has_word(scope)) for name in SCOPE_CLAIMS))
+
+
+def _own(scope: str) -> dict[str, Any]:
+    return metadata(FACTS, ("scopes",), holds(scope))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from test_interceptors import deploy
 
 from harness import DEFINITION, Answer, Platform
@@ -77,6 +78,8 @@ def test_scripts_come_after_the_checks(platform: Platform, echo: int) -> None:
     assert answer.json()["code"] == "900902"
 
 
+KEY = 'h:importPublicKey("x", 1)'
+
 ESCAPES = {
     "files": 'io.open("/etc/passwd")',
     "processes": 'os.execute("id")',
@@ -102,6 +105,42 @@ ESCAPES = {
     "garbage collector": "collectgarbage('stop')",
     "coroutines": "coroutine.create(function() end)",
     "a string of handles": "h.headers = 1",
+    "methods that are not on the list": "h:virtualHost():metadata()",
+    "the configuration of its filter": "h:filterContext()",
+    "a key of another length": 'h:importPublicKey("x", 1000000000)',
+    "a key of a negative length": 'h:importPublicKey("x", -1)',
+    "a key of half a length": 'h:importPublicKey("xyz", 0.5)',
+    "a signature of another length": f'h:verifySignature("sha256", {KEY}, "x", 1000000000, "y", 1)',
+    "a content of another length": f'h:verifySignature("sha256", {KEY}, "x", 1, "y", 1000000000)',
+    "a key that is none": 'h:verifySignature("sha256", h:headers(), "x", 1, "y", 1)',
+    "bytes outside of a body": "h:body(true):getBytes(0, 1000000000)",
+    "bytes before a body": "h:body(true):getBytes(-1, 1)",
+    "two headers in one value": 'h:headers():add("x-a", "b\\r\\nx-evil: 1")',
+    "two headers in a new value": 'h:headers():replace("x-a", "b\\nx-evil: 1")',
+    "two headers in one name": 'h:headers():add("x-a: b\\r\\nx-evil", "1")',
+    "the end of a value": 'h:headers():add("x-a", "b\\0c")',
+    "two headers in an answer": 'h:respond({[":status"] = "200", ["x-a"] = "b\\r\\nx-evil: 1"}, "in")',
+    "two headers in a list of an answer": 'h:respond({[":status"] = "200", ["x-a"] = {"a", "b\\r\\nx-evil: 1"}}, "in")',
+    "a line in a reason": 'h:headers():setHttp1ReasonPhrase("OK\\r\\nx-evil: 1")',
+    "a status that is none": 'h:headers():replace(":status", "many")',
+    "an answer without a status": 'h:respond({["x-a"] = "b"}, "in")',
+    "two requests in one path": 'h:headers():replace(":path", "/ HTTP/1.1\\r\\nx-evil: 1")',
+    "no path": 'h:headers():remove(":path")',
+    "another length of the message": 'h:headers():replace("content-length", "1")',
+    "another framing": 'h:headers():add("Transfer-Encoding", "chunked")',
+    "metadata without an end": 'local t = {} t.t = t h:streamInfo():dynamicMetadata():set("mine", "t", t)',
+    "a function as metadata": 'h:streamInfo():dynamicMetadata():set("mine", "f", print or function() end)',
+    "memory by doubling": 'local s = "x" for i = 1, 30 do s = s .. s end',
+    "memory by many at once": f'local s = ("x"):rep(2 ^ 18) s = {"..".join(["s"] * 150)}',
+    "memory by tables": "local t = {} for i = 1, 1e9 do t[i] = {i} end",
+    "memory by joining": "local s, t = ('x'):rep(2 ^ 18), {} for i = 1, 9999 do t[i] = s end s = table.concat(t)",
+    "memory by replacing": 'local s = ("x"):rep(2 ^ 17) s = s:gsub("x", s)',
+    "memory by replacing with a function": 'local s = ("x"):rep(2 ^ 17) s = s:gsub("x", function() return s end)',
+    "memory by repeating what is between": 'local s = (""):rep(1e9, "xxxx")',
+    "memory by filling in": f'local s = ("x"):rep(2 ^ 18) s = ("{"%s" * 150}"):format({",".join(["s"] * 150)})',
+    "memory outside of the script": 'for i = 1, 1e6 do h:headers():add("x-" .. i, ("x"):rep(9999)) end',
+    "memory that is caught": "pcall(function() local s = 'x' for i = 1, 30 do s = s .. s end end)",
+    "a mistake with a life of its own": "error(setmetatable({}, {__tostring = function() while true do end end}))",
 }
 
 
@@ -149,17 +188,101 @@ LOOPS = {
     "request": "function envoy_on_request(h) while true do end end",
     "response": "function envoy_on_response(h) while true do end end",
     "caught": "function envoy_on_request(h) while true do pcall(function() while true do end end) end end",
+    "patterns": "function envoy_on_request(h) (('a'):rep(5000)):find(('a*'):rep(20) .. 'b') end",
+    "patterns of captures": "function envoy_on_request(h) (('a'):rep(5000)):match(('(.-)'):rep(20) .. 'b') end",
+    "replacing": "function envoy_on_request(h) (('a'):rep(5000)):gsub(('.-'):rep(20) .. 'b', '') end",
+    "searches": "function envoy_on_request(h) local s = ('a'):rep(2 ^ 18) while true do s:find(s .. 'b', 1, true) end end",
+    "sorting": (
+        "function envoy_on_request(h) local t = {} for i = 1, 1e5 do t[i] = i % 7 end "
+        "while true do table.sort(t) table.insert(t, 1, 0) end end"
+    ),
+    "an empty table": (
+        "function envoy_on_request(h) local t = {} for i = 1, 4e5 do t[i] = true end "
+        "for i = 1, 4e5 do t[i] = nil end while true do next(t) end end"
+    ),
+    "logs": "function envoy_on_request(h) while true do h:logErr(('x'):rep(1e5)) end end",
     "recursion": "function envoy_on_request(h) local function f() return 1 + f() end f() end",
 }
 
 
 @pytest.mark.parametrize("what", LOOPS)
 def test_a_script_that_does_not_end_is_ended(platform: Platform, echo: int, token: str, what: str) -> None:
-    begun = time.monotonic()
     answer = run(platform, echo, token, LOOPS[what])
     assert (answer.status, answer.json()["code"]) == (500, "901100")
-    assert time.monotonic() - begun < 5
     assert caller(platform, "/lua/1.0.0")("/items/1").json()["code"] == "900902", "refusals do not come to the script"
+
+
+def test_ordinary_work_stays_within_the_limits(platform: Platform, echo: int, token: str) -> None:
+    source = """
+    function envoy_on_request(h)
+      local body = h:body():getBytes(0, h:body():length())
+      local words = {}
+      for word in body:gmatch("%a+") do words[#words + 1] = word end
+      h:headers():add("x-words", #words)
+      h:headers():add("x-trimmed", #body:gsub("^%s*(.-)%s*$", "%1"))
+      h:headers():add("x-shorter", #body:gsub("%s+", " "))
+      h:headers():add("x-last", (body:match("(%a+)%s*$")))
+      h:headers():add("x-place", (select(2, body:find("end$"))))
+      h:headers():add("x-safe", h:base64Escape(table.concat({"a", 1}, "-")))
+      local given = {}
+      for name, value in pairs(h:headers()) do given[name] = value end
+      h:headers():add("x-given", given[":method"] .. given["x-words"])
+      h:streamInfo():dynamicMetadata():set("mine", "list", {1, "two", {three = true}})
+      h:headers():add("x-list", h:streamInfo():dynamicMetadata():get("mine").list[2])
+      h:body():setBytes(body .. "!")
+    end
+    """
+    body = "  " + "word   " * 12_000 + "end"
+    base = deploy(platform, "work", echo, apiPolicies=scripts(source))
+    headers = caller(platform, base)("/items/1", "-d", body, token=token).json()["headers"]
+    assert (headers["x-words"], headers["x-trimmed"], headers["x-shorter"]) == ("12001", str(len(body) - 2), str(1 + 12_000 * 5 + 3))
+    assert (headers["x-last"], headers["x-place"], headers["x-safe"]) == ("end", str(len(body)), "YS0x")
+    assert (headers["x-given"], headers["x-list"], headers["content-length"]) == ("POST12001", "two", str(len(body) + 1))
+
+
+def test_a_script_checks_signatures(platform: Platform, echo: int, token: str) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    signature = key.sign(b"content", padding.PKCS1v15(), hashes.SHA256())
+
+    def quoted(content: bytes) -> str:
+        return '"' + "".join(f"\\{byte:03d}" for byte in content) + '"'
+
+    source = f"""
+    local der, signature = {quoted(der)}, {quoted(signature)}
+    function envoy_on_request(h)
+      local key = kept or h:importPublicKey(der, #der)
+      kept = key
+      h:headers():add("x-good", tostring((h:verifySignature("sha256", key:get(), signature, #signature, "content", 7))))
+      h:headers():add("x-bad", tostring((h:verifySignature("sha256", key:get(), signature, #signature, "contents", 8))))
+    end
+    """
+    base = deploy(platform, "signed", echo, apiPolicies=scripts(source))
+    first = caller(platform, base)("/items/1", token=token)
+    assert (first.json()["headers"]["x-good"], first.json()["headers"]["x-bad"]) == ("true", "false")
+    # A key ends with its call: each thread gives one good answer, then refusals, and none reads what is gone.
+    assert {caller(platform, base)("/items/1", token=token).status for _ in range(12)} <= {200, 500}
+
+
+def test_a_script_cannot_log_credentials(platform: Platform, echo: int) -> None:
+    secret = platform.token("items:read")
+    answer = run(platform, echo, secret, 'function envoy_on_request(h) h:logErr("seen: " .. h:headers():get("authorization")) end')
+    assert answer.status == 200
+    run(platform, echo, secret, f'function envoy_on_request(h) h:logErr("it is Bearer {secret}") h:logErr("{secret}") end')
+    assert secret not in (platform.data_dir / "logs" / "envoy.log").read_text()
+
+
+@pytest.mark.parametrize("source", ["\x1bLJ\x02\x02", "\r\x1bLJ\x02\x02", "\r\n\r\x1bLJ\x02\x02"])
+def test_scripts_are_texts(platform: Platform, echo: int, source: str) -> None:
+    data = {
+        "name": "code", "basePath": "/code", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
+        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+    }  # fmt: skip
+    assert platform.deploy(json.dumps(data | {"apiPolicies": scripts(source)}), DEFINITION).status == 400
+    platform.cli("secret", "set", "code", "lua", "--file", "-", stdin="function envoy_on_request(h) end")
+    named = {"request": [policy("LuaInterceptor", name="kept", sourceCodeRef="code")]}
+    assert platform.deploy(json.dumps(data | {"apiPolicies": named}), DEFINITION).status == 200
+    assert platform.cli("secret", "set", "code", "lua", "--file", "-", stdin=source, check=False).returncode != 0
 
 
 def test_apis_share_no_state(platform: Platform, echo: int, token: str) -> None:

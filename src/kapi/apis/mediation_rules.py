@@ -83,7 +83,7 @@ def _lua(parameters: Mapping, pointer: str, report: Report) -> None:
         hint = "Write the script as sourceCode, or name where it is kept by sourceCodeRef."
         report.add(codes.COMBINATION, "LuaInterceptor needs one of sourceCode and sourceCodeRef", mark(parameters, pointer), hint)
     source = _text(parameters, "sourceCode")
-    if "\x00" in source or source.startswith("\x1b"):
+    if "\x00" in source or source.lstrip("\r\n").startswith("\x1b"):
         message = "sourceCode is not the text of a script"
         report.add(codes.FORMAT, message, key_mark(parameters, "sourceCode", pointer), "Give the source, not compiled code.")
 

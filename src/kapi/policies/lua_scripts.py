@@ -23,7 +23,9 @@ phase = Phase.TRANSFORM
 FILTER = "kapi.lua"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False}, disabled=True),)
-_SANDBOX = script("sandbox")
+_SANDBOX = script("sandbox_limits", "sandbox_patterns", "sandbox_text", "sandbox_handle", "sandbox")
+_TEXT = 256 * 1024
+"""Bytes of a text that a script may make, besides a body's."""
 _KEY = "lua"
 """Key of a script in the secret that `sourceCodeRef` names by a text."""
 _GONE = 'function envoy_on_request() error("its source is gone", 0) end'
@@ -68,7 +70,8 @@ def _scripts(policies: Iterable[PolicyConf]) -> Iterable[Script]:
 def envoy(node: LuaScripts, place: Place) -> EnvoyRoute:
     """The scripts as data, then the sandbox that runs them."""
     items = [_literal(item, place) for item in node.scripts]
-    source = "SCRIPTS = {" + ", ".join(items) + "}\n" + _SANDBOX
+    longest = _TEXT + place.gateway.enforcer.max_body_bytes
+    source = f"local LONGEST = {longest}\nSCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
     per_route = {"@type": _LUA + "LuaPerRoute", "source_code": {"inline_string": source}}
     return EnvoyRoute({FILTER: per_route}, route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes})
 

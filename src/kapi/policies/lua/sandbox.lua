@@ -1,78 +1,6 @@
 -- Runs the scripts of an apk-conf. Each gets an environment of its own: no files, no processes, no loading of code, no calls of
--- other clusters, no change of route. `SCRIPTS` stands before this file: {{name, source}, …} in the order of the request.
--- A script that fails, or runs for too long, gives a 500; LuaJIT's compiler is off so that the counter sees every instruction.
-
-jit.off()
-
-local STEP = 10000
-local MOST_STEPS = 1000
-local MOST_TEXT = 1024 * 1024
-local TOO_LONG = "it ran for too long"
-local steps = 0
-local real = {pcall = pcall, error = error, sethook = debug.sethook, load = loadstring, setfenv = setfenv, rep = string.rep, format = string.format}
-
-real.sethook(function()
-  steps = steps + 1
-  if steps > MOST_STEPS then real.error(TOO_LONG, 0) end
-end, "", STEP)
-
-local function checked(ok, ...)
-  -- A script must not survive its own end by catching it.
-  if not ok and steps > MOST_STEPS then real.error(TOO_LONG, 0) end
-  return ok, ...
-end
-
-string.dump = nil
-string.rep = function(text, times, ...)
-  if #tostring(text) * (tonumber(times) or 0) > MOST_TEXT then real.error("string.rep makes too long a text", 2) end
-  return real.rep(text, times, ...)
-end
-
-local DENIED = {httpCall = true, clearRouteCache = true, setUpstreamOverrideHost = true, connectionStreamInfo = true}
-local TOLD = {
-  protocol = true, routeName = true, virtualClusterName = true, requestedServerName = true, downstreamLocalAddress = true,
-  downstreamRemoteAddress = true, downstreamDirectRemoteAddress = true,
-}
-
--- An object of Envoy's as a script sees it: `member` says what a name stands for.
-local function shown(member)
-  return setmetatable({}, {__index = member, __newindex = function() real.error("this cannot be changed", 2) end, __metatable = false})
-end
-
-local function forwarded(object, name)
-  local method = object[name]
-  if type(method) ~= "function" then return nil end
-  return function(_, ...) return method(object, ...) end
-end
-
--- Other filters, ours among them, tell one another things there: a script writes under names of its own.
-local function metadata_of(info)
-  return shown(function(_, name)
-    if name == "get" then return function(_, ...) return info:dynamicMetadata():get(...) end end
-    if name ~= "set" then return nil end
-    return function(_, namespace, ...)
-      namespace = tostring(namespace)
-      if namespace:sub(1, 5) == "kapi." or namespace:sub(1, 6) == "envoy." then real.error(namespace .. " is not open to scripts", 2) end
-      return info:dynamicMetadata():set(namespace, ...)
-    end
-  end)
-end
-
-local function info_of(handle)
-  return shown(function(_, name)
-    if name == "dynamicMetadata" then return function() return metadata_of(handle:streamInfo()) end end
-    return TOLD[name] and forwarded(handle:streamInfo(), name) or nil
-  end)
-end
-
--- The handle as a script sees it. `respond` is there in the request flow only, as Envoy has it.
-local function guarded(handle)
-  return shown(function(_, name)
-    if DENIED[name] then real.error(tostring(name) .. " is not open to scripts", 2) end
-    if name == "streamInfo" then return function() return info_of(handle) end end
-    return forwarded(handle, name)
-  end)
-end
+-- other clusters, no change of route. `SCRIPTS` stands before these files: {{name, source}, …} in the order of the request.
+-- A script that fails, or goes beyond its limits, gives a 500.
 
 local function copied(source, names)
   local out = {}
@@ -81,8 +9,10 @@ local function copied(source, names)
 end
 
 local function environment()
-  local env = copied(_G, {"assert", "error", "ipairs", "next", "pairs", "rawequal", "rawget", "rawset", "select", "tonumber", "tostring", "type", "unpack"})
-  env.pcall = function(...) return checked(real.pcall(...)) end
+  local env = copied(_G, {
+    "assert", "error", "ipairs", "next", "pairs", "rawequal", "rawget", "rawset", "select", "tonumber", "tostring", "type", "unpack",
+  })
+  env.pcall = function(...) return caught(real.pcall(...)) end
   env.setmetatable = function(object, meta)
     if type(object) ~= "table" then real.error("setmetatable takes a table", 2) end
     return setmetatable(object, meta)
@@ -95,7 +25,8 @@ local function environment()
     "pi", "pow", "rad", "random", "sin", "sqrt", "tan",
   })
   env.bit = copied(bit, {"arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift", "tobit", "tohex"})
-  env.os = copied(os, {"clock", "date", "difftime", "time"})
+  env.os = copied(os, {"clock", "difftime", "time"})
+  env.os.date = function(form, ...) return os.date(form and text(form, 256, "the form of a date"), ...) end
   env._G = env
   return env
 end
@@ -103,26 +34,26 @@ end
 local SEEN = "kapi.lua"
 local loaded, answers = {}, false
 for index, script in ipairs(SCRIPTS) do
-  local chunk, why = real.load(script.source, "=" .. script.name)
+  -- Text only: whoever may load bytecode is out of every sandbox.
+  local chunk, why = real.load(script.source, "=" .. script.name, "t")
   if not chunk then real.error(why, 0) end
   local env = environment()
   real.setfenv(chunk, env)
-  steps = 0
-  chunk()
+  local ok, fault = bounded(chunk)
+  if not ok then real.error(fault, 0) end
   loaded[index] = {name = script.name, env = env}
-  answers = answers or env.envoy_on_response ~= nil
+  answers = answers or rawget(env, "envoy_on_response") ~= nil
 end
 SCRIPTS = nil
 
 local function run(handle, flow, from, to, by)
   for index = from, to, by do
     local script = loaded[index]
-    local entry = script.env["envoy_on_" .. flow]
-    if entry then
-      steps = 0
-      local ok, why = real.pcall(entry, guarded(handle))
+    local entry = rawget(script.env, "envoy_on_" .. flow)
+    if entry ~= nil then
+      local ok, why = bounded(entry, stand_in(handle))
       if not ok then
-        handle:logErr(script.name .. ": " .. tostring(why))
+        handle:logErr(script.name .. ": " .. logged(why))
         return false
       end
     end

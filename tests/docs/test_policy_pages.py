@@ -15,7 +15,7 @@ from kapi.apis.secrets import Secrets
 from kapi.gateway.envoy.check import EnvoyCheck
 from kapi.gateway.envoy.process import find_envoy
 from kapi.gateway.envoy.render import render_api
-from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.site import site_from
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.policies.wasm_modules import Module
@@ -45,8 +45,12 @@ def confs(page: Path) -> list[str]:
 def test_the_confs_of_a_page_run(page: Path) -> None:
     clusters: dict[str, Any] = {}
     scopes: list[Any] = []
-    site = Site(
-        Settings(Path("/data")), "/etc/ssl/certs/ca-certificates.crt", "/run/control.sock", ("/run/i.sock",), secrets=Secrets(AnySecret())
+    site = site_from(
+        Settings(Path("/data")),
+        ca_file="/etc/ssl/certs/ca-certificates.crt",
+        control_socket="/run/control.sock",
+        identity_sockets=("/run/i.sock",),
+        secrets=Secrets(AnySecret()),
     )
     for text in confs(page):
         api = compile_api(text.encode(), DEFINITION, organization="default", policies=POLICIES).api

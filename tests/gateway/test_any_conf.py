@@ -23,7 +23,7 @@ from kapi.gateway.envoy.encode import encode
 from kapi.gateway.envoy.names import CLUSTER, SCOPE
 from kapi.gateway.envoy.process import find_envoy
 from kapi.gateway.envoy.render import render_api
-from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.site import site_from
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.settings import Settings
@@ -42,7 +42,13 @@ class AnySecret(dict[tuple[str, str, str], str]):
         return AUTHORITY if secret[2] == "ca.crt" else "-- a value: 100% {x} \\"
 
 
-SITE = Site(Settings(Path("/data")), "/etc/ssl/certs/ca-certificates.crt", "/run/c.sock", ("/run/i.sock",), secrets=Secrets(AnySecret()))
+SITE = site_from(
+    Settings(Path("/data")),
+    ca_file="/etc/ssl/certs/ca-certificates.crt",
+    control_socket="/run/c.sock",
+    identity_sockets=("/run/i.sock",),
+    secrets=Secrets(AnySecret()),
+)
 
 
 def url(path: st.SearchStrategy[str], schemes: tuple[str, ...] = ("http", "https")) -> st.SearchStrategy[str]:

@@ -6,15 +6,19 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from kapi import run_files
+from kapi.apis.secrets import Secrets
 from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
 from kapi.gateway import deployer as module
 from kapi.gateway.deployer import Deployer
 from kapi.gateway.envoy.check import EnvoyCheck
 from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.envoy.site import site_of
+from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
 from live import Gateway, backend, gateway
 
@@ -259,6 +263,71 @@ def test_another_version_renders_again_and_leaves_out_what_no_longer_compiles(
     assert "not any more" in caplog.text
     again.undeploy(broken.id, "default")
     assert [item.name for item in again.list("default")] == ["pets"]
+
+
+def _other(value: object) -> object:
+    """Another value of the same kind."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case str():
+            return f"{value}x"
+        case dict():
+            return {**value, "another": "one"}
+        case tuple():
+            return (*value, "another")
+    assert dataclasses.is_dataclass(value)
+    first = dataclasses.fields(value)[0].name
+    return dataclasses.replace(value, **{first: _other(getattr(value, first))})
+
+
+def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
+    """Also what is nested, and whatever is added later."""
+    settings = Settings(Path("/data"), gateway=GatewaySettings(hosts={"a": "127.0.0.1", "b": "127.0.0.2"}))
+    site = site_of(settings, Secrets(MappingProxyType({("default", "name", "key"): "value"})))
+    marks = {module.fingerprint(site)}
+    changed = 0
+    for owner, replaced in (
+        (site, lambda value: value),
+        (site.gateway, lambda value: dataclasses.replace(site, gateway=value)),
+        (site.gateway.enforcer, lambda value: dataclasses.replace(site, gateway=dataclasses.replace(site.gateway, enforcer=value))),
+        (site.subscriptions, lambda value: dataclasses.replace(site, subscriptions=value)),
+    ):
+        for field in dataclasses.fields(owner):
+            value = getattr(owner, field.name)
+            if not isinstance(value, Secrets):
+                changed += 1
+                marks.add(module.fingerprint(replaced(dataclasses.replace(owner, **{field.name: _other(value)}))))
+    secrets = Secrets(MappingProxyType({("default", "name", "key"): "another"}))
+    marks.add(module.fingerprint(dataclasses.replace(site, secrets=secrets)))
+    # What is in `gateway` and `subscriptions` is reached twice, with the same first field.
+    assert changed > 40
+    assert len(marks) >= changed - 2
+    again = Settings(Path("/data"), gateway=GatewaySettings(hosts={"b": "127.0.0.2", "a": "127.0.0.1"}))
+    assert module.fingerprint(site_of(again, site.secrets)) == module.fingerprint(site)
+
+
+def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
+    running: Gateway, deployer: Deployer, store: Store, port: int
+) -> None:
+    """A front was trusted with the client's certificate in a header; after it is no longer named, the API must not believe the header."""
+    header = "x-client-certificate"
+    trusting = dataclasses.replace(running.settings.gateway, client_certificate_header=header, trusted_fronts=("127.0.0.0/8", "::1"))
+    secret = {("default", "clients", "ca.crt"): running.certificate.ca_file.read_text()}
+    mtls = (
+        "authentication:\n- {authType: mTLS, required: mandatory, certificates: [{name: clients, key: ca.crt}]}\n"
+        "- {authType: OAuth2, enabled: false}\n"
+    )
+    known: dict[str, object] = {"secrets": Secrets(MappingProxyType(secret))}
+    before = make(running, store, settings=dataclasses.replace(running.settings, gateway=trusting), **known)
+    before.restore()
+    before.deploy(conf(port, extra=mtls).replace(b"secured: false", b"secured: true"), DEFINITION, "default")
+    assert any(header.encode() in item.body for item in store.rendered())
+    after = make(running, store, **known)
+    after.restore()
+    assert not any(header.encode() in item.body for item in store.rendered())
 
 
 def test_a_thousand_apis_are_back_in_a_second(running: Gateway, deployer: Deployer, store: Store, port: int) -> None:

@@ -162,8 +162,8 @@ def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
     ours = live.certificate.ca_file
     with backend(certificate=ours.with_name("edge.pem")) as port:
         hosts = {"wrong.example": f"127.0.0.1:{port}"}
-        settings = dataclasses.replace(live.settings, gateway=dataclasses.replace(live.settings.gateway, hosts=hosts))
-        before, live.site = live.site, dataclasses.replace(live.site, settings=settings, ca_file=str(ours))
+        own = dataclasses.replace(live.settings.gateway, hosts=hosts)
+        before, live.site = live.site, dataclasses.replace(live.site, gateway=own, ca_file=str(ours))
         try:
             for name, host, number in [("byname", "localhost", port), ("byip", "127.0.0.1", port), ("wrong", "wrong.example", 443)]:
                 live.put(api(f"/{name}", [operation("GET", "/x", Endpoint("https", host, number), secured=False)]))

@@ -24,7 +24,7 @@ from kapi.errors import Diagnostic, Invalid
 from kapi.gateway.envoy.check import EnvoyCheck
 from kapi.gateway.envoy.process import find_envoy
 from kapi.gateway.envoy.render import render_api
-from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.site import site_from
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.policies.wasm_modules import Module
@@ -45,11 +45,11 @@ class AnySecret(dict[tuple[str, str, str], str]):
         return (HERE / "_ca.pem").read_text() if secret[2].endswith(".crt") else f"{secret[1]}:{secret[2]} 100%"
 
 
-SITE = Site(
+SITE = site_from(
     Settings(Path("/data")),
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/run/control.sock",
-    ("/run/identity-0.sock",),
+    ca_file="/etc/ssl/certs/ca-certificates.crt",
+    control_socket="/run/control.sock",
+    identity_sockets=("/run/identity-0.sock",),
     secrets=Secrets(AnySecret()),
 )
 """A fixed installation, so that a golden file does not depend on the machine."""

@@ -114,7 +114,7 @@ class Deployer:
         self._needs: frozenset[Need] = frozenset()
         self._asked: frozenset[str] = frozenset()
         self._certificate = certificate or ensure_certificate(settings, now)
-        self._site = dataclasses.replace(site_of(settings), secrets=secrets)
+        self._site = site_of(settings, secrets)
         self._fingerprint = fingerprint(self._site)
         self._lock = threading.Lock()
         self._index = Index(self._compile_stored)
@@ -147,7 +147,7 @@ class Deployer:
         api = self._modules.fetched(compiled.api) if self._modules else compiled.api
         refuse_root(api)
         refuse_host(api, self._site)
-        refuse_callers(api, self._site.settings)
+        refuse_callers(api, self._site.subscriptions)
         self._refuse_conflicts(api)
         refuse_secrets(api, self._site.secrets)
         scopes = (render_scope(segment, (api,), self._site) for segment in sorted(segments(api)))

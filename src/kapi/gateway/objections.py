@@ -13,7 +13,7 @@ from kapi.gateway.envoy.render import segments
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import system_routes
 from kapi.policies.subscriptions import callable_by_nobody
-from kapi.settings import Settings
+from kapi.settings import SubscriptionsSettings
 
 
 def refuse_secrets(api: Api, secrets: Secrets) -> None:
@@ -39,7 +39,7 @@ def refuse_root(api: Api) -> None:
 
 def refuse_host(api: Api, site: Site) -> None:
     """Raise Invalid when the host of the API is one of the gateway's own, where no API is served."""
-    own = {route.host for route in system_routes(site.settings)}
+    own = {route.host for route in system_routes(site)}
     hosts = [site.host(api.organization, api.environment, sandbox=sandbox) for sandbox in (False, True)]
     if taken := [host for host in hosts if host in own]:
         message = f"the host {taken[0]} belongs to the gateway itself"
@@ -47,9 +47,9 @@ def refuse_host(api: Api, site: Site) -> None:
         raise Invalid((item,))
 
 
-def refuse_callers(api: Api, settings: Settings) -> None:
+def refuse_callers(api: Api, subscriptions: SubscriptionsSettings) -> None:
     """Raise Invalid (APK 909018) when the settings ask for subscriptions that no caller of this API could have."""
-    if settings.subscriptions.mandatory and callable_by_nobody(api):
+    if subscriptions.mandatory and callable_by_nobody(api):
         message = "Invalid authtypes provided: the settings ask every API for subscriptions, and a certificate names no application"
         item = Diagnostic(codes.AUTHENTICATION, message, SUBSCRIPTION_HINT, "#/authentication", source="apkConfiguration")
         raise Invalid((item,), code="909018", title="Invalid authtypes provided")

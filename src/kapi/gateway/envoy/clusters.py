@@ -28,7 +28,7 @@ def cluster_name(endpoint: Endpoint, site: Site, organization: str) -> str:
 
 def own_cluster_name(endpoint: Endpoint, site: Site) -> str:
     """For an endpoint of the settings: a name that no API's routes keep alive or take away."""
-    return cluster_name(endpoint, site, site.settings.apis.organization).replace("backend_", "own_", 1)
+    return cluster_name(endpoint, site, site.organization).replace("backend_", "own_", 1)
 
 
 def own_clusters(endpoints: Iterable[Endpoint], site: Site) -> tuple[dict[str, Any], ...]:
@@ -36,7 +36,7 @@ def own_clusters(endpoints: Iterable[Endpoint], site: Site) -> tuple[dict[str, A
     clusters = {}
     for endpoint in endpoints:
         name = own_cluster_name(endpoint, site)
-        content = _content(endpoint, site, site.settings.apis.organization)
+        content = _content(endpoint, site, site.organization)
         content["load_assignment"]["cluster_name"] = name
         clusters[name] = {"name": name, **content}
     return tuple(clusters.values())
@@ -56,7 +56,7 @@ def _content(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any
         "connect_timeout": CONNECT_TIMEOUT,
         "type": "STATIC" if _is_ip(address) else "STRICT_DNS",
         "load_assignment": _members("", [{"socket_address": {"address": address, "port_value": port}}]),
-        "circuit_breakers": {"thresholds": [_thresholds(endpoint, site.settings.gateway.max_connections)]},
+        "circuit_breakers": {"thresholds": [_thresholds(endpoint, site.gateway.max_connections)]},
     }
     if cluster["type"] == "STRICT_DNS":
         cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
@@ -112,7 +112,7 @@ def _members(name: str, addresses: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _address(endpoint: Endpoint, site: Site) -> tuple[str, int]:
     """Where the backend really is: `gateway.hosts` may say otherwise than DNS."""
-    hosts = site.settings.gateway.hosts
+    hosts = site.gateway.hosts
     mapped = hosts.get(f"{endpoint.host}:{endpoint.port}") or hosts.get(endpoint.host)
     if mapped is None:
         return endpoint.host.strip("[]"), endpoint.port

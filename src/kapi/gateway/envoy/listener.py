@@ -40,7 +40,7 @@ LIMITS: dict[str, Any] = {
 
 def listener(site: Site) -> dict[str, Any]:
     """The LDS resource."""
-    gateway = site.settings.gateway
+    gateway = site.gateway
     chain = {"filters": [{"name": "http", "typed_config": connection_manager(site)}], "transport_socket": _tls()}
     return {
         "name": EDGE,

@@ -37,7 +37,7 @@ def render_base(
     pair = {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": private_key}}
     return (
         *((CLUSTER, cluster) for cluster in system_clusters(site)),
-        *((CLUSTER, cluster) for cluster in own_clusters(settings_endpoints(site.settings.gateway.interceptors), site)),
+        *((CLUSTER, cluster) for cluster in own_clusters(settings_endpoints(site.gateway.interceptors), site)),
         (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
         *((EXTENSION, item) for item in render_issuers(site, issuers, needs)),
         (EXTENSION, credentials_filter()),
@@ -49,7 +49,7 @@ def render_base(
 
 def render_issuers(site: Site, issuers: Sequence[TrustedIssuer], needs: Iterable[Need]) -> tuple[dict[str, Any], ...]:
     """Whose tokens are accepted, and where."""
-    gateway = site.settings.gateway
+    gateway = site.gateway
     return (
         jwt_filter(issuers, gateway.token_cache_size, needs),
         claims_filter(issuers),
@@ -66,7 +66,7 @@ def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ..
 
 def system_segments(site: Site) -> tuple[str, ...]:
     """The scopes that exist without any API."""
-    return tuple(dict.fromkeys(route.segment for route in system_routes(site.settings)))
+    return tuple(dict.fromkeys(route.segment for route in system_routes(site)))
 
 
 def render_api(api: Api, site: Site) -> dict[str, Any]:

@@ -37,11 +37,11 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
     """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
     apis = tuple(apis)
     hosts: dict[str, list[Place]] = {}
-    more = aliases(apis) if site.settings.gateway.version_routing else {}
+    more = aliases(apis) if site.gateway.version_routing else {}
     for api in sorted(apis, key=lambda api: api.id):
         for placed in _places(api, segment, (*api.base_paths, *([more[api.id]] if api.id in more else [])), site):
             hosts.setdefault(placed.host, []).append(placed)
-    system = system_routes(site.settings)
+    system = system_routes(site)
     by_host = {route.host: route for route in reversed(system) if route.segment == segment}
     virtual_hosts = [_system_host(by_host[host]) for host in sorted(by_host)]
     # A system host is ours alone: an organization of that name would take it over otherwise.
@@ -81,8 +81,7 @@ def _place(
     def own_cluster(endpoint: Endpoint) -> str:
         return own_cluster_name(endpoint, site)
 
-    settings = site.settings
-    of_site = (site.secrets, settings.gateway, cluster, own_cluster, settings.subscriptions)
+    of_site = (site.secrets, site.gateway, cluster, own_cluster, site.subscriptions)
     return Place(api, operation, endpoints, host, base_path, sandbox, *of_site)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kapi.gateway.envoy.names import CONTROL, IDENTITY
-from kapi.settings import Settings
+from kapi.gateway.envoy.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ IDENTITY_SEGMENTS = (
 CONTROL_SEGMENTS = ("api", "health", "ready", "openapi.json", "openapi.yaml", "openapi.html", ".wellknown", ".well-known", "1.0.0")
 
 
-def system_routes(settings: Settings) -> tuple[SystemRoute, ...]:
+def system_routes(site: Site) -> tuple[SystemRoute, ...]:
     """The routes of the system hosts; each must also hold when no API is deployed."""
     # OpenID Connect Discovery appends its path to the issuer's own.
-    of_issuer = urlsplit(settings.identity.issuer).path.strip("/").partition("/")[0]
+    of_issuer = urlsplit(site.provider.issuer).path.strip("/").partition("/")[0]
     segments = dict.fromkeys((*IDENTITY_SEGMENTS, *((of_issuer,) if of_issuer else ())))
-    identity = [SystemRoute(settings.identity.host.lower(), segment, IDENTITY) for segment in segments if settings.identity.enabled]
-    hosts = dict.fromkeys((settings.gateway.api_host.lower(), "localhost"))
+    identity = [SystemRoute(site.provider.host.lower(), segment, IDENTITY) for segment in segments if site.provider.enabled]
+    hosts = dict.fromkeys((site.gateway.api_host.lower(), "localhost"))
     control = [SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS]
     # Any host of the gateway: which authorization servers an API trusts (RFC 9728).
-    resources = SystemRoute(f"*.{settings.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource")
+    resources = SystemRoute(f"*.{site.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource")
     return (*identity, *control, resources)

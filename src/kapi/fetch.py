@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from kapi.errors import Problem, Unfetched
+from kapi.settings_addresses import is_loopback
 
 _MOST_REDIRECTS = 3
 _PIECE = 64 * 1024
@@ -176,9 +177,8 @@ def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
 
 def _address(host: str, port: int, way: Way) -> tuple[str, int]:
     """The first address of the host; all of them must be allowed."""
-    if mapped := way.hosts.get(f"{host}:{port}") or way.hosts.get(host):
-        parts = urlsplit(f"//{mapped}" if mapped.count(":") < 2 or mapped.startswith("[") else f"//[{mapped}]")
-        return parts.hostname or "", parts.port or port
+    if mapped := _stand_in(host, port, way.hosts):
+        return mapped
     addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for text in addresses:
         address = ipaddress.ip_address(text.partition("%")[0])
@@ -187,6 +187,26 @@ def _address(host: str, port: int, way: Way) -> tuple[str, int]:
         if never or not (address.is_global or way.allow_private):
             raise Unfetched("address", f"{host} is at an address that is not to be fetched from")
     return addresses[0], port
+
+
+def is_on_this_machine(url: str, hosts: Mapping[str, str]) -> bool:
+    """Whether a URL leads to a loopback address by what it says and by `hosts`, without asking any name server."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", _port(parts)
+    except ValueError:
+        return False
+    address, _ = _stand_in(host, port, hosts) or (host, port)
+    return is_loopback(address)
+
+
+def _stand_in(host: str, port: int, hosts: Mapping[str, str]) -> tuple[str, int] | None:
+    """The address that stands in for a name."""
+    mapped = hosts.get(f"{host}:{port}") or hosts.get(host)
+    if not mapped:
+        return None
+    parts = urlsplit(f"//{mapped}" if mapped.count(":") < 2 or mapped.startswith("[") else f"//[{mapped}]")
+    return parts.hostname or "", parts.port or port
 
 
 def _left(deadline: float) -> float:

@@ -133,6 +133,16 @@ def test_local_issuers_may_speak_plain_http() -> None:
         assert declare(IssuerSettings(name="x", issuer=f"http://{host}/realm")).fetches
 
 
+def test_a_name_that_the_settings_put_on_loopback_may_speak_plain_http() -> None:
+    hosts = {"idp.internal": "127.0.0.1:8080", "other:81": "[::1]", "far.internal": "10.0.0.1", "local.internal": "localhost"}
+    for url in ("http://idp.internal/realm", "http://other:81/realm", "http://local.internal"):
+        assert declare(IssuerSettings(name="x", issuer=url), hosts).fetches
+        declare(IssuerSettings(name="x", issuer="https://x.example", jwks_uri=f"{url}/keys"), hosts)
+    for url in ("http://far.internal", "http://other", "http://127.0.0.1.internal", "http://idp.internal.example"):
+        with pytest.raises(Invalid):
+            declare(IssuerSettings(name="x", issuer=url), hosts)
+
+
 def test_a_public_key_needs_no_network() -> None:
     declared = declare(IssuerSettings(name="x", issuer="anything", public_key=Key.make("k", "EdDSA").pem()))
     assert not declared.fetches

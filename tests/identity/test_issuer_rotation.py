@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from kapi.fetch import Way, get
 from kapi.identity.issuers.declaration import Issuer, declare
 from kapi.identity.issuers.fetching import fetch_keys
 from kapi.identity.issuers.following import Followed, Pace
-from kapi.settings import IssuerSettings
-from kapi.store.issuers import StoredKeys
+from kapi.identity.issuers.trust import Trust
+from kapi.settings import GatewaySettings, IssuerSettings, Settings
+from kapi.store import Store
+from kapi.store.issuers import IssuerStore, StoredKeys
 from standin import Key, StandIn
 
 A, B, C = Key.make("a"), Key.make("b"), Key.make("c", "ES256")
@@ -168,6 +172,41 @@ def test_a_document_that_leads_elsewhere_is_not_followed(standin: StandIn, uri: 
     followed.fetch_now()
     assert followed.state.failures == 1
     assert followed.state.keys.keys == ()
+
+
+def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback(tmp_path: Path) -> None:
+    key = Key.make("plain")
+    documents: dict[str, dict[str, Any]] = {
+        "/.well-known/openid-configuration": {"issuer": "http://idp.internal", "jwks_uri": "http://idp.internal/keys"},
+        "/keys": {"keys": [key.jwk()]},
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(documents[self.path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        gateway = GatewaySettings(hosts={"idp.internal": f"127.0.0.1:{server.server_port}"})
+        kept = IssuerStore(Store.open(tmp_path / "kapi.db").database)
+        trust = Trust(settings=Settings(tmp_path, gateway=gateway), store=kept, get=get, inbuilt=None)
+        try:
+            followed = trust.add(IssuerSettings(name="plain", issuer="http://idp.internal"))
+            assert [item.kid for item in followed.state.keys.keys] == ["plain"]
+            # What this machine says does not lead off it without TLS.
+            documents["/.well-known/openid-configuration"]["jwks_uri"] = "http://127.0.0.2.example/keys"
+            followed.fetch_now()
+            assert followed.state.error
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_an_untrusted_certificate_is_refused(standin: StandIn) -> None:

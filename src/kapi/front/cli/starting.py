@@ -56,7 +56,7 @@ def _check_issuers(settings: Settings) -> None:
     mistakes = []
     for issuer in settings.identity.issuers:
         try:
-            declare(issuer)
+            declare(issuer, settings.gateway.hosts)
         except Invalid as error:
             mistakes += [replace(item, message=f"issuer {issuer.name}: {item.message}", source="") for item in error.diagnostics]
     if mistakes:

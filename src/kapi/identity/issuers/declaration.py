@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from kapi.errors import Diagnostic, Invalid
+from kapi.fetch import is_on_this_machine
 from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.keyset import one_key
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
@@ -28,6 +30,7 @@ _TAKEN = re.compile(
     r"|forwarded|x-forwarded-.*|x-envoy-.*|x-kapi-.*|x-request-id)"
 )
 _LONGEST = 1024
+NO_HOSTS: Mapping[str, str] = MappingProxyType({})
 _RESERVED_NAMES = frozenset({"inbuilt"})
 
 Wrong = Callable[..., None]
@@ -103,8 +106,11 @@ def preset_named(name: str) -> Preset | None:
     return next((preset for preset in PRESETS if preset.name == name), None)
 
 
-def declare(settings: IssuerSettings) -> Issuer:
-    """The issuer. Raises Invalid with every mistake; texts in `#/field` form."""
+def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Issuer:
+    """The issuer. `hosts` is `gateway.hosts`: a name that it puts on loopback may be asked over plain http.
+
+    Raises Invalid with every mistake; texts in `#/field` form.
+    """
     mistakes: list[Diagnostic] = []
 
     def wrong(where: str, message: str, hint: str = "") -> None:
@@ -118,7 +124,7 @@ def declare(settings: IssuerSettings) -> Issuer:
         preset = PRESETS[-1]
     values = _parameters(settings, preset, wrong)
     issuer = _whole(settings, preset, values, wrong)
-    _check(issuer, wrong)
+    _check(issuer, hosts, wrong)
     if mistakes:
         raise Invalid(tuple(mistakes), code="900960", title="Invalid issuer")
     return issuer
@@ -191,7 +197,7 @@ def _static_key(settings: IssuerSettings, wrong: Wrong) -> str:
         return ""
 
 
-def _check(issuer: Issuer, wrong: Wrong) -> None:
+def _check(issuer: Issuer, hosts: Mapping[str, str], wrong: Wrong) -> None:
     if not _NAME.fullmatch(issuer.name) or issuer.name in _RESERVED_NAMES:
         wrong("name", f"{issuer.name!r} cannot be a name", "Use a-z, 0-9, - and _, at most 64 characters, and not `inbuilt`.")
     if not issuer.issuer:
@@ -200,8 +206,9 @@ def _check(issuer: Issuer, wrong: Wrong) -> None:
         wrong("issuer", "the issuer must be printable and at most 1024 characters")
     if issuer.fetches:
         for where, url in (("discovery", issuer.discovery), ("jwksUri", issuer.jwks_uri)):
-            if url and not _is_url(url):
-                wrong(where, f"{url!r} is not an https URL", "Plain http is taken only for this machine (127.0.0.1, localhost).")
+            if url and not _is_url(url, hosts):
+                hint = "Plain http is taken only for this machine: 127.0.0.1, localhost, or a name that gateway.hosts puts there."
+                wrong(where, f"{url!r} is not an https URL", hint)
     _check_given(issuer, wrong)
     _check_words(issuer, wrong)
     _check_mappings(issuer, wrong)
@@ -260,12 +267,12 @@ def _check_mappings(issuer: Issuer, wrong: Wrong) -> None:
         wrong("claimMappings", "two claims become the same local claim")
 
 
-def _is_url(url: str) -> bool:
+def _is_url(url: str, hosts: Mapping[str, str]) -> bool:
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return False
-    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    local = is_on_this_machine(url, hosts)
     clean = url.isascii() and url.isprintable() and " " not in url and parts.username is None and len(url) <= _LONGEST
     return bool(parts.hostname and clean and (parts.scheme == "https" or (parts.scheme == "http" and local)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kapi.errors import Unfetched
-from kapi.fetch import Document, Way
+from kapi.fetch import Document, Way, is_on_this_machine
 from kapi.identity.issuers.declaration import Issuer
 from kapi.json_reading import NotJson, read_object
 
@@ -66,7 +66,7 @@ def discovered(issuer: Issuer, get: Get, way: Way) -> str:
         # OpenID Connect Discovery §4.3, RFC 8414 §3.3: it MUST be the same, or one issuer could speak for another.
         raise Unfetched("issuer", f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}")
     uri = value.get("jwks_uri")
-    if not isinstance(uri, str) or not _may_follow(uri, issuer.discovery):
+    if not isinstance(uri, str) or not _may_follow(uri, issuer.discovery, way.hosts):
         raise Unfetched("discovery", f"{issuer.discovery} names no usable jwks_uri")
     return uri
 
@@ -80,9 +80,12 @@ def max_age(headers: Mapping[str, str]) -> int | None:
     return min(int(found[1]), _LONGEST_AGE) if found else None
 
 
-def _may_follow(uri: str, discovery: str) -> bool:
-    """A document got over https must not lead to one got without."""
+def _may_follow(uri: str, discovery: str, hosts: Mapping[str, str]) -> bool:
+    """A document got over https must not lead to one got without; one got on this machine must not lead off it without."""
     try:
-        return urlsplit(uri).scheme == "https" or (urlsplit(uri).scheme == "http" and urlsplit(discovery).scheme == "http")
+        scheme = urlsplit(uri).scheme
     except ValueError:
         return False
+    if scheme == "https":
+        return True
+    return scheme == "http" and urlsplit(discovery).scheme == "http" and is_on_this_machine(uri, hosts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kapi.errors import KapiError
 from kapi.identity.issuers.declaration import Issuer, declare
@@ -21,14 +21,14 @@ from kapi.store.issuers import IssuerStore, StoredKeys
 _LOG = logging.getLogger("kapi.issuers")
 
 
-def stored_declarations(store: IssuerStore, taken: frozenset[str]) -> Iterator[Issuer]:
-    """The issuers that were declared while running; those of the settings, whose names are `taken`, win."""
+def stored_declarations(store: IssuerStore, taken: frozenset[str], hosts: Mapping[str, str]) -> Iterator[Issuer]:
+    """The issuers that were declared while running; those of the settings, whose names are `taken`, win. `hosts` is `gateway.hosts`."""
     for stored in store.issuers():
         if stored.name in taken:
             _LOG.warning("issuer %s: the settings' declaration is used, not the one that was added", stored.name)
             continue
         try:
-            yield declare(built(IssuerSettings, json.loads(stored.declaration)))
+            yield declare(built(IssuerSettings, json.loads(stored.declaration)), hosts)
         except (KapiError, TypeError, ValueError) as error:
             _LOG.error("issuer %s is left out: %s", stored.name, error)
 
@@ -75,9 +75,9 @@ class KeptIssuers:
             self._store.want_keys()
 
     def _read(self) -> Iterator[IssuerKeys]:
-        identity = self._settings.identity
-        fixed = tuple(declare(item) for item in identity.issuers)
-        for issuer in (*fixed, *stored_declarations(self._store, frozenset(item.name for item in fixed))):
+        identity, hosts = self._settings.identity, self._settings.gateway.hosts
+        fixed = tuple(declare(item, hosts) for item in identity.issuers)
+        for issuer in (*fixed, *stored_declarations(self._store, frozenset(item.name for item in fixed), hosts)):
             keys = kept_keys(issuer, self._store.keys(issuer.name))
             if keys is not None and keys.keys and issuer.issuer != identity.issuer:
                 yield IssuerKeys(issuer, keys)

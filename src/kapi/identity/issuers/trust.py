@@ -62,7 +62,7 @@ class Trust:
         self._logged: Counter[tuple[str, str]] = Counter()
         self.fixed = frozenset(item.name for item in identity.issuers)
         """Names of the issuers of the settings, which cannot be changed while running."""
-        self._followed = {item.name: self._follow(declare(item)) for item in identity.issuers}
+        self._followed = {item.name: self._follow(declare(item, gateway.hosts)) for item in identity.issuers}
         self._load()
         for item in self.followed():
             for warning in item.issuer.warnings:
@@ -70,7 +70,7 @@ class Trust:
         self._accepted = {item.issuer.name: item for item in self.issuers()}
 
     def _load(self) -> None:
-        for issuer in stored_declarations(self._store, self.fixed):
+        for issuer in stored_declarations(self._store, self.fixed, self._way.hosts):
             self._followed[issuer.name] = self._follow(issuer)
 
     def _follow(self, issuer: Issuer) -> Followed:
@@ -167,7 +167,7 @@ class Trust:
 
         Raises Invalid, Problem 409, or GatewayError with nothing changed.
         """
-        issuer = declare(settings)
+        issuer = declare(settings, self._way.hosts)
         followed = self._follow(issuer)
         self._refuse_conflicts(issuer, replace=replace)
         if issuer.fetches:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 UNITS = ("Second", "Minute", "Hour", "Day")
 KEY_TYPES = ("PRODUCTION", "SANDBOX")
 STATUSES = ("ACTIVE", "BLOCKED", "PROD_ONLY_BLOCKED", "ON_HOLD", "REJECTED", "INACTIVE")
+APPLICATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _COUNT = {"range": (1, 2**31 - 1)}
 _COUNT_OR_NONE = {"range": (0, 2**31 - 1)}
 
@@ -77,6 +79,8 @@ class ApplicationSettings:
     """An application with its keys and subscriptions."""
 
     name: str = field(metadata={"needed": True})
+    id: str = ""
+    """Tells it from others of the same name; empty makes one of the name."""
     organization: str = ""
     """Whose APIs it calls; empty means `apis.organization`."""
     tier: str = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kapi.settings_limits import SubscriptionsSettings
+from kapi.settings_limits import APPLICATION_ID, SubscriptionsSettings
 
 Mistake = tuple[str, str, str]
 """Dotted name, what is wrong, hint."""
@@ -26,12 +26,17 @@ def subscription_mistakes(settings: SubscriptionsSettings, organization: str) ->
         if tier.requests and tier.burst and tier.burst_unit == tier.unit:
             yield f"subscriptions.tiers[{number}].burst_unit", f"is {tier.unit}, as the unit of the tier", "Use a shorter unit."
     names: set[tuple[str, str]] = set()
+    ids: set[str] = set()
     keys: set[tuple[str, str]] = set()
     for number, application in enumerate(settings.applications):
         where, owner = f"subscriptions.applications[{number}]", application.organization or organization
-        if (owner, application.name) in names:
-            yield where, f"the name {application.name!r} stands twice", ""
-        names.add((owner, application.name))
+        if application.id:
+            yield from _id_mistakes(application.id, where, ids)
+            ids.add(application.id)
+        elif (owner, application.name) in names:
+            yield where, f"the name {application.name!r} stands twice", "Give each an id of its own."
+        else:
+            names.add((owner, application.name))
         for key in application.keys:
             if (owner, key.consumer_key) in keys:
                 yield f"{where}.keys", f"the consumer key {key.consumer_key!r} stands twice", "A key belongs to one application."
@@ -45,6 +50,13 @@ def subscription_mistakes(settings: SubscriptionsSettings, organization: str) ->
         if (same := (limit.organization, limit.key, limit.value)) in limits:
             yield f"subscriptions.key_limits[{number}]", f"there is a limit for {limit.key} {limit.value} already", "Keep one."
         limits.add(same)
+
+
+def _id_mistakes(own: str, where: str, taken: set[str]) -> Iterator[Mistake]:
+    if not APPLICATION_ID.fullmatch(own):
+        yield f"{where}.id", f"{own[:80]!r} is no id", "Use 1 to 64 letters, digits, `.`, `_` and `-`."
+    if own in taken:
+        yield f"{where}.id", f"the id {own!r} stands twice", "Give each application an id of its own."
 
 
 def _pattern(pattern: str) -> Iterator[tuple[str, str]]:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from kapi.errors import SettingsError
-from kapi.gateway.applications import pattern_fault
+from kapi.errors import Problem, SettingsError
+from kapi.gateway.applications import Applications, pattern_fault
 from kapi.gateway.directory import directory, matches
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.settings import SubscriptionsSettings, TierSettings
+from kapi.settings import ApplicationSettings, Settings, SubscriptionsSettings, TierSettings
 from kapi.settings_limits import KeyLimitSettings
 from kapi.settings_reading import read_settings
 from kapi.store import StoredApi
-from kapi.store.applications import Application, ConsumerKey, Subscription
+from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
 from kapi.store.database import Database
 
 GOLD = TierSettings("Gold", 100, "Hour")
@@ -119,6 +119,12 @@ subscriptions = [{api = "x", version = "("}]
 [[subscriptions.applications]]
 name = "a"
 keys = [{consumer_key = "k"}]
+[[subscriptions.applications]]
+name = "a"
+id = "b c"
+[[subscriptions.applications]]
+name = "a"
+id = "b c"
 [[subscriptions.key_limits]]
 key = "user"
 requests = 1
@@ -136,12 +142,71 @@ requests = 2
         "subscriptions.applications[0].subscriptions",
         "subscriptions.applications[1]",
         "subscriptions.applications[1].keys",
+        "subscriptions.applications[2].id",
+        "subscriptions.applications[3].id",
+        "subscriptions.applications[3].id",
         "subscriptions.key_limits[1]",
     ]
 
 
+def shops(tmp_path: Path, *fixed: ApplicationSettings) -> Applications:
+    settings = Settings(tmp_path, subscriptions=SubscriptionsSettings(applications=fixed))
+    return Applications(settings, ApplicationStore(Database.open(tmp_path / "kapi.db")), lambda: 5.0)
+
+
+def test_applications_may_share_a_name_across_organizations_or_with_ids_of_their_own(tmp_path: Path) -> None:
+    known = shops(tmp_path, ApplicationSettings("fixed"), ApplicationSettings("fixed", id="fixed-2", tier=""))
+    first, other = known.create("default", "shop"), known.create("org1", "shop")
+    north = known.create("default", "shop", own_id="shop-north")
+    assert len({first.id, other.id, north.id}) == 3
+    assert (known.get("org1", "shop"), known.get("default", "shop-north")) == (other, north)
+    known.add_key("default", "shop-north", ConsumerKey("north", "PRODUCTION"))
+    assert known.get("default", first.id).keys == ()
+    for name in ("shop", "fixed"):
+        with pytest.raises(Problem, match=f"2 applications are named {name}") as raised:
+            known.get("default", name)
+        assert raised.value.status == 409
+    taken = [{"name": "shop"}, {"name": "x", "own_id": "shop-north"}, {"name": "x", "own_id": "fixed-2"}, {"name": "fixed"}]
+    for fields in (*taken, {"name": "x", "own_id": "a b"}, {"name": "x", "own_id": "\t"}):
+        for organization in ("default", *(["org1"] if "own_id" in fields else [])):
+            with pytest.raises(Problem):
+                known.create(organization, **fields)
+
+
+def test_an_api_key_that_names_several_applications_counts_as_none_of_them() -> None:
+    def named(own_id: str, name: str, organization: str = "default") -> Application:
+        return Application(own_id, organization, name)
+
+    items = [named("a", "shop"), named("b", "shop"), named("c", "shop", "org1"), named("d", "a"), named("e", "one")]
+    records = directory(items, tuple, (), SubscriptionsSettings())
+    found = {key.removeprefix("a\t"): value.split("\t")[0] for key, value in records.items() if key.startswith("a\t")}
+    assert found == {
+        **{f"default\t{own}": own for own in "abde"},
+        "org1\tc": "c",
+        "org1\tshop": "c",
+        "default\tone": "e",
+    }
+
+
+def test_applications_are_kept_when_their_names_may_be_shared(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "kapi.db")
+    steps = [row[0] for row in database.rows("SELECT name FROM migrations") if "application_names" in row[0]]
+    store, item = ApplicationStore(database), Application("app", "default", "shop", "Gold", 5)
+    store.create(item)
+    store.add_key(item, ConsumerKey("key", "SANDBOX"))
+    store.subscribe("app", Subscription("s", "pets", "1.0.0"))
+    before = store.all()
+    with database.transaction() as db:
+        db.execute("DELETE FROM migrations WHERE name = ?", (steps[0],))
+    database.close()
+    database = Database.open(tmp_path / "kapi.db")
+    store = ApplicationStore(database)
+    assert store.all() == before
+    store.remove("app")
+    assert database.rows("SELECT * FROM application_keys") == database.rows("SELECT * FROM subscriptions") == []
+
+
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
-    from kapi.store.applications import ApplicationStore, Taken
     from kapi.store.counters import Counter, Counters
 
     database = Database.open(tmp_path / "kapi.db")

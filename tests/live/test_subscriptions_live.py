@@ -14,7 +14,7 @@ from test_rate_limits_live import not_at_the_end_of
 from harness import DEFINITION, Answer, Platform, conf, free_port
 
 GW, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
-CLIENTS = ("shop", "kiosk", "stranger", "gold", "bronze", "fixed", "alone")
+CLIENTS = ("shop", "kiosk", "stranger", "gold", "bronze", "fixed", "alone", "twin-a", "twin-b")
 SETTINGS = """
 [gateway]
 concurrency = 2
@@ -161,6 +161,19 @@ def test_the_command_line_does_the_same(platform: Platform, echo: int) -> None:
 def platform_cli(platform: Platform) -> Callable[..., str]:
     config = platform.environment["KAPI_CONFIG"]
     return lambda *arguments: platform.cli(*arguments, "--config", config).stdout
+
+
+def test_applications_of_one_name_with_ids_of_their_own(platform: Platform, echo: int) -> None:
+    deployed(platform, "Twins", "1.0.0", echo, "subscriptionValidation: true\n")
+    command = platform_cli(platform)
+    for own, client in (("twin-a", "twin-a"), ("twin-b", "twin-b")):
+        command("app", "create", "twin", "--id", own)
+        command("app", "add-key", own, client)
+    command("subscription", "add", "twin-b", "Twins")
+    assert calls(platform, "twin-a", "/twins/1.0.0/items") == [(403, "900908")]
+    assert calls(platform, "twin-b", "/twins/1.0.0/items") == [(200, "")]
+    refused = platform.cli("app", "add-key", "twin", "x", "--config", platform.environment["KAPI_CONFIG"], check=False)
+    assert (refused.returncode != 0, "2 applications are named twin" in refused.stderr) == (True, True)
 
 
 def test_tiers_of_applications_and_subscriptions(platform: Platform, echo: int, system: System) -> None:

@@ -13,7 +13,7 @@ import re2
 
 from kapi.errors import Problem
 from kapi.settings import Settings
-from kapi.settings_limits import KEY_TYPES, STATUSES, ApplicationSettings
+from kapi.settings_limits import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
 from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
 
 LONGEST_NAME = 120
@@ -22,19 +22,19 @@ LONGEST_PATTERN = 128
 
 
 def of_settings(settings: Settings) -> tuple[Application, ...]:
-    """The applications that kapi.toml names; their ids are made of their names."""
+    """The applications that kapi.toml names; where it gives no id, the id is made of the name."""
     return tuple(_of_settings(item, settings.apis.organization) for item in settings.subscriptions.applications)
 
 
 def _of_settings(item: ApplicationSettings, organization: str) -> Application:
     owner = item.organization or organization
-    own = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:kapi:application:{owner}:{item.name}")
+    own = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:kapi:application:{owner}:{item.id or item.name}")
     keys = tuple(ConsumerKey(key.consumer_key, key.type, key.environment) for key in item.keys)
     subscriptions = tuple(
         Subscription(str(uuid.uuid5(own, f"{one.api}:{one.version}")), one.api, one.version, one.status, one.tier)
         for one in item.subscriptions
     )
-    return Application(str(own), owner, item.name, item.tier, 0, keys, subscriptions, "settings")
+    return Application(item.id or str(own), owner, item.name, item.tier, 0, keys, subscriptions, "settings")
 
 
 class Applications:
@@ -56,30 +56,40 @@ class Applications:
         self._new_id = new_id
 
     def all(self) -> tuple[Application, ...]:
-        """Every application of every organization; those of the settings first, so that a key of theirs cannot be taken over."""
+        """Every application of every organization; those of the settings first, so that no other has their ids or keys."""
         fixed = {(item.organization, key.consumer_key) for item in self._fixed for key in item.keys}
-        return (*self._fixed, *(_without(item, fixed) for item in self._store.all()))
+        ids = {item.id for item in self._fixed}
+        return (*self._fixed, *(_without(item, fixed) for item in self._store.all() if item.id not in ids))
 
     def list(self, organization: str) -> tuple[Application, ...]:
         """Those of an organization."""
         return tuple(item for item in self.all() if item.organization == organization)
 
     def get(self, organization: str, name_or_id: str) -> Application:
-        """One. Raises Problem 404."""
-        found = next((item for item in self.list(organization) if name_or_id in {item.id, item.name}), None)
+        """One, by its id or its name. Raises Problem: 404, or 409 for a name that several have."""
+        known = self.list(organization)
+        by_name = [item for item in known if item.name == name_or_id]
+        found = next((item for item in known if item.id == name_or_id), None) or (by_name[0] if by_name else None)
         if found is None:
             raise Problem(404, "909001", f"{name_or_id} not found", hint="See the applications: kapi app list.")
+        if found.id != name_or_id and len(by_name) > 1:
+            raise Problem(409, "909018", f"{len(by_name)} applications are named {name_or_id}", hint="Give the id: kapi app list.")
         return found
 
-    def create(self, organization: str, name: str, tier: str = "") -> Application:
-        """A new one. Raises Problem."""
+    def create(self, organization: str, name: str, tier: str = "", own_id: str = "") -> Application:
+        """A new one. Without an id of its own its name must be the only one of the organization. Raises Problem."""
         if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
             raise _invalid("name of an application", f"Use 1 to {LONGEST_NAME} printable characters.")
+        if own_id and not APPLICATION_ID.fullmatch(own_id):
+            raise _invalid("id of an application", "Use 1 to 64 letters, digits, `.`, `_` and `-`.")
         self._check_tier(tier)
-        made = Application(self._new_id(), organization, name, tier, int(self._now()))
-        if any(item.name == name for item in self.list(organization)):
-            raise _taken(f"application {name} exists")
-        self._keep(lambda: self._store.create(made), f"application {name} exists")
+        made = Application(own_id or self._new_id(), organization, name, tier, int(self._now()))
+        what = f"an application with the id {own_id} exists" if own_id else f"application {name} exists"
+        if any(item.id == made.id for item in self._fixed):
+            raise _taken(what)
+        if not own_id and any(item.name == name for item in self.list(organization)):
+            raise _taken(what)
+        self._keep(lambda: self._store.create(made, shared_name=bool(own_id)), what)
         return made
 
     def remove(self, organization: str, name_or_id: str) -> None:

@@ -4,7 +4,7 @@ A name is a letter and what it is looked up by, a value is lines of fields, with
 
     i <issuer>                        the claims that may hold the consumer key; the first that a token has
     k <organization> <consumer key>   application, organization, key type, environment, tier…; then a line per API: id, status, tier…
-    a <organization> <name>           the same, for API keys, which name their application
+    a <organization> <name or id>     the same, for API keys, which name their application; no name that several have
     t                                 the tier of consumers that belong to no application
 
 A tier is a list of limits: what it counts (`r` requests, `p`, `c`, `t` tokens of prompts, of completions, of both), how many, in how many
@@ -14,6 +14,7 @@ seconds, and `s` to stop there or `c` to count only. Then
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
@@ -45,12 +46,18 @@ def directory(
         records[f"x\t{limit.organization or '*'}\t{quote(limit.key, safe='')}\t{value}"] = _limit(
             "r", limit.requests, limit.unit, stops=True
         )
+    names = Counter((item.organization, item.name) for item in applications)
+    ids = {(item.organization, item.id) for item in applications}
     named = _by_name(apis()) if any(item.subscriptions for item in applications) else {}
     for application in applications:
         lines = _subscriptions(application, named, tiers)
         for key in application.keys:
             records[f"k\t{application.organization}\t{key.consumer_key}"] = _consumer(application, key, lines, tiers)
-        records[f"a\t{application.organization}\t{application.name}"] = _consumer(application, ConsumerKey("", ""), lines, tiers)
+        owner, whole = application.organization, _consumer(application, ConsumerKey("", ""), lines, tiers)
+        records[f"a\t{owner}\t{application.id}"] = whole
+        # A key that names an application must not count as another one's.
+        if names[owner, application.name] == 1 and (owner, application.name) not in ids:
+            records[f"a\t{owner}\t{application.name}"] = whole
     return records
 
 

@@ -70,10 +70,18 @@ class ApplicationStore:
             for own, organization, name, tier, created_at in rows
         )
 
-    def create(self, item: Application) -> None:
-        """Keep a new application, without keys and subscriptions."""
+    def create(self, item: Application, *, shared_name: bool = False) -> None:
+        """Keep a new application, without keys and subscriptions; with `shared_name` another of its organization may have its name."""
         values = (item.id, item.organization, item.name, item.tier, item.created_at)
-        self._insert("INSERT INTO applications (id, organization, name, tier, created_at) VALUES (?, ?, ?, ?, ?)", values)
+        sql = "INSERT INTO applications (id, organization, name, tier, created_at) VALUES (?, ?, ?, ?, ?)"
+        same_name = "SELECT 1 FROM applications WHERE organization = ? AND name = ?"
+        try:
+            with self._database.transaction(TOPIC) as db:
+                if not shared_name and db.execute(same_name, (item.organization, item.name)).fetchone():
+                    raise Taken
+                db.execute(sql, values)
+        except sqlite3.IntegrityError as error:
+            raise Taken from error
 
     def remove(self, application_id: str) -> None:
         """Forget an application with all that belongs to it."""

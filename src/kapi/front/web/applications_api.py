@@ -49,9 +49,10 @@ class ApplicationsApi:
         return json_answer({"applications": [_shown(item) for item in found]})
 
     async def create(self, request: Request) -> Response:
-        """`{name, tier?}`; 201."""
-        organization, body = self._organization(request), await _body(request, {"name": "", "tier": ""})
-        return json_answer(_shown(await run_in_threadpool(self._applications.create, organization, body["name"], body["tier"])), 201)
+        """`{name, tier?, id?}`; 201."""
+        organization, body = self._organization(request), await _body(request, {"name": "", "tier": "", "id": ""})
+        made = await run_in_threadpool(self._applications.create, organization, body["name"], body["tier"], body["id"])
+        return json_answer(_shown(made), 201)
 
     async def remove(self, request: Request) -> Response:
         """By id or name; 204."""

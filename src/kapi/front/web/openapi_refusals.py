@@ -284,7 +284,7 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "no_api_key": _problem(404, "there is no such key", 909001, "nothing not found", hint="See the keys: kapi api-key list."),
     "body_too_large": _too_large(65_536),
-    "application_body": _not_json("Send an object with name, tier."),
+    "application_body": _not_json("Send an object with name, tier, id."),
     "application_name": _problem(
         400, "a member is not allowed", 909018, "Invalid name of an application", hint="Use 1 to 120 printable characters."
     ),

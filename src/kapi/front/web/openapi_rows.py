@@ -124,7 +124,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
     ("DELETE", "/api/api-keys/{id}"): Row(answers=_NOTHING, security="bearer", refuses=("no_api_key",)),
     ("GET", "/api/applications"): Row(security="bearer"),
     ("POST", "/api/applications"): Row(
-        {"name!": "a name", "tier": "of its limits"},
+        {"name!": "a name", "tier": "of its limits", "id": "its own; else one is made"},
         JSON,
         _MADE,
         summary="A new application",

@@ -11,7 +11,10 @@ from kapi.identity.passwords import LONGEST, password_digest, password_matches
 from kapi.identity.users import Users, profile_of, user_of
 from kapi.settings import IdentitySettings, UserSettings
 from kapi.store import Store
+from kapi.store.accounts import Ending
 from kapi.store.users import StoredUser, UserStore
+
+ENDING = Ending("https://issuer.example", 9, "a test")
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def stored(tmp_path: Path) -> Iterator[UserStore]:
 
 def add(stored: UserStore, name: str, password: str) -> bool:
     user = user_of(UserSettings(name, password, ("org1",), groups=("staff",), claims={"email": "a@b"}, token_claims={"tier": 1}))
-    return stored.add(StoredUser(name, password_digest(password), profile_of(user), 5))
+    return stored.add(StoredUser(name, password_digest(password), profile_of(user), 5, f"subject of {name}"))
 
 
 def test_a_digest_is_argon2id_salted_and_of_that_password_only() -> None:
@@ -43,7 +46,8 @@ def test_people_of_settings_and_store_sign_in(stored: UserStore) -> None:
     assert add(stored, "ada", "correct horse")
     assert not add(stored, "ada", "another one")
     signed_in = users.authenticate("ada", "correct horse")
-    assert signed_in == users.get("ada")
+    assert signed_in == users.named("ada") == users.get("subject of ada")
+    assert users.get("ada") is None
     assert signed_in is not None
     assert (signed_in.organizations, signed_in.groups, signed_in.claims, signed_in.token_claims) == (
         ("org1",),
@@ -70,11 +74,11 @@ def test_a_stored_person_cannot_take_the_place_of_one_of_the_settings(stored: Us
 def test_a_changed_password_and_a_removed_person_hold_at_once(stored: UserStore) -> None:
     users = Users((), stored)
     add(stored, "ada", "correct horse")
-    assert stored.change_password("ada", password_digest("battery staple"))
+    assert stored.change_password("ada", password_digest("battery staple"), ENDING)
     assert users.authenticate("ada", "correct horse") is None
     assert users.authenticate("ada", "battery staple") is not None
-    assert stored.remove("ada")
-    assert not stored.remove("ada")
-    assert not stored.change_password("ada", "x")
+    assert stored.remove("ada", ENDING)
+    assert not stored.remove("ada", ENDING)
+    assert not stored.change_password("ada", "x", ENDING)
     assert users.authenticate("ada", "battery staple") is None
-    assert "argon2" not in repr(StoredUser("ada", "$argon2id$", {}, 1))
+    assert "argon2" not in repr(StoredUser("ada", "$argon2id$", {}, 1, "s"))

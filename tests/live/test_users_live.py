@@ -14,15 +14,24 @@ def test_people_come_and_go_by_command(platform: Platform) -> None:
     platform.cli(*added, stdin="correct horse\n")
     assert platform.cli(*added, stdin="correct horse\n", check=False).returncode == 1
     users = {user["username"]: user for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]}
+    first = users["ada"].pop("subject")
     assert users["ada"] == {
-        "username": "ada", "subject": "ada", "source": "store", "organizations": ["org1"], "groups": ["staff"],
+        "username": "ada", "source": "store", "organizations": ["org1"], "groups": ["staff"],
         "claims": {"email": "ada@example.com"}, "token_claims": {}, "super_admin": False,
     }  # fmt: skip
     assert users["superAdmin"]["source"] == "settings"
     platform.cli("user", "passwd", "ada", "--password-stdin", stdin="battery staple\n")
     assert platform.cli("user", "passwd", "superAdmin", "--password-stdin", stdin="battery staple\n", check=False).returncode == 1
+    platform.cli("user", "disable", "ada")
+    shown = {user["username"]: user for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]}
+    assert shown["ada"]["disabled"]
+    platform.cli("user", "enable", "ada")
     platform.cli("user", "remove", "ada")
     assert platform.cli("user", "remove", "ada", check=False).returncode == 5
+    platform.cli(*added, stdin="correct horse\n")
+    again = {user["username"]: user for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]}
+    assert again["ada"]["subject"] != first
+    platform.cli("user", "remove", "ada")
     assert "battery" not in platform.output() + "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
 
 

@@ -24,11 +24,13 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
 
     from kapi.front.web.oauth import build_identity_app, token_endpoint_of
     from kapi.front.web.token_lane import protocol_with, token_lane
+    from kapi.identity.ended import settle_accounts
     from kapi.identity.provider import make_provider
 
     store, keyring = open_store(settings)
     provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))
     provider.before_binding = partial(Duties(store.database).ensure, CERTIFICATE_BOUND)
+    settle_accounts(provider, int(time.time()))
     keys = Keys(store.database)
     watch = Watch(store.database.path)
     watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))

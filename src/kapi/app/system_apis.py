@@ -47,6 +47,8 @@ class Control:
 
 def system_apis(control: Control) -> Any:
     """The ASGI application with every system API."""
+    import uuid
+
     import uuid_utils
 
     from kapi.fetch import fetch
@@ -78,7 +80,8 @@ def system_apis(control: Control) -> Any:
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
     secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
     stored = UserStore(control.store.database)
-    users = UsersApi(access, Users(settings.identity.users, stored), stored, time.time)
+    people = Users(settings.identity.users, stored)
+    users = UsersApi(access, people, stored, settings.identity.issuer, lambda: str(uuid.uuid4()), time.time)
     issuers = IssuersApi(access, control.trust)
     enforcer = _enforcer(settings, control.store, control.applications, lambda: holders.nonces)
     applications = ApplicationsApi(control.applications, access)

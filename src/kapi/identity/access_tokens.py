@@ -11,6 +11,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.confirmation import Confirmation, confirmation_of
+from kapi.identity.ended import is_of_ended_account
 from kapi.identity.http import Request
 from kapi.identity.opaque import opaque_claims
 from kapi.identity.own_tokens import own_jwt
@@ -45,11 +46,14 @@ def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
 
 
 def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
-    """An access token of ours that is good now: not expired, not revoked. Its confirmation is not checked."""
+    """An access token of ours that is good now: not expired, not revoked, its person's account not ended since.
+
+    Its confirmation is not checked.
+    """
     own = read_own(provider, token, now)
     if own is None or own.expires_at <= now or provider.revocations.is_revoked(provider.settings.identity.issuer, own.jti):
         return None
-    return own
+    return None if is_of_ended_account(provider, own.claims, own.client_id, now) else own
 
 
 def bearer(provider: Provider, request: Request, scope: str = "", in_form: str | None = None) -> OwnToken:

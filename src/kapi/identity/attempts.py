@@ -61,7 +61,7 @@ class Attempts:
         if user is not None:
             self._tries.take_back(most, own)
             if browser:
-                record = Record(known, f"browsers of {username}", {}, now + KNOWN_SECONDS)
+                record = Record(known, f"browsers of {username}", {"user": user.subject}, now + KNOWN_SECONDS)
                 self._records.put_newest(_KIND, record, MOST_KNOWN)
         return user
 

@@ -44,7 +44,7 @@ class Pending:
     authorization: dict[str, Any] = field(default_factory=dict)
     """What was allowed: an Authorization's payload."""
     user: str = ""
-    """Whom it is addressed to (CIBA)."""
+    """Whom it is addressed to (CIBA): the subject of an account."""
     message: str = ""
     """The binding message (CIBA §7.1)."""
     confirmation: dict[str, str] = field(default_factory=dict)

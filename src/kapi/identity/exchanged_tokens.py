@@ -11,6 +11,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.access_tokens import live_own
 from kapi.identity.confirmation import confirmation_of
+from kapi.identity.ended import is_of_ended_account
 from kapi.identity.issuance import TokenRequest
 from kapi.identity.own_tokens import own_claims
 from kapi.identity.presented import Presented
@@ -49,7 +50,7 @@ def _ours(provider: Provider, token: str, kind: str, now: int) -> Presented | No
     else:
         own = live_own(provider, token, now)
         claims = None if own is None or (kind == JWT and "." not in token) else own.claims
-    return None if claims is None else _presented(provider, claims)
+    return None if claims is None else _presented(provider, claims, now)
 
 
 def _theirs(provider: Provider, request: TokenRequest, token: str, name: str) -> Presented | None:
@@ -66,10 +67,12 @@ def _id_token(provider: Provider, token: str, now: int) -> Mapping[str, Any] | N
     if claims is None or "auth_time" not in claims or OWN_MARK in claims or EVENT_CLAIM in claims:
         return None
     expires = claims.get("exp")
-    return claims if isinstance(expires, int) and expires > now else None
+    if not isinstance(expires, int) or expires <= now or is_of_ended_account(provider, claims, str(claims.get("azp", "")), now):
+        return None
+    return claims
 
 
-def _presented(provider: Provider, claims: Mapping[str, Any]) -> Presented:
+def _presented(provider: Provider, claims: Mapping[str, Any], now: int) -> Presented:
     audience = claims.get("aud", ())
     listed = (audience,) if isinstance(audience, str) else tuple(audience)
     client_id = client_of(claims)
@@ -83,6 +86,6 @@ def _presented(provider: Provider, claims: Mapping[str, Any]) -> Presented:
         scopes=tuple(str(scope).split(" ")) if scope else (),
         expires_at=int(claims["exp"]),
         claims=claims,
-        user=user.username if user else "",
+        user=user.subject if user else provider.families.person_of(str(claims.get("jti", "")), now),
         named={"sub": subject, **({"client_id": client_id} if client_id != subject else {})},
     )

@@ -31,5 +31,7 @@ def one_click_choices(provider: Provider) -> tuple[Choice, ...]:
         return ()
     published = IdentitySettings().users
     names = {user.username for user in identity.users if user in published}
-    people = [user for user in provider.users.all() if identity.one_click_sign_in == "all" or user.username in names]
+    people = [user for user in provider.users.all() if not user.disabled]
+    if identity.one_click_sign_in == "seeded":
+        people = [user for user in people if user.username in names]
     return tuple(Choice(user, organization) for user in people for organization in user.organizations or ("",))[:_MOST]

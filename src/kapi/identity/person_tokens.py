@@ -95,7 +95,7 @@ def issuance(
 ) -> Issuance:
     """The tokens of an issue that is written down."""
     user = provider.users.get(authorization.user)
-    if user is None:
+    if user is None or authorization.auth_time < provider.accounts.ended_at(authorization.user):
         raise OAuthError("invalid_grant", "The person is not known here any more")
     access = access_token(provider, client, authorization, user, issue)
     identify: Callable[[str], Mapping[str, Any]] | None = None

@@ -26,6 +26,7 @@ from kapi.identity.tokens import AccessToken, Minter, base64url, no_key, sign_jw
 from kapi.identity.users import Users
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
+from kapi.store.accounts import Accounts
 from kapi.store.families import Families
 from kapi.store.issuers import IssuerStore
 from kapi.store.platform_keys import PlatformKeys
@@ -56,6 +57,8 @@ class Provider:
     records: Records
     families: Families
     revocations: Revocations
+    accounts: Accounts
+    """Which accounts ended, and when."""
     tries: Tries
     attempts: Attempts
     random_bytes: Callable[[int], bytes]
@@ -232,6 +235,7 @@ def make_provider(
         records=records,
         families=Families(store.database),
         revocations=Revocations(store.database),
+        accounts=Accounts(store.database),
         tries=tries,
         attempts=Attempts(settings.identity.login_attempts, tries, records),
         random_bytes=random_bytes,

@@ -39,6 +39,8 @@ class Session:
     organization: str = ""
     clients: tuple[str, ...] = ()
     """Clients that were told who this is."""
+    username: str = ""
+    """What pages call the person; filled in when the session is read."""
 
     def authorization(self, client_id: str, scope: str) -> Authorization:
         """What the person allows a client here and now."""
@@ -55,11 +57,15 @@ class Session:
 
 
 def session_of(provider: Provider, request: Request) -> Session | None:
-    """The session of the browser that sent this, or None. A person who is not known any more has none."""
+    """The session of the browser that sent this, or None. A person whose account was removed or disabled has none."""
     secret = request.cookies.get(SESSION)
     record = None if secret is None else provider.records.get(_KIND, key_of(secret), request.now)
     session = None if record is None else _session(record)
-    return session if session is not None and provider.users.get(session.user) is not None else None
+    user = None if session is None else provider.users.get(session.user)
+    # A sign-in that was under way when the account ended counts for nothing.
+    if session is None or user is None or session.auth_time < provider.accounts.ended_at(session.user):
+        return None
+    return dataclasses.replace(session, username=user.username)
 
 
 def sign_in(

@@ -97,7 +97,8 @@ def _fault(provider: Provider, issuer: Issuer, header: dict[str, Any], claims: d
         return "subject"
     ours = local_subject(issuer, subject)
     # RFC 9068 §5: nobody may be taken for a client or a person of ours.
-    return "taken" if provider.clients.get(ours) is not None or provider.users.get(ours) is not None else ""
+    people = provider.users.get(ours) or provider.users.named(ours)
+    return "taken" if provider.clients.get(ours) is not None or people is not None else ""
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from kapi.store.revocations import TOPIC, Revocation, write_revocation
 
 FAMILY, REFRESH, ACCESS = "family", "refresh", "access"
 """Kinds of records."""
+_ACCOUNT = "account "
 _SELECT = "SELECT key, family, payload, expires_at, consumed_at FROM records WHERE kind = ? AND key = ? AND expires_at > ?"
 _USE = (
     "UPDATE records SET consumed_at = ?, payload = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL AND EXISTS "
@@ -80,13 +81,20 @@ class Families:
             _insert(db, row[1], issue)
         return "rotated"
 
-    def add_access(self, family: str, jti: str, expires_at: int, now: int) -> bool:
-        """Tie one more access token to a living family; False when the family was revoked."""
+    def tie(self, subject: str, jti: str, expires_at: int) -> None:
+        """Tie an access token that belongs to no family to the account of the person it is about: it ends with the account."""
         with self._database.transaction() as db:
-            if not _alive(db, family, now):
-                return False
-            _insert(db, family, Issue(jti, expires_at))
-        return True
+            _insert(db, account_family(subject), Issue(jti, expires_at))
+
+    def person_of(self, jti: str, now: int) -> str:
+        """The subject of the account that an access token is tied to, through its family or directly; empty when there is none."""
+        issued = self.of_access(jti, now)
+        if issued is None:
+            return ""
+        if issued.family.startswith(_ACCOUNT):
+            return issued.family.removeprefix(_ACCOUNT)
+        family = self.get(issued.family, now)
+        return "" if family is None else str(family.payload["user"])
 
     def get(self, family: str, now: int) -> Record | None:
         """A family that was not revoked, or None."""
@@ -122,16 +130,26 @@ class Families:
     def revoke(self, family: str, issuer: str, now: int, reason: str = "") -> None:
         """End a family: its refresh tokens are of no use from now on, and its living access tokens are refused everywhere."""
         with self._database.transaction(TOPIC) as db:
-            db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND consumed_at IS NULL", (now, FAMILY, family))
-            db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND family = ? AND consumed_at IS NULL", (now, REFRESH, family))
-            issued = db.execute("SELECT key, expires_at FROM records WHERE kind = ? AND family = ?", (ACCESS, family)).fetchall()
-            for jti, expires_at in issued:
-                write_revocation(db, Revocation(jti, expires_at, issuer), reason)
-            db.execute("DELETE FROM records WHERE kind = ? AND family = ?", (ACCESS, family))
+            end_family(db, family, issuer, now, reason)
 
     def _get(self, kind: str, key: str, now: int, more: str = "") -> Record | None:
         row = self._database.row(f"{_SELECT} {more}", (kind, key, now))
         return None if row is None else _record(row)
+
+
+def account_family(subject: str) -> str:
+    """What ties the access tokens that belong to no family to the account of the person they are about."""
+    return f"{_ACCOUNT}{subject}"
+
+
+def end_family(db: sqlite3.Connection, family: str, issuer: str, now: int, reason: str) -> None:
+    """End a family inside a transaction of the caller, which must name the topic of revocations."""
+    db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND consumed_at IS NULL", (now, FAMILY, family))
+    db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND family = ? AND consumed_at IS NULL", (now, REFRESH, family))
+    issued = db.execute("SELECT key, expires_at FROM records WHERE kind = ? AND family = ?", (ACCESS, family)).fetchall()
+    for jti, expires_at in issued:
+        write_revocation(db, Revocation(jti, expires_at, issuer), reason)
+    db.execute("DELETE FROM records WHERE kind = ? AND family = ?", (ACCESS, family))
 
 
 def _take(db: sqlite3.Connection, kind: str, key: str, now: int) -> bool:

@@ -1,4 +1,4 @@
-"""Commands about people: `kapi user add|list|remove|passwd`, over the users API."""
+"""Commands about people: `kapi user add|list|remove|passwd|disable|enable`, over the users API."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def list_users(output: Output = Format.TABLE, data_dir: DataDir = None, config: 
 
 
 def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
-    """Remove a person, who then cannot sign in any more.
+    """Remove a person, and end all that they signed in to.
 
     [bold]Examples[/bold]
 
@@ -76,7 +76,7 @@ def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
 
 
 def passwd(name: Name, password_stdin: Stdin = False, data_dir: DataDir = None, config: Config = None) -> None:
-    """Change a person's password.
+    """Change a person's password, and end what they signed in to with the old one.
 
     [bold]Examples[/bold]
 
@@ -85,6 +85,32 @@ def passwd(name: Name, password_stdin: Stdin = False, data_dir: DataDir = None, 
     value = {"password": _password(from_stdin=password_stdin)}
     Client(settings_of(data_dir, config)).call("PUT", f"{PATH}/{quote(name, safe='')}/password", value, scope=SCOPE)
     say(f"changed the password of {name}")
+
+
+def disable(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
+    """Let a person sign in no more, and end all that they signed in to.
+
+    [bold]Examples[/bold]
+
+      kapi user disable ada
+    """
+    _set_disabled(name, disabled=True, client=Client(settings_of(data_dir, config)))
+    say(f"disabled {name}")
+
+
+def enable(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
+    """Let a person whose account was disabled sign in again.
+
+    [bold]Examples[/bold]
+
+      kapi user enable ada
+    """
+    _set_disabled(name, disabled=False, client=Client(settings_of(data_dir, config)))
+    say(f"enabled {name}")
+
+
+def _set_disabled(name: str, *, disabled: bool, client: Client) -> None:
+    client.call("PUT", f"{PATH}/{quote(name, safe='')}/disabled", {"disabled": disabled}, scope=SCOPE)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -104,5 +130,7 @@ def _password(*, from_stdin: bool) -> str:
 app = typer.Typer(help="People who can sign in at the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")
 for _name, _command in (("add", add), ("list", list_users), ("remove", remove), ("passwd", passwd)):
     app.command(_name)(_command)
+for _name, _set in (("disable", disable), ("enable", enable)):
+    app.command(_name)(_set)
 
 __all__ = ["app"]

@@ -86,6 +86,13 @@ ROWS: Mapping[tuple[str, str], Row] = {
         security="bearer",
         refuses=("user_body", "invalid_user", "no_user", "no_method", "user_of_settings", "body_too_large"),
     ),
+    ("PUT", "/api/users/{username}/disabled"): Row(
+        {"disabled!": "true or false"},
+        JSON,
+        _NOTHING,
+        security="bearer",
+        refuses=("user_body", "invalid_user", "no_user", "no_method", "user_of_settings", "user_too_large"),
+    ),
     ("GET", "/api/keys"): Row(security="bearer"),
     ("POST", "/api/keys"): Row(
         {"algorithm": "RS256, …"},

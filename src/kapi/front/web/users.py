@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +18,7 @@ from kapi.identity.passwords import LONGEST, SHORTEST, password_digest
 from kapi.identity.users import User, Users, profile_of, user_of
 from kapi.settings import UserSettings
 from kapi.settings_values import REFUSED, checked
+from kapi.store.accounts import Ending
 from kapi.store.users import StoredUser, UserStore
 
 USERS_SCOPE = "kapi:users"
@@ -27,10 +29,21 @@ _HINT = "See docs/identity/users.md for an example."
 class UsersApi:
     """The endpoints, bound to what they need."""
 
-    def __init__(self, access: Access, users: Users, stored: UserStore, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        users: Users,
+        stored: UserStore,
+        issuer: str,
+        new_subject: Callable[[], str],
+        now: Callable[[], float],
+    ) -> None:
+        """`issuer` is that of the people's tokens; `new_subject` gives a subject that no account ever had."""
         self._access = access
         self._users = users
         self._stored = stored
+        self._issuer = issuer
+        self._new_subject = new_subject
         self._now = now
 
     def routes(self) -> list[Route]:
@@ -42,6 +55,7 @@ class UsersApi:
             Route(one, self.show, methods=["GET"]),
             Route(one, self.remove, methods=["DELETE"]),
             Route(f"{one}/password", self.change_password, methods=["PUT"]),
+            Route(f"{one}/disabled", self.change_disabled, methods=["PUT"]),
         ]
 
     async def list(self, request: Request) -> Response:
@@ -53,7 +67,7 @@ class UsersApi:
         """One person."""
         self._access.principal(request, USERS_SCOPE)
         name = request.path_params["username"]
-        user = await run_in_threadpool(self._users.get, name)
+        user = await run_in_threadpool(self._users.account, name)
         if user is None:
             raise _nobody(name)
         return json_answer(self._shown(user))
@@ -62,28 +76,28 @@ class UsersApi:
         """A new person: what `[[identity.users]]` has, as JSON."""
         self._access.principal(request, USERS_SCOPE)
         settings = _declared(await read_json_body(request, _HINT))
-        user = user_of(settings)
+        user = replace(user_of(settings), subject=self._new_subject())
         await run_in_threadpool(self._add, user, settings.password)
         return json_answer(self._shown(user), 201)
 
     def _add(self, user: User, password: str) -> None:
-        stored = StoredUser(user.username, password_digest(password), profile_of(user), int(self._now()))
-        if self._users.get(user.username) is not None or not self._stored.add(stored):
+        stored = StoredUser(user.username, password_digest(password), profile_of(user), int(self._now()), user.subject)
+        if self._users.account(user.username) is not None or not self._stored.add(stored):
             raise Problem(
                 409, "900951", f"there is a user {user.username!r} already", hint="Choose another name, or remove that one first."
             )
 
     async def remove(self, request: Request) -> Response:
-        """Forget a person."""
+        """Forget a person, and end all that they signed in to."""
         self._access.principal(request, USERS_SCOPE)
         name = request.path_params["username"]
         self._refuse_settings(name)
-        if not await run_in_threadpool(self._stored.remove, name):
+        if not await run_in_threadpool(self._stored.remove, name, self._ending("the account was removed")):
             raise _nobody(name)
         return Response(status_code=204)
 
     async def change_password(self, request: Request) -> Response:
-        """A new password: `{"password": "…"}`."""
+        """A new password: `{"password": "…"}`. What was signed in with the old one ends."""
         self._access.principal(request, USERS_SCOPE)
         name, body = request.path_params["username"], await read_json_body(request, _HINT)
         self._refuse_settings(name)
@@ -92,9 +106,27 @@ class UsersApi:
             mistakes = _weak(body["password"])
         _refuse(mistakes)
         digest = await run_in_threadpool(password_digest, body["password"])
-        if not await run_in_threadpool(self._stored.change_password, name, digest):
+        if not await run_in_threadpool(self._stored.change_password, name, digest, self._ending("the password changed")):
             raise _nobody(name)
         return Response(status_code=204)
+
+    async def change_disabled(self, request: Request) -> Response:
+        """Whether a person may not sign in: `{"disabled": true}` ends all that they signed in to."""
+        self._access.principal(request, USERS_SCOPE)
+        name, body = request.path_params["username"], await read_json_body(request, _HINT)
+        self._refuse_settings(name)
+        disabled = body.get("disabled")
+        if set(body) != {"disabled"} or not isinstance(disabled, bool):
+            _refuse([("disabled", "the body has one member, disabled, which is true or false")])
+        if not await run_in_threadpool(self._disable if disabled else self._stored.enable, name):
+            raise _nobody(name)
+        return Response(status_code=204)
+
+    def _disable(self, name: str) -> bool:
+        return self._stored.disable(name, self._ending("the account was disabled"))
+
+    def _ending(self, reason: str) -> Ending:
+        return Ending(self._issuer, int(self._now()), reason)
 
     def _refuse_settings(self, name: str) -> None:
         if any(user.username == name for user in self._users.of_settings):
@@ -102,7 +134,8 @@ class UsersApi:
 
     def _shown(self, user: User) -> dict[str, Any]:
         source = "settings" if user in self._users.of_settings else "store"
-        return {"username": user.username, "subject": user.subject, "source": source, **profile_of(user)}
+        state = {"disabled": True} if user.disabled else {}
+        return {"username": user.username, "subject": user.subject, "source": source, **profile_of(user), **state}
 
 
 def _nobody(name: str) -> Problem:

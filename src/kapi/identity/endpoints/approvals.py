@@ -74,7 +74,7 @@ def _page(provider: Provider, request: Request, session: Session) -> Answer:
     return page(
         provider,
         "approvals.html",
-        user=session.user,
+        user=session.username,
         organization=session.organization,
         waiting=waiting,
         action=PATH,

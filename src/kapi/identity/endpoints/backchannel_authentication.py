@@ -60,8 +60,8 @@ def answer(provider: Provider, request: Request) -> Answer:
         raise OAuthError("invalid_scope", "CIBA needs the scope openid")
     message, lifetime = _message(form), _lifetime(provider, form)
     user = _hinted(provider, client, form)
-    secret, owner = provider.new_secret(), owner_of(user.username)
-    pending = Pending(client.id, scope, request.now + lifetime, INTERVAL, user=user.username, message=message)
+    secret, owner = provider.new_secret(), owner_of(user.subject)
+    pending = Pending(client.id, scope, request.now + lifetime, INTERVAL, user=user.subject, message=message)
     ask(provider, client, request, KIND, secret, pending, owner)
     if provider.settings.identity.ciba_auto_approve:
         organization = user.organizations[0] if user.organizations else ""
@@ -70,9 +70,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     return json_answer({"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL})
 
 
-def owner_of(username: str) -> str:
+def owner_of(subject: str) -> str:
     """What finds the requests of a person."""
-    return f"ciba {username}"
+    return f"ciba {subject}"
 
 
 def _message(form: Form) -> str:
@@ -101,10 +101,9 @@ def _hinted(provider: Provider, client: Client, form: Form) -> User:
     if given == ["id_token_hint"]:
         if client.settings.subject_type == "pairwise":
             raise OAuthError("invalid_request", "A pairwise subject cannot be a hint; send login_hint")
-        name = subject_of_hint(provider, form.need("id_token_hint"), client.id)
+        user = provider.users.get(subject_of_hint(provider, form.need("id_token_hint"), client.id))
     else:
-        name = form.need("login_hint")
-    user = provider.users.get(name)
+        user = provider.users.named(form.need("login_hint"))
     if user is None:
         raise OAuthError("unknown_user_id", "The hint names nobody here")
     return user

@@ -58,7 +58,7 @@ def _page(provider: Provider, request: Request, asked: AuthorizationRequest, int
         leads_to=asked.redirect_uri,
         client=asked.client.settings.name or asked.client.id,
         client_id=asked.client.id,
-        user=session.user,
+        user=session.username,
         organization=session.organization,
         scopes=[*in_words(provider, asked.scope), *details_in_words(asked.details)],
         action=CONSENT_PATH,

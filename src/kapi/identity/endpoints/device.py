@@ -64,7 +64,7 @@ def _with_session(provider: Provider, request: Request, form: Form, session: Ses
         provider,
         "device_confirm.html",
         client=client.settings.name or client.id,
-        user=session.user,
+        user=session.username,
         organization=session.organization,
         scopes=in_words(provider, pending.scope),
         code=shown(code),
@@ -86,7 +86,7 @@ def _ask_for_code(provider: Provider, session: Session, failure: str = "") -> An
     return page(
         provider,
         "device_code.html",
-        user=session.user,
+        user=session.username,
         organization=session.organization,
         failure=failure,
         length=LENGTH + 1,

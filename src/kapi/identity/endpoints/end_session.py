@@ -118,7 +118,7 @@ def _ask(provider: Provider, request: Request, wish: _Wish, session: Session, fo
         cookies=(cookie,) if cookie else (),
         leads_to=wish.leads_to,
         client=(wish.client.settings.name or wish.client.id) if wish.client else "",
-        user=session.user,
+        user=session.username,
         action=PATH,
         parameters={name: value for name in _PARAMETERS if (value := form.get(name)) is not None},
         token=form_token(browser, f"logout{session.sid}"),

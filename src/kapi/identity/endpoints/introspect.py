@@ -115,6 +115,8 @@ def _refresh_token(provider: Provider, client: Client, token: str, now: int) -> 
     family = provider.families.get(record.family, now) if record is not None and record.consumed_at is None else None
     if record is None or family is None or family.payload["client_id"] != client.id:
         return None
+    if provider.users.get(family.payload["user"]) is None:
+        return None
     return {
         "active": True,
         "iss": provider.settings.identity.issuer,

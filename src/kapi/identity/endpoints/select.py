@@ -51,7 +51,7 @@ def answer(provider: Provider, request: Request) -> Answer:
             "select_account.html",
             leads_to=asked.redirect_uri,
             client=asked.client.settings.name or asked.client.id,
-            user=session.user,
+            user=session.username,
             organization=session.organization,
             choice=session.sid,
             action=SELECT_PATH,

@@ -11,6 +11,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.client_keys import keys_of
 from kapi.identity.clients import client_of
+from kapi.identity.ended import tied
 from kapi.identity.foreign_jwt import ForeignJwt, Unusable, check_signature, check_times, read_jwt, text
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
@@ -43,8 +44,10 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     scope = _scope(issuer, request)
     client = request.client
     user = provider.users.get(subject)
+    lifetime = provider.lifetime(client, audience)
+    jti = tied(provider, subject if user else "", request.now + lifetime)
     claims = {"organization": user.organizations[0]} if user and len(user.organizations) == 1 else {}
-    return Issuance(AccessToken(subject, client.id, scope, provider.lifetime(client, audience), audience, claims))
+    return Issuance(AccessToken(subject, client.id, scope, lifetime, audience, claims, jti))
 
 
 def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, ForeignJwt]:
@@ -65,9 +68,11 @@ def _keys(provider: Provider, issuer: AssertionIssuerSettings, jwt: ForeignJwt, 
 
 
 def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any]) -> str:
+    """`sub` of the token. An assertion may name a person of ours by user name or by subject."""
     subject = text(claims, "sub", 255)
-    if provider.users.get(subject) is not None:
-        return subject
+    person = provider.users.named(subject) or provider.users.get(subject)
+    if person is not None:
+        return person.subject
     if not issuer.any_subject:
         raise Unusable("its subject is nobody here")
     if provider.clients.get(subject) is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
+from kapi.identity.ended import tied
 from kapi.identity.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.presented import Presented
@@ -50,6 +51,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         lifetime=lifetime,
         audience=audience,
         claims=claims,
+        jti=tied(provider, subject.user, request.now + lifetime),
         user=subject.user,
         readable=wanted == JWT,
     )

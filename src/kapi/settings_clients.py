@@ -17,6 +17,8 @@ _NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "
 _LONGEST_URI = 2048
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 """It may come to stand in a Content-Security-Policy, so nothing that separates there."""
+LINKS = ("client_uri", "policy_uri", "tos_uri", "logo_uri")
+"""Addresses of a client that people see."""
 _OWN_KEYS = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
 
 
@@ -31,6 +33,9 @@ def client_mistakes(client: ClientSettings) -> Iterator[str]:
         yield "jwks must be a JWK Set: a table with the list keys"
     if client.jwks_uri and not client.jwks_uri.startswith(("https://", "http://")):
         yield "jwks_uri must be an https URL"
+    bound = client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
+    if not client.refresh_token_rotation and method == "none" and not bound:
+        yield "refresh_token_rotation: a public client must rotate its refresh tokens, or bind its tokens to a key (RFC 9700 2.2.2)"
     yield from _address_mistakes(client)
     yield from profile_mistakes(client)
     yield from _response_type_mistakes(client)
@@ -61,6 +66,12 @@ def _address_mistakes(client: ClientSettings) -> Iterator[str]:
     for uri in client.post_logout_redirect_uris:
         if wrong := uri_mistake(uri):
             yield f"post_logout_redirect_uris: {uri[:200]!r}: {wrong}"
+    for name in LINKS:
+        uri = getattr(client, name)
+        if uri and (wrong := link_mistake(uri)):
+            yield f"{name}: {wrong}"
+    if client.logo_uri and not client.logo_uri.startswith("https://"):
+        yield "logo_uri: it must be an https address: pages may not load images over http"
     for name in ("backchannel_logout_uri", "frontchannel_logout_uri"):
         uri = getattr(client, name)
         if uri and (wrong := uri_mistake(uri) or ("" if uri.startswith(("https://", "http://")) else "it must be a web address")):
@@ -68,6 +79,13 @@ def _address_mistakes(client: ClientSettings) -> Iterator[str]:
     # OpenID Connect Front-Channel Logout 1.0 §2.
     if client.frontchannel_logout_uri and _origin(client.frontchannel_logout_uri) not in map(_origin, client.redirect_uris):
         yield "frontchannel_logout_uri must have scheme, host and port of a redirect URI"
+
+
+def link_mistake(uri: str) -> str:
+    """What is wrong with an address of a client that pages link to, in words; empty when nothing is. It may have a fragment."""
+    if not uri.startswith(("https://", "http://")):
+        return "it must be a web address"
+    return uri_mistake(uri.partition("#")[0]) or ("" if uri.isascii() and uri.isprintable() else "it must be printable ASCII")
 
 
 def _origin(uri: str) -> str:

@@ -55,6 +55,12 @@ class ClientSettings:
     id: str = field(metadata={"key": True, "needed": True})
     secret: str = field(default="", repr=False, metadata={"secret": True})
     name: str = ""
+    client_uri: str = ""
+    """Its home page; this, the next three and its name are shown at sign-in and consent."""
+    policy_uri: str = ""
+    tos_uri: str = ""
+    logo_uri: str = ""
+    """An https image. That of a client which registered itself must be on the host of one of its redirect URIs."""
     grants: tuple[str, ...] = field(default=("client_credentials",), metadata={"choices": GRANTS})
     redirect_uris: tuple[str, ...] = ()
     response_types: tuple[str, ...] = field(default=("code",), metadata={"choices": RESPONSE_TYPES})
@@ -94,6 +100,8 @@ class ClientSettings:
     """When people are asked whether the client may act for them."""
     refresh_requires_offline_access: bool = False
     """Issue refresh tokens for the scope `offline_access` only."""
+    refresh_token_rotation: bool = True
+    """Each of its refresh tokens is used once; a client that authenticates, or holds a key, may do without (FAPI 2.0 §5.3.2.1)."""
     subject_type: str = field(default="public", metadata={"choices": ("public", "pairwise")})
     sector_identifier: str = ""
     """Clients that share it see the same pairwise subject; empty takes the host of the first redirect URI."""

@@ -42,6 +42,7 @@ def with_profile(client: ClientSettings) -> ClientSettings:
     demands: dict[str, Any] = {
         "require_pushed_authorization_requests": True,
         "require_pkce": True,
+        "refresh_token_rotation": False,
         "client_assertion_audience": "issuer",
         "access_token_signing_alg": client.access_token_signing_alg or _DEFAULT,
     }

@@ -12,6 +12,7 @@ import pytest
 
 from flows import NOW, Clock, client, code_for, error_of, person_at, provider_app, redeem, refresh, tokens_for
 from idp import basic
+from kapi.settings_clients import client_mistakes
 from kapi.store.database import Database
 from kapi.store.revocations import Revocations
 from person import Page, Person, claims_of
@@ -145,3 +146,67 @@ def test_families_survive_a_restart(tmp_path: Path, with_keys: Path, clock: Cloc
     assert (
         "code" in again.open("/oauth2/authorize?response_type=code&client_id=45f1c5c8-a92e-11ed-afa1-0242ac120002&prompt=none").parameters
     )
+
+
+STEADY = client("steady", refresh_token_rotation=False)
+HELD = client(
+    "held", secret="", token_endpoint_auth_method="none", dpop_bound_access_tokens=True, refresh_token_rotation=False, consent="never"
+)
+
+
+@pytest.fixture
+def steady(tmp_path: Path, with_keys: Path, clock: Clock) -> Person:
+    shutil.copy(with_keys, tmp_path / "kapi.db")
+    return person_at(provider_app(tmp_path, clock, STEADY, HELD, refresh_token_idle=100, refresh_token_lifetime=250))
+
+
+def test_a_client_without_rotation_keeps_its_refresh_token(steady: Person, clock: Clock) -> None:
+    """FAPI 2.0 §5.3.2.1."""
+    token = shop(steady, "steady", scope="openid a")["refresh_token"]
+    answers = [refresh(steady, token, basic("steady", "s")).json() for _ in range(3)]
+    assert not any("refresh_token" in answer for answer in answers)
+    assert len({claims_of(answer["access_token"])["jti"] for answer in answers}) == 3
+    assert all("id_token" in answer for answer in answers)
+
+
+def test_each_use_keeps_it_from_expiring_until_the_authorization_ends(steady: Person, clock: Clock) -> None:
+    token = shop(steady, "steady")["refresh_token"]
+    for _ in range(2):
+        clock.now += 99
+        assert refresh(steady, token, basic("steady", "s")).status == 200
+    clock.now += 51
+    assert refresh(steady, token, basic("steady", "s")).status == 200
+    clock.now += 2
+    assert error_of(refresh(steady, token, basic("steady", "s"))) == (400, "invalid_grant")
+
+
+def test_it_ends_unused_when_idle_and_when_revoked(steady: Person, clock: Clock, tmp_path: Path) -> None:
+    idle = shop(steady, "steady")["refresh_token"]
+    clock.now += 101
+    assert error_of(refresh(steady, idle, basic("steady", "s"))) == (400, "invalid_grant")
+    token = shop(steady, "steady", prompt="login")["refresh_token"]
+    access = refresh(steady, token, basic("steady", "s")).json()["access_token"]
+    body = f"token={token}".encode()
+    assert Person(steady.send).ask("POST", "/oauth2/revoke", body, authorization=basic("steady", "s")).status == 200
+    assert error_of(refresh(steady, token, basic("steady", "s"))) == (400, "invalid_grant")
+    revoked = {item.jti for item in Revocations(Database.open(tmp_path / "kapi.db")).active(clock.now)}
+    assert claims_of(access)["jti"] in revoked
+
+
+def test_what_was_used_while_tokens_rotated_stays_used(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+    shutil.copy(with_keys, tmp_path / "kapi.db")
+    person = person_at(provider_app(tmp_path, clock, client("steady")))
+    first = shop(person, "steady")["refresh_token"]
+    second = refresh(person, first, basic("steady", "s")).json()["refresh_token"]
+    person = person_at(provider_app(tmp_path, clock, STEADY))
+    assert refresh(person, second, basic("steady", "s")).status == 200
+    assert error_of(refresh(person, first, basic("steady", "s"))) == (400, "invalid_grant")
+    assert error_of(refresh(person, second, basic("steady", "s"))) == (400, "invalid_grant")
+
+
+def test_a_public_client_rotates_unless_its_tokens_are_bound() -> None:
+    """RFC 9700 §2.2.2."""
+    bare = client("bare", secret="", token_endpoint_auth_method="none", refresh_token_rotation=False)
+    assert [text.partition(":")[0] for text in client_mistakes(bare)] == ["refresh_token_rotation"]
+    assert not list(client_mistakes(HELD))
+    assert not list(client_mistakes(STEADY))

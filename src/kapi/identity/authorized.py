@@ -37,6 +37,10 @@ class Authorization:
     """Resource indicators that were authorized (RFC 8707)."""
     details: tuple[Any, ...] = ()
     """Authorization details that were granted (RFC 9396)."""
+    grant: str = ""
+    """The grant that its tokens were first issued by; empty until then."""
+    redirect_uri: str = ""
+    """Where its code was sent; empty when there was none."""
 
     def payload(self) -> dict[str, Any]:
         """As JSON-ready values, without what is empty."""

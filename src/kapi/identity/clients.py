@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kapi.settings import ClientSettings
+from kapi.settings_clients import LINKS
 from kapi.settings_profiles import with_profile
 from kapi.settings_values import built
 from kapi.store.registered_clients import RegisteredClient
@@ -101,5 +102,7 @@ def client_of(item: ClientSettings, salt: bytes) -> Client:
 
 def registered_client(item: RegisteredClient) -> Client:
     """A client that was registered at run time."""
-    settings: ClientSettings = built(ClientSettings, {**item.metadata["settings"], "id": item.id, "secret": ""})
+    # An older version kept the addresses that people see beside the settings.
+    before = {name: value for name, value in item.metadata["about"].items() if name in LINKS}
+    settings: ClientSettings = built(ClientSettings, {**before, **item.metadata["settings"], "id": item.id, "secret": ""})
     return Client(item.id, frozenset(settings.grants), frozenset(settings.scopes), settings, item.salt, item.secret_digest)

@@ -18,6 +18,7 @@ from kapi.identity.http import Request
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.provider import Provider
+from kapi.identity.still_allowed import still_allowed
 from kapi.identity.waiting import keep_waiting
 from kapi.settings_values import built
 from kapi.store.records import Record, key_of
@@ -94,7 +95,8 @@ def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) ->
         raise OAuthError("invalid_grant", "This was used before; what it issued is revoked")
     if pending.confirmation and pending.confirmation != dict(request.confirmation.members):
         raise OAuthError("invalid_grant", "This was asked for with another key (RFC 9449 10)")
-    authorization = authorization_of(pending.authorization)
+    allowed = dataclasses.replace(authorization_of(pending.authorization), grant=request.form.need("grant_type"))
+    authorization = still_allowed(client, allowed)
     issued_as = narrowed(authorization, request)
     return first_tokens(provider, client, authorization, now, family=pending.family, source=(kind, record.key), issued_as=issued_as)
 

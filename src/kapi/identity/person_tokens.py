@@ -18,6 +18,7 @@ from kapi.identity.details import chosen_details
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
 from kapi.identity.resources import chosen_resources
+from kapi.identity.still_allowed import may_refresh
 from kapi.identity.subjects import subject_for
 from kapi.identity.token_hashes import half_hash
 from kapi.identity.tokens import AccessToken
@@ -54,7 +55,7 @@ def first_tokens(
     Raises OAuthError invalid_grant when the source was taken before; what it issued is revoked then. Raises invalid_target, with
     nothing taken, for resources that no one token can be for.
     """
-    refresh = provider.new_secret() if _may_refresh(client, authorization) else ""
+    refresh = provider.new_secret() if may_refresh(client, authorization) else ""
     ends = authorization.auth_time + provider.settings.identity.refresh_token_lifetime
     issue = _issue(provider, client, issued_as or authorization, now, refresh, ends)
     record = Record(
@@ -69,14 +70,20 @@ def first_tokens(
 def next_tokens(
     provider: Provider, client: Client, authorization: Authorization, now: int, *, refresh_token: str, family: Record
 ) -> Issuance:
-    """Take a refresh token and issue what follows it.
+    """Take a refresh token and issue what follows it; a client whose refresh tokens do not rotate keeps using the one it has.
 
     Raises OAuthError invalid_grant when it was used before; the whole family is revoked then. Raises invalid_target, with nothing
     taken, for resources that no one token can be for.
     """
-    refresh = provider.new_secret()
-    issue = _issue(provider, client, authorization, now, refresh, family.expires_at)
-    outcome = provider.families.rotate(key_of(refresh_token), issue, now, provider.settings.identity.refresh_token_grace)
+    identity = provider.settings.identity
+    refresh = provider.new_secret() if client.settings.refresh_token_rotation else ""
+    # The family may be kept for longer: until its last access token has expired.
+    ends = min(family.expires_at, authorization.auth_time + identity.refresh_token_lifetime)
+    issue = _issue(provider, client, authorization, now, refresh, ends)
+    if refresh:
+        outcome = provider.families.rotate(key_of(refresh_token), issue, now, identity.refresh_token_grace)
+    else:
+        outcome = provider.families.use(key_of(refresh_token), issue, now, min(now + identity.refresh_token_idle, ends))
     if outcome == "reused":
         revoke_family(provider, family.key, now, "a refresh token was used twice")
         raise OAuthError("invalid_grant", "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)")
@@ -173,12 +180,6 @@ def id_token(
     claims |= {"c_hash": half_hash(algorithm, code)} if code else {}
     about = claims_about(user, authorization, "id_token", scopes=alone)
     return provider.sign({**about, **claims}, "JWT", algorithm)
-
-
-def _may_refresh(client: Client, authorization: Authorization) -> bool:
-    if "refresh_token" not in client.grants:
-        return False
-    return not client.settings.refresh_requires_offline_access or "offline_access" in authorization.scope.split(" ")
 
 
 def _audience(provider: Provider, client: Client, authorization: Authorization) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.response_types import normal_form
 from kapi.settings import ClientSettings
-from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, uri_mistake
+from kapi.settings_clients import LINKS, WITHOUT_SECRET, client_mistakes, uri_mistake
 from kapi.settings_values import REFUSED, checked, field_types
 from kapi.store.records import key_of
 from kapi.store.registered_clients import RegisteredClient, RegisteredClients
@@ -26,6 +26,7 @@ _OURS = {"client_name": "name", "grant_types": "grants", "scope": "scopes"}
 _OWN = frozenset(
     {
         "redirect_uris",
+        *LINKS,
         "token_endpoint_auth_method",
         "token_endpoint_auth_signing_alg",
         "jwks",
@@ -38,6 +39,7 @@ _OWN = frozenset(
         "tls_client_certificate_bound_access_tokens",
         "dpop_bound_access_tokens",
         "subject_type",
+        "refresh_token_rotation",
         "default_max_age",
         "id_token_signed_response_alg",
         "userinfo_signed_response_alg",
@@ -61,10 +63,6 @@ _ADDRESSES = ("post_logout_redirect_uris", "request_uris")
 _WEB_ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
 _ABOUT = {
     "contacts": list,
-    "client_uri": str,
-    "logo_uri": str,
-    "tos_uri": str,
-    "policy_uri": str,
     "software_id": str,
     "software_version": str,
 }
@@ -268,10 +266,8 @@ def _more_mistakes(settings: ClientSettings, policy: Policy) -> list[str]:
 def _is_about(name: str, value: Any, kind: type, mistakes: list[str]) -> bool:
     texts = value if isinstance(value, list) else [value]
     right = isinstance(value, kind) and len(texts) <= _MOST and all(isinstance(text, str) and len(text) <= _LONGEST for text in texts)
-    if right and name.endswith("_uri") and value and not value.startswith(("https://", "http://")):
-        right = False
     if not right:
-        mistakes.append(f"{name} must be {'a list of texts' if kind is list else 'a web address' if name.endswith('_uri') else 'text'}")
+        mistakes.append(f"{name} must be {'a list of texts' if kind is list else 'text'}")
     return right
 
 

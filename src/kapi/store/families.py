@@ -81,6 +81,21 @@ class Families:
             _insert(db, row[1], issue)
         return "rotated"
 
+    def use(self, refresh_key: str, issue: Issue, now: int, expires_at: int) -> Rotation:
+        """Issue an access token for a refresh token that stays good, until `expires_at` or as long as it was, whichever is later.
+
+        One that was taken before, when it still rotated, is `reused`.
+        """
+        with self._database.transaction() as db:
+            row = db.execute(_SELECT, (REFRESH, refresh_key, now)).fetchone()
+            if row is None or not _alive(db, row[1], now):
+                return "unknown"
+            if row[4] is not None:
+                return "reused"
+            db.execute("UPDATE records SET expires_at = max(expires_at, ?) WHERE kind = ? AND key = ?", (expires_at, REFRESH, refresh_key))
+            _insert(db, row[1], issue)
+        return "rotated"
+
     def tie(self, subject: str, jti: str, expires_at: int) -> None:
         """Tie an access token that belongs to no family to the account of the person it is about: it ends with the account."""
         with self._database.transaction() as db:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.errors import OAuthError
 from kapi.identity.access_tokens import live_own
+from kapi.identity.authorized import authorization_of
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.client_authentication.attempt import invalid_client
 from kapi.identity.clients import Client
 from kapi.identity.forms import check_media_type, parse_form
 from kapi.identity.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
+from kapi.identity.still_allowed import may_refresh, still_allowed
 from kapi.identity.subjects import subject_for
 from kapi.store.records import key_of
 
@@ -115,7 +118,11 @@ def _refresh_token(provider: Provider, client: Client, token: str, now: int) -> 
     family = provider.families.get(record.family, now) if record is not None and record.consumed_at is None else None
     if record is None or family is None or family.payload["client_id"] != client.id:
         return None
-    if provider.users.get(family.payload["user"]) is None:
+    try:
+        authorization = still_allowed(client, authorization_of(family.payload))
+    except OAuthError:
+        return None
+    if provider.users.get(authorization.user) is None or not may_refresh(client, authorization):
         return None
     return {
         "active": True,
@@ -123,6 +130,6 @@ def _refresh_token(provider: Provider, client: Client, token: str, now: int) -> 
         "client_id": client.id,
         "token_type": "refresh_token",
         "exp": min(record.expires_at, family.expires_at),
-        "scope": family.payload.get("scope", ""),
-        "sub": subject_for(provider, client, family.payload["user"]),
+        "scope": authorization.scope,
+        "sub": subject_for(provider, client, authorization.user),
     }

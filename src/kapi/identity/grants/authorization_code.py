@@ -12,6 +12,7 @@ from kapi.identity.authorization.codes import CODE, read_code
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.provider import Provider
+from kapi.identity.still_allowed import still_allowed
 from kapi.identity.tokens import base64url
 from kapi.store.records import key_of
 
@@ -36,7 +37,11 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     _check_verifier(request.form.get("code_verifier"), found.challenge)
     if found.authorization.confirmation.items() - request.confirmation.members.items():
         raise OAuthError("invalid_grant", "The code is bound to another key (RFC 9449 10)")
-    authorization = dataclasses.replace(found.authorization, confirmation=dict(request.confirmation.members))
+    authorization = dataclasses.replace(
+        still_allowed(client, dataclasses.replace(found.authorization, redirect_uri=found.redirect_uri)),
+        confirmation=dict(request.confirmation.members),
+        grant=grant_type,
+    )
     issued_as = narrowed(authorization, request)
     source = (CODE, key_of(code))
     return first_tokens(provider, client, authorization, now, family=found.family, source=source, code=code, issued_as=issued_as)

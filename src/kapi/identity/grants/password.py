@@ -39,5 +39,6 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         acr="1",
         organization=organization,
         resources=request.resources,
+        grant=grant_type,
     )
     return first_tokens(provider, request.client, authorization, now, family=provider.new_id(), source=(_KIND, key_of(once)))

@@ -1,4 +1,7 @@
-"""The refresh token grant (RFC 6749 §6) with rotation: each refresh token is used once, a second use ends the authorization."""
+"""The refresh token grant (RFC 6749 §6) with rotation: each refresh token is used once, a second use ends the authorization.
+
+The refresh tokens of a client with `refresh_token_rotation = false` stay good (FAPI 2.0 §5.3.2.1).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from kapi.identity.authorized import authorization_of
 from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.person_tokens import narrowed, next_tokens
 from kapi.identity.provider import Provider
+from kapi.identity.still_allowed import may_refresh, still_allowed
 from kapi.store.records import key_of
 
 grant_type = "refresh_token"
@@ -21,7 +25,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     family = provider.families.alive_by_refresh(key_of(token), request.now)
     if family is None or family.payload["client_id"] != request.client.id:
         raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked, or was issued to another client")
-    authorization = authorization_of(family.payload)
+    authorization = still_allowed(request.client, authorization_of(family.payload))
+    if not may_refresh(request.client, authorization):
+        raise OAuthError("invalid_grant", "The client may not have refresh tokens any more for what was authorized")
     if request.client.is_public and authorization.confirmation != request.confirmation.members:
         raise OAuthError("invalid_grant", "The refresh token is bound to a key that the client did not prove to hold (RFC 9449 5)")
     scope = _narrowed(request.form.get("scope"), authorization.scope)

@@ -459,3 +459,42 @@ def test_documents_are_off_unless_asked_for(tmp_path: Path, web: Web) -> None:
     app = identity_app(Settings(tmp_path), Store.open(tmp_path / "kapi.db"), lambda: NOW, web)
     assert Person(over_asgi(app)).open(authorize_path(DOCUMENT, BACK, Pkce())).status == 400
     assert web.asked == []
+
+
+def pushed_path(app: Any, client_id: str = "shop", secret: str = "s", **fields: Any) -> str:
+    uri = push(app, basic(client_id, secret), **fields).json()["request_uri"]
+    return "/oauth2/authorize?" + urlencode({"client_id": client_id, "request_uri": uri})
+
+
+def test_the_page_of_a_pushed_request_may_be_opened_again(app: Any, person: Person, clock: list[int]) -> None:
+    path = pushed_path(app)
+    assert person.open(path).status == 200
+    clock[0] += 60
+    again = person.open(path)
+    clock[0] += 600
+    answer = person.sign_in(again)
+    assert redeem(app, answer.parameters["code"]).status == 200
+
+
+def test_one_use_of_a_request_uri_is_one_authorization(app: Any, person: Person, clock: list[int]) -> None:
+    path = pushed_path(app)
+    pages = [person.open(path) for _ in range(3)]
+    assert person.sign_in(pages[1]).parameters["code"]
+    for page in (person.sign_in(pages[0]), person.sign_in(pages[2]), person.open(path)):
+        assert (page.status, page.location) == (400, "")
+    clock[0] += 800
+    assert person.sign_in(pages[0]).status == 400
+
+
+@pytest.mark.parametrize("where", ["sign-in", "consent"])
+def test_a_refusal_uses_it_up_too(app: Any, person: Person, where: str) -> None:
+    path = pushed_path(app, "asks", "a")
+    first, second = person.open(path), person.open(path)
+    page = first if where == "sign-in" else person.sign_in(first)
+    assert person.submit(page, decision="deny").parameters["error"] == "access_denied"
+    assert person.open(path).status == 400
+    if where == "sign-in":
+        second = person.sign_in(second)
+    else:
+        second = person.open("/authenticationEndpoint/consent?stateKey=" + second.forms()[0]["fields"]["sessionKey"])
+    assert person.submit(second, decision="allow").status == 400

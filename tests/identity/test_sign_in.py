@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from flows import CALLBACK, Clock, code_for, person_at, provider_app, redeem
+from flows import CALLBACK, ISSUER, Clock, code_for, person_at, provider_app, redeem, tokens_for
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Page, Person, authorize_path, claims_of
 
@@ -222,3 +222,63 @@ def test_apk_paths_lead_somewhere(person: Person) -> None:
         assert answer.status == 400
         assert "start again" in answer.text
     assert "Sign-in begins in an application" in person.open("/authenticationEndpoint/").text
+
+
+@pytest.mark.parametrize("mode", ["query", "fragment"])
+def test_a_person_may_say_no_at_sign_in(person: Person, mode: str) -> None:
+    page = person.open(authorize_path("shop", "https://shop.example/cb", response_mode=mode))
+    assert ("decision", "deny") in page.forms()[0]["buttons"]
+    answer = person.submit(page, decision="deny")
+    assert answer.location.startswith("https://shop.example/cb")
+    assert (answer.parameters["error"], answer.parameters["state"]) == ("access_denied", "s t&ä")
+    assert answer.parameters["iss"] == ISSUER
+    again = person.submit(page, decision="deny")
+    assert (again.status, again.location) == (400, "")
+
+
+def test_a_person_may_say_no_when_choosing_an_account(person: Person) -> None:
+    tokens_for(person)
+    page = person.open(authorize_path("shop", "https://shop.example/cb", prompt="select_account"))
+    assert person.submit(page, decision="deny").parameters["error"] == "access_denied"
+
+
+def test_another_site_cannot_say_no_for_a_person(person: Person) -> None:
+    page = person.open(authorize_path("shop", "https://shop.example/cb"))
+    answer = person.submit(page, decision="deny", token="x")
+    assert 'name="password"' in answer.text
+
+
+def test_pages_without_a_client_have_nobody_to_say_no_to(person: Person) -> None:
+    assert 'value="deny"' not in person.open("/device").text
+
+
+def test_the_form_remembers_name_and_organization_but_no_password(person: Person) -> None:
+    page = person.open(authorize_path("shop", "https://shop.example/cb", login_hint="hinted"))
+    assert page.forms()[0]["fields"]["username"] == "hinted"
+    failed = person.submit(page, username="órg1user", password="a wrong one", organization="o<1>")
+    fields = failed.forms()[0]["fields"]
+    assert (fields["username"], fields["organization"], fields["password"]) == ("órg1user", "o<1>", "")
+    assert "o<1>" not in failed.text
+    again = person.submit(failed, username="", password="x", organization="")
+    assert again.forms()[0]["fields"]["username"] == "hinted"
+
+
+def test_what_was_typed_stands_in_no_link(person: Person) -> None:
+    page = person.open(authorize_path("shop", "https://shop.example/cb"))
+    form = page.forms()[0]
+    body = urlencode({**form["fields"], "username": "ada.lovelace", "password": "wrong", "organization": "acme"}).encode()
+    link = person.ask("POST", form["action"], body).location
+    assert "errorCode=100171" in link
+    assert "ada" not in link
+    assert "acme" not in link
+    stranger = Person(person.send)
+    own = stranger.open(authorize_path("shop", "https://shop.example/cb")).forms()[0]["fields"]["sessionKey"]
+    typed = link.partition("&typed=")[2]
+    shown = stranger.open(f"/authenticationEndpoint/login?stateKey={own}&typed={typed}")
+    assert shown.forms()[0]["fields"]["username"] == ""
+
+
+def test_the_device_pages_form_remembers_them_too(person: Person) -> None:
+    page = person.submit(person.open("/device"), username="ada", password="wrong", organization="acme")
+    fields = page.forms()[0]["fields"]
+    assert (fields["username"], fields["organization"], fields["password"]) == ("ada", "acme", "")

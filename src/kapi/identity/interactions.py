@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.forms import Form
 from kapi.identity.http import Request
 from kapi.identity.provider import Provider
@@ -32,23 +33,30 @@ class Interaction:
     """What stands in the link: the sealed request."""
     parameters: Form
     expires_at: int = 0
+    pushed_key: str = ""
     signed_in: str = ""
     chosen: str = ""
     consented: str = ""
 
+    def request(self, now: int) -> AuthorizationRequest:
+        """The request that goes on."""
+        return AuthorizationRequest(self.parameters, now, resumed=True, pushed_key=self.pushed_key)
 
-def begin(provider: Provider, parameters: Form, browser: str, now: int) -> Interaction:
+
+def begin(provider: Provider, request: AuthorizationRequest, browser: str, now: int) -> Interaction:
     """Seal a request for this browser. Raises OAuthError when it is too large for a link."""
+    parameters = request.parameters
     held = {
         "values": dict(parameters.values),
         "repeated": dict(parameters.repeated),
+        "pushed": request.pushed_key,
         "browser": key_of(browser),
         "expires_at": now + SECONDS,
     }
     key = provider.seal.close(held)
     if len(key) > LONGEST_KEY:
         raise OAuthError("invalid_request", "The parameters are too long for the pages of the sign-in; send shorter ones")
-    return Interaction(key, parameters, now + SECONDS)
+    return Interaction(key, parameters, now + SECONDS, request.pushed_key)
 
 
 def interaction_of(provider: Provider, request: Request, key: str | None) -> Interaction:
@@ -63,7 +71,8 @@ def interaction_of(provider: Provider, request: Request, key: str | None) -> Int
         if record is None or record.consumed_at is None:
             done: Mapping[str, Any] = {} if record is None else record.payload
             form = Form(held["values"], {name: tuple(values) for name, values in held["repeated"].items()})
-            return Interaction(key, form, held["expires_at"], *(done.get(name, "") for name in ("signed_in", "chosen", "consented")))
+            said = (done.get(name, "") for name in ("signed_in", "chosen", "consented"))
+            return Interaction(key, form, held["expires_at"], held.get("pushed", ""), *said)
     raise OAuthError(
         "expired_session", "This sign-in is over or took too long, or cookies are off. Go back to the application and start again."
     )

@@ -10,6 +10,9 @@ from kapi.identity.one_click import one_click_choices
 from kapi.identity.pages import page, see_other
 from kapi.identity.provider import Provider
 from kapi.identity.sessions import BROWSER, Session, browser_of, form_token, form_token_is_right, session_of, sign_in
+from kapi.identity.typed import LONGEST_NAME
+
+NO_FORM = Form({}, {})
 
 
 def session_here(provider: Provider, request: Request, form: Form, path: str, purpose: str, carried: str = "") -> Session | Answer:
@@ -29,22 +32,26 @@ def session_here(provider: Provider, request: Request, form: Form, path: str, pu
         return _page(provider, request, path, purpose, carried, "100175")
     found = identify(provider, request, form)
     if isinstance(found, str):
-        return _page(provider, request, path, purpose, carried, found)
+        return _page(provider, request, path, purpose, carried, found, form)
     who = found.user.subject
     _, cookie = sign_in(provider, request.now, who, amr=found.amr, acr=found.acr, organization=found.organization, before=None)
     safe = "".join(letter for letter in carried if letter.isascii() and (letter.isalnum() or letter == "-"))
     return see_other(f"{path}?user_code={safe}" if safe else path, cookies=(cookie,))
 
 
-def _page(provider: Provider, request: Request, path: str, purpose: str, carried: str, failure: str = "") -> Answer:
+def _page(provider: Provider, request: Request, path: str, purpose: str, carried: str, failure: str = "", typed: Form = NO_FORM) -> Answer:
     browser, cookie = browser_of(provider, request)
     return page(
         provider,
         "login.html",
         cookies=(cookie,) if cookie else (),
         client=purpose,
+        links=(),
+        logo="",
         failure=FAILURES.get(failure, ""),
-        hint="",
+        hint=(typed.get("username") or "")[:LONGEST_NAME],
+        organization=(typed.get("organization") or "")[:LONGEST_NAME],
+        may_decline=False,
         action=path,
         key=carried[:64],
         token=form_token(browser, f"sign in at {path}"),

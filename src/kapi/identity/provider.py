@@ -148,6 +148,12 @@ class Provider:
         return Seal(key, "waiting request", self.random_bytes)
 
     @cached_property
+    def typed_seal(self) -> Seal:
+        """Seals what a person typed into a form that is shown again."""
+        key = self.platform_keys.get_or_make("waiting-requests", lambda: self.random_bytes(32))
+        return Seal(key, "typed before", self.random_bytes)
+
+    @cached_property
     def client_authorities(self) -> Authorities:
         """Who may vouch for the certificates of clients."""
         from kapi.identity.certificates import Authorities

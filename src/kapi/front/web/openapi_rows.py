@@ -91,7 +91,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
         JSON,
         _NOTHING,
         security="bearer",
-        refuses=("user_body", "invalid_user", "no_user", "no_method", "user_of_settings", "user_too_large"),
+        refuses=("user_body", "invalid_user", "no_user", "no_method", "user_of_settings", "body_too_large"),
     ),
     ("GET", "/api/keys"): Row(security="bearer"),
     ("POST", "/api/keys"): Row(

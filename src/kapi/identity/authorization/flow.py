@@ -9,6 +9,7 @@ from kapi.identity.authorization.codes import new_code
 from kapi.identity.authorization.front_channel import token_parameters
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.responses import refuse, respond
+from kapi.identity.authorization.sources import use_pushed
 from kapi.identity.authorized import Authorization
 from kapi.identity.consents import consented
 from kapi.identity.http import Answer, Request
@@ -30,15 +31,15 @@ def advance(provider: Provider, http: Request, request: AuthorizationRequest, in
     session = session_of(provider, http)
     page = next_page(provider, request, session, interaction)
     if page is None and session is not None:
-        if interaction is not None and not finish(provider, interaction, http.now):
-            raise OAuthError("expired_session", "This sign-in was answered already. Go back to the application and start again.")
+        _answered(provider, request, interaction)
         return _grant(provider, http, request, session)
     if session is not None and interaction is not None and _is_somebody_else(provider, request, session, interaction):
-        finish(provider, interaction, http.now)
-        return refuse(provider, request, OAuthError("login_required", "Somebody else signed in than the one the client named"))
+        return decline(
+            provider, request, interaction, OAuthError("login_required", "Somebody else signed in than the one the client named")
+        )
     if session is not None and interaction is not None and interaction.signed_in == session.sid and _is_too_weak(request, session):
-        finish(provider, interaction, http.now)
-        return refuse(provider, request, OAuthError("unmet_authentication_requirements", "The person signed in on a lower level"))
+        error = OAuthError("unmet_authentication_requirements", "The person signed in on a lower level")
+        return decline(provider, request, interaction, error)
     assert page is not None  # noqa: S101 - without a session the page is the login page
     if "none" in request.prompt:
         return refuse(provider, request, _WITHOUT_PAGES[page])
@@ -46,10 +47,23 @@ def advance(provider: Provider, http: Request, request: AuthorizationRequest, in
         return see_other(page_link(page, interaction.key))
     browser, cookie = browser_of(provider, http)
     try:
-        made = begin(provider, request.parameters, browser, http.now)
+        made = begin(provider, request, browser, http.now)
     except OAuthError as error:
         return refuse(provider, request, error)
     return see_other(page_link(page, made.key), cookies=(cookie,) if cookie else ())
+
+
+def decline(provider: Provider, request: AuthorizationRequest, interaction: Interaction, error: OAuthError) -> Answer:
+    """Answer a waiting request with an error, which ends it. Raises OAuthError when it was answered before."""
+    _answered(provider, request, interaction)
+    return refuse(provider, request, error)
+
+
+def _answered(provider: Provider, request: AuthorizationRequest, interaction: Interaction | None) -> None:
+    """A request gets one answer, however often its pages were opened."""
+    finished = interaction is None or finish(provider, interaction, request.now)
+    if not use_pushed(provider, request) or not finished:
+        raise OAuthError("expired_session", "This sign-in was answered already. Go back to the application and start again.")
 
 
 def next_page(provider: Provider, request: AuthorizationRequest, session: Session | None, interaction: Interaction | None) -> str | None:

@@ -20,6 +20,8 @@ class AuthorizationRequest:
     """Checked before and kept while the person signed in; sources of parameters are not read again."""
     pushed: bool = False
     """It came over the pushed authorization request endpoint, from an authenticated client."""
+    pushed_key: str = ""
+    """The record of the pushed request that its parameters are from; empty when they came otherwise."""
     known_client: Client | None = None
     redirect_uri: str = ""
     """Empty until it is known to be the client's: nothing may be sent there before."""

@@ -13,6 +13,7 @@ from kapi.identity.authorization.request_objects import parameters_of
 from kapi.identity.clients import Client
 from kapi.identity.forms import Form
 from kapi.identity.http import Credentials
+from kapi.identity.interactions import SECONDS as INTERACTION_SECONDS
 from kapi.identity.provider import Provider
 from kapi.identity.remote_documents import Unavailable
 from kapi.identity.waiting import keep_waiting
@@ -20,7 +21,7 @@ from kapi.store.records import Record, key_of
 
 PUSHED_PREFIX = "urn:ietf:params:oauth:request_uri:"
 PUSHED_SECONDS = 90
-_KIND = "pushed-request"
+_KIND, _USED = "pushed-request", "used-pushed-request"
 
 
 def push(provider: Provider, client: Client, credentials: Credentials, parameters: Form, now: int) -> str:
@@ -40,7 +41,8 @@ def parameters(provider: Provider, request: AuthorizationRequest) -> Authorizati
     if uri is not None and text is not None:
         raise OAuthError("invalid_request", "request and request_uri exclude each other")
     if uri is not None and uri.startswith(PUSHED_PREFIX):
-        return dataclasses.replace(request, parameters=_pushed(provider, client, uri, request.now))
+        key = key_of(uri.removeprefix(PUSHED_PREFIX))
+        return dataclasses.replace(request, parameters=_pushed(provider, client, key, request.now), pushed_key=key)
     if not request.pushed and (settings.require_pushed_authorization_requests or provider.settings.identity.require_pushed_requests):
         raise OAuthError("invalid_request", "This client must push its authorization requests (RFC 9126)")
     if uri is not None:
@@ -52,15 +54,24 @@ def parameters(provider: Provider, request: AuthorizationRequest) -> Authorizati
     return request
 
 
-def _pushed(provider: Provider, client: Client, uri: str, now: int) -> Form:
-    key = key_of(uri.removeprefix(PUSHED_PREFIX))
+def use_pushed(provider: Provider, request: AuthorizationRequest) -> bool:
+    """Use up the pushed request that this one is from, when it is answered; False when an answer used it before."""
+    if not request.pushed_key:
+        return True
+    # Of the pages that were opened with it, the last ends this late.
+    ends = request.now + PUSHED_SECONDS + INTERACTION_SECONDS
+    first = provider.records.add(_USED, Record(request.pushed_key, "", {}, ends), request.now)
+    provider.records.delete(_KIND, request.pushed_key)
+    return first
+
+
+def _pushed(provider: Provider, client: Client, key: str, now: int) -> Form:
+    """The parameters. The page that they lead to may be opened again: one use is one answer to the client (RFC 9126 §4)."""
     record = provider.records.get(_KIND, key, now)
-    # Another client must not be able to use up what it may not use.
-    taken = provider.records.pop(_KIND, key, now) if record is not None and record.payload["client_id"] == client.id else None
-    if taken is None:
+    if record is None or record.payload["client_id"] != client.id:
         detail = "request_uri is unknown, expired, used before, or was pushed by another client"
         raise OAuthError("invalid_request_uri", detail)
-    held = taken.payload
+    held = record.payload
     return Form(held["values"], {name: tuple(values) for name, values in held["repeated"].items()})
 
 

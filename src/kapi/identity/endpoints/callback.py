@@ -8,7 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import advance
-from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
 from kapi.identity.forms import parse_form
 from kapi.identity.http import Answer, Request
@@ -44,8 +44,6 @@ def go_on(provider: Provider, request: Request, key: str | None) -> Answer:
     """Check the waiting request again, since clients may have changed, and answer with what comes next."""
     interaction = interaction_of(provider, request, key)
     try:
-        return advance(
-            provider, request, checked(provider, AuthorizationRequest(interaction.parameters, request.now, resumed=True)), interaction
-        )
+        return advance(provider, request, checked(provider, interaction.request(request.now)), interaction)
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)

@@ -7,13 +7,15 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
+from kapi.identity.authorization.flow import decline
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import refuse
+from kapi.identity.client_pages import about_client
 from kapi.identity.consents import in_words, keep_consent
 from kapi.identity.details import in_words as details_in_words
 from kapi.identity.forms import Form, sent_form
 from kapi.identity.http import Answer, Request
-from kapi.identity.interactions import Interaction, finish, interaction_of, note
+from kapi.identity.interactions import Interaction, interaction_of, note
 from kapi.identity.pages import CALLBACK_PATH, CONSENT_PATH, LOGIN_PATH, error_page, page, page_link, see_other
 from kapi.identity.provider import Provider
 from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right, session_of
@@ -41,7 +43,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         session = session_of(provider, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
-        asked = checked(provider, AuthorizationRequest(interaction.parameters, request.now, resumed=True))
+        asked = checked(provider, interaction.request(request.now))
         if request.method == "POST":
             return _decided(provider, request, asked, interaction, session, form)
         return _page(provider, request, asked, interaction, session)
@@ -56,7 +58,7 @@ def _page(provider: Provider, request: Request, asked: AuthorizationRequest, int
         provider,
         "consent.html",
         leads_to=asked.redirect_uri,
-        client=asked.client.settings.name or asked.client.id,
+        **about_client(provider, asked.client),
         client_id=asked.client.id,
         user=session.username,
         organization=session.organization,
@@ -74,8 +76,7 @@ def _decided(
     if not form_token_is_right(request, f"consent{interaction.key}{session.sid}", form.get("token")):
         return see_other(page_link(CONSENT_PATH, interaction.key))
     if form.get("decision") != "allow":
-        finish(provider, interaction, request.now)
-        return refuse(provider, asked, OAuthError("access_denied", "The person did not allow it"))
+        return decline(provider, asked, interaction, OAuthError("access_denied", "The person did not allow it"))
     if asked.client.settings.consent == "once":
         keep_consent(provider, asked.client, session.user, asked.scopes, request.now)
     note(provider, interaction, request.now, consented=session.sid)

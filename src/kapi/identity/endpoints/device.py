@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.client_pages import about_client
 from kapi.identity.consents import in_words
 from kapi.identity.decoupled import PENDING, Pending, decide, pending_of
 from kapi.identity.forms import Form, sent_form
@@ -63,7 +64,7 @@ def _with_session(provider: Provider, request: Request, form: Form, session: Ses
     return page(
         provider,
         "device_confirm.html",
-        client=client.settings.name or client.id,
+        **about_client(provider, client),
         user=session.username,
         organization=session.organization,
         scopes=in_words(provider, pending.scope),

@@ -7,7 +7,9 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
-from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.request import RefusedRequest
+from kapi.identity.client_pages import about_client
 from kapi.identity.forms import sent_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.interactions import interaction_of, note
@@ -41,16 +43,19 @@ def answer(provider: Provider, request: Request) -> Answer:
         if request.method == "POST":
             if not form_token_is_right(request, f"select{interaction.key}", form.get("token")):
                 return see_other(page_link(SELECT_PATH, interaction.key))
+            if form.get("decision") == "deny":
+                asked = checked(provider, interaction.request(request.now))
+                return decline(provider, asked, interaction, OAuthError("access_denied", "The person did not want to go on"))
             if form.get("choice") != session.sid:
                 return see_other(page_link(LOGIN_PATH, interaction.key))
             note(provider, interaction, request.now, chosen=session.sid)
             return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
-        asked = checked(provider, AuthorizationRequest(interaction.parameters, request.now, resumed=True))
+        asked = checked(provider, interaction.request(request.now))
         return page(
             provider,
             "select_account.html",
             leads_to=asked.redirect_uri,
-            client=asked.client.settings.name or asked.client.id,
+            **about_client(provider, asked.client),
             user=session.username,
             organization=session.organization,
             choice=session.sid,

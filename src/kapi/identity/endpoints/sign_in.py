@@ -10,7 +10,10 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
-from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.request import RefusedRequest
+from kapi.identity.authorization.responses import refuse
+from kapi.identity.client_pages import about_client
 from kapi.identity.forms import Form, parse_form
 from kapi.identity.http import Answer, Request
 from kapi.identity.identification import FAILURES, identify
@@ -20,6 +23,7 @@ from kapi.identity.one_click import one_click_choices
 from kapi.identity.pages import CALLBACK_PATH, LOGIN_PATH, POST_LOGIN_PATH, error_page, page, page_link, see_other
 from kapi.identity.provider import Provider
 from kapi.identity.sessions import BROWSER, form_token, form_token_is_right, session_of, sign_in
+from kapi.identity.typed import LONGEST_NAME, keep_typed, typed_before
 
 methods = ("GET", "POST")
 quick = False
@@ -48,18 +52,21 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 
 def _page(provider: Provider, request: Request, interaction: Interaction, query: Form) -> Answer:
-    asked = AuthorizationRequest(interaction.parameters, request.now, resumed=True)
+    asked = interaction.request(request.now)
     try:
         asked = checked(provider, asked)
     except RefusedRequest:
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
+    typed = typed_before(provider, request, query)
     return page(
         provider,
         "login.html",
         leads_to=asked.redirect_uri,
-        client=asked.client.settings.name or asked.client.id,
+        **about_client(provider, asked.client),
         failure=FAILURES.get(query.get("errorCode") or "", ""),
-        hint=(asked.parameters.get("login_hint") or "")[:255],
+        hint=typed.get("username") or (asked.parameters.get("login_hint") or "")[:LONGEST_NAME],
+        organization=typed.get("organization", ""),
+        may_decline=True,
         action=POST_LOGIN_PATH,
         key=interaction.key,
         token=form_token(request.cookies[BROWSER], f"login{interaction.key}"),
@@ -70,10 +77,12 @@ def _page(provider: Provider, request: Request, interaction: Interaction, query:
 def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
     interaction = interaction_of(provider, request, form.get("sessionKey"))
     if not form_token_is_right(request, f"login{interaction.key}", form.get("token")):
-        return _failed(interaction, "100175")
+        return _failed(provider, request, interaction, "100175")
+    if form.get("decision") == "deny":
+        return _declined(provider, interaction, request.now)
     found = identify(provider, request, form)
     if isinstance(found, str):
-        return _failed(interaction, found)
+        return _failed(provider, request, interaction, found, form)
     before, who, now = session_of(provider, request), found.user.subject, request.now
     if before is not None and (before.user, before.organization) != (who, found.organization):
         end_session(provider, before, now)
@@ -82,5 +91,15 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}", cookies=(cookie,))
 
 
-def _failed(interaction: Interaction, number: str) -> Answer:
-    return see_other(f"{page_link(LOGIN_PATH, interaction.key)}&authFailure=true&errorCode={number}")
+def _declined(provider: Provider, interaction: Interaction, now: int) -> Answer:
+    """The person does not want to sign in for this client."""
+    try:
+        asked = checked(provider, interaction.request(now))
+    except RefusedRequest as refused:
+        return refuse(provider, refused.request, refused.error)
+    return decline(provider, asked, interaction, OAuthError("access_denied", "The person did not want to sign in"))
+
+
+def _failed(provider: Provider, request: Request, interaction: Interaction, number: str, form: Form | None = None) -> Answer:
+    typed = "" if form is None else keep_typed(provider, request, form)
+    return see_other(f"{page_link(LOGIN_PATH, interaction.key)}&authFailure=true&errorCode={number}{typed}")

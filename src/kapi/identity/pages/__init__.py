@@ -61,13 +61,17 @@ def page(
     leads_to: str = "",
     script: str = "",
     frames: Sequence[str] = (),
+    logo: str = "",
     headers: Headers = (),
     **values: Any,
 ) -> Answer:
-    """A page. `leads_to` is where its form may end up; `script` is the one inline script it may run; `frames` what it may frame."""
-    known = {"style": style_link(), "submit": SUBMIT, "host": provider.settings.identity.host}
+    """A page. `leads_to` is where its form may end up; `script` is the one inline script it may run; `frames` what it may frame.
+
+    `logo` is the one image that it may load from elsewhere.
+    """
+    known = {"style": style_link(), "submit": SUBMIT, "host": provider.settings.identity.host, "logo": logo}
     body = templates().get_template(template).render(**known, **values).encode("utf-8")
-    policy = _policy(leads_to, script, frames)
+    policy = _policy(leads_to, script, frames, logo)
     sent: Headers = (("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), *SHUT, *_NO_STORE, *headers)
     return Answer(status, (*sent, *(("set-cookie", cookie) for cookie in cookies)), body)
 
@@ -95,7 +99,7 @@ def style_link() -> str:
     return f"{STYLE_PATH}?{hashlib.sha256(style()).hexdigest()[:16]}"
 
 
-def _policy(leads_to: str, script: str, frames: Sequence[str]) -> str:
+def _policy(leads_to: str, script: str, frames: Sequence[str], logo: str) -> str:
     """Content Security Policy Level 3.
 
     Browsers hold every redirect after a form to `form-action`, and a client may redirect on from its redirect URI to
@@ -105,8 +109,9 @@ def _policy(leads_to: str, script: str, frames: Sequence[str]) -> str:
     form = "'self' https: http:" + (f" {scheme}:" if scheme not in {"", "http", "https"} else "")
     runs = f"'sha256-{_digest(script)}'" if script else "'none'"
     framed = " ".join(frames) or "'none'"
+    image = f" https://{urlsplit(logo).netloc}" if logo else ""
     return (
-        f"default-src 'none'; style-src 'self'; script-src {runs}; img-src data:; frame-src {framed}; form-action {form}; "
+        f"default-src 'none'; style-src 'self'; script-src {runs}; img-src data:{image}; frame-src {framed}; form-action {form}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
 

@@ -218,8 +218,8 @@ class _Reader:
             self.wrong(name, "must be 1 to 255 printable ASCII characters")
         elif name == "apis.organization" and not _LABEL.fullmatch(value):
             self.wrong(name, f"{value!r} must be a lower-case DNS label: it becomes part of a host name")
-        elif name == "gateway.client_certificate_header" and value and not re.fullmatch(r"[A-Za-z0-9-]{1,128}", value):
-            self.wrong(name, f"{value!r} is not a header name of letters, digits and `-`")
+        elif name == "gateway.client_certificate_header" and value and not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value):
+            self.wrong(name, f"{value!r} is not a header name of letters, digits, `-` and `_`")
         elif name == "gateway.trusted_fronts":
             for network in value:
                 if not is_network(network):

@@ -67,6 +67,12 @@ def test_mistakes_of_conf_definition_and_organization_come_together() -> None:
     assert caught.value.code == "909029"
 
 
+def test_a_target_keeps_its_last_slash() -> None:
+    conf = CONF + '- {target: "/x/", verb: GET}\n- {target: "/x", verb: GET}\n'
+    made = compile_api(conf.encode(), DEFINITION, organization="default", policies=()).api
+    assert {"/x", "/x/"} <= {operation.target for operation in made.operations}
+
+
 def place(identity: str, *, organization: str = "default", environment: str = "", paths: tuple[str, ...] = ("/a/1",)) -> Placement:
     return Placement(identity, organization, "A", "1", environment, paths)
 

@@ -26,8 +26,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kapi.apis.ir import ClientCertificates, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import Secrets
+from kapi.gateway.envoy.encode import encode
+from kapi.gateway.envoy.listener import listener
+from kapi.gateway.envoy.names import LISTENER
+from kapi.gateway.envoy.site import Site
 from kapi.policies.authentication import Authentication, Credential
-from live import Gateway, Reply, api, backend, gateway
+from live import Gateway, Reply, api, backend, gateway, wait_for
 
 PATH = "/mtls/1.0.0"
 NOW = dt.datetime.now(dt.UTC)
@@ -277,8 +281,9 @@ def test_a_certificate_in_a_header_of_a_trusted_front(live: Gateway, issued: dic
     before = live.site
     gateway_settings = replace(before.gateway, trusted_fronts=("127.0.0.0/8", "::1"))
     try:
-        live.site = replace(before, gateway=gateway_settings)
-        live.put(*live.apis.values())
+        settings_changed(live, replace(before, gateway=gateway_settings))
+        pinned = quote(issued["pinned"].pem)
+        wait_for(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 200, 30)
         for form in (quote, lambda pem: pem.replace("\n", " "), lambda pem: "".join(pem.splitlines()[1:-1])):
             for who, path, expected in (
                 ("pinned", "/pinned", "200"),
@@ -296,8 +301,15 @@ def test_a_certificate_in_a_header_of_a_trusted_front(live: Gateway, issued: dic
         assert code(call(live, "/pinned", issued["pinned"])) == "200"
         assert code(call(live, "/pinned")) == "900902"
     finally:
-        live.site = before
-        live.put(*live.apis.values())
+        settings_changed(live, before)
+        wait_for(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 401, 30)
+
+
+def settings_changed(live: Gateway, site: Site) -> None:
+    """Publish what a start with other settings would."""
+    live.site = site
+    live.put(*live.apis.values())
+    live.publisher.publish([encode(LISTENER, listener(site))])
 
 
 def test_a_token_bound_to_a_certificate_needs_its_connection(live: Gateway, issued: dict[str, Issued]) -> None:

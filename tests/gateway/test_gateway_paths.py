@@ -61,6 +61,15 @@ def test_paths(target: str, backend: str, path: str, expected: str | None) -> No
     assert backend_path("/b/1", target, backend, path) == expected
 
 
+def test_a_last_slash_tells_two_targets_apart_where_both_are_there() -> None:
+    for target in ("/a", "/a/", "/{x}", "/{x}/"):
+        path = "/b/1" + target.replace("{x}", "7")
+        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        pattern = match_pattern("/b/1", target, exact=True)
+        assert re.fullmatch(pattern, path)
+        assert not re.fullmatch(pattern, other)
+
+
 @given(st.text(alphabet="ab.{}*+?()[]|^$\\ ü", max_size=8).filter(lambda text: "{" not in text and "}" not in text))
 def test_any_literal_target_matches_itself_only(text: str) -> None:
     target = "/" + text.replace("*", "")

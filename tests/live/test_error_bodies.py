@@ -240,10 +240,9 @@ def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol
     assert not {"server", "x-envoy-upstream-service-time"} & set(answer.headers)
 
 
-@pytest.mark.parametrize(("header", "status"), [("X: " + "y" * 40_000, 431), ("a_b: c", 400)], ids=["large", "underscore"])
-def test_headers_that_are_not_taken_have_their_status_as_the_code(platform: Platform, header: str, status: int) -> None:
-    answer = platform.request(GW, "/rows/1.0.0/closed", "--http1.1", "-H", header)
-    assert (answer.status, answer.json()["code"], set(answer.json())) == (status, str(status), {"code", "message", "description"})
+def test_headers_that_are_too_large_have_their_status_as_the_code(platform: Platform) -> None:
+    answer = platform.request(GW, "/rows/1.0.0/closed", "--http1.1", "-H", "X: " + "y" * 40_000)
+    assert (answer.status, answer.json()["code"], set(answer.json())) == (431, "431", {"code", "message", "description"})
 
 
 def table(title: str) -> list[list[str]]:

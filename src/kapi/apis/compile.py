@@ -144,7 +144,7 @@ def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, .
         made.append(
             Operation(
                 verb=operation.verb,
-                target=operation.target.rstrip("/") or "/",
+                target=operation.target,
                 production=endpoints(operation.production or conf.production),
                 sandbox=endpoints(operation.sandbox or conf.sandbox),
                 policies=nodes,

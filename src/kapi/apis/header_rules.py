@@ -7,6 +7,7 @@ routing, and to the gateway itself: changing one would break the request or let 
 from __future__ import annotations
 
 import re
+from itertools import chain, product
 from typing import Final
 
 from kapi.apis.rules import Fault
@@ -30,17 +31,30 @@ PROTECTED: Final = frozenset((
     "x-forwarded-client-cert",
 ))  # fmt: skip
 _OURS: Final = ("x-envoy-", "x-kapi-")
+_MOST_JOINTS: Final = 6
 
 
 def header_fault(name: str) -> Fault | None:
     """Why a header of this name may not be set or removed, if it may not."""
-    if name.startswith(":") or name.lower() in PROTECTED:
+    if name.startswith(":") or name.lower().replace("_", "-") in PROTECTED:
         return Fault(f"header [{name[:60]}] may not be changed", "It belongs to the connection or the routing; leave it to the gateway.")
     if not _TOKEN.fullmatch(name):
-        return Fault(f"[{name[:60]}] is not a header name", "Use letters, digits and `-` (RFC 9110 §5.1).")
-    if name.lower().startswith(_OURS):
+        return Fault(f"[{name[:60]}] is not a header name", "Use letters, digits, `-` and `_` (RFC 9110 §5.1).")
+    if name.lower().replace("_", "-").startswith(_OURS):
         return Fault(f"header [{name[:60]}] belongs to the gateway", "Choose a name that does not begin with x-envoy- or x-kapi-.")
     return None
+
+
+def other_spellings(name: str) -> tuple[str, ...]:
+    """The names that a CGI-like backend reads as this one (RFC 3875 §4.1.18): `-` and `_` in every mixture.
+
+    `name` is in small letters. Of a name with more than six of these characters only the two usual spellings are named.
+    """
+    parts = re.split("[-_]", name)
+    joints = len(parts) - 1
+    mixtures = product("-_", repeat=joints) if joints <= _MOST_JOINTS else (("-",) * joints, ("_",) * joints)
+    spellings = ("".join(chain(*zip(parts, (*mixture, ""), strict=True))) for mixture in mixtures)
+    return tuple(spelling for spelling in spellings if spelling != name)
 
 
 def header_value_fault(value: str) -> Fault | None:

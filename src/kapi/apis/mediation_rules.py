@@ -64,7 +64,8 @@ def _interceptor(parameters: Mapping, pointer: str, report: Report) -> None:
 
 def _backend_jwt(parameters: Mapping, pointer: str, report: Report) -> None:
     header = _text(parameters, "header")
-    if header and (not _HEADER_NAME.fullmatch(header) or header.lower() in _RESERVED or header.lower().startswith("x-kapi-")):
+    usual = header.lower().replace("_", "-")
+    if header and (not _HEADER_NAME.fullmatch(header) or usual in _RESERVED or usual.startswith("x-kapi-")):
         hint = "Use a header of its own, such as X-JWT-Assertion."
         report.add(codes.FORMAT, f"header [{header[:60]}] cannot carry the JWT", key_mark(parameters, "header", pointer), hint)
     claims = parameters.entries.get("customClaims")

@@ -25,6 +25,7 @@ from kapi.apis.rules import (
     base_path_fault,
     definition_path_fault,
     label_fault,
+    operation_key,
     target_fault,
     target_key,
     version_fault,
@@ -152,10 +153,10 @@ def _check_rest_operation(operation: Mapping, pointer: str, seen: dict[tuple[str
     target, verb = _string(operation, "target"), _string(operation, "verb")
     if target and verb:
         place = mark(operation, pointer)
-        first = seen.setdefault((verb, target_key(target)), place)
+        first = seen.setdefault((verb, operation_key(target)), place)
         if first is not place:
             message = f"duplicate operation {verb} {target}"
-            hint = f"It stands on line {first.line} already (parameter names and a last slash make no difference)."
+            hint = f"It stands on line {first.line} already (parameter names make no difference)."
             report.add(codes.SAME_OPERATION, message, place, hint)
 
 

@@ -102,6 +102,11 @@ def target_key(target: str) -> str:
     return _PARAMETER.sub("{}", target).rstrip("/") or "/"
 
 
+def operation_key(target: str) -> str:
+    """The target without its parameter names: two operations of one verb must differ in it. `/a` and `/a/` do."""
+    return _PARAMETER.sub("{}", target)
+
+
 def base_path_fault(base_path: str) -> Fault | None:
     """Why a base path cannot be served, if it cannot."""
     if not base_path.startswith("/"):

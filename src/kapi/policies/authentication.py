@@ -63,6 +63,7 @@ CREDENTIALS_FILTER = "kapi.filters.http.credentials"
 KEY_CLAIMS_FILTER = "kapi.filters.http.key_claims"
 MOVE_FILTER = "kapi.filters.http.move"
 CLAIMS_FILTER = "kapi.filters.http.claims"
+CLAIM_HEADERS_FILTER = "kapi.filters.http.claim_headers"
 TOKEN_FILTER = "kapi.filters.http.token"  # noqa: S105 - a filter's name
 CALLER_FILTER = "kapi.filters.http.caller"
 CLOSED = "closed"
@@ -72,6 +73,7 @@ _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 _KEY_CLAIMS = script("key_rules", "key_claims")
 _RBAC = "envoy.extensions.filters.http.rbac.v3.RBAC"
 filters = (
+    HttpFilter(phase, CLAIM_HEADERS_FILTER, discovered="envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", stands_by=True),
     HttpFilter(phase, MOVE_FILTER, {"@type": _MUTATION}, disabled=True),
     HttpFilter(phase, CREDENTIALS_FILTER, discovered="envoy.extensions.filters.http.lua.v3.Lua", disabled=True),
     HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"),
@@ -159,7 +161,9 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     if taken := _taken_from_query(node, place):
         configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
     if not node.required:
-        return EnvoyRoute({**configs, FILTER: {"@type": PER_ROUTE, "disabled": True}}, remove_request_headers=hidden)
+        # Nothing is checked here, so a backend may check credentials of its own in the header that both would use.
+        kept = tuple(name for name in hidden if name != "authorization")
+        return EnvoyRoute({**configs, FILTER: {"@type": PER_ROUTE, "disabled": True}}, remove_request_headers=kept)
     if moved := _moves(node):
         configs[MOVE_FILTER] = {"@type": f"{_MUTATION}PerRoute", "mutations": {"request_mutations": moved}}
     if node.credentials:

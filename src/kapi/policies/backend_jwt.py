@@ -90,4 +90,5 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
         "asking": json.dumps({"api": api, "jwt": wanted})[1:-1],
     }
     digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:32]
-    return EnvoyRoute({FILTER: {"@type": _LUA + "LuaPerRoute", "name": name, "filter_context": {"id": digest, "of": of}}})
+    per_route = {"@type": _LUA + "LuaPerRoute", "name": name, "filter_context": {"id": digest, "of": of}}
+    return EnvoyRoute({FILTER: per_route}, sets_request_headers=(node.header.lower(),))

@@ -79,6 +79,8 @@ class Place:
     own_cluster: Callable[[Endpoint], str] = field(default=str, compare=False)
     """The name of the cluster of an endpoint that the settings name for all APIs."""
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
+    exact: bool = False
+    """Whether another operation of the API differs in the last slash of its target only."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -98,6 +100,8 @@ class EnvoyRoute:
     """Per-route filter configurations by filter name."""
     request_headers_to_add: Sequence[dict[str, Any]] = ()
     remove_request_headers: tuple[str, ...] = ()
+    sets_request_headers: tuple[str, ...] = ()
+    """Headers that a filter sets or replaces, in small letters."""
     response_headers_to_add: Sequence[dict[str, Any]] = ()
     remove_response_headers: tuple[str, ...] = ()
     action: Mapping[str, Any] = field(default_factory=dict)

@@ -45,12 +45,13 @@ _PLACES: dict[str, tuple[dict[str, str], ...]] = {
     RAW_JWT: ({"name": MOVED_JWT_HEADER},),
     API_KEY: ({"name": MOVED_KEY_HEADER},),
 }
-_FIELD_NAME = re.compile(r"[a-z0-9-]{1,128}")
+_FIELD_NAME = re.compile(r"[a-z0-9_-]{1,128}")
 _RESERVED = frozenset({
     "authorization", "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive",
     "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
 })  # fmt: skip
 """Headers that a claim must not become: they change how the message is read, or who the backend takes the caller for."""
+_OURS = (OWN_PREFIX, "x-envoy-", "x-forwarded-")
 
 
 def jwt_filter(issuers: Sequence[TrustedIssuer], cache_size: int, needs: Iterable[Need] = ()) -> dict[str, Any]:
@@ -128,5 +129,5 @@ def _claim_header(header: str, path: tuple[str, ...]) -> dict[str, Any]:
 
 def mappable(header: str) -> bool:
     """Whether a claim may be forwarded by this name."""
-    lower = header.lower()
-    return bool(_FIELD_NAME.fullmatch(lower)) and lower not in _RESERVED and not lower.startswith((OWN_PREFIX, "x-envoy-", "x-forwarded-"))
+    usual = header.lower().replace("_", "-")
+    return bool(_FIELD_NAME.fullmatch(header.lower())) and usual not in _RESERVED and not usual.startswith(_OURS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kapi.gateway.envoy.edge_headers import early_mutation, front_ranges
 from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, LEDGER, PATH_HEADER, ROUTER_FILTER, typed
 from kapi.gateway.envoy.refusal_log import refusal_log
 from kapi.gateway.envoy.replies import local_reply_config
@@ -11,7 +12,6 @@ from kapi.gateway.envoy.site import Site
 from kapi.policies import HttpFilter, http_filters
 from kapi.policies.admission import part
 from kapi.policies.contract import STAND_IN
-from kapi.policies.trust import OWN_PREFIX
 
 NO_CERTIFICATE = "00" * 32
 """A SHA-256 digest that is no certificate's."""
@@ -28,7 +28,7 @@ LIMITS: dict[str, Any] = {
     "request_headers_timeout": "10s",
     "request_timeout": IDLE,
     "stream_idle_timeout": IDLE,
-    "common_http_protocol_options": {"idle_timeout": IDLE, "max_headers_count": 100, "headers_with_underscores_action": "REJECT_REQUEST"},
+    "common_http_protocol_options": {"idle_timeout": IDLE, "max_headers_count": 100, "headers_with_underscores_action": "ALLOW"},
     "http2_protocol_options": {
         "max_concurrent_streams": 100,
         "initial_stream_window_size": 64 * 1024,
@@ -41,24 +41,31 @@ LIMITS: dict[str, Any] = {
 def listener(site: Site) -> dict[str, Any]:
     """The LDS resource."""
     gateway = site.gateway
-    chain = {"filters": [{"name": "http", "typed_config": connection_manager(site)}], "transport_socket": _tls()}
+    chains = [_chain(site)]
+    if ranges := front_ranges(gateway):
+        chains.append({"name": "fronts", "filter_chain_match": {"direct_source_prefix_ranges": ranges}, **_chain(site, trusted=True)})
     return {
         "name": EDGE,
         "address": {"socket_address": {"address": gateway.listen, "port_value": gateway.port}},
         # Two processes would share the port in silence otherwise.
         "enable_reuse_port": False,
         "per_connection_buffer_limit_bytes": 32 * 1024,
-        "filter_chains": [chain],
+        "filter_chains": chains,
     }
 
 
-def connection_manager(site: Site) -> dict[str, Any]:
-    """HTTP on the listener."""
+def _chain(site: Site, *, trusted: bool = False) -> dict[str, Any]:
+    manager = connection_manager(site, trusted=trusted)
+    return {"filters": [{"name": "http", "typed_config": manager}], "transport_socket": _tls()}
+
+
+def connection_manager(site: Site, *, trusted: bool = False) -> dict[str, Any]:
+    """HTTP on the listener; `trusted` for connections from the fronts that the settings name."""
     manager: dict[str, Any] = {
         "stat_prefix": EDGE,
         **LIMITS,
         "server_header_transformation": "PASS_THROUGH",
-        "early_header_mutation_extensions": [_own_headers()],
+        "early_header_mutation_extensions": [early_mutation(site.gateway, trusted=trusted)],
         "scoped_routes": _scopes(),
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
@@ -113,18 +120,6 @@ def _scopes() -> dict[str, Any]:
         "rds_config_source": ADS,
         "scoped_rds": {"scoped_rds_config_source": ADS},
     }
-
-
-def _own_headers() -> dict[str, Any]:
-    """Headers by our names are ours alone: what a client sends by them is removed. Then the path without the query is added.
-
-    The scope key cannot be taken from `:path`: that includes the query, and `/health?x=1` would have the key `health?x=1`.
-    """
-    spoofed = {"remove_on_match": {"key_matcher": {"prefix": OWN_PREFIX}}}
-    header = {"key": PATH_HEADER, "value": "%PATH(NQ:PATH)%"}
-    mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
-    config = typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", mutations=[spoofed, mutation])
-    return {"name": "own_headers", "typed_config": config}
 
 
 def _tls() -> dict[str, Any]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
+from kapi.apis.header_rules import other_spellings
 from kapi.apis.ir import ApiKeyCredential, BasicCredentials, Endpoint, Retry
 from kapi.gateway.envoy.clusters import authority, cluster_name
+from kapi.gateway.envoy.edge_headers import removed_at_edge
 from kapi.gateway.envoy.paths import match_pattern, rewrite
 from kapi.gateway.envoy.site import Site
 from kapi.policies import POLICIES, EnvoyRoute, Place
+from kapi.policies.contract import literal_header
 
 BACKEND_TIMEOUT = "60s"
 _FRACTION = 1_000_000
@@ -54,7 +58,9 @@ def _route(place: Place, site: Site) -> dict[str, Any]:
     parts = _parts(place)
     if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
         return {**_named(place), "redirect": redirect, **_additions(parts)}
-    return {**_named(place), "route": _action(place, parts, site), **_additions(parts)}
+    # For backends that write their own address; what the conf or a script sets by this name wins.
+    prefix = EnvoyRoute(request_headers_to_add=[literal_header("x-forwarded-prefix", place.base_path, "ADD_IF_ABSENT")])
+    return {**_named(place), "route": _action(place, parts, site), **_additions([*parts, prefix])}
 
 
 def _parts(place: Place) -> list[EnvoyRoute]:
@@ -72,7 +78,7 @@ def _named(place: Place) -> dict[str, Any]:
     return {
         "name": f"{place.api.id}:{place.operation.verb}:{place.operation.target}",
         "match": {
-            "safe_regex": {"regex": match_pattern(place.base_path, place.operation.target)},
+            "safe_regex": {"regex": match_pattern(place.base_path, place.operation.target, exact=place.exact)},
             "headers": [{"name": ":method", "string_match": {"exact": place.operation.verb.upper()}}],
         },
     }
@@ -167,10 +173,24 @@ def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "typed_per_filter_config": {name: value for part in parts for name, value in part.per_route.items()},
         "request_headers_to_add": [header for part in parts for header in part.request_headers_to_add],
-        "request_headers_to_remove": [name for part in parts for name in part.remove_request_headers],
+        "request_headers_to_remove": [name for part in parts for name in part.remove_request_headers] + _misspelt(parts),
         "response_headers_to_add": [header for part in parts for header in part.response_headers_to_add],
         "response_headers_to_remove": [name for part in parts for name in part.remove_response_headers],
         "metadata": {"filter_metadata": metadata} if metadata else {},
         **{name: value for part in parts for name, value in part.route.items()},
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
+    """The other spellings of headers that a route sets or removes: a backend that reads `_` as `-` would take these for the same."""
+    added = [header["header"]["key"].lower() for part in parts for header in part.request_headers_to_add if _sets(header)]
+    others = [name for part in parts for name in (*part.remove_request_headers, *part.sets_request_headers)]
+    names = dict.fromkeys((*added, *others))
+    spellings = dict.fromkeys(chain(*(other_spellings(name) for name in names if not removed_at_edge(name))))
+    return [spelling for spelling in spellings if spelling not in names]
+
+
+def _sets(header: dict[str, Any]) -> bool:
+    """Whether a header of a route is set for certain; the gateway's own were removed from the request in each spelling."""
+    return bool(header["append_action"] != "ADD_IF_ABSENT")

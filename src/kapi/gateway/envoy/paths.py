@@ -1,4 +1,7 @@
-"""Operation targets as regular expressions (apk-interface §2.3): `/pets/{id}`, `/files/*`, one trailing slash tolerated."""
+"""Operation targets as regular expressions (apk-interface §2.3): `/pets/{id}`, `/files/*`, one trailing slash tolerated.
+
+The slash is tolerated in what a caller asks for; a backend gets the path of the conf.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,10 @@ def is_literal(path: str) -> bool:
     return not (path.endswith("/*") or _PARAMETER.search(path))
 
 
-def match_pattern(base_path: str, target: str) -> str:
-    """What a whole request path (without query) must look like."""
+def match_pattern(base_path: str, target: str, *, exact: bool = False) -> str:
+    """What a whole request path (without query) must look like; `exact` where the last slash tells two targets apart."""
+    if exact:
+        return _pattern(base_path.rstrip("/") + target)
     stem, wildcard = _split(base_path.rstrip("/") + target)
     return _pattern(stem.rstrip("/")) + ("(?:/.*)?" if wildcard else "/?" if stem.rstrip("/") else "/")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kapi.apis.ir import Api, endpoints_in
 from kapi.gateway.envoy.api_keys import credentials_filter
+from kapi.gateway.envoy.claim_headers import claim_headers_filter
 from kapi.gateway.envoy.claims import claims_filter
 from kapi.gateway.envoy.clusters import backend_cluster, own_clusters, system_clusters
 from kapi.gateway.envoy.deny_list import empty_deny_list
@@ -52,6 +53,7 @@ def render_issuers(site: Site, issuers: Sequence[TrustedIssuer], needs: Iterable
     gateway = site.gateway
     return (
         jwt_filter(issuers, gateway.token_cache_size, needs),
+        claim_headers_filter(issuers),
         claims_filter(issuers),
         token_checks(issuers, gateway.domain),
     )

@@ -5,12 +5,16 @@ Closed by default: the virtual host of an organization names a requirement that 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
+from kapi.apis.rules import target_key
 from kapi.gateway.envoy.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.definition_routes import LARGEST_IN_ENVOY, definition_route
+from kapi.gateway.envoy.edge_headers import public_address
 from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.operation_routes import operation_routes
 from kapi.gateway.envoy.options_routes import options_routes
@@ -62,6 +66,7 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
 
 
 def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> Iterable[Place]:
+    twins = _twins(api)
     for base_path in (path.rstrip("/") for path in base_paths):
         for operation in api.operations:
             if first_segment(base_path + operation.target) != segment:
@@ -69,7 +74,18 @@ def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> It
             for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
                 if endpoints:
                     host = site.host(api.organization, api.environment, sandbox=sandbox)
-                    yield _place(api, operation, endpoints, host, base_path, site, sandbox=sandbox)
+                    placed = _place(api, operation, endpoints, host, base_path, site, sandbox=sandbox)
+                    yield replace(placed, exact=_tolerant(operation) in twins)
+
+
+def _twins(api: Api) -> frozenset[tuple[str, str]]:
+    """Verbs and targets that the API has with and without a slash at the end."""
+    counted = Counter(map(_tolerant, api.operations))
+    return frozenset(item for item, number in counted.items() if number > 1)
+
+
+def _tolerant(operation: Operation) -> tuple[str, str]:
+    return operation.verb, target_key(operation.target)
 
 
 def _place(
@@ -95,7 +111,8 @@ def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
         routes += _below(base_path, bases[base_path], site)
         if any(base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(base_path))
-    return {"name": host, "domains": [host], "routes": routes, "typed_per_filter_config": _CLOSED}
+    address = public_address(host, site.gateway)
+    return {"name": host, "domains": [host], "routes": routes, "request_headers_to_add": address, "typed_per_filter_config": _CLOSED}
 
 
 def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict[str, Any]]:

@@ -117,6 +117,8 @@ class GatewaySettings:
     """Backend host names to addresses: `backend = "127.0.0.1"`, `"backend:80" = "127.0.0.1:3000"`."""
     version_routing: bool = False
     """Route `/base/v1` to the newest deployed version `v1.x`."""
+    apk_methods: bool = False
+    """As in APK: 404 for a method that no operation of a target has, and HEAD only where an operation has it."""
     client_certificate_header: str = ""
     """Header in which trusted fronts send the client's certificate (PEM); empty means TLS connections only."""
     trusted_fronts: tuple[str, ...] = ()

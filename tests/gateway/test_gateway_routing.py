@@ -99,8 +99,10 @@ def test_not_found_has_the_body_of_apk(live: Gateway, path: str) -> None:
     assert reply.headers["content-type"] == "application/json; charset=UTF-8"
 
 
-def test_a_method_that_is_not_declared_is_not_found(live: Gateway) -> None:
-    assert live.call("/petstore/1.0.0/pets", method="DELETE").status == 404
+def test_a_method_that_is_not_declared_is_not_allowed(live: Gateway) -> None:
+    reply = live.call("/petstore/1.0.0/pets", method="DELETE")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert (reply.json["code"], reply.json["message"]) == ("405", "Method Not Allowed")
 
 
 def test_nothing_says_who_serves(live: Gateway) -> None:

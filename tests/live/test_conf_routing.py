@@ -283,7 +283,7 @@ def test_an_origin_that_is_not_allowed_gets_no_permission(call: Call, origin: st
 
 def test_a_plain_options_request_says_what_is_allowed(call: Call) -> None:
     answer = call("/cors/1.0.0/closed", "-X", "OPTIONS")
-    assert (answer.status, answer.headers["allow"]) == (204, "GET, OPTIONS, POST")
+    assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
     assert "access-control-allow-origin" not in answer.headers
     with_origin = call("/cors/1.0.0/closed", "-X", "OPTIONS", "-H", "Origin: https://app.example")
     assert (with_origin.status, with_origin.headers["access-control-allow-origin"]) == (204, "https://app.example")
@@ -335,7 +335,7 @@ def test_callers_get_the_definition_without_a_token(platform: Platform, admin: s
         head = call(path, "--head")
         assert (head.status, head.body, head.headers["content-type"]) == (200, b"", answer.headers["content-type"])
         assert head.headers["content-length"] == str(len(definition.encode()))
-    assert call("/defined/api-definition", "-X", "POST").status == 404
+    assert call("/defined/api-definition", "-X", "POST").status == 405
     assert call("/defined/api-definition", "-X", "OPTIONS").headers["allow"] == "GET, HEAD, OPTIONS"
     assert call("/defined/api-definition", host=SANDBOX).status == 404
     assert call("/definitions/x", host="api.am.wso2.com").status == 404

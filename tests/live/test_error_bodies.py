@@ -114,7 +114,7 @@ def rows() -> tuple[Row, ...]:
         Row("interceptor away", 500, "103500", "Internal Server Error", "Internal Server Error", "/rows/1.0.0/away"),
         Row("no interceptor", 500, "103501", "Internal Server Error", "Internal Server Error", "/rows/1.0.0/none"),
         Row("no path", 404, "404", "Not Found", r"The requested resource is not available\.", "/rows/1.0.0/nothing"),
-        Row("no verb", 404, "404", "Not Found", r"The requested resource is not available\.", closed, arguments=("-X", "DELETE")),
+        Row("no verb", 405, "405", "Method Not Allowed", r"The requested resource does not have this method\.", closed, arguments=("-X", "DELETE")),
         Row("no host", 404, "404", "Not Found", r"The requested resource is not available\.", closed, host="nobody.gw.wso2.com"),
         Row("nobody there", 503, "102503", "Upstream connection failed", reset + "remote connection failure", "/rows/1.0.0/down"),
         Row("nobody there, tried again", 503, "102503", "Upstream connection failed", ".*remote connection failure", "/rows/1.0.0/retried"),

@@ -82,6 +82,9 @@ class Place:
     exact: bool = False
     """Whether another operation of the API differs in the last slash of its target only."""
 
+    methods: tuple[str, ...] = ()
+    """The methods of a request that is for this operation; its verb alone when empty."""
+
     @property
     def endpoint(self) -> Endpoint:
         """The first of the endpoints. Where they differ in more than their address, a place is asked about for each kind of them."""

@@ -24,7 +24,12 @@ PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolic
 OPTIONS_FILTER = "kapi.filters.http.options"
 _SCRIPT = """
 function envoy_on_request(handle)
-  handle:respond({[":status"] = "204", ["allow"] = handle:filterContext():get("allow")})
+  local context = handle:filterContext()
+  local body = context:get("body")
+  local type = body and "application/json; charset=UTF-8"
+  local headers = {[":status"] = context:get("status") or "204", ["content-type"] = type}
+  headers["allow"], headers["vary"] = context:get("allow"), context:get("vary")
+  handle:respond(headers, body)
 end
 """
 """A direct response would be simpler, but Envoy's CORS filter does nothing on routes that have one."""
@@ -37,6 +42,9 @@ filters = (
     HttpFilter(phase, OPTIONS_FILTER, _LUA, disabled=True),
 )
 _LUA_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
+_ALLOWED = ("allow-origin", "allow-credentials", "allow-headers", "allow-methods", "allow-private-network")
+_PERMISSIONS = tuple(f"access-control-{name}" for name in (*_ALLOWED, "expose-headers", "max-age"))
+"""What a backend says of these is dropped: the filter adds those that the conf allows (Fetch standard §3.2.3)."""
 _ORIGIN_PART = "[A-Za-z0-9.:_-]*"
 """What a `*` within an origin stands for: part of a host, or a port."""
 
@@ -93,8 +101,28 @@ def _first(*endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     return next((item[:1] for item in endpoints if item), ())
 
 
-def envoy(node: Cors, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
-    """Envoy's own filter; an origin that is not allowed gets the answer without its permission."""
+def envoy(node: Cors, place: Place) -> EnvoyRoute:
+    """Envoy's own filter; an origin that is not allowed gets the answer without its permission, whatever the backend says."""
+    per_route = {FILTER: _policy(node)}
+    if node.options:
+        head = {"HEAD"} if "GET" in node.options and not place.gateway.apk_methods else set()
+        allow = ", ".join(sorted({*node.options, *head}))
+        per_route[OPTIONS_FILTER] = {"@type": _LUA_PER_ROUTE, "filter_context": {"allow": allow}}
+    return EnvoyRoute(per_route, response_headers_to_add=_vary(node), remove_response_headers=_PERMISSIONS)
+
+
+def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute | None:
+    """What makes the gateway itself answer below an API, with the headers of its cross-origin rules; None where it has none."""
+    node = next((item for item in place.operation.policies if isinstance(item, Cors)), None)
+    if node is None:
+        return None
+    vary = {"vary": "Origin"} if _vary(node) else {}
+    context = {"status": str(status), "body": body, **({"allow": allow} if allow else {}), **vary}
+    per_route = {FILTER: _policy(node), OPTIONS_FILTER: {"@type": _LUA_PER_ROUTE, "filter_context": context}}
+    return EnvoyRoute(per_route)
+
+
+def _policy(node: Cors) -> dict[str, Any]:
     policy: dict[str, Any] = {"@type": PER_ROUTE, "allow_origin_string_match": [_origin(origin) for origin in node.origins]}
     for field, values in (("allow_methods", node.methods), ("allow_headers", node.headers), ("expose_headers", node.expose_headers)):
         if values:
@@ -103,11 +131,13 @@ def envoy(node: Cors, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy 
         policy["max_age"] = str(node.max_age)
     if node.credentials:
         policy["allow_credentials"] = True
-    headers = [] if node.origins == ("*",) and not node.credentials else [literal_header("vary", "Origin", "APPEND_IF_EXISTS_OR_ADD")]
-    per_route = {FILTER: policy}
-    if node.options:
-        per_route[OPTIONS_FILTER] = {"@type": _LUA_PER_ROUTE, "filter_context": {"allow": ", ".join(node.options)}}
-    return EnvoyRoute(per_route, response_headers_to_add=headers)
+    return policy
+
+
+def _vary(node: Cors) -> list[dict[str, Any]]:
+    if node.origins == ("*",) and not node.credentials:
+        return []
+    return [literal_header("vary", "Origin", "APPEND_IF_EXISTS_OR_ADD")]
 
 
 def _origin(origin: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ IDLE = "300s"
 
 LIMITS: dict[str, Any] = {
     "use_remote_address": True,
+    "always_set_request_id_in_response": True,
     "normalize_path": True,
     "merge_slashes": True,
     "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
@@ -167,7 +168,7 @@ def _access_log(path: str) -> dict[str, Any]:
         "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
         "upstream": "%UPSTREAM_HOST%",
         "route": "%ROUTE_NAME%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
+        "request_id": "%RESP(X-REQUEST-ID)%",
         "user_agent": "%REQ(USER-AGENT)%",
     }
     config = typed("envoy.extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": line})

@@ -79,9 +79,15 @@ def _named(place: Place) -> dict[str, Any]:
         "name": f"{place.api.id}:{place.operation.verb}:{place.operation.target}",
         "match": {
             "safe_regex": {"regex": match_pattern(place.base_path, place.operation.target, exact=place.exact)},
-            "headers": [{"name": ":method", "string_match": {"exact": place.operation.verb.upper()}}],
+            "headers": [{"name": ":method", "string_match": _method(place)}],
         },
     }
+
+
+def _method(place: Place) -> dict[str, Any]:
+    if len(place.methods) > 1:
+        return {"safe_regex": {"regex": "|".join(place.methods)}}
+    return {"exact": place.operation.verb.upper()}
 
 
 def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:

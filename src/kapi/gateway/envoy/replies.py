@@ -107,6 +107,7 @@ STATUSES = {
     400: ("Bad Request", "The request is not valid HTTP."),
     403: ("Forbidden", "The gateway does not allow this request."),
     404: ("Not Found", "The requested resource is not available."),
+    405: ("Method Not Allowed", "The requested resource does not have this method."),
     408: ("Request Timeout", "The request was not received in time."),
     413: ("Payload Too Large", "The request body is larger than the gateway allows."),
     426: ("Upgrade Required", "Use HTTP/1.1 or HTTP/2."),
@@ -120,7 +121,7 @@ STATUSES = {
 
 def local_reply_config() -> dict[str, Any]:
     """The connection manager's table: the first match wins."""
-    return {"mappers": [_SAID, _mediation(), *map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES)]}
+    return {"mappers": [_SAID, _mediation(), *map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES), _ANY]}
 
 
 def _mediation() -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _failure(item: Failure) -> dict[str, Any]:
 def _status(status: int) -> dict[str, Any]:
     message, description = STATUSES[status]
     body = {"code": str(status), "message": message, "description": description}
-    return {"filter": _cel(f"response.code == {status}"), "body_format_override": _json(body)}
+    return {"filter": _cel(f"response.code == {status}"), "body_format_override": _json(body), "headers_to_add": [_ID]}
 
 
 def _cel(expression: str) -> dict[str, Any]:
@@ -162,6 +163,9 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
     return {"json_format": body, "content_type": _CONTENT_TYPE}
 
 
+_ID = {"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"}
+"""For answers to what is refused before the request has an id: headers that are too large, a redirect to the plain path."""
+_ANY = {"filter": _cel("response.code > 0"), "headers_to_add": [_ID]}
 _OF_ENVOY = ("request_payload_too_large", "response_payload_too_large", "wasm_fail_stream", "route_not_found", "cluster_not_found")
 _MODULE = f"('kapi.guard' in metadata.filter_metadata && response.flags == 0 && !(response.code_details in {list(_OF_ENVOY)}))"
 _SAID = {"filter": _cel(f"response.code_details.startsWith('kapi_') || response.code_details == 'lua_response' || {_MODULE}")}

@@ -67,6 +67,7 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
 
 def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> Iterable[Place]:
     twins = _twins(api)
+    own_head = {key for verb, key in map(_tolerant, api.operations) if verb == "HEAD"}
     for base_path in (path.rstrip("/") for path in base_paths):
         for operation in api.operations:
             if first_segment(base_path + operation.target) != segment:
@@ -75,7 +76,10 @@ def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> It
                 if endpoints:
                     host = site.host(api.organization, api.environment, sandbox=sandbox)
                     placed = _place(api, operation, endpoints, host, base_path, site, sandbox=sandbox)
-                    yield replace(placed, exact=_tolerant(operation) in twins)
+                    verb, key = _tolerant(operation)
+                    head = verb == "GET" and key not in own_head and not site.gateway.apk_methods
+                    # HEAD is GET without the body (RFC 9110 §9.3.2).
+                    yield replace(placed, exact=(verb, key) in twins, methods=("GET", "HEAD") if head else ())
 
 
 def _twins(api: Api) -> frozenset[tuple[str, str]]:

@@ -49,6 +49,17 @@ class KapiError(Exception):
         self.detail = detail
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, not made anew: a process of the pool hands it over."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[KapiError], arguments: tuple[Any, ...], state: dict[str, Any]) -> KapiError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
+
 
 class OAuthError(KapiError):
     """An OAuth 2.0 error answer (RFC 6749 §5.2). `challenge` is the WWW-Authenticate value, if any.

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from kapi.callers import stopped_by_leaving
 from kapi.errors import Problem, Unfetched
 from kapi.settings_addresses import is_loopback
 
@@ -168,7 +169,8 @@ def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        yield
+        with stopped_by_leaving(cut):
+            yield
     finally:
         timer.cancel()
         copy.close()

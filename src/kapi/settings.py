@@ -154,6 +154,12 @@ class ApisSettings:
     """Seconds a definition URL may take."""
     notification_key: str = field(default="", repr=False, metadata={"secret": True})
     """What callers of the notification API send as `stsAuthKey`; empty turns that API off."""
+    workers: int = field(default=0, metadata={"range": (0, 256)})
+    """Documents that are read at the same time, of each kind (generate, deploy); 0 means half the processors, at least two."""
+    work_seconds: int = field(default=30, metadata={"range": (1, 3600)})
+    """Seconds that reading one document may take."""
+    work_bytes: int = field(default=512 * 1024**2, metadata={"range": (64 * 1024**2, 1024**4)})
+    """Memory that reading one document may take."""
     fetch_private_networks: bool = False
     """Fetch definitions from private addresses even when listening on the network."""
 

@@ -93,7 +93,8 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "subscribed": (SUBSCRIPTIONS, *body('{"application": "shop", "api": {"name": "Echo"}}')),
 }
 ELSEWHERE = {"no_token", "invalid_token", "other_organization", "too_many_keys", "envoy_refused", "not_confirmed", "restarting"}
-"""With other callers below, and where the state that they need is made (`test_issuers.py`, `test_keys_live.py`, `test_processes.py`)."""
+ELSEWHERE |= {"too_many", "too_busy", "too_much_work"}
+"""With other callers below, and where the state that they need is made (`test_issuers.py`, `test_keys_live.py`, `test_processes.py`, `test_exhaustion.py`)."""
 
 
 @pytest.fixture(scope="module")

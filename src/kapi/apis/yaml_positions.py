@@ -29,13 +29,16 @@ _CONSTANTS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_NOT_TEXT: Final = frozenset("~nNtTfF+-.0123456789")
+"""What a plain scalar starts with that may be something else than a text."""
 _INT: Final = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _FLOAT: Final = re.compile(
     r"[-+]?(\.[0-9]{1,200}|[0-9]{1,200}(\.[0-9]{0,200})?)([eE][-+]?[0-9]{1,6})?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: a document has a million nodes, and making a frozen one takes three times as long.
+@dataclass(slots=True)
 class Scalar:
     """A text, number, flag or null; `text` is as written, without quotes."""
 
@@ -45,7 +48,7 @@ class Scalar:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sequence:
     """A list."""
 
@@ -54,7 +57,7 @@ class Sequence:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mapping:
     """A mapping; `keys` says where each key stands."""
 
@@ -108,6 +111,8 @@ def find(root: Node, pointer: str) -> Mark:
 
 def core_value(text: str) -> str | int | float | bool | None:
     """A plain scalar by the core schema; `on`, `yes` and dates stay texts."""
+    if text and text[0] not in _NOT_TEXT:
+        return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INT.fullmatch(text):
@@ -138,7 +143,7 @@ def read_yaml(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> Mapp
     composer = _Composer(report)
     loader = _LOADER(text)
     try:
-        while composer.wants_more and loader.check_event():
+        while not composer.broken and loader.check_event():
             composer.take(loader.get_event())
     except yaml.YAMLError as error:
         _report_syntax(error, text, report)
@@ -206,7 +211,7 @@ class _Frame:
     """A collection that is still open."""
 
     node: Mapping | Sequence
-    pointer: str
+    is_mapping: bool
     anchor: str | None
     weight: int = 1
     key: str | None = None
@@ -216,7 +221,7 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Composer:
-    """Takes events one by one and puts the nodes together."""
+    """Takes events one by one and puts the nodes together. Pointers are made for mistakes only."""
 
     report: Report
     root: Node | None = None
@@ -226,60 +231,61 @@ class _Composer:
     anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
     aliased: int = 0
 
-    @property
-    def wants_more(self) -> bool:
-        return not self.broken
-
-    def take(self, event: yaml.Event) -> None:
-        match event:
-            case yaml.ScalarEvent():
-                self._scalar(event)
-            case yaml.MappingStartEvent():
-                self._open(Mapping({}, {}, *_start(event)), event)
-            case yaml.SequenceStartEvent():
-                self._open(Sequence([], *_start(event)), event)
-            case yaml.CollectionEndEvent():
-                frame = self.stack.pop()
-                if frame.anchor:
-                    self.anchors[frame.anchor] = (frame.node, frame.weight)
-                self._place(frame.node, frame.weight)
-            case yaml.AliasEvent():
-                self._alias(event)
-            case yaml.DocumentStartEvent():
-                self.documents += 1
-                if self.documents > 1:
-                    self._break(event, codes.NOT_ONE_MAPPING, "the file holds more than one document", "Remove the second `---`.")
-            case _:
-                pass
+    def take(self, event: Any) -> None:
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            self._scalar(event)
+        elif kind is yaml.MappingStartEvent:
+            self._open(Mapping({}, {}, *_start(event)), event, is_mapping=True)
+        elif kind is yaml.SequenceStartEvent:
+            self._open(Sequence([], *_start(event)), event, is_mapping=False)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            frame = self.stack.pop()
+            if frame.anchor:
+                self.anchors[frame.anchor] = (frame.node, frame.weight)
+            self._place(frame.node, frame.weight)
+        elif kind is yaml.AliasEvent:
+            self._alias(event)
+        elif kind is yaml.DocumentStartEvent:
+            self.documents += 1
+            if self.documents > 1:
+                self._break(event, codes.NOT_ONE_MAPPING, "the file holds more than one document", "Remove the second `---`.")
 
     def _break(self, event: yaml.Event, code: str, message: str, hint: str) -> None:
         self.broken = True
         self.report.add(code, message, self._mark(event), hint)
 
     def _mark(self, event: yaml.Event) -> Mark:
-        return Mark(*_start(event), self._pointer())
+        return Mark(*_start(event), self._pointer(len(self.stack)))
 
-    def _pointer(self) -> str:
-        if not self.stack:
-            return "#"
-        frame = self.stack[-1]
-        if isinstance(frame.node, Sequence):
-            return below(frame.pointer, len(frame.node.items))
-        return frame.pointer if frame.key is None else below(frame.pointer, frame.key)
+    def _pointer(self, depth: int) -> str:
+        """Where the next node goes, in so many open collections."""
+        pointer = "#"
+        for frame in self.stack[:depth]:
+            if isinstance(frame.node, Sequence):
+                pointer = below(pointer, len(frame.node.items))
+            elif frame.key is not None:
+                pointer = below(pointer, frame.key)
+        return pointer
 
-    def _scalar(self, event: yaml.ScalarEvent) -> None:
+    def _scalar(self, event: Any) -> None:
         text: str = event.value
         value: str | int | float | bool | None = text
-        if event.implicit[0] or (event.tag in _CORE_TAGS and event.tag not in _STR_TAGS):
+        tag = event.tag
+        if event.implicit[0]:
             value = core_value(text)
-        elif event.tag is not None and event.tag not in _CORE_TAGS and event.tag not in _STR_TAGS:
-            self._tag_mistake(event, event.tag)
-        node = Scalar(value, text, *_start(event))
+        elif tag is not None and tag not in _STR_TAGS:
+            if tag in _CORE_TAGS:
+                value = core_value(text)
+            else:
+                self._tag_mistake(event, tag)
+        place = event.start_mark
+        node = Scalar(value, text, place.line + 1, place.column + 1)
         if event.anchor:
             self.anchors[event.anchor] = (node, 1)
         self._place(node, 1)
 
-    def _open(self, node: Mapping | Sequence, event: yaml.CollectionStartEvent) -> None:
+    def _open(self, node: Mapping | Sequence, event: Any, *, is_mapping: bool) -> None:
         if len(self.stack) >= MAX_DEPTH:
             self._break(event, codes.LIMIT, f"nested deeper than {MAX_DEPTH} levels", "An apk-conf needs no more than 10.")
             return
@@ -290,9 +296,9 @@ class _Composer:
             return
         if event.anchor:
             self.anchors.pop(event.anchor, None)
-        self.stack.append(_Frame(node, self._pointer(), event.anchor))
+        self.stack.append(_Frame(node, is_mapping, event.anchor))
 
-    def _alias(self, event: yaml.AliasEvent) -> None:
+    def _alias(self, event: Any) -> None:
         known = self.anchors.get(event.anchor or "")
         if known is None:
             message = f"alias *{event.anchor} has no anchor before it, or stands inside its own"
@@ -308,11 +314,11 @@ class _Composer:
             return
         self._place(node, weight)
 
-    def _tag_mistake(self, event: yaml.NodeEvent, tag: str) -> None:
+    def _tag_mistake(self, event: yaml.Event, tag: str) -> None:
         self.report.add(codes.NOT_JSON_LIKE, f"tag {tag[:60]} is not understood", self._mark(event), "Remove the tag.")
 
     def _expects_key(self) -> bool:
-        return bool(self.stack) and isinstance(self.stack[-1].node, Mapping) and self.stack[-1].key is None
+        return bool(self.stack) and self.stack[-1].is_mapping and self.stack[-1].key is None
 
     def _place(self, node: Node, weight: int) -> None:
         if not self.stack:
@@ -320,22 +326,24 @@ class _Composer:
             return
         frame = self.stack[-1]
         frame.weight += weight
-        if isinstance(frame.node, Sequence):
-            frame.node.items.append(node)
+        container: Any = frame.node
+        if not frame.is_mapping:
+            container.items.append(node)
         elif frame.key is None:
-            self._key(frame, frame.node, node)
+            self._key(frame, container, node)
         else:
             if not frame.ignored:
-                frame.node.entries[frame.key] = node
+                container.entries[frame.key] = node
             frame.key, frame.ignored = None, False
 
     def _key(self, frame: _Frame, mapping: Mapping, node: Node) -> None:
-        frame.key = node.text if isinstance(node, Scalar) else ""
-        frame.ignored = frame.key in mapping.entries
-        if frame.ignored:
-            first = mapping.keys[frame.key][0]
-            place = Mark(node.line, node.column, below(frame.pointer, frame.key))
+        key = node.text if isinstance(node, Scalar) else ""
+        if key in mapping.entries:
+            first = mapping.keys[key][0]
+            place = Mark(node.line, node.column, below(self._pointer(len(self.stack) - 1), key))
             hint = f"It stands on line {first} already; keep one of the two."
-            self.report.add(codes.DUPLICATE_KEY, f"duplicate key [{frame.key[:60]}]", place, hint)
+            self.report.add(codes.DUPLICATE_KEY, f"duplicate key [{key[:60]}]", place, hint)
+            frame.ignored = True
         else:
-            mapping.keys[frame.key] = (node.line, node.column)
+            mapping.keys[key] = (node.line, node.column)
+        frame.key = key

@@ -37,6 +37,7 @@ PURGE_SECONDS = 600.0
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until told to stop."""
     from kapi.apis.compile import compiler
+    from kapi.app.work import compiling
     from kapi.fetch import fetch
     from kapi.gateway.applications import Applications
     from kapi.gateway.caller_feeds import caller_feeds
@@ -83,6 +84,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         changed=ledger.refresh,
         modules=Modules(PinnedModules(store.database), settings, fetch),
         compile=compiler(settings.gateway.ai_providers),
+        compile_new=compiling(settings),
     )
     feeds = caller_feeds(store.database, publisher, time.time)
     applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)

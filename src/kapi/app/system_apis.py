@@ -51,6 +51,7 @@ def system_apis(control: Control) -> Any:
 
     import uuid_utils
 
+    from kapi.app.work import generating, places
     from kapi.fetch import fetch
     from kapi.front.web.access import Access
     from kapi.front.web.api_keys_api import ApiKeysApi
@@ -65,7 +66,7 @@ def system_apis(control: Control) -> Any:
     from kapi.front.web.openapi_api import described
     from kapi.front.web.protected_resources import ProtectedResources
     from kapi.front.web.secrets_api import SecretsApi
-    from kapi.front.web.system_api import SystemApi, build_system_api
+    from kapi.front.web.system_api import Lanes, SystemApi, build_system_api
     from kapi.front.web.users import UsersApi
     from kapi.gateway.secrets import NamedSecrets
     from kapi.identity.rotation import rotating
@@ -76,13 +77,22 @@ def system_apis(control: Control) -> Any:
     settings, revocations = control.settings, control.revocations
     holders = Holders(settings, control.store.database, os.urandom, time.time)
     access = Access(control.trust.issuers, settings.apis.organization, revocations.is_revoked, control.trust.refused, holders)
-    apis = SystemApi(settings=settings, deployer=control.deployer, access=access, fetch=fetch, ready=control.ready)
+    lanes = Lanes.of(places(settings))
+    apis = SystemApi(
+        settings=settings,
+        deployer=control.deployer,
+        access=access,
+        fetch=fetch,
+        ready=control.ready,
+        generate=generating(settings),
+        lanes=lanes,
+    )
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
     secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
     stored = UserStore(control.store.database)
     people = Users(settings.identity.users, stored)
     users = UsersApi(access, people, stored, settings.identity.issuer, lambda: str(uuid.uuid4()), time.time)
-    issuers = IssuersApi(access, control.trust)
+    issuers = IssuersApi(access, control.trust, lanes.fetching)
     enforcer = _enforcer(settings, control.store, control.applications, lambda: holders.nonces)
     applications = ApplicationsApi(control.applications, access)
     clients = ClientsApi(

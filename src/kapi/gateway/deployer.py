@@ -94,9 +94,11 @@ class Deployer:
         changed: Callable[[], None] = lambda: None,
         certificate: Certificate | None = None,
         compile: Callable[..., Compiled] = compile_api,  # noqa: A002 - the verb of the house
+        compile_new: Callable[..., Compiled] | None = None,
     ) -> None:
         """`check` asks Envoy whether it would take clusters and scopes, and raises GatewayError.
 
+        `compile_new` compiles what is deployed now, which nothing is known about; `compile` does it for what was deployed before.
         `key_issuer` signs API keys, and stays when the other issuers change.
         `initial` gives what others publish by themselves, and Envoy must hold from the start. `changed` is called when other APIs are
         deployed or other issuers trusted, before the call that did it returns.
@@ -106,6 +108,7 @@ class Deployer:
         self._check = check
         self._now = now
         self._compile = compile
+        self._compile_new = compile_new or compile
         self._issuers = tuple(issuers)
         self._key_issuers = () if key_issuer is None else (key_issuer,)
         self._initial = initial
@@ -143,7 +146,7 @@ class Deployer:
 
     def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
         """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""
-        compiled = self._compile(conf, definition, organization=organization, policies=POLICIES)
+        compiled = self._compile_new(conf, definition, organization=organization, policies=POLICIES)
         api = self._modules.fetched(compiled.api) if self._modules else compiled.api
         refuse_root(api)
         refuse_host(api, self._site)

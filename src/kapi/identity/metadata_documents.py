@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from kapi.errors import OAuthError
 from kapi.identity.clients import Client
 from kapi.identity.registration import Policy, checked_metadata
-from kapi.identity.remote_documents import RemoteDocuments, Unavailable
+from kapi.identity.remote_documents import Busy, RemoteDocuments, Unavailable
 from kapi.json_reading import NotJson, read_object
 from kapi.settings import ClientSettings
 from kapi.settings_values import built
@@ -49,6 +49,8 @@ def document_client(documents: RemoteDocuments, client_id: str, policy: Policy, 
         return None
     try:
         return _client(client_id, documents.get(client_id, now), policy)
+    except Busy as error:
+        raise OAuthError("temporarily_unavailable", str(error), status=503, headers=(("retry-after", "5"),)) from error
     except Unavailable as error:
         plain = "".join(letter if 31 < ord(letter) < 127 and letter not in '"\\' else "?" for letter in str(error))
         raise OAuthError("invalid_client", f"The client metadata document cannot be had: {plain}") from error

@@ -10,8 +10,10 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from kapi.errors import Problem
+from kapi.identity.fetch_places import FetchPlaces, NoPlace
 
 LARGEST = 64 * 1024
 SECONDS = 5.0
@@ -31,6 +33,10 @@ class Unavailable(Exception):
     """The document cannot be had; the text may be shown."""
 
 
+class Busy(Unavailable):
+    """Too many documents are being fetched; the same request may succeed in a few seconds."""
+
+
 @dataclass(slots=True)
 class _Kept:
     content: bytes | None
@@ -47,12 +53,12 @@ class RemoteDocuments:
         self._allow_private = allow_private
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
-        self._fetching = threading.BoundedSemaphore(8)
+        self._places = FetchPlaces()
 
     def get(self, url: str, now: int, *, fresh: bool = False) -> bytes:
         """The document, at most five minutes old; with `fresh` asked for again, though not sooner than 20 seconds after the last time.
 
-        When asking fails the last good document is given. Raises Unavailable.
+        When asking fails the last good document is given. Raises Unavailable, or Busy.
         """
         with self._lock:
             kept = self._kept.get(url)
@@ -65,18 +71,33 @@ class RemoteDocuments:
     def _ask(self, url: str, now: int, before: _Kept | None) -> _Kept:
         if not url.startswith("https://") and not (self._allow_private and url.startswith("http://")):
             raise Unavailable("the address is not an https URL")
-        if not self._fetching.acquire(timeout=SECONDS):
-            raise Unavailable("too many documents are being fetched")
+        try:
+            with self._places.place(_host(url), SECONDS):
+                with self._lock:
+                    known = self._kept.get(url)
+                if known is not None and known is not before:
+                    # Another thread asked while this one waited.
+                    return known
+                return self._asked(url, now, before)
+        except NoPlace as error:
+            raise Busy("too many documents are being fetched") from error
+
+    def _asked(self, url: str, now: int, before: _Kept | None) -> _Kept:
         try:
             content = self._fetch(url, max_bytes=LARGEST, timeout=SECONDS, allow_private=self._allow_private, redirects=0)
             kept = _Kept(content, now)
         except Problem as problem:
             kept = _Kept(before.content if before else None, now, problem.detail)
-        finally:
-            self._fetching.release()
         with self._lock:
             self._kept[url] = kept
             self._kept.move_to_end(url)
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         return kept
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

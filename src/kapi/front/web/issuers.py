@@ -17,6 +17,7 @@ from starlette.routing import Route
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.access import Access, json_answer
 from kapi.front.web.bodies import json_object, read_body
+from kapi.front.web.lanes import Lane
 from kapi.identity.issuers.following import Followed
 from kapi.identity.issuers.trial import Step
 from kapi.identity.issuers.trust import Trust
@@ -32,7 +33,8 @@ _FIELDS = {field.name for field in dataclasses.fields(IssuerSettings)}
 class IssuersApi:
     """The endpoints, bound to what they need."""
 
-    def __init__(self, access: Access, trust: Trust) -> None:
+    def __init__(self, access: Access, trust: Trust, fetching: Lane) -> None:
+        self._fetching = fetching
         self._access = access
         self._trust = trust
 
@@ -93,7 +95,7 @@ class IssuersApi:
         token = body.get("token", "")
         if not isinstance(token, str) or body.keys() - {"token"}:
             raise Problem(400, "900960", "Invalid request", "the body may have a token only", 'Send {"token": "…"}, or nothing.')
-        steps: tuple[Step, ...] = await run_in_threadpool(self._trust.test, followed, token.strip())
+        steps: tuple[Step, ...] = await self._fetching.run(request, self._trust.test, followed, token.strip())
         return json_answer({"issuer": followed.issuer.name, "steps": [dataclasses.asdict(step) for step in steps]})
 
     def _mine(self, request: Request) -> Followed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ import orjson
 from kapi.errors import OAuthError
 from kapi.front.web.draining import App, Message, Receive, Send, discard_body
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
+from kapi.identity.fetch_places import PLACES
 from kapi.identity.forms import check_media_type, parse_form
 from kapi.identity.grants import offered
 from kapi.identity.http import Answer, Credentials, Request, error_answer, network_of
@@ -25,6 +27,8 @@ from kapi.identity.token_endpoint import TokenEndpoint
 
 LARGEST_FORM = 64 * 1024
 FORM_SECONDS = 10.0
+_THREADS = PLACES + 16
+"""Of them so many that documents of clients cannot occupy all; each is started when it is needed."""
 _LOG = logging.getLogger("kapi.identity")
 _NOT_FOUND = Answer(
     404, (("content-type", "application/json"),), b'{"error":"not_found","error_description":"There is nothing at this path"}'
@@ -61,6 +65,7 @@ def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
     token_endpoint = token_endpoint_of(provider)
     table = _Table(provider, ENDPOINTS)
     token_paths = frozenset(TOKEN_PATHS)
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="identity")
 
     async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,9 +73,9 @@ def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
         path = scope["path"]
         try:
             if path in token_paths:
-                await _token(token_endpoint, now, scope, receive, send)
+                await _token(token_endpoint, now, threads, scope, receive, send)
             elif (endpoint := table.find(path)) is not None:
-                await _endpoint(endpoint, provider, now, scope, receive, send)
+                await _endpoint(endpoint, provider, now, threads, scope, receive, send)
             else:
                 await discard_body(receive)
                 await _send(send, _NOT_FOUND)
@@ -81,7 +86,14 @@ def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
     return app
 
 
-async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+async def _token(
+    endpoint: TokenEndpoint,
+    now: Callable[[], float],
+    threads: Executor,
+    scope: Mapping[str, Any],
+    receive: Receive,
+    send: Send,
+) -> None:
     untouched = True
     try:
         if scope["method"] != "POST":
@@ -98,7 +110,7 @@ async def _token(endpoint: TokenEndpoint, now: Callable[[], float], scope: Mappi
         if endpoint.quick(form, credentials):
             members = endpoint.answer(form, credentials, int(now()))
         else:
-            members = await asyncio.to_thread(endpoint.answer, form, credentials, int(now()))
+            members = await _in(threads, endpoint.answer, form, credentials, int(now()))
     except OAuthError as error:
         if untouched:
             await discard_body(receive)
@@ -141,7 +153,13 @@ def caller_network(headers: Sequence[tuple[bytes, bytes]]) -> str:
 
 
 async def _endpoint(
-    endpoint: Endpoint, provider: Provider, now: Callable[[], float], scope: Mapping[str, Any], receive: Receive, send: Send
+    endpoint: Endpoint,
+    provider: Provider,
+    now: Callable[[], float],
+    threads: Executor,
+    scope: Mapping[str, Any],
+    receive: Receive,
+    send: Send,
 ) -> None:
     method = scope["method"]
     allowed = ("GET", "HEAD") if endpoint.methods == ("GET",) else endpoint.methods
@@ -163,12 +181,16 @@ async def _endpoint(
         query = scope.get("query_string", b"").decode("latin-1")
         request = Request(method, scope["path"], query, headers, body, int(now()))
         quick = endpoint.quick if isinstance(endpoint.quick, bool) else endpoint.quick(provider, request)
-        answer = endpoint.answer(provider, request) if quick else await asyncio.to_thread(endpoint.answer, provider, request)
+        answer = endpoint.answer(provider, request) if quick else await _in(threads, endpoint.answer, provider, request)
     except OAuthError as error:
         if untouched:
             await discard_body(receive)
         answer = error_answer(error)
     await _send(send, answer, head=method == "HEAD")
+
+
+async def _in(threads: Executor, work: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kapi.errors import Diagnostic, Invalid, Problem
-from kapi.front.web.problems import body_of
+from kapi.errors import Diagnostic
+from kapi.front.web.openapi_reasons import invalid, not_json, notified, problem, too_large
 from kapi.openapi import Refusal
 
 _UNCHANGED = "Nothing was changed; see `kapi status`, then try again."
@@ -17,38 +17,17 @@ _SCOPES = ("apk:api_create", "kapi:users", "kapi:keys", "kapi:clients", "kapi:is
 _SHOW = "See docs/identity/{}.md."
 
 
-def _problem(status: int, when: str, code: int, message: str, description: str = "", hint: str = "") -> Refusal:
-    return Refusal(status, when, body_of(Problem(status, str(code), message, description, hint)))
-
-
-def _invalid(when: str, code: int, message: str, mistake: Diagnostic) -> Refusal:
-    return Refusal(400, when, body_of(Invalid((mistake,), code=str(code), title=message)))
-
-
-def _notified(status: int, when: str, error: str) -> Refusal:
-    return Refusal(status, when, {"error": error}, "NotificationError")
-
-
-def _too_large(most: int, when: str = "the body is too large", hint: str = "Send a smaller body.") -> Refusal:
-    return _problem(413, when, 900954, "The body is too large", f"At most {most} bytes are read.", hint)
-
-
-def _not_json(hint: str) -> Refusal:
-    when, fault = "the body is no JSON object", "unexpected character, expected a JSON value: line 1 column 1 (char 0)"
-    return _problem(400, when, 900955, "The body is not a JSON object", fault, hint)
-
-
 _YAML_MISTAKE = "while parsing a flow node, did not find expected node content"
 _YAML_HINT = "Check indentation, quotes and colons here and one line up."
 REFUSALS: Mapping[str, Refusal] = {
-    "no_token": _problem(
+    "no_token": problem(
         401,
         "no access token was sent",
         900902,
         "Missing Credentials",
         "Make sure you have provided the correct security credentials: a header Authorization: Bearer ACCESS_TOKEN",
     ),
-    "invalid_token": _problem(
+    "invalid_token": problem(
         401,
         "the access token is not good",
         900901,
@@ -56,7 +35,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "Invalid Credentials. Make sure you have provided the correct security credentials",
     ),
     **{
-        f"scope {scope}": _problem(
+        f"scope {scope}": problem(
             403,
             f"the access token lacks the scope {scope}",
             900910,
@@ -66,28 +45,28 @@ REFUSALS: Mapping[str, Refusal] = {
         )
         for scope in _SCOPES
     },
-    "no_path": _problem(404, "the path leads nowhere", 404, "Not Found"),
-    "no_method": _problem(405, "the path, once `.` and `..` are gone, is another one's", 405, "Method Not Allowed"),
+    "no_path": problem(404, "the path leads nowhere", 404, "Not Found"),
+    "no_method": problem(405, "the path, once `.` and `..` are gone, is another one's", 405, "Method Not Allowed"),
     "no_http": Refusal(
         400, "the request is not valid HTTP", {"code": "400", "message": "Bad Request", "description": "The request is not valid HTTP."}
     ),
-    "no_form": _problem(
+    "no_form": problem(
         415,
         "the body is no form with parts",
         90091,
         "The body must be multipart/form-data",
         hint="With curl: --form 'name=@file' for each part.",
     ),
-    "part_twice": _problem(
+    "part_twice": problem(
         400, "a part was sent twice", 90091, "The part apkConfiguration was sent more than once", hint="Send each part once."
     ),
-    "invalid_conf": _invalid(
+    "invalid_conf": invalid(
         "the apk-conf or its definition has mistakes",
         909029,
         "Invalid apk-conf provided",
         Diagnostic("KAPI1002", _YAML_MISTAKE, _YAML_HINT, "#", line=2, column=1, source="apkConfiguration"),
     ),
-    "part_missing": _problem(
+    "part_missing": problem(
         406,
         "a part is missing",
         909018,
@@ -95,7 +74,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "missing: definitionFile",
         "Send both parts, apkConfiguration and definitionFile, as files.",
     ),
-    "base_path_taken": _invalid(
+    "base_path_taken": invalid(
         "another API answers there",
         909029,
         "Invalid apk-conf provided",
@@ -107,23 +86,47 @@ REFUSALS: Mapping[str, Refusal] = {
             source="apkConfiguration",
         ),
     ),
-    "form_too_large": _too_large(
+    "form_too_large": too_large(
         11_599_872, "the documents are too large", "Send a smaller document, or raise the limit in [apis] of the settings."
     ),
-    "one_of_two": _problem(
+    "too_many": problem(
+        429,
+        "the caller's network has too many such requests",
+        900957,
+        "Too many requests at once",
+        "24 requests from your network are being worked on.",
+        "Try again in 5 seconds.",
+    ),
+    "too_busy": problem(
+        503,
+        "there are too many such requests",
+        900958,
+        "Too busy",
+        "18 requests of this kind are being worked on.",
+        "Try again in 5 seconds.",
+    ),
+    "too_much_work": problem(
+        413,
+        "reading the documents takes too long, or too much memory",
+        900959,
+        "The document needs too much work",
+        "Reading it took more than 30 seconds.",
+        "Send a smaller document, or raise apis.work_seconds or apis.work_bytes in the settings.",
+    ),
+    "one_of_two": problem(
         400,
         "there is neither a definition nor a url, or both",
         90091,
         "Specify either definition or url",
         hint="Send one of the two parts: definition (a file) or url (text).",
     ),
-    "invalid_definition": _invalid(
+    "invalid_definition": invalid(
         "the definition has mistakes",
         90091,
         "Invalid API Definition",
         Diagnostic("KAPI1301", "Invalid API Type SOAP", "Use one of: REST, GRAPHQL, GRPC.", "#", source="definitionFile"),
     ),
-    "invalid_url": _problem(
+    "invalid_url": problem(
         406,
         "the definition could not be fetched",
         909044,
@@ -131,15 +134,15 @@ REFUSALS: Mapping[str, Refusal] = {
         "the URL must be http:// or https:// with a host and without a user name",
         "Check the URL, or send the document itself as the part `definition`.",
     ),
-    "no_api_id": _problem(
+    "no_api_id": problem(
         400,
         "apiId is missing or stands twice",
         909005,
         "apiId is required once",
         hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.",
     ),
-    "no_api": _problem(404, "there is no such API", 909001, "nothing not found", hint="See the deployed APIs: kapi apis."),
-    "not_there_yet": _problem(
+    "no_api": problem(404, "there is no such API", 909001, "nothing not found", hint="See the deployed APIs: kapi apis."),
+    "not_there_yet": problem(
         501,
         "this is planned",
         909052,
@@ -147,32 +150,32 @@ REFUSALS: Mapping[str, Refusal] = {
         "/api/configurator/apis/generate-k8s-resources is planned",
         "Deploy the conf to kapi: POST …/apis/deploy.",
     ),
-    "notification_key": _notified(401, "the header stsAuthKey is missing or wrong, or the settings have none", "Unauthorized request"),
-    "notification_type": _notified(400, "the type is another", "Invalid type"),
-    "notification_body": _not_json("Send JSON with token, or with jti and expiry."),
-    "notification_token": _notified(400, "the body does not say which token", "Invalid request body: send either token, or jti and expiry"),
-    "secret_name": _problem(
+    "notification_key": notified(401, "the header stsAuthKey is missing or wrong, or the settings have none", "Unauthorized request"),
+    "notification_type": notified(400, "the type is another", "Invalid type"),
+    "notification_body": not_json("Send JSON with token, or with jti and expiry."),
+    "notification_token": notified(400, "the body does not say which token", "Invalid request body: send either token, or jti and expiry"),
+    "secret_name": problem(
         400,
         "the name or the key is not allowed",
         909018,
         "name and key of a secret",
         hint="Use letters, digits, `.`, `_` and `-`, at most 253.",
     ),
-    "secret_value": _problem(
+    "secret_value": problem(
         400, "the value is empty, or no text", 909018, "the value is empty or has a null character", hint="Send the value as the body."
     ),
-    "no_secret": _problem(
+    "no_secret": problem(
         404, "there is no such secret", 909001, "there is no secret nothing with the key x", hint="See the secrets: kapi secret list."
     ),
-    "secret_fixed": _problem(
+    "secret_fixed": problem(
         409,
         "deployed APIs use it, or the settings have it",
         909030,
         "the secret fixed with the key x comes from the settings",
         hint="Change it there and restart, or choose another name.",
     ),
-    "issuer_body": _not_json("docs/issuers/oidc.md shows one."),
-    "issuer_test_body": _problem(
+    "issuer_body": not_json("docs/issuers/oidc.md shows one."),
+    "issuer_test_body": problem(
         400,
         "the body has more than a token",
         900960,
@@ -180,13 +183,13 @@ REFUSALS: Mapping[str, Refusal] = {
         "the body may have a token only",
         'Send {"token": "…"}, or nothing.',
     ),
-    "invalid_issuer": _invalid(
+    "invalid_issuer": invalid(
         "the declaration has mistakes",
         900960,
         "Invalid issuer",
         Diagnostic("issuer", "issuer.color: unknown field", "docs/issuers/oidc.md lists the fields.", "#/color"),
     ),
-    "other_organization": _problem(
+    "other_organization": problem(
         403,
         "the caller is of another organization",
         900964,
@@ -194,35 +197,35 @@ REFUSALS: Mapping[str, Refusal] = {
         "callers of acme may declare issuers for acme only",
         'Say "organization": "acme".',
     ),
-    "no_issuer": _problem(404, "there is no such issuer", 900961, "there is no issuer 'nothing'", hint="See them with: kapi issuer list."),
-    "issuer_exists": _problem(
+    "no_issuer": problem(404, "there is no such issuer", 900961, "there is no issuer 'nothing'", hint="See them with: kapi issuer list."),
+    "issuer_exists": problem(
         409,
         "there is such an issuer already, or the settings have it",
         900963,
         "https://idp.am.wso2.com/token is the inbuilt provider",
         hint="Give the other provider's issuer.",
     ),
-    "issuer_too_large": _too_large(1_048_576),
-    "user_body": _not_json("See docs/identity/users.md for an example."),
-    "invalid_user": _invalid(
+    "issuer_too_large": too_large(1_048_576),
+    "user_body": not_json("See docs/identity/users.md for an example."),
+    "invalid_user": invalid(
         "a member is not allowed",
         900956,
         "Invalid user",
         Diagnostic("user", "password: must have 8 to 1024 characters", "See docs/identity/users.md.", "#/password"),
     ),
-    "no_user": _problem(404, "there is no such person", 900953, "there is no user 'nothing'", hint="See them with: kapi user list."),
-    "user_exists": _problem(
+    "no_user": problem(404, "there is no such person", 900953, "there is no user 'nothing'", hint="See them with: kapi user list."),
+    "user_exists": problem(
         409, "the name is taken", 900951, "there is a user 'org1user' already", hint="Choose another name, or remove that one first."
     ),
-    "user_of_settings": _problem(
+    "user_of_settings": problem(
         409,
         "the person stands in the settings",
         900952,
         "'org1user' stands in the settings",
         hint="Change [[identity.users]] in kapi.toml and start again.",
     ),
-    "key_body": _not_json(_SHOW.format("keys")),
-    "key_members": _problem(
+    "key_body": not_json(_SHOW.format("keys")),
+    "key_members": problem(
         400,
         "the body has other members",
         900970,
@@ -230,34 +233,34 @@ REFUSALS: Mapping[str, Refusal] = {
         "the body may be a JSON object with algorithm (str)",
         _SHOW.format("keys"),
     ),
-    "no_algorithm": _problem(
+    "no_algorithm": problem(
         400,
         "the algorithm is not known",
         900971,
         "'none' is no signature algorithm",
         hint="Known: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.",
     ),
-    "no_key": _problem(404, "there is no such key", 900975, "there is no key 'nothing'", hint="See them with: kapi key list."),
-    "too_many_keys": _problem(
+    "no_key": problem(404, "there is no such key", 900975, "there is no key 'nothing'", hint="See them with: kapi key list."),
+    "too_many_keys": problem(
         409, "there are too many keys", 900972, "there are 100 keys already", hint="Retire some: kapi key list, kapi key retire KID."
     ),
-    "key_not_published": _problem(
+    "key_not_published": problem(
         409,
         "the key is not published",
         900973,
         "gateway_certificate_alias is not published",
         hint="Only a published key can become active: kapi key list.",
     ),
-    "key_active": _problem(
+    "key_active": problem(
         409,
         "the key is active",
         900974,
         "gateway_certificate_alias is the active key",
         hint="Rotate it: kapi key rotate --algorithm RS256; add --emergency to refuse its tokens at once.",
     ),
-    "client_body": _not_json(_SHOW.format("registration")),
-    "api_key_body": _not_json('Send {"apis": [{"name": …, "version": …}]}.'),
-    "invalid_client": _problem(
+    "client_body": not_json(_SHOW.format("registration")),
+    "api_key_body": not_json('Send {"apis": [{"name": …, "version": …}]}.'),
+    "invalid_client": problem(
         400,
         "the metadata are not allowed",
         900971,
@@ -265,8 +268,8 @@ REFUSALS: Mapping[str, Refusal] = {
         "invalid_redirect_uri: redirect_uris is missing: the authorization code grant needs one",
         _SHOW.format("registration"),
     ),
-    "no_client": _problem(404, "there is no such client", 900973, "there is no client 'nothing'", hint="See them with: kapi client list."),
-    "client_of_settings": _problem(
+    "no_client": problem(404, "there is no such client", 900973, "there is no client 'nothing'", hint="See them with: kapi client list."),
+    "client_of_settings": problem(
         409,
         "the client stands in the settings",
         900972,
@@ -274,7 +277,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "45f1c5c8-a92e-11ed-afa1-0242ac120002 stands in the settings",
         "Change [[identity.clients]] in kapi.toml and start again.",
     ),
-    "invalid_api_key": _invalid(
+    "invalid_api_key": invalid(
         "a member is not allowed",
         909018,
         "Invalid API request",
@@ -282,47 +285,47 @@ REFUSALS: Mapping[str, Refusal] = {
             "api-key", "apis must be a list of APIs", 'Write [{"name": "Petstore", "version": "1.0.0"}]; "*" means every one.', "#/apis"
         ),
     ),
-    "no_api_key": _problem(404, "there is no such key", 909001, "nothing not found", hint="See the keys: kapi api-key list."),
-    "body_too_large": _too_large(65_536),
-    "application_body": _not_json("Send an object with name, tier, id."),
-    "application_name": _problem(
+    "no_api_key": problem(404, "there is no such key", 909001, "nothing not found", hint="See the keys: kapi api-key list."),
+    "body_too_large": too_large(65_536),
+    "application_body": not_json("Send an object with name, tier, id."),
+    "application_name": problem(
         400, "a member is not allowed", 909018, "Invalid name of an application", hint="Use 1 to 120 printable characters."
     ),
-    "consumer_key": _problem(400, "a member is not allowed", 909018, "Invalid consumerKey", hint="Use 1 to 255 printable characters."),
-    "api_name": _problem(400, "a member is not allowed", 909018, "Invalid api.name", hint="The name that the API's conf has."),
-    "no_application": _problem(
+    "consumer_key": problem(400, "a member is not allowed", 909018, "Invalid consumerKey", hint="Use 1 to 255 printable characters."),
+    "api_name": problem(400, "a member is not allowed", 909018, "Invalid api.name", hint="The name that the API's conf has."),
+    "no_application": problem(
         404, "there is no such application", 909001, "nothing not found", hint="See the applications: kapi app list."
     ),
-    "no_consumer_key": _problem(
+    "no_consumer_key": problem(
         404, "there is no such key", 909001, "the application has no such key", hint="See its keys: kapi app list -o json."
     ),
-    "no_subscription": _problem(
+    "no_subscription": problem(
         404, "there is no such subscription", 909001, "nothing not found", hint="See the subscriptions: kapi subscription list."
     ),
-    "application_exists": _problem(
+    "application_exists": problem(
         409, "the name is taken", 909018, "application shop exists", hint="Choose another, or remove the other first."
     ),
-    "application_of_settings": _problem(
+    "application_of_settings": problem(
         409,
         "it stands in the settings",
         909018,
         "fixed is an application of the settings",
         hint="Change it in kapi.toml, and start kapi again.",
     ),
-    "consumer_key_taken": _problem(
+    "consumer_key_taken": problem(
         409,
         "the key is an application's",
         909018,
         "the consumer key belongs to an application",
         hint="Choose another, or remove the other first.",
     ),
-    "subscribed": _problem(
+    "subscribed": problem(
         409, "there is such a subscription", 909018, "shop has a subscription to Echo .*", hint="Choose another, or remove the other first."
     ),
-    "envoy_refused": _problem(
+    "envoy_refused": problem(
         400, "Envoy refused what came of it", 909028, "The gateway refused the configuration", "route: invalid regex", _MEND
     ),
-    "not_confirmed": _problem(
+    "not_confirmed": problem(
         503,
         "the gateway did not confirm; nothing has changed",
         909028,

@@ -10,7 +10,8 @@ from kapi.openapi import HTML, JSON, MULTIPART, TEXT, YAML, Refusal, Row
 _NOTHING = {204: ""}
 _MADE = {201: JSON}
 _THIS = "This document"
-_FORM_REFUSED = ("no_form", "part_twice", "form_too_large")
+_LONG_WORK = ("too_many", "too_busy")
+_FORM_REFUSED = (*_LONG_WORK, "too_much_work", "no_form", "part_twice", "form_too_large")
 _ISSUER_BODY = ("issuer_body", "invalid_issuer", "issuer_exists", "issuer_too_large", "other_organization", "not_confirmed")
 _APPLICATION_BODY = ("application_body", "body_too_large")
 ROWS: Mapping[tuple[str, str], Row] = {
@@ -33,7 +34,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
         refuses=("invalid_conf", "base_path_taken", "envoy_refused", "part_missing", "not_confirmed", *_FORM_REFUSED),
     ),
     ("POST", "/api/deployer/apis/undeploy"): Row(
-        {"apiId!": "which"}, answers={202: TEXT}, security="bearer", refuses=("no_api_id", "no_api", "not_confirmed")
+        {"apiId!": "which"}, answers={202: TEXT}, security="bearer", refuses=("no_api_id", "no_api", "not_confirmed", *_LONG_WORK)
     ),
     ("POST", "/api/configurator/apis/generate-k8s-resources"): Row({}, MULTIPART, {}, refuses=("not_there_yet",)),
     ("GET", "/api/deployer/apis"): Row(security="bearer"),
@@ -66,7 +67,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
         {"token": "a token of it"},
         JSON,
         security="bearer",
-        refuses=("no_issuer", "issuer_body", "issuer_test_body", "issuer_too_large", "no_method"),
+        refuses=("no_issuer", "issuer_body", "issuer_test_body", "issuer_too_large", "no_method", *_LONG_WORK),
     ),
     ("GET", "/api/metrics"): Row(answers={200: TEXT}, security="bearer"),
     ("GET", "/api/users"): Row(security="bearer"),

@@ -6,16 +6,18 @@ below `/.well-known/oauth-protected-resource`; the rest of the path is that of t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-import yaml
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import plain, read_yaml
 from kapi.errors import Problem
 from kapi.gateway.deployer import Deployer
 from kapi.gateway.envoy.version_aliases import aliases
@@ -26,6 +28,7 @@ from kapi.settings import Settings
 from kapi.settings_words import PROOF_ALGORITHMS
 from kapi.store import Store, StoredApi
 
+_MOST_KEPT = 2000
 SYSTEM_SCOPES = ("apk:api_create", "kapi:clients", "kapi:issuers", "kapi:keys", "kapi:metrics", "kapi:users")
 
 
@@ -38,6 +41,8 @@ class ProtectedResources:
         self._store = store
         self._deployer = deployer
         self._issuers = issuers
+        self._said: dict[tuple[str, int], tuple[tuple[str, ...], dict[str, Any]]] = {}
+        self._reading = threading.Lock()
 
     def routes(self) -> list[Route]:
         """At the root, and with the path of a resource behind (RFC 9728 §3.1)."""
@@ -71,9 +76,9 @@ class ProtectedResources:
         api = next((api for api in apis if path in _paths(api, more) and host in self._hosts(api)), None)
         if api is None:
             return None
-        conf = self._conf(api)
+        scopes, dpop = self._conf_says(api)
         trusted = (item.issuer for item in self._deployer.issuers if not item.api_keys and item.serves(api.organization, api.environment))
-        return {**self._document(host, path, trusted, _scopes(conf), api.name), **_dpop(conf)}
+        return {**self._document(host, path, trusted, scopes, api.name), **dpop}
 
     def _document(self, host: str, path: str, issuers: Iterable[str], scopes: Sequence[str], name: str) -> dict[str, Any]:
         return {
@@ -89,10 +94,18 @@ class ProtectedResources:
         domain = self._settings.gateway.domain
         return (f"{label}.{domain}".lower(), f"{label}.sandbox.{domain}".lower())
 
-    def _conf(self, api: StoredApi) -> Mapping[str, Any]:
-        source = self._store.api_source(api.id)
-        conf = yaml.safe_load(source[0]) if source else None
-        return conf if isinstance(conf, dict) else {}
+    def _conf_says(self, api: StoredApi) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """The scopes and the members about proofs. A conf is read once for each revision: anybody may ask, any number of times."""
+        place = api.id, api.revision
+        with self._reading:
+            if place not in self._said:
+                source = self._store.api_source(api.id)
+                root = read_yaml(source[0].encode(), Report("")) if source else None
+                conf = {} if root is None else plain(root)
+                if len(self._said) >= _MOST_KEPT:
+                    self._said.clear()
+                self._said[place] = (_scopes(conf), _dpop(conf))
+            return self._said[place]
 
 
 def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:

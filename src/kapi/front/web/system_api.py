@@ -6,7 +6,8 @@ Envoy) runs in Starlette's thread pool, so that one deploy never holds up anothe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -17,11 +18,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from kapi.apis.generate import generate
 from kapi.errors import KapiError, Problem
 from kapi.front.web.access import Access, Row, json_answer, versioned
 from kapi.front.web.draining import App, draining
-from kapi.front.web.multipart import Part, read_form
+from kapi.front.web.lanes import Lane
+from kapi.front.web.multipart import read_form
 from kapi.front.web.problems import answer
 from kapi.gateway.deployer import Deployer
 from kapi.settings import Settings
@@ -37,10 +38,37 @@ class Fetch(Protocol):
     def __call__(self, url: str, *, max_bytes: int, timeout: float, allow_private: bool) -> bytes: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The lanes of work that takes long."""
+
+    fetching: Lane
+    generating: Lane
+    deploying: Lane
+
+    @classmethod
+    def of(cls, places: int) -> Lanes:
+        """`places` is how many documents of one kind are read at the same time. A deployment mostly waits for Envoy."""
+        return cls(Lane(16, 32, 8), Lane(places, 16, max(1, places // 2)), Lane(4 * places, 64, 4 * places))
+
+
 class SystemApi:
     """The endpoints, bound to what they need."""
 
-    def __init__(self, *, settings: Settings, deployer: Deployer, access: Access, fetch: Fetch, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        deployer: Deployer,
+        access: Access,
+        fetch: Fetch,
+        ready: Callable[[], bool],
+        generate: Callable[[bytes, str, str], str],
+        lanes: Lanes,
+    ) -> None:
+        """`generate` makes an apk-conf of a definition, an API type and a file name."""
+        self._generate = generate
+        self._lanes = lanes
         self._settings = settings
         self._deployer = deployer
         self._access = access
@@ -79,7 +107,13 @@ class SystemApi:
                 400, "90091", "Specify either definition or url", hint="Send one of the two parts: definition (a file) or url (text)."
             )
         api_type = form["apiType"].text("apiType") if "apiType" in form else "REST"
-        conf = await run_in_threadpool(self._generate, form, api_type)
+        if "definition" in form:
+            content, file_name = form["definition"].content, form["definition"].file_name
+        else:
+            url = form["url"].text("url")
+            content = await self._lanes.fetching.run(request, self._fetched, url)
+            file_name = url.partition("?")[0].rpartition("/")[2]
+        conf = await self._lanes.generating.run(request, self._generate, content, api_type, file_name)
         return Response(conf, 200, media_type="application/yaml")
 
     async def generate_k8s_resources(self, request: Request) -> Response:
@@ -87,15 +121,11 @@ class SystemApi:
         detail = f"{request.url.path} is planned"
         raise Problem(501, "909052", "Kubernetes resources are not there yet", detail, "Deploy the conf to kapi: POST …/apis/deploy.")
 
-    def _generate(self, form: Mapping[str, Part], api_type: str) -> str:
-        if "definition" in form:
-            return generate(form["definition"].content, api_type, form["definition"].file_name)
-        apis, url = self._settings.apis, form["url"].text("url")
+    def _fetched(self, url: str) -> bytes:
+        apis = self._settings.apis
         on_loopback = self._settings.gateway.listen in {"127.0.0.1", "::1", "localhost"}
-        content = self._fetch(
-            url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=on_loopback or apis.fetch_private_networks
-        )
-        return generate(content, api_type, url.partition("?")[0].rpartition("/")[2])
+        allow_private = on_loopback or apis.fetch_private_networks
+        return self._fetch(url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=allow_private)
 
     async def deploy(self, request: Request) -> Response:
         """Deploy an API; answers once Envoy has confirmed it and the store has kept it."""
@@ -112,7 +142,8 @@ class SystemApi:
                 "Send both parts, apkConfiguration and definitionFile, as files.",
             )
         conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
-        deployed = await run_in_threadpool(self._deployer.deploy, conf, definition, self._access.organization(principal))
+        organization = self._access.organization(principal)
+        deployed = await self._lanes.deploying.run(request, self._deployer.deploy, conf, definition, organization)
         return Response(deployed.conf_text, 200, media_type="application/yaml")
 
     async def undeploy(self, request: Request) -> Response:
@@ -121,7 +152,8 @@ class SystemApi:
         ids = [text.strip() for text in request.query_params.getlist("apiId")]
         if len(ids) != 1 or not ids[0]:
             raise Problem(400, "909005", "apiId is required once", hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.")
-        await run_in_threadpool(self._deployer.undeploy, ids[0], self._access.organization(principal))
+        organization = self._access.organization(principal)
+        await self._lanes.deploying.run(request, self._deployer.undeploy, ids[0], organization)
         return Response(orjson.dumps({"status": f"API with id {ids[0]} undeployed successfully"}), 202, media_type="text/plain")
 
     async def list_apis(self, request: Request) -> Response:

@@ -1,0 +1,60 @@
+"""Which work on untrusted documents is done where: small documents here, as a process would cost more than reading them; others in a pool.
+
+What anybody may ask for (generate) and what needs a token (deploy) have pools of their own, so that strangers keep no deployer waiting.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kapi.apis.compile import Compiled
+from kapi.apis.generate import generate
+from kapi.policies.compiling import compiled
+from kapi.pool import Pool
+from kapi.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SMALL = 48 * 1024
+"""Bytes of a document, or of a conf and a definition together, that are read in this process: at most a fifth of a second."""
+_NICENESS = 10
+"""Strangers' documents are read when nothing else is to be done."""
+
+
+def generating(settings: Settings) -> Callable[[bytes, str, str], str]:
+    """`kapi.apis.generate.generate`."""
+    pool = _pool(settings, _NICENESS)
+
+    def generated(content: bytes, api_type: str, file_name: str) -> str:
+        if len(content) <= SMALL:
+            return generate(content, api_type, file_name)
+        made: str = pool.run("kapi.apis.generate:generate", content, api_type, file_name)
+        return made
+
+    return generated
+
+
+def compiling(settings: Settings) -> Callable[..., Compiled]:
+    """`kapi.apis.compile.compile_api` with every policy, for a conf that is deployed now."""
+    pool, own = _pool(settings, 0), settings.gateway.ai_providers
+
+    def made(conf: bytes, definition: bytes, *, organization: str, policies: Sequence[Any]) -> Compiled:  # noqa: ARG001 - as compile_api
+        arguments = (conf, definition, organization, own)
+        if len(conf) + len(definition) <= SMALL:
+            return compiled(*arguments)
+        found: Compiled = pool.run("kapi.policies.compiling:compiled", *arguments)
+        return found
+
+    return made
+
+
+def places(settings: Settings) -> int:
+    """How many documents of one kind are read at the same time."""
+    return settings.apis.workers or max(2, (os.cpu_count() or 1) // 2)
+
+
+def _pool(settings: Settings, niceness: int) -> Pool:
+    return Pool(places(settings), settings.apis.work_seconds, settings.apis.work_bytes, niceness=niceness)

@@ -1,0 +1,108 @@
+"""Work in processes of its own: what comes back, what it may need, and that it ends with its caller."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from kapi.callers import CALLER, Caller, CallerLeft
+from kapi.errors import Invalid
+from kapi.pool import Pool, TooMuchWork
+
+GENERATE = "kapi.apis.generate:generate"
+SMALL = b"openapi: 3.0.3\ninfo: {title: a, version: '1'}\npaths: {}\n"
+ENDLESS = b"openapi: 3.0.3\na: [" + b"a," * 4_000_000 + b"a]"
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    made = Pool(2, 60, 512 * 1024**2)
+    yield made
+    made.close()
+
+
+def processes() -> list[psutil.Process]:
+    return [item for item in psutil.Process().children(recursive=True) if "kapi.pool_process" in " ".join(item.cmdline())]
+
+
+def until(state: object, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not state():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_process_answers_is_used_again_and_ends(pool: Pool) -> None:
+    assert not processes()
+    first = pool.run(GENERATE, SMALL, "REST", "")
+    assert first.startswith('---\nname: "a"\n')
+    (process,) = processes()
+    assert pool.run(GENERATE, SMALL, "REST", "") == first
+    assert processes() == [process]
+    pool.close()
+    assert not processes()
+
+
+def test_mistakes_come_back_whole(pool: Pool) -> None:
+    with pytest.raises(Invalid) as raised:
+        pool.run(GENERATE, b"openapi: [", "REST", "")
+    assert (raised.value.status, raised.value.code, raised.value.diagnostics[0].line) == (400, "90091", 2)
+    with pytest.raises(RuntimeError, match="ModuleNotFoundError"):
+        pool.run("kapi.nothing:at_all")
+    assert pool.run(GENERATE, SMALL, "REST", "")
+
+
+def test_a_process_that_was_killed_while_idle_is_replaced(pool: Pool) -> None:
+    pool.run(GENERATE, SMALL, "REST", "")
+    (process,) = processes()
+    process.kill()
+    until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    assert pool.run(GENERATE, SMALL, "REST", "")
+
+
+def test_time_is_limited() -> None:
+    pool = Pool(1, 1, 1024**3)
+    with pytest.raises(TooMuchWork, match="more than 1 seconds") as raised:
+        pool.run(GENERATE, ENDLESS, "REST", "")
+    assert (raised.value.status, raised.value.code) == (413, "900959")
+    assert not processes()
+
+
+def test_memory_is_limited() -> None:
+    pool = Pool(1, 300, 96 * 1024**2)
+    with pytest.raises(TooMuchWork, match="more than 96 MiB"):
+        pool.run(GENERATE, ENDLESS, "REST", "")
+    assert not processes()
+
+
+def test_the_work_ends_when_its_caller_leaves() -> None:
+    pool, caller, ended = Pool(1, 600, 2 * 1024**3), Caller(), []
+
+    def work() -> None:
+        CALLER.set(caller)
+        with pytest.raises(CallerLeft):
+            pool.run(GENERATE, ENDLESS, "REST", "")
+        ended.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(processes)
+    caller.leave()
+    thread.join(60)
+    assert ended
+    assert not processes()
+    token = CALLER.set(caller)
+    with pytest.raises(CallerLeft):
+        pool.run(GENERATE, SMALL, "REST", "")
+    CALLER.reset(token)
+
+
+def test_a_process_that_used_much_memory_is_not_kept() -> None:
+    pool = Pool(1, 300, 1024**3)
+    with pytest.raises(Invalid):
+        pool.run(GENERATE, b"openapi: 3.0.3\na: [" + b"a," * 1_200_000 + b"a]", "REST", "")
+    assert not processes()

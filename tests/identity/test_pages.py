@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -38,7 +39,12 @@ def every_page(person: Person) -> dict[str, Page]:
 
 def test_every_page_is_shut(person: Person) -> None:
     pages = every_page(person)
-    templates = {path.stem for path in PAGES.glob("*.html")} - {"base", "parts", "reference"}  # `test_openapi.py` has the one to read
+    templates = {path.stem for path in PAGES.glob("*.html")} - {
+        "base",
+        "parts",
+        "reference",
+        "home",
+    }  # `test_openapi.py` has the one to read
     titles = {re.search(r"<title>(.*?) ·", page.text)[1] for page in pages.values()}  # type: ignore[index]  # a page without is a failure
     assert len(titles) >= len(templates)
     for name, page in pages.items():
@@ -164,3 +170,33 @@ def test_every_field_has_a_label_and_every_template_is_used(person: Person, app:
     for page in every_page(person).values():
         shown = re.findall(r'<input (?![^>]*type="hidden")[^>]*id="([^"]+)"', page.text)
         assert set(shown) == set(re.findall(r'<label for="([^"]+)"', page.text))
+
+
+class _Landmarks(HTMLParser):
+    """Text that stands in no landmark: axe's rule `region`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: list[str] = []
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"head", "header", "main", "footer", "script"}:
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self.inside:
+            self.outside.append(data)
+
+
+def test_all_text_is_in_a_landmark(person: Person) -> None:
+    pages = every_page(person) | {"home": person.open("/"), "reference": person.open("/openapi.html")}
+    for name, page in pages.items():
+        reader = _Landmarks()
+        reader.feed(page.text)
+        assert reader.outside == [], name
+        assert page.text.count("<main>") == 1, name

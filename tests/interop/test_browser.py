@@ -22,7 +22,8 @@ from harness import Platform, free_port
 from person import Pkce, authorize_path
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-IDP, API = "idp.am.wso2.com", "api.am.wso2.com"
+IDP, API, GATEWAY = "idp.am.wso2.com", "api.am.wso2.com", "default.gw.wso2.com"
+AXE = Path(__file__).parent / "peers" / "node_modules" / "axe-core" / "axe.min.js"
 LOWEST_CONTRAST = """
 const parts = (color) => color.match(/[\\d.]+/g).map(Number);
 const light = (color) => parts(color).slice(0, 3).map((c) => c / 255)
@@ -97,7 +98,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator[webdriver.Chrome]:
         "--disable-gpu",
         "--ignore-certificate-errors",
         "--window-size=1000,900",
-        "--host-resolver-rules=MAP *.am.wso2.com 127.0.0.1",
+        "--host-resolver-rules=MAP *.am.wso2.com 127.0.0.1, MAP *.gw.wso2.com 127.0.0.1",
         "--disable-dev-shm-usage",
         "--force-prefers-reduced-motion",
     ):
@@ -127,9 +128,9 @@ def field(browser: webdriver.Chrome, name: str) -> Any:
 
 
 def sign_in(browser: webdriver.Chrome) -> None:
-    field(browser, "username").send_keys("org1user")
-    field(browser, "password").send_keys("org1user")
-    field(browser, "organization").send_keys("org1")
+    for name, value in (("username", "org1user"), ("password", "org1user"), ("organization", "org1")):
+        field(browser, name).clear()
+        field(browser, name).send_keys(value)
     field(browser, "password").send_keys(Keys.ENTER)
 
 
@@ -291,3 +292,54 @@ def test_another_site_cannot_post_the_form(browser: webdriver.Chrome, platform: 
     names = {cookie["name"] for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]}
     assert "__Host-kapi-session" not in names
     browser.get_log("browser")
+
+
+def violations(browser: webdriver.Chrome) -> list[str]:
+    """What axe finds wrong with the page, all of its rules: WCAG and best practices such as `region`."""
+    browser.execute_script(AXE.read_text())
+    found = browser.execute_async_script("const done = arguments[0]; axe.run().then((results) => done(results.violations));")
+    return [f"{item['id']}: {node['html']}" for item in found for node in item["nodes"]]
+
+
+def test_axe_finds_nothing_wrong_with_any_page(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+    origin = f"https://{IDP}:{platform.port}"
+    found: dict[str, list[str]] = {}
+
+    def look(name: str, address: str = "") -> None:
+        if address:
+            browser.get(address)
+        found[name] = violations(browser)
+
+    look("home", f"{origin}/")
+    look("system home", f"https://{API}:{platform.port}/")
+    look("gateway home", f"https://{GATEWAY}:{platform.port}/")
+    look("reference", f"{origin}/openapi.html")
+    look("error", f"{origin}/oauth2/authorize")
+    # The browser logs that the status is 400, as it should be.
+    browser.get_log("browser")
+    look("device login", f"{origin}/device")
+    look("login", link(platform, shop))
+    field(browser, "username").send_keys("org1user")
+    field(browser, "password").send_keys("wrong")
+    press(browser, "Sign in")
+    WebDriverWait(browser, 20).until(lambda driver: "not right" in driver.page_source)
+    look("login failed")
+    assert field(browser, "username").get_attribute("value") == "org1user"
+    sign_in(browser)
+    wait_for(browser, "Allow access")
+    look("consent")
+    look("select", link(platform, shop, prompt="select_account"))
+    look("device", f"{origin}/device")
+    look("approvals", f"{origin}/authenticationEndpoint/approvals")
+    look("sign out", f"{origin}/oauth2/logout")
+    press(browser, "Sign out")
+    wait_for(browser, "Signed out")
+    look("signed out")
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_a_person_says_no_in_a_browser(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+    browser.get(link(platform, shop))
+    press(browser, "Do not sign in")
+    wait_for(browser, "The shop")
+    assert Shop.got[-1]["error"] == "access_denied"

@@ -59,6 +59,7 @@ def system_apis(control: Control) -> Any:
     from kapi.front.web.clients import ClientsApi
     from kapi.front.web.definitions import Definitions
     from kapi.front.web.holders import Holders
+    from kapi.front.web.home import HomePages
     from kapi.front.web.issuers import IssuersApi
     from kapi.front.web.keys import KeysApi
     from kapi.front.web.metrics import Metrics
@@ -119,7 +120,8 @@ def system_apis(control: Control) -> Any:
         applications,
         *keys,
     )
-    return build_system_api(described(settings, [route for api in every for route in api.routes()]))
+    routes = described(settings, [route for api in every for route in api.routes()])
+    return build_system_api([*routes, *HomePages(settings).routes()])
 
 
 def _enforcer(settings: Settings, store: Store, applications: Applications, nonces: Callable[[], Nonces | None]) -> Any:

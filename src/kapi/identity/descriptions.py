@@ -213,8 +213,8 @@ TAGS: Mapping[str, str] = {
     "client_configuration": "Clients",
 }
 """Groups for readers, by the name of the endpoint's module; the others are of tokens."""
-NOT_DESCRIBED = frozenset({"sign_in_paths"})
-"""Addresses that belong to pages: their style sheet, what stands for a wrong address."""
+NOT_DESCRIBED = frozenset({"sign_in_paths", "home"})
+"""Addresses that belong to pages: their style sheet, what stands for a wrong address, what the host is for."""
 
 _TEXT = {"type": "string"}
 SCHEMAS: Mapping[str, Any] = {

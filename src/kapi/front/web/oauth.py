@@ -43,12 +43,13 @@ TOKEN_HEADERS = [
 
 
 class _Table:
-    """Endpoints by path: exact ones, then the longest one that ends in `/`."""
+    """Endpoints by path: exact ones, then the longest one that ends in `/`; `/` itself is exact."""
 
     def __init__(self, provider: Provider, endpoints: Sequence[Endpoint]) -> None:
         paths = [(path, endpoint) for endpoint in endpoints for path in endpoint.paths(provider)]
-        self._exact = {path: endpoint for path, endpoint in paths if not path.endswith("/")}
-        self._below = sorted(((path, endpoint) for path, endpoint in paths if path.endswith("/")), key=lambda row: -len(row[0]))
+        below = [(path, endpoint) for path, endpoint in paths if path.endswith("/") and path != "/"]
+        self._exact = {path: endpoint for path, endpoint in paths if (path, endpoint) not in below}
+        self._below = sorted(below, key=lambda row: -len(row[0]))
 
     def find(self, path: str) -> Endpoint | None:
         found = self._exact.get(path)

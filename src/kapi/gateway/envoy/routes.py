@@ -20,7 +20,7 @@ from kapi.gateway.envoy.operation_routes import operation_routes
 from kapi.gateway.envoy.options_routes import options_routes
 from kapi.gateway.envoy.paths import first_segment, match_pattern
 from kapi.gateway.envoy.site import Site
-from kapi.gateway.envoy.system_routes import SystemRoute, system_routes
+from kapi.gateway.envoy.system_routes import ROOT, SystemRoute, system_routes
 from kapi.gateway.envoy.version_aliases import aliases
 from kapi.policies import Place
 from kapi.policies.authentication import CLOSED, PER_ROUTE
@@ -53,8 +53,10 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
     virtual_hosts += [_api_host(host, hosts[host], site) for host in sorted(hosts) if host not in taken]
     if not virtual_hosts:
         return None
+    # A resource needs a name.
+    name = segment or "/"
     routes: dict[str, Any] = {
-        "name": segment,
+        "name": name,
         "virtual_hosts": virtual_hosts,
         "request_headers_to_remove": [*OWN_HEADERS, "x-envoy-external-address"],
         "response_headers_to_remove": ["server"],
@@ -62,7 +64,7 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
     }
     if used := sorted({secret_id((api.organization, ref.name, ref.key)) for api in apis for ref in secret_refs(api.operations)}):
         routes["metadata"] = {"filter_metadata": {"kapi": {"secrets": used}}}
-    return {"name": segment, "key": {"fragments": [{"string_key": segment}]}, "route_configuration": routes}
+    return {"name": name, "key": {"fragments": [{"string_key": segment}]}, "route_configuration": routes}
 
 
 def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> Iterable[Place]:
@@ -149,11 +151,19 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
 
 def _system_host(system: SystemRoute) -> dict[str, Any]:
     """Our own processes check their callers themselves; they are told the client's certificate (RFC 8705), if there is one."""
-    route = {
-        "match": {"path_separated_prefix": f"/{system.segment}{system.below}"},
-        "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
-        "typed_per_filter_config": _OPEN,
-    }
+    to_process = {"route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT}, "typed_per_filter_config": _OPEN}
+    matches = _home_matches(system) if system.segment == ROOT else [{"path_separated_prefix": f"/{system.segment}{system.below}"}]
+    routes = [{"match": match, **to_process} for match in matches]
     certificate = {"key": CERTIFICATE_HEADER, "value": "%DOWNSTREAM_PEER_CERT%"}
     told = [{"header": certificate, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
-    return {"name": system.host, "domains": [system.host], "routes": [route], "request_headers_to_add": told}
+    return {"name": system.host, "domains": [system.host], "routes": routes, "request_headers_to_add": told}
+
+
+def _home_matches(system: SystemRoute) -> list[dict[str, Any]]:
+    """Requests for the page at `/`, by their Accept header (RFC 9110 §12.5.1). Those that ask for JSON get the 404 of the gateway."""
+    read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+    page = {"name": "accept", "string_match": {"contains": "text/html", "ignore_case": True}}
+    json = {"name": "accept", "string_match": {"contains": "json", "ignore_case": True}}
+    anything_else = {**json, "invert_match": True, "treat_missing_header_as_empty": True}
+    wanted = [page] if system.browsers_only else [page, anything_else]
+    return [{"path": "/", "headers": [read, accept]} for accept in wanted]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -18,8 +19,12 @@ class SystemRoute:
     cluster: str
     below: str = ""
     """Only what begins with this, after the segment."""
+    browsers_only: bool = False
+    """For the root: only requests that ask for a page by name, not those that take anything."""
 
 
+ROOT = ""
+"""Segment of the path `/`."""
 IDENTITY_SEGMENTS = (
     "oauth2",
     ".well-known",
@@ -47,4 +52,12 @@ def system_routes(site: Site) -> tuple[SystemRoute, ...]:
     control = [SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS]
     # Any host of the gateway: which authorization servers an API trusts (RFC 9728).
     resources = SystemRoute(f"*.{site.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource")
-    return (*identity, *control, resources)
+    return (*identity, *control, resources, *_home_pages(site, hosts))
+
+
+def _home_pages(site: Site, control_hosts: Iterable[str]) -> Iterable[SystemRoute]:
+    """What `/` is to people. On the hosts of APIs programs that take any answer get the 404 of a path that no API has."""
+    if site.provider.enabled:
+        yield SystemRoute(site.provider.host.lower(), ROOT, IDENTITY)
+    yield from (SystemRoute(host, ROOT, CONTROL) for host in control_hosts)
+    yield SystemRoute(f"*.{site.gateway.domain.lower()}", ROOT, CONTROL, browsers_only=True)

@@ -21,6 +21,7 @@ from kapi.identity.endpoints import (
     discovery,
     end_session,
     health,
+    home,
     introspect,
     jwks,
     openapi,
@@ -82,4 +83,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     backchannel_authentication,
     approvals,
     openapi,
+    home,
 )

@@ -71,8 +71,12 @@ def reference_page(document: Mapping[str, Any], note: str = "") -> tuple[Headers
     """The page and its headers. `note` is said above everything."""
     css = _css()
     schemas = {name: (schema, _members(schema)) for name, schema in document["components"]["schemas"].items()}
-    known = {"document": document, "groups": _groups(document), "schemas": schemas, "css": css, "note": note, "marked": _marked}
-    body = templates().get_template("reference.html").render(**known)
+    return one_file_page("reference.html", css, document=document, groups=_groups(document), schemas=schemas, note=note, marked=marked)
+
+
+def one_file_page(template: str, css: str, **values: Any) -> tuple[Headers, bytes]:
+    """Headers and body of a page whose style is inside, so that it needs no other address of its host."""
+    body = templates().get_template(template).render(css=css, **values)
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
     return (("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), *SHUT), body.encode("utf-8")
@@ -98,8 +102,8 @@ def _groups(document: Mapping[str, Any]) -> Mapping[str, list[_Operation]]:
     return dict(sorted(made.items()))
 
 
-def _marked(text: str) -> Markup:
-    """Text with what stands in backticks as code."""
+def marked(text: str) -> Markup:
+    """Text in which words between backticks are code."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before

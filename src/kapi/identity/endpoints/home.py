@@ -1,0 +1,42 @@
+"""The page at `/` of the provider's host: what the host is for. Programs that ask for JSON are answered by the gateway, with 404."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.identity.http import Answer, Request
+from kapi.identity.pages.home import home_page
+from kapi.identity.provider import Provider
+
+methods = ("GET",)
+quick = True
+cross_origin = False
+PATH = "/"
+_TEXTS = (
+    "This host signs people in and issues access tokens. Sign-in begins in an application, which sends you here.",
+    "Programs find the addresses of OAuth 2.0 and OpenID Connect in `/.well-known/openid-configuration`.",
+)
+_LINKS = (
+    ("Connect a device", "/device"),
+    ("See what applications ask of you", "/authenticationEndpoint/approvals"),
+    ("Sign out", "/oauth2/logout"),
+    ("Read the OpenAPI document", "/openapi.html"),
+    ("See the addresses for programs", "/.well-known/openid-configuration"),
+)
+
+
+def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+    """One."""
+    return (PATH,)
+
+
+def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+    """Nothing that discovery tells."""
+    return {}
+
+
+def answer(provider: Provider, request: Request) -> Answer:  # noqa: ARG001
+    """The page."""
+    headers, body = home_page("Identity provider", _TEXTS, _LINKS, "This sign-in is for tests only.")
+    return Answer(200, headers, body)

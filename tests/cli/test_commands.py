@@ -80,6 +80,17 @@ def test_validate_shows_every_mistake_with_its_place(run, tmp_path: Path) -> Non
     assert "bad.apk-conf:5:7" in done.stderr
 
 
+def test_hints_fit_the_length_that_is_wrong(run, tmp_path: Path) -> None:
+    module = '{name: a, rootId: a, url: "https://a.example/a.wasm", sha256: ABCD, hostKeys: ["1A"]}'
+    policy = f"apiPolicies:\n  request:\n  - policyName: WASMInterceptor\n    parameters: {module}\n"
+    (tmp_path / "bad.apk-conf").write_text(conf(port=8080, extra=policy))
+    done = run("validate", "bad.apk-conf", "definition.yaml")
+    assert (done.returncode, done.stderr.count("error:")) == (3, 2)
+    assert "64 digits of 0-9 and a-f" in done.stderr
+    assert "no digit first" in done.stderr
+    assert "at least one character" not in done.stderr
+
+
 def test_export_shows_each_stage(run) -> None:
     ir = yaml.safe_load(run("export", "api.apk-conf", "definition.yaml").stdout)
     assert ir["base_path"] == "/echo/1.0.0"

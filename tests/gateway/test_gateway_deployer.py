@@ -13,13 +13,16 @@ import pytest
 from kapi import run_files
 from kapi.apis.secrets import Secrets
 from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
+from kapi.fetch import fetch
 from kapi.gateway import deployer as module
 from kapi.gateway.deployer import Deployer
 from kapi.gateway.envoy.check import EnvoyCheck
 from kapi.gateway.envoy.process import find_envoy
 from kapi.gateway.envoy.site import site_of
+from kapi.gateway.modules import Modules
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
+from kapi.store.modules import PinnedModules
 from live import Gateway, backend, gateway
 
 DEFINITION = b"""
@@ -171,6 +174,28 @@ def test_another_organization_gets_no_place_on_a_host(
         with pytest.raises(Invalid, match="another organization"):
             deployer.deploy(text, DEFINITION, organization)
         assert deployer.list(organization) == ()
+
+
+UNFIT = """apiPolicies:
+  request:
+  - policyName: WASMInterceptor
+    parameters: {name: one, rootId: one, url: "file:one.wasm"}
+  - policyName: WASMInterceptor
+    parameters: {name: two, rootId: two, url: "file:two.wasm", hostKeys: [SECRET]}
+"""
+LOGIN = '    endpointSecurity: {enabled: true, securityType: {secretName: "login", userNameKey: "user", passwordKey: "word"}}'
+
+
+def test_modules_secrets_and_conflicts_are_all_told_at_once(running: Gateway, store: Store, port: int) -> None:
+    made = make(running, store, modules=Modules(PinnedModules(store.database), running.settings, fetch))
+    made.restore()
+    made.deploy(conf(port), DEFINITION, "default")
+    text = conf(port, name="other", extra=UNFIT).decode().replace('/v2"', f'/v2"\n{LOGIN}')
+    with pytest.raises(Invalid) as caught:
+        made.deploy(text.encode(), DEFINITION, "default")
+    told = "\n".join(item.message for item in caught.value.diagnostics)
+    for part in ("is taken by", "file:one.wasm", "file:two.wasm", "hostKeys SECRET", "login with the key user", "login with the key word"):
+        assert part in told
 
 
 def test_a_host_of_the_gateway_itself_is_no_place_for_an_api(running: Gateway, store: Store, port: int) -> None:

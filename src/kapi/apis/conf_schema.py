@@ -17,6 +17,7 @@ MAX_ALTERNATIVES: Final = 100
 _COUNT: Final = Whole()
 _SECONDS: Final = Whole(0, 86_400)
 _NAME: Final = Text(1, 253)
+_SCOPE_HINT: Final = 'A scope is 1 to 256 printable ASCII characters, without blanks, `"` and `\\` (RFC 6749 §3.3).'
 _SCRIPT_NAME: Final = Text(1, 64, pattern="[A-Za-z0-9._-]+")
 _UNIT: Final = Text(one_of=("Minute", "Hour", "Day"))
 _TEXTS: Final = Items(TEXT)
@@ -127,12 +128,14 @@ _POLICIES: Final[dict[str, Record]] = {
                 "name": _SCRIPT_NAME,
                 "rootId": Text(1, 256),
                 "url": Text(1, 2048),
-                "sha256": Text(64, 64, pattern="[0-9a-f]+"),
+                "sha256": Text(64, 64, pattern="[0-9a-f]+", hint="Write the SHA-256 of the module: 64 digits of 0-9 and a-f (sha256sum)."),
                 "image": Text(1, 2048),
                 "imagePullPolicy": Text(one_of=("Always", "IfNotPresent")),
                 "config": Either(Record({}, more=True), Text(0, 64 * 1024)),
                 "failOpen": FLAG,
-                "hostKeys": Items(Text(1, 256, pattern="[A-Za-z_][A-Za-z0-9_]*")),
+                "hostKeys": Items(
+                    Text(1, 256, pattern="[A-Za-z_][A-Za-z0-9_]*", hint="Name a variable: letters, digits and `_`, no digit first.")
+                ),
             },
             ("name", "rootId"),
         )
@@ -197,7 +200,7 @@ _KEY_MANAGER: Final = Record(
     },
     ("name", "issuer", "JWKSEndpoint"),
 )
-_SCOPES: Final = Items(Text(1, 256, pattern=r"[\x21\x23-\x5b\x5d-\x7e]+"))
+_SCOPES: Final = Items(Text(1, 256, pattern=r"[\x21\x23-\x5b\x5d-\x7e]+", hint=_SCOPE_HINT))
 _OPERATION: Final = Record(
     {
         "target": Text(1, 256),

@@ -24,6 +24,18 @@ class Text:
     longest: int = 0
     pattern: str = ""
     one_of: tuple[str, ...] = ()
+    hint: str = ""
+    """What to write, where length and pattern alone do not say it."""
+
+    def advice(self, length: int) -> str:
+        """What to write instead of a text of this length."""
+        if self.hint:
+            return self.hint
+        if self.shortest == self.longest:
+            return f"Write exactly {self.longest} characters."
+        if length > self.longest > 0:
+            return f"Write at most {self.longest} characters."
+        return "Write at least one character." if self.shortest == 1 else f"Write at least {self.shortest} characters."
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +148,15 @@ class Checker:
         value, place = node.value, mark(node, pointer)
         if len(value) < shape.shortest:
             message = f"expected minLength: {shape.shortest}, actual: {len(value)}"
-            self.report.add(codes.LENGTH, message, place, "Write at least one character.")
+            self.report.add(codes.LENGTH, message, place, shape.advice(len(value)))
         elif shape.longest and len(value) > shape.longest:
-            self.report.add(codes.LENGTH, f"expected maxLength: {shape.longest}, actual: {len(value)}", place, "Make it shorter.")
+            self.report.add(codes.LENGTH, f"expected maxLength: {shape.longest}, actual: {len(value)}", place, shape.advice(len(value)))
         elif shape.one_of and value not in shape.one_of:
             message = f"{value[:60]} is not a valid enum value"
             self.report.add(codes.NOT_ALLOWED, message, place, _suggest(value, shape.one_of) or f"Use one of: {', '.join(shape.one_of)}.")
         elif shape.pattern and not re.fullmatch(shape.pattern, value):
             message = f"string [{value[:60]}] does not match pattern {shape.pattern}"
-            self.report.add(codes.FORMAT, message, place, "Use letters, digits, `.`, `_` and `-`.")
+            self.report.add(codes.FORMAT, message, place, shape.hint or "Use letters, digits, `.`, `_` and `-`.")
 
     def _whole(self, node: Node, shape: Whole, pointer: str) -> None:
         if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, int):
@@ -160,7 +172,7 @@ class Checker:
             return
         if shape.most and len(node.items) > shape.most:
             message = f"expected maximum item count: {shape.most}, found: {len(node.items)}"
-            self.report.add(codes.LENGTH, message, mark(node, pointer), "Leave some out.")
+            self.report.add(codes.LENGTH, message, mark(node, pointer), f"Keep at most {shape.most} of them.")
             return
         for index, item in enumerate(node.items):
             self.check(item, shape.of, below(pointer, index))

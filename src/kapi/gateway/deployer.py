@@ -16,7 +16,7 @@ from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.ir import Api
 from kapi.apis.merge import Placement, conflicts
 from kapi.apis.secrets import NO_SECRETS, SecretId, Secrets
-from kapi.errors import Diagnostic, GatewayError, Invalid, KapiError, Problem
+from kapi.errors import Diagnostic, GatewayError, KapiError, Problem
 from kapi.gateway.deployed import Deployed as Index
 from kapi.gateway.envoy.encode import Resource, encode, resource
 from kapi.gateway.envoy.names import CLUSTER, EXTENSION, NOTHING, SCOPE, Names, names_in, secret_id
@@ -27,7 +27,7 @@ from kapi.gateway.envoy.tls import Certificate, ensure_certificate
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.modules import Modules
-from kapi.gateway.objections import refuse_callers, refuse_host, refuse_root, refuse_secrets, refuse_value
+from kapi.gateway.objections import objections, refuse, refuse_secrets, refuse_value
 from kapi.policies import POLICIES
 from kapi.policies.trust import Need, needs_in
 from kapi.settings import Settings
@@ -147,17 +147,13 @@ class Deployer:
     def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
         """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""
         compiled = self._compile_new(conf, definition, organization=organization, policies=POLICIES)
-        api = self._modules.fetched(compiled.api) if self._modules else compiled.api
-        refuse_root(api)
-        refuse_host(api, self._site)
-        refuse_callers(api, self._site.subscriptions)
-        self._refuse_conflicts(api)
-        refuse_secrets(api, self._site.secrets)
+        api, unfit = self._modules.fetched(compiled.api) if self._modules else (compiled.api, ())
+        refuse((*self._conflicts(api), *objections(api, self._site), *unfit))
         scopes = (render_scope(segment, (api,), self._site) for segment in sorted(segments(api)))
         self._check(render_backends((api,), self._site), [scope for scope in scopes if scope])
         with self._lock:
             # Again: another deployment may have come first while Envoy checked this one.
-            self._refuse_conflicts(api)
+            refuse(self._conflicts(api))
             stored = self._stored(api)
             change = self._change(self._index.segments_of(api.id), but=api.id, new=api)
             text = conf.decode("utf-8-sig")
@@ -239,13 +235,12 @@ class Deployer:
         with self._lock:
             return bool(self._index.segments_with(secret_id(changed)))
 
-    def _refuse_conflicts(self, api: Api) -> None:
+    def _conflicts(self, api: Api) -> tuple[Diagnostic, ...]:
         others = [
             Placement(item.id, item.organization, item.name, item.version, item.environment, _paths(item)) for item in self._index.all()
         ]
         new = Placement(api.id, api.organization, api.name, api.version, api.environment, api.base_paths)
-        if found := conflicts(new, others):
-            raise Invalid(found)
+        return conflicts(new, others)
 
     def _stored(self, api: Api) -> StoredApi:
         before = self._index.get(api.id)

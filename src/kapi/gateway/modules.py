@@ -15,7 +15,7 @@ from typing import Protocol
 from kapi import run_files
 from kapi.apis import report as codes
 from kapi.apis.ir import Api
-from kapi.errors import Diagnostic, Invalid, KapiError, Problem
+from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.policies.wasm_modules import Module, WasmModules
 from kapi.settings import Settings
 from kapi.store.modules import PinnedModules
@@ -39,8 +39,8 @@ class Modules:
         self._fetch = fetch
         self._folder = settings.data_dir / "modules"
 
-    def fetched(self, api: Api) -> Api:
-        """The API with its modules as files. Raises Invalid with everything that is wrong with them."""
+    def fetched(self, api: Api) -> tuple[Api, tuple[Diagnostic, ...]]:
+        """The API with its modules as files; or as it is, and everything that is wrong with them."""
         mistakes: list[Diagnostic] = []
         digests: dict[str, str] = {}
         for item in dict.fromkeys(_modules(api)):
@@ -51,9 +51,7 @@ class Modules:
                 self._write(content, digests[item.url])
             except KapiError as error:
                 mistakes.append(_diagnostic(item, error.detail or error.title, error.hint))
-        if mistakes:
-            raise Invalid(tuple(mistakes))
-        return self._with_files(api, digests)
+        return (api, tuple(mistakes)) if mistakes else (self._with_files(api, digests), ())
 
     def pinned(self, api: Api) -> Api:
         """A stored API with the modules that it was deployed with. Raises Problem when one is gone."""

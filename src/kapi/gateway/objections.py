@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from kapi.apis import report as codes
 from kapi.apis.authentication_rules import SUBSCRIPTION_HINT
@@ -29,27 +30,39 @@ def refuse_value(api: Api, secrets: Secrets) -> None:
         raise Invalid(named, code="909030", title="A deployed API cannot use this value")
 
 
-def refuse_root(api: Api) -> None:
+def objections(api: Api, site: Site) -> tuple[Diagnostic, ...]:
+    """Everything in the settings, the secrets and the gateway itself that keeps the API from being deployed here."""
+    return (*_root(api), *_host(api, site), *_callers(api, site.subscriptions), *secret_mistakes(api, site.secrets))
+
+
+def refuse(found: tuple[Diagnostic, ...]) -> None:
+    """Raise Invalid with all of them when there are any; APK has a number of its own when all are about authentication (909018)."""
+    if not found:
+        return
+    if {item.code for item in found} == {codes.AUTHENTICATION}:
+        raise Invalid(found, code="909018", title="Invalid authtypes provided")
+    raise Invalid(found)
+
+
+def _root(api: Api) -> Iterator[Diagnostic]:
     """Envoy finds an API by its first path segment, so there must be a literal one."""
     if "" in segments(api):
         message = f"an operation of {api.name} {api.version} has no fixed first path segment when its version is the default one"
         hint = "Give the API a basePath besides its version, or remove defaultVersion: true."
-        raise Invalid((Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration"),))
+        yield Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration")
 
 
-def refuse_host(api: Api, site: Site) -> None:
-    """Raise Invalid when the host of the API is one of the gateway's own, where no API is served."""
+def _host(api: Api, site: Site) -> Iterator[Diagnostic]:
+    """The hosts of the gateway itself serve no API."""
     own = {route.host for route in system_routes(site)}
     hosts = [site.host(api.organization, api.environment, sandbox=sandbox) for sandbox in (False, True)]
     if taken := [host for host in hosts if host in own]:
         message = f"the host {taken[0]} belongs to the gateway itself"
-        item = Diagnostic(codes.TAKEN_HOST, message, "Choose another environment.", "#/environment", source="apkConfiguration")
-        raise Invalid((item,))
+        yield Diagnostic(codes.TAKEN_HOST, message, "Choose another environment.", "#/environment", source="apkConfiguration")
 
 
-def refuse_callers(api: Api, subscriptions: SubscriptionsSettings) -> None:
-    """Raise Invalid (APK 909018) when the settings ask for subscriptions that no caller of this API could have."""
+def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnostic]:
+    """The settings may ask for subscriptions that no caller of this API could have."""
     if subscriptions.mandatory and callable_by_nobody(api):
         message = "Invalid authtypes provided: the settings ask every API for subscriptions, and a certificate names no application"
-        item = Diagnostic(codes.AUTHENTICATION, message, SUBSCRIPTION_HINT, "#/authentication", source="apkConfiguration")
-        raise Invalid((item,), code="909018", title="Invalid authtypes provided")
+        yield Diagnostic(codes.AUTHENTICATION, message, SUBSCRIPTION_HINT, "#/authentication", source="apkConfiguration")

@@ -31,10 +31,12 @@ from kapi.settings_claims import mistakes
 from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, has_certificates
 from kapi.settings_resources import resource_mistakes
 from kapi.settings_subscriptions import subscription_mistakes
+from kapi.settings_toml import NOWHERE, Place, Places, place_of_error, places_of
 from kapi.settings_values import REFUSED, checked, field_types
 
 _PREFIX = "KAPI_"
 _NOT_SETTINGS = frozenset({"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET"})
+_ALL_SETTINGS = "`kapi config show --config /dev/null` lists all settings with their defaults."
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -46,7 +48,7 @@ def read_settings(
     `flags` holds dotted names and values; None means not given. Raises SettingsError with every mistake.
     """
     reader = _Reader()
-    file = config or (Path(environ["KAPI_CONFIG"]) if environ.get("KAPI_CONFIG") else _found_upward(cwd))
+    file = settings_file(environ, cwd, config)
     if file is not None:
         reader.read_file(file)
     for name, text in environ.items():
@@ -58,6 +60,11 @@ def read_settings(
     reader.read_secret_variables(environ)
     settings = reader.build(default_data_dir(environ), cwd)
     return settings, reader.sources
+
+
+def settings_file(environ: Mapping[str, str], cwd: Path, config: Path | None = None) -> Path | None:
+    """The kapi.toml that is read: the one named, else the next one upward from `cwd`; None when there is none."""
+    return config or (Path(environ["KAPI_CONFIG"]) if environ.get("KAPI_CONFIG") else _found_upward(cwd))
 
 
 def check_non_production(settings: Settings) -> None:
@@ -90,7 +97,10 @@ def check_secrets(settings: Settings) -> None:
         raise SettingsError(
             tuple(
                 Diagnostic(
-                    "settings", f"the variable {item.value_variable} is not set", "Set it, or give value_file.", pointer="secrets.values"
+                    "settings",
+                    f"the variable {item.value_variable} is not set",
+                    "Set it, or give value_file.",
+                    pointer=f"secrets.values[{settings.secrets.values.index(item)}]",
                 )
                 for item in missing
             )
@@ -108,21 +118,33 @@ class _Reader:
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
         self.mistakes: list[Diagnostic] = []
+        self.file = ""
+        self.places = Places()
 
-    def wrong(self, name: str, message: str, hint: str = "") -> None:
-        self.mistakes.append(
-            Diagnostic("settings", f"{name}: {message}" if name else message, hint or "docs/settings.md lists all settings.", pointer=name)
-        )
+    def wrong(self, name: str, message: str, hint: str = "", source: str = "") -> None:
+        """Note a mistake; one in the file has the place of the setting there."""
+        origin = source or self.sources.get(".".join(re.split(r"[.\[]", name)[:2]), "")
+        line, column = self.places.find(name) if self.file and origin == self.file else NOWHERE
+        self._wrong_at((line, column), f"{name}: {message}" if name else message, hint or _ALL_SETTINGS, origin, name)
+
+    def _wrong_at(self, place: Place, message: str, hint: str, origin: str, name: str = "") -> None:
+        line, column = place
+        if origin and not line:
+            message = f"{message} (from {origin})"
+        self.mistakes.append(Diagnostic("settings", message, hint, name, line, column, source=origin if line else ""))
 
     def read_file(self, path: Path) -> None:
         try:
-            content = tomllib.loads(path.read_text("utf-8"))
+            text = path.read_text("utf-8")
+            content = tomllib.loads(text)
         except OSError as error:
             self.wrong("", f"cannot read {path}: {error.strerror}", "Name a readable file: --config PATH.")
             return
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            self.wrong("", f"{path} is not TOML: {error}", "Mend that line; see docs/settings.md for an example.")
+            hint = "Mend that line; a setting is written as `name = value` below its [section]."
+            self._wrong_at(place_of_error(str(error)), f"{path} is not TOML: {error}", hint, path.name)
             return
+        self.file, self.places = path.name, places_of(text)
         for name, value in content.items():
             if name in SECTIONS and isinstance(value, dict):
                 for key, item in value.items():
@@ -144,7 +166,7 @@ class _Reader:
         kind = _kind(name)
         if kind is None:
             close = difflib.get_close_matches(name, _all_names(), 1)
-            self.wrong(name, f"unknown setting (from {source})", f"Did you mean {close[0]}?" if close else "")
+            self.wrong(name, "unknown setting", f"Did you mean {close[0]}?" if close else "", source)
             return
         result = checked(kind, value, name, self._from(source), _metadata(name))
         if result is not REFUSED:
@@ -152,7 +174,7 @@ class _Reader:
             self.sources[name] = source
 
     def _from(self, source: str) -> Callable[..., None]:
-        return lambda name, message, hint="": self.wrong(name, f"{message} (from {source})", hint)
+        return lambda name, message, hint="": self.wrong(name, message, hint, source)
 
     def read_secret_variables(self, environ: Mapping[str, str]) -> None:
         """Values of named secrets that stand in the environment; `check_secrets` refuses those that do not."""
@@ -236,7 +258,11 @@ class _Reader:
         elif name == "identity.assertion_issuers":
             for item in value:
                 if bool(item.jwks) == bool(item.jwks_uri):
-                    self.wrong(name, f"{item.issuer} needs its keys: jwks or jwks_uri, one of them", "docs/identity/jwt-bearer.md")
+                    self.wrong(
+                        name,
+                        f"{item.issuer} needs its keys: jwks or jwks_uri, one of them",
+                        "Give its public keys as jwks, or their address as jwks_uri.",
+                    )
         elif name == "identity.claims":
             self._check_claims(name, value)
         elif name == "identity.users":
@@ -258,7 +284,7 @@ class _Reader:
 
     def _check_claims(self, where: str, rules: Mapping[str, Any]) -> None:
         for claim, what in mistakes(rules):
-            self.wrong(f"{where}.{claim}", what, "docs/identity/tokens.md explains claim rules.")
+            self.wrong(f"{where}.{claim}", what, "A rule is a value, or a text with `${…}`.")
 
     def _check_client(self, where: str, client: ClientSettings) -> None:
         method = client.token_endpoint_auth_method

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+import typer.main
 import yaml
+from rich.text import Text
 
 from harness import DEFINITION, KAPI, conf, free_port
+from kapi.front.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PETSTORE = ROOT / "examples/petstore"
@@ -56,7 +62,7 @@ def test_generate_from_files_and_standard_input(run) -> None:
     assert made.stdout.startswith('---\nname: "Swagger Petstore"\nbasePath: "/')
     assert len(yaml.safe_load(made.stdout)["operations"]) == 20
     assert run("generate", "-", stdin=DEFINITION).stdout.startswith('---\nname: "Echo"')
-    assert run("generate", "definition.yaml", "--output", "x.conf").returncode == 0
+    assert run("generate", "definition.yaml", "--write", "x.conf").returncode == 0
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "openapi: 3.0.3", "\0", "a: *b", '{"openapi": 3, "info": 1, "paths": []}'])
@@ -169,6 +175,96 @@ def test_config_show_names_sources_and_hides_secrets(run) -> None:
     done = run("config", "show", "--sources", KAPI_GATEWAY__PORT="9443")
     assert "KAPI_GATEWAY__PORT" in done.stdout
     assert "4fbd62ec" not in done.stdout
+
+
+SECRET_SETTINGS = """
+[identity.registration]
+initial_access_token = "hidden-token"
+[[identity.clients]]
+id = "signer"
+token_endpoint_auth_method = "private_key_jwt"
+jwks = {keys = [{kty = "OKP", crv = "Ed25519", x = "shown-x", d = "hidden-d"}]}
+[[identity.users]]
+username = "ada"
+password = "hidden-password"
+[apis]
+notification_key = "hidden-key"
+[[secrets.values]]
+name = "login"
+key = "word"
+value = "hidden-value"
+"""
+
+
+@pytest.mark.parametrize("form", ["table", "json", "yaml"])
+def test_config_show_hides_every_secret(run, tmp_path: Path, form: str) -> None:
+    (tmp_path / "kapi.toml").write_text(SECRET_SETTINGS)
+    done = run("config", "show", "--sources", "-o", form)
+    assert done.returncode == 0
+    assert "hidden" not in done.stdout
+    for part in ("ada", "signer", "org1user"):
+        assert part in done.stdout
+
+
+def test_config_show_fits_a_terminal(run) -> None:
+    variable = {"KAPI_IDENTITY__NON_PRODUCTION_ON_NETWORK": "true"}
+    lines = run("config", "show", "--sources", **{"COLUMNS": "80", **variable}).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("subscriptions.mandatory") for line in lines)
+    assert any(line.startswith("gateway.wasm.folder") for line in lines)
+
+
+def test_the_settings_named_are_those_that_hold(run, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('[apis]\norganization = "acme"\n')
+    shown = run("export", "api.apk-conf", "definition.yaml", "--config", "own.toml")
+    assert yaml.safe_load(shown.stdout)["organization"] == "acme"
+    (tmp_path / "wrong.toml").write_text("[apis]\norganization = 7\n")
+    for command in (["validate", "api.apk-conf", "definition.yaml"], ["generate", "http://127.0.0.1:9/x"]):
+        assert run(*command, "--config", "wrong.toml").returncode == 3
+
+
+def test_generate_fetches_with_the_limits_of_the_settings(run, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text("[apis]\nmax_definition_bytes = 1024\n")
+    (tmp_path / "long.yaml").write_text(DEFINITION + "#" * 2000)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/long.yaml"
+    assert run("generate", address).returncode == 0
+    assert "1024" in run("generate", address, "--config", "small.toml").stderr
+    server.shutdown()
+
+
+def test_a_file_that_cannot_be_written_is_named(run) -> None:
+    for arguments in (["schema", "--write"], ["schema", "--output"], ["generate", "definition.yaml", "--write"]):
+        done = run(*arguments, "/nonexistent/x")
+        assert done.returncode == 1
+        assert "cannot write /nonexistent/x" in done.stderr
+        assert "fault in kapi" not in done.stderr
+
+
+def test_a_terminal_without_a_character_still_shows_the_rest(run, tmp_path: Path) -> None:
+    (tmp_path / "kapi.toml").write_text('[identity.scope_descriptions]\n"a" = "→ 猫"\n')
+    for form in ("table", "json", "yaml"):
+        done = run("config", "show", "-o", form, PYTHONIOENCODING="latin-1", LC_ALL="C")
+        assert done.returncode == 0, done.stderr
+        assert "\\u2192" in done.stdout
+    shown = run("config", "show", "-o", "json", PYTHONIOENCODING="latin-1")
+    assert json.loads(shown.stdout)["identity"]["scope_descriptions"]["a"] == "→ 猫"
+
+
+def test_help_texts_hold_no_markup_by_accident() -> None:
+    def commands(group):
+        for command in group.commands.values():
+            yield from commands(command) if hasattr(command, "commands") else [command]
+
+    swallowed = [
+        (command.name, parameter.name)
+        for command in commands(typer.main.get_command(app))
+        for parameter in command.params
+        if Text.from_markup(getattr(parameter, "help", "") or "").spans
+    ]
+    assert swallowed == []
 
 
 def test_version_and_doctor(run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 import typing
@@ -58,3 +59,15 @@ def test_files_stay_small() -> None:
         if (lines := len(path.read_text("utf-8").splitlines())) > 350
     }
     assert long == {}
+
+
+def test_no_text_for_people_names_a_file_that_an_installation_lacks() -> None:
+    found = []
+    for path in (ROOT / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in docstrings else ""
+            if isinstance(text, str) and re.search(r"\b(?:docs|examples|tests)/\S", text):
+                found.append(f"{path.name}:{node.lineno}: {text}")
+    assert found == []

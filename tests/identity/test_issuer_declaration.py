@@ -118,6 +118,12 @@ def test_a_mistake(fields: dict[str, Any], pointer: str) -> None:
     assert pointer in mistakes(**fields)
 
 
+def test_an_unknown_preset_is_one_mistake_and_what_else_was_given_is_judged() -> None:
+    assert set(mistakes(name="Foo", preset="Foo", issuer="", parameters={"domain": "a.example"})) == {"#/preset"}
+    found = mistakes(name="foo", preset="foo", issuer="", algorithms=("HS256",), ca="not PEM", jwks_uri="ftp://x")
+    assert set(found) == {"#/preset", "#/algorithms", "#/ca", "#/jwksUri"}
+
+
 def test_a_private_key_is_never_taken() -> None:
     from cryptography.hazmat.primitives import serialization
 

@@ -73,3 +73,12 @@ def test_status_doctor_and_ca(platform: Platform) -> None:
     assert {row["process"] for row in status["processes"]} == {"supervisor", "control", "identity-0", "envoy"}
     assert platform.cli("doctor").returncode == 0
     assert Path(platform.cli("ca").stdout.strip()).read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_an_api_that_is_not_deployed_is_warned_of(platform: Platform, files: tuple[str, str]) -> None:
+    platform.cli("deploy", *files)
+    platform.cli("app", "create", "shop")
+    assert "did you mean Echo?" in platform.cli("subscription", "add", "shop", "Ecko").stderr
+    assert "did you mean Echo?" in platform.cli("api-key", "create", "Ecko:1.0.0").stderr
+    for known in (("subscription", "add", "shop", "Echo"), ("api-key", "create", "Echo"), ("api-key", "create", "*")):
+        assert "warning" not in platform.cli(*known).stderr

@@ -82,6 +82,62 @@ def test_a_secret_file_is_relative_to_the_settings_and_never_shown(tmp_path: Pat
     assert from_json_value(to_json_value(settings)) == settings
 
 
+MISTAKEN = """# first line
+data_dir = 7
+[gateway]
+port = 99999
+listen = "here"  # [not] a table
+hosts = {
+  a = "nowhere",
+}
+[identity]
+key_id = '''
+[apis]
+'''
+[[identity.clients]]
+id = "a"
+secret = "s"
+[[identity.clients]]
+id = "b"
+secrte = "s"
+[[identity.clients]]
+id = "c"
+secret = "s"
+[identity.clients.claims]
+"iss" = "x"
+[apis]
+fetch_timeout = "soon"
+colour = 1
+"""
+
+
+def test_every_mistake_of_the_file_has_its_line(tmp_path: Path) -> None:
+    (tmp_path / "kapi.toml").write_text(MISTAKEN.replace('hosts = {\n  a = "nowhere",\n}', 'hosts = { a = "nowhere" }\n\n'))
+    with pytest.raises(SettingsError) as error:
+        read_settings({"identity.workers": 0}, {"KAPI_GATEWAY__CONCURRENCY": "x", **HOME}, tmp_path)
+    places = {(item.message.partition(":")[0], item.line, item.source) for item in error.value.diagnostics}
+    assert places >= {
+        ("data_dir", 2, "kapi.toml"),
+        ("gateway.port", 4, "kapi.toml"),
+        ("gateway.listen", 5, "kapi.toml"),
+        ("gateway.hosts.a", 6, "kapi.toml"),
+        ("identity.key_id", 10, "kapi.toml"),
+        ("identity.clients[1].secrte", 18, "kapi.toml"),
+        ("apis.fetch_timeout", 25, "kapi.toml"),
+        ("apis.colour", 26, "kapi.toml"),
+        ("gateway.concurrency", 0, ""),
+        ("identity.workers", 0, ""),
+    }
+    (tmp_path / "kapi.toml").write_text("[gateway]\nport = = 1\n")
+    with pytest.raises(SettingsError) as error:
+        read_settings({}, HOME, tmp_path)
+    assert [(item.line, item.source) for item in error.value.diagnostics] == [(2, "kapi.toml")]
+    (tmp_path / "kapi.toml").write_text(MISTAKEN[MISTAKEN.index('[[identity.clients]]\nid = "c"') : MISTAKEN.index("[apis]\nfetch")])
+    with pytest.raises(SettingsError) as error:
+        read_settings({}, HOME, tmp_path)
+    assert [item.line for item in error.value.diagnostics] == [5]
+
+
 def test_the_well_known_client_stays_on_loopback(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])

@@ -153,7 +153,7 @@ def _face(reason: str) -> Problem:
             401, "900903", "Access Token Expired", "Access Token Expired. Renew the access token and try again", headers=challenge
         )
     if reason == "organization":
-        hint = "Name it in the issuer's `organizations`, or map the claim that holds it: docs/issuers/oidc.md."
+        hint = "Name it in the issuer's `organizations`, or map the claim that holds it (`claim_mappings`)."
         return Problem(403, "900962", "Unknown organization", "The organization in the token is not one that can have APIs here.", hint)
     why = {"not yet valid": "The token is not valid yet", "revoked": "The token was revoked"}
     detail = f"{why.get(reason, 'Invalid Credentials')}. {_SUGGESTION}"

@@ -13,7 +13,7 @@ import typer
 from kapi.errors import Diagnostic, Invalid, KapiError
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import ApiType, Config, DataDir, Output, find_definition, is_definition, read_input, settings_of
-from kapi.front.cli.output import Format, put, say, show, usage
+from kapi.front.cli.output import Format, put, put_into, say, show, usage
 
 if TYPE_CHECKING:
     from kapi.settings import Settings
@@ -22,6 +22,13 @@ ConfFile = Annotated[str, typer.Argument(metavar="CONF", help="An apk-conf file,
 Definition = Annotated[
     str | None, typer.Argument(metavar="[DEFINITION]", help="Its definition; else the only one beside it.", show_default=False)
 ]
+
+
+Write = Annotated[
+    Path | None,
+    typer.Option("--write", "--output", metavar="FILE", help="Write this file instead of standard output.", show_default=False),
+]
+"""`--output` is its older name, for scripts; everywhere else it chooses the form."""
 
 
 class InvalidInput(Exception):
@@ -43,7 +50,8 @@ def _named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
 def generate(
     source: Annotated[str, typer.Argument(metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto.")],
     api_type: ApiType = "REST",
-    output: Annotated[Path | None, typer.Option("--output", help="Write here instead of standard output.", show_default=False)] = None,
+    write: Write = None,
+    config: Config = None,
 ) -> None:
     """Generate an apk-conf from a definition, without a running platform.
 
@@ -51,32 +59,29 @@ def generate(
 
       kapi generate openapi.yaml > petstore.apk-conf
 
-      kapi generate https://example.com/openapi.json --output api.apk-conf
+      kapi generate https://example.com/openapi.json --write api.apk-conf
     """
     from kapi.apis.generate import generate as generated
 
     if source.startswith(("http://", "https://")):
         from kapi.fetch import fetch
 
-        content = fetch(source, max_bytes=10 * 1024 * 1024, timeout=30, allow_private=True)
+        limits = settings_of(None, config).apis
+        content = fetch(source, max_bytes=limits.max_definition_bytes, timeout=limits.fetch_timeout, allow_private=True)
     else:
         content = read_input(source)
     try:
         text = generated(content, api_type.upper(), source.rpartition("/")[2])
     except Invalid as error:
         raise _named(error, {item.source: (source, content) for item in error.diagnostics}) from error
-    if output is None:
-        put(text)
-    else:
-        output.write_text(text, "utf-8")
-        say(f"wrote {output}")
+    put_into(write, text)
 
 
-def _compiled(conf_name: str, definition_name: str | None) -> tuple[Any, bytes, bytes]:
+def _compiled(conf_name: str, definition_name: str | None, config: Path | None) -> tuple[Any, bytes, bytes]:
     from kapi.apis.compile import compiler
     from kapi.policies import POLICIES
 
-    settings = settings_of()
+    settings = settings_of(None, config)
     conf = read_input(conf_name)
     chosen = definition_name or find_definition(conf_name)
     definition = read_input(chosen)
@@ -103,14 +108,14 @@ def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
     return read(conf, ai_providers=with_own(settings.gateway.ai_providers)).warnings
 
 
-def validate(conf: ConfFile, definition: Definition = None) -> None:
+def validate(conf: ConfFile, definition: Definition = None, config: Config = None) -> None:
     """Check a conf and its definition: every mistake, with its line and a hint. Exit code 3 when there is one.
 
     [bold]Examples[/bold]
 
       kapi validate petstore.apk-conf openapi.yaml
     """
-    compiled, _, _ = _compiled(conf, definition)
+    compiled, _, _ = _compiled(conf, definition, config)
     say(f"{conf}: valid; {compiled.api.name} {compiled.api.version} would answer below {compiled.api.base_path}")
 
 
@@ -133,29 +138,22 @@ def export(
         raise KapiError("not-there-yet", "export to Kubernetes is not there yet", hint="Use --to ir or --to envoy.")
     if to not in {"ir", "envoy"}:
         usage(f"--to {to} is unknown", "Use --to ir or --to envoy.")
-    compiled, _, _ = _compiled(conf, definition)
+    compiled, _, _ = _compiled(conf, definition, config)
     show(_rendered(compiled.api, config) if to == "envoy" else plain(compiled.api), Format.YAML if output is Format.TABLE else output)
 
 
-def schema(
-    output: Annotated[Path | None, typer.Option("--output", help="Write here instead of standard output.", show_default=False)] = None,
-) -> None:
+def schema(write: Write = None) -> None:
     """Print the JSON Schema of the apk-conf, for completion and hover texts in editors.
 
     [bold]Examples[/bold]
 
-      kapi schema --output apk-conf.schema.json
+      kapi schema --write apk-conf.schema.json
     """
     import json
 
     from kapi.apis.json_schema import json_schema
 
-    text = json.dumps(json_schema(), indent=2) + "\n"
-    if output is None:
-        put(text)
-    else:
-        output.write_text(text, "utf-8")
-        say(f"wrote {output}")
+    put_into(write, json.dumps(json_schema(), indent=2) + "\n")
 
 
 def _rendered(api: Any, config: Path | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from kapi.front.cli.client import Client
+from kapi.front.cli.client import Client, warn_of_unknown
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, put, say, show
 
@@ -50,8 +50,10 @@ def create(
         "permittedReferer": permitted_referer or [],
         "tier": tier,
     }
-    answer = Client(settings_of(data_dir, config)).system("POST", _PATH, json.dumps(wanted).encode(), {"Content-Type": "application/json"})
+    client = Client(settings_of(data_dir, config))
+    answer = client.system("POST", _PATH, json.dumps(wanted).encode(), {"Content-Type": "application/json"})
     made = json.loads(answer.body)
+    warn_of_unknown(client, [item["name"] for item in wanted["apis"]])
     if output is Format.TABLE:
         say(f"created {made['id']}; send it as the header apikey")
         put(made["apiKey"] + "\n")

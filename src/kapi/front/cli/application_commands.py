@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from kapi.front.cli.client import Client
+from kapi.front.cli.client import Client, warn_of_unknown
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, say, show
 
@@ -16,7 +16,7 @@ app = typer.Typer(name="app", help="Applications: who calls APIs, by which consu
 subscription = typer.Typer(name="subscription", help="What applications may call.", no_args_is_help=True, rich_markup_mode="rich")
 
 Name = Annotated[str, typer.Argument(metavar="APPLICATION", help="Its name or id.")]
-Tier = Annotated[str, typer.Option("--tier", help="One of [[subscriptions.tiers]] in kapi.toml.", show_default=False)]
+Tier = Annotated[str, typer.Option("--tier", help=r"One of [\[subscriptions.tiers]] in kapi.toml.", show_default=False)]
 _APPLICATIONS, _SUBSCRIPTIONS = "/api/applications/1.2.0", "/api/subscriptions/1.2.0"
 
 
@@ -140,6 +140,7 @@ def subscribe(
     """
     body = {"application": application, "api": {"name": api, "version": version}, "tier": tier, "status": status}
     made = _call(data_dir, config, "POST", _SUBSCRIPTIONS, body)
+    warn_of_unknown(Client(settings_of(data_dir, config)), (api,))
     show(made, output, [_row(made)])
 
 

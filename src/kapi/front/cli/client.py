@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from kapi.errors import Diagnostic, Invalid, KapiError, Problem
+from kapi.front.cli.output import say
 from kapi.run_files import as_running, lock_holder
 from kapi.settings import ClientSettings, Settings
 
@@ -179,6 +182,16 @@ class Client:
         if answer.status >= 400:
             raise _problem(answer)
         return answer
+
+
+def warn_of_unknown(client: Client, names: Iterable[str]) -> None:
+    """Say which of these APIs are not deployed: they may come later, or the name has a typing mistake."""
+    deployed = sorted({api["name"] for api in client.apis()})
+    for name in names:
+        if name in deployed or name == "*":
+            continue
+        close = get_close_matches(name, deployed, 1)
+        say(f"warning: no API named {name!r} is deployed" + (f"; did you mean {close[0]}?" if close else ""))
 
 
 def _json(answer: Answer) -> dict[str, Any]:

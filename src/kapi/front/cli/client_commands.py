@@ -93,7 +93,7 @@ def _metadata(file: str | None) -> dict[str, object]:
     try:
         return read_object(read_input(file))
     except NotJson as error:
-        usage(f"{file} is not a JSON object: {error}", "See docs/identity/registration.md for an example.")
+        usage(f"{file} is not a JSON object: {error}", 'Write metadata as in RFC 7591, such as {"client_name": "reports"}.')
 
 
 app = typer.Typer(help="OAuth clients of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")

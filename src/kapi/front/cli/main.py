@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -14,6 +15,7 @@ from kapi.front.cli import (
     api_key_commands,
     application_commands,
     client_commands,
+    config_command,
     issuer_commands,
     key_commands,
     platform_commands,
@@ -52,7 +54,7 @@ for panel, name, command in (
     (IDENTITY, "token", api_commands.token),
     (OPERATE, "ca", platform_commands.ca),
     (OPERATE, "doctor", platform_commands.doctor),
-    (OPERATE, "config", platform_commands.config),
+    (OPERATE, "config", config_command.config),
     (OPERATE, "version", platform_commands.version),
 ):
     app.command(name, rich_help_panel=panel)(command)
@@ -68,6 +70,10 @@ app.add_typer(issuer_commands.app, name="issuer", rich_help_panel=IDENTITY)
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets it in another spelling, and not an error.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except api_commands.InvalidInput as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Any, NoReturn
 
 from kapi.errors import Diagnostic, EnvoyNotFound, GatewayError, Invalid, KapiError, Problem, SettingsError
@@ -38,6 +40,8 @@ _PLAIN = "up|down|status|deploy|apis|undeploy|token|ca|doctor|config show"
 _GROUPS = "api-key|secret|app|subscription|key|user|client|issuer"
 _COMMAND = re.compile(rf"\bkapi (?:{_PLAIN}|(?:{_GROUPS}) [a-z-]+)\b(?![^`\n]*--data-dir)(?! --help)")
 """Commands that find a platform by its data directory."""
+_NARROWEST = 8
+"""A column is not cut to less."""
 _place = {"option": ""}
 
 
@@ -61,27 +65,57 @@ def put(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
-def show(value: Any, form: Format, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
-    """Write `value` as JSON or YAML, or `rows` as a table."""
+def put_into(path: Path | None, text: str) -> None:
+    """Write data to a file, or to standard output without one. Raises KapiError when the file cannot be written."""
+    if path is None:
+        put(text)
+        return
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise KapiError(
+            "output", f"cannot write {path}: {error.strerror}", hint="Name a file in a folder that you may write to."
+        ) from error
+    say(f"wrote {path}")
+
+
+def show(value: Any, form: Format, rows: Sequence[Mapping[str, Any]] | None = None, *, fit: Sequence[str] = ()) -> None:
+    """Write `value` as JSON or YAML, or `rows` as a table; `fit` names columns that are cut to the width of a terminal."""
+    # JSON and YAML can spell every character in ASCII, for an output that has no other.
+    ascii_only = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
     if form is Format.JSON:
-        put(json.dumps(value, indent=2, ensure_ascii=False))
+        put(json.dumps(value, indent=2, ensure_ascii=ascii_only))
     elif form is Format.YAML:
         import yaml
 
-        put(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        put(yaml.safe_dump(value, sort_keys=False, allow_unicode=not ascii_only))
     else:
-        table(rows if rows is not None else [value])
+        table(rows if rows is not None else [value], fit)
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> None:
+def table(rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()) -> None:
     """Write rows in columns; nothing at all when there are none."""
     if not rows:
         return
     columns = list(rows[0])
     cells = [[column.upper() for column in columns], *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
+    for _ in range(_excess(widths) if fit else 0):
+        widest = max((number for number, column in enumerate(columns) if column in fit), key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, _NARROWEST)
     for line in cells:
-        put("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        put("  ".join(_padded(text, width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _padded(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+def _excess(widths: Sequence[int]) -> int:
+    """How many columns a line is longer than the terminal; none where the output is no terminal."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        return 0
+    return max(0, sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns)
 
 
 def _cell(value: Any) -> str:

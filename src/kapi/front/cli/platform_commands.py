@@ -1,4 +1,4 @@
-"""Commands about the platform itself: up, down, status, ca, doctor, config, version."""
+"""Commands about the platform itself: up, down, status, ca, doctor, version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from kapi import __version__
 from kapi.errors import KapiError
-from kapi.front.cli.options import Config, DataDir, Output, settings_of, sourced_settings
+from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, put, say, show
 from kapi.settings import Settings
 
@@ -163,43 +163,6 @@ def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     show({"checks": rows}, output, rows)
     if any(item.result == "fail" for item in findings):
         raise SystemExit(Exit.ENVIRONMENT)
-
-
-def config(
-    action: Annotated[str, typer.Argument(help="show")] = "show",
-    sources: Annotated[bool, typer.Option("--sources", help="Also say where each value came from.")] = False,
-    output: Output = Format.TABLE,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> None:
-    """Show the settings in force; secrets are left out.
-
-    [bold]Examples[/bold]
-
-      kapi config show --sources
-    """
-    from kapi.front.cli.output import usage
-    from kapi.settings import to_json_value
-
-    if action != "show":
-        usage(f"unknown action {action!r}", "Use: kapi config show.")
-    settings, origins = sourced_settings(data_dir, config)
-    value = to_json_value(settings)
-    for client in value["identity"]["clients"]:
-        client["secret"] = "***"  # noqa: S105 - hidden
-    if value["apis"]["notification_key"]:
-        value["apis"]["notification_key"] = "***"
-    for secret in value["secrets"]["values"]:
-        secret["value"] = "***"
-    rows = [{"setting": "data_dir", "value": value["data_dir"]}]
-    rows += [
-        {"setting": f"{section}.{name}", "value": item}
-        for section in ("identity", "gateway", "apis", "secrets")
-        for name, item in value[section].items()
-    ]
-    if sources:
-        rows = [{**row, "source": origins.get(row["setting"], "default")} for row in rows]
-    show({**value, "sources": origins} if sources else value, output, rows)
 
 
 def version(output: Output = Format.TABLE, config: Config = None) -> None:

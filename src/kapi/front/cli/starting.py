@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +44,37 @@ def checked_settings(text: str) -> Settings:
         except SettingsError as error:
             mistakes += error.diagnostics
     if mistakes:
-        raise SettingsError(tuple(mistakes))
+        raise SettingsError(tuple(_placed(mistakes, config)))
     return settings
+
+
+def _placed(mistakes: Iterable[Diagnostic], config: Path | None) -> Iterator[Diagnostic]:
+    """The mistakes with their places in kapi.toml, where they have one."""
+    from kapi.settings_reading import settings_file
+    from kapi.settings_toml import places_of
+
+    file = settings_file(os.environ, Path.cwd(), config)
+    places = places_of(file.read_text("utf-8")) if file else None
+    for item in mistakes:
+        line, column = places.find(item.pointer) if places else (0, 0)
+        yield replace(item, line=line, column=column, source=file.name if file and line else "")
 
 
 def _check_issuers(settings: Settings) -> None:
     """Raise SettingsError with every mistake in the declared issuers."""
     if not settings.identity.issuers:
         return
-    from dataclasses import replace
-
     from kapi.identity.issuers.declaration import declare
 
     mistakes = []
-    for issuer in settings.identity.issuers:
+    for number, issuer in enumerate(settings.identity.issuers):
         try:
             declare(issuer, settings.gateway.hosts)
         except Invalid as error:
-            mistakes += [replace(item, message=f"issuer {issuer.name}: {item.message}", source="") for item in error.diagnostics]
+            for item in error.diagnostics:
+                field = re.sub(r"([A-Z])", r"_\1", item.pointer.removeprefix("#/")).lower().replace("/", ".")
+                pointer = f"identity.issuers[{number}].{field}"
+                mistakes.append(replace(item, message=f"issuer {issuer.name}: {item.message}", pointer=pointer))
     if mistakes:
         raise SettingsError(tuple(mistakes))
 

@@ -156,7 +156,7 @@ def _is_referer(text: str) -> bool:
 
 
 def _mistake(pointer: str, message: str, hint: str = "") -> Diagnostic:
-    return Diagnostic("api-key", message, hint or "See docs/policies/api-keys.md.", pointer)
+    return Diagnostic("api-key", message, hint or "/openapi.html on this host describes it.", pointer)
 
 
 def _shown(key: StoredApiKey) -> dict[str, Any]:

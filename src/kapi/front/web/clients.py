@@ -62,12 +62,12 @@ class ClientsApi:
     async def create(self, request: Request) -> Response:
         """A new client from its metadata (RFC 7591 §2); the answer holds its secret, this once."""
         self._access.principal(request, CLIENTS_SCOPE)
-        sent = await read_json_body(request, "See docs/identity/registration.md.")
+        sent = await read_json_body(request, "/openapi.html on this host describes it.")
         try:
             made = await run_in_threadpool(self._create, sent)
         except RegistrationError as error:
             raise Problem(
-                400, "900971", "Invalid client", f"{error.error}: {error.detail}", "See docs/identity/registration.md."
+                400, "900971", "Invalid client", f"{error.error}: {error.detail}", "/openapi.html on this host describes it."
             ) from error
         return json_answer(made, 201)
 

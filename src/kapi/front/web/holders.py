@@ -80,5 +80,5 @@ def _thumbprint(request: Request) -> str:
 def _refused(scheme: str, detail: str, error: str = "invalid_token", headers: dict[str, str] | None = None) -> Problem:
     challenge = {"WWW-Authenticate": f'{scheme} realm="kapi", error="{error}"'}
     return Problem(
-        401, "900901", "Invalid Credentials", detail, "See docs/identity/dpop-and-mtls.md.", headers={**challenge, **(headers or {})}
+        401, "900901", "Invalid Credentials", detail, "/openapi.html on this host describes it.", headers={**challenge, **(headers or {})}
     )

@@ -162,7 +162,7 @@ async def _body(request: Request, empty: dict[str, Any] | None = None) -> dict[s
     content = await read_body(request, LARGEST_BODY)
     if not content and empty is not None:
         return empty
-    return json_object(content, "docs/issuers/oidc.md shows one.")
+    return json_object(content, "/openapi.html on this host shows one.")
 
 
 def _declared(body: dict[str, Any]) -> IssuerSettings:
@@ -170,7 +170,7 @@ def _declared(body: dict[str, Any]) -> IssuerSettings:
     mistakes: list[Diagnostic] = []
 
     def wrong(where: str, message: str, hint: str = "") -> None:
-        hint = (hint if "_file" not in hint else "") or "docs/issuers/oidc.md lists the fields."
+        hint = (hint if "_file" not in hint else "") or "/openapi.html on this host lists the fields."
         mistakes.append(Diagnostic("issuer", f"{where}: {message}".removeprefix("issuer: "), hint, f"#/{where.partition('.')[2]}"))
 
     given: dict[str, Any] = {}

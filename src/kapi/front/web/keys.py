@@ -74,10 +74,12 @@ class KeysApi:
 
 async def _body(request: Request, **members: type) -> dict[str, Any]:
     content = await read_body(request)
-    value = json_object(content, "See docs/identity/keys.md.") if content else {}
+    value = json_object(content, "/openapi.html on this host describes it.") if content else {}
     if any(name not in members or type(item) is not members[name] for name, item in value.items()):
         known = ", ".join(f"{name} ({kind.__name__})" for name, kind in members.items())
-        raise Problem(400, "900970", "Invalid request", f"the body may be a JSON object with {known}", "See docs/identity/keys.md.")
+        raise Problem(
+            400, "900970", "Invalid request", f"the body may be a JSON object with {known}", "/openapi.html on this host describes it."
+        )
     return value
 
 

@@ -14,7 +14,7 @@ from kapi.openapi import Refusal
 _UNCHANGED = "Nothing was changed; see `kapi status`, then try again."
 _MEND = "Nothing was changed; mend the conf and deploy again."
 _SCOPES = ("apk:api_create", "kapi:users", "kapi:keys", "kapi:clients", "kapi:issuers", "kapi:metrics")
-_SHOW = "See docs/identity/{}.md."
+_SHOW = "/openapi.html on this host describes it."
 
 
 _YAML_MISTAKE = "while parsing a flow node, did not find expected node content"
@@ -174,7 +174,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "the secret fixed with the key x comes from the settings",
         hint="Change it there and restart, or choose another name.",
     ),
-    "issuer_body": not_json("docs/issuers/oidc.md shows one."),
+    "issuer_body": not_json("/openapi.html on this host shows one."),
     "issuer_test_body": problem(
         400,
         "the body has more than a token",
@@ -187,7 +187,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "the declaration has mistakes",
         900960,
         "Invalid issuer",
-        Diagnostic("issuer", "issuer.color: unknown field", "docs/issuers/oidc.md lists the fields.", "#/color"),
+        Diagnostic("issuer", "issuer.color: unknown field", "/openapi.html on this host lists the fields.", "#/color"),
     ),
     "other_organization": problem(
         403,
@@ -206,12 +206,12 @@ REFUSALS: Mapping[str, Refusal] = {
         hint="Give the other provider's issuer.",
     ),
     "issuer_too_large": too_large(1_048_576),
-    "user_body": not_json("See docs/identity/users.md for an example."),
+    "user_body": not_json("/openapi.html on this host shows an example."),
     "invalid_user": invalid(
         "a member is not allowed",
         900956,
         "Invalid user",
-        Diagnostic("user", "password: must have 8 to 1024 characters", "See docs/identity/users.md.", "#/password"),
+        Diagnostic("user", "password: must have 8 to 1024 characters", "/openapi.html on this host describes it.", "#/password"),
     ),
     "no_user": problem(404, "there is no such person", 900953, "there is no user 'nothing'", hint="See them with: kapi user list."),
     "user_exists": problem(
@@ -224,14 +224,14 @@ REFUSALS: Mapping[str, Refusal] = {
         "'org1user' stands in the settings",
         hint="Change [[identity.users]] in kapi.toml and start again.",
     ),
-    "key_body": not_json(_SHOW.format("keys")),
+    "key_body": not_json(_SHOW),
     "key_members": problem(
         400,
         "the body has other members",
         900970,
         "Invalid request",
         "the body may be a JSON object with algorithm (str)",
-        _SHOW.format("keys"),
+        _SHOW,
     ),
     "no_algorithm": problem(
         400,
@@ -258,7 +258,7 @@ REFUSALS: Mapping[str, Refusal] = {
         "gateway_certificate_alias is the active key",
         hint="Rotate it: kapi key rotate --algorithm RS256; add --emergency to refuse its tokens at once.",
     ),
-    "client_body": not_json(_SHOW.format("registration")),
+    "client_body": not_json(_SHOW),
     "api_key_body": not_json('Send {"apis": [{"name": …, "version": …}]}.'),
     "invalid_client": problem(
         400,
@@ -266,7 +266,7 @@ REFUSALS: Mapping[str, Refusal] = {
         900971,
         "Invalid client",
         "invalid_redirect_uri: redirect_uris is missing: the authorization code grant needs one",
-        _SHOW.format("registration"),
+        _SHOW,
     ),
     "no_client": problem(404, "there is no such client", 900973, "there is no client 'nothing'", hint="See them with: kapi client list."),
     "client_of_settings": problem(

@@ -23,7 +23,7 @@ from kapi.store.users import StoredUser, UserStore
 
 USERS_SCOPE = "kapi:users"
 _LONGEST_NAME = 255
-_HINT = "See docs/identity/users.md for an example."
+_HINT = "/openapi.html on this host shows an example."
 
 
 class UsersApi:
@@ -175,7 +175,7 @@ def _weak(password: Any) -> list[tuple[str, str]]:
 def _refuse(mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = None) -> None:
     if mistakes:
         items = (
-            Diagnostic("user", f"{name}: {message}", (hints or {}).get(message) or "See docs/identity/users.md.", f"#/{name}")
+            Diagnostic("user", f"{name}: {message}", (hints or {}).get(message) or "/openapi.html on this host describes it.", f"#/{name}")
             for name, message in mistakes
         )
         raise Invalid(tuple(items), code="900956", title="Invalid user")

@@ -5,6 +5,7 @@ Pure. Called at start for the issuers of the settings, and by the issuers API fo
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ _TAKEN = re.compile(
 )
 _LONGEST = 1024
 NO_HOSTS: Mapping[str, str] = MappingProxyType({})
+_UNKNOWN = "unknown"
+"""Stands for what a preset that does not exist would say."""
 _RESERVED_NAMES = frozenset({"inbuilt"})
 
 Wrong = Callable[..., None]
@@ -114,16 +117,19 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
     mistakes: list[Diagnostic] = []
 
     def wrong(where: str, message: str, hint: str = "") -> None:
-        hint = hint or "docs/issuers/oidc.md explains every field."
+        hint = hint or "`kapi issuer add --help` explains every field."
         mistakes.append(Diagnostic("issuer", message, hint, f"#/{where}", source=settings.name))
 
     preset = preset_named(settings.preset)
     if preset is None:
         names = ", ".join(item.name for item in PRESETS)
         wrong("preset", f"there is no preset {settings.preset!r}", f"Known: {names}. Any other provider: oidc.")
-        preset = PRESETS[-1]
-    values = _parameters(settings, preset, wrong)
-    issuer = _whole(settings, preset, values, wrong)
+        # What it asks for is unknown: only what the person gave can be judged, as for a provider without a preset.
+        issuer = _whole(settings, PRESETS[-1], {}, wrong)
+        name = settings.name if settings.name != settings.preset else _UNKNOWN
+        issuer = dataclasses.replace(issuer, name=name, issuer=issuer.issuer or _UNKNOWN, discovery=settings.discovery)
+    else:
+        issuer = _whole(settings, preset, _parameters(settings, preset, wrong), wrong)
     _check(issuer, hosts, wrong)
     if mistakes:
         raise Invalid(tuple(mistakes), code="900960", title="Invalid issuer")

@@ -1,0 +1,101 @@
+"""`kapi config show`: the settings that hold, where each came from, and no secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from kapi.front.cli.options import Config, DataDir, Output, sourced_settings
+from kapi.front.cli.output import Format, show, usage
+from kapi.settings import SECTIONS, Settings
+
+_HIDDEN = "***"
+_PRIVATE_KEY = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""Members of a JWK that are no part of a public key (RFC 7518 §6)."""
+
+
+def config(
+    action: Annotated[str, typer.Argument(help="show")] = "show",
+    sources: Annotated[bool, typer.Option("--sources", help="Also say where each value came from.")] = False,
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Show the settings in force; secrets are left out. The table names the items of lists; JSON and YAML show them whole.
+
+    [bold]Examples[/bold]
+
+      kapi config show --sources
+
+      kapi config show -o yaml
+    """
+    if action != "show":
+        usage(f"unknown action {action!r}", "Use: kapi config show.")
+    settings, origins = sourced_settings(data_dir, config)
+    value = shown(settings) | {"data_dir": str(settings.data_dir)}
+    rows = list(_rows(settings))
+    if sources:
+        rows = [{**row, "source": _source(row["setting"], origins)} for row in rows]
+    show({**value, "sources": origins} if sources else value, output, rows, fit=("value", "source"))
+
+
+def shown(value: Any) -> Any:
+    """A part of the settings as JSON-ready values, with `***` in place of each secret."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        made = {}
+        for field in dataclasses.fields(value):
+            item = getattr(value, field.name)
+            secret = bool(field.metadata.get("secret")) and bool(item)
+            made[field.name] = _HIDDEN if secret else shown(item)
+        return made
+    if isinstance(value, Mapping):
+        private = _PRIVATE_KEY if "kty" in value else frozenset()
+        return {name: _HIDDEN if name in private else shown(item) for name, item in value.items()}
+    return [shown(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _rows(settings: Settings) -> Iterator[dict[str, Any]]:
+    yield {"setting": "data_dir", "value": str(settings.data_dir)}
+    for section in SECTIONS:
+        yield from _rows_of(getattr(settings, section), section)
+
+
+def _rows_of(record: Any, prefix: str) -> Iterator[dict[str, Any]]:
+    for field in dataclasses.fields(record):
+        item, name = getattr(record, field.name), f"{prefix}.{field.name}"
+        if dataclasses.is_dataclass(item):
+            yield from _rows_of(item, name)
+        else:
+            secret = bool(field.metadata.get("secret")) and bool(item)
+            yield {"setting": name, "value": _HIDDEN if secret else _brief(item)}
+
+
+def _brief(value: Any) -> Any:
+    """A value for one cell: the names of the items of a list of tables, and tables as JSON."""
+    if isinstance(value, Mapping):
+        return json.dumps(shown(value), ensure_ascii=False) if value else ""
+    if isinstance(value, list | tuple):
+        return " ".join(_name(item) for item in value)
+    return value
+
+
+def _name(item: Any) -> str:
+    if not dataclasses.is_dataclass(item):
+        return str(item)
+    fields = dataclasses.fields(item)
+    keys = [field.name for field in fields if field.metadata.get("key")] or [fields[0].name]
+    return ":".join(str(getattr(item, key)) for key in keys)
+
+
+def _source(setting: str, origins: Mapping[str, str]) -> str:
+    """Where a setting, or the table that it is in, came from."""
+    name = setting
+    while name:
+        if name in origins:
+            return origins[name]
+        name = name.rpartition(".")[0]
+    return "default"

@@ -13,9 +13,14 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from kapi.errors import Problem
+from kapi.gateway.directory import directory
 from kapi.gateway.enforcer.backend_jwt import MOST_ANSWERS, BackendJwts
 from kapi.gateway.enforcer.callers import find_caller
 from kapi.gateway.enforcer.signing import ensure_key, jwks
+from kapi.gateway.issuers import TrustedIssuer, consumer_of
+from kapi.identity.issuers.declaration import Issuer
+from kapi.policies.claim_names import client_of
+from kapi.settings import SubscriptionsSettings
 from kapi.store.applications import Application, ConsumerKey, Subscription
 from kapi.store.database import Database
 from kapi.store.enforcer_keys import EnforcerKeys
@@ -140,3 +145,28 @@ def test_an_api_key_names_its_application_itself(store: EnforcerKeys) -> None:
     ]  # fmt: skip
     assert "sub" not in claims
     assert "application" not in claims
+
+
+@pytest.mark.parametrize(
+    ("claims", "client"),
+    [
+        ({"iss": "https://b", "azp": "page", "client_id": "app"}, "app"),
+        ({"iss": "https://b", "azp": "a", "clientId": "c", "client_id": "b"}, "c"),
+        ({"iss": "https://b", "cid": "okta"}, "okta"),
+        ({"iss": "https://b", "appid": "entra"}, "entra"),
+        ({"iss": "https://b", "client_id": "", "azp": "app"}, "app"),
+        ({"iss": "https://b", "client_id": ["x"], "azp": "app"}, "app"),
+        ({"iss": "https://a", "azp": "page", "org.app": "declared"}, "declared"),
+        ({"iss": "https://a", "azp": "page", "org": {"app": "nested"}}, "nested"),
+        ({"iss": "https://a", "azp": "page"}, ""),
+    ],
+)
+def test_the_application_is_that_of_the_claim_that_subscriptions_look_at(store: EnforcerKeys, claims: dict[str, Any], client: str) -> None:
+    """The record for the admission filter, the backend JWT and the system APIs name the same client."""
+    issuers = [TrustedIssuer("a", "https://a", "{}", consumer_key_claim="org.app"), TrustedIssuer("b", "https://b", "{}")]
+    names = directory([], list, issuers, SubscriptionsSettings())[f"i\t{claims['iss']}"].split("\t")
+    assert client_of(claims, names) == client
+    declared = Issuer("x", "oidc", claims["iss"], "", "", consumer_key_claim="org.app" if claims["iss"] == "https://a" else "")
+    assert client_of(claims, declared.client_claims) == client
+    made, keys = signer(store, consumer=lambda of: consumer_of(of, issuers))
+    assert claims_of(made.answer(question({"sub": "s", **claims})).token, keys)[DIALECT + "applicationid"] == client

@@ -94,7 +94,7 @@ def system_apis(control: Control) -> Any:
     people = Users(settings.identity.users, stored)
     users = UsersApi(access, people, stored, settings.identity.issuer, lambda: str(uuid.uuid4()), time.time)
     issuers = IssuersApi(access, control.trust, lanes.fetching)
-    enforcer = _enforcer(settings, control.store, control.applications, lambda: holders.nonces)
+    enforcer = _enforcer(settings, control, lambda: holders.nonces)
     applications = ApplicationsApi(control.applications, access)
     clients = ClientsApi(
         access, settings, RegisteredClients(control.store.database), os.urandom, lambda: str(uuid_utils.uuid7()), time.time
@@ -124,7 +124,7 @@ def system_apis(control: Control) -> Any:
     return build_system_api([*routes, *HomePages(settings).routes()])
 
 
-def _enforcer(settings: Settings, store: Store, applications: Applications, nonces: Callable[[], Nonces | None]) -> Any:
+def _enforcer(settings: Settings, control: Control, nonces: Callable[[], Nonces | None]) -> Any:
     import uuid
 
     from kapi.front.web.enforcer import Enforcer
@@ -133,14 +133,20 @@ def _enforcer(settings: Settings, store: Store, applications: Applications, nonc
     from kapi.gateway.enforcer.callers import find_caller
     from kapi.gateway.enforcer.replays import Replays
     from kapi.gateway.enforcer.signing import ensure_key
+    from kapi.gateway.issuers import consumer_of
     from kapi.store.enforcer_keys import EnforcerKeys
     from kapi.store.records import Records
 
-    issuer = settings.gateway.enforcer.backend_jwt_issuer
+    issuer, store = settings.gateway.enforcer.backend_jwt_issuer, control.store
     return Enforcer(
         lambda: ensure_key(EnforcerKeys(store.database), int(time.time())),
         lambda keys: BackendJwts(
-            keys, issuer, now=time.time, random_id=lambda: str(uuid.uuid4()), callers=partial(find_caller, applications.all)
+            keys,
+            issuer,
+            now=time.time,
+            random_id=lambda: str(uuid.uuid4()),
+            callers=partial(find_caller, control.applications.all),
+            consumer=lambda claims: consumer_of(claims, control.deployer.issuers),
         ),
         Proofs(settings.gateway, Replays(time.time), Records(store.database), time.time, nonces),
     )

@@ -20,13 +20,11 @@ from urllib.parse import quote
 
 import re2
 
-from kapi.gateway.issuers import TrustedIssuer
+from kapi.gateway.issuers import TrustedIssuer, consumer_key_claims
 from kapi.settings import SubscriptionsSettings, TierSettings
 from kapi.store import StoredApi
 from kapi.store.applications import Application, ConsumerKey, Subscription
 
-_CONSUMER_KEY_CLAIMS = ("clientId", "client_id", "azp", "cid", "appid")
-"""Where the consumer key stands in tokens of an issuer that does not say."""
 _SECONDS = {"Second": 1, "Minute": 60, "Hour": 3600, "Day": 86400}
 
 
@@ -38,7 +36,7 @@ def directory(
 ) -> dict[str, str]:
     """All records. `apis` is asked only when somebody has a subscription."""
     tiers = {tier.name: _tier(tier) for tier in settings.tiers}
-    records = {f"i\t{issuer.issuer}": issuer.consumer_key_claim or "\t".join(_CONSUMER_KEY_CLAIMS) for issuer in issuers}
+    records = {f"i\t{name}": "\t".join(claims) for name, claims in consumer_key_claims(issuers).items()}
     if default := tiers.get(settings.default_tier):
         records["t"] = default
     for limit in settings.key_limits:

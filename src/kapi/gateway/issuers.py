@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from kapi.policies.claim_names import CLIENT_CLAIMS, client_claims, client_of
 from kapi.policies.token_kinds import AccessTokenRule
 
 ANY = "*"
@@ -48,3 +51,14 @@ class TrustedIssuer:
 
 def _holds(allowed: tuple[str, ...], value: str) -> bool:
     return not allowed or ANY in allowed or value in allowed
+
+
+def consumer_key_claims(issuers: Iterable[TrustedIssuer]) -> dict[str, tuple[str, ...]]:
+    """For each `iss`, the claims that may name the client, in order: what subscriptions and backend JWTs look at alike."""
+    return {issuer.issuer: client_claims(issuer.consumer_key_claim) for issuer in issuers}
+
+
+def consumer_of(claims: Mapping[str, Any], issuers: Iterable[TrustedIssuer]) -> str:
+    """The client of a verified token; empty when it names none."""
+    declared = consumer_key_claims(issuers).get(str(claims.get("iss")), CLIENT_CLAIMS)
+    return client_of(claims, declared)

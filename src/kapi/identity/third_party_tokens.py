@@ -109,7 +109,7 @@ def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _presented(issuer: Issuer, claims: Mapping[str, Any]) -> Presented:
     """What is taken over. Nothing else that it says becomes a claim of ours."""
-    subject, client_id = str(claims["sub"]), client_of(claims, issuer.consumer_key_claim)
+    subject, client_id = str(claims["sub"]), client_of(claims, issuer.client_claims)
     said: dict[str, Any] = {"sub_id": {"format": "iss_sub", "iss": issuer.issuer, "sub": subject}}
     if organization := organization_of(claims, issuer):
         said["organization"] = organization

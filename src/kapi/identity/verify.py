@@ -233,7 +233,7 @@ def _principal(issuer: Issuer, claims: dict[str, Any]) -> Principal:
     subject = find(claims, "sub")
     return Principal(
         subject=subject if isinstance(subject, str) else "",
-        client_id=client_of(claims, issuer.consumer_key_claim),
+        client_id=client_of(claims, issuer.client_claims),
         scopes=as_scopes(claims, issuer.scopes_claims),
         organization=organization,
         issuer=issuer.name,

@@ -35,9 +35,9 @@ def client_claims(declared: str) -> tuple[str, ...]:
     return (declared,) if declared else CLIENT_CLAIMS
 
 
-def client_of(claims: Mapping[str, Any], declared: str = "") -> str:
-    """The client that a token was issued to; empty when it names none. `declared` as in `client_claims`."""
-    values = (find(claims, name) for name in client_claims(declared))
+def client_of(claims: Mapping[str, Any], names: Sequence[str] = CLIENT_CLAIMS) -> str:
+    """The client that a token was issued to; empty when it names none. `names` are those of `client_claims`."""
+    values = (find(claims, name) for name in names)
     return next((value for value in values if isinstance(value, str) and value), "")
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from kapi.errors import Problem
 from kapi.gateway.enforcer.signing import SigningKey, base64url
 from kapi.json_reading import read_json
+from kapi.policies.claim_names import client_of
 
 DIALECT = "http://wso2.org/claims/"
 RESTRICTED = frozenset({
@@ -67,12 +68,15 @@ class BackendJwts:
         now: Callable[[], float],
         random_id: Callable[[], str],
         callers: Callers = nobody,
+        consumer: Callable[[Mapping[str, Any]], str] = client_of,
     ) -> None:
+        """`consumer` names the client of verified claims, as subscriptions know it."""
         self._key = keys[0]
         self._issuer = issuer
         self._now = now
         self._random_id = random_id
         self._callers = callers
+        self._consumer = consumer
         self._answers: OrderedDict[bytes, Answer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -95,7 +99,7 @@ class BackendJwts:
         ttl = int(wanted["ttl"])
         payload = {
             **{name: value for name, value in claims.items() if name not in RESTRICTED and not name.startswith(DIALECT)},
-            **_described(api, claims, self._callers),
+            **_described(api, claims, self._consumer(claims), self._callers),
             **wanted["claims"],
             **({"sub": claims["sub"]} if isinstance(claims.get("sub"), str) else {}),
             # Nothing above may speak for these.
@@ -117,9 +121,8 @@ class BackendJwts:
         return f"{message}.{encoded(self._key.sign(message.encode('ascii')))}"
 
 
-def _described(api: Mapping[str, str], claims: Mapping[str, Any], find: Callers) -> dict[str, Any]:
+def _described(api: Mapping[str, str], claims: Mapping[str, Any], consumer: str, find: Callers) -> dict[str, Any]:
     """APK's claims about the call: the API, the application, the person."""
-    consumer = next((value for name in ("azp", "client_id", "clientId") if isinstance(value := claims.get(name), str)), "")
     person = claims["sub"] if isinstance(claims.get("sub"), str) else ""
     known = find(consumer, api["organization"], api["name"], api["version"]) if consumer else None
     application = known or _of_key(claims) or Caller(consumer, consumer, person)

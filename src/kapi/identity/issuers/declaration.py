@@ -12,19 +12,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from kapi.addresses import is_label
 from kapi.errors import Diagnostic, Invalid
 from kapi.fetch import is_on_this_machine
 from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.keyset import one_key
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
 from kapi.identity.issuers.static_keys import key_of_certificate, key_of_pem, trusted_certificates
+from kapi.policies.claim_names import client_claims
 from kapi.policies.token_kinds import USUAL_TYPES, AccessTokenRule
 from kapi.settings import IssuerSettings
 
 ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")
 """Local claims that say whose API it becomes; the second is APK's name for it."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TAKEN = re.compile(
     r"(?i)(?:authorization|cookie|host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|via"
@@ -80,6 +81,11 @@ class Issuer:
     def rule(self) -> AccessTokenRule:
         """What is an access token of it."""
         return AccessTokenRule(self.types, self.required_claims, self.id_tokens)
+
+    @property
+    def client_claims(self) -> tuple[str, ...]:
+        """Claims that may name the client of its tokens, in order."""
+        return client_claims(self.consumer_key_claim)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -238,13 +244,13 @@ def _check_words(issuer: Issuer, wrong: Wrong) -> None:
         if algorithm not in ASYMMETRIC:
             hint = f"Known: {', '.join(ASYMMETRIC)}." + (" Symmetric keys cannot be published." if algorithm.startswith("HS") else "")
             wrong("algorithms", f"{algorithm!r} cannot be accepted", hint)
-    if issuer.organization != ANY_ORGANIZATION and not _LABEL.fullmatch(issuer.organization):
+    if issuer.organization != ANY_ORGANIZATION and not is_label(issuer.organization):
         wrong("organization", f"{issuer.organization!r} is not an organization", "Use a lower-case DNS label, apk-system, or * for all.")
     for value in issuer.organizations.values():
-        if not _LABEL.fullmatch(value):
+        if not is_label(value):
             wrong("organizations", f"{value!r} is not an organization", "Use a lower-case DNS label: it becomes part of a host name.")
     for environment in issuer.environments:
-        if environment != ANY_ORGANIZATION and not _LABEL.fullmatch(environment):
+        if environment != ANY_ORGANIZATION and not is_label(environment):
             wrong("environments", f"{environment!r} is not an environment", "Use a lower-case DNS label.")
     _check_texts(issuer, wrong)
 

@@ -185,7 +185,7 @@ def _claim_steps(claims: dict[str, Any], issuer: Issuer, now: int) -> Iterator[S
     yield _time_step(claims, issuer, now)
     yield _audience_step(claims, issuer)
     client, scopes = (
-        client_of(claims, issuer.consumer_key_claim),
+        client_of(claims, issuer.client_claims),
         sorted(as_scopes(claims, issuer.scopes_claims)),
     )
     yield Step(

@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from kapi.addresses import is_loopback, reach
 from kapi.callers import stopped_by_leaving
 from kapi.errors import Problem, Unfetched
-from kapi.settings_addresses import is_loopback
 
 _MOST_REDIRECTS = 3
 _PIECE = 64 * 1024
@@ -183,10 +183,8 @@ def _address(host: str, port: int, way: Way) -> tuple[str, int]:
         return mapped
     addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for text in addresses:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        address = getattr(address, "ipv4_mapped", None) or address
-        never = address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved
-        if never or not (address.is_global or way.allow_private):
+        where = reach(ipaddress.ip_address(text.partition("%")[0]))
+        if where != "public" and not (where == "private" and way.allow_private):
             raise Unfetched("address", f"{host} is at an address that is not to be fetched from")
     return addresses[0], port
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from kapi.addresses import LOOPBACK_LITERALS
 from kapi.settings_identity import DEFAULT_ALGORITHM, ClientSettings
 
 FAPI_ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")
@@ -95,4 +96,4 @@ def _default_of(setting: str) -> Any:
 def _is_secure(uri: str) -> bool:
     """https, a native application's own scheme, or http to loopback (RFC 8252 §7.3)."""
     parts = urlsplit(uri)
-    return parts.scheme != "http" or parts.hostname in {"127.0.0.1", "::1"}
+    return parts.scheme != "http" or parts.hostname in LOOPBACK_LITERALS

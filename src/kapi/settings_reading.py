@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kapi.addresses import is_label, is_loopback
 from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import (
     SECTIONS,
@@ -25,7 +26,7 @@ from kapi.settings import (
     Settings,
     default_data_dir,
 )
-from kapi.settings_addresses import HOST, is_address, is_address_port, is_host_port, is_issuer, is_loopback, is_network, is_service_url
+from kapi.settings_addresses import HOST, is_address, is_address_port, is_host_port, is_issuer, is_network, is_service_url
 from kapi.settings_ai import ai_provider_mistakes
 from kapi.settings_claims import mistakes
 from kapi.settings_clients import WITHOUT_SECRET, client_mistakes, has_certificates
@@ -37,7 +38,6 @@ from kapi.settings_values import REFUSED, checked, field_types
 _PREFIX = "KAPI_"
 _NOT_SETTINGS = frozenset({"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET"})
 _ALL_SETTINGS = "`kapi config show --config /dev/null` lists all settings with their defaults."
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def read_settings(
@@ -238,7 +238,7 @@ class _Reader:
             self.wrong(name, f"{value!r} must be an absolute https URL without query or fragment (RFC 8414 §2)")
         elif name == "identity.key_id" and not (value.isascii() and value.isprintable() and 0 < len(value) <= 255):
             self.wrong(name, "must be 1 to 255 printable ASCII characters")
-        elif name == "apis.organization" and not _LABEL.fullmatch(value):
+        elif name == "apis.organization" and not is_label(value):
             self.wrong(name, f"{value!r} must be a lower-case DNS label: it becomes part of a host name")
         elif name == "gateway.client_certificate_header" and value and not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value):
             self.wrong(name, f"{value!r} is not a header name of letters, digits, `-` and `_`")

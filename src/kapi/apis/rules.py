@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from kapi.addresses import is_label
 from kapi.apis.ir import Endpoint
 
 VERBS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD")
@@ -19,7 +20,6 @@ _UNRESERVED_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _TARGET_CHARS: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/{}-]+")
 _PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 _PARAMETER_NAME: Final = re.compile(r"[A-Za-z0-9._~:@$-]+")
-_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _URL_PATH: Final = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 _MAX_HOST: Final = 253
@@ -134,9 +134,9 @@ def version_fault(version: str) -> Fault | None:
 
 def label_fault(what: str, text: str) -> Fault | None:
     """Why an organization or environment cannot be part of a host name (RFC 1123 §2.1), if it cannot."""
-    if _LABEL.fullmatch(text):
+    if is_label(text):
         return None
-    hint = f"Write {text.lower()}." if _LABEL.fullmatch(text.lower()) else "Use lower-case letters, digits and `-`, at most 63."
+    hint = f"Write {text.lower()}." if is_label(text.lower()) else "Use lower-case letters, digits and `-`, at most 63."
     return Fault(f"{what} [{text[:80]}] cannot be part of a host name", hint)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kapi import run_files
+from kapi.addresses import is_loopback
 from kapi.apis import report as codes
 from kapi.apis.ir import Api
 from kapi.errors import Diagnostic, KapiError, Problem
@@ -21,7 +22,6 @@ from kapi.settings import Settings
 from kapi.store.modules import PinnedModules
 
 _MAGIC = b"\x00asm\x01\x00\x00\x00"
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class Fetch(Protocol):
@@ -84,7 +84,7 @@ class Modules:
         if url.startswith("file:"):
             return self._own_file(url.removeprefix("file:"), wasm.folder, wasm.max_module_bytes)
         apis = self._settings.apis
-        private = apis.fetch_private_networks or self._settings.gateway.listen in _LOOPBACK
+        private = apis.fetch_private_networks or is_loopback(self._settings.gateway.listen)
         return self._fetch(url, max_bytes=wasm.max_module_bytes, timeout=apis.fetch_timeout, allow_private=private)
 
     def _own_file(self, name: str, folder: str, most: int) -> bytes:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kapi.addresses import is_loopback
 from kapi.fetch import fetch
 from kapi.identity.attempts import Attempts
 from kapi.identity.client_keys import keys_of
@@ -39,8 +40,6 @@ from kapi.store.users import UserStore
 if TYPE_CHECKING:
     from kapi.identity.certificates import Authorities
     from kapi.identity.issuers.kept import KeptIssuers
-
-LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass
@@ -134,7 +133,7 @@ class Provider:
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the provider."""
-        return self.settings.gateway.listen in LOOPBACK
+        return is_loopback(self.settings.gateway.listen)
 
     @cached_property
     def nonces(self) -> Nonces:
@@ -232,7 +231,7 @@ def make_provider(
 ) -> Provider:
     """The provider of these settings over this store; `get` fetches what clients publish."""
     records, tries = Records(store.database), Tries(store.database)
-    private = settings.identity.fetch_private_networks or settings.gateway.listen in LOOPBACK
+    private = settings.identity.fetch_private_networks or is_loopback(settings.gateway.listen)
     return Provider(
         settings=settings,
         keyring=keyring,

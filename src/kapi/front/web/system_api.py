@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from kapi.addresses import is_loopback
 from kapi.errors import KapiError, Problem
 from kapi.front.web.access import Access, Row, json_answer, versioned
 from kapi.front.web.draining import App, draining
@@ -123,7 +124,7 @@ class SystemApi:
 
     def _fetched(self, url: str) -> bytes:
         apis = self._settings.apis
-        on_loopback = self._settings.gateway.listen in {"127.0.0.1", "::1", "localhost"}
+        on_loopback = is_loopback(self._settings.gateway.listen)
         allow_private = on_loopback or apis.fetch_private_networks
         return self._fetch(url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=allow_private)
 

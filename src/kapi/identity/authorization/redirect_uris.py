@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::(\d{1,5}))?((?:/[^#]*)?)")
+from kapi.addresses import LOOPBACK_LITERALS
+
+_HOSTS = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in LOOPBACK_LITERALS)
+_LOOPBACK = re.compile(rf"(http://(?:{_HOSTS}))(?::(\d{{1,5}}))?((?:/[^#]*)?)")
 
 
 def allowed(uri: str, registered: Iterable[str]) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kapi.addresses import is_label
 from kapi.identity.issuers.declaration import ORGANIZATION_CLAIMS, Issuer
 from kapi.policies.claim_names import find
-
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]:
@@ -38,4 +36,4 @@ def organization_of(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
     if not isinstance(value, str):
         return None
     named = issuer.organizations.get(value, value)
-    return named if not named or _LABEL.fullmatch(named) else None
+    return named if not named or is_label(named) else None

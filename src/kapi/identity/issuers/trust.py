@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from kapi.addresses import is_loopback
 from kapi.errors import GatewayError, GatewayRejected, Problem
 from kapi.fetch import Way
 from kapi.identity.issuers.declaration import Issuer, declare
@@ -48,7 +49,7 @@ class Trust:
     ) -> None:
         """Knows at once what the settings and the store say, with the last good keys. Raises Invalid for faulty settings."""
         identity, gateway = settings.identity, settings.gateway
-        private = gateway.listen in {"127.0.0.1", "::1"} or identity.keys_private_networks
+        private = is_loopback(gateway.listen) or identity.keys_private_networks
         self._way = Way(LARGEST_DOCUMENT, SECONDS, private, hosts=gateway.hosts)
         self._pace = Pace(identity.keys_refresh, identity.keys_cooldown)
         self._store, self._get, self._now, self._clock = store, get, now, clock

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from flows import Clock, client, person_at, provider_app, public
-from idp import call
+from flows import CODE_AND_REFRESH, Clock, client, person_at, provider_app, public
+from idp import basic, call
+from kapi.identity.grants.ciba import grant_type as ciba
 from kapi.identity.grants.device_code import grant_type as device
 from kapi.settings_identity import RegistrationSettings
 from person import Page, Person, authorize_path
@@ -26,7 +27,7 @@ LOGO = "https://cdn.example:8443/logo.png"
 
 @pytest.fixture
 def app(tmp_path: Path) -> Any:
-    clients = (client(**LINKS, logo_uri=LOGO), client("plain"), public("tv", grants=(device,), **LINKS))
+    clients = (client(grants=(*CODE_AND_REFRESH, ciba), **LINKS, logo_uri=LOGO), client("plain"), public("tv", grants=(device,), **LINKS))
     return provider_app(tmp_path, Clock(), *clients, registration=RegistrationSettings(open=True))
 
 
@@ -64,6 +65,14 @@ def test_links_are_shown_before_a_device_is_allowed(app: Any, person: Person) ->
     started = call(app, path="/oauth2/device_authorization", body=b"client_id=tv&scope=a").json()
     page = person.sign_in(person.open("/device?user_code=" + started["user_code"]))
     assert shown_links(page)["Privacy policy"] == LINKS["policy_uri"]
+
+
+def test_links_are_shown_where_a_person_approves_elsewhere(app: Any, person: Person) -> None:
+    body = b"scope=openid&login_hint=org1user"
+    assert call(app, path="/oauth2/bc-authorize", body=body, authorization=basic("shop", "s")).status == 200
+    page = person.sign_in(person.open("/authenticationEndpoint/approvals"))
+    assert shown_links(page)["Terms of service"] == LINKS["tos_uri"]
+    assert "<img" not in page.text
 
 
 def test_without_any_nothing_comes_from_elsewhere(person: Person) -> None:

@@ -143,6 +143,17 @@ def test_the_whole_flow(app: Any, person: Person) -> None:
         assert header_of(answer.json()[name])["alg"] == "PS256"
 
 
+def test_refresh_tokens_do_not_rotate(app: Any, person: Person) -> None:
+    """FAPI 2.0 Security Profile §5.3.2.1."""
+    pkce = Pkce()
+    page = open_pushed(person, "bank", push(app, "bank", pkce))
+    token = redeem(app, "bank", page.parameters["code"], pkce, **dpop()).json()["refresh_token"]
+    for later in (1, 2):
+        fields = assertion("bank") | {"grant_type": "refresh_token", "refresh_token": token}
+        answer = post(app, "/oauth2/token", fields, **dpop(now=NOW + later))
+        assert (answer.status, "refresh_token" in answer.json()) == (200, False), answer.body
+
+
 def test_a_token_without_a_key_is_refused(app: Any, person: Person) -> None:
     pkce = Pkce()
     page = open_pushed(person, "bank", push(app, "bank", pkce))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
-from harness import Platform
+from flows import CALLBACK, redeem
+from harness import DEFINITION, Platform, conf
+from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
+from person import Person, authorize_path, over_https
 
 
 def test_people_come_and_go_by_command(platform: Platform) -> None:
@@ -67,3 +71,23 @@ def test_only_the_scope_opens_it(platform: Platform) -> None:
     assert platform.api("/api/users", token=platform.token("default")).status == 403
     assert platform.api("/api/users/nobody", token=platform.token("kapi:users")).status == 404
     assert platform.api("/api/users/org1user", "-X", "DELETE", token=platform.token("kapi:users")).status == 409
+
+
+def test_tokens_of_a_removed_person_are_refused_by_gateway_and_system_apis(platform: Platform, echo: int) -> None:
+    assert platform.deploy(conf(port=echo), DEFINITION).status == 200
+    platform.cli("user", "add", "grace", "--password-stdin", stdin="correct horse\n")
+    browser = Person(over_https(platform.port))
+    page = browser.sign_in(browser.open(authorize_path(CLIENT, CALLBACK, scope="default kapi:users")), "grace", "correct horse", "")
+    code = browser.submit(page, decision="allow").parameters["code"]
+    token = redeem(browser, code).json()["access_token"]
+
+    def statuses() -> tuple[int, int]:
+        answer = platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}")
+        return answer.status, platform.api("/api/users", token=token).status
+
+    assert statuses() == (200, 200)
+    platform.cli("user", "remove", "grace")
+    deadline = time.monotonic() + 30
+    while (now := statuses()) != (401, 401):
+        assert time.monotonic() < deadline, now
+    assert 'name="password"' in browser.open(authorize_path(CLIENT, CALLBACK, scope="default")).text

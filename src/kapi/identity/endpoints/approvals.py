@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.client_pages import about_client
 from kapi.identity.consents import in_words
 from kapi.identity.decoupled import PENDING, decide, pending_of
 from kapi.identity.endpoints.backchannel_authentication import owner_of
@@ -69,8 +70,9 @@ def _page(provider: Provider, request: Request, session: Session) -> Answer:
         pending = pending_of(record)
         client = provider.client(pending.client_id, request.now)
         if client is not None:
-            name = client.settings.name or client.id
-            waiting.append({"key": record.key, "client": name, "message": pending.message, "scopes": in_words(provider, pending.scope)})
+            about = about_client(provider, client)
+            asked = {"key": record.key, "message": pending.message, "scopes": in_words(provider, pending.scope)}
+            waiting.append({**asked, "client": about["client"], "links": about["links"]})
     return page(
         provider,
         "approvals.html",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -290,6 +292,37 @@ def test_a_fetched_request_object(person: Person, web: Web) -> None:
     web.pages["https://shop.example/request.jwt"] = request_object("fetched").encode()
     path = "/oauth2/authorize?" + urlencode({"client_id": "fetched", "request_uri": "https://shop.example/request.jwt"})
     assert signed_in(person, path).parameters["state"] == "inside"
+
+
+REQUEST = "https://shop.example/request.jwt"
+
+
+def fetched_path(fragment: str = "") -> str:
+    return "/oauth2/authorize?" + urlencode({"client_id": "fetched", "request_uri": REQUEST + fragment})
+
+
+def hashed(content: bytes) -> str:
+    return "#" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def test_each_request_gets_the_request_object_that_is_there_now(person: Person, web: Web) -> None:
+    for state in ("first", "second"):
+        web.pages[REQUEST] = request_object("fetched", state=state).encode()
+        assert signed_in(person, fetched_path()).parameters["state"] == state
+    del web.pages[REQUEST]
+    assert "invalid_request_uri" in person.open(fetched_path()).text
+
+
+def test_a_fragment_that_is_a_hash_must_be_that_of_the_request_object(person: Person, web: Web) -> None:
+    old, new = (request_object("fetched", state=state).encode() for state in ("old", "new"))
+    web.pages[REQUEST] = old
+    assert signed_in(person, fetched_path(hashed(old))).parameters["state"] == "old"
+    assert "invalid_request_uri" in person.open(fetched_path(hashed(new))).text
+    web.pages[REQUEST] = new
+    assert "invalid_request_uri" in person.open(fetched_path(hashed(old))).text
+    assert signed_in(person, fetched_path(hashed(new))).parameters["state"] == "new"
+    # Any other fragment says nothing about what is there.
+    assert signed_in(person, fetched_path("#v2")).parameters["state"] == "new"
 
 
 @pytest.mark.parametrize(("client", "algorithm"), [("shop", "RS256"), ("es256", "ES256")])

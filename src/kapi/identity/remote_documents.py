@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from kapi.errors import Problem
 from kapi.identity.fetch_places import FetchPlaces, NoPlace
+from kapi.settings import Settings
+from kapi.settings_addresses import is_loopback
 
 LARGEST = 64 * 1024
 SECONDS = 5.0
@@ -44,6 +48,11 @@ class _Kept:
     mistake: str = ""
 
 
+def fetches_private(settings: Settings) -> bool:
+    """Whether clients may keep their documents in private networks."""
+    return settings.identity.fetch_private_networks or is_loopback(settings.gateway.listen)
+
+
 class RemoteDocuments:
     """A cache of documents by address; threads share it."""
 
@@ -68,32 +77,62 @@ class RemoteDocuments:
             raise Unavailable(kept.mistake)
         return kept.content
 
+    def fetch_new(self, url: str, now: int) -> bytes:
+        """The document as it is now, never a kept one; an address that failed is not asked again for 20 seconds.
+
+        Raises Unavailable, or Busy.
+        """
+        key = f"new {url}"
+        self._refuse_failed(key, now)
+        with self._place(url):
+            # Another thread may have failed while this one waited.
+            self._refuse_failed(key, now)
+            try:
+                return self._fetched(url)
+            except Problem as problem:
+                self._keep(key, _Kept(None, now, problem.detail))
+                raise Unavailable(problem.detail) from problem
+
+    def _refuse_failed(self, key: str, now: int) -> None:
+        with self._lock:
+            failed = self._kept.get(key)
+        if failed is not None and now - failed.asked_at < RETRY_SECONDS:
+            raise Unavailable(failed.mistake)
+
     def _ask(self, url: str, now: int, before: _Kept | None) -> _Kept:
+        with self._place(url):
+            with self._lock:
+                known = self._kept.get(url)
+            if known is not None and known is not before:
+                # Another thread asked while this one waited.
+                return known
+            try:
+                kept = _Kept(self._fetched(url), now)
+            except Problem as problem:
+                kept = _Kept(before.content if before else None, now, problem.detail)
+            self._keep(url, kept)
+            return kept
+
+    @contextmanager
+    def _place(self, url: str) -> Iterator[None]:
+        """A place to fetch from an address. Raises Unavailable for an address that is not to be fetched from, or Busy."""
         if not url.startswith("https://") and not (self._allow_private and url.startswith("http://")):
             raise Unavailable("the address is not an https URL")
         try:
             with self._places.place(_host(url), SECONDS):
-                with self._lock:
-                    known = self._kept.get(url)
-                if known is not None and known is not before:
-                    # Another thread asked while this one waited.
-                    return known
-                return self._asked(url, now, before)
+                yield
         except NoPlace as error:
             raise Busy("too many documents are being fetched") from error
 
-    def _asked(self, url: str, now: int, before: _Kept | None) -> _Kept:
-        try:
-            content = self._fetch(url, max_bytes=LARGEST, timeout=SECONDS, allow_private=self._allow_private, redirects=0)
-            kept = _Kept(content, now)
-        except Problem as problem:
-            kept = _Kept(before.content if before else None, now, problem.detail)
+    def _fetched(self, url: str) -> bytes:
+        return self._fetch(url, max_bytes=LARGEST, timeout=SECONDS, allow_private=self._allow_private, redirects=0)
+
+    def _keep(self, key: str, kept: _Kept) -> None:
         with self._lock:
-            self._kept[url] = kept
-            self._kept.move_to_end(url)
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
-        return kept
 
 
 def _host(url: str) -> str:

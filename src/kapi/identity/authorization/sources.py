@@ -6,6 +6,8 @@ A check of the table in `checks.py`, after the client is known and before its re
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import re
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
@@ -15,13 +17,16 @@ from kapi.identity.forms import Form
 from kapi.identity.http import Credentials
 from kapi.identity.interactions import SECONDS as INTERACTION_SECONDS
 from kapi.identity.provider import Provider
-from kapi.identity.remote_documents import Unavailable
+from kapi.identity.remote_documents import Busy, Unavailable
+from kapi.identity.tokens import base64url
 from kapi.identity.waiting import keep_waiting
 from kapi.store.records import Record, key_of
 
 PUSHED_PREFIX = "urn:ietf:params:oauth:request_uri:"
 PUSHED_SECONDS = 90
 _KIND, _USED = "pushed-request", "used-pushed-request"
+_HASH = re.compile(r"[A-Za-z0-9_-]{43}")
+"""SHA-256 as base64url."""
 
 
 def push(provider: Provider, client: Client, credentials: Credentials, parameters: Form, now: int) -> str:
@@ -76,10 +81,20 @@ def _pushed(provider: Provider, client: Client, key: str, now: int) -> Form:
 
 
 def _fetched(provider: Provider, client: Client, uri: str, now: int) -> str:
-    """A request object at an address that the client registered, to the letter but for the fragment (OpenID Connect Core §6.2)."""
-    if uri.partition("#")[0] not in {known.partition("#")[0] for known in client.settings.request_uris}:
+    """A request object at an address that the client registered, to the letter but for the fragment (OpenID Connect Core §6.2).
+
+    It is fetched for each request: what is there may change. A fragment that is a hash must be the hash of what is there.
+    """
+    address, _, fragment = uri.partition("#")
+    if address not in {known.partition("#")[0] for known in client.settings.request_uris}:
         raise OAuthError("invalid_request_uri", "request_uri is not one that the client registered")
     try:
-        return provider.documents.get(uri.partition("#")[0], now, fresh=True).decode("ascii").strip()
+        content = provider.documents.fetch_new(address, now)
+        text = content.decode("ascii").strip()
+    except Busy as error:
+        raise OAuthError("temporarily_unavailable", str(error), status=503, headers=(("retry-after", "5"),)) from error
     except (Unavailable, UnicodeDecodeError) as error:
         raise OAuthError("invalid_request_uri", "The request object could not be fetched from request_uri") from error
+    if _HASH.fullmatch(fragment) and fragment != base64url(hashlib.sha256(content).digest()).decode("ascii"):
+        raise OAuthError("invalid_request_uri", "The request object at request_uri is not the one whose hash the fragment is")
+    return text

@@ -39,6 +39,7 @@ def client_mistakes(client: ClientSettings) -> Iterator[str]:
     yield from _address_mistakes(client)
     yield from profile_mistakes(client)
     yield from _response_type_mistakes(client)
+    yield from _sector_mistakes(client)
     names = [name for name in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email") if getattr(client, f"tls_client_auth_{name}")]
     if (method == "tls_client_auth") != (len(names) == 1):
         yield "tls_client_auth, and only it, needs exactly one tls_client_auth_... name (RFC 8705 2.1.2)"
@@ -59,6 +60,18 @@ def _response_type_mistakes(client: ClientSettings) -> Iterator[str]:
             yield f"profile {client.profile} allows the response type code only"
 
 
+def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
+    """OpenID Connect Core §8.1: redirect URIs on several hosts do not say which sector a pairwise client belongs to."""
+    uri = client.sector_identifier_uri
+    if uri and (wrong := uri_mistake(uri) or ("" if uri.startswith(("https://", "http://")) else "it must be an https address")):
+        yield f"sector_identifier_uri: {wrong}"
+    if uri and client.sector_identifier:
+        yield "sector_identifier and sector_identifier_uri exclude each other"
+    hosts = {urlsplit(item).hostname for item in client.redirect_uris if not uri_mistake(item)}
+    if client.subject_type == "pairwise" and len(hosts) > 1 and not uri and not client.sector_identifier:
+        yield "subject_type pairwise with redirect URIs on several hosts needs a sector_identifier_uri (OpenID Connect Core 8.1)"
+
+
 def _address_mistakes(client: ClientSettings) -> Iterator[str]:
     for uri in client.redirect_uris:
         if wrong := uri_mistake(uri):
@@ -66,6 +79,10 @@ def _address_mistakes(client: ClientSettings) -> Iterator[str]:
     for uri in client.post_logout_redirect_uris:
         if wrong := uri_mistake(uri):
             yield f"post_logout_redirect_uris: {uri[:200]!r}: {wrong}"
+    for uri in client.request_uris:
+        # A fragment is a hash of what is there (OpenID Connect Registration §2).
+        if wrong := link_mistake(uri):
+            yield f"request_uris: {uri[:200]!r}: {wrong}"
     for name in LINKS:
         uri = getattr(client, name)
         if uri and (wrong := link_mistake(uri)):

@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 import pytest
 
 from client_keys import key, public
-from idp import CC, basic, call, identity_app
-from kapi.settings import GatewaySettings, IdentitySettings, Settings
+from idp import CC, basic, call, identity_app, provider_of
+from kapi.errors import Problem
+from kapi.identity.subjects import subject_for
+from kapi.settings import ClientSettings, GatewaySettings, IdentitySettings, Settings
 from kapi.settings_identity import RegistrationSettings
 from kapi.store import Store
 
@@ -143,6 +145,13 @@ WRONG: dict[str, tuple[Any, str, int]] = {
     "an algorithm without a key": (APK | {"introspection_signed_response_alg": "PS512"}, "invalid_client_metadata", 0),
     "logout by script": (APK | {"backchannel_logout_uri": "javascript:x"}, "invalid_client_metadata", 0),
     "logout to a file": (APK | {"frontchannel_logout_uri": "myapp://x"}, "invalid_client_metadata", 0),
+    "a request with odd letters in its fragment": (APK | {"request_uris": ["https://b.example/#\u00e4"]}, "invalid_client_metadata", 0),
+    "pairwise on two hosts": (
+        APK | {"subject_type": "pairwise", "redirect_uris": ["https://a.example/cb", "https://b.example/cb"]},
+        "invalid_client_metadata",
+        0,
+    ),
+    "a sector that is no address": (APK | {"sector_identifier_uri": "a.example"}, "invalid_client_metadata", 0),
     "a request with a user name": (APK | {"request_uris": ["https://a@b.example/"]}, "invalid_client_metadata", 0),
     "scopes are numbers": (APK | {"scope": 7}, "invalid_client_metadata", 0),
     "a star": (APK | {"scope": "*"}, "invalid_client_metadata", 0),
@@ -217,6 +226,66 @@ def test_a_secret_comes_and_goes_with_the_method(app: Any) -> None:
     assert call(app, authorization=basic(made["client_id"], with_secret["client_secret"])).status == 200
     send(app, "PUT", path, APK | {"token_endpoint_auth_method": "private_key_jwt", "jwks": public(key())}, own)
     assert call(app, authorization=basic(made["client_id"], with_secret["client_secret"])).status == 401
+
+
+def test_request_uris_may_have_a_fragment(app: Any) -> None:
+    uris = ["https://shop.example/request.jwt#GkurKxf5T0Y-mnPFCHqWOMiZi4VS138cQO_V7PZHAdM", "https://shop.example/other"]
+    assert registered(app, APK | {"request_uris": uris})["request_uris"] == uris
+
+
+SECTOR = "https://sector.example/uris.json"
+TWO_HOSTS = {"subject_type": "pairwise", "redirect_uris": ["https://a.example/cb", "https://b.example/cb"], "sector_identifier_uri": SECTOR}
+
+
+def app_with_pages(folder: Path, pages: dict[str, Any]) -> Any:
+    def get(url: str, **_: Any) -> bytes:
+        if url not in pages:
+            raise Problem(406, "909044", "x", "answered 404")
+        return pages[url] if isinstance(pages[url], bytes) else json.dumps(pages[url]).encode()
+
+    settings = Settings(folder, IdentitySettings(registration=RegistrationSettings(initial_access_token=TOKEN)))
+    return identity_app(settings, Store.open(folder / "kapi.db"), lambda: NOW, get)
+
+
+def test_a_sector_lists_the_redirect_uris_of_its_clients(tmp_path: Path) -> None:
+    pages: dict[str, Any] = {SECTOR: [*TWO_HOSTS["redirect_uris"], "https://c.example/cb"]}
+    app = app_with_pages(tmp_path, pages)
+    made = registered(app, APK | TWO_HOSTS)
+    assert {name: made[name] for name in TWO_HOSTS} == TWO_HOSTS
+    path, own = f"{PATH}/{made['client_id']}", made["registration_access_token"]
+    assert send(app, "GET", path, token=own).json()["sector_identifier_uri"] == SECTOR
+    # A client that changes is checked again.
+    changed = APK | TWO_HOSTS | {"redirect_uris": ["https://a.example/cb", "https://d.example/cb"]}
+    refused = send(app, "PUT", path, changed, own)
+    assert (refused.status, refused.json()["error"]) == (400, "invalid_client_metadata")
+    assert "https://d.example/cb" in refused.json()["error_description"]
+
+
+@pytest.mark.parametrize(
+    "page", [None, b"<html>", {"a": 1}, ["https://a.example/cb"], ["https://a.example/cb", "https://b.example/cb/"], [1]]
+)
+@pytest.mark.parametrize("subject_type", ["public", "pairwise"])
+def test_a_sector_that_does_not_list_them_is_refused(tmp_path: Path, page: Any, subject_type: str) -> None:
+    app = app_with_pages(tmp_path, {} if page is None else {SECTOR: page})
+    refused = send(app, "POST", PATH, APK | TWO_HOSTS | {"subject_type": subject_type})
+    assert (refused.status, refused.json()["error"]) == (400, "invalid_client_metadata")
+    assert "sector_identifier_uri" in refused.json()["error_description"]
+
+
+def test_clients_of_one_sector_see_the_same_subject(tmp_path: Path) -> None:
+    identity = IdentitySettings(
+        clients=tuple(
+            ClientSettings(
+                name, secret="s", subject_type="pairwise", redirect_uris=(f"https://{name}.example/cb",), sector_identifier_uri=uri
+            )
+            for name, uri in (("a", SECTOR), ("b", SECTOR), ("c", "https://other.example/uris.json"), ("d", ""))
+        )
+    )
+    provider = provider_of(Settings(tmp_path, identity), Store.open(tmp_path / "kapi.db"))
+    clients = {name: provider.clients.get(name) for name in "abcd"}
+    subjects = {name: subject_for(provider, client, "ada") for name, client in clients.items() if client}
+    assert subjects["a"] == subjects["b"]
+    assert len(set(subjects.values())) == 3
 
 
 POWERS: dict[str, Any] = {

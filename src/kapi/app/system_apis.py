@@ -70,6 +70,7 @@ def system_apis(control: Control) -> Any:
     from kapi.front.web.system_api import Lanes, SystemApi, build_system_api
     from kapi.front.web.users import UsersApi
     from kapi.gateway.secrets import NamedSecrets
+    from kapi.identity.remote_documents import RemoteDocuments, fetches_private
     from kapi.identity.rotation import rotating
     from kapi.identity.users import Users
     from kapi.store.secrets import SecretStore
@@ -97,7 +98,13 @@ def system_apis(control: Control) -> Any:
     enforcer = _enforcer(settings, control, lambda: holders.nonces)
     applications = ApplicationsApi(control.applications, access)
     clients = ClientsApi(
-        access, settings, RegisteredClients(control.store.database), os.urandom, lambda: str(uuid_utils.uuid7()), time.time
+        access,
+        settings,
+        RegisteredClients(control.store.database),
+        RemoteDocuments(fetch, allow_private=fetches_private(settings)),
+        os.urandom,
+        lambda: str(uuid_utils.uuid7()),
+        time.time,
     )
     metrics = Metrics(access, control.trust, time.time)
     rotation = rotating(settings.identity, Keys(control.store.database), control.trust, lambda: control.publisher.status().connected > 0)

@@ -13,6 +13,7 @@ from kapi.errors import OAuthError
 from kapi.identity.clients import Client
 from kapi.identity.registration import Policy, checked_metadata
 from kapi.identity.remote_documents import Busy, RemoteDocuments, Unavailable
+from kapi.identity.sectors import sector_mistake
 from kapi.json_reading import NotJson, read_object
 from kapi.settings import ClientSettings
 from kapi.settings_values import built
@@ -48,7 +49,11 @@ def document_client(documents: RemoteDocuments, client_id: str, policy: Policy, 
     if not is_document_id(client_id):
         return None
     try:
-        return _client(client_id, documents.get(client_id, now), policy)
+        client = _client(client_id, documents.get(client_id, now), policy)
+        settings = client.settings
+        if mistake := sector_mistake(settings.sector_identifier_uri, settings.redirect_uris, lambda url: documents.get(url, now)):
+            raise OAuthError("invalid_client", f"The client metadata document: {mistake}")
+        return client
     except Busy as error:
         raise OAuthError("temporarily_unavailable", str(error), status=503, headers=(("retry-after", "5"),)) from error
     except Unavailable as error:

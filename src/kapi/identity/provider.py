@@ -19,7 +19,7 @@ from kapi.identity.foreign_jwt import ForeignJwt
 from kapi.identity.keys import Keyring
 from kapi.identity.notices import Notices
 from kapi.identity.opaque import keep_opaque
-from kapi.identity.remote_documents import Fetch, RemoteDocuments
+from kapi.identity.remote_documents import Fetch, RemoteDocuments, fetches_private
 from kapi.identity.resources import Resources
 from kapi.identity.sealed import Seal
 from kapi.identity.token_claims import token_claims
@@ -231,7 +231,7 @@ def make_provider(
 ) -> Provider:
     """The provider of these settings over this store; `get` fetches what clients publish."""
     records, tries = Records(store.database), Tries(store.database)
-    private = settings.identity.fetch_private_networks or is_loopback(settings.gateway.listen)
+    private = fetches_private(settings)
     return Provider(
         settings=settings,
         keyring=keyring,

@@ -15,6 +15,8 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.response_types import normal_form
+from kapi.identity.remote_documents import RemoteDocuments
+from kapi.identity.sectors import sector_mistake
 from kapi.settings import ClientSettings
 from kapi.settings_clients import LINKS, WITHOUT_SECRET, client_mistakes, uri_mistake
 from kapi.settings_values import REFUSED, checked, field_types
@@ -40,6 +42,7 @@ _OWN = frozenset(
         "dpop_bound_access_tokens",
         "subject_type",
         "refresh_token_rotation",
+        "sector_identifier_uri",
         "default_max_age",
         "id_token_signed_response_alg",
         "userinfo_signed_response_alg",
@@ -59,7 +62,7 @@ _OWN = frozenset(
     }
 )
 """Settings that a client may choose for itself. No other: what its tokens say of it is not its own to say."""
-_ADDRESSES = ("post_logout_redirect_uris", "request_uris")
+_ADDRESSES = ("post_logout_redirect_uris",)
 _WEB_ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
 _ABOUT = {
     "contacts": list,
@@ -104,10 +107,18 @@ class Registration:
 
 
 def register(
-    store: RegisteredClients, sent: Any, policy: Policy, *, random_bytes: Callable[[int], bytes], new_id: Callable[[], str], now: int
+    store: RegisteredClients,
+    sent: Any,
+    policy: Policy,
+    *,
+    documents: RemoteDocuments,
+    random_bytes: Callable[[int], bytes],
+    new_id: Callable[[], str],
+    now: int,
 ) -> Registration:
     """Keep a new client. Raises RegistrationError."""
     metadata = checked_metadata(sent, policy)
+    _check_sector(metadata, documents, now)
     token = _secret(random_bytes)
     salt, secret, digest = _credentials(metadata, random_bytes)
     client = RegisteredClient(new_id(), metadata, salt, digest, key_of(token), now)
@@ -116,7 +127,14 @@ def register(
 
 
 def change(
-    store: RegisteredClients, before: RegisteredClient, sent: Any, policy: Policy, random_bytes: Callable[[int], bytes]
+    store: RegisteredClients,
+    before: RegisteredClient,
+    sent: Any,
+    policy: Policy,
+    *,
+    documents: RemoteDocuments,
+    random_bytes: Callable[[int], bytes],
+    now: int,
 ) -> Registration:
     """Replace the metadata of a client (RFC 7592 §2.2); it keeps its secret unless it had none and needs one. Raises RegistrationError."""
     if isinstance(sent, dict):
@@ -129,6 +147,7 @@ def change(
         if "client_secret" in sent and not _is_secret(before, sent["client_secret"]):
             raise RegistrationError("invalid_client_metadata", "client_secret is not the one of this client; it cannot be chosen")
     metadata = checked_metadata(sent, policy)
+    _check_sector(metadata, documents, now)
     salt, secret, digest = before.salt, "", before.secret_digest
     if _needs_secret(metadata) != bool(digest):
         salt, secret, digest = _credentials(metadata, random_bytes)
@@ -157,6 +176,13 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
         raise RegistrationError("invalid_client_metadata", "; ".join(mistakes)[:1000])
     kept = {name: value for name, value in dataclasses.asdict(settings).items() if name not in {"id", "secret"}}
     return {"settings": kept, "about": about}
+
+
+def _check_sector(metadata: Mapping[str, Any], documents: RemoteDocuments, now: int) -> None:
+    settings = metadata["settings"]
+    uri, redirect_uris = settings["sector_identifier_uri"], settings["redirect_uris"]
+    if mistake := sector_mistake(uri, redirect_uris, lambda url: documents.fetch_new(url, now)):
+        raise RegistrationError("invalid_client_metadata", mistake)
 
 
 def shown(client: RegisteredClient) -> dict[str, Any]:

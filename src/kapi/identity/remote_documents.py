@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from kapi.addresses import is_loopback
 from kapi.errors import Problem
 from kapi.identity.fetch_places import FetchPlaces, NoPlace
 from kapi.settings import Settings
-from kapi.settings_addresses import is_loopback
 
 LARGEST = 64 * 1024
 SECONDS = 5.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from urllib.parse import urlsplit
 
 from kapi.identity.clients import Client
 from kapi.identity.provider import Provider
+from kapi.identity.sectors import sector_of
 from kapi.identity.tokens import base64url
 
 TYPES = ("public", "pairwise")
@@ -19,11 +19,5 @@ def subject_for(provider: Provider, client: Client, user: str) -> str:
         return user
     # Made once and kept in the store: subjects must not change when signing keys do.
     salt = provider.platform_keys.get_or_make("pairwise-subjects", lambda: provider.random_bytes(32))
-    message = f"{_sector(client)}\0{user}".encode()
+    message = f"{sector_of(client)}\0{user}".encode()
     return base64url(hmac.digest(salt, message, hashlib.sha256)).decode("ascii")
-
-
-def _sector(client: Client) -> str:
-    """Clients of one sector see the same subject (§8.1)."""
-    first = client.settings.redirect_uris[0] if client.settings.redirect_uris else ""
-    return client.settings.sector_identifier or urlsplit(first).hostname or client.id

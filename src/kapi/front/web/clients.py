@@ -16,6 +16,7 @@ from kapi.front.web.bodies import read_json_body
 from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.keys import wanted_algorithms
 from kapi.identity.registration import RegistrationError, register, shown
+from kapi.identity.remote_documents import RemoteDocuments
 from kapi.settings import ClientSettings, Settings
 from kapi.store.registered_clients import RegisteredClients
 
@@ -30,12 +31,14 @@ class ClientsApi:
         access: Access,
         settings: Settings,
         registered: RegisteredClients,
+        documents: RemoteDocuments,
         random_bytes: Callable[[int], bytes],
         new_id: Callable[[], str],
         now: Callable[[], float],
     ) -> None:
         self._access = access
         self._registered = registered
+        self._documents = documents
         self._configured = settings.identity.clients
         self._policy = client_policy(settings.identity, wanted_algorithms(settings.identity), ANYTHING)
         self._random_bytes = random_bytes
@@ -72,7 +75,15 @@ class ClientsApi:
         return json_answer(made, 201)
 
     def _create(self, sent: Any) -> dict[str, Any]:
-        made = register(self._registered, sent, self._policy, random_bytes=self._random_bytes, new_id=self._new_id, now=int(self._now()))
+        made = register(
+            self._registered,
+            sent,
+            self._policy,
+            documents=self._documents,
+            random_bytes=self._random_bytes,
+            new_id=self._new_id,
+            now=int(self._now()),
+        )
         return {**shown(made.client), **({"client_secret": made.secret} if made.secret else {})}
 
     async def show(self, request: Request) -> Response:

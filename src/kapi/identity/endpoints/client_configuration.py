@@ -41,7 +41,15 @@ def answer(provider: Provider, request: Request) -> Answer:
     # A client keeps to what it may ask for, and may give some of it up.
     scopes = tuple(client.metadata["settings"]["scopes"]) or ANYTHING
     policy = client_policy(provider.settings.identity, provider.keyring.algorithms, scopes)
-    changed = change(provider.registered, client, json_body(request), policy, provider.random_bytes)
+    changed = change(
+        provider.registered,
+        client,
+        json_body(request),
+        policy,
+        documents=provider.documents,
+        random_bytes=provider.random_bytes,
+        now=request.now,
+    )
     provider.use_clients()
     return registration_answer(provider, changed, 200)
 

@@ -37,7 +37,13 @@ def answer(provider: Provider, request: Request) -> Answer:
     scopes = ANYTHING if _is_trusted(provider, request) else identity.registration.scopes
     policy = client_policy(identity, provider.keyring.algorithms, scopes)
     registered = register(
-        provider.registered, json_body(request), policy, random_bytes=provider.random_bytes, new_id=provider.new_id, now=request.now
+        provider.registered,
+        json_body(request),
+        policy,
+        documents=provider.documents,
+        random_bytes=provider.random_bytes,
+        new_id=provider.new_id,
+        now=request.now,
     )
     provider.use_clients()
     return registration_answer(provider, registered, 201)

@@ -149,7 +149,7 @@ class ApisSettings:
     organization: str = "default"
     """Owner of an API when the token carries no organization."""
     max_conf_bytes: int = field(default=1024 * 1024, metadata={"range": (1024, 1024**3)})
-    max_definition_bytes: int = field(default=10 * 1024 * 1024, metadata={"range": (1024, 1024**3)})
+    max_definition_bytes: int = field(default=16 * 1024 * 1024, metadata={"range": (1024, 1024**3)})
     fetch_timeout: int = field(default=10, metadata={"range": (1, 600)})
     """Seconds a definition URL may take."""
     notification_key: str = field(default="", repr=False, metadata={"secret": True})

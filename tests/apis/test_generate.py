@@ -44,7 +44,8 @@ def test_without_an_absolute_server_the_endpoint_is_left_to_the_person() -> None
     assert "endpointConfigurations" not in conf
     with pytest.raises(Invalid) as caught:
         compile_api(conf.encode(), definition, organization="default", policies=())
-    assert caught.value.diagnostics[0].message == "production/sandbox endpoint not available for /pet"
+    assert caught.value.diagnostics[0].message == "production/sandbox endpoint not available for /pet and 18 more"
+    assert len(caught.value.diagnostics) == 1
     assert "endpointConfigurations" in caught.value.diagnostics[0].hint
 
 

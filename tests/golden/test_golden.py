@@ -16,7 +16,7 @@ import yaml
 
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.emit import emit
-from kapi.apis.generate import generate
+from kapi.apis.generate import generated
 from kapi.apis.ir import plain
 from kapi.apis.report import NOT_IN_DEFINITION
 from kapi.apis.secrets import Secrets
@@ -80,15 +80,17 @@ def outputs(case: Path) -> dict[str, str]:
     try:
         if not conf.exists():
             assert definition is not None, f"{case.name} has neither api.apk-conf nor definition.*"
-            return {"generated.apk-conf": generate(content, TYPES.get(definition.suffix, "REST"), definition.name)}
+            made = generated(content, TYPES.get(definition.suffix, "REST"), definition.name)
+            found = {"diagnostics.txt": lines(made.warnings)} if made.warnings else {}
+            return {"generated.apk-conf": made.conf_text, **found}
         compiled = compile_api(conf.read_bytes(), content, organization="default", policies=POLICIES)
         compiled = dataclasses.replace(compiled, api=with_modules(compiled.api, fetched))
     except Invalid as error:
         return {"diagnostics.txt": lines(error.diagnostics)}
-    made = {name: make(compiled) for name, make in OUTPUTS.items()}
+    stages = {name: make(compiled) for name, make in OUTPUTS.items()}
     # Without a definition, every operation would be one that the definition does not have.
     warnings = tuple(item for item in compiled.warnings if definition or item.code != NOT_IN_DEFINITION)
-    return made | ({"diagnostics.txt": lines(warnings)} if warnings else {})
+    return stages | ({"diagnostics.txt": lines(warnings)} if warnings else {})
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -47,6 +47,26 @@ def test_deploy_a_definition_alone(platform: Platform, echo: int, files: tuple[s
     platform.cli("undeploy", json.loads(deployed.stdout)["id"])
 
 
+def test_a_definition_alone_is_told_of_by_its_own_places(platform: Platform, files: tuple[str, str], tmp_path: Path) -> None:
+    definition = tmp_path / "own.yaml"
+    text = "openapi: 3.0.3\ninfo: {title: Own, version: '1'}\npaths:\n  /a:\n    get: {}\n    trace: {}\n  /b:\n    get: {}\n"
+    definition.write_text(text)
+    refused = platform.cli("deploy", str(definition), check=False)
+    assert refused.returncode == 3
+    assert refused.stderr.count("error: ") == 1
+    assert "hint: Give --endpoint URL" in refused.stderr
+    taken = platform.cli("deploy", *files)
+    clash = platform.cli("deploy", str(definition), "--endpoint", "http://b.example", "--base-path", "/a b", check=False)
+    assert "error: --base-path: basePath has a character that cannot stand in it" in clash.stderr
+    assert "own.yaml:6:5: TRACE /a is left out" in clash.stderr
+    assert "     6 |     trace: {}\n       |     ^\n" in clash.stderr
+    definition.write_text(text.replace("info: {title: Own, version: '1'}", "info: {title: Own, version: 1.0.0}\nx-wso2-basePath: /echo"))
+    clash = platform.cli("deploy", str(definition), "--endpoint", "http://b.example", check=False)
+    assert "own.yaml:3:1: base path /echo/1.0.0 is taken" in clash.stderr
+    assert "     3 | x-wso2-basePath: /echo\n" in clash.stderr
+    platform.cli("undeploy", yaml.safe_load(taken.stdout)["id"])
+
+
 def test_mistakes_and_conflicts_are_explained(platform: Platform, files: tuple[str, str]) -> None:
     platform.cli("deploy", *files)
     other = Path(files[0]).with_name("other.apk-conf")

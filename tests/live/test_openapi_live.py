@@ -103,7 +103,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     contents = {
         "big": b"x" * 65537,
         "mega": b"x" * 1_048_577,
-        "huge": b"x" * 12_000_000,
+        "huge": b"x" * 18_000_000,
         "broken": b"name: [\n",
         "conf": conf(port=1, extra='id: "echo"\n').encode(),
         "other": conf("Other", port=1).encode(),

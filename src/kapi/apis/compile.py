@@ -17,7 +17,7 @@ from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Api, ApiDefinition, Operation
 from kapi.apis.reading import read
-from kapi.apis.rules import VERBS, host_label_fault, label_fault, target_key
+from kapi.apis.rules import VERBS, host_label_fault, label_fault, plain_target, target_key
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
@@ -67,14 +67,23 @@ class Compiled:
 
 
 def compile_api(
-    conf_text: bytes, definition: bytes, *, organization: str, policies: Sequence[Policy], ai_providers: Providers = BUILT_IN
+    conf_text: bytes,
+    definition: bytes,
+    *,
+    organization: str,
+    policies: Sequence[Policy],
+    ai_providers: Providers = BUILT_IN,
+    restored: bool = False,
 ) -> Compiled:
-    """The API; raises Invalid with ALL mistakes of conf and definition."""
+    """The API; raises Invalid with ALL mistakes of conf and definition.
+
+    The definition of an API that is `restored` from the store is not read: it was accepted once, and only says what callers are told.
+    """
     reading = read(conf_text, _SOURCE, ai_providers)
-    parsed, mistakes = read_definition(definition, reading.api_type)
+    parsed, mistakes = (None, ()) if restored else read_definition(definition, reading.api_type)
     diagnostics = (*_organization_mistakes(organization, reading.conf), *reading.diagnostics, *mistakes)
     conf = reading.conf
-    if diagnostics or conf is None or parsed is None or reading.data is None:
+    if diagnostics or conf is None or reading.data is None:
         kinds = {item.code for item in diagnostics}
         code, title = _OF_ITS_OWN.get(kinds.pop(), _INVALID) if len(kinds) == 1 else _INVALID
         raise Invalid(diagnostics, code=code, title=title)
@@ -176,9 +185,11 @@ def _echo(data: dict[str, Any], identity: str) -> str:
     return emit({"id": identity, **{key: value for key, value in data.items() if key != "id"}})
 
 
-def _warnings(conf: ApiConf, definition: Definition) -> tuple[Diagnostic, ...]:
+def _warnings(conf: ApiConf, definition: Definition | None) -> tuple[Diagnostic, ...]:
     """Operations that the definition does not have: they are deployed, but a caller cannot know them."""
-    known = {(operation.verb, target_key(operation.target)) for operation in definition.operations}
+    if definition is None:
+        return ()
+    known = {(operation.verb, target_key(plain_target(operation.target))) for operation in definition.operations}
     return tuple(
         Diagnostic(
             codes.NOT_IN_DEFINITION,

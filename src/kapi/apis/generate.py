@@ -1,55 +1,324 @@
-"""Definition → apk-conf, as APK's generate-configuration answers it, byte by byte. Called by the system API and the CLI."""
+"""Definition → apk-conf, as APK's generate-configuration answers it. Called by the system API and the CLI.
+
+What is made can be deployed: what a conf cannot say is left out or shortened, and each such thing is named in a warning.
+"""
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
 
+from kapi.apis import report as codes
 from kapi.apis.definitions import parse_definition
+from kapi.apis.definitions.model import Note
 from kapi.apis.emit import emit
+from kapi.apis.rules import MAX_OPERATIONS, Fault, base_path_fault, endpoint_of, plain_target, target_fault, target_key
+from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kapi.apis.conf import Mark
     from kapi.apis.definitions import Definition, DefinitionOperation
+    from kapi.apis.definitions.model import Server
+
+_SOURCE: Final = "definitionFile"
+_LONGEST_NAME: Final = 60
+_LONGEST_VERSION: Final = 30
+_LONGEST_PATH: Final = 256
+_LONGEST_URL: Final = 2048
+_ENDPOINT_HINT: Final = "Give --endpoint URL, or add endpointConfigurations to the conf."
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person says in place of the definition; empty where nothing is said. `url` is where the definition is from."""
+
+    base_path: str = ""
+    production: str = ""
+    sandbox: str = ""
+    url: str = ""
+
+
+NO_CHOICES: Final = Choices()
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """An apk-conf and what it does not say as the definition does.
+
+    `origins` leads from pointers in the conf to pointers in the definition. Without an endpoint, one warning has the code NO_ENDPOINT.
+    """
+
+    conf_text: str
+    warnings: tuple[Diagnostic, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def with_warnings(self) -> str:
+        """The conf with its warnings as comments at its end, for callers that get nothing else."""
+        return self.conf_text + "".join(f"# {_one_line(f'{item.message}. {item.hint}')}\n" for item in self.warnings)
 
 
 def generate(content: bytes, api_type: str = "REST", file_name: str = "") -> str:
     """The apk-conf of a definition; raises Invalid (90091) with every mistake in the definition."""
-    return conf_of(parse_definition(content, api_type, file_name))
+    return generated(content, api_type, file_name).conf_text
 
 
-def conf_of(definition: Definition) -> str:
-    """The apk-conf of a definition that has been parsed."""
-    conf: dict[str, Any] = {
-        "name": definition.name,
-        "basePath": definition.base_path or _made_base_path(definition),
-        "version": definition.version,
-        "type": definition.type,
-        "defaultVersion": False,
-        "subscriptionValidation": False,
-    }
-    if definition.servers:
-        conf["endpointConfigurations"] = _endpoint(definition.servers[0])
-    conf["operations"] = [_operation(operation) for operation in definition.operations]
-    return emit(conf)
+def with_comments(content: bytes, api_type: str, file_name: str, url: str) -> str:
+    """The apk-conf with its warnings as comments; `url` is where the definition is from, or empty. Raises Invalid (90091)."""
+    return generated(content, api_type, file_name, Choices(url=url)).with_warnings
 
 
-def _made_base_path(definition: Definition) -> str:
+def generated(content: bytes, api_type: str = "REST", file_name: str = "", choices: Choices = NO_CHOICES) -> Generated:
+    """The apk-conf of a definition and its warnings; raises Invalid (90091) with every mistake in the definition."""
+    definition = parse_definition(content, api_type, file_name)
+    maker = _Maker(definition, choices)
+    conf = maker.conf()
+    notes = [(codes.NOT_AS_DEFINED, note) for note in (*definition.notes, *maker.notes)]
+    notes += [(codes.NO_ENDPOINT, note) for note in maker.missing]
+    places = definition.places({note.pointer for _, note in notes}) if notes else {}
+    warnings = (_warning(code, note, places[note.pointer]) for code, note in notes)
+    ordered = tuple(sorted(warnings, key=lambda item: (item.line, item.column)))
+    return Generated(emit(conf), ordered, maker.origins)
+
+
+def _warning(code: str, note: Note, place: Mark) -> Diagnostic:
+    return Diagnostic(code, note.message, note.hint, note.pointer, place.line, place.column, "warning", _SOURCE)
+
+
+def place_in_definition(made: Generated, definition: bytes, api_type: str, items: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Diagnostics about a generated conf as diagnostics about the definition it was made from, with places in its text."""
+    found = list(items)
+    origins = [_origin(made.origins, item.pointer) for item in found]
+    places = parse_definition(definition, api_type).places(set(origins))
+    return tuple(
+        replace(item, pointer=pointer, line=places[pointer].line, column=places[pointer].column, source=_SOURCE)
+        for item, pointer in zip(found, origins, strict=True)
+    )
+
+
+def _origin(origins: Mapping[str, str], pointer: str) -> str:
+    while pointer and pointer not in origins:
+        pointer = pointer.rpartition("/")[0]
+    return origins.get(pointer, "#")
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+class _Maker:
+    """Makes one conf; `notes` say what became different on the way."""
+
+    def __init__(self, definition: Definition, choices: Choices) -> None:
+        self._definition = definition
+        self._choices = choices
+        self.notes: list[Note] = []
+        self.origins: dict[str, str] = {}
+        self.missing: list[Note] = []
+        """What a conf needs and the definition does not say."""
+
+    def conf(self) -> dict[str, Any]:
+        definition = self._definition
+        is_rest = definition.type == "REST"
+        operations = self._kept() if is_rest else list(definition.operations)
+        self._refuse_number(len(operations))
+        name, version = (self._name(), self._version()) if is_rest else (definition.name, definition.version)
+        conf: dict[str, Any] = {
+            "name": name,
+            "basePath": self._choices.base_path or self._base_path(name, version),
+            "version": version,
+            "type": definition.type,
+            "defaultVersion": False,
+            "subscriptionValidation": False,
+        }
+        for item in ("name", "version", "basePath"):
+            self.origins[f"#/{item}"] = definition.origins.get(item, "#")
+        endpoints = self._endpoints(is_rest=is_rest)
+        if endpoints:
+            conf["endpointConfigurations"] = endpoints
+        conf["operations"] = [self._operation(index, item) for index, item in enumerate(operations)]
+        if is_rest and not endpoints and any("endpointConfigurations" not in item for item in conf["operations"]):
+            self._note_endpoint()
+        return conf
+
+    def _note(self, pointer: str, message: str, hint: str = "") -> None:
+        self.notes.append(Note(pointer, message, hint))
+
+    def _refuse_number(self, kept: int) -> None:
+        """A conf without operations cannot be deployed, nor one with too many."""
+        if 0 < kept <= MAX_OPERATIONS:
+            return
+        message, hint = self._definition.no_operations, "Add an operation below paths."
+        if kept:
+            message = f"the definition has {kept} operations; at most {MAX_OPERATIONS} can be deployed in one API"
+            hint = "Split the definition into several APIs."
+        elif self._definition.operations or self.notes:
+            message = "none of the operations of the definition can be deployed"
+            hint = "; ".join(dict.fromkeys(note.message for note in self.notes[:3]))
+        place = self._definition.places(["#/paths"])["#/paths"]
+        found = Diagnostic(codes.OPERATIONS, message, hint, "#/paths", place.line, place.column, source=_SOURCE)
+        raise Invalid((found,), code="90091", title="Invalid API Definition")
+
+    # operations
+
+    def _kept(self) -> list[DefinitionOperation]:
+        """The operations that a conf can say, in their order; those that a gateway cannot tell apart are one."""
+        groups: dict[tuple[str, str], list[DefinitionOperation]] = {}
+        for operation in self._definition.operations:
+            target = plain_target(operation.target)
+            fault = _target_fault(target)
+            if fault is None:
+                groups.setdefault((operation.verb, target_key(target)), []).append(operation)
+            else:
+                self._note(operation.path_pointer, f"{_named(operation)} is left out: {fault.message}", fault.hint)
+        return [kept for group in groups.values() if (kept := self._one(group)) is not None]
+
+    def _one(self, group: list[DefinitionOperation]) -> DefinitionOperation | None:
+        """One operation of those that differ in names of parameters, query or fragment alone; None when they need different callers."""
+        first = group[0]
+        if any(_access(other) != _access(first) for other in group):
+            for operation in group:
+                message = f"{_named(operation)} is left out: a gateway cannot tell it from {_named(_other(group, operation))}"
+                self._note(operation.pointer, message, "They ask for different scopes; give them different paths.")
+            return None
+        target = plain_target(first.target)
+        if target != first.target:
+            self._note(first.path_pointer, f"{_named(first)} becomes {first.verb} {target[:80]}", "Queries pass; fragments are never sent.")
+        for operation in group[1:]:
+            message = f"{_named(operation)} is one operation with {_named(first)}: a gateway cannot tell the two apart"
+            self._note(operation.pointer, message, "Queries, fragments and names of parameters make no difference.")
+        return replace(first, target=target)
+
+    def _operation(self, index: int, operation: DefinitionOperation) -> dict[str, Any]:
+        pointer = f"#/operations/{index}"
+        self.origins[pointer] = operation.pointer
+        self.origins[f"{pointer}/target"] = operation.path_pointer
+        made: dict[str, Any] = {
+            "target": operation.target,
+            "verb": operation.verb,
+            "secured": operation.secured,
+            "scopes": list(operation.scopes),
+        }
+        if operation.scope_alternatives:
+            made["scopeAlternatives"] = [list(item) for item in operation.scope_alternatives]
+        chosen = self._usable(operation.servers)
+        if chosen is not None:
+            made["endpointConfigurations"] = _endpoint(chosen.url)
+            self.origins[f"{pointer}/endpointConfigurations"] = chosen.pointer
+        elif operation.servers:
+            server = operation.servers[0]
+            message = (
+                f"server {server.url[:80]} of {operation.verb} {operation.target[:80]} is not absolute: the endpoint of the API is used"
+            )
+            self._note(server.pointer, message, "Give the operation endpointConfigurations, if its backend is another one.")
+        return made
+
+    # name, version, base path
+
+    def _name(self) -> str:
+        name = self._definition.name.strip()
+        if len(name) > _LONGEST_NAME:
+            name = name[:_LONGEST_NAME].rstrip()
+            message = f"the title is longer than {_LONGEST_NAME} characters; the name is [{name}]"
+            self._note("#/info/title", message, "Set another name, if you like.")
+            return name
+        return self._definition.name
+
+    def _version(self) -> str:
+        given = self._definition.version
+        version = re.sub(r"[^A-Za-z0-9._-]+", "-", given).strip("-")[:_LONGEST_VERSION].rstrip("-")
+        if version in ("", ".", ".."):
+            version = "1.0.0"
+        if version != given:
+            message = f"version [{given[:80]}] cannot be a path segment; it becomes {version}"
+            self._note("#/info/version", message, f"Use letters, digits, `.`, `_` and `-`, at most {_LONGEST_VERSION}.")
+        return version
+
+    def _base_path(self, name: str, version: str) -> str:
+        given = self._definition.base_path
+        if self._definition.type != "REST" or not given:
+            return given or _made_base_path(name, version)
+        fault = base_path_fault(given)
+        if fault is None and len(given) <= _LONGEST_PATH:
+            return given
+        made = _made_base_path(name, version)
+        why = fault.message if fault else f"it is longer than {_LONGEST_PATH} characters"
+        self._note(self._definition.origins["basePath"], f"base path [{given[:80]}] becomes {made}: {why}", "Set another basePath.")
+        return made
+
+    # endpoints
+
+    def _endpoints(self, *, is_rest: bool) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        chosen = self._usable(self._definition.servers) if is_rest and not self._choices.production else None
+        if self._choices.production:
+            made |= _endpoint(self._choices.production)
+        elif chosen is not None:
+            made |= _endpoint(chosen.url)
+            self.origins["#/endpointConfigurations"] = chosen.pointer
+        if self._choices.sandbox:
+            made["sandbox"] = {"endpoint": self._choices.sandbox}
+        return made
+
+    def _usable(self, servers: tuple[Server, ...]) -> Server | None:
+        """The first absolute server that can be an endpoint; relative ones count from where the document is from."""
+        chosen: Server | None = None
+        for server in servers:
+            fault = server.fault
+            found = server
+            if not fault:
+                found = replace(server, url=urljoin(self._choices.url, server.url) if self._choices.url else server.url)
+                if not urlsplit(found.url).scheme:
+                    continue
+                fault = _url_fault(found.url)
+            if fault and chosen is None:
+                self._note(server.pointer, f"server {server.url[:80]} cannot be an endpoint: {fault}", "The next server is used.")
+            elif chosen is None:
+                chosen = found
+        return chosen
+
+    def _note_endpoint(self) -> None:
+        servers = self._definition.servers
+        pointer = servers[0].pointer if servers else "#"
+        self.missing.append(Note(pointer, "the definition names no absolute server, so the API has no endpoint", _ENDPOINT_HINT))
+
+
+def _access(operation: DefinitionOperation) -> tuple[Any, ...]:
+    return operation.secured, frozenset(operation.scopes), frozenset(map(frozenset, operation.scope_alternatives))
+
+
+def _other(group: list[DefinitionOperation], operation: DefinitionOperation) -> DefinitionOperation:
+    return next(item for item in group if item is not operation)
+
+
+def _named(operation: DefinitionOperation) -> str:
+    return f"{operation.verb} {operation.target[:120]}"
+
+
+def _target_fault(target: str) -> Fault | None:
+    if len(target) > _LONGEST_PATH:
+        return Fault(f"its path is longer than {_LONGEST_PATH} characters", "Use a shorter path.")
+    return target_fault(target)
+
+
+def _url_fault(url: str) -> str:
+    if len(url) > _LONGEST_URL:
+        return f"it is longer than {_LONGEST_URL} characters"
+    read = endpoint_of(url)
+    return read.message if isinstance(read, Fault) else ""
+
+
+def _made_base_path(name: str, version: str) -> str:
     """A base path of name and version; URL-safe where APK's plain base64 would put `/` or `+` into the path."""
-    made = base64.urlsafe_b64encode(f"{definition.name}{definition.version}".encode()).decode()
-    return "/" + made.rstrip("=")
+    made = base64.urlsafe_b64encode(f"{name}{version}".encode()).decode()
+    return "/" + made.rstrip("=")[: _LONGEST_PATH - 1]
 
 
 def _endpoint(url: str) -> dict[str, Any]:
     return {"production": {"endpoint": url}}
-
-
-def _operation(operation: DefinitionOperation) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "target": operation.target,
-        "verb": operation.verb,
-        "secured": operation.secured,
-        "scopes": list(operation.scopes),
-    }
-    if operation.server:
-        made["endpointConfigurations"] = _endpoint(operation.server)
-    return made

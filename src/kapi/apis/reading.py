@@ -122,6 +122,7 @@ def _check_operations(root: Mapping, report: Report) -> None:
     is_rest = _string(root, "type") not in ("GRAPHQL", "GRPC")
     served = any(endpoint_nodes(root, kind, "#") for kind in ENDPOINT_KINDS)
     seen: dict[tuple[str, str], Mark] = {}
+    unserved: list[tuple[Mapping, str]] = []
     for index, operation in enumerate(operations.items):
         if not isinstance(operation, Mapping):
             continue
@@ -129,10 +130,20 @@ def _check_operations(root: Mapping, report: Report) -> None:
         check_endpoints(operation, pointer, report)
         _check_alternatives(operation, pointer, report)
         if not served and not any(endpoint_nodes(operation, kind, pointer) for kind in ENDPOINT_KINDS):
-            message = f"production/sandbox endpoint not available for {_string(operation, 'target')[:256]}"
-            report.add(codes.NO_ENDPOINT, message, mark(operation, pointer), "Add endpointConfigurations with production or sandbox.")
+            unserved.append((operation, pointer))
         if is_rest:
             _check_rest_operation(operation, pointer, seen, report)
+    _refuse_unserved(unserved, report)
+
+
+def _refuse_unserved(operations: list[tuple[Mapping, str]], report: Report) -> None:
+    """One mistake for all operations without an endpoint: one line mends them."""
+    if not operations:
+        return
+    first, pointer = operations[0]
+    more = f" and {len(operations) - 1} more" if len(operations) > 1 else ""
+    message = f"production/sandbox endpoint not available for {_string(first, 'target')[:256]}{more}"
+    report.add(codes.NO_ENDPOINT, message, mark(first, pointer), "Add endpointConfigurations with production or sandbox.")
 
 
 def _check_alternatives(operation: Mapping, pointer: str, report: Report) -> None:

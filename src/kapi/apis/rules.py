@@ -97,6 +97,11 @@ def definition_path_fault(path: str) -> Fault | None:
     return None
 
 
+def plain_target(path: str) -> str:
+    """A path of a definition without a query or fragment: a query always passes, and a fragment is never sent (RFC 9110 §4.2.5)."""
+    return re.split(r"[?#]", path, maxsplit=1)[0]
+
+
 def target_key(target: str) -> str:
     """The target without what does not tell it apart from another one: parameter names and the last slash."""
     return _PARAMETER.sub("{}", target).rstrip("/") or "/"

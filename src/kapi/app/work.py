@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kapi.apis.compile import Compiled
-from kapi.apis.generate import generate
+from kapi.apis.generate import with_comments
 from kapi.policies.compiling import compiled
 from kapi.pool import Pool
 from kapi.settings import Settings
@@ -24,14 +24,14 @@ _NICENESS = 10
 """Strangers' documents are read when nothing else is to be done."""
 
 
-def generating(settings: Settings) -> Callable[[bytes, str, str], str]:
-    """`kapi.apis.generate.generate`."""
+def generating(settings: Settings) -> Callable[[bytes, str, str, str], str]:
+    """`kapi.apis.generate.with_comments`."""
     pool = _pool(settings, _NICENESS)
 
-    def generated(content: bytes, api_type: str, file_name: str) -> str:
+    def generated(content: bytes, api_type: str, file_name: str, url: str) -> str:
         if len(content) <= SMALL:
-            return generate(content, api_type, file_name)
-        made: str = pool.run("kapi.apis.generate:generate", content, api_type, file_name)
+            return with_comments(content, api_type, file_name, url)
+        made: str = pool.run("kapi.apis.generate:with_comments", content, api_type, file_name, url)
         return made
 
     return generated

@@ -320,7 +320,8 @@ class Deployer:
         try:
             if source is None:
                 return None
-            api = self._compile(source[0].encode("utf-8"), source[1], organization=stored.organization, policies=POLICIES).api
+            conf, definition = source[0].encode("utf-8"), source[1]
+            api = self._compile(conf, definition, organization=stored.organization, policies=POLICIES, restored=True).api
             refuse_secrets(api, self._site.secrets)
             api = self._modules.pinned(dataclasses.replace(api, id=stored.id)) if self._modules else api
         except KapiError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,26 +29,17 @@ Write = Annotated[
 ]
 """`--output` is its older name, for scripts; everywhere else it chooses the form."""
 
-
-class InvalidInput(Exception):
-    """Mistakes in files, with the files' texts for the source line under each."""
-
-    def __init__(self, problem: Invalid, sources: dict[str, str]) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-        self.sources = sources
-
-
-def _named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
-    """The error with the names of files in place of the names of the parts."""
-    items = tuple(replace(item, source=files[item.source][0]) if item.source in files else item for item in error.diagnostics)
-    texts = {name: content.decode("utf-8", "replace") for name, content in files.values()}
-    return InvalidInput(Invalid(items, code=error.code, title=error.title), texts)
+BasePath = Annotated[str | None, typer.Option("--base-path", help="For a definition alone: the base path.", show_default=False)]
+Endpoint = Annotated[str | None, typer.Option("--endpoint", help="For a definition alone: the backend.", show_default=False)]
+SandboxEndpoint = Annotated[str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)]
 
 
 def generate(
     source: Annotated[str, typer.Argument(metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto.")],
     api_type: ApiType = "REST",
+    base_path: Annotated[str | None, typer.Option("--base-path", help="The base path.", show_default=False)] = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="The backend.", show_default=False)] = None,
+    sandbox_endpoint: SandboxEndpoint = None,
     write: Write = None,
     config: Config = None,
 ) -> None:
@@ -61,36 +51,38 @@ def generate(
 
       kapi generate https://example.com/openapi.json --write api.apk-conf
     """
-    from kapi.apis.generate import generate as generated
+    from kapi.apis.generate import Choices
+    from kapi.front.cli.generating import Source, refuse_size
 
-    if source.startswith(("http://", "https://")):
+    settings = settings_of(None, config)
+    url = source if source.startswith(("http://", "https://")) else ""
+    if url:
         from kapi.fetch import fetch
 
-        limits = settings_of(None, config).apis
-        content = fetch(source, max_bytes=limits.max_definition_bytes, timeout=limits.fetch_timeout, allow_private=True)
+        apis = settings.apis
+        content = fetch(url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=True)
     else:
-        content = read_input(source)
-    try:
-        text = generated(content, api_type.upper(), source.rpartition("/")[2])
-    except Invalid as error:
-        raise _named(error, {item.source: (source, content) for item in error.diagnostics}) from error
+        content = refuse_size(read_input(source), source, settings)
+    choices = Choices(base_path or "", endpoint or "", sandbox_endpoint or "", url)
+    text = Source(content, source, api_type.upper(), choices).generated().conf_text
     put_into(write, text)
 
 
 def _compiled(conf_name: str, definition_name: str | None, config: Path | None) -> tuple[Any, bytes, bytes]:
     from kapi.apis.compile import compiler
+    from kapi.front.cli.generating import named, refuse_size
     from kapi.policies import POLICIES
 
     settings = settings_of(None, config)
     conf = read_input(conf_name)
     chosen = definition_name or find_definition(conf_name)
-    definition = read_input(chosen)
+    definition = refuse_size(read_input(chosen), chosen, settings)
     files = {"apkConfiguration": (conf_name, conf), "definitionFile": (chosen, definition)}
     try:
         compile_api = compiler(settings.gateway.ai_providers)
         compiled = compile_api(conf, definition, organization=settings.apis.organization, policies=POLICIES)
     except Invalid as error:
-        raise _named(error, files) from error
+        raise named(error, files) from error
     _say_warnings(compiled.warnings)
     return compiled, conf, definition
 
@@ -166,9 +158,9 @@ def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
 def deploy(
     conf: Annotated[str, typer.Argument(metavar="CONF|DEFINITION", help="An apk-conf, or a definition to generate one from.")],
     definition: Definition = None,
-    base_path: Annotated[str | None, typer.Option("--base-path", help="For a definition alone: the base path.", show_default=False)] = None,
-    endpoint: Annotated[str | None, typer.Option("--endpoint", help="For a definition alone: the backend.", show_default=False)] = None,
-    sandbox_endpoint: Annotated[str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)] = None,
+    base_path: BasePath = None,
+    endpoint: Endpoint = None,
+    sandbox_endpoint: SandboxEndpoint = None,
     output: Output = Format.YAML,
     data_dir: DataDir = None,
     config: Config = None,
@@ -181,22 +173,29 @@ def deploy(
 
       kapi deploy openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /petstore
     """
+    from kapi.apis.generate import Choices
+    from kapi.front.cli.generating import Source, named, refuse_size
+
     settings = settings_of(data_dir, config)
     first = read_input(conf)
-    overrides = {"basePath": base_path, "production": endpoint, "sandbox": sandbox_endpoint}
+    source = Source(first, conf, choices=Choices(base_path or "", endpoint or "", sandbox_endpoint or ""))
+    made = None
     if is_definition(first) and definition is None:
-        conf_text, definition_name, definition_bytes = _generated(first, conf, overrides), conf, first
-    elif any(overrides.values()):
+        refuse_size(first, conf, settings)
+        made = source.deployable()
+        conf_text, definition_name, definition_bytes = made.conf_text.encode(), conf, first
+    elif source.choices != Choices():
         usage("--base-path and --endpoint go with a definition alone", "Write them into the conf instead.")
     else:
         definition_name = definition or find_definition(conf)
-        conf_text, definition_bytes = first, read_input(definition_name)
+        conf_text, definition_bytes = first, refuse_size(read_input(definition_name), definition_name, settings)
     client = Client(settings)
     begun = time.monotonic()
     try:
         answer = client.deploy(conf_text, definition_bytes)
     except Invalid as error:
-        raise _named(error, {"apkConfiguration": (conf, conf_text), "definitionFile": (definition_name, definition_bytes)}) from error
+        files = {"apkConfiguration": (conf, conf_text), "definitionFile": (definition_name, definition_bytes)}
+        raise (named(error, files) if made is None else source.about(error, made)) from error
     took = time.monotonic() - begun
     _say_warnings(_conf_warnings(conf_text, settings))
     import yaml
@@ -208,25 +207,6 @@ def deploy(
         show(value, output, [{key: value[key] for key in ("id", "name", "version", "basePath")}])
     urls: list[str] = next((api["urls"] for api in client.apis() if api["id"] == value["id"]), [])
     say(f"deployed {value['name']} {value['version']} in {took:.2f} s → {' '.join(urls)}")
-
-
-def _generated(content: bytes, name: str, overrides: dict[str, str | None]) -> bytes:
-    import yaml
-
-    from kapi.apis.emit import emit
-    from kapi.apis.generate import generate as generated
-
-    try:
-        value = yaml.safe_load(generated(content, "REST", name))
-    except Invalid as error:
-        raise _named(error, {item.source: (name, content) for item in error.diagnostics}) from error
-    if overrides["basePath"]:
-        value["basePath"] = overrides["basePath"]
-    endpoints = {kind: {"endpoint": overrides[kind]} for kind in ("production", "sandbox") if overrides[kind]}
-    if endpoints:
-        operations = value.pop("operations")
-        value = {**value, "endpointConfigurations": {**value.get("endpointConfigurations", {}), **endpoints}, "operations": operations}
-    return emit(value).encode()
 
 
 def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:

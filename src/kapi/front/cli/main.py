@@ -22,7 +22,7 @@ from kapi.front.cli import (
     secret_commands,
     user_commands,
 )
-from kapi.front.cli.output import Exit, fail, say
+from kapi.front.cli.output import Exit, InvalidInput, fail, say
 
 _HELP = """kapi: an API platform. One command starts an identity provider, system APIs and a gateway on https port 9095.
 
@@ -76,7 +76,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except api_commands.InvalidInput as error:
+    except InvalidInput as error:
         sys.exit(fail(error.problem, error.sources))
     except KapiError as error:
         sys.exit(fail(error))

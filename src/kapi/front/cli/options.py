@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,6 +14,9 @@ from kapi.banner import place
 from kapi.errors import KapiError
 from kapi.front.cli.output import Exit, Format, stand_in, usage
 from kapi.settings import Settings, default_data_dir
+
+_TOP_LEVEL: Final = re.compile(rb"""(?m)^["']?(openapi|swagger)["']?\s*:""")
+_FLOW: Final = re.compile(rb"""\s*\{\s*["']?(openapi|swagger)["']?\s*:""")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys, deployed APIs and logs live.", show_default=False)]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; else kapi.toml, found upward from here.", show_default=False)]
@@ -54,12 +58,18 @@ def find_definition(conf: str) -> str:
 
 
 def is_definition(content: bytes) -> bool:
-    """Whether this looks like an OpenAPI document rather than an apk-conf."""
-    head = content[:65536]
-    return (
-        any(word in head for word in (b"openapi:", b"swagger:", b'"openapi"', b'"swagger"'))
-        and b"basePath:" not in head.split(b"paths:")[0]
-    )
+    """Whether this is an OpenAPI document rather than an apk-conf: it has `openapi` or `swagger` at its top level."""
+    if content.lstrip()[:1] == b"{":
+        import orjson
+
+        try:
+            value = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            pass  # YAML in flow style, or JSON with mistakes
+        else:
+            return isinstance(value, dict) and ("openapi" in value or "swagger" in value)
+        return bool(_FLOW.match(content))
+    return bool(_TOP_LEVEL.search(content))
 
 
 __all__ = [

@@ -14,6 +14,9 @@ from typing import Any, NoReturn
 
 from kapi.errors import Diagnostic, EnvoyNotFound, GatewayError, Invalid, KapiError, Problem, SettingsError
 
+_WIDEST = 160
+"""Characters of a source line that are shown: a JSON document may be one line."""
+
 
 class Exit(IntEnum):
     """Exit codes; documented in docs/cli.md."""
@@ -53,6 +56,15 @@ def stand_in(option: str) -> None:
 def standing(text: str) -> str:
     """The text with each command in it, as in `kapi status`, completed so that it works where the person is."""
     return _COMMAND.sub(lambda found: found[0] + _place["option"], text)
+
+
+class InvalidInput(Exception):
+    """Mistakes in files, with the files' texts for the source line under each."""
+
+    def __init__(self, problem: Invalid, sources: dict[str, str]) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.sources = sources
 
 
 def say(text: str) -> None:
@@ -128,8 +140,9 @@ def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
     """Explain an error; `sources` maps the names diagnostics use to the texts they are about. Returns the exit code."""
     diagnostics: Sequence[Diagnostic] = error.diagnostics if isinstance(error, Invalid | SettingsError) else ()
     if diagnostics:
+        texts = {name: text.splitlines() for name, text in (sources or {}).items()}
         for item in diagnostics:
-            _explain(item, (sources or {}).get(item.source, ""))
+            explain(item, texts.get(item.source, []))
     else:
         say(_red("error: ") + error.title + (f"\n  {error.detail}" if error.detail and error.detail != error.title else ""))
         if error.hint:
@@ -165,16 +178,26 @@ def usage(message: str, hint: str) -> NoReturn:
     raise SystemExit(Exit.USAGE)
 
 
-def _explain(item: Diagnostic, text: str) -> None:
+def explain(item: Diagnostic, lines: Sequence[str]) -> None:
+    """Write a diagnostic: where it is, what it says, the line of the source with a caret, and the hint."""
     place = f"{item.source}:{item.line}:{item.column}: " if item.line else (f"{item.source}: " if item.source else "")
     word = _red("error: ") if item.severity == "error" else "warning: "
     say(f"{word}{place}{item.message}" + (f"  [{item.code}]" if item.code.startswith("KAPI") else ""))
-    lines = text.splitlines()
     if 0 < item.line <= len(lines):
-        say(f"  {item.line:>4} | {lines[item.line - 1]}")
-        say(f"       | {' ' * max(item.column - 1, 0)}^")
+        before, text = _excerpt(lines[item.line - 1], item.column)
+        say(f"  {item.line:>4} | {text}")
+        say(f"       | {' ' * before}^")
     if item.hint:
         say(f"hint: {item.hint}")
+
+
+def _excerpt(line: str, column: int) -> tuple[int, str]:
+    """A line, or the part of a long one around a column, and how many characters of it are before that column."""
+    before = max(column - 1, 0)
+    if len(line) <= _WIDEST:
+        return before, line
+    start = max(before - _WIDEST // 2, 0)
+    return before - start, line[start : start + _WIDEST]
 
 
 def _red(text: str) -> str:

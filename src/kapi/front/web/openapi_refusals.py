@@ -87,7 +87,7 @@ REFUSALS: Mapping[str, Refusal] = {
         ),
     ),
     "form_too_large": too_large(
-        11_599_872, "the documents are too large", "Send a smaller document, or raise the limit in [apis] of the settings."
+        17_891_328, "the documents are too large", "Send a smaller document, or raise the limit in [apis] of the settings."
     ),
     "too_many": problem(
         429,

@@ -64,10 +64,10 @@ class SystemApi:
         access: Access,
         fetch: Fetch,
         ready: Callable[[], bool],
-        generate: Callable[[bytes, str, str], str],
+        generate: Callable[[bytes, str, str, str], str],
         lanes: Lanes,
     ) -> None:
-        """`generate` makes an apk-conf of a definition, an API type and a file name."""
+        """`generate` makes an apk-conf of a definition, an API type, a file name and the URL that it is from, if any."""
         self._generate = generate
         self._lanes = lanes
         self._settings = settings
@@ -109,12 +109,12 @@ class SystemApi:
             )
         api_type = form["apiType"].text("apiType") if "apiType" in form else "REST"
         if "definition" in form:
-            content, file_name = form["definition"].content, form["definition"].file_name
+            content, file_name, url = form["definition"].content, form["definition"].file_name, ""
         else:
             url = form["url"].text("url")
             content = await self._lanes.fetching.run(request, self._fetched, url)
             file_name = url.partition("?")[0].rpartition("/")[2]
-        conf = await self._lanes.generating.run(request, self._generate, content, api_type, file_name)
+        conf = await self._lanes.generating.run(request, self._generate, content, api_type, file_name, url)
         return Response(conf, 200, media_type="application/yaml")
 
     async def generate_k8s_resources(self, request: Request) -> Response:

@@ -1,0 +1,305 @@
+"""An OpenAPI document as plain data → `Definition`: the parts that a gateway uses, each checked. Called by `openapi.py`.
+
+OpenAPI 3.0, 3.1, 3.2 and Swagger 2.0. What a gateway cannot do is noted by its name and left out; what is wrong is a mistake.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from kapi.apis.definitions.model import Definition, DefinitionOperation, Note, Server
+from kapi.apis.definitions.openapi_security import Security, scheme
+from kapi.apis.definitions.openapi_servers import server, servers_of, swagger_server
+from kapi.apis.report import below
+from kapi.apis.yaml_positions import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TYPE: Final = "REST"
+_METHODS: Final = ("get", "put", "post", "delete", "patch", "options", "head")
+_NOT_ROUTED: Final = ("trace", "query")
+_OF_PATH_ITEMS: Final = frozenset(("summary", "description", "servers", "parameters", "$ref", "additionalOperations", "<<"))
+_OF_BOTH: Final = frozenset(("info", "paths", "security", "tags", "externalDocs"))
+_OF_SWAGGER: Final = _OF_BOTH | frozenset(
+    ("swagger", "host", "basePath", "schemes", "consumes", "produces", "definitions", "parameters", "responses", "securityDefinitions")
+)
+_OF_OPENAPI: Final = _OF_BOTH | frozenset(("openapi", "servers", "components", "jsonSchemaDialect", "webhooks", "$self"))
+_OF_EDITORS: Final = frozenset(("$schema", "<<"))
+"""Not of OpenAPI, and without a meaning of their own."""
+_MAX_REFERENCES: Final = 8
+_NAMES: Final = {dict: "JSONObject", list: "JSONArray", str: "String", bool: "Boolean", int: "Integer", float: "Double", type(None): "Null"}
+Written = Callable[[str], str]
+"""The text of a number, by its pointer."""
+
+
+@dataclass(slots=True)
+class Document:
+    """One document under examination."""
+
+    data: dict[str, Any]
+    written: Written
+    mistakes: list[Note] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def read(self) -> Definition:
+        """The definition; what is wrong goes to `mistakes`."""
+        info = self._member(self.data, "info", dict, "#", required=True)
+        is_swagger = self._is_swagger()
+        self._top_level(is_swagger=is_swagger)
+        servers = self._swagger_servers() if is_swagger else self._servers(self.data, "#")
+        security = self._security_schemes(is_swagger=is_swagger)
+        base_path, base_path_pointer = self._base_path(is_swagger=is_swagger)
+        operations = tuple(self._operations(security))
+        return Definition(
+            type=TYPE,
+            name="" if info is None else self._text(info, "title"),
+            version="" if info is None else self._text(info, "version"),
+            base_path=base_path,
+            operations=operations,
+            servers=servers,
+            notes=(*self.notes, *security.notes()),
+            origins={"name": "#/info/title", "version": "#/info/version", "basePath": base_path_pointer},
+            no_operations=self._no_operations(),
+        )
+
+    def _wrong(self, pointer: str, message: str, hint: str = "") -> None:
+        self.mistakes.append(Note(pointer, message, hint))
+
+    def _left_out(self, pointer: str, message: str, hint: str = "") -> None:
+        self.notes.append(Note(pointer, message, hint))
+
+    def _member(self, owner: dict[str, Any], name: str, kind: type, pointer: str, *, required: bool = False) -> Any:
+        """A member of the right type, or None with the mistake noted."""
+        if name not in owner:
+            if required:
+                self._wrong(pointer, f"required key [{name}] not found", f"Add `{name}`.")
+            return None
+        value = owner[name]
+        if not isinstance(value, kind):
+            self._wrong(below(pointer, name), f"expected type: {_NAMES[kind]}, found: {_name(value)}")
+            return None
+        return value
+
+    def _text(self, info: dict[str, Any], name: str) -> str:
+        """A text of `info`; a number there (an unquoted version) is taken as it is written."""
+        pointer = below("#/info", name)
+        value = info.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            text = self.written(pointer) or str(value)
+            self._left_out(pointer, f"{name} {text} is a number; it is taken as a text", f'Quote it: "{text}".')
+            return text
+        text = self._member(info, name, str, "#/info", required=True)
+        if text is not None and not text.strip():
+            self._wrong(pointer, "expected minLength: 1, actual: 0", "Write at least one character.")
+        return text or ""
+
+    def _is_swagger(self) -> bool:
+        name = "swagger" if "swagger" in self.data and "openapi" not in self.data else "openapi"
+        given = self.data.get(name)
+        if given is None:
+            self._wrong("#", "required key [openapi] not found", 'Start the document with openapi: "3.0.3" (or swagger: "2.0").')
+            return False
+        known = str(given) == "2.0" if name == "swagger" else bool(re.fullmatch(r"3\.[012](\.\d{1,3}(-\w+)?)?", str(given)))
+        if not known:
+            self._wrong(below("#", name), f"version {str(given)[:20]} is not read", "OpenAPI 3.0 to 3.2 and Swagger 2.0 are.")
+        return name == "swagger"
+
+    def _top_level(self, *, is_swagger: bool) -> None:
+        known = _OF_SWAGGER if is_swagger else _OF_OPENAPI
+        for name in self.data:
+            if name in known or name in _OF_EDITORS or name.startswith("x-"):
+                continue
+            near = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.6)
+            hint = f"Did you mean {near[0]}?" if near else "Remove it; names of extensions begin with x-."
+            self._wrong(below("#", name), f"extraneous key [{name[:60]}] is not permitted", hint)
+
+    def _base_path(self, *, is_swagger: bool) -> tuple[str, str]:
+        name = "basePath" if is_swagger else "x-wso2-basePath"
+        text = self.data.get(name)
+        if not isinstance(text, str) or not text.startswith("/"):
+            return "", "#/info/title"
+        return text.rstrip("/"), below("#", name)
+
+    def _no_operations(self) -> str:
+        if not self.data.get("paths") and self.data.get("webhooks"):
+            return "the definition has webhooks only: calls that the provider sends, with nothing for a gateway to serve"
+        return "the definition has no operations"
+
+    # servers
+
+    def _swagger_servers(self) -> tuple[Server, ...]:
+        host = self._member(self.data, "host", str, "#")
+        schemes = self._member(self.data, "schemes", list, "#")
+        base_path = self._member(self.data, "basePath", str, "#")
+        return (swagger_server(host or "", base_path or "", schemes or []),)
+
+    def _servers(self, owner: dict[str, Any], pointer: str) -> tuple[Server, ...]:
+        listed = self._member(owner, "servers", list, pointer)
+        if not listed:
+            # OpenAPI 3.1 §4.8.1: without servers, the document's own place is meant.
+            return (Server(pointer, "/"),) if owner is self.data else ()
+        found = []
+        for index, item in enumerate(listed):
+            if not isinstance(item, dict):
+                self._wrong(below(below(pointer, "servers"), index), f"expected type: JSONObject, found: {_name(item)}")
+        for here, item in servers_of(owner, pointer):
+            self._member(item, "variables", dict, here)
+            url = self._member(item, "url", str, here, required=True)
+            if url is not None:
+                found.append(server(item, url, below(here, "url")))
+        return tuple(found)
+
+    # security
+
+    def _security_schemes(self, *, is_swagger: bool) -> Security:
+        pointer = "#/securityDefinitions" if is_swagger else "#/components/securitySchemes"
+        declared = self._at(pointer)
+        items = declared.items() if isinstance(declared, dict) else ()
+        schemes = {name: scheme(self._followed(item)) for name, item in items}
+        return Security(schemes, pointer)
+
+    def _followed(self, item: Any) -> Any:
+        for _ in range(_MAX_REFERENCES):
+            reference = item.get("$ref") if isinstance(item, dict) else None
+            if not isinstance(reference, str):
+                return item
+            item = self._at(reference)
+        return None
+
+    def _requirements(self, owner: dict[str, Any], pointer: str) -> list[Any] | None:
+        """`security` of the document or an operation, checked; None when it is absent."""
+        requirements: list[Any] | None = self._member(owner, "security", list, pointer)
+        for index, requirement in enumerate(requirements or ()):
+            here = below(below(pointer, "security"), index)
+            if not isinstance(requirement, dict):
+                self._wrong(here, f"expected type: JSONObject, found: {_name(requirement)}")
+                continue
+            for name in requirement:
+                strangers = [item for item in self._member(requirement, name, list, here) or () if not isinstance(item, str)]
+                if strangers:
+                    self._wrong(below(here, name), f"expected type: String, found: {_name(strangers[0])}", "Write the scopes as texts.")
+        return requirements
+
+    # operations
+
+    def _operations(self, security: Security) -> Iterator[DefinitionOperation]:
+        requirements = self._requirements(self.data, "#")
+        without_paths = "webhooks" in self.data or "components" in self.data
+        for path, item in (self._member(self.data, "paths", dict, "#", required=not without_paths) or {}).items():
+            if path.startswith("x-") or path == "<<":
+                continue
+            pointer = below("#/paths", path)
+            if not path.startswith("/"):
+                self._left_out(pointer, f"path [{path[:80]}] is left out: it does not start with /", f"Write /{path[:80]}.")
+                continue
+            found = self._resolved(item, pointer)
+            if found is None:
+                continue
+            servers = self._servers(found, pointer)
+            for method in self._methods(path, found, pointer):
+                yield from self._operation(path, method, found, pointer, servers, requirements, security)
+
+    def _methods(self, path: str, item: dict[str, Any], pointer: str) -> Iterator[str]:
+        """The members of a path item that are operations; the others are noted."""
+        for name in item:
+            here = below(pointer, name)
+            if name in _METHODS:
+                yield name
+            elif name.lower() in _METHODS:
+                self._left_out(here, f"{name} of {path[:80]} is read as {name.lower()}", f"Write {name.lower()}: names are case-sensitive.")
+                yield name
+            elif name.lower() in _NOT_ROUTED:
+                self._not_routed(here, name, path)
+            elif name not in _OF_PATH_ITEMS and not name.startswith("x-"):
+                self._left_out(here, f"{name[:60]} of {path[:80]} is left out: it is no method", f"Use one of: {', '.join(_METHODS)}.")
+        more = item.get("additionalOperations")
+        for name in more if isinstance(more, dict) else ():
+            self._not_routed(below(below(pointer, "additionalOperations"), name), name, path)
+
+    def _not_routed(self, pointer: str, method: str, path: str) -> None:
+        verbs = ", ".join(name.upper() for name in _METHODS)
+        self._left_out(pointer, f"{method.upper()[:60]} {path[:80]} is left out", f"The gateway routes {verbs}.")
+
+    def _resolved(self, item: Any, pointer: str) -> dict[str, Any] | None:
+        """The path item, through local references; what is beside a reference counts too (OpenAPI 3.1 §4.8.9)."""
+        beside: dict[str, Any] = {}
+        for _ in range(_MAX_REFERENCES):
+            if not isinstance(item, dict):
+                self._wrong(pointer, f"expected type: JSONObject, found: {_name(item)}", "Write the operations of this path below it.")
+                return None
+            reference = item.get("$ref")
+            beside = {**{name: value for name, value in item.items() if name != "$ref"}, **beside}
+            if reference is None:
+                return beside
+            target = self._at(reference) if isinstance(reference, str) else None
+            if target is None:
+                hint = "References inside the document are followed; references to other files are not."
+                self._wrong(below(pointer, "$ref"), f"reference [{str(reference)[:80]}] leads nowhere", hint)
+                return None
+            item = target
+        self._wrong(below(pointer, "$ref"), "reference leads through too many others, or to itself", "Point at the path item.")
+        return None
+
+    def _at(self, reference: str) -> Any:
+        """What a local reference leads to: a JSON pointer, percent-encoded as a URI fragment (RFC 6901 §6)."""
+        here: Any = self.data
+        if not reference.startswith("#/") or reference.count("/") > MAX_DEPTH:
+            return None
+        for part in reference[2:].split("/"):
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            if isinstance(here, list) and name.isdecimal() and len(name) < 10:
+                here = here[int(name)] if int(name) < len(here) else None
+            else:
+                here = here.get(name) if isinstance(here, dict) else None
+        return here
+
+    def _operation(
+        self,
+        path: str,
+        method: str,
+        item: dict[str, Any],
+        pointer: str,
+        servers: tuple[Server, ...],
+        requirements: list[Any] | None,
+        security: Security,
+    ) -> Iterator[DefinitionOperation]:
+        operation = self._member(item, method, dict, pointer)
+        if operation is None:
+            return
+        here = below(pointer, method)
+        own = self._requirements(operation, here)
+        name = f"{method.upper()} {path[:80]}"
+        place = "#/security" if own is None else below(here, "security")
+        access = security.access(requirements if own is None else own, _own_scopes(operation), place, name)
+        if access.fault:
+            self._left_out(here, f"{name} is left out: {access.fault}", "Mend the definition.")
+            return
+        kind = operation.get("x-auth-type", self.data.get("x-auth-type", ""))
+        yield DefinitionOperation(
+            target=path,
+            verb=method.upper(),
+            secured=access.secured and str(kind).lower() != "none",
+            scopes=access.scopes,
+            scope_alternatives=access.alternatives,
+            servers=self._servers(operation, here) or servers,
+            pointer=here,
+            path_pointer=pointer,
+        )
+
+
+def _own_scopes(operation: dict[str, Any]) -> tuple[str, ...]:
+    """`x-scope` of an operation: a list, or a text with commas; read where no security scheme says scopes."""
+    given = operation.get("x-scope")
+    texts = given if isinstance(given, list) else [given]
+    words = (word for text in texts if isinstance(text, str) for word in re.split(r"[,\s]+", text))
+    return tuple(dict.fromkeys(word for word in words if word))
+
+
+def _name(value: Any) -> str:
+    return _NAMES.get(type(value), type(value).__name__)

@@ -1,0 +1,82 @@
+"""Making a conf of a definition on the command line: warnings and mistakes are told about the definition. For `api_commands.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from kapi.apis import report as codes
+from kapi.apis.generate import NO_CHOICES, Choices, Generated, generated, place_in_definition
+from kapi.errors import Diagnostic, Invalid, Problem
+from kapi.front.cli.output import InvalidInput, explain
+from kapi.settings import Settings
+
+_OPTIONS = {"#/basePath": "--base-path", "#/endpointConfigurations": "--endpoint"}
+
+
+def named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
+    """The error with the names of files in place of the names of the parts."""
+    items = tuple(replace(item, source=files[item.source][0]) if item.source in files else item for item in error.diagnostics)
+    texts = {name: content.decode("utf-8", "replace") for name, content in files.values()}
+    return InvalidInput(Invalid(items, code=error.code, title=error.title), texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A definition, what it is called, and what the person says in its place."""
+
+    content: bytes
+    name: str
+    api_type: str = "REST"
+    choices: Choices = NO_CHOICES
+
+    def generated(self) -> Generated:
+        """The conf; tells the warnings. Raises InvalidInput with the mistakes."""
+        made = self._made()
+        self._tell(made.warnings)
+        return made
+
+    def deployable(self) -> Generated:
+        """The same; a definition that gives the API no endpoint is refused, with this one mistake."""
+        made = self._made()
+        missing = [replace(item, severity="error") for item in made.warnings if item.code == codes.NO_ENDPOINT]
+        if missing:
+            raise named(Invalid(tuple(missing)), {"definitionFile": (self.name, self.content)})
+        self._tell(made.warnings)
+        return made
+
+    def _made(self) -> Generated:
+        try:
+            return generated(self.content, self.api_type, self.name.rpartition("/")[2], self.choices)
+        except Invalid as error:
+            raise named(error, {item.source: (self.name, self.content) for item in error.diagnostics}) from error
+
+    def _tell(self, warnings: Iterable[Diagnostic]) -> None:
+        """Write warnings with the line of the definition that each is about."""
+        lines = self.content.decode("utf-8", "replace").splitlines()
+        for item in warnings:
+            explain(replace(item, source=self.name), lines)
+
+    def about(self, error: Invalid, made: Generated) -> InvalidInput:
+        """Mistakes of the generated conf as mistakes of the definition or of an option; nobody sees that conf."""
+        own = [item for item in error.diagnostics if item.source == "apkConfiguration"]
+        placed = dict(zip(own, place_in_definition(made, self.content, self.api_type, own), strict=True)) if own else {}
+        items = tuple(self._option(item) or placed.get(item, item) for item in error.diagnostics)
+        return named(Invalid(items, code=error.code, title=error.title), {"definitionFile": (self.name, self.content)})
+
+    def _option(self, item: Diagnostic) -> Diagnostic | None:
+        """The mistake as one of the option that it comes from, if it comes from one."""
+        given = {"#/basePath": self.choices.base_path, "#/endpointConfigurations": self.choices.production or self.choices.sandbox}
+        pointer = next((pointer for pointer, value in given.items() if value and item.pointer.startswith(pointer)), None)
+        if item.source != "apkConfiguration" or pointer is None:
+            return None
+        return replace(item, source=_OPTIONS[pointer], line=0, column=0)
+
+
+def refuse_size(content: bytes, name: str, settings: Settings) -> bytes:
+    """The content of a definition, if the setting for definitions allows its size. Raises Problem."""
+    limit = settings.apis.max_definition_bytes
+    if len(content) <= limit:
+        return content
+    detail = f"{name} has {len(content)} bytes; at most {limit} are read"
+    raise Problem(413, "90091", "The definition is too large", detail, "Raise apis.max_definition_bytes in kapi.toml.")

@@ -95,7 +95,13 @@ class Certificate:
 
 
 def certificate(
-    name: str, issuer: Certificate | None = None, *, authority: bool = False, end: dt.datetime = END, for_servers: bool = False
+    name: str,
+    issuer: Certificate | None = None,
+    *,
+    authority: bool = False,
+    end: dt.datetime = END,
+    for_servers: bool = False,
+    named: bool = True,
 ) -> Certificate:
     own = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test, Inc."), x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -130,5 +136,5 @@ def certificate(
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if for_servers else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         names = [x509.DNSName(f"{name}.example"), x509.UniformResourceIdentifier(f"spiffe://test/{name}")]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False) if named else builder
     return Certificate(builder.sign(signing, hashes.SHA256()), own)

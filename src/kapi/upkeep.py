@@ -100,7 +100,8 @@ class Upkeep:
         return _take_up(settings, read, file, children)
 
     def _keep_logs(self, settings: Settings, children: Sequence[Child]) -> None:
-        most = {"kapi": LOG_BYTES, **{child.name: LOG_BYTES for child in children}, "access": settings.gateway.access_log_bytes}
+        most = {"kapi": LOG_BYTES, **{child.name: LOG_BYTES for child in children}, "backends": LOG_BYTES}
+        most["access"] = settings.gateway.access_log_bytes
         aside = [name for name, size in most.items() if set_aside(log_path(settings, name), size)]
         if not aside and not self.hung_up:
             return

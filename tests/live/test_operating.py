@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import KAPI, Platform, free_port
+from backends import wilful
+from client_keys import certificate
+from harness import DEFINITION, KAPI, Platform, conf, free_port
 
 HOMELESS = """
 import os, pwd, sys
@@ -111,6 +114,50 @@ def test_logs_of_an_older_version_become_private_at_the_next_start(tmp_path: Pat
         assert [path.name for path in (tmp_path / "data/logs").iterdir() if path.stat().st_mode & 0o077] == []
     finally:
         platform.stop()
+
+
+@pytest.fixture(scope="module")
+def unbelieved(tmp_path_factory: pytest.TempPathFactory, operated: Platform) -> Iterator[dict[str, int]]:
+    """Backends that an API calls by https://127.0.0.1, each with another fault; port by name. Two have a trusted authority."""
+    folder, authority = tmp_path_factory.mktemp("backends"), certificate("authority", authority=True)
+    operated.cli("secret", "set", "backend-ca", "ca.crt", stdin=authority.pem.decode())
+    made = {
+        "unknown": certificate("unknown", for_servers=True),
+        "misnamed": certificate("misnamed", authority, for_servers=True),
+        "nameless": certificate("nameless", authority, for_servers=True, named=False),
+    }
+    with contextlib.ExitStack() as stack:
+        ports = {}
+        for name, one in made.items():
+            (folder / name).write_bytes(one.pem + one.key_pem)
+            ports[name] = stack.enter_context(wilful(certificate=folder / name)).port
+        ports["plain"] = stack.enter_context(wilful()).port
+        yield ports
+
+
+def test_why_an_https_backend_is_not_believed_is_logged_and_told_by_doctor(operated: Platform, unbelieved: dict[str, int]) -> None:
+    assert operated.cli("doctor").returncode == 0
+    for name, port in unbelieved.items():
+        text = conf(name=name, base=f"/{name}", port=port, operations='- {target: "/x", verb: GET, secured: false}\n')
+        own = '\n    certificate: {secretName: "backend-ca", secretKey: "ca.crt"}' if name in {"misnamed", "nameless"} else ""
+        text = text.replace(f'"http://127.0.0.1:{port}/backend"', f'"https://127.0.0.1:{port}"{own}')
+        assert operated.deploy(text, DEFINITION.replace("/items", "/x")).status == 200
+        assert operated.request("default.gw.wso2.com", f"/{name}/1.0.0/x?token=hidden").status == 503
+    log = operated.data_dir / "logs/backends.log"
+    until(lambda: log.exists() and all(f"127.0.0.1:{port}" in log.read_text() for port in unbelieved.values()))
+    assert "hidden" not in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+    done = operated.cli("doctor", "-o", "json", check=False)
+    finding = next(item for item in json.loads(done.stdout)["checks"] if item["check"] == "https backends")
+    assert (done.returncode, finding["result"]) == (7, "fail")
+    for name, why in (
+        ("unknown", "not signed by an authority that is trusted"),
+        ("misnamed", "it is for misnamed.example"),
+        ("nameless", "it has no subject alternative name at all"),
+        ("plain", "does not speak TLS"),
+    ):
+        assert f"127.0.0.1:{unbelieved[name]} is not believed: " in finding["detail"]
+        assert why in finding["detail"].partition(f":{unbelieved[name]} ")[2].partition(";")[0]
 
 
 def test_hang_up_opens_renamed_logs_again_and_stops_nothing(operated: Platform) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 from kapi.errors import KapiError
 from kapi.front.cli.client import Client
-from kapi.run_files import as_running, database_path, read_state
+from kapi.run_files import as_running, database_path, log_path, read_state
 from kapi.settings import Settings
 
 _OLDEST_CLOCK = 1_750_000_000
+_DAY = 24 * 3600
+_RECENT = 600
+"""Seconds in which a refused backend is a fault of this moment."""
+_TAIL_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,13 @@ def _clock(_: Settings) -> Finding:
 def _files(settings: Settings) -> Finding:
     if not settings.data_dir.exists():
         return Finding("data directory is private", "note", f"{settings.data_dir} is made at the first start")
-    paths = (settings.data_dir, database_path(settings), settings.data_dir / "run-settings.json", *settings.data_dir.glob("tls/*"))
+    paths = (
+        settings.data_dir,
+        database_path(settings),
+        settings.data_dir / "run-settings.json",
+        *settings.data_dir.glob("tls/*"),
+        *settings.data_dir.glob("logs/*"),
+    )
     open_to_others = [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
     if open_to_others:
         return Finding("data directory is private", "fail", ", ".join(map(str, open_to_others)), f"chmod -R go= {settings.data_dir}")
@@ -99,7 +114,7 @@ def _port(settings: Settings) -> Finding:
 
 def _platform(settings: Settings) -> Finding:
     if read_state(settings.data_dir) is None:
-        return Finding("platform answers", "note", "not running; start it with: kapi up")
+        return Finding("platform answers", "note", "not running", "Start it with `kapi up`.")
     try:
         client = Client(settings)
         if not client.ready():
@@ -128,4 +143,34 @@ def _names(settings: Settings) -> Finding:
     )
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _envoy, _clock, _files, _port, _platform, _names)
+def _backends(settings: Settings) -> Finding:
+    """What the log of https backends that are not believed says of the last day."""
+    from kapi.gateway.envoy.backend_log import explained
+
+    now, found = time.time(), {}
+    for line in _last_lines(log_path(settings, "backends")):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            age = now - datetime.fromisoformat(entry["time"]).timestamp()
+            meaning, repair = explained(str(entry["reason"]))
+            if age < _DAY:
+                found[str(entry["backend"]), meaning] = (age, repair)
+    if not found:
+        return Finding("https backends", "ok", "none was refused in the last day")
+    recent = min(age for age, _ in found.values()) < _RECENT
+    detail = "; ".join(f"{backend} is not believed: {meaning}" for backend, meaning in found)
+    return Finding("https backends", "fail" if recent else "note", detail, " ".join(dict.fromkeys(text for _, text in found.values())))
+
+
+def _last_lines(path: Path) -> list[str]:
+    """The end of a log; nothing when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _envoy, _clock, _files, _port, _platform, _names, _backends)

@@ -13,7 +13,7 @@ import typer
 from kapi import __version__
 from kapi.errors import KapiError
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
-from kapi.front.cli.output import Exit, Format, put, say, show
+from kapi.front.cli.output import Exit, Format, put, say, show, standing
 from kapi.settings import Settings
 
 
@@ -159,7 +159,7 @@ def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     from kapi.front.cli.doctor import examine
 
     findings = examine(settings_of(data_dir, config))
-    rows = [{"check": item.check, "result": item.result, "detail": item.detail, "repair": item.repair} for item in findings]
+    rows = [{"check": item.check, "result": item.result, "detail": item.detail, "repair": standing(item.repair)} for item in findings]
     show({"checks": rows}, output, rows)
     if any(item.result == "fail" for item in findings):
         raise SystemExit(Exit.ENVIRONMENT)

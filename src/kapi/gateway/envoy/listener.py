@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kapi.gateway.envoy.backend_log import backend_log
 from kapi.gateway.envoy.edge_headers import early_mutation, front_ranges
 from kapi.gateway.envoy.names import ADS, CERTIFICATE, EDGE, LEDGER, PATH_HEADER, ROUTER_FILTER, typed
 from kapi.gateway.envoy.refusal_log import refusal_log
@@ -71,11 +72,15 @@ def connection_manager(site: Site, *, trusted: bool = False) -> dict[str, Any]:
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
     }
+    logs = [backend_log(site.backend_log)] if site.backend_log else []
     if site.refusals_socket:
-        manager["access_log"] = [refusal_log()]
+        logs.append(refusal_log())
     if site.access_log:
         manager["http_filters"].insert(0, _remember_what_was_asked())
-        manager.setdefault("access_log", []).append(_access_log(site.access_log))
+        logs.append(_access_log(site.access_log))
+    if logs:
+        manager["access_log"] = logs
+    if site.access_log or site.backend_log:
         manager["access_log_options"] = {"access_log_flush_interval": "1s"}
     return typed(_HCM, **manager)
 

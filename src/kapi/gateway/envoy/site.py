@@ -46,6 +46,8 @@ class Site:
     identity_sockets: tuple[str, ...]
     access_log: str = ""
     """File of the access log; empty means none."""
+    backend_log: str = ""
+    """File of the log of https backends that are not believed; empty means none."""
     ledger_socket: str = ""
     """Where Envoy answers the control process about its counters; empty means nowhere."""
     refusals_socket: str = ""
@@ -66,6 +68,7 @@ def site_of(settings: Settings, secrets: Secrets = NO_SECRETS) -> Site:
         ca_file=system_ca_file(),
         control_socket=str(run_files.control_socket(settings)),
         identity_sockets=tuple(str(run_files.identity_socket(settings, n)) for n in range(workers)),
+        backend_log=str(run_files.log_path(settings, "backends")),
         access_log=str(run_files.log_path(settings, "access")) if settings.gateway.access_log else "",
         ledger_socket=str(run_files.ledger_socket(settings)),
         refusals_socket=str(run_files.refusals_socket(settings)),
@@ -80,6 +83,7 @@ def site_from(
     control_socket: str,
     identity_sockets: tuple[str, ...],
     access_log: str = "",
+    backend_log: str = "",
     ledger_socket: str = "",
     refusals_socket: str = "",
     secrets: Secrets = NO_SECRETS,
@@ -95,6 +99,7 @@ def site_from(
         control_socket=control_socket,
         identity_sockets=identity_sockets,
         access_log=access_log,
+        backend_log=backend_log,
         ledger_socket=ledger_socket,
         refusals_socket=refusals_socket,
         secrets=secrets,

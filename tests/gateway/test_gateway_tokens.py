@@ -47,11 +47,17 @@ def test_without_a_token(live: Gateway) -> None:
         assert denied(live, f"{path}/closed", 401, "900902") == challenge(live, path)
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaRer", "BEAREr", "bEARER"])
 def test_with_a_token_that_the_backend_does_not_see(live: Gateway, scheme: str) -> None:
     reply = live.call(f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"})
     assert reply.status == 200
     assert "authorization" not in reply.json["headers"]
+
+
+@pytest.mark.parametrize("scheme", ["Xrer", "XBearer", "xpop", "Negotiate abc, Bearer", "Bearers", "Dpop", "Basic"])
+def test_a_token_behind_another_scheme_is_no_credential(live: Gateway, scheme: str) -> None:
+    reply = live.call(f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"})
+    assert (reply.status, reply.json["code"]) in {(401, "900901"), (401, "900902")}
 
 
 def test_the_backend_sees_the_token_when_the_conf_asks_for_it(live: Gateway) -> None:

@@ -52,7 +52,7 @@ def code_of(authorization: str) -> str:
 
 
 def test_a_good_token_names_its_caller() -> None:
-    for scheme in ("Bearer", "bearer"):
+    for scheme in ("Bearer", "bearer", "bEaRer"):
         principal = verify_bearer(f"{scheme} {token(organization='org1')}", TRUSTED, NOW)
         assert (principal.subject, principal.client_id, principal.organization) == ("s", "c", "org1")
         assert principal.scopes == {"a", "apk:api_create"}

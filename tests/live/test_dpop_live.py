@@ -79,7 +79,7 @@ def assert_refused(answer: Answer, error: str = "invalid_dpop_proof") -> None:
 @pytest.mark.parametrize("key", [KEY, OKPKey.generate_key("Ed25519")], ids=["EC", "Ed25519"])
 def test_a_caller_who_proves_the_key_gets_in(platform: Platform, api: str, key: Any, http: str) -> None:
     token, path = bound(platform, key), PATHS[api]
-    for scheme in ("DPoP", "dpop"):
+    for scheme in ("DPoP", "dpop", "dpOp"):
         answer = call(platform, f"{path}?a=b", token, proof(platform, path, token, key), scheme=scheme, more=(http,))
         assert answer.status == 200, answer
         assert not {"authorization", "dpop"} & answer.json()["headers"].keys()

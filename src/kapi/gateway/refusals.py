@@ -35,6 +35,7 @@ _RULES = {
     "900901_crit": "malformed",
     "900901_kind": "type",
     "900901_id_token": "type",
+    "900901_scheme": "malformed",
     "900901_keytype": "claim",
     "900901_bound": "claim",
     "900901_claims": "claim",

@@ -6,6 +6,7 @@ tokens that are not access tokens) is checked right after it, in `token_checks.p
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -34,9 +35,22 @@ from kapi.policies.trust import (
 )
 
 LARGEST_CACHED_TOKEN = 8192
-SCHEMES = ("Bearer ", "bearer ", "BEARER ")
-"""The scheme is case-insensitive (RFC 9110 §11.1), Envoy's prefix is not."""
-DPOP_SCHEMES = ("DPoP ", "dpop ", "DPOP ")
+_TAIL = 3
+"""Letters of a scheme that the token filter looks for."""
+
+
+def _spellings(scheme: str) -> tuple[str, ...]:
+    """How the end of a scheme may be written, with the space after it.
+
+    A scheme is case-insensitive (RFC 9110 §11.1). Envoy's prefix is not, and is looked for anywhere in the header, so eight spellings of
+    three letters stand for the 64 of a whole `Bearer`. What comes before them is checked in `token_checks.py`.
+    """
+    letters = [(letter.lower(), letter.upper()) for letter in scheme[-_TAIL:]]
+    return tuple(f"{''.join(spelling)} " for spelling in itertools.product(*letters))
+
+
+SCHEMES = _spellings("Bearer")
+DPOP_SCHEMES = _spellings("DPoP")
 _PLACES: dict[str, tuple[dict[str, str], ...]] = {
     # Named, because the default also takes the access_token query parameter (RFC 9700 §4.3.2 forbids it).
     BEARER: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES),

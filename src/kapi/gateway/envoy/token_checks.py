@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from kapi.gateway.envoy.jwt import mappable
+from kapi.gateway.envoy.jwt import DPOP_SCHEMES, SCHEMES, mappable
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import TOKEN_FILTER
 from kapi.policies.claim_names import paths
@@ -43,6 +43,7 @@ from kapi.policies.token_kinds import (
     AccessTokenRule,
     bare_type,
 )
+from kapi.policies.trust import MOVED_BEARER_HEADER
 
 _Rule = tuple[str, AccessTokenRule]
 """An `iss`, and what is an access token of it."""
@@ -59,6 +60,7 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
         "900901_kind": _other_kind(rules),
         "900901_id_token": _id_token(rules),
         "900901_keytype": _wrong_key_type(domain),
+        "900901_scheme": some(*map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))),
         "900901_bound": every(claim("cnf", PRESENT), no(metadata(FACTS, ("proved",), TRUE))),
     }
     if headers := sorted({local.lower() for issuer in issuers for _, local in issuer.claim_mappings if mappable(local)}):
@@ -145,6 +147,20 @@ def _has_no_type_of(types: Sequence[str]) -> Principal:
     names, untyped = [*bare, *(f"application/{name}" for name in bare)], _jose("typ", PRESENT) if "" in types else claim("iss", PRESENT)
     # First what decides for most tokens, as nothing else is then looked at.
     return every(no(_jose("typ", one_of(names, any_case=True))), untyped) if names else untyped
+
+
+def _other_scheme(name: str) -> Principal:
+    """A header in which the token filter found the end of a scheme, and that does not begin with that scheme."""
+
+    def begins(text: str) -> Principal:
+        return header(name, {"string_match": {"prefix": text, "ignore_case": True}})
+
+    def contains(text: str) -> Principal:
+        return header(name, {"string_match": {"contains": text, "ignore_case": True}})
+
+    ends = sorted({spelling.lower() for spelling in (*SCHEMES, *DPOP_SCHEMES)})
+    # First what decides for most tokens.
+    return every(no(begins("bearer ")), no(begins("dpop ")), claim("iss", PRESENT), some(*map(contains, ends)))
 
 
 def _wrong_key_type(domain: str) -> Principal:

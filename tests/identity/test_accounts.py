@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from flows import NOW, Clock, allowed, client, provider_app
 from idp import Answer, basic, call, provider_of
 from kapi.identity.ended import settle_accounts
 from kapi.identity.grants.ciba import grant_type as ciba
 from kapi.identity.grants.device_code import grant_type as device
+from kapi.identity.grants.jwt_bearer import grant_type as jwt_bearer
 from kapi.identity.grants.token_exchange import grant_type as token_exchange
 from kapi.identity.passwords import password_digest
 from kapi.identity.users import profile_of, user_of
 from kapi.settings import IdentitySettings, Settings, UserSettings
+from kapi.settings_identity import AssertionIssuerSettings
 from kapi.store import Store
 from kapi.store.accounts import Ending
 from kapi.store.revocations import Revocations
@@ -198,6 +204,27 @@ def test_a_disabled_person_is_back_when_enabled(world: World) -> None:
     assert world.tokens(world.person())
     assert not world.is_active(old["access_token"])
     assert world.refresh(old["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_an_assertion_names_a_person_by_name_or_subject_and_its_token_ends_with_the_account(tmp_path: Path) -> None:
+    key = ECKey.generate_key("P-256", {"kid": "hr"})
+    issuer = AssertionIssuerSettings(
+        "https://hr.example", jwks={"keys": [key.as_dict(private=False)]}, algorithms=("ES256",), any_subject=True
+    )
+    clock, payroll = Clock(), client("shop", grants=(jwt_bearer,))
+    with closing(Store.open(tmp_path / "kapi.db")) as store:
+        world = World(provider_app(tmp_path, clock, payroll, assertion_issuers=(issuer,)), clock, store)
+        world.add("first")
+
+        def present(subject: str) -> Any:
+            claims = {"iss": issuer.issuer, "sub": subject, "aud": ISSUER, "exp": NOW + 60, "jti": str(uuid.uuid4())}
+            return world.ask(grant_type=jwt_bearer, assertion=jwt.encode({"alg": "ES256", "kid": "hr"}, claims, key)).json()
+
+        tokens = [present(subject)["access_token"] for subject in ("joe", "first")]
+        assert [claims_of(token)["sub"] for token in tokens] == ["first", "first"]
+        disable(world)
+        assert all(world.refused_at_the_gateway(token) for token in tokens)
+        assert present("joe")["error"] == "invalid_grant"
 
 
 def test_nobody_elses_things_end(world: World) -> None:

@@ -51,7 +51,12 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
     Its confirmation is not checked.
     """
     own = read_own(provider, token, now)
-    if own is None or own.expires_at <= now or provider.revocations.is_revoked(provider.settings.identity.issuer, own.jti):
+    if own is None or own.expires_at <= now:
+        return None
+    issuer, issued = provider.settings.identity.issuer, own.claims.get("iat")
+    if not provider.accounts.may_be_over(issuer, own.jti, issued if isinstance(issued, int) else 0):
+        return own
+    if provider.revocations.is_revoked(issuer, own.jti):
         return None
     return None if is_of_ended_account(provider, own.claims, own.client_id, now) else own
 

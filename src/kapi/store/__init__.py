@@ -1,7 +1,8 @@
 """The cellar: one Store over SQLite in WAL mode. Tables stand in `migrations/`, one numbered SQL file per step.
 
-Plain SQL that SQLite and PostgreSQL both speak, over the standard library's driver: an ORM would cost the first
-token a third of a second. Every write is one transaction and is on disk (synchronous=FULL) before the call returns.
+Plain SQL over the standard library's driver: an ORM would cost the first token a third of a second. SQLite and PostgreSQL both
+speak it, but for the column `records.person`, which SQLite computes from JSON. Every write is one transaction and is on disk
+(synchronous=FULL) before the call returns.
 """
 
 from __future__ import annotations

@@ -42,6 +42,15 @@ class Accounts:
         """The subjects whose accounts ended at this moment or later, each with the time."""
         return tuple(self._database.rows("SELECT subject, ended_at FROM ended_accounts WHERE ended_at >= ?", (moment,)))
 
+    def may_be_over(self, issuer: str, jti: str, issued: int) -> bool:
+        """Whether a token was revoked, or any account ended after it was issued: in one query, since it is nearly always neither."""
+        row = self._database.row(
+            "SELECT EXISTS (SELECT 1 FROM revocations WHERE jti = ? AND issuer IN (?, '')) "
+            "OR EXISTS (SELECT 1 FROM ended_accounts WHERE ended_at >= ?)",
+            (jti, issuer, issued),
+        )
+        return bool(row and row[0])
+
     def settle(self, marks: Mapping[str, str], ending: Ending) -> None:
         """End the accounts of the settings that are gone, and those whose mark changed. `marks` are those of now, by user name."""
         with self._database.transaction(REVOCATIONS) as db:

@@ -92,7 +92,8 @@ class Families:
                 return "unknown"
             if row[4] is not None:
                 return "reused"
-            db.execute("UPDATE records SET expires_at = max(expires_at, ?) WHERE kind = ? AND key = ?", (expires_at, REFRESH, refresh_key))
+            later = max(row[3], expires_at)
+            db.execute("UPDATE records SET expires_at = ? WHERE kind = ? AND key = ?", (later, REFRESH, refresh_key))
             _insert(db, row[1], issue)
         return "rotated"
 

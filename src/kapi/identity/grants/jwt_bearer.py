@@ -73,6 +73,8 @@ def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mappin
     person = provider.users.named(subject) or provider.users.get(subject)
     if person is not None:
         return person.subject
+    if provider.users.account(subject) is not None:
+        raise Unusable("the account of its subject is disabled")
     if not issuer.any_subject:
         raise Unusable("its subject is nobody here")
     if provider.clients.get(subject) is not None:

@@ -190,7 +190,10 @@ def _address(host: str, port: int, way: Way) -> tuple[str, int]:
 
 
 def is_on_this_machine(url: str, hosts: Mapping[str, str]) -> bool:
-    """Whether a URL leads to a loopback address by what it says and by `hosts`, without asking any name server."""
+    """Whether a URL leads to a loopback address by what it says and by `hosts`.
+
+    No name server is asked.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", _port(parts)

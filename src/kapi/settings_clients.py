@@ -61,15 +61,17 @@ def _response_type_mistakes(client: ClientSettings) -> Iterator[str]:
 
 
 def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
-    """OpenID Connect Core §8.1: redirect URIs on several hosts do not say which sector a pairwise client belongs to."""
+    """Redirect URIs on several hosts do not name one sector (OpenID Connect Core §8.1)."""
     uri = client.sector_identifier_uri
-    if uri and (wrong := uri_mistake(uri) or ("" if uri.startswith(("https://", "http://")) else "it must be an https address")):
+    if uri and (wrong := uri_mistake(uri) or link_mistake(uri)):
         yield f"sector_identifier_uri: {wrong}"
     if uri and client.sector_identifier:
         yield "sector_identifier and sector_identifier_uri exclude each other"
     hosts = {urlsplit(item).hostname for item in client.redirect_uris if not uri_mistake(item)}
-    if client.subject_type == "pairwise" and len(hosts) > 1 and not uri and not client.sector_identifier:
-        yield "subject_type pairwise with redirect URIs on several hosts needs a sector_identifier_uri (OpenID Connect Core 8.1)"
+    named = uri or client.sector_identifier
+    if client.subject_type == "pairwise" and len(hosts) > 1 and not named:
+        what = "subject_type pairwise with redirect URIs on several hosts"
+        yield f"{what} needs a sector_identifier_uri (OpenID Connect Core 8.1)"
 
 
 def _address_mistakes(client: ClientSettings) -> Iterator[str]:

@@ -104,9 +104,15 @@ class ClientSettings:
     """Each of its refresh tokens is used once; a client that authenticates, or holds a key, may do without (FAPI 2.0 §5.3.2.1)."""
     subject_type: str = field(default="public", metadata={"choices": ("public", "pairwise")})
     sector_identifier: str = ""
-    """Clients that share it see the same pairwise subject; empty takes the host of `sector_identifier_uri`, or of the redirect URIs."""
+    """Clients that share it see the same pairwise subject.
+
+    Empty takes the host of `sector_identifier_uri`, or of the first redirect URI.
+    """
     sector_identifier_uri: str = ""
-    """Lists the redirect URIs of its sector (OpenID Connect Registration §5); fetched and checked where a client registers itself."""
+    """Lists the redirect URIs of its sector (OpenID Connect Registration §5).
+
+    It is fetched and checked where a client registers itself.
+    """
     default_max_age: int = field(default=0, metadata={"range": (0, 365 * 24 * 3600)})
     """Seconds after which a person must sign in again for this client; 0 means never."""
     id_token_signed_response_alg: str = field(default=DEFAULT_ALGORITHM, metadata={"choices": SIGNING_ALGORITHMS})

@@ -47,10 +47,10 @@ def with_own(own: Iterable[AiProviderSettings]) -> Providers:
 
 
 def provider_of(providers: Providers, name: str, version: str) -> AiProvider:
-    """The provider of this name and version; for a version that is not known, the provider's greatest known one.
+    """The provider of this name and version; for an unknown version, the provider's last known one.
 
-    A provider's versions differ in their date far more often than in where their answers say the numbers. Raises KeyError for an
-    unknown name.
+    A provider's versions differ in their date far more often than in where their answers say the
+    numbers. Raises KeyError for an unknown name.
     """
     if (name, version) in providers:
         return providers[name, version]

@@ -48,7 +48,8 @@ def _check_provider(root: Mapping, providers: Providers, report: Report) -> None
     versions = [other for known, other in providers if known == name.value]
     if versions:
         latest = provider_of(providers, str(name.value), str(version.value)).api_version
-        message = f"{name.value} has no version {str(version.value)[:60]} here: answers are read as those of {latest}"
+        unknown = f"{name.value} has no version {str(version.value)[:60]} here"
+        message = f"{unknown}: answers are read as those of {latest}"
         hint = f"Known versions: {', '.join(sorted(versions))}. Others stand in the settings (gateway.ai_providers)."
         report.warn(codes.NOT_ALLOWED, message, mark(version, "#/aiProvider/apiVersion"), hint)
     else:

@@ -1,7 +1,8 @@
 """Which combinations of `authentication` can be enforced (APK 909018), and where a credential may stand. Called by `reading.py`.
 
-OAuth2, JWT and API keys are alternatives; a client certificate comes before them. A combination that is enforced otherwise than its
-words suggest, or that opens the API, is a warning, as APK deploys it; one that no caller could pass is refused.
+OAuth2, JWT and API keys are alternatives; a client certificate comes before them. A combination that is
+enforced otherwise than its words suggest, or that opens the API, is a warning, as APK deploys it; one
+that no caller could pass is refused.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def methods(conf: ApiConf) -> tuple[AuthenticationConf, ...]:
 
 
 def needs_caller(conf: ApiConf, operation: OperationConf) -> bool:
-    """Whether the operation is closed to callers without a credential: it is secured, and a kind of authentication is enabled."""
+    """Whether the operation is closed to callers without a credential.
+
+    It is when it is secured and some kind of authentication is enabled.
+    """
     return operation.secured and any(item.enabled for item in methods(conf))
 
 
@@ -75,15 +79,18 @@ def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
 
 
 def _check_somebody_may_call(conf: ApiConf, enabled: list[AuthenticationConf], report: Report) -> None:
-    """Warn of combinations that are not what they say; refuse subscriptions that no caller could have."""
+    """Warn of combinations that are not what they say; refuse one that no caller could pass."""
     place = conf.authentication[0].mark if conf.authentication else conf.mark
     tokens = [item for item in enabled if item.auth_type != "mTLS"]
     if not tokens and conf.subscription_validation:
         what = "a certificate names none" if enabled else "no kind of authentication is enabled"
-        message = f"Invalid authtypes provided: subscriptionValidation asks for an application, and {what}"
-        report.add(codes.AUTHENTICATION, message, enabled[0].mark if enabled else place, SUBSCRIPTION_HINT)
+        asked = "subscriptionValidation asks for an application"
+        message = f"Invalid authtypes provided: {asked}, and {what}"
+        spot = enabled[0].mark if enabled else place
+        report.add(codes.AUTHENTICATION, message, spot, SUBSCRIPTION_HINT)
     elif not enabled:
-        message = "every kind of authentication is disabled: any caller may call every operation of this API"
+        what = "any caller may call every operation of this API"
+        message = f"every kind of authentication is disabled: {what}"
         hint = "Enable one, or set secured: false on the operations that need none."
         report.warn(codes.AUTHENTICATION, message, place, hint)
     elif len(enabled) == 1 and enabled[0].required == "optional":

@@ -102,7 +102,8 @@ def compile_api(
         definition=_definition(conf, definition),
         ai_provider=_ai_provider(conf, ai_providers),
     )
-    return Compiled(api, conf, _echo(reading.data, identity), (*reading.warnings, *_warnings(conf, parsed)))
+    warnings = (*reading.warnings, *_warnings(conf, parsed))
+    return Compiled(api, conf, _echo(reading.data, identity), warnings)
 
 
 def _ai_provider(conf: ApiConf, providers: Providers) -> AiProvider | None:

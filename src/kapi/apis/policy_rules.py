@@ -105,22 +105,28 @@ def _mirror_fault(url: str) -> Fault | None:
 
 
 def check_mirror_paths(conf: ApiConf, report: Report) -> None:
-    """Warn of mirror URLs whose path is not used: a mirror gets the path that the operation's endpoint gets, as in APK."""
+    """Warn of mirror URLs whose path is not used.
+
+    A mirror gets the path that the operation's endpoint gets, as in APK.
+    """
     warned: set[tuple[Mark, str]] = set()
     for operation in conf.operations:
-        own = endpoints((*(operation.production or conf.production), *(operation.sandbox or conf.sandbox)))
-        paths = {item.base_path for item in own}
+        production = operation.production or conf.production
+        sandbox = operation.sandbox or conf.sandbox
+        paths = {item.base_path for item in endpoints((*production, *sandbox))}
         for policy in conf.policies_of(operation).request:
             urls = policy.parameter("urls", ()) if policy.name == "RequestMirror" else ()
             for url in urls:
                 mirror = endpoint_of(url)
-                if isinstance(mirror, Fault) or not mirror.base_path or (policy.mark, url) in warned:
+                if isinstance(mirror, Fault) or not mirror.base_path or paths == {mirror.base_path}:
                     continue
-                if paths == {mirror.base_path}:
+                if (policy.mark, url) in warned:
                     continue
                 warned.add((policy.mark, url))
-                message = f"the path of the mirror {url[:120]} is not used: a mirror gets the path that the endpoint gets"
-                report.warn(codes.ENDPOINT, message, policy.mark, "Write it as http://host:port, or with the endpoint's path.")
+                reason = "a mirror gets the path that the endpoint gets"
+                message = f"the path of the mirror {url[:120]} is not used: {reason}"
+                hint = "Write it as http://host:port, or with the endpoint's path."
+                report.warn(codes.ENDPOINT, message, policy.mark, hint)
 
 
 def _redirect_fault(url: str) -> Fault | None:

@@ -56,10 +56,14 @@ class Applications:
         self._new_id = new_id
 
     def all(self) -> tuple[Application, ...]:
-        """Every application of every organization; those of the settings first, so that no other has their ids or keys."""
+        """Every application of every organization.
+
+        Those of the settings come first, so that no other has their ids or keys.
+        """
         fixed = {(item.organization, key.consumer_key) for item in self._fixed for key in item.keys}
         ids = {item.id for item in self._fixed}
-        return (*self._fixed, *(_without(item, fixed) for item in self._store.all() if item.id not in ids))
+        others = [item for item in self._store.all() if item.id not in ids]
+        return (*self._fixed, *(_without(item, fixed) for item in others))
 
     def list(self, organization: str) -> tuple[Application, ...]:
         """Those of an organization."""
@@ -69,22 +73,29 @@ class Applications:
         """One, by its id or its name. Raises Problem: 404, or 409 for a name that several have."""
         known = self.list(organization)
         by_name = [item for item in known if item.name == name_or_id]
-        found = next((item for item in known if item.id == name_or_id), None) or (by_name[0] if by_name else None)
-        if found is None:
-            raise Problem(404, "909001", f"{name_or_id} not found", hint="See the applications: kapi app list.")
-        if found.id != name_or_id and len(by_name) > 1:
-            raise Problem(409, "909018", f"{len(by_name)} applications are named {name_or_id}", hint="Give the id: kapi app list.")
-        return found
+        found = [item for item in known if item.id == name_or_id] or by_name
+        if not found:
+            hint = "See the applications: kapi app list."
+            raise Problem(404, "909001", f"{name_or_id} not found", hint=hint)
+        if len(found) > 1:
+            message = f"{len(found)} applications are named {name_or_id}"
+            raise Problem(409, "909018", message, hint="Give the id: kapi app list.")
+        return found[0]
 
     def create(self, organization: str, name: str, tier: str = "", own_id: str = "") -> Application:
-        """A new one. Without an id of its own its name must be the only one of the organization. Raises Problem."""
+        """A new one. Without an id of its own, no other of the organization may have its name.
+
+        Raises Problem.
+        """
         if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
             raise _invalid("name of an application", f"Use 1 to {LONGEST_NAME} printable characters.")
         if own_id and not APPLICATION_ID.fullmatch(own_id):
             raise _invalid("id of an application", "Use 1 to 64 letters, digits, `.`, `_` and `-`.")
         self._check_tier(tier)
         made = Application(own_id or self._new_id(), organization, name, tier, int(self._now()))
-        what = f"an application with the id {own_id} exists" if own_id else f"application {name} exists"
+        what = f"application {name} exists"
+        if own_id:
+            what = f"an application with the id {own_id} exists"
         if any(item.id == made.id for item in self._fixed):
             raise _taken(what)
         if not own_id and any(item.name == name for item in self.list(organization)):

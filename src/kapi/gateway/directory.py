@@ -4,11 +4,11 @@ A name is a letter and what it is looked up by, a value is lines of fields, with
 
     i <issuer>                        the claims that may hold the consumer key; the first that a token has
     k <organization> <consumer key>   application, organization, key type, environment, tier…; then a line per API: id, status, tier…
-    a <organization> <name or id>     the same, for API keys, which name their application; no name that several have
+    a <organization> <name or id>     the same, for API keys; no name that several applications have
     t                                 the tier of consumers that belong to no application
 
-A tier is a list of limits: what it counts (`r` requests, `p`, `c`, `t` tokens of prompts, of completions, of both), how many, in how many
-seconds, and `s` to stop there or `c` to count only. Then
+A tier is a list of limits: what it counts (`r` requests; `p`, `c`, `t` tokens of prompts, of
+completions, of both), how many, in how many seconds, and `s` to stop there or `c` to count only. Also
     x <organization|*> <key> <value|*>  a limit by a key that an interceptor supplies
 """
 
@@ -51,7 +51,8 @@ def directory(
         lines = _subscriptions(application, named, tiers)
         for key in application.keys:
             records[f"k\t{application.organization}\t{key.consumer_key}"] = _consumer(application, key, lines, tiers)
-        owner, whole = application.organization, _consumer(application, ConsumerKey("", ""), lines, tiers)
+        owner = application.organization
+        whole = _consumer(application, ConsumerKey("", ""), lines, tiers)
         records[f"a\t{owner}\t{application.id}"] = whole
         # A key that names an application must not count as another one's.
         if names[owner, application.name] == 1 and (owner, application.name) not in ids:
@@ -73,7 +74,8 @@ def _tier(tier: TierSettings) -> str:
         ("t", tier.total_tokens, tier.token_unit, stops),
         ("r", tier.burst, tier.burst_unit, True),
     )
-    return "\t".join(_limit(kind, allowed, unit, stops=stop) for kind, allowed, unit, stop in counts if allowed)
+    limits = [_limit(kind, most, unit, stops=stop) for kind, most, unit, stop in counts if most]
+    return "\t".join(limits)
 
 
 def _limit(kind: str, allowed: int, unit: str, *, stops: bool) -> str:

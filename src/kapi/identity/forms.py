@@ -70,7 +70,10 @@ def parse_form(body: bytes) -> Form:
 
 
 def parameter_text(name: str, value: str) -> str:
-    """The value that counts: `scope` without blanks around it, which some clients send; any other parameter unchanged."""
+    """The value that counts.
+
+    `scope` is without blanks around it, which some clients send; any other parameter is unchanged.
+    """
     return value.strip(" ") if name == "scope" else value
 
 

@@ -50,8 +50,8 @@ def document_client(documents: RemoteDocuments, client_id: str, policy: Policy, 
         return None
     try:
         client = _client(client_id, documents.get(client_id, now), policy)
-        settings = client.settings
-        if mistake := sector_mistake(settings.sector_identifier_uri, settings.redirect_uris, lambda url: documents.get(url, now)):
+        uri, redirect_uris = client.settings.sector_identifier_uri, client.settings.redirect_uris
+        if mistake := sector_mistake(uri, redirect_uris, lambda url: documents.get(url, now)):
             raise OAuthError("invalid_client", f"The client metadata document: {mistake}")
         return client
     except Busy as error:

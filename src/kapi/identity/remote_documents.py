@@ -78,9 +78,9 @@ class RemoteDocuments:
         return kept.content
 
     def fetch_new(self, url: str, now: int) -> bytes:
-        """The document as it is now, never a kept one; an address that failed is not asked again for 20 seconds.
+        """The document as it is now, never a kept one.
 
-        Raises Unavailable, or Busy.
+        An address that failed is not asked again for 20 seconds. Raises Unavailable, or Busy.
         """
         key = f"new {url}"
         self._refuse_failed(key, now)
@@ -115,7 +115,10 @@ class RemoteDocuments:
 
     @contextmanager
     def _place(self, url: str) -> Iterator[None]:
-        """A place to fetch from an address. Raises Unavailable for an address that is not to be fetched from, or Busy."""
+        """A place to fetch from an address.
+
+        Raises Unavailable for an address that is not to be fetched from, or Busy.
+        """
         if not url.startswith("https://") and not (self._allow_private and url.startswith("http://")):
             raise Unavailable("the address is not an https URL")
         try:

@@ -1,5 +1,6 @@
-"""The sector of a client: clients of one sector see the same pairwise subject (OpenID Connect Core §8.1, Registration §5).
+"""The sector of a client: clients of one sector see the same pairwise subject.
 
+OpenID Connect Core §8.1, Dynamic Client Registration §5.
 Called by `subjects.py`, and wherever a client is taken that is not from the settings.
 """
 
@@ -14,16 +15,19 @@ from kapi.json_reading import NotJson, read_json
 
 
 def sector_of(client: Client) -> str:
-    """The name of the client's sector: one that the settings give, else a host, else the client's id."""
+    """The name of the client's sector: one that the settings give, a host, or the client's id."""
     settings = client.settings
-    first = settings.redirect_uris[0] if settings.redirect_uris else ""
-    return settings.sector_identifier or _host(settings.sector_identifier_uri) or _host(first) or client.id
+    if settings.sector_identifier:
+        return settings.sector_identifier
+    addresses = (settings.sector_identifier_uri, *settings.redirect_uris[:1])
+    return next(filter(None, map(_host, addresses)), client.id)
 
 
 def sector_mistake(uri: str, redirect_uris: Sequence[str], fetch: Callable[[str], bytes]) -> str:
     """Why a client may not name this `sector_identifier_uri`; empty when it may, or names none.
 
-    The document must be a JSON list that contains every redirect URI of the client: so the owner of its host says who belongs to it.
+    The document must be a JSON list that contains every redirect URI of the client: the owner of its
+    host says which clients belong to it.
     """
     if not uri:
         return ""
@@ -34,10 +38,10 @@ def sector_mistake(uri: str, redirect_uris: Sequence[str], fetch: Callable[[str]
     except NotJson as error:
         return f"sector_identifier_uri is not JSON: {error}"
     if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
-        return "sector_identifier_uri is not a JSON list of redirect URIs (OpenID Connect Registration 5)"
+        return "sector_identifier_uri is not a JSON list of redirect URIs"
     missing = [item for item in redirect_uris if item not in listed]
     if missing:
-        return f"sector_identifier_uri does not list the redirect URI {missing[0][:200]} (OpenID Connect Registration 5)"
+        return f"sector_identifier_uri does not list the redirect URI {missing[0][:200]}"
     return ""
 
 

@@ -29,8 +29,9 @@ def limit(kind: str, key: str, allowed: int, seconds: int, code: str) -> str:
 
 
 def usage(provider: AiProvider) -> str:
-    """Where an answer says its tokens: the places of each number between spaces, the three between tabs."""
-    return "\t".join(" ".join(places) for places in (provider.prompt_tokens, provider.completion_tokens, provider.total_tokens))
+    """Where an answer says its tokens: places of a number between spaces, the three between tabs."""
+    numbers = (provider.prompt_tokens, provider.completion_tokens, provider.total_tokens)
+    return "\t".join(" ".join(places) for places in numbers)
 
 
 def part(name: str) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Limits of AI backends (apk-conf `aiRatelimit` of an endpoint, `aiProvider` of the API): requests and tokens in windows of the clock.
 
-A call counts as one token when it is let in. The provider's own answer says how many it took; the module in Envoy reads it while it
-passes and counts the others: a call is refused once a window's tokens are used up, and one whose answer goes over the limit is still
-delivered. Each endpoint has counts of its own, apart for the sandbox; they do not change when an API is deployed again. Over the limit:
-429, as for `rate_limit`.
+A call counts as one token when it is let in. The provider's own answer says how many it took; the
+module in Envoy reads it while it passes and counts the others: a call is refused once a window's tokens
+are used up, and one whose answer goes over the limit is still delivered. Each endpoint has counts of its
+own, apart for the sandbox; they do not change when an API is deployed again. Over the limit: 429, as for
+`rate_limit`.
 """
 
 from __future__ import annotations

@@ -71,13 +71,17 @@ class ApplicationStore:
         )
 
     def create(self, item: Application, *, shared_name: bool = False) -> None:
-        """Keep a new application, without keys and subscriptions; with `shared_name` another of its organization may have its name."""
+        """Keep a new application, without keys and subscriptions.
+
+        With `shared_name` another of its organization may have its name. Raises Taken.
+        """
         values = (item.id, item.organization, item.name, item.tier, item.created_at)
         sql = "INSERT INTO applications (id, organization, name, tier, created_at) VALUES (?, ?, ?, ?, ?)"
         same_name = "SELECT 1 FROM applications WHERE organization = ? AND name = ?"
         try:
             with self._database.transaction(TOPIC) as db:
-                if not shared_name and db.execute(same_name, (item.organization, item.name)).fetchone():
+                found = db.execute(same_name, (item.organization, item.name)).fetchone()
+                if found and not shared_name:
                     raise Taken
                 db.execute(sql, values)
         except sqlite3.IntegrityError as error:

@@ -68,7 +68,8 @@ def parse(content: bytes, report: Report) -> Definition | None:
             report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), "Deploy them as two APIs.")
         target = f"{inner}.{service.name}" if inner else service.name
         operations += [DefinitionOperation(target, method) for method in service.methods]
-    # APK names a gRPC API by this hash of all its services, in archive order; a person gives it a better name in the conf.
+    # APK names a gRPC API by this hash of all its services, in archive order.
+    # A person gives it a better name in the conf.
     names = "".join(f"{service.name}-" for service in services)
     name = hashlib.sha1(names.encode(), usedforsecurity=False).hexdigest()
     return Definition(TYPE, name, version, f"/{base_path}" if base_path else "", tuple(operations))

@@ -31,9 +31,7 @@ def _call(data_dir: Any, config: Any, method: str, path: str, body: dict[str, An
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     tier: Tier = "",
-    own_id: Annotated[
-        str, typer.Option("--id", help="Its id, to tell it from others of its name; else one is made.", show_default=False)
-    ] = "",
+    own_id: Annotated[str, typer.Option("--id", help="Its id; else one is made.", show_default=False)] = "",
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
     config: Config = None,
@@ -46,7 +44,8 @@ def create(
 
       kapi app create shop --id shop-of-the-north
     """
-    made = _call(data_dir, config, "POST", _APPLICATIONS, {"name": name, "tier": tier, "id": own_id})
+    body = {"name": name, "tier": tier, "id": own_id}
+    made = _call(data_dir, config, "POST", _APPLICATIONS, body)
     show(made, output, [{"id": made["id"], "name": made["name"], "tier": made["tier"]}])
 
 

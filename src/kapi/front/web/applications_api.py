@@ -51,7 +51,8 @@ class ApplicationsApi:
     async def create(self, request: Request) -> Response:
         """`{name, tier?, id?}`; 201."""
         organization, body = self._organization(request), await _body(request, {"name": "", "tier": "", "id": ""})
-        made = await run_in_threadpool(self._applications.create, organization, body["name"], body["tier"], body["id"])
+        values = (body["name"], body["tier"], body["id"])
+        made = await run_in_threadpool(self._applications.create, organization, *values)
         return json_answer(_shown(made), 201)
 
     async def remove(self, request: Request) -> Response:

@@ -81,9 +81,10 @@ def _pushed(provider: Provider, client: Client, key: str, now: int) -> Form:
 
 
 def _fetched(provider: Provider, client: Client, uri: str, now: int) -> str:
-    """A request object at an address that the client registered, to the letter but for the fragment (OpenID Connect Core §6.2).
+    """A request object at an address that the client registered (OpenID Connect Core §6.2).
 
-    It is fetched for each request: what is there may change. A fragment that is a hash must be the hash of what is there.
+    The address must be a registered one, but for the fragment. It is fetched for each request: what is
+    there may change. A fragment that is a hash must be the hash of what is there.
     """
     address, _, fragment = uri.partition("#")
     if address not in {known.partition("#")[0] for known in client.settings.request_uris}:
@@ -92,9 +93,12 @@ def _fetched(provider: Provider, client: Client, uri: str, now: int) -> str:
         content = provider.documents.fetch_new(address, now)
         text = content.decode("ascii").strip()
     except Busy as error:
-        raise OAuthError("temporarily_unavailable", str(error), status=503, headers=(("retry-after", "5"),)) from error
+        later = (("retry-after", "5"),)
+        raise OAuthError("temporarily_unavailable", str(error), status=503, headers=later) from error
     except (Unavailable, UnicodeDecodeError) as error:
         raise OAuthError("invalid_request_uri", "The request object could not be fetched from request_uri") from error
-    if _HASH.fullmatch(fragment) and fragment != base64url(hashlib.sha256(content).digest()).decode("ascii"):
-        raise OAuthError("invalid_request_uri", "The request object at request_uri is not the one whose hash the fragment is")
+    digest = base64url(hashlib.sha256(content).digest()).decode("ascii")
+    if _HASH.fullmatch(fragment) and fragment != digest:
+        detail = "The fragment of request_uri is not the hash of the request object there"
+        raise OAuthError("invalid_request_uri", detail)
     return text

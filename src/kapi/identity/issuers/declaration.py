@@ -116,7 +116,7 @@ def preset_named(name: str) -> Preset | None:
 
 
 def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Issuer:
-    """The issuer. `hosts` is `gateway.hosts`: a name that it puts on loopback may be asked over plain http.
+    """The issuer. A name that `hosts` (`gateway.hosts`) puts on loopback may be asked over plain http.
 
     Raises Invalid with every mistake; texts in `#/field` form.
     """
@@ -219,7 +219,8 @@ def _check(issuer: Issuer, hosts: Mapping[str, str], wrong: Wrong) -> None:
     if issuer.fetches:
         for where, url in (("discovery", issuer.discovery), ("jwksUri", issuer.jwks_uri)):
             if url and not _is_url(url, hosts):
-                hint = "Plain http is taken only for this machine: 127.0.0.1, localhost, or a name that gateway.hosts puts there."
+                here = "127.0.0.1, localhost, or a name that gateway.hosts puts there"
+                hint = f"Plain http is taken only for this machine: {here}."
                 wrong(where, f"{url!r} is not an https URL", hint)
     _check_given(issuer, wrong)
     _check_words(issuer, wrong)

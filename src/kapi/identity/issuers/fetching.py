@@ -81,11 +81,15 @@ def max_age(headers: Mapping[str, str]) -> int | None:
 
 
 def _may_follow(uri: str, discovery: str, hosts: Mapping[str, str]) -> bool:
-    """A document got over https must not lead to one got without; one got on this machine must not lead off it without."""
+    """A document got over https must not lead to one got without.
+
+    One got on this machine over http must not lead off it over http.
+    """
     try:
         scheme = urlsplit(uri).scheme
     except ValueError:
         return False
     if scheme == "https":
         return True
-    return scheme == "http" and urlsplit(discovery).scheme == "http" and is_on_this_machine(uri, hosts)
+    both_plain = scheme == "http" == urlsplit(discovery).scheme
+    return both_plain and is_on_this_machine(uri, hosts)

@@ -21,8 +21,15 @@ from kapi.store.issuers import IssuerStore, StoredKeys
 _LOG = logging.getLogger("kapi.issuers")
 
 
-def stored_declarations(store: IssuerStore, taken: frozenset[str], hosts: Mapping[str, str]) -> Iterator[Issuer]:
-    """The issuers that were declared while running; those of the settings, whose names are `taken`, win. `hosts` is `gateway.hosts`."""
+def stored_declarations(
+    store: IssuerStore,
+    taken: frozenset[str],
+    hosts: Mapping[str, str],
+) -> Iterator[Issuer]:
+    """The issuers that were declared while running. `hosts` is `gateway.hosts`.
+
+    Those of the settings, whose names are `taken`, win.
+    """
     for stored in store.issuers():
         if stored.name in taken:
             _LOG.warning("issuer %s: the settings' declaration is used, not the one that was added", stored.name)
@@ -77,7 +84,8 @@ class KeptIssuers:
     def _read(self) -> Iterator[IssuerKeys]:
         identity, hosts = self._settings.identity, self._settings.gateway.hosts
         fixed = tuple(declare(item, hosts) for item in identity.issuers)
-        for issuer in (*fixed, *stored_declarations(self._store, frozenset(item.name for item in fixed), hosts)):
+        names = frozenset(item.name for item in fixed)
+        for issuer in (*fixed, *stored_declarations(self._store, names, hosts)):
             keys = kept_keys(issuer, self._store.keys(issuer.name))
             if keys is not None and keys.keys and issuer.issuer != identity.issuer:
                 yield IssuerKeys(issuer, keys)

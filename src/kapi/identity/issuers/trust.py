@@ -63,7 +63,8 @@ class Trust:
         self._logged: Counter[tuple[str, str]] = Counter()
         self.fixed = frozenset(item.name for item in identity.issuers)
         """Names of the issuers of the settings, which cannot be changed while running."""
-        self._followed = {item.name: self._follow(declare(item, gateway.hosts)) for item in identity.issuers}
+        declared = [declare(item, gateway.hosts) for item in identity.issuers]
+        self._followed = {item.name: self._follow(item) for item in declared}
         self._load()
         for item in self.followed():
             for warning in item.issuer.warnings:

@@ -127,6 +127,9 @@ class GatewaySettings:
     access_log_bytes: int = field(default=100 * 1024**2, metadata={"range": (0, 1024**4)})
     """Largest access log; one older file is kept. 0 is no bound, for a rotation from outside."""
     token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
+    """Most verified tokens of an issuer that each thread of Envoy remembers."""
+    token_cache_bytes: int = field(default=128 * 1024**2, metadata={"range": (1024**2, 1024**4)})
+    """Memory for them, of all threads and issuers together."""
     drain_seconds: int = field(default=5, metadata={"range": (0, 3600)})
     max_heap_bytes: int = field(default=2 * 1024**3, metadata={"range": (64 * 1024**2, 1024**4)})
     max_connections: int = field(default=10_000, metadata={"range": (1, 10_000_000)})

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from attacks import b64, rsa_jwk
+from kapi.gateway.envoy.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.keys import verifying_keys
+from kapi.gateway.envoy.render import render_issuers
+from kapi.gateway.envoy.site import site_of
+from kapi.policies.trust import Need
+from kapi.settings import GatewaySettings, Settings
+from live import Minter
 
 RSA = rsa_jwk(rsa.generate_private_key(public_exponent=65537, key_size=2048), "r")
 _POINT = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
@@ -67,3 +74,34 @@ def test_private_members_never_leave() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"keys": 1}', '{"keys": []}', "[" * 100_000])
 def test_what_is_no_set_has_no_keys(text: str) -> None:
     assert verifying_keys(text, ALL) == ""
+
+
+@pytest.mark.parametrize(
+    ("size", "memory", "threads", "issuers", "tokens"),
+    [
+        (10_000, 128 * 1024**2, 2, 1, 9362),
+        (10_000, 128 * 1024**2, 16, 1, 1170),
+        (10_000, 128 * 1024**2, 16, 4, 292),
+        (100, 128 * 1024**2, 2, 1, 100),
+        (10_000, 1024**2, 256, 8, 1),
+    ],
+)
+def test_verified_tokens_of_all_threads_and_issuers_share_the_memory(
+    size: int, memory: int, threads: int, issuers: int, tokens: int
+) -> None:
+    """Envoy keeps them for each provider in each thread, and counts tokens, not bytes."""
+    trusted = [Minter(f"i{number}", f"https://i{number}.example").trusted for number in range(issuers)]
+    made = jwt_filter(trusted, TokenCache(size, memory, threads), [Need("b", "default", "")])
+    found = [provider["jwt_cache_config"]["jwt_cache_size"] for provider in made["typed_config"]["providers"].values()]
+    assert found == [tokens] * issuers
+
+
+def test_the_memory_for_verified_tokens_is_a_setting() -> None:
+    def rendered(**fields: int) -> int:
+        site = site_of(Settings(Path("/data"), gateway=GatewaySettings(concurrency=4, **fields)))
+        found = render_issuers(site, [Minter().trusted], [Need("b", "default", "")])[0]
+        return found["typed_config"]["providers"]["inbuilt"]["jwt_cache_config"]["jwt_cache_size"]
+
+    assert rendered(token_cache_bytes=4 * 7 * 1024 * 1000) == 1000
+    assert rendered(token_cache_bytes=1024**3) == 10_000
+    assert rendered(token_cache_bytes=1024**3, token_cache_size=50) == 50

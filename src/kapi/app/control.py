@@ -44,7 +44,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.directory import directory
     from kapi.gateway.envoy.check import EnvoyCheck
-    from kapi.gateway.envoy.process import find_envoy, members
+    from kapi.gateway.envoy.process import find_envoy, members, threads_of
     from kapi.gateway.envoy.xds import Publisher
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.ledger import Ledger
@@ -89,7 +89,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     feeds = caller_feeds(store.database, publisher, time.time)
     applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)
     # Envoy tells from each of its threads; a thread that ends may overlap with the one that follows.
-    threads = 2 * (settings.gateway.concurrency or os.cpu_count() or 1) + 2
+    threads = 2 * threads_of(settings.gateway) + 2
     refusals = RefusalLog(refusals_socket(settings), trust.refused, trust.name_of, threads)
     watch = Watch(store.database.path)
     changes: dict[str, Callable[[], None]] = {

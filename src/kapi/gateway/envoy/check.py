@@ -19,7 +19,7 @@ from kapi.gateway.envoy.api_keys import credentials_filter
 from kapi.gateway.envoy.claim_headers import claim_headers_filter
 from kapi.gateway.envoy.claims import claims_filter
 from kapi.gateway.envoy.deny_list import empty_deny_list
-from kapi.gateway.envoy.jwt import jwt_filter
+from kapi.gateway.envoy.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.listener import router
 from kapi.gateway.envoy.names import typed
 from kapi.gateway.envoy.process import RUNTIME
@@ -57,7 +57,7 @@ class EnvoyCheck:
 
 def static_bootstrap(clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The resources as a static configuration: one listener for each scope, the same filters as at the edge."""
-    of_issuers = (jwt_filter((), 1), claim_headers_filter(()), claims_filter(()), token_checks((), "check"))
+    of_issuers = (jwt_filter((), TokenCache(1, 1, 1)), claim_headers_filter(()), claims_filter(()), token_checks((), "check"))
     discovered = {item["name"]: item for item in (*of_issuers, credentials_filter(), empty_deny_list())}
     filters = [
         discovered[item.name]

@@ -17,7 +17,7 @@ from typing import Any
 
 from kapi import run_files
 from kapi.errors import EnvoyNotFound
-from kapi.settings import Settings
+from kapi.settings import GatewaySettings, Settings
 
 _XDS = "kapi_xds"
 _POLL_SECONDS = 0.05
@@ -120,9 +120,14 @@ def _when_heap_above(value: float, action: str) -> dict[str, Any]:
     return {"name": f"envoy.overload_actions.{action}", "triggers": [trigger]}
 
 
+def threads_of(gateway: GatewaySettings) -> int:
+    """Worker threads that Envoy is started with."""
+    return gateway.concurrency or os.cpu_count() or 1
+
+
 def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list[str]:
     """The arguments to run it with."""
-    workers = settings.gateway.concurrency or os.cpu_count() or 1
+    workers = threads_of(settings.gateway)
     # To a file and not to standard error, so that it can be opened again after a rotation.
     log = str(run_files.log_path(settings, "envoy"))
     options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning", "--log-path", log]

@@ -11,7 +11,7 @@ from kapi.gateway.envoy.claim_headers import claim_headers_filter
 from kapi.gateway.envoy.claims import claims_filter
 from kapi.gateway.envoy.clusters import backend_cluster, own_clusters, system_clusters
 from kapi.gateway.envoy.deny_list import empty_deny_list
-from kapi.gateway.envoy.jwt import jwt_filter
+from kapi.gateway.envoy.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.listener import listener
 from kapi.gateway.envoy.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
 from kapi.gateway.envoy.on_demand import on_demand
@@ -52,7 +52,7 @@ def render_issuers(site: Site, issuers: Sequence[TrustedIssuer], needs: Iterable
     """Whose tokens are accepted, and where."""
     gateway = site.gateway
     return (
-        jwt_filter(issuers, gateway.token_cache_size, needs),
+        jwt_filter(issuers, TokenCache(gateway.token_cache_size, gateway.token_cache_bytes, site.threads), needs),
         claim_headers_filter(issuers),
         claims_filter(issuers),
         token_checks(issuers, gateway.domain),

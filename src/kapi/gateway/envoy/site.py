@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kapi import run_files
 from kapi.apis.secrets import NO_SECRETS, Secrets
+from kapi.gateway.envoy.process import threads_of
 from kapi.settings import GatewaySettings, Settings, SubscriptionsSettings
 
 _CA_FILES = (
@@ -53,6 +54,8 @@ class Site:
     refusals_socket: str = ""
     """Where refused tokens are told; empty means nowhere."""
     secrets: Secrets = NO_SECRETS
+    threads: int = 1
+    """Worker threads of Envoy."""
 
     def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
         """Where the APIs of an organization answer."""
@@ -103,6 +106,7 @@ def site_from(
         ledger_socket=ledger_socket,
         refusals_socket=refusals_socket,
         secrets=secrets,
+        threads=threads_of(settings.gateway),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.definitions import media_type, read_definition
+from kapi.apis.disguises import weaker_siblings
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Api, ApiDefinition, Operation
@@ -187,21 +188,31 @@ def _echo(data: dict[str, Any], identity: str) -> str:
 
 
 def _warnings(conf: ApiConf, definition: Definition | None) -> tuple[Diagnostic, ...]:
-    """Operations that the definition does not have: they are deployed, but a caller cannot know them."""
-    if definition is None:
-        return ()
+    """What is deployed, and should be looked at."""
+    missing = () if definition is None else _not_in_definition(conf, definition)
+    return (*missing, *_weaker_siblings(conf))
+
+
+def _not_in_definition(conf: ApiConf, definition: Definition) -> Iterable[Diagnostic]:
+    """Operations that the definition does not have: a caller cannot know them."""
     known = {(operation.verb, target_key(plain_target(operation.target))) for operation in definition.operations}
-    return tuple(
-        Diagnostic(
-            codes.NOT_IN_DEFINITION,
-            f"{operation.verb} {operation.target} is not in the definition",
-            "Add it to the definition, or remove it here.",
-            operation.mark.pointer,
-            operation.mark.line,
-            operation.mark.column,
-            "warning",
-            _SOURCE,
+    for operation in conf.operations:
+        if (operation.verb, target_key(operation.target)) not in known and not operation.target.endswith("/*"):
+            message = f"{operation.verb} {operation.target} is not in the definition"
+            yield _warning(codes.NOT_IN_DEFINITION, message, "Add it to the definition, or remove it here.", operation)
+
+
+def _weaker_siblings(conf: ApiConf) -> Iterable[Diagnostic]:
+    for wider, narrower in weaker_siblings(conf.operations):
+        fixed = f"{narrower.verb} {narrower.target}"
+        message = f"{wider.verb} {wider.target} needs other credentials or scopes than {fixed}, and a backend may mistake one for the other"
+        hint = (
+            f"Calls that a backend may take for {narrower.target}, such as {narrower.target};x and other letter case, are answered 404."
+            " If your backend takes other paths for it, too, let both need the same."
         )
-        for operation in conf.operations
-        if (operation.verb, target_key(operation.target)) not in known and not operation.target.endswith("/*")
-    )
+        yield _warning(codes.WEAKER_SIBLING, message, hint, wider)
+
+
+def _warning(code: str, message: str, hint: str, operation: OperationConf) -> Diagnostic:
+    mark = operation.mark
+    return Diagnostic(code, message, hint, mark.pointer, mark.line, mark.column, "warning", _SOURCE)

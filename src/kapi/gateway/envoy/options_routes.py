@@ -48,14 +48,14 @@ def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, An
             if left := [pattern for pattern in patterns if pattern not in answered]:
                 routes.append(_options(left, allow))
             if not placed[0].gateway.apk_methods:
-                routes.append(_refusal(placed[0], "|".join(patterns), 405, ", ".join(allow)))
+                routes.append(refusal(placed[0], "|".join(patterns), 405, ", ".join(allow)))
     return [*routes, *_nothing_else(placed[0], base_path)]
 
 
 def _nothing_else(place: Place, base_path: str) -> Iterator[dict[str, Any]]:
     """Where pages of other origins may read answers, they may read that there is nothing."""
     if answer(place, 404, "") is not None:
-        yield _refusal(place, match_pattern(base_path, "/*"), 404)
+        yield refusal(place, match_pattern(base_path, "/*"), 404)
 
 
 def _targets(placed: Iterable[Place]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -84,16 +84,18 @@ def _options(patterns: Sequence[str], allow: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _refusal(place: Place, regex: str, status: int, allow: str = "") -> dict[str, Any]:
+def refusal(place: Place, regex: str, status: int, allow: str = "", methods: Sequence[str] = ()) -> dict[str, Any]:
+    """A route that answers with a status, as the table of `replies.py` has it, and with the cross-origin headers of the place's API."""
     message, description = STATUSES[status]
     body = json.dumps({"code": str(status), "message": message, "description": description})
     open_to_all = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
     route: dict[str, Any] = {"match": {"safe_regex": {"regex": regex}}, "typed_per_filter_config": open_to_all}
+    if methods:
+        route["match"]["headers"] = [{"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}]
     part = answer(place, status, body, allow)
     if part is None:
         route["direct_response"] = {"status": status}
-        route["response_headers_to_add"] = [literal_header("allow", allow)]
-        return route
+        return route | ({"response_headers_to_add": [literal_header("allow", allow)]} if allow else {})
     return route | _answered_by_script(part, open_to_all)
 
 

@@ -14,6 +14,7 @@ from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
 from kapi.apis.rules import target_key
 from kapi.gateway.envoy.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.definition_routes import LARGEST_IN_ENVOY, definition_route
+from kapi.gateway.envoy.disguise_routes import disguise_routes
 from kapi.gateway.envoy.edge_headers import public_address
 from kapi.gateway.envoy.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.operation_routes import operation_routes
@@ -124,13 +125,14 @@ def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
 def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict[str, Any]]:
     """The operations in match order, the definition of each API before its first operation with a parameter or wildcard; then OPTIONS."""
     waiting = {item.api.id: item.api for item in placed}
+    before: list[Place] = []
+    guarded: set[tuple[str, str]] = set()
     for item in placed:
-        if (
-            {"{", "*"} & set(item.operation.target)
-            and (api := waiting.pop(item.api.id, None))
-            and (route := definition_route(api, base_path))
-        ):
-            yield route
+        if {"{", "*"} & set(item.operation.target):
+            if (api := waiting.pop(item.api.id, None)) and (route := definition_route(api, base_path)):
+                yield route
+            yield from disguise_routes(item, before, guarded)
+        before.append(item)
         yield from operation_routes(item, site)
     yield from _definitions(waiting.values(), base_path)
     yield from options_routes(placed, base_path)

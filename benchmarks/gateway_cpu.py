@@ -25,7 +25,7 @@ from measure import thread_seconds
 from harness import DEFINITION, Platform, conf, free_port
 from kapi.gateway.envoy.process import find_envoy
 
-CONNECTIONS, WARM_UP, REQUESTS, ROUNDS = 16, 1600, 480, 120
+CONNECTIONS, WARM_UP, REQUESTS, ROUNDS = 16, 1600, 480, 40
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n" + b'{"payload":"' + b"x" * 36 + b'"}'
 
 

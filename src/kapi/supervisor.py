@@ -20,7 +20,7 @@ from typing import Any
 
 from kapi.banner import banner
 from kapi.children import Child, end_all
-from kapi.errors import KapiError
+from kapi.errors import FULL, KapiError, StorageFull
 from kapi.gateway.envoy import process as envoy
 from kapi.log_files import is_output
 from kapi.run_files import (
@@ -195,6 +195,11 @@ def main(argv: list[str]) -> int:
         return supervisor.run()
     except KapiError as error:
         say(f"error: {error.title}" + (f"\n  {error.detail}" if error.detail else "") + (f"\nhint: {error.hint}" if error.hint else ""))
+        return 7
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        say(f"error: {StorageFull(str(settings.data_dir)).detail}\nhint: Make space, then start again.")
         return 7
     except KeyboardInterrupt:  # before the signal handlers stand
         return 130

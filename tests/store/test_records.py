@@ -9,15 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from kapi.store import Store
+from kapi.store.database import Database
+from kapi.store.housekeeping import keep_house
 from kapi.store.records import Record, Records, key_of
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    store = Store.open(tmp_path / "kapi.db")
-    yield Records(store.database)
-    store.close()
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(tmp_path / "kapi.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def records(database: Database) -> Records:
+    return Records(database)
 
 
 def record(key: str = "k", family: str = "f", expires_at: int = 100) -> Record:
@@ -76,10 +82,10 @@ def test_a_family_goes_together(records: Records) -> None:
     assert records.get("refresh", "c", 5) is not None
 
 
-def test_purging_and_deleting(records: Records) -> None:
+def test_purging_and_deleting(records: Records, database: Database) -> None:
     for key, expires_at in (("a", 10), ("b", 20), ("c", 30)):
         records.put("code", record(key, expires_at=expires_at))
-    records.purge(10)
+    keep_house(database, 10)
     records.delete("code", "c")
     assert [key for key in "abc" if records.get("code", key, 1)] == ["b"]
 

@@ -9,9 +9,10 @@ import socket
 import sys
 from pathlib import Path
 
+from kapi.errors import KapiError
 from kapi.log_files import reopen_output
 from kapi.run_files import log_path
-from kapi.settings import from_json_value
+from kapi.settings import Settings, from_json_value
 
 
 def _stop(*_: object) -> None:
@@ -28,6 +29,15 @@ def main(argv: list[str]) -> int:
     log = log_path(settings, name)
     signal.signal(signal.SIGHUP, lambda *_: reopen_output(log))
     listener = socket.socket(fileno=int(descriptor))
+    try:
+        _run(name, settings, listener)
+    except KapiError as error:
+        logging.getLogger("kapi").critical("%s: %s %s", error.title, error.detail, error.hint)
+        return 7
+    return 0
+
+
+def _run(name: str, settings: Settings, listener: socket.socket) -> None:
     # A child imports its own half only.
     if name == "control":
         from kapi.app.control import run_control
@@ -37,7 +47,6 @@ def main(argv: list[str]) -> int:
         from kapi.app.identity import run_identity
 
         run_identity(settings, listener)
-    return 0
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from kapi.settings import Settings
 from kapi.store import Store
 from kapi.store.duties import TOPIC as DUTIES
 from kapi.store.duties import Duties
+from kapi.store.housekeeping import keep_house
 from kapi.store.issuers import WANTED as KEYS_WANTED
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
-from kapi.store.records import Records
 from kapi.store.revocations import Revocations
 from kapi.store.watch import Watch
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 REFUSALS_SECONDS = 60.0
 """How often the log says which tokens were refused."""
-PURGE_SECONDS = 600.0
-"""How often expired records are thrown away."""
+PURGE_SECONDS = 60.0
+"""How often what has expired is removed from the store."""
+FIRST_PURGE_SECONDS = 10.0
+"""How long after the start it is first."""
 
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
@@ -123,4 +125,4 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
 
 def _keep_house(store: Store, trust: Trust) -> None:
     every(REFUSALS_SECONDS, trust.log_refusals)
-    every(PURGE_SECONDS, lambda: Records(store.database).purge(int(time.time())))
+    every(PURGE_SECONDS, lambda: keep_house(store.database, int(time.time())), FIRST_PURGE_SECONDS)

@@ -40,18 +40,19 @@ def open_store(settings: Settings) -> tuple[Store, Keyring]:
         return store, ensure_keyring(Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity))
 
 
-def every(seconds: float, work: Callable[[], object]) -> None:
-    """Do `work` again and again in a thread of its own, for as long as the process lives."""
+def every(seconds: float, work: Callable[[], object], first: float | None = None) -> None:
+    """Do `work` again and again in a thread of its own, for as long as the process lives; `first` seconds from now, then each `seconds`."""
 
     def run() -> None:
+        time.sleep(seconds if first is None else first)
         while True:
-            time.sleep(seconds)
             try:
                 work()
             except StoreClosed:
                 return
             except Exception:
                 logging.getLogger("kapi").exception("housekeeping failed")
+            time.sleep(seconds)
 
     threading.Thread(target=run, name="housekeeping", daemon=True).start()
 

@@ -18,11 +18,6 @@ def caller_feeds(database: Database, stream: Publish, now: Callable[[], float]) 
     revoked = revocations.Revocations(database)
     keys = api_keys.ApiKeys(database)
     return {
-        revocations.TOPIC: Feed(
-            "deny list",
-            lambda: deny_list((item.issuer, item.jti) for item in revoked.active(now())),
-            stream,
-            sweep=lambda: revoked.forget_expired(now()),
-        ),
+        revocations.TOPIC: Feed("deny list", lambda: deny_list((item.issuer, item.jti) for item in revoked.active(now())), stream),
         api_keys.TOPIC: Feed("api keys", lambda: encode(EXTENSION, credentials_filter(keys.opaque(now()))), stream),
     }

@@ -1,7 +1,8 @@
 """One SQLite database in WAL mode: opening, migrations, transactions. Every class of this room is made from a Database.
 
 Every write is one transaction and is on disk (synchronous=FULL) before the call returns. A transaction names the topics
-it changes, so that other processes notice (`watch.py`).
+it changes, so that other processes notice (`watch.py`). One connection writes; reads have connections of their own, so that no
+read waits for a write, of this process or another.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-BUSY_SECONDS = 10.0
+from kapi.errors import StorageBusy, StorageNewer
+from kapi.store.connections import BUSY_SECONDS, is_busy, meaning, reader, writer
+
 _CHANGED = "INSERT INTO changes (topic, version) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET version = changes.version + 1"
+_LONGEST_PAUSE = 0.05
 
 
 class StoreClosed(Exception):
@@ -25,67 +29,120 @@ class StoreClosed(Exception):
 
 
 class Database:
-    """A connection that threads share; a lock makes each call one at a time."""
+    """Threads share it. One of them writes at a time; any number read."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._owner = 0
+        """The thread that is in a transaction."""
+        self._readers: list[sqlite3.Connection] = []
         self._closed = False
 
     @classmethod
     def open(cls, path: Path) -> Database:
-        """Open the database at `path` (made 0600), bringing its tables up to date first."""
+        """Open the database at `path` (made 0600), bringing its tables up to date first.
+
+        Raises StorageNewer for tables of a newer version, StorageBusy, StorageFull.
+        """
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        _use_wal(connection)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        database = cls(connection, path)
-        database._migrate()
+        with meaning(path):
+            if step := newer_step(path):
+                raise StorageNewer(str(path), step)
+            database = cls(writer(path), path)
+            try:
+                database._migrate()
+            except BaseException:
+                database.close()
+                raise
         return database
 
     def close(self) -> None:
-        """Close the connection; it is of no use afterwards."""
+        """Close the connections; it cannot be used afterwards."""
         with self._lock:
             self._closed = True
             self._connection.close()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody is at it now, so that a short look need not wait for somebody's write to reach the disk."""
-        free = self._lock.acquire(blocking=False)
-        if free:
-            self._lock.release()
-        return free
+        while self._readers:
+            self._readers.pop().close()
 
     @contextmanager
     def transaction(self, *topics: str) -> Iterator[sqlite3.Connection]:
-        """One transaction, all or nothing, one writer at a time; `topics` are told to whoever watches them."""
-        with self._lock:
-            self._refuse_when_closed()
-            self._connection.execute("BEGIN IMMEDIATE")
+        """One transaction, all or nothing, one writer at a time; `topics` are told to whoever watches them.
+
+        Raises StorageBusy when other processes write for too long, StorageFull; then nothing has changed.
+        """
+        with meaning(self.path):
+            self._begin()
             try:
                 yield self._connection
                 for topic in topics:
                     self._connection.execute(_CHANGED, (topic,))
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # SQLite may have ended the transaction itself, such as when the disk is full.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            finally:
+                self._owner = 0
+                self._lock.release()
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """All rows of a query."""
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection outside any transaction, for housekeeping. What is busy raises sqlite3.OperationalError."""
         with self._lock:
             self._refuse_when_closed()
-            return self._connection.execute(sql, parameters).fetchall()
+            yield self._connection
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query. Within a transaction of this thread, as the transaction sees them."""
+        with self._reading() as connection:
+            return connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any | None:
         """The first row of a query, or None."""
-        with self._lock:
-            self._refuse_when_closed()
-            return self._connection.execute(sql, parameters).fetchone()
+        with self._reading() as connection:
+            return connection.execute(sql, parameters).fetchone()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        if self._owner == threading.get_ident():
+            yield self._connection
+            return
+        self._refuse_when_closed()
+        with meaning(self.path):
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                connection = reader(self.path)
+            try:
+                yield connection
+            finally:
+                self._readers.append(connection)
+                if self._closed:
+                    connection.close()
+
+    def _begin(self) -> None:
+        """Begin to write. No lock of this process is held while another process writes."""
+        deadline, pause = time.monotonic() + BUSY_SECONDS, 0.001
+        while True:
+            self._lock.acquire()
+            try:
+                self._refuse_when_closed()
+                self._connection.execute("BEGIN IMMEDIATE")
+            except BaseException as error:
+                self._lock.release()
+                if not isinstance(error, sqlite3.OperationalError) or not is_busy(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise StorageBusy from error
+            else:
+                self._owner = threading.get_ident()
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -99,6 +156,8 @@ class Database:
         with self.transaction() as db:
             db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
             done = {row[0] for row in db.execute("SELECT name FROM migrations")}
+            if unknown := sorted(done - {step.name for step in steps}):
+                raise StorageNewer(str(self.path), unknown[-1])
             for step in steps:
                 if step.name in done:
                     continue
@@ -108,18 +167,18 @@ class Database:
                 db.execute("INSERT INTO migrations (name) VALUES (?)", (step.name,))
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switching to WAL fails at once, whatever the timeout, while another process opens the new file too."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+def newer_step(path: Path) -> str:
+    """The newest migration that a database contains and this version does not have; empty when there is none. Changes nothing."""
+    if not path.exists():
+        return ""
+    known = {entry.name for entry in resources.files("kapi.store").joinpath("migrations").iterdir()}
+    connection = reader(path)
+    try:
+        with suppress(sqlite3.Error):
+            return max((row[0] for row in connection.execute("SELECT name FROM migrations") if row[0] not in known), default="")
+    finally:
+        connection.close()
+    return ""
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -40,11 +40,6 @@ class Records:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @property
-    def idle(self) -> bool:
-        """Whether a short look need not wait for a write."""
-        return self._database.idle
-
     def put(self, kind: str, record: Record) -> None:
         """Keep a record, replacing one with its key."""
         with self._database.transaction() as db:
@@ -163,11 +158,6 @@ class Records:
         """Forget all that one authorization issued."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM records WHERE family = ?", (family,))
-
-    def purge(self, now: int) -> None:
-        """Forget what has expired."""
-        with self._database.transaction() as db:
-            db.execute("DELETE FROM records WHERE expires_at <= ?", (now,))
 
 
 def _put(db: Connection, kind: str, record: Record, holder: str = "") -> None:

@@ -54,11 +54,6 @@ class Revocations:
         )
         return tuple(Revocation(*row) for row in rows)
 
-    def forget_expired(self, now: float) -> int:
-        """Drop entries of tokens that expired long enough ago; how many there were."""
-        with self._database.transaction() as db:
-            return db.execute("DELETE FROM revocations WHERE expires_at <= ?", (int(now) - GRACE_SECONDS,)).rowcount
-
 
 def write_revocation(db: sqlite3.Connection, revocation: Revocation, reason: str) -> None:
     """Write one row inside a transaction of the caller, which must name TOPIC."""

@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from kapi.errors import KapiError
+from kapi.errors import FULL, KapiError, StorageFull
 from kapi.front.cli import (
     api_commands,
     api_key_commands,
@@ -87,6 +87,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
     except Exception as error:  # the last line of defence: a person gets a sentence
+        if isinstance(error, OSError) and error.errno in FULL:
+            sys.exit(fail(StorageFull(str(error.filename or ""))))
         if os.environ.get("KAPI_DEBUG"):
             traceback.print_exc()
         say(f"error: unexpected {type(error).__name__}: {error}\nhint: this is a fault in kapi; KAPI_DEBUG=1 shows where.")

@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from kapi.errors import Diagnostic, EnvoyNotFound, GatewayError, Invalid, KapiError, Problem, SettingsError
+from kapi.errors import Diagnostic, EnvoyNotFound, GatewayError, Invalid, KapiError, Problem, SettingsError, StorageError
 
 _WIDEST = 160
 """Characters of a source line that are shown: a JSON document may be one line."""
@@ -162,6 +162,7 @@ def exit_code(error: KapiError) -> int:
             401: Exit.UNAUTHENTICATED,
             403: Exit.UNAUTHENTICATED,
             404: Exit.NOT_FOUND,
+            507: Exit.ENVIRONMENT,
         }
         rejected = error.code == "909028"
         return Exit.REJECTED if rejected else by_status.get(error.status, Exit.FAILED)
@@ -169,7 +170,8 @@ def exit_code(error: KapiError) -> int:
         return Exit.ENVIRONMENT
     if isinstance(error, GatewayError):
         return Exit.REJECTED
-    return Exit.ENVIRONMENT if error.code in {"not-running", "address", "data-dir", "start"} else Exit.FAILED
+    at_fault = isinstance(error, StorageError) or error.code in {"not-running", "address", "data-dir", "start"}
+    return Exit.ENVIRONMENT if at_fault else Exit.FAILED
 
 
 def usage(message: str, hint: str) -> NoReturn:

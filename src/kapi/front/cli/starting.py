@@ -87,12 +87,23 @@ def start(text: str, *, detach: bool) -> None:
     prepare_data_dir(settings.data_dir)
     lock = Lock(settings.data_dir)
     lock.acquire()
+    _refuse_newer(settings)
     command = [sys.executable, "-m", "kapi.supervisor", str(prepare_run(settings)), str(lock.descriptor), text]
     if detach:
         _start_detached(settings, command, lock.descriptor)
     else:
         os.set_inheritable(lock.descriptor, True)  # noqa: FBT003 - the standard library's own signature
         os.execv(sys.executable, command)  # noqa: S606 - the supervisor carries nothing of the command line
+
+
+def _refuse_newer(settings: Settings) -> None:
+    """Raise StorageNewer for a data directory that a newer version wrote; nothing is written to it then."""
+    from kapi.errors import StorageNewer
+    from kapi.run_files import database_path
+    from kapi.store.database import newer_step
+
+    if step := newer_step(database_path(settings)):
+        raise StorageNewer(str(database_path(settings)), step)
 
 
 def _start_detached(settings: Settings, command: list[str], lock: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from kapi.errors import OAuthError
+from kapi.errors import FULL, OAuthError, StorageBusy, StorageError, StorageFull
 from kapi.front.web.draining import App, Message, Receive, Send, discard_body
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
 from kapi.identity.fetch_places import PLACES
@@ -40,6 +40,15 @@ TOKEN_HEADERS = [
     (b"pragma", b"no-cache"),
     (b"access-control-allow-origin", b"*"),
 ]
+
+
+def _of_storage(error: Exception) -> OAuthError | None:
+    """The answer when the data directory could not do it."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        error = StorageFull()
+    if isinstance(error, StorageBusy):
+        return OAuthError("temporarily_unavailable", f"{error.title}: {error.hint}", status=error.status, headers=(("retry-after", "2"),))
+    return OAuthError("server_error", f"{error.title}: {error.hint}", status=error.status) if isinstance(error, StorageError) else None
 
 
 class _Table:
@@ -80,9 +89,10 @@ def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
             else:
                 await discard_body(receive)
                 await _send(send, _NOT_FOUND)
-        except Exception:
-            _LOG.exception("%s %s failed", scope["method"], path)
-            await _send(send, error_answer(_FAILED))
+        except Exception as error:
+            known = _of_storage(error)
+            _LOG.error("%s %s failed: %s", scope["method"], path, known.detail if known else error, exc_info=not known)
+            await _send(send, error_answer(known or _FAILED))
 
     return app
 

@@ -10,7 +10,17 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, KapiError, Problem
+from kapi.errors import (
+    FULL,
+    GatewayRejected,
+    GatewayUnavailable,
+    Invalid,
+    KapiError,
+    Problem,
+    StorageBusy,
+    StorageError,
+    StorageFull,
+)
 
 _LOG = logging.getLogger("kapi.system_api")
 
@@ -57,6 +67,11 @@ def body_of(problem: Problem) -> dict[str, Any]:
 def _as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
+    if isinstance(error, StorageError):
+        headers = {"Retry-After": "2"} if isinstance(error, StorageBusy) else {}
+        return Problem(error.status, error.code, error.title, error.detail, error.hint, headers=headers)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return _as_problem(StorageFull())
     if isinstance(error, GatewayRejected):
         return Problem(400, error.code, error.title, error.detail, error.hint)
     if isinstance(error, GatewayUnavailable):

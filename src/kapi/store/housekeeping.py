@@ -1,0 +1,107 @@
+"""Removes what has expired, from every table that grows, and gives the space back. In small pieces, so that no write waits for long.
+
+The control process calls `keep_house` a few seconds after its start and every minute.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kapi.store.database import Database
+from kapi.store.revocations import GRACE_SECONDS
+from kapi.store.tries import WINDOW
+
+BATCH: Final = 500
+"""Rows of one transaction."""
+API_KEYS_KEPT: Final = 30 * 24 * 3600
+"""Seconds that an expired API key stays in the list."""
+REMOVED_KEPT: Final = 1000
+"""Changes of clients after which a removed one is forgotten: until then it tells the workers that it is gone."""
+_SPARE_PAGES: Final = 512
+"""Free pages that the file keeps."""
+_PAGES: Final = 256
+_SHORTEST_PAUSE: Final = 0.01
+
+Pause = Callable[[float], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Expiring:
+    """A table, its key, and the condition of rows that nothing needs; `value` gives its parameter from the time now."""
+
+    table: str
+    key: str
+    condition: str
+    value: Callable[[int], Any]
+
+    def remove(self, database: Database, now: int) -> bool:
+        """Remove a batch; whether there may be more."""
+        chosen = f"SELECT {self.key} FROM {self.table} WHERE {self.condition} LIMIT {BATCH}"  # noqa: S608 - constants
+        with database.transaction() as db:
+            gone = db.execute(f"DELETE FROM {self.table} WHERE ({self.key}) IN ({chosen})", (self.value(now),))  # noqa: S608
+        return gone.rowcount >= BATCH
+
+
+_TABLES: Final = (
+    _Expiring("records", "kind, key", "expires_at <= ?", lambda now: now),
+    _Expiring("revocations", "issuer, jti", "expires_at <= ?", lambda now: now - GRACE_SECONDS),
+    _Expiring("tries", "name", "started_at <= ?", lambda now: now - WINDOW),
+    _Expiring("api_keys", "id", "expires_at > 0 AND expires_at <= ?", lambda now: now - API_KEYS_KEPT),
+    _Expiring(
+        "registered_clients",
+        "id",
+        "removed = 1 AND revision <= (SELECT max(revision) FROM registered_clients) - ?",
+        lambda _: REMOVED_KEPT,
+    ),
+)
+
+
+def keep_house(database: Database, now: int, pause: Pause = time.sleep) -> None:
+    """Remove what has expired, then give space back to the file system. `now` in seconds since the epoch."""
+    for table in _TABLES:
+        while _took(lambda: table.remove(database, now), pause):  # noqa: B023 - called at once
+            pass
+    give_space_back(database, pause)
+
+
+def give_space_back(database: Database, pause: Pause = time.sleep) -> None:
+    """Shorten the file by most of its free pages, and the write-ahead log to its usual size."""
+    try:
+        with database.alone() as db:
+            if _number(db, "auto_vacuum") == 0 and _number(db, "freelist_count") > _SPARE_PAGES:
+                # A file of an older version: written anew once, without what is free.
+                db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+                db.execute("VACUUM")
+        while _took(lambda: _shortened(database), pause):
+            pass
+        with database.alone() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.OperationalError:
+        # Somebody else is at it, or there is no space to work in: another time.
+        return
+
+
+def _shortened(database: Database) -> bool:
+    with database.alone() as db:
+        free = _number(db, "freelist_count") - _SPARE_PAGES
+        if free > 0:
+            # `execute` would stop after the first page.
+            db.executescript(f"PRAGMA incremental_vacuum({min(free, _PAGES)})")
+        return free > _PAGES
+
+
+def _took(work: Callable[[], bool], pause: Pause) -> bool:
+    """Do a piece of work, then leave the database to others for as long as that took."""
+    began = time.monotonic()
+    more = work()
+    if more:
+        pause(max(_SHORTEST_PAUSE, time.monotonic() - began))
+    return more
+
+
+def _number(db: sqlite3.Connection, name: str) -> int:
+    return int(db.execute(f"PRAGMA {name}").fetchone()[0])

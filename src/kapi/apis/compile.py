@@ -102,6 +102,7 @@ def compile_api(
         properties=conf.additional_properties,
         definition=_definition(conf, definition),
         ai_provider=_ai_provider(conf, ai_providers),
+        escaped_slashes=conf.escaped_slashes,
     )
     warnings = (*reading.warnings, *_warnings(conf, parsed))
     return Compiled(api, conf, _echo(reading.data, identity), warnings)

@@ -253,6 +253,7 @@ class ApiConf:
     ai_provider: AiProviderConf | None = None
     additional_properties: tuple[tuple[str, str], ...] = ()
     rewrite_locations: bool = True
+    escaped_slashes: Literal["unescape", "reject", "keep"] = "unescape"
     mark: Mark = Mark()
 
     def policies_of(self, operation: OperationConf) -> PoliciesConf:

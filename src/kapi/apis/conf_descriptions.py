@@ -25,6 +25,7 @@ _TOP: Final = {
     ".additionalProperties": "Names and values that are kept with the API and shown to interceptors.",
     ".corsConfiguration": "Which web pages may call the API from a browser.",
     ".routing": "How paths and addresses are treated between callers and backends.",
+    "routing.escapedSlashes": "%2F and %5C in a path: unescape redirects to the path with slashes, reject is 400, keep passes them on.",
     "routing.rewriteLocations": "false leaves `Location` and cookie paths of answers as the backend made them. true when left out.",
     ".keyManagers": "Issuers whose tokens are accepted for this API.",
 }

@@ -234,7 +234,7 @@ CONF: Final = Record(
         "authentication": Items(_AUTHENTICATION),
         "additionalProperties": Items(Record({"name": Text(1, 256), "value": Text(0, 4096)}, ("name", "value"), more=True)),
         "corsConfiguration": _CORS,
-        "routing": Record({"rewriteLocations": FLAG}),
+        "routing": Record({"rewriteLocations": FLAG, "escapedSlashes": Text(one_of=("unescape", "reject", "keep"))}),
         "keyManagers": Items(_KEY_MANAGER),
     },
     ("name", "basePath", "version", "type", "operations"),

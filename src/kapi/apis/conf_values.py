@@ -67,6 +67,7 @@ def api_conf(root: Mapping) -> ApiConf:
         key_managers=tuple(_key_manager(node, here) for node, here in _members(root, "keyManagers", "#")),
         ai_provider=_ai_provider(root),
         additional_properties=tuple((item["name"], item["value"]) for item in data.get("additionalProperties", ())),
+        escaped_slashes=data.get("routing", {}).get("escapedSlashes", "unescape"),
         rewrite_locations=data.get("routing", {}).get("rewriteLocations", True),
         mark=mark(root, "#"),
     )

@@ -16,7 +16,7 @@ from kapi.apis import report as codes
 from kapi.apis.definitions import parse_definition
 from kapi.apis.definitions.model import Note
 from kapi.apis.emit import emit
-from kapi.apis.rules import MAX_OPERATIONS, Fault, base_path_fault, endpoint_of, plain_target, target_fault, target_key
+from kapi.apis.rules import MAX_OPERATIONS, Fault, base_path_fault, endpoint_of, operation_key, plain_target, target_fault
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class _Maker:
             target = plain_target(operation.target)
             fault = _target_fault(target)
             if fault is None:
-                groups.setdefault((operation.verb, target_key(target)), []).append(operation)
+                groups.setdefault((operation.verb, operation_key(target)), []).append(operation)
             else:
                 self._note(operation.path_pointer, f"{_named(operation)} is left out: {fault.message}", fault.hint)
         return [kept for group in groups.values() if (kept := self._one(group)) is not None]

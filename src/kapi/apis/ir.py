@@ -174,6 +174,8 @@ class Api:
     properties: tuple[tuple[str, str], ...] = ()
     definition: ApiDefinition | None = None
     ai_provider: AiProvider | None = None
+    escaped_slashes: Literal["unescape", "reject", "keep"] = "unescape"
+    """What is done with a path that has `%2F` or `%5C`."""
 
     @property
     def base_paths(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ LIMITS: dict[str, Any] = {
     "always_set_request_id_in_response": True,
     "normalize_path": True,
     "merge_slashes": True,
-    "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
+    "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
     "strip_any_host_port": True,
     "max_request_headers_kb": 32,
     "request_headers_timeout": "10s",

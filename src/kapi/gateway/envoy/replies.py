@@ -104,7 +104,7 @@ FAILURES = (
 """APK's rows. With two flags at once the first row holds."""
 
 STATUSES = {
-    400: ("Bad Request", "The request is not valid HTTP."),
+    400: ("Bad Request", "The request is not valid HTTP, or its path has an escaped slash."),
     403: ("Forbidden", "The gateway does not allow this request."),
     404: ("Not Found", "The requested resource is not available."),
     405: ("Method Not Allowed", "The requested resource does not have this method."),

@@ -21,10 +21,12 @@ from kapi.gateway.envoy.operation_routes import operation_routes
 from kapi.gateway.envoy.options_routes import options_routes
 from kapi.gateway.envoy.paths import first_segment, match_pattern
 from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.slash_routes import other_slashes, slash_routes
 from kapi.gateway.envoy.system_routes import ROOT, SystemRoute, system_routes
 from kapi.gateway.envoy.version_aliases import aliases
 from kapi.policies import Place
 from kapi.policies.authentication import CLOSED, PER_ROUTE
+from kapi.settings import GatewaySettings
 
 SYSTEM_TIMEOUT = "60s"
 CERTIFICATE_HEADER = "x-kapi-client-certificate"
@@ -48,7 +50,7 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
             hosts.setdefault(placed.host, []).append(placed)
     system = system_routes(site)
     by_host = {route.host: route for route in reversed(system) if route.segment == segment}
-    virtual_hosts = [_system_host(by_host[host]) for host in sorted(by_host)]
+    virtual_hosts = [_system_host(by_host[host], site.gateway) for host in sorted(by_host)]
     # A system host is ours alone: an organization of that name would take it over otherwise.
     taken = {route.host for route in system}
     virtual_hosts += [_api_host(host, hosts[host], site) for host in sorted(hosts) if host not in taken]
@@ -115,9 +117,11 @@ def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
     routes: list[dict[str, Any]] = []
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version at `/petstore`.
     for base_path in sorted(bases, key=lambda base: (-len(base), base)):
+        routes += slash_routes(bases[base_path][0].api, base_path, site.gateway)
         routes += _below(base_path, bases[base_path], site)
         if any(base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(base_path))
+    routes.append(other_slashes(site.gateway))
     address = public_address(host, site.gateway)
     return {"name": host, "domains": [host], "routes": routes, "request_headers_to_add": address, "typed_per_filter_config": _CLOSED}
 
@@ -151,11 +155,11 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
     }
 
 
-def _system_host(system: SystemRoute) -> dict[str, Any]:
+def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any]:
     """Our own processes check their callers themselves; they are told the client's certificate (RFC 8705), if there is one."""
     to_process = {"route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT}, "typed_per_filter_config": _OPEN}
     matches = _home_matches(system) if system.segment == ROOT else [{"path_separated_prefix": f"/{system.segment}{system.below}"}]
-    routes = [{"match": match, **to_process} for match in matches]
+    routes = [other_slashes(gateway), *({"match": match, **to_process} for match in matches)]
     certificate = {"key": CERTIFICATE_HEADER, "value": "%DOWNSTREAM_PEER_CERT%"}
     told = [{"header": certificate, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
     return {"name": system.host, "domains": [system.host], "routes": routes, "request_headers_to_add": told}

@@ -100,6 +100,6 @@ def test_a_default_version_takes_no_part(live: Gateway, deployer: Deployer, port
 
 def test_without_the_setting_there_are_no_such_paths(deployer: Deployer, live: Gateway, port: int) -> None:
     off = dataclasses.replace(live.settings, gateway=dataclasses.replace(live.settings.gateway, version_routing=False))
-    deployer._site = dataclasses.replace(deployer._site, settings=off)
+    deployer._site = dataclasses.replace(deployer._site, gateway=off.gateway)
     deployer.deploy(conf("v7.1", port), DEFINITION, "default")
     assert (answers(live, "/orders/v7.1/x"), answers(live, "/orders/v7/x")) == ("/v7.1/x", "404")

@@ -60,6 +60,15 @@ def test_the_blocks_do_what_they_say(platform: Platform, name: str) -> None:
     _run(platform, name)
 
 
+@pytest.mark.parametrize("name", ["docs/identity/registration.md", "docs/identity/client-authentication.md"])
+def test_the_blocks_run_one_by_one_in_any_order(platform: Platform, name: str) -> None:
+    blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
+    pairs = [blocks[number : number + 2] for number, (kind, _) in enumerate(blocks) if kind == "sh"]
+    assert all([kind for kind, _ in pair] == ["sh", "text"] for pair in pairs)
+    for pair in (*reversed(pairs), *pairs):
+        _run_blocks(platform, pair)
+
+
 @pytest.mark.parametrize("name", ALONE)
 def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(tmp_path: Path, name: str) -> None:
     keys_port = str(free_port())
@@ -126,10 +135,14 @@ def test_no_page_of_the_provider_has_commands_that_are_not_run() -> None:
 
 
 def _run(platform: Platform, name: str, keys_port: str = KEYS_PORT, more: dict[str, str] | None = None) -> None:
-    backend_port = str(free_port())
-    script, expected = ["set -e; trap 'kill $(jobs -p) 2>/dev/null || :' EXIT"], []
     blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
     assert len(blocks) >= 3
+    _run_blocks(platform, blocks, keys_port, more)
+
+
+def _run_blocks(platform: Platform, blocks: list[tuple[str, str]], keys_port: str = KEYS_PORT, more: dict[str, str] | None = None) -> None:
+    backend_port = str(free_port())
+    script, expected = ["set -e; trap 'kill $(jobs -p) 2>/dev/null || :' EXIT"], []
     for number, (kind, body) in enumerate(blocks):
         if kind == "sh":
             script += [body, f"printf '\\n--- end of block {number}\\n'"]

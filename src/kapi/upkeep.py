@@ -13,8 +13,9 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -72,6 +73,9 @@ class Upkeep:
     given: str
     own_log: bool
     hung_up: bool = False
+    read_again: bool = False
+    loaded: float = field(default_factory=time.time)
+    """When the settings that hold were read, in seconds since 1970."""
     reading: _Reading | None = None
     next_look: float = 0.0
 
@@ -85,11 +89,13 @@ class Upkeep:
 
     def look(self, settings: Settings, file: Path, children: Sequence[Child], now: float) -> Settings:
         """Do what is due; returns the settings that hold from here on, which `file` then contains."""
-        if self.hung_up or now >= self.next_look:
+        asked, self.hung_up = self.hung_up, False
+        if asked or now >= self.next_look:
             self.next_look = now + LOG_SECONDS
-            self._keep_logs(settings, children)
-        if self.hung_up and self.reading is None:
-            self.hung_up = False
+            self._keep_logs(settings, children, asked=asked)
+        self.read_again = self.read_again or asked
+        if self.read_again and self.reading is None:
+            self.read_again = False
             self.reading = self._read()
         if self.reading is None or self.reading.process.poll() is None:
             return settings
@@ -97,13 +103,14 @@ class Upkeep:
         if read is None:
             say("log files are opened again; the settings were not reloaded: mend them, and send SIGHUP again")
             return settings
-        return _take_up(settings, read, file, children)
+        before, self.loaded = self.loaded, time.time()
+        return _take_up(settings, read, file, children, before)
 
-    def _keep_logs(self, settings: Settings, children: Sequence[Child]) -> None:
+    def _keep_logs(self, settings: Settings, children: Sequence[Child], *, asked: bool) -> None:
         most = {"kapi": LOG_BYTES, **{child.name: LOG_BYTES for child in children}, "backends": LOG_BYTES}
         most["access"] = settings.gateway.access_log_bytes
         aside = [name for name, size in most.items() if set_aside(log_path(settings, name), size)]
-        if not aside and not self.hung_up:
+        if not aside and not asked:
             return
         if self.own_log:
             reopen_output(log_path(settings, "kapi"))
@@ -120,11 +127,11 @@ class Upkeep:
         return _Reading(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output), output)
 
 
-def _take_up(settings: Settings, read: Settings, file: Path, children: Sequence[Child]) -> Settings:
+def _take_up(settings: Settings, read: Settings, file: Path, children: Sequence[Child], loaded: float) -> Settings:
     new, kept = _merged(settings, read)
     if kept:
         say(f"these settings change by a restart only: {', '.join(kept)}")
-    if new == settings:
+    if new == settings and not _is_newer(new.identity.client_ca_file, loaded):
         say("log files are opened again; no other setting has changed")
         return settings
     write_private(file, json.dumps(to_json_value(new)).encode())
@@ -133,6 +140,14 @@ def _take_up(settings: Settings, read: Settings, file: Path, children: Sequence[
             child.end()
     say("log files are opened again; the settings are reloaded")
     return new
+
+
+def _is_newer(file: str, than: float) -> bool:
+    """Whether a file that is read at start has changed since."""
+    try:
+        return bool(file) and Path(file).stat().st_mtime > than
+    except OSError:
+        return False
 
 
 def _merged(settings: Settings, read: Settings) -> tuple[Settings, list[str]]:

@@ -168,8 +168,7 @@ def test_hang_up_opens_renamed_logs_again_and_stops_nothing(operated: Platform) 
         (logs / f"{name}.log").rename(logs / f"{name}.log.rotated")
     assert operated.process is not None
     operated.process.send_signal(signal.SIGHUP)
-    until(lambda: all((logs / f"{name}.log").exists() for name in names))
-    operated.token()
+    until(lambda: operated.token() and all((logs / f"{name}.log").exists() for name in names))
     until(lambda: '"path":"/oauth2/token"' in (logs / "access.log").read_text().replace(" ", ""))
     until(lambda: "no other setting has changed" in operated.output())
     assert {name: operated.pid(name) for name in children} == children
@@ -204,6 +203,18 @@ def test_hang_up_reloads_the_settings(operated: Platform) -> None:
     fields = ("-u", "late:a-secret-that-came-late", "-d", "grant_type=client_credentials")
     until(lambda: operated.request("idp.am.wso2.com", "/oauth2/token", *fields).status == 200)
     assert operated.pid("envoy") == envoy
+
+
+def test_hang_up_reads_files_again_that_the_settings_name(operated: Platform) -> None:
+    folder, config = operated.data_dir.parent, operated.data_dir.parent / "kapi.toml"
+    (folder / "clients.pem").write_bytes(certificate("first", authority=True).pem)
+    config.write_text(f'[identity]\nclient_ca_file = "clients.pem"\n{config.read_text()}')
+    assert operated.process is not None
+    for _ in range(2):
+        before = operated.pid("identity-0")
+        (folder / "clients.pem").write_bytes(certificate("next", authority=True).pem)
+        operated.process.send_signal(signal.SIGHUP)
+        until(lambda before=before: operated.pid("identity-0") not in (before, None))
 
 
 def test_a_user_without_a_home_names_the_data_directory(tmp_path: Path) -> None:

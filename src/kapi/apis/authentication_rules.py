@@ -14,15 +14,10 @@ from typing import Final
 from kapi.apis import report as codes
 from kapi.apis.conf import ApiConf, AuthenticationConf, OperationConf
 from kapi.apis.report import Report
+from kapi.apis.reserved_headers import may_hold_credential
 
 _HEADER: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _QUERY: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-_RESERVED: Final = frozenset({
-    "connection", "content-length", "content-type", "cookie", "expect", "host", "keep-alive", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade", "via", "forwarded", "proxy-authorization", "x-jwt-assertion", "x-real-ip", "x-client-ip",
-    "x-cluster-client-ip", "true-client-ip", "x-rewrite-url", "x-request-id", "remote-user", "x-remote-user",
-})  # fmt: skip
-_OURS: Final = ("x-kapi-", "x-envoy-", "x-forwarded-", "x-original-")
 
 SUBSCRIPTION_HINT: Final = "Enable OAuth2, JWT or API keys beside mTLS, or validate no subscriptions."
 
@@ -63,13 +58,12 @@ def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
     if not item.header and not item.query:
         yield f"{item.auth_type} has neither a header nor a query parameter", "Set headerEnable: true, or enabled: false."
     lower = item.header.lower()
-    usual = lower.replace("_", "-")
     if item.dpop and (lower != "authorization" or item.query):
         yield (
             "a token with a DPoP proof stands in the header Authorization and nowhere else",
             "Leave out headerName and queryParamName, or dpop.",
         )
-    if item.header and (not _HEADER.fullmatch(item.header) or usual in _RESERVED or usual.startswith(_OURS)):
+    if item.header and (not _HEADER.fullmatch(item.header) or not may_hold_credential(item.header)):
         yield (
             f"{item.header[:60]} cannot be a header for credentials",
             "Use letters, digits, `-` and `_`, and no name that HTTP or the gateway needs.",

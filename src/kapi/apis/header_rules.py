@@ -10,37 +10,22 @@ import re
 from itertools import chain, product
 from typing import Final
 
+from kapi.apis.reserved_headers import belongs_to_gateway, belongs_to_message, usual
 from kapi.apis.rules import Fault
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-PROTECTED: Final = frozenset((
-    "host",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-    "content-length",
-    "expect",
-    "x-forwarded-client-cert",
-))  # fmt: skip
-_OURS: Final = ("x-envoy-", "x-kapi-")
+_PROTECTED: Final = frozenset({"proxy-authenticate", "proxy-authorization", "x-forwarded-client-cert"})
 _MOST_JOINTS: Final = 6
 
 
 def header_fault(name: str) -> Fault | None:
     """Why a header of this name may not be set or removed, if it may not."""
-    if name.startswith(":") or name.lower().replace("_", "-") in PROTECTED:
+    if belongs_to_message(name) or usual(name) in _PROTECTED:
         return Fault(f"header [{name[:60]}] may not be changed", "It belongs to the connection or the routing; leave it to the gateway.")
     if not _TOKEN.fullmatch(name):
         return Fault(f"[{name[:60]}] is not a header name", "Use letters, digits, `-` and `_` (RFC 9110 §5.1).")
-    if name.lower().replace("_", "-").startswith(_OURS):
+    if belongs_to_gateway(name):
         return Fault(f"header [{name[:60]}] belongs to the gateway", "Choose a name that does not begin with x-envoy- or x-kapi-.")
     return None
 

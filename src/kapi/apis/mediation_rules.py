@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from kapi.apis import report as codes
 from kapi.apis.claims import claim_value
 from kapi.apis.report import Report, below
+from kapi.apis.reserved_headers import may_hold_backend_jwt
 from kapi.apis.rules import Fault, endpoint_of
 from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, key_mark, mark
 
 _REQUEST_ONLY: Final = ("BackendJwt",)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_RESERVED: Final = frozenset({"authorization", "host", "connection", "content-length", "transfer-encoding", "te", "upgrade"})
 _FILE_URL: Final = re.compile(r"file:[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Check = Callable[[Mapping, str, Report], None]
@@ -64,8 +64,7 @@ def _interceptor(parameters: Mapping, pointer: str, report: Report) -> None:
 
 def _backend_jwt(parameters: Mapping, pointer: str, report: Report) -> None:
     header = _text(parameters, "header")
-    usual = header.lower().replace("_", "-")
-    if header and (not _HEADER_NAME.fullmatch(header) or usual in _RESERVED or usual.startswith("x-kapi-")):
+    if header and (not _HEADER_NAME.fullmatch(header) or not may_hold_backend_jwt(header)):
         hint = "Use a header of its own, such as X-JWT-Assertion."
         report.add(codes.FORMAT, f"header [{header[:60]}] cannot carry the JWT", key_mark(parameters, "header", pointer), hint)
     claims = parameters.entries.get("customClaims")

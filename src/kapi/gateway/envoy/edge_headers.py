@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from kapi.apis.reserved_headers import CALLER, CALLER_PREFIXES, GATEWAY_PREFIXES
 from kapi.gateway.envoy.names import PATH_HEADER, typed
 from kapi.policies.contract import literal_header
 from kapi.settings import GatewaySettings
@@ -21,19 +22,9 @@ _FORWARDED_BUT_FOR: Final = "x-forwarded-(?:[^f].*|f[^o].*|fo[^r].*|for.+)"
 _OTHER_SPELLINGS: Final = "x_forwarded[-_]for|x-forwarded_for|x_request[-_]id|x-request_id"
 """Of headers that Envoy sets by itself, in place of what a caller sends in the usual spelling."""
 _NAMES: Final = (
-    "x-kapi-.*",
-    "x-envoy-.*",
-    "forwarded",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "x-original-.*",
-    "x-rewrite-url",
-    "x-jwt-assertion",
+    *(f"{prefix}.*" for prefix in (*GATEWAY_PREFIXES, *CALLER_PREFIXES)),
+    *CALLER,
     "proxy-authorization",
-    "remote-user",
-    "x-remote-user",
 )
 """Besides those that begin with `X-Forwarded-`. Each is described in docs/backend-headers.md."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kapi.apis.reserved_headers import may_hold_claim
 from kapi.gateway.envoy.keys import verifying_keys
 from kapi.gateway.envoy.names import FAULT, JWT_FILTER, typed
 from kapi.gateway.issuers import TrustedIssuer
@@ -29,7 +30,6 @@ from kapi.policies.trust import (
     MOVED_KEY_HEADER,
     MOVED_QUERY_HEADER,
     OPTIONAL,
-    OWN_PREFIX,
     RAW_JWT,
     THUMBPRINT_HEADER,
     Need,
@@ -65,12 +65,6 @@ _PLACES: dict[str, tuple[dict[str, str], ...]] = {
     API_KEY: ({"name": MOVED_KEY_HEADER},),
 }
 _FIELD_NAME = re.compile(r"[a-z0-9_-]{1,128}")
-_RESERVED = frozenset({
-    "authorization", "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive",
-    "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
-})  # fmt: skip
-"""Headers that a claim must not become: they change how the message is read, or who the backend takes the caller for."""
-_OURS = (OWN_PREFIX, "x-envoy-", "x-forwarded-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +156,4 @@ def _claim_header(header: str, path: tuple[str, ...]) -> dict[str, Any]:
 
 def mappable(header: str) -> bool:
     """Whether a claim may be forwarded by this name."""
-    usual = header.lower().replace("_", "-")
-    return bool(_FIELD_NAME.fullmatch(header.lower())) and usual not in _RESERVED and not usual.startswith(_OURS)
+    return bool(_FIELD_NAME.fullmatch(header.lower())) and may_hold_claim(header)

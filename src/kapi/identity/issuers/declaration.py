@@ -13,6 +13,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from kapi.addresses import is_label
+from kapi.apis.reserved_headers import may_hold_claim
 from kapi.errors import Diagnostic, Invalid
 from kapi.fetch import is_on_this_machine
 from kapi.identity.issuers import PRESETS
@@ -27,10 +28,6 @@ ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")
 """Local claims that say whose API it becomes; the second is APK's name for it."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_TAKEN = re.compile(
-    r"(?i)(?:authorization|cookie|host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|via"
-    r"|forwarded|x-forwarded-.*|x-envoy-.*|x-kapi-.*|x-request-id)"
-)
 _LONGEST = 1024
 NO_HOSTS: Mapping[str, str] = MappingProxyType({})
 _UNKNOWN = "unknown"
@@ -272,7 +269,7 @@ def _check_texts(issuer: Issuer, wrong: Wrong) -> None:
 
 def _check_mappings(issuer: Issuer, wrong: Wrong) -> None:
     for remote, local in issuer.claim_mappings:
-        if not _HEADER.fullmatch(local) or _TAKEN.fullmatch(local.replace("_", "-")):
+        if not _HEADER.fullmatch(local) or not may_hold_claim(local):
             hint = "Backends get it as a header: letters, digits, - and _, and no header that HTTP or the gateway uses."
             wrong("claimMappings", f"{remote!r} cannot become {local!r}", hint)
     locals_ = [local.lower() for _, local in issuer.claim_mappings]

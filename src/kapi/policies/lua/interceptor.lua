@@ -6,8 +6,8 @@ local SHARED = "kapi.interceptor"
 local MOST_CONTEXTS = 4096
 -- Left to the gateway: framing, the address of the backend, and what our own filters tell one another.
 local KEPT = {
-  ["content-length"] = true, ["transfer-encoding"] = true, connection = true, ["keep-alive"] = true, te = true, upgrade = true,
-  host = true, trailer = true, ["proxy-connection"] = true,
+  connection = true, ["content-length"] = true, expect = true, host = true, ["http2-settings"] = true, ["keep-alive"] = true,
+  ["proxy-connection"] = true, te = true, trailer = true, ["transfer-encoding"] = true, upgrade = true,
 }
 local contexts, kept = {}, 0
 

@@ -10,8 +10,8 @@ local objects = setmetatable({}, {__mode = "k"})
 
 -- Made by the gateway itself: how long a message is, whom it is for, what happens to the connection.
 local KEPT = {
-  connection = true, ["content-length"] = true, host = true, ["keep-alive"] = true, ["proxy-connection"] = true, te = true, trailer = true,
-  ["transfer-encoding"] = true, upgrade = true,
+  connection = true, ["content-length"] = true, expect = true, host = true, ["http2-settings"] = true, ["keep-alive"] = true,
+  ["proxy-connection"] = true, te = true, trailer = true, ["transfer-encoding"] = true, upgrade = true,
 }
 local PSEUDO = {
   [":path"] = "^/[\33-\126\128-\255]*$", [":method"] = "^[%w!#$%%&'*+.^_`|~-]+$", [":scheme"] = "^https?$", [":status"] = "^[2-5]%d%d$",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import yaml
 
@@ -114,3 +116,17 @@ def test_base_paths_of_one_organization_may_be_below_each_other() -> None:
 
 def test_an_id_of_another_organization_cannot_be_taken() -> None:
     assert [item.code for item in conflicts(place("1", organization="org2"), [place("1")])] == ["KAPI1402"]
+
+
+@pytest.mark.parametrize(("name", "version", "codes"), [("A", "1", []), ("A", "2", []), ("B", "1", []), ("B", "2", ["KAPI1402"])])
+def test_an_id_replaces_unless_name_and_version_are_both_others(name: str, version: str, codes: list[str]) -> None:
+    new = dataclasses.replace(place("1"), name=name, version=version)
+    found = conflicts(new, [place("1")])
+    assert [item.code for item in found] == codes
+    assert all("is the id of A 1" in item.message for item in found)
+
+
+def test_two_names_and_versions_that_make_one_id_are_a_conflict() -> None:
+    assert api_id("default", "a-b", "c") == api_id("default", "a", "b-c")
+    new = dataclasses.replace(place("1"), name="a", version="b-c")
+    assert conflicts(new, [dataclasses.replace(place("1"), name="a-b", version="c")])

@@ -32,8 +32,15 @@ def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> Non
     listed = json.loads(platform.cli("apis", "-o", "json").stdout)["apis"]
     assert [(api["id"], api["revision"]) for api in listed] == [(api_id, 1)]
     assert platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {platform.token()}").status == 200
-    platform.cli("deploy", *files)
+    assert "(created)" in deployed.stderr
+    assert "(unchanged)" in platform.cli("deploy", *files).stderr
     assert yaml.safe_load(platform.cli("apis", "-o", "yaml").stdout)["apis"][0]["revision"] == 2
+    moved = Path(files[0]).with_name("moved.apk-conf")
+    moved.write_text(Path(files[0]).read_text().replace("/echo", "/moved"))
+    replaced = platform.cli("deploy", str(moved), files[1]).stderr
+    assert "(replaced)" in replaced
+    assert f"it no longer answers at https://default.gw.wso2.com:{platform.port}/echo/1.0.0\n" in replaced
+    assert platform.request("default.gw.wso2.com", "/echo/1.0.0/items").status == 404
     assert api_id in platform.cli("apis").stdout
     platform.cli("undeploy", api_id)
     assert platform.cli("apis").stdout == ""

@@ -35,6 +35,8 @@ class Placement:
 def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic, ...]:
     """Why `new` cannot be deployed beside the others; deploying the same id in the same organization replaces.
 
+    Not so where name and version are both others: `a-b` 1 and `a` b-1 have the same id where the conf names none.
+
     A host belongs to one organization. Otherwise a longer base path of another organization would receive callers and tokens
     that are meant for a shorter one, whichever was deployed first.
     """
@@ -42,7 +44,9 @@ def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic
     for other in sorted(deployed, key=lambda item: (item.organization, item.id)):
         if other.organization != new.organization:
             found |= dict.fromkeys(_across_organizations(new, other))
-        elif other.id != new.id and other.host == new.host:
+        elif other.id == new.id:
+            found |= dict.fromkeys(_taken_id(new, other))
+        elif other.host == new.host:
             found |= dict.fromkeys(_taken_paths(new, other))
     return tuple(found)
 
@@ -71,6 +75,14 @@ def _overlap(path: str, taken: tuple[str, ...]) -> str:
     if any(other.startswith(path.rstrip("/") + "/") for other in taken):
         return f"base path {path} is above a base path of another organization"
     return ""
+
+
+def _taken_id(new: Placement, other: Placement) -> Iterable[Diagnostic]:
+    if new.name == other.name or new.version == other.version:
+        return
+    message = f"id {new.id} is the id of {other.name} {other.version}"
+    hint = "Give the conf another id. To replace that API, undeploy it first, or keep its name or its version."
+    yield Diagnostic(codes.TAKEN_ID, message, hint, "#/id", source=_SOURCE)
 
 
 def _taken_paths(new: Placement, other: Placement) -> Iterable[Diagnostic]:

@@ -61,6 +61,11 @@ class Deployed:
     id: str
     conf_text: str
     warnings: tuple[Diagnostic, ...] = ()
+    stored: StoredApi | None = None
+    before: StoredApi | None = None
+    """The API that had the id until now, if one had it."""
+    unchanged: bool = False
+    """Whether conf and definition are those that were deployed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +159,10 @@ class Deployer:
         with self._lock:
             # Again: another deployment may have come first while Envoy checked this one.
             refuse(self._conflicts(api))
-            stored = self._stored(api)
+            before, stored = self._index.get(api.id), self._stored(api)
             change = self._change(self._index.segments_of(api.id), but=api.id, new=api)
             text = conf.decode("utf-8-sig")
+            unchanged = before is not None and self._store.api_source(api.id) == (text, definition)
             self._apply(change, lambda: self._store.save_api(stored, text, definition, change.kept, change.dropped))
             self._index.put(stored, api)
             if self._modules:
@@ -164,7 +170,7 @@ class Deployer:
         self._changed()
         for item in compiled.warnings:
             _LOG.warning("API %s %s, line %d: %s", api.name, api.version, item.line, item.message)
-        return Deployed(api.id, compiled.conf_text, compiled.warnings)
+        return Deployed(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
 
     def undeploy(self, api_id: str, organization: str) -> None:
         """Take an API away. Raises Problem 404 when the organization has none with that id."""

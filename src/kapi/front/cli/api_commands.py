@@ -200,13 +200,17 @@ def deploy(
     _say_warnings(_conf_warnings(conf_text, settings))
     import yaml
 
-    value = yaml.safe_load(answer)
+    text = answer.body.decode()
+    value = yaml.safe_load(text)
     if output is Format.YAML:
-        put(answer)
+        put(text)
     else:
         show(value, output, [{key: value[key] for key in ("id", "name", "version", "basePath")}])
     urls: list[str] = next((api["urls"] for api in client.apis() if api["id"] == value["id"]), [])
-    say(f"deployed {value['name']} {value['version']} in {took:.2f} s → {' '.join(urls)}")
+    kind = answer.headers.get("kapi-deployment", "")
+    say(f"deployed {value['name']} {value['version']} in {took:.2f} s ({kind}) → {' '.join(urls)}")
+    for url in answer.headers.get("kapi-gone", "").split():
+        say(f"it no longer answers at {url}")
 
 
 def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
@@ -32,6 +32,7 @@ class Answer:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Client:
@@ -61,7 +62,7 @@ class Client:
             connection.sock = context.wrap_socket(peer, server_hostname=host)
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
-            return Answer(answer.status, answer.read())
+            return Answer(answer.status, answer.read(), {name.lower(): value for name, value in answer.headers.items()})
         except (OSError, HTTPException) as error:
             if lock_holder(self._settings.data_dir) is None:
                 raise self._nothing_runs() from error
@@ -144,8 +145,8 @@ class Client:
             "Give one of [[identity.clients]] in kapi.toml what is missing, or set KAPI_TOKEN to a token that another client got.",
         )
 
-    def deploy(self, conf: bytes, definition: bytes) -> str:
-        """Deploy an API; the conf with its id."""
+    def deploy(self, conf: bytes, definition: bytes) -> Answer:
+        """Deploy an API; the body is the conf with its id, headers say what the deployment was."""
         boundary = os.urandom(16).hex()
         parts = (("apkConfiguration", conf), ("definitionFile", definition))
         body = b"".join(
@@ -153,7 +154,7 @@ class Client:
             for name, content in parts
         )
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        return self.system("POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers).body.decode("utf-8")
+        return self.system("POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers)
 
     def undeploy(self, api_id: str) -> None:
         """Take an API away."""

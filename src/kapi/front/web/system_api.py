@@ -25,11 +25,15 @@ from kapi.front.web.draining import App, draining
 from kapi.front.web.lanes import Lane
 from kapi.front.web.multipart import read_form
 from kapi.front.web.problems import answer
-from kapi.gateway.deployer import Deployer
+from kapi.gateway.deployer import Deployed, Deployer
 from kapi.settings import Settings
 from kapi.store import StoredApi
 
 DEPLOY_SCOPE = "apk:api_create"
+DEPLOYMENT_HEADER = "Kapi-Deployment"
+"""Of an answered deployment: `created`, `replaced` or `unchanged`."""
+GONE_HEADER = "Kapi-Gone"
+"""Of an answered deployment: addresses where the API answered until now, with a space between them."""
 _URL_BYTES = 2048
 
 
@@ -145,7 +149,7 @@ class SystemApi:
         conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
         organization = self._access.organization(principal)
         deployed = await self._lanes.deploying.run(request, self._deployer.deploy, conf, definition, organization)
-        return Response(deployed.conf_text, 200, media_type="application/yaml")
+        return Response(deployed.conf_text, 200, self._told(deployed), "application/yaml")
 
     async def undeploy(self, request: Request) -> Response:
         """Take an API away: query parameter `apiId`."""
@@ -163,10 +167,21 @@ class SystemApi:
         apis = await run_in_threadpool(self._deployer.list, self._access.organization(principal))
         return json_answer({"apis": [self._listed(api) for api in apis]})
 
-    def _listed(self, api: StoredApi) -> dict[str, Any]:
+    def _told(self, deployed: Deployed) -> dict[str, str]:
+        """Headers that say what a deployment was, and which addresses went away by it."""
+        if deployed.before is None or deployed.stored is None:
+            return {DEPLOYMENT_HEADER: "created"}
+        now = self._urls(deployed.stored)
+        gone = [url for url in self._urls(deployed.before) if url not in now]
+        told = {DEPLOYMENT_HEADER: "unchanged" if deployed.unchanged else "replaced"}
+        return {**told, **({GONE_HEADER: " ".join(gone)} if gone else {})}
+
+    def _urls(self, api: StoredApi) -> list[str]:
         gateway = self._settings.gateway
         host = f"{api.organization}-{api.environment}" if api.environment else api.organization
-        paths = [api.base_path] if api.default_base_path is None else [api.base_path, api.default_base_path]
+        return [f"{gateway.origin(f'{host}.{gateway.domain}')}{path}" for path in api.base_paths]
+
+    def _listed(self, api: StoredApi) -> dict[str, Any]:
         return {
             "id": api.id,
             "name": api.name,
@@ -177,7 +192,7 @@ class SystemApi:
             "defaultBasePath": api.default_base_path,
             "revision": api.revision,
             "deployedAt": api.deployed_at,
-            "urls": [f"{gateway.origin(f'{host}.{gateway.domain}')}{path}" for path in paths],
+            "urls": self._urls(api),
         }
 
 

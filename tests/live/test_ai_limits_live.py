@@ -238,7 +238,6 @@ function envoy_on_response(handle)
   local body = handle:body()
   local text = body:getBytes(0, body:length()):gsub('"total_tokens": 12', '"total_tokens": 30')
   body:setBytes(text)
-  handle:headers():replace("content-length", #text)
 end
 """
     policy = {"policyName": "LuaInterceptor", "parameters": {"name": "dearer", "sourceCode": script}}

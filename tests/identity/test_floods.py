@@ -91,9 +91,12 @@ def test_a_stranger_has_only_so_many_waiting_requests(app: Any, tmp_path: Path, 
     assert kept(tmp_path) < 50
 
 
-def test_used_references_make_room(app: Any, tmp_path: Path, person: Person) -> None:
+def test_an_answered_reference_leaves_only_its_mark(app: Any, tmp_path: Path, person: Person) -> None:
+    allowed(person, authorize_path(CLIENT, CALLBACK))
     before = kept(tmp_path)
-    for _ in range(20):
-        uri = pushed(app).json()["request_uri"]
-        assert 'name="password"' in person.open("/oauth2/authorize?" + urlencode({"client_id": "app", "request_uri": uri})).text
-    assert kept(tmp_path) == before
+    for _ in range(3):
+        uri = pushed(app, "shop", authorization=basic("shop", "s")).json()["request_uri"]
+        page = person.open("/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri}))
+        assert person.submit(page, decision="deny").parameters["error"] == "access_denied"
+    # The request itself is gone: a mark that it was answered, and that its page was.
+    assert kept(tmp_path) == before + 2 * 3

@@ -124,6 +124,26 @@ def test_of_too_many_in_all_the_oldest_go_and_none_that_was_used(records: Record
     assert records.get("pushed", "kept", 5)
 
 
+def test_an_opened_record_makes_room_and_can_be_opened_again(records: Records) -> None:
+    assert [admitted(records, key) for key in "abcd"] == [0, 0, 0, 95]
+    for _ in range(3):
+        found = records.open("pushed", "a", 5, most=3, of_all=100)
+        assert found is not None
+        assert found.payload == {"n": 1}
+    assert (admitted(records, "d"), admitted(records, "e")) == (0, 95)
+    assert records.open("pushed", "a", 100, most=3, of_all=100) is None
+    assert records.open("pushed", "nothing", 5, most=3, of_all=100) is None
+
+
+def test_opened_records_are_few_too(records: Records) -> None:
+    for number in range(20):
+        holder = f"holder {number % 4}"
+        assert admitted(records, f"k{number}", holder, expires_at=100 + number) == 0
+        assert records.open("pushed", f"k{number}", 5, most=2, of_all=6)
+    left = [number for number in range(20) if records.get("pushed", f"k{number}", 5)]
+    assert left == list(range(14, 20))
+
+
 def test_parallel_requests_share_one_limit(records: Records) -> None:
     with ThreadPoolExecutor(8) as pool:
         waits = list(pool.map(lambda number: admitted(records, f"k{number}"), range(24)))

@@ -66,12 +66,26 @@ class Records:
             if seconds := self.full(kind, holder, now, most):
                 return seconds
             _put(db, kind, record, holder)
-            waiting = "FROM records WHERE kind = ? AND holder <> '' AND consumed_at IS NULL"
-            over = db.execute(f"SELECT count(*) {waiting}", (kind,)).fetchone()[0] - of_all
-            if over > 0:
-                first = f"SELECT key {waiting} ORDER BY expires_at LIMIT ?"
-                db.execute(f"DELETE FROM records WHERE kind = ? AND key IN ({first})", (kind, kind, over))  # noqa: S608
+            _drop_first(db, "FROM records WHERE kind = ? AND holder <> '' AND consumed_at IS NULL", (kind,), of_all)
         return 0
+
+    def open(self, kind: str, key: str, now: int, *, most: int, of_all: int) -> Record | None:
+        """A live record that `admit` kept, as often as it is asked for; from the first time on it counts as taken there.
+
+        Of more than `most` taken ones of its holder, or `of_all` of its kind, those that end first go.
+        """
+        with self._database.transaction() as db:
+            row = db.execute(
+                "UPDATE records SET consumed_at = COALESCE(consumed_at, ?) WHERE kind = ? AND key = ? AND expires_at > ? "  # noqa: S608
+                f"RETURNING {_COLUMNS}, holder",
+                (now, kind, key, now),
+            ).fetchone()
+            if row is None:
+                return None
+            taken = "FROM records WHERE kind = ? AND holder <> '' AND consumed_at IS NOT NULL"
+            _drop_first(db, f"{taken} AND holder = ?", (kind, row[5]), most)
+            _drop_first(db, taken, (kind,), of_all)
+        return _record(row[:5])
 
     def full(self, kind: str, holder: str, now: int, most: int) -> int:
         """0 while `holder` has less than `most` of a kind that are live and not taken; otherwise the seconds until one ends."""
@@ -158,6 +172,14 @@ class Records:
         """Forget all that one authorization issued."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM records WHERE family = ?", (family,))
+
+
+def _drop_first(db: Connection, selected: str, values: tuple[str, ...], most: int) -> None:
+    """Forget those that end first of more than `most`. `selected` is the end of a query over the records of one kind."""
+    over = db.execute(f"SELECT count(*) {selected}", values).fetchone()[0] - most
+    if over > 0:
+        first = f"SELECT key {selected} ORDER BY expires_at LIMIT ?"
+        db.execute(f"DELETE FROM records WHERE kind = ? AND key IN ({first})", (values[0], *values, over))  # noqa: S608
 
 
 def _put(db: Connection, kind: str, record: Record, holder: str = "") -> None:

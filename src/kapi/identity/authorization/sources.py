@@ -19,7 +19,7 @@ from kapi.identity.interactions import SECONDS as INTERACTION_SECONDS
 from kapi.identity.provider import Provider
 from kapi.identity.remote_documents import Busy, Unavailable
 from kapi.identity.tokens import base64url
-from kapi.identity.waiting import keep_waiting
+from kapi.identity.waiting import MOST, MOST_OF_ALL, keep_waiting
 from kapi.store.records import Record, key_of
 
 PUSHED_PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -76,7 +76,9 @@ def _pushed(provider: Provider, client: Client, key: str, now: int) -> Form:
     if record is None or record.payload["client_id"] != client.id:
         detail = "request_uri is unknown, expired, used before, or was pushed by another client"
         raise OAuthError("invalid_request_uri", detail)
-    held = record.payload
+    # From now on it makes room for another one; it stays so that the page can be loaded again.
+    opened = provider.records.open(_KIND, key, now, most=MOST, of_all=MOST_OF_ALL)
+    held = (opened or record).payload
     return Form(held["values"], {name: tuple(values) for name, values in held["repeated"].items()})
 
 

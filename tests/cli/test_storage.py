@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from harness import DEFINITION, KAPI, free_port
 from idp import basic, call, identity_app
 from kapi.errors import StorageBusy, StorageFull
 from kapi.front.cli.output import exit_code
+from kapi.front.web.system_api import build_system_api
 from kapi.settings import IdentitySettings, Settings
 from kapi.settings_identity import RegistrationSettings
 from kapi.store import Store
@@ -61,3 +67,21 @@ def test_the_provider_says_it(tmp_path: Path) -> None:
     assert full.json()["error_description"].startswith("The disk is full")
     assert {answer.status for answer in answers} <= {201, 507}
     assert call(app, authorization=basic()).status == 200
+
+
+def test_the_system_apis_say_it() -> None:
+    async def full(request: Request) -> Response:
+        raise StorageFull
+
+    async def no_space(request: Request) -> Response:
+        raise OSError(errno.ENOSPC, "No space left on device", str(request.url))
+
+    async def busy(request: Request) -> Response:
+        raise StorageBusy
+
+    app = build_system_api([Route("/full", full), Route("/no-space", no_space), Route("/busy", busy)])
+    for path in ("/full", "/no-space"):
+        answer = call(app, "GET", path, b"")
+        assert (answer.status, answer.json()["code"], answer.json()["message"]) == (507, 900942, "The disk is full")
+    answer = call(app, "GET", "/busy", b"")
+    assert (answer.status, answer.json()["code"], answer.headers["retry-after"]) == (503, 900941, "2")

@@ -208,7 +208,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 def build_system_api(routes: Sequence[BaseRoute]) -> App:
     """The ASGI application of the control process: the routes of every system API, one face for every error."""
-    handlers: Any = dict.fromkeys((KapiError, HTTPException, ClientDisconnect, Exception), _on_error)
+    handlers: Any = dict.fromkeys((KapiError, HTTPException, ClientDisconnect, OSError, Exception), _on_error)
     app = Starlette(routes=routes, exception_handlers=handlers)
     # A path with a slash too many is not there; a redirect would be one more answer to explain.
     app.router.redirect_slashes = False

@@ -41,6 +41,7 @@ def test_an_api_may_refuse_them(live: Gateway) -> None:
     for path in ("/files/a%2Fb", "/all/a%5Cb", "/closed/a%2fb", "/none/%2F"):
         reply = live.call(f"/reject/1.0.0{path}")
         assert (reply.status, reply.json["code"]) == (400, "400")
+        assert reply.json["description"] == "The path has an escaped slash, which this API does not take."
     assert live.call("/reject/1.0.0/files/a%20b?x=%2F").json["path"] == "/v2/files/a%20b?x=%2F"
 
 

@@ -104,7 +104,7 @@ FAILURES = (
 """APK's rows. With two flags at once the first row holds."""
 
 STATUSES = {
-    400: ("Bad Request", "The request is not valid HTTP, or its path has an escaped slash."),
+    400: ("Bad Request", "The request is not valid HTTP."),
     403: ("Forbidden", "The gateway does not allow this request."),
     404: ("Not Found", "The requested resource is not available."),
     405: ("Method Not Allowed", "The requested resource does not have this method."),
@@ -121,7 +121,17 @@ STATUSES = {
 
 def local_reply_config() -> dict[str, Any]:
     """The connection manager's table: the first match wins."""
-    return {"mappers": [_SAID, _mediation(), *map(_denial, DENIALS), *map(_failure, FAILURES), *(_status(code) for code in STATUSES), _ANY]}
+    return {
+        "mappers": [
+            _SAID,
+            _mediation(),
+            *map(_denial, DENIALS),
+            *map(_failure, FAILURES),
+            _SLASH,
+            *(_status(code) for code in STATUSES),
+            _ANY,
+        ]
+    }
 
 
 def _mediation() -> dict[str, Any]:
@@ -165,6 +175,16 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
 
 _ID = {"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"}
 """For answers to what is refused before the request has an id: headers that are too large, a redirect to the plain path."""
+_REFUSED_PATH = {
+    "code": "400",
+    "message": "Bad Request",
+    "description": "The path has an escaped slash, which this API does not take.",
+}
+_SLASH = {
+    "filter": _cel("response.code == 400 && response.code_details == 'direct_response'"),
+    "body_format_override": _json(_REFUSED_PATH),
+}
+"""See `slash_routes.py`."""
 _ANY = {"filter": _cel("response.code > 0"), "headers_to_add": [_ID]}
 _OF_ENVOY = ("request_payload_too_large", "response_payload_too_large", "wasm_fail_stream", "route_not_found", "cluster_not_found")
 _MODULE = f"('kapi.guard' in metadata.filter_metadata && response.flags == 0 && !(response.code_details in {list(_OF_ENVOY)}))"

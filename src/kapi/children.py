@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kapi.gateway.envoy.output import Output
 from kapi.log_files import open_log, set_aside
 from kapi.run_files import log_path
 from kapi.settings import Settings
@@ -31,6 +32,10 @@ class Child:
     listener: socket.socket | None = None
     probe: str = ""
     """Path that answers 200 when it is ready."""
+    output: Output | None = None
+    """What its output goes through; without one it goes to its log as it is."""
+    fault: str = ""
+    """Why it was killed; empty when it died by itself."""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
@@ -43,7 +48,9 @@ class Child:
         """Start it, its output appended to its log; it dies with this process."""
         set_aside(log_path(settings, self.name))
         fds = () if self.listener is None else (self.listener.fileno(),)
-        with os.fdopen(open_log(log_path(settings, self.name)), "ab") as log:
+        log_file = log_path(settings, self.name)
+        sink = open_log(log_file) if self.output is None else self.output.begin()
+        with os.fdopen(sink, "ab") as log:
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -63,6 +70,19 @@ class Child:
             self.asked = True
             self.process.terminate()
 
+    def kill(self, why: str) -> None:
+        """End it at once; it is started again."""
+        if self.process is not None:
+            self.fault = why
+            self.process.kill()
+
+    def last_words(self) -> str:
+        """What is known about its end, as a part of a sentence that begins with its name."""
+        fault, self.fault = self.fault, ""
+        if fault or self.output is None:
+            return fault or "ended unexpectedly"
+        return str(self.output.death())
+
     def reap(self, now: float) -> bool:
         """True when it has just died; says when it may start again."""
         if self.process is None or self.process.poll() is None:
@@ -76,7 +96,12 @@ class Child:
 
 
 def _before_exec() -> Callable[[], None]:
-    """What a child does before it becomes its program: ignore SIGHUP, and die with this process (Linux)."""
+    """What a child does before it becomes its program: ignore SIGHUP, and die with this process (Linux).
+
+    It leaves no core file: that would hold the credentials of all callers.
+    """
+    import resource
+
     linux = sys.platform.startswith("linux")
     if linux:
         import ctypes
@@ -87,6 +112,7 @@ def _before_exec() -> Callable[[], None]:
     def prepare() -> None:
         # A signal that arrives before the program has a handler of its own would end it.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if linux:
             prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
             if os.getppid() != parent:

@@ -123,6 +123,10 @@ class GatewaySettings:
     """Header in which trusted fronts send the client's certificate (PEM); empty means TLS connections only."""
     trusted_fronts: tuple[str, ...] = ()
     """Networks of the fronts whose certificate header is believed."""
+    code_of_apis: str = field(default="auto", metadata={"choices": ("auto", "on", "off")})
+    """Whether APIs may bring Lua scripts and WebAssembly modules; `auto`: only while `listen` is a loopback address."""
+    watchdog_seconds: int = field(default=10, metadata={"range": (5, 600)})
+    """How long a thread of Envoy may take before the process is ended and started again."""
     access_log: bool = False
     access_log_bytes: int = field(default=100 * 1024**2, metadata={"range": (0, 1024**4)})
     """Largest access log; one older file is kept. 0 is no bound, for a rotation from outside."""

@@ -22,6 +22,8 @@ from kapi.banner import banner
 from kapi.children import Child, end_all
 from kapi.errors import FULL, KapiError, StorageFull
 from kapi.gateway.envoy import process as envoy
+from kapi.gateway.envoy.output import Output
+from kapi.gateway.envoy.watch import Watch
 from kapi.log_files import is_output
 from kapi.run_files import (
     Lock,
@@ -37,6 +39,8 @@ from kapi.settings import Settings, default_data_dir, from_json_value
 from kapi.upkeep import Upkeep, say
 
 READY_SECONDS = 30.0
+LOOK_SECONDS = 2.0
+"""How often Envoy is asked whether it still answers."""
 
 
 def _listen(path: Path) -> socket.socket:
@@ -77,6 +81,8 @@ class Supervisor:
     ready: bool = False
     stopping: bool = False
     dirty: bool = True
+    look_at: float = 0.0
+    watch: Watch = field(default_factory=Watch)
 
     def build(self) -> None:
         """Open the sockets and put the command lines together."""
@@ -86,7 +92,9 @@ class Supervisor:
         self._add_python("control", control_socket(self.settings), "/ready")
         for number in range(self.settings.identity.workers if self.settings.identity.enabled else 0):
             self._add_python(f"identity-{number}", identity_socket(self.settings, number), "/health")
-        self.children.append(Child("envoy", tuple(envoy.command_line(binary, bootstrap, self.settings))))
+        output = Output(log_path(self.settings, "envoy"))
+        command = tuple(envoy.command_line(binary, bootstrap, self.settings))
+        self.children.append(Child("envoy", command, output=output))
 
     def _add_python(self, name: str, path: Path, probe: str) -> None:
         listener = _listen(path)
@@ -113,6 +121,7 @@ class Supervisor:
                 if self.dirty:
                     self._write_state()
                 if self.ready:
+                    self._look_after_envoy(now)
                     self.settings = self.upkeep.look(self.settings, self.settings_file, self.children, now)
                 _wait(wake_read, 0.02 if not self.ready else self._next_start(now))
             return 0
@@ -133,12 +142,23 @@ class Supervisor:
                 if child.asked:
                     child.start_at = now
                 elif self.ready:
-                    say(f"{child.name} ended unexpectedly; restarting it (log: {log_path(self.settings, child.name)})")
+                    log = log_path(self.settings, child.name)
+                    say(f"{child.name} {child.last_words()}; restarting it (log: {log})")
                 elif child.quick_deaths >= 4:
                     raise self._did_not_start(f"{child.name} does not start", child.name)
             if child.process is None and now >= child.start_at:
                 child.start(self.settings, now)
                 self.dirty = True
+
+    def _look_after_envoy(self, now: float) -> None:
+        if now < self.look_at:
+            return
+        self.look_at = now + LOOK_SECONDS
+        for child in self.children:
+            if child.output is None or child.process is None or child.asked:
+                continue
+            if fault := self.watch.fault(self.settings, child.process.pid, now):
+                child.kill(fault)
 
     def _see_whether_ready(self, now: float, begun: float) -> None:
         probes = [(Path(child.listener.getsockname()), child.probe) for child in self.children if child.listener is not None]

@@ -38,6 +38,7 @@ _FIXED = (
     "gateway.envoy",
     "gateway.concurrency",
     "gateway.max_heap_bytes",
+    "gateway.watchdog_seconds",
     "gateway.max_connections",
 )
 """Settings of the supervisor and of Envoy's start, which only a restart changes."""
@@ -117,6 +118,8 @@ class Upkeep:
         for child in children:
             if child.listener is not None and child.process is not None:
                 child.process.send_signal(signal.SIGHUP)
+            if child.output is not None:
+                child.output.reopen()
         envoy.reopen_logs(admin_socket(settings))
 
     def _read(self) -> _Reading:

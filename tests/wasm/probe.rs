@@ -1,7 +1,8 @@
 //! A module for the tests, in Proxy-Wasm ABI 0.2.1 without any SDK. Its configuration says what it does:
 //! `NAME: VALUE` adds that header to the request and the response; `trap` fails on the request; `call` tries to call the cluster
 //! `control`; `share` counts the calls that this API has seen in shared data and says the number in `x-count`; `answer` answers
-//! itself; `path PATH` sends the call to another path.
+//! itself; `path PATH` sends the call to another path; `loop` never ends; `grow` takes 600 MB; `after NAME: VALUE`
+//! adds that header to the response alone.
 //!
 //! Built by: rustc --target wasm32-unknown-unknown --crate-type cdylib -O -C panic=abort -C strip=symbols probe.rs
 #![no_std]
@@ -99,6 +100,18 @@ unsafe fn act(context: u32, map: i32) {
         if map == 0 {
             core::arch::wasm32::unreachable();
         }
+    } else if config == b"loop" {
+        loop {
+            core::hint::black_box(0);
+        }
+    } else if config == b"grow" {
+        const PAGE: usize = 65536;
+        let first = core::arch::wasm32::memory_grow(0, 9600);
+        if map == 0 && first != usize::MAX {
+            for at in (first * PAGE..(first + 9600) * PAGE).step_by(4096) {
+                core::ptr::write_volatile(at as *mut u8, 1);
+            }
+        }
     } else if config == b"call" {
         let mut token = 0;
         let none = 0u32.to_le_bytes();
@@ -118,6 +131,11 @@ unsafe fn act(context: u32, map: i32) {
             for name in [&b":path"[..], &b"x-kapi-path"[..]] {
                 proxy_replace_header_map_value(0, name.as_ptr(), name.len(), path.as_ptr(), path.len());
             }
+        }
+    } else if let Some(header) = config.strip_prefix(b"after ") {
+        if map == 2 {
+            let colon = header.iter().position(|byte| *byte == b':').unwrap_or(0);
+            add(map, &header[..colon], &header[colon + 2..]);
         }
     } else if let Some(colon) = config.iter().position(|byte| *byte == b':') {
         add(map, &config[..colon], &config[colon + 2..]);

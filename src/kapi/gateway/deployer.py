@@ -27,7 +27,7 @@ from kapi.gateway.envoy.tls import Certificate, ensure_certificate
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.modules import Modules
-from kapi.gateway.objections import objections, refuse, refuse_secrets, refuse_value
+from kapi.gateway.objections import objections, refuse, refuse_secrets, refuse_value, refused_code
 from kapi.policies import POLICIES
 from kapi.policies.trust import Need, needs_in
 from kapi.settings import Settings
@@ -152,7 +152,9 @@ class Deployer:
     def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
         """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""
         compiled = self._compile_new(conf, definition, organization=organization, policies=POLICIES)
-        api, unfit = self._modules.fetched(compiled.api) if self._modules else (compiled.api, ())
+        api, unfit = compiled.api, refused_code(compiled.api, self._site.gateway)
+        if self._modules and not unfit:
+            api, unfit = self._modules.fetched(api)
         refuse((*self._conflicts(api), *objections(api, self._site), *unfit))
         scopes = (render_scope(segment, (api,), self._site) for segment in sorted(segments(api)))
         self._check(render_backends((api,), self._site), [scope for scope in scopes if scope])
@@ -328,6 +330,7 @@ class Deployer:
                 return None
             conf, definition = source[0].encode("utf-8"), source[1]
             api = self._compile(conf, definition, organization=stored.organization, policies=POLICIES, restored=True).api
+            refuse(refused_code(api, self._site.gateway))
             refuse_secrets(api, self._site.secrets)
             api = self._modules.pinned(dataclasses.replace(api, id=stored.id)) if self._modules else api
         except KapiError as error:

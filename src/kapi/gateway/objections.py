@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from kapi.addresses import is_loopback
 from kapi.apis import report as codes
 from kapi.apis.authentication_rules import SUBSCRIPTION_HINT
 from kapi.apis.ir import Api
@@ -13,8 +14,10 @@ from kapi.errors import Diagnostic, Invalid
 from kapi.gateway.envoy.render import segments
 from kapi.gateway.envoy.site import Site
 from kapi.gateway.envoy.system_routes import system_routes
+from kapi.policies.lua_scripts import LuaScripts, Script
 from kapi.policies.subscriptions import callable_by_nobody
-from kapi.settings import SubscriptionsSettings
+from kapi.policies.wasm_modules import Module, WasmModules
+from kapi.settings import GatewaySettings, SubscriptionsSettings
 
 
 def refuse_secrets(api: Api, secrets: Secrets) -> None:
@@ -59,6 +62,40 @@ def _host(api: Api, site: Site) -> Iterator[Diagnostic]:
     if taken := [host for host in hosts if host in own]:
         message = f"the host {taken[0]} belongs to the gateway itself"
         yield Diagnostic(codes.TAKEN_HOST, message, "Choose another environment.", "#/environment", source="apkConfiguration")
+
+
+def refused_code(api: Api, gateway: GatewaySettings) -> tuple[Diagnostic, ...]:
+    """The scripts and modules of the API, where the operator lets no code of APIs into the gateway."""
+    allowed = gateway.code_of_apis
+    if allowed == "on" or (allowed == "auto" and is_loopback(gateway.listen)):
+        return ()
+    hint = (
+        'Code of an API runs inside the gateway and can slow down or end every call. The operator allows it by gateway.code_of_apis = "on".'
+    )
+    found = dict.fromkeys(
+        (what, item.name, item.mark)
+        for operation in api.operations
+        for node in operation.policies
+        for what, items in _code(node)
+        for item in items
+    )
+    return tuple(
+        Diagnostic(
+            codes.NOT_SUPPORTED,
+            f"{what} {name[:64]} is refused: this gateway takes no code of APIs",
+            hint,
+            *(mark.pointer, mark.line, mark.column),
+            source="apkConfiguration",
+        )
+        for what, name, mark in found
+    )
+
+
+def _code(node: object) -> Iterator[tuple[str, tuple[Script, ...] | tuple[Module, ...]]]:
+    if isinstance(node, LuaScripts):
+        yield "the script", node.scripts
+    elif isinstance(node, WasmModules):
+        yield "the module", node.modules
 
 
 def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnostic]:

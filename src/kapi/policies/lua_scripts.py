@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from kapi.apis.conf import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.conf import ApiConf, Fields, Mark, OperationConf, PolicyConf
 from kapi.apis.ir import SecretRef
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
@@ -38,6 +38,7 @@ class Script:
     name: str
     source: str = ""
     ref: SecretRef | None = None
+    mark: Mark = field(default=Mark(), compare=False, repr=False, metadata={"hidden": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,14 @@ def _scripts(policies: Iterable[PolicyConf]) -> Iterable[Script]:
     for item in policies:
         if item.name == "LuaInterceptor":
             ref = item.parameter("sourceCodeRef")
+            name = item.parameter("name")
             if isinstance(ref, Fields):
-                yield Script(item.parameter("name"), ref=SecretRef(ref.get("name"), ref.get("key"), item.mark))
+                secret = SecretRef(ref.get("name"), ref.get("key"), item.mark)
+                yield Script(name, ref=secret, mark=item.mark)
             elif ref:
-                yield Script(item.parameter("name"), ref=SecretRef(ref, _KEY, item.mark))
+                yield Script(name, ref=SecretRef(ref, _KEY, item.mark), mark=item.mark)
             else:
-                yield Script(item.parameter("name"), item.parameter("sourceCode", ""))
+                yield Script(name, item.parameter("sourceCode", ""), mark=item.mark)
 
 
 def envoy(node: LuaScripts, place: Place) -> EnvoyRoute:

@@ -97,6 +97,7 @@ def ledger_listener(site: Site) -> dict[str, Any]:
     return {
         "name": LEDGER,
         "address": {"pipe": {"path": site.ledger_socket, "mode": 0o600}},
+        "ignore_global_conn_limit": True,
         "per_connection_buffer_limit_bytes": 16 * 1024 * 1024,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }

@@ -21,6 +21,7 @@ from kapi.settings import GatewaySettings, Settings
 
 _XDS = "kapi_xds"
 _POLL_SECONDS = 0.05
+_MAIN_THREAD_PATIENCE = 6
 _RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
 """Half a minute by default: longer than a deployment waits for Envoy to come back to a restarted control process."""
 _UNUSED_STATISTICS = (
@@ -61,7 +62,12 @@ def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
     ads = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": "kapi", "cluster": "kapi"},
-        "admin": {"address": {"pipe": {"path": str(run_dir / run_files.admin_socket(settings).name), "mode": 0o600}}},
+        "admin": {
+            "address": {"pipe": {"path": str(run_dir / run_files.admin_socket(settings).name), "mode": 0o600}},
+            # Who watches must come in however many callers there are.
+            "ignore_global_conn_limit": True,
+        },
+        "watchdogs": _watchdogs(settings.gateway.watchdog_seconds),
         "dynamic_resources": {
             "ads_config": {
                 "api_type": "DELTA_GRPC",
@@ -75,6 +81,21 @@ def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
         "layered_runtime": RUNTIME,
         "overload_manager": _overload(settings),
         "stats_config": {"stats_matcher": {"exclusion_list": {"patterns": list(_UNUSED_STATISTICS)}}},
+    }
+
+
+def _watchdogs(seconds: int) -> dict[str, Any]:
+    """End the process when a thread hangs: nothing inside can stop a loop of a module.
+
+    The main thread carries no calls, but may be busy for long with the configuration of many APIs.
+    """
+
+    def watchdog(kill: int) -> dict[str, Any]:
+        return {"miss_timeout": "1s", "megamiss_timeout": "2s", "kill_timeout": f"{kill}s"}
+
+    return {
+        "worker_watchdog": watchdog(seconds),
+        "main_thread_watchdog": watchdog(_MAIN_THREAD_PATIENCE * seconds),
     }
 
 
@@ -128,9 +149,8 @@ def threads_of(gateway: GatewaySettings) -> int:
 def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list[str]:
     """The arguments to run it with."""
     workers = threads_of(settings.gateway)
-    # To a file and not to standard error, so that it can be opened again after a rotation.
-    log = str(run_files.log_path(settings, "envoy"))
-    options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning", "--log-path", log]
+    # No `--log-path`: what Envoy says goes through `output.py`, which removes credentials.
+    options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"]
     return [str(binary), "-c", str(bootstrap_file), *options]
 
 
@@ -153,15 +173,24 @@ def admin(admin_socket: Path, method: str, path: str, seconds: float = 1.0) -> t
 
 def answers(unix_socket: Path, path: str, seconds: float = 0.5) -> bool:
     """Whether an HTTP server on a Unix socket answers a GET with 200."""
+    return _first_bytes(unix_socket, path, seconds).startswith(b"HTTP/1.1 200")
+
+
+def responds(unix_socket: Path, path: str, seconds: float = 0.5) -> bool:
+    """Whether an HTTP server on a Unix socket answers a GET at all."""
+    return _first_bytes(unix_socket, path, seconds).startswith(b"HTTP/1.1 ")
+
+
+def _first_bytes(unix_socket: Path, path: str, seconds: float) -> bytes:
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("ascii")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(seconds)
             peer.connect(str(unix_socket))
             peer.sendall(request)
-            return peer.recv(64).startswith(b"HTTP/1.1 200")
+            return peer.recv(64)
     except OSError:
-        return False
+        return b""
 
 
 def ready(admin_socket: Path) -> bool:
@@ -183,7 +212,7 @@ def drain(admin_socket: Path, seconds: float) -> None:
 
 
 def reopen_logs(admin_socket: Path) -> None:
-    """Open the log and the access log again, after they were renamed; an Envoy that does not answer is left alone."""
+    """Open the access log again, after it was renamed; an Envoy that does not answer is left alone."""
     with contextlib.suppress(OSError):
         admin(admin_socket, "POST", "/reopen_logs")
 

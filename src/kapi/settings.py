@@ -123,6 +123,8 @@ class GatewaySettings:
     """Header in which trusted fronts send the client's certificate (PEM); empty means TLS connections only."""
     trusted_fronts: tuple[str, ...] = ()
     """Networks of the fronts whose certificate header is believed."""
+    header_certificate_dates: bool = True
+    """Whether the dates of a pinned certificate count when it comes in that header."""
     code_of_apis: str = field(default="auto", metadata={"choices": ("auto", "on", "off")})
     """Whether APIs may bring Lua scripts and WebAssembly modules; `auto`: only while `listen` is a loopback address."""
     watchdog_seconds: int = field(default=10, metadata={"range": (5, 600)})

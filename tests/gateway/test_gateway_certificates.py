@@ -7,10 +7,14 @@ import contextlib
 import datetime as dt
 import hashlib
 import http.client
+import http.server
 import itertools
 import socket
+import socketserver
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +30,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kapi.apis.ir import ClientCertificates, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import Secrets
+from kapi.gateway.enforcer.certificates import judge
 from kapi.gateway.envoy.encode import encode
 from kapi.gateway.envoy.listener import listener
 from kapi.gateway.envoy.names import LISTENER
@@ -105,17 +110,54 @@ def issued(folder: Path) -> dict[str, Issued]:
         "member-expired": issue(folder, "member", authority, days=(-30, -1)),
         "member-future": issue(folder, "member", authority, days=(1, 30)),
         "server-member": issue(folder, "server", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        "disguised-server": issue(folder, "\x06\x08+\x06\x01\x05\x05\x07\x03\x02", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        "any-member": issue(folder, "any", authority, usage=ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE),
         "namesake-member": issue(folder, "member", namesake),
         "grandchild": issue(folder, "member", between),
         "member-of-expired": issue(folder, "member", expired_authority),
     }
 
 
+class Enforcer(socketserver.ThreadingUnixStreamServer):
+    """The verdicts of the control process, on its socket."""
+
+    daemon_threads = True
+    asked = 0
+
+    class RequestHandlerClass(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.server.asked += 1  # type: ignore[attr-defined]
+            question = self.rfile.read(int(self.headers["content-length"]))
+            answer = str(judge(question, time.time())).encode()
+            self.send_response(200 if self.path == "/enforcer/certificate" else 404)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def address_string(self) -> str:
+            return "unix"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+
+@contextlib.contextmanager
+def enforcer(path: str) -> Iterator[Enforcer]:
+    with Enforcer(path, Enforcer.RequestHandlerClass) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield server
+        server.shutdown()
+    Path(path).unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="module")
 def live(issued: dict[str, Issued], folder: Path) -> Iterator[Gateway]:
     values = {("default", "clients", name): item.pem for name, item in issued.items()}
     values["default", "clients", "bundle"] = issued["pinned"].pem + issued["authority"].pem
-    with backend() as port, gateway(client_certificate_header="X-WSO2-CLIENT-CERTIFICATE", trusted_fronts=("198.51.100.0/24",)) as it:
+    settings = {"client_certificate_header": "X-WSO2-CLIENT-CERTIFICATE", "trusted_fronts": ("198.51.100.0/24",)}
+    with backend() as port, gateway(**settings) as it, enforcer(it.site.control_socket):
         it.site = replace(it.site, secrets=Secrets(MappingProxyType(values)))
         end = (Endpoint("http", "127.0.0.1", port),)
 
@@ -194,6 +236,8 @@ def test_a_pinned_certificate(live: Gateway, issued: dict[str, Issued], who: str
         ("member-expired", "900901"),
         ("member-future", "900901"),
         ("server-member", "900901"),
+        ("disguised-server", "900901"),
+        ("any-member", "200"),
         ("namesake-member", "900901"),
         ("grandchild", "900901"),
         ("member-of-expired", "900901"),
@@ -246,13 +290,15 @@ def test_a_certificate_and_a_token(live: Gateway, issued: dict[str, Issued]) -> 
         ("/both", pinned, "a.b.c", "900901"),
         ("/either", pinned, "", "200"),
         ("/either", None, token, "200"),
-        ("/either", issued["stranger"], token, "200"),
+        ("/either", issued["stranger"], token, "900901"),
+        ("/either", issued["pinned-expired"], token, "900901"),
         ("/either", None, "", "900902"),
         ("/either", issued["stranger"], "", "900901"),
         ("/either", pinned, "a.b.c", "900901"),
         ("/token-needed", pinned, "", "900902"),
         ("/token-needed", None, token, "200"),
-        ("/token-needed", issued["stranger"], token, "200"),
+        ("/token-needed", issued["stranger"], token, "900901"),
+        ("/token-needed", issued["pinned"], token, "200"),
         ("/token-welcome", pinned, "", "200"),
         ("/token-welcome", pinned, token, "200"),
         ("/token-welcome", pinned, "a.b.c", "900901"),
@@ -310,6 +356,46 @@ def settings_changed(live: Gateway, site: Site) -> None:
     live.site = site
     live.put(*live.apis.values())
     live.publisher.publish([encode(LISTENER, listener(site))])
+
+
+def test_dates_of_a_pinned_certificate_in_a_header_count_unless_the_settings_say_otherwise(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
+    before = live.site
+
+    def in_header(name: str, path: str = "/pinned") -> str:
+        return code(call(live, path, X_WSO2_CLIENT_CERTIFICATE=quote(issued[name].pem)))
+
+    try:
+        for dates, expected in ((True, "900901"), (False, "200")):
+            changed = replace(before.gateway, trusted_fronts=("127.0.0.0/8",), header_certificate_dates=dates)
+            settings_changed(live, replace(before, gateway=changed))
+            wait_for(lambda: in_header("pinned") == "200", 30)
+            assert [in_header("pinned-expired"), in_header("pinned-future")] == [expected] * 2
+            # Neither the connection nor an authority asks that setting.
+            assert code(call(live, "/pinned", issued["pinned-expired"])) == "900901"
+            assert [in_header("member-expired", "/members"), in_header("stranger")] == ["900901"] * 2
+    finally:
+        settings_changed(live, before)
+        wait_for(lambda: in_header("pinned") == "900902", 30)
+
+
+def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
+    secrets = Secrets(MappingProxyType({("default", "clients", "authority"): issued["authority"].pem}))
+    accepted = ClientCertificates(True, (SecretRef("clients", "authority"),))
+    with backend() as port, gateway() as it:
+        it.site = replace(it.site, secrets=secrets)
+        node = Authentication(True, (), accepted)
+        it.put(api("/mtls", [Operation("GET", "/members", (Endpoint("http", "127.0.0.1", port),), (), (node,))]))
+        # The call of a certificate that nobody has judged goes nowhere while the control process is away.
+        assert call(it, "/members", issued["member"]).status == 500
+        assert code(call(it, "/members")) == "900902"
+        with enforcer(it.site.control_socket) as server:
+            for _ in range(3):
+                assert code(call(it, "/members", issued["member"])) == "200"
+                assert code(call(it, "/members", issued["server-member"])) == "900901"
+            assert server.asked == 2
+        assert code(call(it, "/members", issued["member"])) == "200"
 
 
 def test_a_token_bound_to_a_certificate_needs_its_connection(live: Gateway, issued: dict[str, Issued]) -> None:

@@ -156,4 +156,5 @@ def _enforcer(settings: Settings, control: Control, nonces: Callable[[], Nonces 
             consumer=lambda claims: consumer_of(claims, control.deployer.issuers),
         ),
         Proofs(settings.gateway, Replays(time.time), Records(store.database), time.time, nonces),
+        time.time,
     )

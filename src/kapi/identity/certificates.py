@@ -7,7 +7,6 @@ Called by client authentication and sender constraint.
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import verification
-from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from kapi.client_certificates import Authorities as Named
 
 HEADER = "x-kapi-client-certificate"
 """What the gateway calls it (`gateway/envoy/routes.py`): the certificate in PEM form, percent-encoded."""
@@ -62,42 +61,16 @@ class Authorities:
     """The certificate authorities whose clients may use `tls_client_auth`."""
 
     def __init__(self, pem: bytes) -> None:
-        """`pem` holds their certificates, one after the other; empty trusts nobody."""
-        self._store = verification.Store(x509.load_pem_x509_certificates(pem)) if pem.strip() else None
+        """`pem` holds their certificates, one after the other; empty trusts no certificate."""
+        self._named = Named(x509.load_pem_x509_certificates(pem) if pem.strip() else ())
 
     def __bool__(self) -> bool:
         """Whether there are any."""
-        return self._store is not None
+        return bool(self._named)
 
     def vouch_for(self, certificate: ClientCertificate, now: int) -> bool:
         """Whether one of them issued it, and it is valid now and for clients. An intermediate authority must be named itself."""
-        if self._store is None or not _for_clients(certificate.leaf):
-            return False
-        anything = verification.ExtensionPolicy.permit_all()
-        verifier = (
-            verification.PolicyBuilder()
-            .store(self._store)
-            .time(dt.datetime.fromtimestamp(now, dt.UTC))
-            .max_chain_depth(4)
-            # Client certificates of companies often have no alternative name; their issuers must still be authorities.
-            .extension_policies(ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(), ee_policy=anything)
-            .build_client_verifier()
-        )
-        try:
-            verifier.verify(certificate.leaf, [])
-        except (verification.VerificationError, ValueError):
-            return False
-        return True
-
-
-def _for_clients(leaf: x509.Certificate) -> bool:
-    try:
-        usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    except ValueError:
-        return False
-    return ExtendedKeyUsageOID.CLIENT_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
+        return self._named.issued_until(certificate.leaf, now) is not None
 
 
 def names_of(certificate: ClientCertificate) -> Mapping[str, tuple[str, ...]]:

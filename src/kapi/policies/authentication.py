@@ -176,7 +176,7 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
         configs[DPOP_FILTER] = dpop_route(place, mandatory=dpop == "mandatory")
     if node.certificates:
         pems = [place.secret(ref) or "" for ref in node.certificates.accepted]
-        configs[CERTIFICATE_FILTER] = certificate_route(pems, place.gateway.client_certificate_header, place.gateway.trusted_fronts)
+        configs[CERTIFICATE_FILTER] = certificate_route(pems, place)
     if any(item.kind == "APIKey" for item in node.credentials):
         configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
     if refused := _refused(node):
@@ -253,12 +253,13 @@ def _refused(node: Authentication) -> dict[str, Principal]:
     good = [*((KEY,) if "APIKey" in by_kind else ()), *((TOKEN,) if by_kind.keys() - {"APIKey"} else ())]
     if (jwt := by_kind.get("JWT")) and jwt.audiences:
         refused["900901_audience"] = every(_came_raw(), no(_audience(jwt.audiences)))
-    if node.certificates and node.certificates.mandatory:
+    if node.certificates:
+        # Like a bad token, whatever else came with it.
         refused["900901_certificate"] = BAD_CERTIFICATE
+    if node.certificates and node.certificates.mandatory:
         refused["900902_certificate"] = no(some(CERTIFICATE, BAD_CERTIFICATE))
     elif node.certificates and not node.needs_credential:
         good.append(CERTIFICATE)
-        refused["900901_certificate"] = every(BAD_CERTIFICATE, no(some(*good)))
         refused["900902_missing"] = no(some(*good, FORBIDDEN_KEY))
     if "APIKey" in by_kind:
         refused["900901_api_key"] = every(BAD_KEY, no(some(*good)))

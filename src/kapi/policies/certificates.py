@@ -1,11 +1,14 @@
-"""Client certificates that an API accepts (apk-conf `authentication` of type mTLS), for the script that checks them. Pure.
+"""Client certificates that an API accepts (apk-conf `authentication` of type mTLS), for the script that asks about them. Pure.
 
 A certificate of an authority accepts every certificate that it issued itself; any other is accepted alone (pinned). SNI is not the
-Host header, so this is decided on the route, never by the TLS handshake alone. Used by `authentication.py`.
+Host header, so this is decided on the route, never by the TLS handshake alone. The enforcer judges (`gateway/enforcer/certificates.py`).
+Used by `authentication.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
@@ -13,12 +16,16 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from kapi.policies.contract import HttpFilter, Phase
+from kapi.client_certificates import is_authority
+from kapi.policies.contract import HttpFilter, Phase, Place
 from kapi.policies.lua import script
 
 FILTER = "kapi.filters.http.certificate"
+ENFORCER = "control"
+"""The cluster of the control process."""
+PATH = "/enforcer/certificate"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
-_SCRIPT = script("sha256", "key_rules", "certificate")
+_SCRIPT = script("json", "sha256", "key_rules", "certificate")
 CHECK = HttpFilter(
     Phase.AUTHENTICATE,
     FILTER,
@@ -27,38 +34,42 @@ CHECK = HttpFilter(
 )
 
 
-def per_route(pems: Iterable[str], header: str = "", fronts: Iterable[str] = ()) -> dict[str, Any]:
-    """The configuration of one route. `header` is where trusted fronts put the certificate; empty means the connection only."""
+def per_route(pems: Iterable[str], place: Place) -> dict[str, Any]:
+    """The configuration of one route."""
     certificates = [certificate for pem in pems for certificate in _certificates(pem)]
-    context: dict[str, Any] = {
-        "pinned": sorted(item.fingerprint(hashes.SHA256()).hex() for item in certificates if not is_authority(item)),
-        "authorities": [_authority(item) for item in certificates if is_authority(item)],
+    pinned = (item for item in certificates if not is_authority(item))
+    authorities = (item for item in certificates if is_authority(item))
+    accepted = {
+        "pinned": sorted(item.fingerprint(hashes.SHA256()).hex() for item in pinned),
+        "authorities": sorted(map(_text, authorities)),
     }
-    if header:
-        context |= {"header": header.lower(), "fronts": list(fronts)}
-    return {"@type": f"{_LUA}PerRoute", "filter_context": {name: value for name, value in context.items() if value}}
+    # The script goes on with what the certificate is.
+    question = json.dumps(accepted, separators=(",", ":")).removesuffix("}")
+    gateway = place.gateway
+    context: dict[str, Any] = {
+        "set": hashlib.sha256(question.encode()).hexdigest(),
+        "question": question,
+        "cluster": ENFORCER,
+        "path": PATH,
+        "timeout": gateway.enforcer.timeout * 1000,
+    }
+    if gateway.client_certificate_header:
+        context |= {
+            "header": gateway.client_certificate_header.lower(),
+            "fronts": list(gateway.trusted_fronts),
+        }
+        if not gateway.header_certificate_dates:
+            context["undated"] = True
+    return {"@type": f"{_LUA}PerRoute", "filter_context": context}
 
 
 def _certificates(pem: str) -> list[x509.Certificate]:
-    """None where there is no certificate (an export knows no secrets): then nobody is accepted. A deployment is refused before."""
+    """None where there is no certificate (an export knows no secrets): then no caller is accepted. A deployment is refused before."""
     try:
         return x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         return []
 
 
-def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it may sign other certificates (RFC 5280 §4.2.1.9)."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-
-
-def _authority(certificate: x509.Certificate) -> dict[str, Any]:
-    key = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return {
-        "key": b64encode(key).decode("ascii"),
-        "subject": b64encode(certificate.subject.public_bytes()).decode("ascii"),
-        "till": int(certificate.not_valid_after_utc.timestamp()),
-    }
+def _text(certificate: x509.Certificate) -> str:
+    return b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode("ascii")

@@ -17,9 +17,12 @@ from starlette.routing import Route
 from kapi.errors import OAuthError
 from kapi.front.web.proofs import Proofs
 from kapi.gateway.enforcer.backend_jwt import BackendJwts
+from kapi.gateway.enforcer.certificates import judge
 from kapi.gateway.enforcer.signing import SigningKey, jwks
 
 LARGEST_QUESTION = 128 * 1024
+LARGEST_CERTIFICATES = 4 * 1024 * 1024
+"""Of a question with all certificates that an API accepts."""
 _JWKS_PATHS = (
     "/.wellknown/jwks",
     "/.wellknown/1.0.0/jwks",
@@ -34,10 +37,15 @@ class Enforcer:
     """The endpoints, bound to what answers."""
 
     def __init__(
-        self, ensure_keys: Callable[[], Sequence[SigningKey]], signer: Callable[[Sequence[SigningKey]], BackendJwts], proofs: Proofs
+        self,
+        ensure_keys: Callable[[], Sequence[SigningKey]],
+        signer: Callable[[Sequence[SigningKey]], BackendJwts],
+        proofs: Proofs,
+        now: Callable[[], float],
     ) -> None:
         """`ensure_keys` makes the first key when there is none, which takes a while: it runs in the background."""
         self._proofs = proofs
+        self._now = now
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="enforcer")
 
         def prepare() -> tuple[bytes, BackendJwts]:
@@ -49,7 +57,11 @@ class Enforcer:
     def routes(self) -> list[Route]:
         """The one page of paths."""
         public = [Route(path, self.public_keys, methods=["GET"]) for path in _JWKS_PATHS]
-        asked = {"/enforcer/backend-jwt": self.backend_jwt, "/enforcer/dpop": self.dpop}
+        asked = {
+            "/enforcer/backend-jwt": self.backend_jwt,
+            "/enforcer/dpop": self.dpop,
+            "/enforcer/certificate": self.certificate,
+        }
         return [*public, *(Route(path, answer, methods=["POST"]) for path, answer in asked.items())]
 
     async def public_keys(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
@@ -77,12 +89,21 @@ class Enforcer:
             return Response(error.detail, status_code=401, media_type="text/plain", headers=dict(error.headers))
         return Response(jkt, media_type="text/plain")
 
+    async def certificate(self, request: Request) -> Response:
+        """Whether a client certificate is accepted, and until when that counts."""
+        question = await _question(request, LARGEST_CERTIFICATES)
+        if question is None:
+            return Response(status_code=413)
+        loop = asyncio.get_running_loop()
+        verdict = await loop.run_in_executor(self._pool, judge, question, self._now())
+        return Response(str(verdict), media_type="text/plain")
 
-async def _question(request: Request) -> bytes | None:
+
+async def _question(request: Request, most: int = LARGEST_QUESTION) -> bytes | None:
     """The body; None when it is too large."""
     question = b""
     async for piece in request.stream():
         question += piece
-        if len(question) > LARGEST_QUESTION:
+        if len(question) > most:
             return None
     return question

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
 
 from kapi.identity.client_authentication.attempt import Attempt
 from kapi.identity.clients import Client
 from kapi.identity.provider import Provider
-
-if TYPE_CHECKING:
-    from kapi.identity.certificates import ClientCertificate
 
 METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 
@@ -37,10 +33,11 @@ def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: i
 
 def self_signed_tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
     """One of the certificates in the client's key set, `x5c` or `x5t#S256` (RFC 8705 §2.2.2). Nobody need vouch for it."""
+    from kapi.client_certificates import in_time
     from kapi.identity.certificates import forwarded_certificate
 
     certificate = forwarded_certificate(attempt.certificate)
-    if certificate is None or not _in_time(certificate, now):
+    if certificate is None or not in_time(certificate.leaf, now):
         return False
     der = base64.b64encode(certificate.der).decode("ascii")
     for key in provider.keys_of(client, None, now):
@@ -49,8 +46,3 @@ def self_signed_tls_client_auth(provider: Provider, client: Client, attempt: Att
         if (isinstance(first, str) and first.replace("\n", "") == der) or key.get("x5t#S256") == certificate.thumbprint:
             return True
     return False
-
-
-def _in_time(certificate: ClientCertificate, now: int) -> bool:
-    leaf = certificate.leaf
-    return leaf.not_valid_before_utc.timestamp() <= now < leaf.not_valid_after_utc.timestamp()

@@ -49,7 +49,10 @@ class EnvoyCheck:
             command = [str(self._binary), "--mode", "validate", "-c", file.name, "--log-level", "error", "--disable-hot-restart"]
             try:
                 done = subprocess.run(command, capture_output=True, timeout=self._timeout, check=False)
-            except (OSError, subprocess.TimeoutExpired) as error:
+            except subprocess.TimeoutExpired as error:
+                what = f"Envoy did not finish checking the configuration within {self._timeout:.0f} s"
+                raise GatewayUnavailable(f"{what}; a module of the API may not end.") from error
+            except OSError as error:
                 raise GatewayUnavailable(f"Envoy could not check the configuration: {type(error).__name__}.") from error
         if done.returncode != 0:
             raise GatewayRejected(sentence(done.stderr.decode("utf-8", "replace") or done.stdout.decode("utf-8", "replace")))

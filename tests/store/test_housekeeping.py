@@ -63,6 +63,27 @@ def test_the_space_comes_back(database: Database, tmp_path: Path) -> None:
     assert (tmp_path / "kapi.db-wal").stat().st_size <= 4 * 1024**2
 
 
+def test_the_space_comes_back_while_others_write(database: Database, tmp_path: Path) -> None:
+    fill(database)
+    size = (tmp_path / "kapi.db").stat().st_size
+    other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
+    pauses = 0
+
+    def pause(_: float) -> None:
+        nonlocal pauses
+        pauses += count(database) == 0
+        # After the last rows, while the file is shortened: every other time somebody else is writing.
+        if pauses > 1:
+            other.execute("COMMIT" if other.in_transaction else "BEGIN IMMEDIATE")
+
+    keep_house(database, 10, pause)
+    if other.in_transaction:
+        other.execute("COMMIT")
+    other.close()
+    assert pauses > 3
+    assert (tmp_path / "kapi.db").stat().st_size < size / 2
+
+
 def test_a_file_of_an_older_version_is_shortened_too(tmp_path: Path) -> None:
     path = tmp_path / "kapi.db"
     with sqlite3.connect(path) as db:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kapi.store.connections import is_busy
 from kapi.store.database import Database
 from kapi.store.revocations import GRACE_SECONDS
 from kapi.store.tries import WINDOW
@@ -24,6 +25,8 @@ REMOVED_KEPT: Final = 1000
 _SPARE_PAGES: Final = 512
 """Free pages that the file keeps."""
 _PAGES: Final = 256
+_MOST_STEPS: Final = 10_000
+_MOST_CHECKPOINTS: Final = 50
 _SHORTEST_PAUSE: Final = 0.01
 
 Pause = Callable[[float], object]
@@ -76,22 +79,36 @@ def give_space_back(database: Database, pause: Pause = time.sleep) -> None:
                 # A file of an older version: written anew once, without what is free.
                 db.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 db.execute("VACUUM")
-        while _took(lambda: _shortened(database), pause):
-            pass
-        with database.alone() as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for _ in range(_MOST_STEPS):
+            if not _took(lambda: _shortened(database), pause):
+                break
+        for _ in range(_MOST_CHECKPOINTS):
+            if not _took(lambda: _checkpointed(database), pause):
+                break
     except sqlite3.OperationalError:
-        # Somebody else is at it, or there is no space to work in: another time.
+        # There is no space to work in, or others never pause: another time.
         return
 
 
 def _shortened(database: Database) -> bool:
+    """Give some pages back; whether there is more to do."""
+    try:
+        with database.alone() as db:
+            free = _number(db, "freelist_count") - _SPARE_PAGES
+            if free > 0:
+                # `execute` would stop after the first page.
+                db.executescript(f"PRAGMA incremental_vacuum({min(free, _PAGES)})")
+            return free > _PAGES
+    except sqlite3.OperationalError as error:
+        if not is_busy(error):
+            raise
+        return True
+
+
+def _checkpointed(database: Database) -> bool:
+    """Write the log into the file and empty it; whether another connection was in the way."""
     with database.alone() as db:
-        free = _number(db, "freelist_count") - _SPARE_PAGES
-        if free > 0:
-            # `execute` would stop after the first page.
-            db.executescript(f"PRAGMA incremental_vacuum({min(free, _PAGES)})")
-        return free > _PAGES
+        return bool(db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
 
 def _took(work: Callable[[], bool], pause: Pause) -> bool:

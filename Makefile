@@ -74,9 +74,12 @@ lock:
 	uv pip compile -q pyproject.toml --group test --group check --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/run.lock -o requirements/dev.lock
 	rm build.in
 
-# Only after a change in wasm/: the built module is kept, so that nobody else needs a compiler. Same sources, same bytes.
+# Only after a change in wasm/: the built module is kept, so that a user needs no compiler. The same sources give the same
+# bytes: the lock files pin the compiler and the crates, and the folder of the crates is not written into the module.
+CARGO_HOME     ?= $(HOME)/.cargo
 wasm:                           ## build the module that counts requests inside Envoy (needs rustup)
-	cd wasm/admission && cargo build --release --locked --target wasm32-unknown-unknown
+	cd wasm/admission && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
+	  cargo build --release --locked --target wasm32-unknown-unknown
 	install -m 644 wasm/admission/target/wasm32-unknown-unknown/release/admission.wasm src/kapi/policies/admission.wasm
 	$(BIN)/python wasm/digest.py > src/kapi/policies/admission.wasm.sources
 

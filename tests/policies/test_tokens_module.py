@@ -287,6 +287,48 @@ def test_any_answer_in_any_pieces_counts_what_it_says(
     assert counted(thread) == said(document)
 
 
+def member(body: bytes, fields: bytes = b"", flags: int = 0) -> bytes:
+    """A member of a gzip file (RFC 1952 §2.3) with optional fields in its header."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = packer.compress(body) + packer.flush()
+    return b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + fields + data + bytes(8)
+
+
+EXTRA, NAME, COMMENT, CHECKSUM = b"\x03\x00\x00ab", b"name\0", b"comment\0", b"\0\0"
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        (EXTRA + NAME + COMMENT + CHECKSUM, 4 | 8 | 16 | 2),
+        (b"\0\0" + COMMENT, 4 | 16),
+        (NAME, 8),
+        (CHECKSUM, 2),
+        (b"\xff\xff" + bytes(65535), 4),
+        (b"n" * 100_000 + b"\0", 8),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_each_member_of_a_packed_answer_is_read(fields: bytes, flags: int, size: int) -> None:
+    body = answer(5, 6)
+    packed = member(body[:20], fields, flags) + member(body[20:50]) + member(body[50:], CHECKSUM, 2)
+    thread = Thread(Shared(START))
+    limited(thread, p=MANY, c=MANY)
+    assert thread.answered(JSON | {"content-encoding": "gzip"}, cut(packed, size)) is None
+    assert counted(thread) == {"p": 5, "c": 6}
+
+
+def test_a_repetition_from_before_the_first_byte_ends_the_reading() -> None:
+    """One with a dictionary that the answer does not contain (RFC 1951 §2: distances stay within the member)."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=answer(5, 6))
+    data = packer.compress(answer(5, 6)) + packer.flush()
+    thread = Thread(Shared(START))
+    limited(thread, p=MANY, c=MANY)
+    packed = member(b" ") + b"\x1f\x8b\x08" + bytes(7) + data + bytes(8) + member(answer(7, 8))
+    assert thread.answered(JSON | {"content-encoding": "gzip"}, [packed]) is None
+    assert counted(thread) == {"p": 1, "c": 1}
+
+
 def test_a_long_packed_answer_is_read_to_its_end() -> None:
     numbers = [(n * 7919) % 1000 / 1000 for n in range(60_000)]
     body = answer(11, 0, data=numbers)

@@ -1,4 +1,7 @@
 //! What Envoy offers a module (Proxy-Wasm ABI 0.2.1), as safe functions. What Envoy returns lives until the next callback.
+//!
+//! The `proxy-wasm` crate is not used: it exports every callback, and Envoy calls each one that a module exports; and it
+//! allocates each value that Envoy returns on the heap, also the counters that are read and written with every request.
 
 use crate::counters::Shared;
 

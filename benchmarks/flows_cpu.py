@@ -52,10 +52,19 @@ class Wire:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
-    async def ask(self, method: str, path: str, headers: dict[str, str], body: str = "") -> tuple[int, dict[str, list[str]], bytes]:
-        lines = [f"{method} {path} HTTP/1.1", "Host: idp.am.wso2.com", *(f"{name}: {value}" for name, value in headers.items())]
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str], body: str = ""
+    ) -> tuple[int, dict[str, list[str]], bytes]:
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            "Host: idp.am.wso2.com",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
         if body:
-            lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+            lines += [
+                "Content-Type: application/x-www-form-urlencoded",
+                f"Content-Length: {len(body)}",
+            ]
         self.writer.write("\r\n".join([*lines, "", body]).encode())
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         found: dict[str, list[str]] = {}
@@ -71,7 +80,15 @@ async def wire(server: Server) -> Wire:
 
 
 async def code(server: Server, line: Wire) -> str:
-    query = urlencode({"client_id": "code", "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid default", "nonce": "n"})
+    query = urlencode(
+        {
+            "client_id": "code",
+            "response_type": "code",
+            "redirect_uri": CALLBACK,
+            "scope": "openid default",
+            "nonce": "n",
+        }
+    )
     cookie = "; ".join(f"{name}={value}" for name, value in server.cookies.items())
     status, headers, body = await line.ask("GET", f"{server.authorize}?{query}", {"Cookie": cookie})
     location = headers.get("location", [""])[0]
@@ -81,7 +98,9 @@ async def code(server: Server, line: Wire) -> str:
 
 
 async def tokens(server: Server, line: Wire, **fields: str) -> dict[str, str]:
-    status, _, body = await line.ask("POST", server.token, {"Authorization": BASIC}, urlencode(fields))
+    status, _, body = await line.ask(
+        "POST", server.token, {"Authorization": BASIC}, urlencode(fields)
+    )
     assert status == 200, body
     answer: dict[str, str] = json.loads(body)
     assert {"access_token", "id_token", "refresh_token"} <= set(answer), answer.keys()
@@ -89,7 +108,13 @@ async def tokens(server: Server, line: Wire, **fields: str) -> dict[str, str]:
 
 
 async def redeem(server: Server, line: Wire) -> dict[str, str]:
-    return await tokens(server, line, grant_type="authorization_code", code=await code(server, line), redirect_uri=CALLBACK)
+    return await tokens(
+        server,
+        line,
+        grant_type="authorization_code",
+        code=await code(server, line),
+        redirect_uri=CALLBACK,
+    )
 
 
 async def codes(server: Server) -> None:
@@ -101,12 +126,18 @@ async def codes(server: Server) -> None:
 
 async def refreshes(server: Server, line: Wire, token: str) -> None:
     for _ in range(STEPS):
-        token = (await tokens(server, line, grant_type="refresh_token", refresh_token=token))["refresh_token"]
+        token = (await tokens(server, line, grant_type="refresh_token", refresh_token=token))[
+            "refresh_token"
+        ]
 
 
-async def introspections(server: Server, line: Wire, token: str, basic: str = BASIC, expected: bytes = b'"active":true') -> None:
+async def introspections(
+    server: Server, line: Wire, token: str, basic: str = BASIC, expected: bytes = b'"active":true'
+) -> None:
     for _ in range(STEPS):
-        _, _, body = await line.ask("POST", server.introspect, {"Authorization": basic}, urlencode({"token": token}))
+        _, _, body = await line.ask(
+            "POST", server.introspect, {"Authorization": basic}, urlencode({"token": token})
+        )
         assert expected in body, body
 
 
@@ -125,14 +156,24 @@ async def round_of(server: Server, introspected: str) -> dict[str, float]:
     first = await asyncio.gather(*(redeem(server, line) for line in lines))
 
     async def all_refreshes() -> None:
-        await asyncio.gather(*(refreshes(server, line, answer["refresh_token"]) for line, answer in zip(lines, first, strict=True)))
+        await asyncio.gather(
+            *(
+                refreshes(server, line, answer["refresh_token"])
+                for line, answer in zip(lines, first, strict=True)
+            )
+        )
 
     used["refresh"] = await timed(server, all_refreshes)
     fresh = await asyncio.gather(*(redeem(server, line) for line in lines))
 
     async def all_introspections(basic: str = BASIC, expected: bytes = b'"active":true') -> None:
         pairs = zip(lines, fresh, strict=True)
-        await asyncio.gather(*(introspections(server, line, answer[introspected], basic, expected) for line, answer in pairs))
+        await asyncio.gather(
+            *(
+                introspections(server, line, answer[introspected], basic, expected)
+                for line, answer in pairs
+            )
+        )
 
     used["introspection"] = await timed(server, all_introspections)
     used["wrong secret"] = await timed(server, lambda: all_introspections(WRONG, b"invalid_client"))
@@ -143,7 +184,11 @@ async def round_of(server: Server, introspected: str) -> dict[str, float]:
 
 def settings_of(folder: Path) -> Settings:
     client = ClientSettings(
-        "code", WELL_KNOWN_CLIENT_SECRET, grants=("authorization_code", "refresh_token"), redirect_uris=(CALLBACK,), consent="never"
+        "code",
+        WELL_KNOWN_CLIENT_SECRET,
+        grants=("authorization_code", "refresh_token"),
+        redirect_uris=(CALLBACK,),
+        consent="never",
     )
     return Settings(folder, IdentitySettings(clients=(client,)))
 
@@ -155,14 +200,21 @@ def signed_in_to_ours(settings: Settings) -> dict[str, str]:
     import uuid
 
     from kapi.app.process import open_store
-    from kapi.front.web.oauth import build_identity_app
+    from kapi.front.web.identity.app import build_identity_app
     from kapi.identity.provider import make_provider
 
     store, keyring = open_store(settings)
     person = Person(
-        over_asgi(build_identity_app(make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4())), time.time))
+        over_asgi(
+            build_identity_app(
+                make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4())),
+                time.time,
+            )
+        )
     )
-    query = urlencode({"client_id": "code", "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid"})
+    query = urlencode(
+        {"client_id": "code", "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid"}
+    )
     person.submit(person.open(f"/oauth2/authorize?{query}"), 1, one_click="superAdmin")
     store.database.close()
     return dict(person.cookies)
@@ -170,7 +222,15 @@ def signed_in_to_ours(settings: Settings) -> dict[str, str]:
 
 async def sign_in_to_peer(server: Server) -> None:
     line = await wire(server)
-    query = urlencode({"client_id": "code", "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid default", "nonce": "n"})
+    query = urlencode(
+        {
+            "client_id": "code",
+            "response_type": "code",
+            "redirect_uri": CALLBACK,
+            "scope": "openid default",
+            "nonce": "n",
+        }
+    )
     path = f"{server.authorize}?{query}"
     for _ in range(6):
         cookie = "; ".join(f"{name}={value}" for name, value in server.cookies.items())
@@ -192,7 +252,12 @@ async def measure(settings: Settings, cookies: dict[str, str]) -> None:
     peer = start_peer(port)
     servers = {
         "kapi": Server(
-            ours.pid, lambda: asyncio.open_unix_connection(str(path)), "/oauth2/authorize", "/oauth2/token", "/oauth2/introspect", cookies
+            ours.pid,
+            lambda: asyncio.open_unix_connection(str(path)),
+            "/oauth2/authorize",
+            "/oauth2/token",
+            "/oauth2/introspect",
+            cookies,
         )
     }
     used: dict[str, list[dict[str, float]]] = {"kapi": []}
@@ -200,13 +265,19 @@ async def measure(settings: Settings, cookies: dict[str, str]) -> None:
         if peer is not None and peer.stdout is not None:
             peer.stdout.readline()
             servers["oidc-provider"] = Server(
-                peer.pid, lambda: asyncio.open_connection("127.0.0.1", port), "/auth", "/token", "/token/introspection"
+                peer.pid,
+                lambda: asyncio.open_connection("127.0.0.1", port),
+                "/auth",
+                "/token",
+                "/token/introspection",
             )
             used["oidc-provider"] = []
             await sign_in_to_peer(servers["oidc-provider"])
         for number in range(ROUNDS + 1):
             for name, server in servers.items():
-                result = await round_of(server, "access_token" if name == "kapi" else "refresh_token")
+                result = await round_of(
+                    server, "access_token" if name == "kapi" else "refresh_token"
+                )
                 if number:
                     used[name].append(result)
     finally:
@@ -223,9 +294,13 @@ def report(used: dict[str, list[dict[str, float]]]) -> None:
         line = f"{flow:<20} kapi {statistics.median(own) * 1e6:6.0f} µs CPU"
         if theirs := [result[flow] for result in used.get("oidc-provider", [])]:
             ratio = statistics.median(their / mine for their, mine in zip(theirs, own, strict=True))
-            line += f"   oidc-provider {statistics.median(theirs) * 1e6:6.0f} µs   ÷ kapi {ratio:.2f}"
+            line += (
+                f"   oidc-provider {statistics.median(theirs) * 1e6:6.0f} µs   ÷ kapi {ratio:.2f}"
+            )
         print(line)
-    cost = statistics.median(result["wrong secret"] / result["introspection"] for result in used["kapi"])
+    cost = statistics.median(
+        result["wrong secret"] / result["introspection"] for result in used["kapi"]
+    )
     print(f"a wrong secret ÷ a right one   {cost:.2f}   (goal 1)")
 
 

@@ -23,10 +23,13 @@ import uvloop
 from measure import thread_seconds
 
 from harness import DEFINITION, Platform, conf, free_port
-from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.envoy.process.process import find_envoy
 
 CONNECTIONS, WARM_UP, REQUESTS, ROUNDS = 16, 1600, 480, 40
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n" + b'{"payload":"' + b"x" * 36 + b'"}'
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
+    b'{"payload":"' + b"x" * 36 + b'"}'
+)
 
 
 class Backend(asyncio.Protocol):
@@ -54,11 +57,20 @@ class Load:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             if self._certificate:
                 context.load_cert_chain(self._certificate)
-            at = {"host": "127.0.0.1", "port": self._port, "ssl": context, "server_hostname": "default.gw.wso2.com"}
+            at = {
+                "host": "127.0.0.1",
+                "port": self._port,
+                "ssl": context,
+                "server_hostname": "default.gw.wso2.com",
+            }
             self._connections = [await asyncio.open_connection(**at) for _ in range(CONNECTIONS)]
-        await asyncio.gather(*(self._one(*connection, requests // CONNECTIONS) for connection in self._connections))
+        await asyncio.gather(
+            *(self._one(*connection, requests // CONNECTIONS) for connection in self._connections)
+        )
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: int) -> None:
+    async def _one(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: int
+    ) -> None:
         for _ in range(requests):
             writer.write(self._request)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -75,13 +87,18 @@ Kind = tuple[int, tuple[int, ...], bytes]
 """Where to send, whose processor time counts, and the request."""
 
 
-async def compare(kinds: dict[str, Kind], requests: int, rounds: int, certificates: dict[str, Path] | None = None) -> None:
+async def compare(
+    kinds: dict[str, Kind], requests: int, rounds: int, certificates: dict[str, Path] | None = None
+) -> None:
     """Send to each kind in turn, round after round and in any order, and print its cost beside the first one's.
 
     `certificates` are those of clients, by kind: certificate and key in one file.
     """
     used: dict[str, list[float]] = {name: [] for name in kinds}
-    loads = {name: Load(port, request, (certificates or {}).get(name)) for name, (port, _, request) in kinds.items()}
+    loads = {
+        name: Load(port, request, (certificates or {}).get(name))
+        for name, (port, _, request) in kinds.items()
+    }
     for load in loads.values():
         await load.send(WARM_UP)
     for _ in range(rounds):
@@ -96,7 +113,9 @@ async def compare(kinds: dict[str, Kind], requests: int, rounds: int, certificat
     width = max(map(len, used))
     for name, values in used.items():
         ratios = [value / plain_value for value, plain_value in zip(values, base, strict=True)]
-        print(f"{name:<{width}} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy")
+        print(
+            f"{name:<{width}} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy"
+        )
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +124,9 @@ async def plain_proxy(folder: Path, backend: int, pem: Path) -> AsyncIterator[tu
     port = free_port()
     config = folder / "plain.json"
     config.write_text(json.dumps(plain_bootstrap(port, backend, pem)))
-    plain = subprocess.Popen([find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"])
+    plain = subprocess.Popen(
+        [find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"]
+    )
     await asyncio.sleep(1)
     try:
         yield port, plain.pid
@@ -115,16 +136,29 @@ async def plain_proxy(folder: Path, backend: int, pem: Path) -> AsyncIterator[tu
 
 
 def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
-    endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": backend}}}}
+    endpoint = {
+        "endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": backend}}}
+    }
     tls = {"certificate_chain": {"filename": str(pem)}, "private_key": {"filename": str(pem)}}
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "plain",
         "route_config": {
-            "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "b"}}]}]
+            "virtual_hosts": [
+                {
+                    "name": "v",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "b"}}],
+                }
+            ]
         },
         "http_filters": [
-            {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
+            {
+                "name": "router",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+                },
+            }
         ],
     }
     downstream = {
@@ -140,7 +174,11 @@ def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
         "filter_chains": [chain],
     }
-    cluster = {"name": "b", "type": "STATIC", "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": [endpoint]}]}}
+    cluster = {
+        "name": "b",
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
@@ -150,17 +188,28 @@ async def measure(folder: Path, platform: Platform) -> None:
     backend_port = backend.sockets[0].getsockname()[1]
     operations = '- {target: "/items", verb: GET, scopes: ["bench"]}\n- {target: "/open", verb: GET, secured: false}\n'
     await asyncio.to_thread(platform.start)
-    deployed = await asyncio.to_thread(platform.deploy, conf(port=backend_port, operations=operations), DEFINITION)
+    deployed = await asyncio.to_thread(
+        platform.deploy, conf(port=backend_port, operations=operations), DEFINITION
+    )
     assert deployed.status == 200, deployed.body
     token = await asyncio.to_thread(platform.token, "bench")
-    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (port, plain):
+    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (
+        port,
+        plain,
+    ):
         head = "Host: default.gw.wso2.com\r\n"
         ours = (platform.pid("envoy"),)
         # The plain proxy gets the same request: reading and passing on a token is no check of it.
-        with_token = f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\n\r\n"
+        with_token = (
+            f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\n\r\n"
+        )
         kinds: dict[str, Kind] = {
             "plain proxy": (port, (plain,), with_token.encode()),
-            "kapi, secured: false": (platform.port, ours, f"GET /echo/1.0.0/open HTTP/1.1\r\n{head}\r\n".encode()),
+            "kapi, secured: false": (
+                platform.port,
+                ours,
+                f"GET /echo/1.0.0/open HTTP/1.1\r\n{head}\r\n".encode(),
+            ),
             "kapi, JWT and scope": (platform.port, ours, with_token.encode()),
         }
         await compare(kinds, REQUESTS, ROUNDS)

@@ -50,10 +50,22 @@ def confs(backend: int, service: int) -> dict[str, str]:
         "lua": [{"policyName": "LuaInterceptor", "parameters": {"name": "add", "sourceCode": SCRIPT}}],
         "wasm": [{"policyName": "WASMInterceptor", "parameters": {"name": "add", "rootId": "add", "url": "file:probe.wasm", "config": "x-added: 1"}}],
     }  # fmt: skip
-    common = {"version": "1", "type": "REST", "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{backend}"}}}
+    common = {
+        "version": "1",
+        "type": "REST",
+        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{backend}"}},
+    }
     operations = [{"target": "/items", "verb": "GET"}]
     return {
-        name: json.dumps({"name": name, "basePath": f"/{name}", "operations": operations, "apiPolicies": {"request": items}, **common})
+        name: json.dumps(
+            {
+                "name": name,
+                "basePath": f"/{name}",
+                "operations": operations,
+                "apiPolicies": {"request": items},
+                **common,
+            }
+        )
         for name, items in policies.items()
     }
 
@@ -62,19 +74,36 @@ async def measure(folder: Path, platform: Platform) -> None:
     loop = asyncio.get_running_loop()
     backend = await loop.create_server(Backend, "127.0.0.1", 0)
     service = await loop.create_server(Service, "127.0.0.1", 0)
-    backend_port, service_port = (server.sockets[0].getsockname()[1] for server in (backend, service))
+    backend_port, service_port = (
+        server.sockets[0].getsockname()[1] for server in (backend, service)
+    )
     await asyncio.to_thread(platform.start)
     for conf in confs(backend_port, service_port).values():
         deployed = await asyncio.to_thread(platform.deploy, conf, DEFINITION)
         assert deployed.status == 200, deployed.body
     token = await asyncio.to_thread(platform.token)
-    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (port, plain):
+    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (
+        port,
+        plain,
+    ):
         pids = (platform.pid("envoy"), platform.pid("control"))
         head = f"Host: default.gw.wso2.com\r\nAuthorization: Bearer {token}\r\n\r\n"
-        kinds: dict[str, Kind] = {"plain proxy": (port, (plain,), f"GET /items HTTP/1.1\r\n{head}".encode())}
-        words = {"none": "", "jwt": ", backend JWT", "interceptor": ", interceptor", "lua": ", Lua", "wasm": ", WebAssembly"}
+        kinds: dict[str, Kind] = {
+            "plain proxy": (port, (plain,), f"GET /items HTTP/1.1\r\n{head}".encode())
+        }
+        words = {
+            "none": "",
+            "jwt": ", backend JWT",
+            "interceptor": ", interceptor",
+            "lua": ", Lua",
+            "wasm": ", WebAssembly",
+        }
         for name, word in words.items():
-            kinds[f"kapi, JWT{word}"] = (platform.port, pids, f"GET /{name}/1/items HTTP/1.1\r\n{head}".encode())
+            kinds[f"kapi, JWT{word}"] = (
+                platform.port,
+                pids,
+                f"GET /{name}/1/items HTTP/1.1\r\n{head}".encode(),
+            )
         await compare(kinds, REQUESTS, ROUNDS)
     backend.close()
     service.close()
@@ -84,7 +113,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "kapi.toml").write_text(f'[gateway.wasm]\nfolder = "{MODULE.parent}"\n')
-        platform = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")})
+        platform = Platform(
+            free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        )
         try:
             uvloop.run(measure(folder, platform))
         finally:

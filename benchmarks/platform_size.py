@@ -28,10 +28,17 @@ class Connection:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        self._connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+        self._connection = http.client.HTTPSConnection(
+            "127.0.0.1", port, context=context, timeout=30
+        )
 
     def request(
-        self, method: str, host: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        host: str,
+        path: str,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
     ) -> tuple[int, bytes]:
         self._connection.request(method, path, body, {"Host": host, **(headers or {})})
         answer = self._connection.getresponse()
@@ -39,9 +46,15 @@ class Connection:
 
     def token(self, scope: str) -> str:
         body = f"grant_type=client_credentials&scope={scope}".encode()
-        headers = {"Authorization": f"Basic {BASIC}", "Content-Type": "application/x-www-form-urlencoded"}
+        headers = {
+            "Authorization": f"Basic {BASIC}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
         return (
-            self.request("POST", "idp.am.wso2.com", "/oauth2/token", headers, body)[1].split(b'"access_token":"')[1].split(b'"')[0].decode()
+            self.request("POST", "idp.am.wso2.com", "/oauth2/token", headers, body)[1]
+            .split(b'"access_token":"')[1]
+            .split(b'"')[0]
+            .decode()
         )
 
     def deploy(self, token: str, text: str) -> float:
@@ -49,19 +62,32 @@ class Connection:
         boundary = uuid.uuid4().hex
         parts = [("apkConfiguration", text), ("definitionFile", DEFINITION)]
         body = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n{content}\r\n' for name, content in parts
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n{content}\r\n'
+            for name, content in parts
         )
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": f"multipart/form-data; boundary={boundary}"}
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+        }
         begun = time.perf_counter()
         status, answer = self.request(
-            "POST", "api.am.wso2.com", "/api/deployer/1.2.0/apis/deploy", headers, f"{body}--{boundary}--\r\n".encode()
+            "POST",
+            "api.am.wso2.com",
+            "/api/deployer/1.2.0/apis/deploy",
+            headers,
+            f"{body}--{boundary}--\r\n".encode(),
         )
         took = time.perf_counter() - begun
         assert status == 200, answer
         return took
 
     def call(self, number: int, token: str) -> int:
-        return self.request("GET", "default.gw.wso2.com", f"/bench{number}/1.0.0/items", {"Authorization": f"Bearer {token}"})[0]
+        return self.request(
+            "GET",
+            "default.gw.wso2.com",
+            f"/bench{number}/1.0.0/items",
+            {"Authorization": f"Bearer {token}"},
+        )[0]
 
 
 def first_token(platform: Platform) -> float:
@@ -78,7 +104,10 @@ def first_token(platform: Platform) -> float:
 
 def sizes(platform: Platform) -> str:
     state = platform.state()
-    pids = {"supervisor": state["pid"], **{name: child["pid"] for name, child in state["children"].items()}}
+    pids = {
+        "supervisor": state["pid"],
+        **{name: child["pid"] for name, child in state["children"].items()},
+    }
     resident = resident_mb(*pids.values())
     together = proportional_mb(*pids.values())
     return (
@@ -98,9 +127,13 @@ def main() -> None:
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         platform = Platform(free_port(), Path(folder) / "data")
-        print(f"first start to first token through Envoy   {first_token(platform):.2f} s   (goal 1 s)")
+        print(
+            f"first start to first token through Envoy   {first_token(platform):.2f} s   (goal 1 s)"
+        )
         wait_ready(platform)
-        print(f"server process started until ready         {platform.output().split('kapi is ready in ')[1].split(' s')[0]} s")
+        print(
+            f"server process started until ready         {platform.output().split('kapi is ready in ')[1].split(' s')[0]} s"
+        )
         time.sleep(1)
         print(f"whole platform at rest, resident           {sizes(platform)}   (goal 200 MB)")
         platform.stop()
@@ -117,9 +150,14 @@ def grow(platform: Platform, port: int) -> None:
     token = connection.token("apk:api_create")
     times = []
     for number in range(MANY + 20):
-        times.append(connection.deploy(token, conf(name=f"Bench{number}", base=f"/bench{number}", port=port)))
+        times.append(
+            connection.deploy(token, conf(name=f"Bench{number}", base=f"/bench{number}", port=port))
+        )
         assert connection.call(number, token) == 200
-    for label, chosen, goal in (("at 10 APIs", times[10:30], 150), (f"at {MANY:,} APIs", times[MANY:], 250)):
+    for label, chosen, goal in (
+        ("at 10 APIs", times[10:30], 150),
+        (f"at {MANY:,} APIs", times[MANY:], 250),
+    ):
         worst = max(chosen) * 1000
         print(
             f"deploy answered {label:<26} median {statistics.median(chosen) * 1000:.0f} ms, worst of 20 {worst:.0f} ms   (goal {goal} ms)"
@@ -135,7 +173,9 @@ def grow(platform: Platform, port: int) -> None:
                 break
         except (OSError, http.client.HTTPException):
             time.sleep(0.01)
-    print(f"restart until all {MANY + 20:,} APIs answer           {time.perf_counter() - begun:.1f} s   (goal 5 s)")
+    print(
+        f"restart until all {MANY + 20:,} APIs answer           {time.perf_counter() - begun:.1f} s   (goal 5 s)"
+    )
     wait_ready(platform)
 
 

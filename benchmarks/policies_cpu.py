@@ -20,17 +20,28 @@ from gateway_cpu import Backend, Kind, compare, plain_proxy
 from harness import DEFINITION, Platform, free_port
 
 REQUESTS, ROUNDS = 480, 60
-_CORS = {"corsConfigurationEnabled": True, "accessControlAllowOrigins": ["https://shop.example"], "accessControlAllowMethods": ["GET"]}
+_CORS = {
+    "corsConfigurationEnabled": True,
+    "accessControlAllowOrigins": ["https://shop.example"],
+    "accessControlAllowMethods": ["GET"],
+}
 _HEADERS = {
-    "request": [{"policyName": "SetHeader", "parameters": {"headerName": "x-a", "headerValue": "1"}}],
-    "response": [{"policyName": "AddHeader", "parameters": {"headerName": "x-b", "headerValue": "2"}}],
+    "request": [
+        {"policyName": "SetHeader", "parameters": {"headerName": "x-a", "headerValue": "1"}}
+    ],
+    "response": [
+        {"policyName": "AddHeader", "parameters": {"headerName": "x-b", "headerValue": "2"}}
+    ],
 }
 _RESILIENCY = {
     "timeout": {"upstreamResponseTimeout": 30},
     "retryPolicy": {"count": 2, "baseIntervalMillis": 50, "statusCodes": [503]},
     "circuitBreaker": {"maxConnections": 100, "maxPendingRequests": 100, "maxRequests": 100},
 }
-_BASIC = {"enabled": True, "securityType": {"secretName": "bench", "userNameKey": "user", "passwordKey": "password"}}
+_BASIC = {
+    "enabled": True,
+    "securityType": {"secretName": "bench", "userNameKey": "user", "passwordKey": "password"},
+}
 
 
 def confs(backend: int) -> dict[str, str]:
@@ -41,20 +52,56 @@ def confs(backend: int) -> dict[str, str]:
         "open": plain | {"operations": [{"target": "/items", "verb": "GET", "secured": False}]},
         "jwt": plain,
         "scope": plain | {"operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}]},
-        "together": plain | {"operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}], "corsConfiguration": _CORS},
+        "together": plain
+        | {
+            "operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}],
+            "corsConfiguration": _CORS,
+        },
         "cors": plain | {"corsConfiguration": _CORS},
         "headers": plain | {"apiPolicies": _HEADERS},
-        "resiliency": {"endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}},
-        "basic": {"endpointConfigurations": {"production": {"endpoint": url, "endpointSecurity": _BASIC}}},
-        "weighted": {"endpointConfigurations": {"production": [{"endpoint": url, "weight": 1}, {"endpoint": f"{url}/b", "weight": 1}]}},
-        "mirror": plain | {"apiPolicies": {"request": [{"policyName": "RequestMirror", "parameters": {"urls": [url]}}]}},
+        "resiliency": {
+            "endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}
+        },
+        "basic": {
+            "endpointConfigurations": {"production": {"endpoint": url, "endpointSecurity": _BASIC}}
+        },
+        "weighted": {
+            "endpointConfigurations": {
+                "production": [
+                    {"endpoint": url, "weight": 1},
+                    {"endpoint": f"{url}/b", "weight": 1},
+                ]
+            }
+        },
+        "mirror": plain
+        | {
+            "apiPolicies": {
+                "request": [{"policyName": "RequestMirror", "parameters": {"urls": [url]}}]
+            }
+        },
         "mtls": plain
-        | {"authentication": [{"authType": "mTLS", "required": "mandatory", "certificates": [{"name": "client", "key": "c"}]}]},
+        | {
+            "authentication": [
+                {
+                    "authType": "mTLS",
+                    "required": "mandatory",
+                    "certificates": [{"name": "client", "key": "c"}],
+                }
+            ]
+        },
         "apikey": plain
-        | {"authentication": [{"authType": "OAuth2", "required": "optional"}, {"authType": "APIKey", "required": "optional"}]},
+        | {
+            "authentication": [
+                {"authType": "OAuth2", "required": "optional"},
+                {"authType": "APIKey", "required": "optional"},
+            ]
+        },
     }
     common = {"version": "1", "type": "REST", "operations": [{"target": "/items", "verb": "GET"}]}
-    return {name: json.dumps({"name": name, "basePath": f"/{name}", **common, **conf}) for name, conf in kinds.items()}
+    return {
+        name: json.dumps({"name": name, "basePath": f"/{name}", **common, **conf})
+        for name, conf in kinds.items()
+    }
 
 
 WORDS = {
@@ -74,9 +121,24 @@ WORDS = {
 
 def client_certificate(folder: Path) -> Path:
     """A certificate that signs itself, `client.crt`, and a file with its key too."""
-    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=bench"]
+    kind = [
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=bench",
+    ]
     key, certificate, both = (folder / f"client.{ending}" for ending in ("key", "crt", "pem"))
-    subprocess.run(["openssl", "req", *kind, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=True)
+    subprocess.run(
+        ["openssl", "req", *kind, "-keyout", str(key), "-out", str(certificate)],
+        capture_output=True,
+        check=True,
+    )
     both.write_text(certificate.read_text() + key.read_text())
     return both
 
@@ -95,12 +157,24 @@ async def measure(folder: Path, platform: Platform) -> None:
         kind: platform.cli("api-key", "create", "apikey:1", *flags).stdout.strip()
         for kind, flags in (("JWT", ()), ("opaque", ("--opaque",)))
     }
-    async with plain_proxy(folder, port, platform.data_dir / "tls" / "edge.pem") as (plain_port, plain):
-        host, ours = "Host: default.gw.wso2.com\r\nOrigin: https://shop.example\r\n", (platform.pid("envoy"),)
+    async with plain_proxy(folder, port, platform.data_dir / "tls" / "edge.pem") as (
+        plain_port,
+        plain,
+    ):
+        host, ours = (
+            "Host: default.gw.wso2.com\r\nOrigin: https://shop.example\r\n",
+            (platform.pid("envoy"),),
+        )
         bearer = f"{host}Authorization: Bearer {token}\r\n\r\n"
-        kinds: dict[str, Kind] = {"plain proxy": (plain_port, (plain,), f"GET /items HTTP/1.1\r\n{bearer}".encode())}
+        kinds: dict[str, Kind] = {
+            "plain proxy": (plain_port, (plain,), f"GET /items HTTP/1.1\r\n{bearer}".encode())
+        }
         for name, words in WORDS.items():
-            kinds[f"kapi, {words}"] = (platform.port, ours, f"GET /{name}/1/items HTTP/1.1\r\n{bearer}".encode())
+            kinds[f"kapi, {words}"] = (
+                platform.port,
+                ours,
+                f"GET /{name}/1/items HTTP/1.1\r\n{bearer}".encode(),
+            )
         for kind, key in keys.items():
             kinds[f"kapi, API key ({kind})"] = (
                 platform.port,
@@ -118,7 +192,9 @@ def main() -> None:
         (folder / "kapi.toml").write_text(
             '[[secrets.values]]\nname = "bench"\nkey = "user"\nvalue = "u"\n[[secrets.values]]\nname = "bench"\nkey = "password"\nvalue = "p"\n'
         )
-        platform = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")})
+        platform = Platform(
+            free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        )
         try:
             uvloop.run(measure(folder, platform))
         finally:

@@ -17,7 +17,7 @@ import uvloop
 from gateway_cpu import Backend, Kind, compare, plain_bootstrap
 
 from harness import DEFINITION, Platform, conf, free_port
-from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.envoy.process.process import find_envoy
 
 REQUESTS, ROUNDS = 480, 80
 HEAD = "Host: default.gw.wso2.com\r\n"
@@ -30,8 +30,13 @@ HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 def asking_python(port: int, backend: int, pem: Path, socket: Path) -> dict:
     """The plain proxy, with Envoy's rate limit filter before it."""
     config = plain_bootstrap(port, backend, pem)
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    service = {"transport_api_version": "V3", "grpc_service": {"envoy_grpc": {"cluster_name": "rls"}}}
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
+        "typed_config"
+    ]
+    service = {
+        "transport_api_version": "V3",
+        "grpc_service": {"envoy_grpc": {"cluster_name": "rls"}},
+    }
     settings = {
         "@type": f"{HTTP}.ratelimit.v3.RateLimit",
         "domain": "d",
@@ -39,7 +44,9 @@ def asking_python(port: int, backend: int, pem: Path, socket: Path) -> dict:
         "timeout": "5s",
         "rate_limit_service": service,
     }
-    manager["http_filters"].insert(0, {"name": "envoy.filters.http.ratelimit", "typed_config": settings})
+    manager["http_filters"].insert(
+        0, {"name": "envoy.filters.http.ratelimit", "typed_config": settings}
+    )
     route = manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
     route["rate_limits"] = [{"actions": [{"generic_key": {"descriptor_value": "api"}}]}]
     protocol = {
@@ -68,11 +75,23 @@ def deploy(platform: Platform, backend: int) -> None:
         f'- {{target: "/items-limited", verb: GET, scopes: ["bench"], {LIMIT}}}\n'
     )
     open_only = '- {target: "/open", verb: GET, secured: false}\n'
-    tokens = conf("Chat", "/chat", port=backend, extra="aiProvider: {name: OpenAI, apiVersion: v1}\n", operations=open_only)
+    tokens = conf(
+        "Chat",
+        "/chat",
+        port=backend,
+        extra="aiProvider: {name: OpenAI, apiVersion: v1}\n",
+        operations=open_only,
+    )
     closed = '- {target: "/items", verb: GET, scopes: ["bench"]}\n'
     for text in (
         conf(port=backend, operations=operations),
-        conf("Closed", "/closed", port=backend, extra=f"subscriptionValidation: true\n{LIMIT}\n", operations=closed),
+        conf(
+            "Closed",
+            "/closed",
+            port=backend,
+            extra=f"subscriptionValidation: true\n{LIMIT}\n",
+            operations=closed,
+        ),
         tokens.replace('/backend"\n', f'/backend"\n    {TOKENS}\n'),
     ):
         answer = platform.deploy(text, DEFINITION)
@@ -82,7 +101,9 @@ def deploy(platform: Platform, backend: int) -> None:
     platform.cli("subscription", "add", "bench", "Closed")
 
 
-async def measure(folder: Path, platform: Platform, children: list[subprocess.Popen[bytes]]) -> None:
+async def measure(
+    folder: Path, platform: Platform, children: list[subprocess.Popen[bytes]]
+) -> None:
     backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
     to = backend.sockets[0].getsockname()[1]
     await asyncio.to_thread(platform.start)
@@ -90,20 +111,40 @@ async def measure(folder: Path, platform: Platform, children: list[subprocess.Po
     token = await asyncio.to_thread(platform.token, "bench")
     pem, socket = platform.data_dir / "tls" / "edge.pem", folder / "rls.sock"
     ports = {"plain": free_port(), "python": free_port()}
-    configs = {"plain": plain_bootstrap(ports["plain"], to, pem), "python": asking_python(ports["python"], to, pem, socket)}
-    service = subprocess.Popen([sys.executable, str(Path(__file__).parent / "peers" / "ratelimit_service.py"), str(socket)])
+    configs = {
+        "plain": plain_bootstrap(ports["plain"], to, pem),
+        "python": asking_python(ports["python"], to, pem, socket),
+    }
+    service = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "peers" / "ratelimit_service.py"), str(socket)]
+    )
     children.append(service)
     proxies = {}
     for name, config in configs.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
-        command = [find_envoy(""), "-c", str(folder / f"{name}.json"), "--use-dynamic-base-id", "--log-level", "error"]
+        command = [
+            find_envoy(""),
+            "-c",
+            str(folder / f"{name}.json"),
+            "--use-dynamic-base-id",
+            "--log-level",
+            "error",
+        ]
         proxies[name] = subprocess.Popen(command)
         children.append(proxies[name])
     await asyncio.sleep(2)
     envoy = (platform.port, (platform.pid("envoy"),))
     kinds: dict[str, Kind] = {
-        "plain proxy": (ports["plain"], (proxies["plain"].pid,), request("/echo/1.0.0/items", token)),
-        "plain proxy, limit in Python": (ports["python"], (proxies["python"].pid, service.pid), request("/echo/1.0.0/items", token)),
+        "plain proxy": (
+            ports["plain"],
+            (proxies["plain"].pid,),
+            request("/echo/1.0.0/items", token),
+        ),
+        "plain proxy, limit in Python": (
+            ports["python"],
+            (proxies["python"].pid, service.pid),
+            request("/echo/1.0.0/items", token),
+        ),
         "kapi, secured: false": (*envoy, request("/echo/1.0.0/open", token)),
         "kapi, secured: false, limit": (*envoy, request("/echo/1.0.0/limited", token)),
         "kapi, secured: false, limit of tokens": (*envoy, request("/chat/1.0.0/open", token)),

@@ -70,7 +70,14 @@ def start_ours(settings: Settings) -> tuple[subprocess.Popen[bytes], Path]:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     listener.listen(1024)
-    command = [sys.executable, "-m", "kapi.app", "identity", str(run_settings), str(listener.fileno())]
+    command = [
+        sys.executable,
+        "-m",
+        "kapi.app",
+        "identity",
+        str(run_settings),
+        str(listener.fileno()),
+    ]
     return subprocess.Popen(command, pass_fds=[listener.fileno()]), path
 
 
@@ -79,7 +86,9 @@ def start_peer(port: int) -> subprocess.Popen[bytes] | None:
         print("npm oidc-provider is left out: there is no node or npm here")
         return None
     if not (PEER / "node_modules").exists():
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=PEER, check=True)
+        subprocess.run(
+            ["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=PEER, check=True
+        )
     command = ["node", "server.mjs", str(port), WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET]
     return subprocess.Popen(command, cwd=PEER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
@@ -91,10 +100,18 @@ async def measure(folder: Path) -> None:
     if peer is not None and peer.stdout is not None:
         peer.stdout.readline()
     servers: dict[str, tuple[int, Connect, bytes]] = {
-        "kapi": (ours.pid, lambda: asyncio.open_unix_connection(str(path)), request("/oauth2/token"))
+        "kapi": (
+            ours.pid,
+            lambda: asyncio.open_unix_connection(str(path)),
+            request("/oauth2/token"),
+        )
     }
     if peer is not None:
-        servers["oidc-provider"] = (peer.pid, lambda: asyncio.open_connection("127.0.0.1", port), request("/token"))
+        servers["oidc-provider"] = (
+            peer.pid,
+            lambda: asyncio.open_connection("127.0.0.1", port),
+            request("/token"),
+        )
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     signs: list[float] = []
     used: dict[str, list[float]] = {name: [] for name in servers}
@@ -121,9 +138,13 @@ def report(signs: list[float], used: dict[str, list[float]]) -> None:
     for name, values in used.items():
         ratio = statistics.median(value / sign for value, sign in zip(values, signs, strict=True))
         goal = "   (goal 1.4)" if name == "kapi" else ""
-        print(f"{name:<16} a token        {statistics.median(values) * 1e6:6.0f} µs CPU   {ratio:.2f} × the signature{goal}")
+        print(
+            f"{name:<16} a token        {statistics.median(values) * 1e6:6.0f} µs CPU   {ratio:.2f} × the signature{goal}"
+        )
     if "oidc-provider" in used:
-        ratio = statistics.median(theirs / own for theirs, own in zip(used["oidc-provider"], used["kapi"], strict=True))
+        ratio = statistics.median(
+            theirs / own for theirs, own in zip(used["oidc-provider"], used["kapi"], strict=True)
+        )
         print(f"tokens per CPU second, kapi ÷ oidc-provider   {ratio:.2f}   (goal 1.5)")
 
 

@@ -27,14 +27,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         asked = json.loads(self.headers.get("X-Ask", "{}"))
         prompt, completion = asked.get("say", (8, 4))
-        usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        usage = {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+        }
         if asked.get("stream"):
             self.stream(usage if asked.get("usage", True) else None)
             return
         answer: dict[str, Any] = {
             "object": "chat.completion",
             "model": "stand-in-1",
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": "x" * asked.get("size", 5)}}],
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": "x" * asked.get("size", 5)},
+                }
+            ],
         }
         if asked.get("usage", True):
             answer["usage"] = usage
@@ -59,7 +68,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for word in ("The ", "end."):
-            self.event({"object": "chat.completion.chunk", "choices": [{"delta": {"content": word}}], "usage": None})
+            self.event(
+                {
+                    "object": "chat.completion.chunk",
+                    "choices": [{"delta": {"content": word}}],
+                    "usage": None,
+                }
+            )
             time.sleep(PAUSE)
         if usage is not None:
             self.event({"object": "chat.completion.chunk", "choices": [], "usage": usage})
@@ -86,7 +101,9 @@ class _Server(ThreadingHTTPServer):
 def ai_backend() -> Iterator[int]:
     """Yields its port."""
     server = _Server(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     try:
         yield server.server_address[1]
     finally:

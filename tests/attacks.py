@@ -21,8 +21,12 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def compact(header: Mapping[str, Any] | bytes, claims: Mapping[str, Any] | bytes, sign: Sign) -> str:
-    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)]
+def compact(
+    header: Mapping[str, Any] | bytes, claims: Mapping[str, Any] | bytes, sign: Sign
+) -> str:
+    parts = [
+        part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)
+    ]
     signed = ".".join(map(b64, parts))
     return f"{signed}.{b64(sign(signed.encode()))}"
 
@@ -48,7 +52,16 @@ def rsa_jwk(key: rsa.RSAPrivateKey, kid: str | None = None, **more: Any) -> dict
 def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict[str, str]:
     """Bad tokens by name: of an issuer whose RS256 key this is. None of them may be accepted anywhere."""
     now = int(time.time())
-    good = {"iss": issuer, "sub": "me", "iat": now, "nbf": now, "exp": now + 600, "jti": "attack", "scope": "b", **claims}
+    good = {
+        "iss": issuer,
+        "sub": "me",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 600,
+        "jti": "attack",
+        "scope": "b",
+        **claims,
+    }
     header = {"alg": "RS256", "typ": "JWT", "kid": kid}
     right, public = rs256(key), key.public_key()
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -60,12 +73,17 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
         "pem-stripped": public.public_bytes(pem, info).strip(),
         "pem-pkcs1": public.public_bytes(pem, pkcs1),
         "der": public.public_bytes(serialization.Encoding.DER, info),
-        "ssh": public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH),
+        "ssh": public.public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        ),
         "jwk": json.dumps(rsa_jwk(key, kid, use="sig", alg="RS256")).encode(),
         "modulus": rsa_jwk(key)["n"].encode(),
         "empty": b"",
     }
-    made = {f"hs256-with-{name}": compact({**header, "alg": "HS256"}, good, _hmac(text)) for name, text in texts.items()}
+    made = {
+        f"hs256-with-{name}": compact({**header, "alg": "HS256"}, good, _hmac(text))
+        for name, text in texts.items()
+    }
     for alg in ("none", "None", "NONE", "nOnE", "", " none"):
         made[f"alg-{alg!r}"] = compact({**header, "alg": alg}, good, lambda _: b"")
         made[f"alg-{alg!r}-with-signature"] = compact({**header, "alg": alg}, good, right)
@@ -92,7 +110,17 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
         "b64-false": compact({**header, "crit": ["b64"], "b64": False}, good, right),
         "b64-false-without-crit": compact({**header, "b64": False}, good, right),
     }  # fmt: skip
-    for bad in ("../../../../dev/null", "' OR 1=1 --", "a\x00b", "\N{SNOWMAN}", "k" * 4000, "", 7, None, ["list"]):
+    for bad in (
+        "../../../../dev/null",
+        "' OR 1=1 --",
+        "a\x00b",
+        "\N{SNOWMAN}",
+        "k" * 4000,
+        "",
+        7,
+        None,
+        ["list"],
+    ):
         made[f"kid-{str(bad)[:12]!r}"] = compact({**header, "kid": bad}, good, rs256(other))
     for kind in (
         "id_token+jwt",
@@ -167,7 +195,11 @@ def _bad_claims(header: dict[str, Any], good: dict[str, Any], sign: Sign) -> dic
     }  # fmt: skip
     made = {}
     for name, change in changes.items():
-        made[name] = compact(header, {key: value for key, value in {**good, **change}.items() if value is not None}, sign)
+        made[name] = compact(
+            header,
+            {key: value for key, value in {**good, **change}.items() if value is not None},
+            sign,
+        )
     return made
 
 
@@ -176,4 +208,6 @@ def _hmac(secret: bytes) -> Sign:
 
 
 def _pss(key: rsa.RSAPrivateKey) -> Sign:
-    return lambda message: key.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+    return lambda message: key.sign(
+        message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256()
+    )

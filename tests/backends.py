@@ -31,7 +31,9 @@ def httpbin(certificate: Path | None = None) -> Iterator[int]:
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet, ssl_context=context)
+    server = make_server(
+        "127.0.0.1", 0, app, threaded=True, request_handler=Quiet, ssl_context=context
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.server_port
@@ -72,7 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
             "backend": self.server.name,
             "method": self.command,
             "path": self.path,
-            "headers": {name.lower(): ", ".join(self.headers.get_all(name)) for name in self.headers},
+            "headers": {
+                name.lower(): ", ".join(self.headers.get_all(name)) for name in self.headers
+            },
             "body": body.decode("latin-1"),
         }
         self.server.counts[self.path] += 1
@@ -87,7 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
             status = int(rest[1])
         data = json.dumps(seen).encode()
         self.send_response(status)
-        for name, value in (("Content-Type", "application/json"), ("X-Powered-By", "wilful"), ("Content-Length", str(len(data)))):
+        for name, value in (
+            ("Content-Type", "application/json"),
+            ("X-Powered-By", "wilful"),
+            ("Content-Length", str(len(data))),
+        ):
             self.send_header(name, value)
         if what == "cached":
             self.send_header("Cache-Control", "public, max-age=60")
@@ -105,7 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def wilful(name: str = "", certificate: Path | None = None) -> Iterator[Wilful]:
     server = Wilful(name, certificate)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     try:
         yield server
     finally:
@@ -124,6 +134,8 @@ def rude() -> Iterator[int]:
                 self.request.sendall(b"no HTTP\r\n\r\n")
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         yield server.server_address[1]
         server.shutdown()

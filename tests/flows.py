@@ -29,7 +29,12 @@ class Clock:
 
 def client(client_id: str = "shop", **more: Any) -> ClientSettings:
     """A client with a secret `s`, whose only redirect URI is `https://shop.example/cb`."""
-    known: dict[str, Any] = {"secret": "s", "grants": CODE_AND_REFRESH, "redirect_uris": ("https://shop.example/cb",), "name": "The Shop"}
+    known: dict[str, Any] = {
+        "secret": "s",
+        "grants": CODE_AND_REFRESH,
+        "redirect_uris": ("https://shop.example/cb",),
+        "name": "The Shop",
+    }
     return ClientSettings(client_id, **(known | more))
 
 
@@ -49,7 +54,9 @@ def person_at(app: Any, **headers: str) -> Person:
     return Person(over_asgi(app), headers=headers)
 
 
-def allowed(person: Person, path: str, username: str = "org1user", organization: str = "org1") -> Page:
+def allowed(
+    person: Person, path: str, username: str = "org1user", organization: str = "org1"
+) -> Page:
     """Sign in if asked, allow if asked; the redirect to the client."""
     page = person.open(path)
     if page.status == 200 and 'name="password"' in page.text:
@@ -61,7 +68,11 @@ def allowed(person: Person, path: str, username: str = "org1user", organization:
 
 
 def code_for(
-    person: Person, client_id: str = WELL_KNOWN_CLIENT_ID, redirect_uri: str = CALLBACK, pkce: Pkce | None = None, **more: str | None
+    person: Person,
+    client_id: str = WELL_KNOWN_CLIENT_ID,
+    redirect_uri: str = CALLBACK,
+    pkce: Pkce | None = None,
+    **more: str | None,
 ) -> str:
     page = allowed(person, authorize_path(client_id, redirect_uri, pkce, **more))
     assert "code" in page.parameters, page.location
@@ -71,17 +82,38 @@ def code_for(
 def token_request(person: Person, authorization: str | None = None, **fields: str) -> Page:
     """As the client sends it: without the person's cookies. The well-known client unless told otherwise; empty for none."""
     headers = {"authorization": basic() if authorization is None else authorization}
-    return Person(person.send).ask("POST", "/oauth2/token", urlencode(fields).encode(), **{k: v for k, v in headers.items() if v})
+    return Person(person.send).ask(
+        "POST",
+        "/oauth2/token",
+        urlencode(fields).encode(),
+        **{k: v for k, v in headers.items() if v},
+    )
 
 
-def redeem(person: Person, code: str, pkce: Pkce | None = None, authorization: str | None = None, **more: str) -> Page:
+def redeem(
+    person: Person,
+    code: str,
+    pkce: Pkce | None = None,
+    authorization: str | None = None,
+    **more: str,
+) -> Page:
     verifier = {} if pkce is None else {"code_verifier": pkce.verifier}
-    fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, **verifier, **more}
-    return token_request(person, authorization, **{name: value for name, value in fields.items() if value})
+    fields = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": CALLBACK,
+        **verifier,
+        **more,
+    }
+    return token_request(
+        person, authorization, **{name: value for name, value in fields.items() if value}
+    )
 
 
 def refresh(person: Person, token: str, authorization: str | None = None, **more: str) -> Page:
-    return token_request(person, authorization, grant_type="refresh_token", refresh_token=token, **more)
+    return token_request(
+        person, authorization, grant_type="refresh_token", refresh_token=token, **more
+    )
 
 
 def tokens_for(person: Person, scope: str | None = None, **more: str | None) -> dict[str, Any]:

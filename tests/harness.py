@@ -49,7 +49,10 @@ def curl(*arguments: str, resolve: tuple[str, int] | None = None) -> Answer:
     while head.startswith(b"HTTP/1.1 100"):
         head, _, body = body.partition(b"\r\n\r\n")
     status_line, *lines = head.decode().split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines)
+    }
     return Answer(int(status_line.split()[1]), headers, body)
 
 
@@ -66,7 +69,12 @@ class Platform:
     def start(self) -> None:
         environment = {**os.environ, "KAPI_DATA_DIR": str(self.data_dir), **self.environment}
         log = (self.data_dir.parent / "up.log").open("ab")
-        self.process = subprocess.Popen([KAPI, "up", "--port", str(self.port), *self.arguments], env=environment, stderr=log, stdout=log)
+        self.process = subprocess.Popen(
+            [KAPI, "up", "--port", str(self.port), *self.arguments],
+            env=environment,
+            stderr=log,
+            stdout=log,
+        )
         deadline = time.monotonic() + 30
         while (state := self.state() or {}).get("pid") != self.process.pid or not state["ready"]:
             assert self.process.poll() is None, self.output()
@@ -94,11 +102,27 @@ class Platform:
         return self.state()["children"][child]["pid"]
 
     def cli(
-        self, *arguments: str, stdin: str | None = None, check: bool = True, environment: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        environment: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        own = {"KAPI_DATA_DIR": str(self.data_dir), "KAPI_GATEWAY__PORT": str(self.port), "NO_COLOR": "1"}
+        own = {
+            "KAPI_DATA_DIR": str(self.data_dir),
+            "KAPI_GATEWAY__PORT": str(self.port),
+            "NO_COLOR": "1",
+        }
         environment = {**os.environ, **own, **(environment or {})}
-        done = subprocess.run([KAPI, *arguments], env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [KAPI, *arguments],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert not check or done.returncode == 0, done.stderr
         return done
 
@@ -106,18 +130,38 @@ class Platform:
         return curl(f"https://{host}:{self.port}{path}", *arguments, resolve=(host, self.port))
 
     def token(self, scope: str = "") -> str:
-        fields = ["-d", "grant_type=client_credentials", *(["--data-urlencode", f"scope={scope}"] if scope else [])]
-        return self.request("idp.am.wso2.com", "/oauth2/token", "-H", f"Authorization: Basic {BASIC}", *fields).json()["access_token"]
+        fields = [
+            "-d",
+            "grant_type=client_credentials",
+            *(["--data-urlencode", f"scope={scope}"] if scope else []),
+        ]
+        return self.request(
+            "idp.am.wso2.com", "/oauth2/token", "-H", f"Authorization: Basic {BASIC}", *fields
+        ).json()["access_token"]
 
     def api(self, path: str, *arguments: str, token: str = "") -> Answer:
-        return self.request("api.am.wso2.com", path, *(["-H", f"Authorization: Bearer {token}"] if token else []), *arguments)
+        return self.request(
+            "api.am.wso2.com",
+            path,
+            *(["-H", f"Authorization: Bearer {token}"] if token else []),
+            *arguments,
+        )
 
     def deploy(self, conf: str, definition: str, token: str | None = None) -> Answer:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "conf").write_text(conf)
             (Path(folder) / "definition").write_text(definition)
-            parts = ("--form", f"apkConfiguration=@{folder}/conf", "--form", f"definitionFile=@{folder}/definition")
-            return self.api("/api/deployer/1.2.0/apis/deploy", *parts, token=self.token("apk:api_create") if token is None else token)
+            parts = (
+                "--form",
+                f"apkConfiguration=@{folder}/conf",
+                "--form",
+                f"definitionFile=@{folder}/definition",
+            )
+            return self.api(
+                "/api/deployer/1.2.0/apis/deploy",
+                *parts,
+                token=self.token("apk:api_create") if token is None else token,
+            )
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -146,7 +190,12 @@ class Echo(BaseHTTPRequestHandler):
 
 
 def conf(
-    name: str = "Echo", base: str = "/echo", version: str = "1.0.0", port: int = 0, extra: str = "", operations: str | None = None
+    name: str = "Echo",
+    base: str = "/echo",
+    version: str = "1.0.0",
+    port: int = 0,
+    extra: str = "",
+    operations: str | None = None,
 ) -> str:
     operations = operations or (
         '- {target: "/items", verb: GET}\n'

@@ -11,13 +11,23 @@ _DATA, _HEADERS, _RST_STREAM, _SETTINGS = 0, 1, 3, 4
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 
 
-def post_with_trailers(port: int, host: str, path: str, headers: dict[str, str], body: bytes, trailers: dict[str, str]) -> bytes:
+def post_with_trailers(
+    port: int, host: str, path: str, headers: dict[str, str], body: bytes, trailers: dict[str, str]
+) -> bytes:
     """The body of the answer; an AssertionError when the stream is reset."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    with context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10), server_hostname=host) as peer:
-        asked = {":method": "POST", ":scheme": "https", ":authority": host, ":path": path, **headers}
+    with context.wrap_socket(
+        socket.create_connection(("127.0.0.1", port), timeout=10), server_hostname=host
+    ) as peer:
+        asked = {
+            ":method": "POST",
+            ":scheme": "https",
+            ":authority": host,
+            ":path": path,
+            **headers,
+        }
         peer.sendall(
             _PREFACE
             + _frame(_SETTINGS, 0, 0, b"")

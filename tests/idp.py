@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.fetch import fetch
-from kapi.front.web.oauth import build_identity_app
-from kapi.identity.keys import ensure_keyring, needed_algorithms
+from kapi.front.web.identity.app import build_identity_app
+from kapi.identity.keys.keyring import ensure_keyring, needed_algorithms
 from kapi.identity.provider import Provider, make_provider
 from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
 from kapi.store import Store
@@ -25,11 +25,15 @@ CC = b"grant_type=client_credentials"
 
 def provider_of(settings: Settings, store: Store, get: Any = fetch) -> Provider:
     identity = settings.identity
-    keyring = ensure_keyring(Keys(store.database), identity.key_id, 1_700_000_000, needed_algorithms(identity))
+    keyring = ensure_keyring(
+        Keys(store.database), identity.key_id, 1_700_000_000, needed_algorithms(identity)
+    )
     return make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()), get)
 
 
-def identity_app(settings: Settings, store: Store, now: Callable[[], float], get: Any = fetch) -> Any:
+def identity_app(
+    settings: Settings, store: Store, now: Callable[[], float], get: Any = fetch
+) -> Any:
     """`get` stands for the network: what clients publish."""
     return build_identity_app(provider_of(settings, store, get), now)
 
@@ -49,7 +53,13 @@ def basic(client: str = WELL_KNOWN_CLIENT_ID, secret: str = WELL_KNOWN_CLIENT_SE
 
 
 def call(
-    app: Any, method: str = "POST", path: str = "/oauth2/token", body: bytes = CC, *, pieces: int = 1, **headers: str | list[str]
+    app: Any,
+    method: str = "POST",
+    path: str = "/oauth2/token",
+    body: bytes = CC,
+    *,
+    pieces: int = 1,
+    **headers: str | list[str],
 ) -> Answer:
     """One request; header names in snake_case, a list repeats a header."""
     sent = [
@@ -59,7 +69,10 @@ def call(
     ]
     size = max(1, -(-len(body) // pieces))
     parts = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
-    events = [{"type": "http.request", "body": part, "more_body": number < len(parts) - 1} for number, part in enumerate(parts)]
+    events = [
+        {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
+        for number, part in enumerate(parts)
+    ]
     got: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

@@ -56,8 +56,16 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             service.asked.append((self.path, body))
             time.sleep(service.delay)
-            answer = next((made for path, made in service.answers.items() if self.path.endswith(path)), {})
-            content = b"" if service.status == 204 else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            answer = next(
+                (made for path, made in service.answers.items() if self.path.endswith(path)), {}
+            )
+            content = (
+                b""
+                if service.status == 204
+                else answer
+                if isinstance(answer, bytes)
+                else json.dumps(answer).encode()
+            )
             with contextlib.suppress(OSError):
                 self.send_response(service.status)
                 if service.status == 302:
@@ -83,7 +91,9 @@ def interceptor(context: ssl.SSLContext | None = None) -> Iterator[Service]:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     service.port = server.server_address[1]
     service.reset()
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    ).start()
     try:
         yield service
     finally:
@@ -105,19 +115,33 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
             .public_key(public)
             .serial_number(x509.random_serial_number())
         )
-        return made.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + dt.timedelta(days=1))
+        return made.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(
+            now + dt.timedelta(days=1)
+        )
 
-    ca = builder(ca_name, ca_key.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    leaf = builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key()).add_extension(names, critical=False)
+    ca = builder(ca_name, ca_key.public_key()).add_extension(
+        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    )
+    names = x509.SubjectAlternativeName(
+        [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    )
+    leaf = builder(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key()
+    ).add_extension(names, critical=False)
     pem = folder / f"{name}.pem"
     pem.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         + leaf.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    return context, ca.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    return context, ca.sign(ca_key, hashes.SHA256()).public_bytes(
+        serialization.Encoding.PEM
+    ).decode()
 
 
 def b64(text: str | bytes) -> str:
@@ -136,8 +160,16 @@ def policy(kind: str, /, **parameters: Any) -> dict[str, Any]:
 def caller(platform: Platform, base: str, http: str = "--http1.1") -> Callable[..., Answer]:
     """Calls one deployed API: path, then curl's arguments."""
 
-    def call(path: str, *arguments: str, token: str = "", host: str = "default.gw.wso2.com") -> Answer:
+    def call(
+        path: str, *arguments: str, token: str = "", host: str = "default.gw.wso2.com"
+    ) -> Answer:
         sent = ["-H", f"Authorization: Bearer {token}"] if token else []
-        return curl(http, *sent, *arguments, f"https://{host}:{platform.port}{base}{path}", resolve=(host, platform.port))
+        return curl(
+            http,
+            *sent,
+            *arguments,
+            f"https://{host}:{platform.port}{base}{path}",
+            resolve=(host, platform.port),
+        )
 
     return call

@@ -14,7 +14,9 @@ from urllib.parse import unquote
 from kapi.settings import WELL_KNOWN_CLIENT_SECRET
 
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
-_SECRET = re.compile(r"(?<![A-Za-z0-9_-])(?=[a-z0-9_-]*[A-Z])(?=[A-Z0-9_-]*[a-z])(?=\D*\d)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+_SECRET = re.compile(
+    r"(?<![A-Za-z0-9_-])(?=[a-z0-9_-]*[A-Z])(?=[A-Z0-9_-]*[a-z])(?=\D*\d)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"
+)
 _KEY_IDS = re.compile(r"issuer \S+: (?:keys changed: .*|.*; it is not used)$", re.MULTILINE)
 """Names of public keys are told in the log, and some issuers name a key by its thumbprint, which looks like a secret."""
 _BASIC = re.compile(r"Basic [A-Za-z0-9+/=]{12,}", re.IGNORECASE)
@@ -34,4 +36,8 @@ def leaks(text: str, also: Iterable[str] = ()) -> list[str]:
 def leaks_in(folder: Path, also: Iterable[str] = ()) -> dict[str, list[str]]:
     """The leaks of all log files below a folder, by file name."""
     known = (WELL_KNOWN_CLIENT_SECRET, *also)
-    return {path.name: found for path in folder.rglob("*.log*") if (found := leaks(path.read_text("utf-8", "replace"), known))}
+    return {
+        path.name: found
+        for path in folder.rglob("*.log*")
+        if (found := leaks(path.read_text("utf-8", "replace"), known))
+    }

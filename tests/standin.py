@@ -45,7 +45,13 @@ class Key:
         if alg.startswith("ES"):
             curve = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}[alg]
             return Key(kid, alg, ec.generate_private_key(curve))
-        return Key(kid, alg, ed25519.Ed25519PrivateKey.generate() if alg == "EdDSA" else rsa.generate_private_key(65537, bits))
+        return Key(
+            kid,
+            alg,
+            ed25519.Ed25519PrivateKey.generate()
+            if alg == "EdDSA"
+            else rsa.generate_private_key(65537, bits),
+        )
 
     def jwk(self, **extra: Any) -> dict[str, Any]:
         public = self.private.public_key()
@@ -55,7 +61,12 @@ class Key:
         elif isinstance(public, ec.EllipticCurvePublicKey):
             size, point = (public.curve.key_size + 7) // 8, public.public_numbers()
             crv = {256: "P-256", 384: "P-384", 521: "P-521"}[public.curve.key_size]
-            members = {"kty": "EC", "crv": crv, "x": _number(point.x, size), "y": _number(point.y, size)}
+            members = {
+                "kty": "EC",
+                "crv": crv,
+                "x": _number(point.x, size),
+                "y": _number(point.y, size),
+            }
         else:
             raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
             members = {"kty": "OKP", "crv": "Ed25519", "x": b64(raw)}
@@ -63,7 +74,13 @@ class Key:
         return {name: item for name, item in value.items() if item is not ...}
 
     def pem(self) -> str:
-        return self.private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+        return (
+            self.private.public_key()
+            .public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+            .decode()
+        )
 
     def sign(self, message: bytes, alg: str = "") -> bytes:
         alg = alg or self.alg
@@ -72,15 +89,30 @@ class Key:
         digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[alg[2:]]
         if alg.startswith("ES"):
             size = (self.private.curve.key_size + 7) // 8
-            return b"".join(part.to_bytes(size) for part in decode_dss_signature(self.private.sign(message, ec.ECDSA(digest))))
-        pad = padding.PKCS1v15() if alg.startswith("RS") else padding.PSS(padding.MGF1(digest), digest.digest_size)
+            return b"".join(
+                part.to_bytes(size)
+                for part in decode_dss_signature(self.private.sign(message, ec.ECDSA(digest)))
+            )
+        pad = (
+            padding.PKCS1v15()
+            if alg.startswith("RS")
+            else padding.PSS(padding.MGF1(digest), digest.digest_size)
+        )
         return self.private.sign(message, pad, digest)
 
     def token(self, claims: dict[str, Any], **header: Any) -> str:
         """A token; a header value of `...` leaves it out."""
         now = int(time.time())
-        head = {name: value for name, value in {"alg": self.alg, "typ": "JWT", "kid": self.kid, **header}.items() if value is not ...}
-        body = {name: value for name, value in {"iat": now, "exp": now + 600, **claims}.items() if value is not ...}
+        head = {
+            name: value
+            for name, value in {"alg": self.alg, "typ": "JWT", "kid": self.kid, **header}.items()
+            if value is not ...
+        }
+        body = {
+            name: value
+            for name, value in {"iat": now, "exp": now + 600, **claims}.items()
+            if value is not ...
+        }
         signed = f"{b64(json.dumps(head).encode())}.{b64(json.dumps(body).encode())}"
         return f"{signed}.{b64(self.sign(signed.encode(), self.alg))}"
 
@@ -90,12 +122,26 @@ def self_signed(names: list[str], folder: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
     now = dt.datetime.now(dt.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-    builder = builder.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + dt.timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(item) for item in names]), critical=False)
-    certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+    )
+    builder = builder.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(
+        now + dt.timedelta(days=1)
+    )
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(item) for item in names]), critical=False
+    )
+    certificate = builder.add_extension(
+        x509.BasicConstraints(ca=True, path_length=None), critical=True
+    ).sign(key, hashes.SHA256())
     pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     (folder / "ca.pem").write_bytes(certificate.public_bytes(pem))
     (folder / "server.pem").write_bytes(certificate.public_bytes(pem) + private)
     return folder / "ca.pem"
@@ -150,15 +196,21 @@ class StandIn:
             self.ca = self_signed(list(self.hosts), folder)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(folder / "server.pem")
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+            self.server.socket = context.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
 
-    def discover(self, issuer: str, path: str = "/.well-known/openid-configuration", jwks: str = "") -> None:
+    def discover(
+        self, issuer: str, path: str = "/.well-known/openid-configuration", jwks: str = ""
+    ) -> None:
         """Serve a discovery document."""
         self.documents[path] = {"issuer": issuer, "jwks_uri": jwks or f"{self.url}/jwks"}
 

@@ -26,7 +26,11 @@ def pool() -> Iterator[Pool]:
 
 
 def processes() -> list[psutil.Process]:
-    return [item for item in psutil.Process().children(recursive=True) if "kapi.pool_process" in " ".join(item.cmdline())]
+    return [
+        item
+        for item in psutil.Process().children(recursive=True)
+        if "kapi.pool.process" in " ".join(item.cmdline())
+    ]
 
 
 def until(state: object, seconds: float = 60) -> None:
@@ -50,7 +54,11 @@ def test_a_process_answers_is_used_again_and_ends(pool: Pool) -> None:
 def test_mistakes_come_back_whole(pool: Pool) -> None:
     with pytest.raises(Invalid) as raised:
         pool.run(GENERATE, b"openapi: [", "REST", "")
-    assert (raised.value.status, raised.value.code, raised.value.diagnostics[0].line) == (400, "90091", 2)
+    assert (raised.value.status, raised.value.code, raised.value.diagnostics[0].line) == (
+        400,
+        "90091",
+        2,
+    )
     with pytest.raises(RuntimeError, match="ModuleNotFoundError"):
         pool.run("kapi.nothing:at_all")
     assert pool.run(GENERATE, SMALL, "REST", "")

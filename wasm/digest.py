@@ -9,7 +9,14 @@ HERE = Path(__file__).parent / "admission"
 def digest() -> str:
     """SHA-256 over names and contents."""
     total = hashlib.sha256()
-    for path in sorted([*HERE.glob("src/*.rs"), HERE / "Cargo.toml", HERE / "Cargo.lock", HERE / "rust-toolchain.toml"]):
+    for path in sorted(
+        [
+            *HERE.glob("src/*.rs"),
+            HERE / "Cargo.toml",
+            HERE / "Cargo.lock",
+            HERE / "rust-toolchain.toml",
+        ]
+    ):
         total.update(path.relative_to(HERE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
 

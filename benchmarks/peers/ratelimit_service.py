@@ -16,10 +16,16 @@ class Counter(rls_pb2_grpc.RateLimitServiceServicer):
     def __init__(self) -> None:
         self.counts: dict[tuple[str, int], int] = {}
 
-    async def ShouldRateLimit(self, request: rls_pb2.RateLimitRequest, context: object) -> rls_pb2.RateLimitResponse:  # noqa: ARG002, N802 - gRPC's own
+    async def ShouldRateLimit(  # noqa: N802 - gRPC's own
+        self,
+        request: rls_pb2.RateLimitRequest,
+        context: object,  # noqa: ARG002 - gRPC's own
+    ) -> rls_pb2.RateLimitResponse:
         key = (request.descriptors[0].entries[0].value, int(time.time()) // 3600)
         self.counts[key] = count = self.counts.get(key, 0) + 1
-        code = rls_pb2.RateLimitResponse.OK if count <= 10**9 else rls_pb2.RateLimitResponse.OVER_LIMIT
+        code = (
+            rls_pb2.RateLimitResponse.OK if count <= 10**9 else rls_pb2.RateLimitResponse.OVER_LIMIT
+        )
         return rls_pb2.RateLimitResponse(overall_code=code)
 
 

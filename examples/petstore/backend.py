@@ -25,11 +25,27 @@ class Shop:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.pets: dict[int, dict[str, Any]] = {
-            1: {"id": 1, "name": "doggie", "photoUrls": [], "tags": [{"id": 1, "name": "friendly"}], "status": "available"},
-            2: {"id": 2, "name": "kitty", "photoUrls": [], "tags": [{"id": 2, "name": "sleepy"}], "status": "pending"},
+            1: {
+                "id": 1,
+                "name": "doggie",
+                "photoUrls": [],
+                "tags": [{"id": 1, "name": "friendly"}],
+                "status": "available",
+            },
+            2: {
+                "id": 2,
+                "name": "kitty",
+                "photoUrls": [],
+                "tags": [{"id": 2, "name": "sleepy"}],
+                "status": "pending",
+            },
         }
-        self.orders: dict[int, dict[str, Any]] = {1: {"id": 1, "petId": 1, "quantity": 1, "status": "placed", "complete": False}}
-        self.users: dict[str, dict[str, Any]] = {"user1": {"id": 1, "username": "user1", "firstName": "Ada"}}
+        self.orders: dict[int, dict[str, Any]] = {
+            1: {"id": 1, "petId": 1, "quantity": 1, "status": "placed", "complete": False}
+        }
+        self.users: dict[str, dict[str, Any]] = {
+            "user1": {"id": 1, "username": "user1", "firstName": "Ada"}
+        }
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Answer:
         """The status and JSON of one request."""
@@ -72,72 +88,108 @@ def put_pet(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], bod
     return add(shop.pets, body) if pet["id"] in shop.pets else found(None)
 
 
-def pets_by_status(shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes) -> Answer:
+def pets_by_status(
+    shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes
+) -> Answer:
     wanted = {name for text in query.get("status", ["available"]) for name in text.split(",")}
     return 200, [pet for pet in shop.pets.values() if pet.get("status") in wanted]
 
 
-def pets_by_tags(shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes) -> Answer:
+def pets_by_tags(
+    shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes
+) -> Answer:
     wanted = {name for text in query.get("tags", []) for name in text.split(",")}
-    return 200, [pet for pet in shop.pets.values() if wanted & {tag.get("name") for tag in pet.get("tags", [])}]
+    return 200, [
+        pet
+        for pet in shop.pets.values()
+        if wanted & {tag.get("name") for tag in pet.get("tags", [])}
+    ]
 
 
 def get_pet(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
     return found(shop.pets.get(int(match[1])))
 
 
-def change_pet(shop: Shop, match: re.Match[str], query: dict[str, list[str]], _body: bytes) -> Answer:
+def change_pet(
+    shop: Shop, match: re.Match[str], query: dict[str, list[str]], _body: bytes
+) -> Answer:
     pet = shop.pets.get(int(match[1]))
     if pet is not None:
         pet.update({name: query[name][0] for name in ("name", "status") if name in query})
     return found(pet)
 
 
-def delete_pet(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def delete_pet(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return removed(shop.pets.pop(int(match[1]), None))
 
 
-def add_picture(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], body: bytes) -> Answer:
-    return message(200, f"{len(body)} bytes received") if int(match[1]) in shop.pets else found(None)
+def add_picture(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], body: bytes
+) -> Answer:
+    return (
+        message(200, f"{len(body)} bytes received") if int(match[1]) in shop.pets else found(None)
+    )
 
 
-def inventory(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def inventory(
+    shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return 200, dict(Counter(str(pet.get("status", "available")) for pet in shop.pets.values()))
 
 
-def add_order(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes) -> Answer:
+def add_order(
+    shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes
+) -> Answer:
     return add(shop.orders, body)
 
 
-def get_order(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def get_order(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return found(shop.orders.get(int(match[1])))
 
 
-def delete_order(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def delete_order(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return removed(shop.orders.pop(int(match[1]), None))
 
 
-def add_user(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes) -> Answer:
+def add_user(
+    shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes
+) -> Answer:
     user = dict(json.loads(body))
     shop.users[str(user["username"])] = user
     return 200, user
 
 
-def add_users(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes) -> Answer:
+def add_users(
+    shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes
+) -> Answer:
     users = [dict(user) for user in json.loads(body)]
     shop.users.update({str(user["username"]): user for user in users})
     return 200, users
 
 
 def log_in(shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes) -> Answer:
-    return message(200, "logged in") if query.get("username", [""])[0] in shop.users else message(400, "wrong user name or password")
+    return (
+        message(200, "logged in")
+        if query.get("username", [""])[0] in shop.users
+        else message(400, "wrong user name or password")
+    )
 
 
-def log_out(_shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def log_out(
+    _shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return message(200, "logged out")
 
 
-def get_user(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def get_user(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return found(shop.users.get(unquote(match[1])))
 
 
@@ -149,7 +201,9 @@ def put_user(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], bod
     return 200, shop.users[name]
 
 
-def delete_user(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def delete_user(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return removed(shop.users.pop(unquote(match[1]), None))
 
 

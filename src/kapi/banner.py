@@ -19,7 +19,13 @@ def place(data_dir: Path, default: Path | None) -> str:
     return "" if data_dir == default else f" --data-dir {shlex.quote(str(data_dir))}"
 
 
-def banner(settings: Settings, default: Path | None, seconds: float | None = None, *, detached: bool = False) -> str:
+def banner(
+    settings: Settings,
+    default: Path | None,
+    seconds: float | None = None,
+    *,
+    detached: bool = False,
+) -> str:
     """The text. The curl holds a secret only when it is the well-known one. `default`: the user's own data directory."""
     identity, gateway = settings.identity, settings.gateway
     address = "127.0.0.1" if gateway.listen in {"0.0.0.0", "::", "localhost"} else gateway.listen  # noqa: S104 - compared, not bound
@@ -57,14 +63,19 @@ def _example() -> str:
     """Files to deploy: those of the checkout, else a definition of the person's own."""
     if not (_PETSTORE / "petstore.apk-conf").is_file():
         return "openapi.yaml --endpoint http://127.0.0.1:8080"
-    return " ".join(shlex.quote(os.path.relpath(_PETSTORE / name)) for name in ("petstore.apk-conf", "openapi.yaml"))
+    return " ".join(
+        shlex.quote(os.path.relpath(_PETSTORE / name))
+        for name in ("petstore.apk-conf", "openapi.yaml")
+    )
 
 
 def _stop(settings: Settings, default: Path | None, *, detached: bool) -> str:
     return f"kapi down{place(settings.data_dir, default)}" if detached else "Ctrl-C"
 
 
-def _without_provider(settings: Settings, default: Path | None, seconds: float | None, *, detached: bool) -> str:
+def _without_provider(
+    settings: Settings, default: Path | None, seconds: float | None, *, detached: bool
+) -> str:
     gateway = settings.gateway
     took = "" if seconds is None else f" in {seconds:.1f} s"
     names = ", ".join(item.name for item in settings.identity.issuers) or "see kapi issuer list"

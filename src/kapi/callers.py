@@ -1,6 +1,6 @@
 """Whether the caller of a request is still there: work that takes long asks, and stops when the caller has left.
 
-`front/web/lanes.py` watches the connection; `pool.py` and `fetch.py` say how their work is stopped. A context variable carries the
+`front/web/http/lanes.py` watches the connection; `pool.py` and `fetch.py` say how their work is stopped. A context variable carries the
 caller into the thread that works.
 """
 

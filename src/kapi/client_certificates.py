@@ -80,7 +80,9 @@ def _proves(_: verification.Policy, __: x509.Certificate, found: x509.KeyUsage |
         raise ValueError("its key proves nothing in a handshake")
 
 
-def _for_clients(_: verification.Policy, __: x509.Certificate, found: x509.ExtendedKeyUsage | None) -> None:
+def _for_clients(
+    _: verification.Policy, __: x509.Certificate, found: x509.ExtendedKeyUsage | None
+) -> None:
     accepted = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
     if found is not None and not any(usage in found for usage in accepted):
         raise ValueError("not for TLS clients")

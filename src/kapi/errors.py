@@ -56,7 +56,9 @@ class KapiError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
 
-def _restored(kind: type[KapiError], arguments: tuple[Any, ...], state: dict[str, Any]) -> KapiError:
+def _restored(
+    kind: type[KapiError], arguments: tuple[Any, ...], state: dict[str, Any]
+) -> KapiError:
     error = kind.__new__(kind)
     error.args = arguments
     error.__dict__.update(state)
@@ -112,14 +114,27 @@ class Problem(KapiError):
 class Invalid(Problem):
     """An input document with mistakes: all of them at once, each with its place (APK 909029)."""
 
-    def __init__(self, diagnostics: tuple[Diagnostic, ...], *, code: str = "909029", title: str = "Invalid apk-conf provided") -> None:
+    def __init__(
+        self,
+        diagnostics: tuple[Diagnostic, ...],
+        *,
+        code: str = "909029",
+        title: str = "Invalid apk-conf provided",
+    ) -> None:
         more_info: dict[str, str] = {}
         for item in diagnostics:
             text = f"{item.pointer}: {item.message}"
             more_info.setdefault(item.message if item.message not in more_info else text, text)
         first = diagnostics[0].message if diagnostics else title
         rest = f" (and {len(diagnostics) - 1} more)" if len(diagnostics) > 1 else ""
-        super().__init__(400, code, title, first + rest, diagnostics[0].hint if diagnostics else "", more_info=more_info)
+        super().__init__(
+            400,
+            code,
+            title,
+            first + rest,
+            diagnostics[0].hint if diagnostics else "",
+            more_info=more_info,
+        )
         self.diagnostics = diagnostics
 
 
@@ -132,7 +147,10 @@ class GatewayRejected(GatewayError):
 
     def __init__(self, envoy_says: str) -> None:
         super().__init__(
-            "909028", "The gateway refused the configuration", envoy_says, "Nothing was changed; mend the conf and deploy again."
+            "909028",
+            "The gateway refused the configuration",
+            envoy_says,
+            "Nothing was changed; mend the conf and deploy again.",
         )
 
 
@@ -140,7 +158,12 @@ class GatewayUnavailable(GatewayError):
     """Envoy is not connected or did not confirm in time. Nothing was changed."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__("909028", "The gateway did not confirm", detail, "Nothing was changed; see `kapi status`, then try again.")
+        super().__init__(
+            "909028",
+            "The gateway did not confirm",
+            detail,
+            "Nothing was changed; see `kapi status`, then try again.",
+        )
 
 
 class EnvoyNotFound(GatewayError):
@@ -172,7 +195,12 @@ class StorageBusy(StorageError):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__("900941", "The database is busy", "Another process is writing to it.", "Nothing was changed; try again.")
+        super().__init__(
+            "900941",
+            "The database is busy",
+            "Another process is writing to it.",
+            "Nothing was changed; try again.",
+        )
 
 
 class StorageFull(StorageError):
@@ -182,7 +210,9 @@ class StorageFull(StorageError):
 
     def __init__(self, where: str = "") -> None:
         detail = f"There is no space left on the device{f' of {where}' if where else ' of the data directory'}."
-        super().__init__("900942", "The disk is full", detail, "Nothing was changed; make space, then try again.")
+        super().__init__(
+            "900942", "The disk is full", detail, "Nothing was changed; make space, then try again."
+        )
 
 
 class StorageNewer(StorageError):
@@ -201,7 +231,12 @@ class Unfetched(KapiError):
     """A document could not be fetched; `code` is the kind of fault, `detail` says what happened."""
 
     def __init__(self, code: str, detail: str) -> None:
-        super().__init__(code, "The document could not be fetched", detail, "Check the URL, and that this machine reaches it.")
+        super().__init__(
+            code,
+            "The document could not be fetched",
+            detail,
+            "Check the URL, and that this machine reaches it.",
+        )
 
 
 class SettingsError(KapiError):
@@ -209,6 +244,9 @@ class SettingsError(KapiError):
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         super().__init__(
-            "settings", "Invalid settings", "; ".join(d.message for d in diagnostics), diagnostics[0].hint if diagnostics else ""
+            "settings",
+            "Invalid settings",
+            "; ".join(d.message for d in diagnostics),
+            diagnostics[0].hint if diagnostics else "",
         )
         self.diagnostics = diagnostics

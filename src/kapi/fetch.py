@@ -56,7 +56,14 @@ class Document:
     content: bytes
 
 
-def fetch(url: str, *, max_bytes: int, timeout: float, allow_private: bool, redirects: int = _MOST_REDIRECTS) -> bytes:
+def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    timeout: float,
+    allow_private: bool,
+    redirects: int = _MOST_REDIRECTS,
+) -> bytes:
     """The document's bytes. `timeout` in seconds, for all of it; so many `redirects` are followed.
 
     Raises Problem 406 (APK 909044) when the URL is not to be fetched, cannot be, or leads to too much.
@@ -65,7 +72,9 @@ def fetch(url: str, *, max_bytes: int, timeout: float, allow_private: bool, redi
         return get(url, Way(max_bytes, timeout, allow_private, redirects=redirects)).content
     except Unfetched as error:
         hint = "Check the URL, or send the document itself as the part `definition`."
-        raise Problem(406, "909044", "Invalid url provided for openapi definition", error.detail, hint) from error
+        raise Problem(
+            406, "909044", "Invalid url provided for openapi definition", error.detail, hint
+        ) from error
 
 
 def get(url: str, way: Way, headers: Mapping[str, str] | None = None) -> Document:
@@ -76,13 +85,17 @@ def get(url: str, way: Way, headers: Mapping[str, str] | None = None) -> Documen
         try:
             answer = _get(parts, way, deadline, headers or {})
         except (OSError, http.client.HTTPException, ValueError) as error:
-            kind, reason = ("timeout", "it took too long") if deadline <= time.monotonic() else _reason(error)
+            kind, reason = (
+                ("timeout", "it took too long") if deadline <= time.monotonic() else _reason(error)
+            )
             raise Unfetched(kind, f"{_shown(url)} could not be fetched: {reason}") from error
         if isinstance(answer, Document):
             return answer
         target = _joined(url, answer)
         if not way.other_hosts and _origin(_checked(target)) != _origin(parts):
-            raise Unfetched("redirect", f"{_shown(url)} redirects to another host, which is not followed")
+            raise Unfetched(
+                "redirect", f"{_shown(url)} redirects to another host, which is not followed"
+            )
         url = target
     raise Unfetched("redirect", "too many redirects")
 
@@ -93,8 +106,15 @@ def _checked(url: str) -> SplitResult:
         _ = parts.port
     except ValueError as error:
         raise Unfetched("url", "the URL is malformed") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or len(url) > 2048:
-        raise Unfetched("url", "the URL must be http:// or https:// with a host and without a user name")
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.username is not None
+        or len(url) > 2048
+    ):
+        raise Unfetched(
+            "url", "the URL must be http:// or https:// with a host and without a user name"
+        )
     if not url.isascii() or not url.isprintable() or " " in url:
         raise Unfetched("url", "the URL must be printable ASCII without spaces")
     return parts
@@ -115,7 +135,9 @@ def _joined(url: str, location: str) -> str:
         raise Unfetched("redirect", "it redirects to a malformed URL") from error
 
 
-def _get(parts: SplitResult, way: Way, deadline: float, headers: Mapping[str, str]) -> Document | str:
+def _get(
+    parts: SplitResult, way: Way, deadline: float, headers: Mapping[str, str]
+) -> Document | str:
     """The answer, or where it redirects to."""
     host, port = parts.hostname or "", _port(parts)
     peer = socket.create_connection(_address(host, port, way), timeout=_left(deadline))
@@ -136,14 +158,18 @@ def _get(parts: SplitResult, way: Way, deadline: float, headers: Mapping[str, st
             answer = connection.getresponse()
             if answer.status in _REDIRECTS and (location := answer.getheader("Location")):
                 return location
-            taken = range(200, 300) if way.form else (http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED)
+            taken = (
+                range(200, 300) if way.form else (http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED)
+            )
             if answer.status not in taken:
                 raise Unfetched("status", f"{host} answered {answer.status}")
             found = {name.lower(): value for name, value in answer.getheaders()}
             return Document(answer.status, found, _content(answer, peer, way.max_bytes, deadline))
 
 
-def _content(answer: http.client.HTTPResponse, peer: socket.socket, max_bytes: int, deadline: float) -> bytes:
+def _content(
+    answer: http.client.HTTPResponse, peer: socket.socket, max_bytes: int, deadline: float
+) -> bytes:
     content = b""
     while piece := answer.read1(_PIECE):
         content += piece
@@ -181,7 +207,9 @@ def _address(host: str, port: int, way: Way) -> tuple[str, int]:
     """The first address of the host; all of them must be allowed."""
     if mapped := _stand_in(host, port, way.hosts):
         return mapped
-    addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    addresses = [
+        str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ]
     for text in addresses:
         where = reach(ipaddress.ip_address(text.partition("%")[0]))
         if where != "public" and not (where == "private" and way.allow_private):
@@ -208,7 +236,9 @@ def _stand_in(host: str, port: int, hosts: Mapping[str, str]) -> tuple[str, int]
     mapped = hosts.get(f"{host}:{port}") or hosts.get(host)
     if not mapped:
         return None
-    parts = urlsplit(f"//{mapped}" if mapped.count(":") < 2 or mapped.startswith("[") else f"//[{mapped}]")
+    parts = urlsplit(
+        f"//{mapped}" if mapped.count(":") < 2 or mapped.startswith("[") else f"//[{mapped}]"
+    )
     return parts.hostname or "", parts.port or port
 
 

@@ -11,7 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-FORM, JSON, HTML, YAML, TEXT = "application/x-www-form-urlencoded", "application/json", "text/html", "application/yaml", "text/plain"
+FORM, JSON, HTML, YAML, TEXT = (
+    "application/x-www-form-urlencoded",
+    "application/json",
+    "text/html",
+    "application/yaml",
+    "text/plain",
+)
 MULTIPART = "multipart/form-data"
 HTML_PATH = "/openapi.html"
 """Where people read the document, on either host."""
@@ -60,13 +66,26 @@ class Described:
     parameters: Sequence[str] = ()
 
 
-def operation(row: Row, described: Described, method: str, refusals: Iterable[tuple[str, Refusal]], schema: str) -> dict[str, Any]:
+def operation(
+    row: Row,
+    described: Described,
+    method: str,
+    refusals: Iterable[tuple[str, Refusal]],
+    schema: str,
+) -> dict[str, Any]:
     """The Operation Object. `refusals` are all of this operation, by name; `schema` is that of bodies that name no other."""
     first, _, rest = described.text.strip().partition("\n")
-    made: dict[str, Any] = {"tags": [described.tag], "summary": row.summary or first.rstrip("."), "responses": {}}
+    made: dict[str, Any] = {
+        "tags": [described.tag],
+        "summary": row.summary or first.rstrip("."),
+        "responses": {},
+    }
     if rest.strip() and not row.summary:
         made["description"] = " ".join(rest.split())
-    listed = [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in described.parameters]
+    listed = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in described.parameters
+    ]
     if row.takes and not row.media_type:
         listed += [
             {
@@ -79,7 +98,9 @@ def operation(row: Row, described: Described, method: str, refusals: Iterable[tu
             for name, what in row.takes.items()
         ]
     if described.parameters:
-        made["responses"]["307"] = {"description": "The path had an encoded slash; Location says how to write it"}
+        made["responses"]["307"] = {
+            "description": "The path had an encoded slash; Location says how to write it"
+        }
     if listed:
         made["parameters"] = listed
     if row.media_type and method not in {"get", "delete"}:
@@ -89,10 +110,17 @@ def operation(row: Row, described: Described, method: str, refusals: Iterable[tu
         }
     answered = {"$ref": f"#/components/schemas/{row.schema}"} if row.schema else {}
     for status, media_type in row.answers.items():
-        content = {media_type: {"schema": answered if media_type in {JSON, YAML} else {"type": "string"}}} if media_type else None
+        content = (
+            {media_type: {"schema": answered if media_type in {JSON, YAML} else {"type": "string"}}}
+            if media_type
+            else None
+        )
         if content and row.also:
             content[row.also] = {"schema": {"type": "string"}}
-        made["responses"][str(status)] = {"description": _WORDS.get(status, "Done"), **({"content": content} if content else {})}
+        made["responses"][str(status)] = {
+            "description": _WORDS.get(status, "Done"),
+            **({"content": content} if content else {}),
+        }
     for refused, response in _refused(refusals, schema).items():
         made["responses"].setdefault(refused, response)
     if row.security:
@@ -100,7 +128,9 @@ def operation(row: Row, described: Described, method: str, refusals: Iterable[tu
     return made
 
 
-def document(title: str, about: str, server: str, paths: Mapping[str, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+def document(
+    title: str, about: str, server: str, paths: Mapping[str, Any], components: Mapping[str, Any]
+) -> dict[str, Any]:
     """The whole document."""
     from kapi import __version__
 
@@ -130,7 +160,9 @@ def _refused(refusals: Iterable[tuple[str, Refusal]], schema: str) -> dict[str, 
         reference = {"$ref": f"#/components/schemas/{refusal.schema or schema}"}
         shown = response["content"].setdefault(JSON, {"schema": reference, "examples": {}})
         if reference != shown["schema"] and reference not in shown["schema"].get("anyOf", ()):
-            shown["schema"] = {"anyOf": [*shown["schema"].get("anyOf", (shown["schema"],)), reference]}
+            shown["schema"] = {
+                "anyOf": [*shown["schema"].get("anyOf", (shown["schema"],)), reference]
+            }
         shown["examples"][name] = {"summary": refusal.when, "value": refusal.example}
     return made
 
@@ -153,7 +185,13 @@ def _body(row: Row) -> dict[str, Any]:
     properties = {
         name.rstrip("!"): {
             "description": what,
-            **({"type": "string", "format": "binary"} if files else {"type": "string"} if row.media_type == FORM else {}),
+            **(
+                {"type": "string", "format": "binary"}
+                if files
+                else {"type": "string"}
+                if row.media_type == FORM
+                else {}
+            ),
         }
         for name, what in row.takes.items()
     }

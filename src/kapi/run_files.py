@@ -98,11 +98,17 @@ def _make_private(folders: tuple[Path, ...]) -> None:
         for folder in folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.getuid():
-                raise KapiError("data-dir", f"{folder} belongs to another user", hint="Choose another folder: --data-dir PATH.")
+                raise KapiError(
+                    "data-dir",
+                    f"{folder} belongs to another user",
+                    hint="Choose another folder: --data-dir PATH.",
+                )
             folder.chmod(0o700)
     except OSError as error:
         raise KapiError(
-            "data-dir", f"cannot use {error.filename}: {error.strerror}", hint="Choose another folder: --data-dir PATH."
+            "data-dir",
+            f"cannot use {error.filename}: {error.strerror}",
+            hint="Choose another folder: --data-dir PATH.",
         ) from error
 
 
@@ -209,7 +215,9 @@ class Lock:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise KapiError(
-                "data-dir", f"cannot use {self._path}: {error.strerror}", hint="Choose another folder: --data-dir PATH."
+                "data-dir",
+                f"cannot use {self._path}: {error.strerror}",
+                hint="Choose another folder: --data-dir PATH.",
             ) from error
         for _ in range(_ATTEMPTS):
             if _taken(descriptor, fcntl.LOCK_EX):

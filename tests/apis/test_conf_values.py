@@ -60,12 +60,21 @@ endpointConfigurations:
     assert first.endpoint == ServiceConf("orders", "shop", 80, "http")
     assert first.weight == 3
     assert isinstance(first.security, BasicSecurityConf)
-    assert (first.security.username.name, first.security.username.key, first.security.password.key) == ("s", "u", "p")
+    assert (
+        first.security.username.name,
+        first.security.username.key,
+        first.security.password.key,
+    ) == ("s", "u", "p")
     assert first.certificate is not None
     assert (first.certificate.name, first.certificate.key) == ("c", "ca.crt")
     assert (first.timeout, first.retry) == (TimeoutConf(5, 6), RetryConf(2, 30, (503, 504)))
     assert first.circuit_breaker == CircuitBreakerConf(1, 2, 3, 4, 5)
-    assert (second.endpoint, second.weight, second.security, second.timeout) == ("http://b", None, None, None)
+    assert (second.endpoint, second.weight, second.security, second.timeout) == (
+        "http://b",
+        None,
+        None,
+        None,
+    )
     security = made.sandbox[0].security
     assert isinstance(security, ApiKeySecurityConf)
     assert (security.location, security.parameter, security.value.key) == ("Query", "k", "v")
@@ -84,22 +93,32 @@ rateLimit: {requestsPerUnit: 5, unit: Hour}
         START.replace("verb: GET", "verb: GET, rateLimit: {requestsPerUnit: 6, unit: Day}, operationPolicies: {request: [{policyName: BackendJwt, "
                       "parameters: {customClaims: [{claim: c, value: v}]}}]}"),
     )  # fmt: skip
-    assert [(item.name, item.version, item.id) for item in made.policies.request] == [("AddHeader", "v2", "i"), ("RequestMirror", "v1", "")]
+    assert [(item.name, item.version, item.id) for item in made.policies.request] == [
+        ("AddHeader", "v2", "i"),
+        ("RequestMirror", "v1", ""),
+    ]
     assert made.policies.request[1].parameter("urls") == ("http://m",)
     assert made.policies.response[0].parameter("headerName") == "c"
     assert made.policies.response[0].parameter("headerValue", "none") == "none"
     assert made.rate_limit is not None
     assert (made.rate_limit.requests_per_unit, made.rate_limit.unit) == (5, "Hour")
     operation = made.operations[0]
-    assert operation.policies.request[0].parameter("customClaims") == (Fields((("claim", "c"), ("value", "v"))),)
+    assert operation.policies.request[0].parameter("customClaims") == (
+        Fields((("claim", "c"), ("value", "v"))),
+    )
     assert operation.rate_limit is not None
     assert operation.rate_limit.unit == "Day"
     hash(made)
 
 
 def test_authentication_has_the_defaults_of_its_type() -> None:
-    made = conf("authentication: [{authType: OAuth2}, {authType: JWT}, {authType: APIKey}, {authType: mTLS}]\n")
-    assert [(item.auth_type, item.required, item.enabled, item.header, item.query) for item in made.authentication] == [
+    made = conf(
+        "authentication: [{authType: OAuth2}, {authType: JWT}, {authType: APIKey}, {authType: mTLS}]\n"
+    )
+    assert [
+        (item.auth_type, item.required, item.enabled, item.header, item.query)
+        for item in made.authentication
+    ] == [
         ("OAuth2", "mandatory", True, "Authorization", ""),
         ("JWT", "mandatory", True, "Authorization", ""),
         ("APIKey", "optional", True, "apikey", "apikey"),
@@ -118,7 +137,13 @@ authentication:
 - {authType: mTLS, required: mandatory, certificates: [{name: c, key: tls.crt}]}
 """)
     oauth2, jwt, key, mtls = made.authentication
-    assert (oauth2.required, oauth2.enabled, oauth2.send_token_to_upstream, oauth2.header, oauth2.query) == (
+    assert (
+        oauth2.required,
+        oauth2.enabled,
+        oauth2.send_token_to_upstream,
+        oauth2.header,
+        oauth2.query,
+    ) == (
         "optional",
         False,
         True,
@@ -148,8 +173,18 @@ keyManagers:
     assert (made.definition_path, made.subscription_validation) == ("/docs", True)
     cors = made.cors
     assert cors is not None
-    assert (cors.enabled, cors.origins, cors.credentials, cors.max_age) == (True, ("https://*.example",), True, 60)
+    assert (cors.enabled, cors.origins, cors.credentials, cors.max_age) == (
+        True,
+        ("https://*.example",),
+        True,
+        60,
+    )
     assert (cors.headers, cors.methods, cors.expose_headers) == (("a",), ("GET", "PUT"), ("b",))
     manager = made.key_managers[0]
-    assert (manager.name, manager.issuer, manager.jwks_endpoint, manager.claim_mappings) == ("k", "i", "j", (("l", "r"),))
+    assert (manager.name, manager.issuer, manager.jwks_endpoint, manager.claim_mappings) == (
+        "k",
+        "i",
+        "j",
+        (("l", "r"),),
+    )
     assert manager.backend == ServiceConf("n", "default", 1, "http")

@@ -42,25 +42,51 @@ def test_which_targets_can_be_mistaken(wider: str, narrower: str, expected: bool
 
 
 @pytest.mark.parametrize(
-    "path", ["/Admin", "/ADMIN", "/admin;x=1", "/admin%3bx", "/admin%20", "/admin%00", "/admin.json", "/admin.", "/admin"]
+    "path",
+    [
+        "/Admin",
+        "/ADMIN",
+        "/admin;x=1",
+        "/admin%3bx",
+        "/admin%20",
+        "/admin%00",
+        "/admin.json",
+        "/admin.",
+        "/admin",
+    ],
 )
 def test_what_a_backend_may_take_for_a_target(path: str) -> None:
     assert re.fullmatch(disguised("/admin"), path)
 
 
-@pytest.mark.parametrize("path", ["/administrator", "/admi", "/x/admin", "/admin/x", "/admin-2", "/admin%2Fx"])
+@pytest.mark.parametrize(
+    "path", ["/administrator", "/admi", "/x/admin", "/admin/x", "/admin-2", "/admin%2Fx"]
+)
 def test_what_is_another_name(path: str) -> None:
     assert not re.fullmatch(disguised("/admin"), path)
 
 
 def warned(operations: str) -> list[str]:
-    made = compile_api((CONF + operations).encode(), DEFINITION, organization="default", policies=())
+    made = compile_api(
+        (CONF + operations).encode(), DEFINITION, organization="default", policies=()
+    )
     return [item.message for item in made.warnings if item.code == "KAPI1305"]
 
 
 def test_a_deployment_is_warned_of_a_weaker_sibling() -> None:
-    (message,) = warned('- {target: "/admin", verb: GET, scopes: [admin]}\n- {target: "/{name}", verb: GET, secured: false}\n')
-    assert message == "GET /{name} needs other credentials or scopes than GET /admin, and a backend may mistake one for the other"
-    assert not warned('- {target: "/admin", verb: GET, scopes: [a]}\n- {target: "/{name}", verb: GET, scopes: [a]}\n')
-    assert not warned('- {target: "/admin", verb: GET, secured: false}\n- {target: "/{name}", verb: GET, scopes: [a]}\n')
-    assert not warned('- {target: "/admin", verb: POST, scopes: [admin]}\n- {target: "/{name}", verb: GET, secured: false}\n')
+    (message,) = warned(
+        '- {target: "/admin", verb: GET, scopes: [admin]}\n- {target: "/{name}", verb: GET, secured: false}\n'
+    )
+    assert (
+        message
+        == "GET /{name} needs other credentials or scopes than GET /admin, and a backend may mistake one for the other"
+    )
+    assert not warned(
+        '- {target: "/admin", verb: GET, scopes: [a]}\n- {target: "/{name}", verb: GET, scopes: [a]}\n'
+    )
+    assert not warned(
+        '- {target: "/admin", verb: GET, secured: false}\n- {target: "/{name}", verb: GET, scopes: [a]}\n'
+    )
+    assert not warned(
+        '- {target: "/admin", verb: POST, scopes: [admin]}\n- {target: "/{name}", verb: GET, secured: false}\n'
+    )

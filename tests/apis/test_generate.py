@@ -33,7 +33,12 @@ def test_what_is_generated_compiles() -> None:
 
 def test_the_petstore_has_its_19_operations_and_its_conf_compiles_without_a_warning() -> None:
     definition = (EXAMPLES / "petstore" / "openapi.yaml").read_bytes()
-    compiled = compile_api((EXAMPLES / "petstore" / "petstore.apk-conf").read_bytes(), definition, organization="default", policies=())
+    compiled = compile_api(
+        (EXAMPLES / "petstore" / "petstore.apk-conf").read_bytes(),
+        definition,
+        organization="default",
+        policies=(),
+    )
     assert len(compiled.api.operations) == 19
     assert compiled.warnings == ()
 
@@ -44,7 +49,10 @@ def test_without_an_absolute_server_the_endpoint_is_left_to_the_person() -> None
     assert "endpointConfigurations" not in conf
     with pytest.raises(Invalid) as caught:
         compile_api(conf.encode(), definition, organization="default", policies=())
-    assert caught.value.diagnostics[0].message == "production/sandbox endpoint not available for /pet and 18 more"
+    assert (
+        caught.value.diagnostics[0].message
+        == "production/sandbox endpoint not available for /pet and 18 more"
+    )
     assert len(caught.value.diagnostics) == 1
     assert "endpointConfigurations" in caught.value.diagnostics[0].hint
 
@@ -53,7 +61,9 @@ def test_without_an_absolute_server_the_endpoint_is_left_to_the_person() -> None
 def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
     content = f'{{"openapi": "3.0.3", "info": {{"title": "{title}", "version": "1.0"}}, "servers": [{{"url": "http://b"}}], '
     content += '"paths": {"/a": {"get": {}}}}'
-    compiled = compile_api(generate(content.encode()).encode(), content.encode(), organization="default", policies=())
+    compiled = compile_api(
+        generate(content.encode()).encode(), content.encode(), organization="default", policies=()
+    )
     assert compiled.api.base_path.count("/") == 2
 
 
@@ -70,7 +80,10 @@ def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
             b'{"openapi": "3.0.0", "info": {"title": 1, "version": 2}, "paths": {"a": 1, "/b": 2, "/c": {"get": 3}}, "security": [1]}',
             "REST",
         ),
-        (b'{"openapi": "3.0.0", "info": {"title": "a", "version": "1"}, "paths": {"/a": {"$ref": "#/paths/~1a"}}}', "REST"),
+        (
+            b'{"openapi": "3.0.0", "info": {"title": "a", "version": "1"}, "paths": {"/a": {"$ref": "#/paths/~1a"}}}',
+            "REST",
+        ),
         (b'{"a":' * 3000, "REST"),
         (b"type Query {", "GRAPHQL"),
         (b"type Query { a: Missing }", "GRAPHQL"),
@@ -97,7 +110,9 @@ def test_proto_files_come_in_a_zip_of_bounded_size() -> None:
         archive.writestr("a/orders.proto", PROTO)
         archive.writestr("README.md", "not read")
     definition = parse_definition(packed.getvalue(), "GRPC")
-    assert [(operation.target, operation.verb) for operation in definition.operations] == [("Orders", "Get")]
+    assert [(operation.target, operation.verb) for operation in definition.operations] == [
+        ("Orders", "Get")
+    ]
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.proto", b" " * 20_000_000)
@@ -109,12 +124,12 @@ def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name in ("z.proto", "a.proto"):
-            services = (
-                f"service {name[0].upper()}One {{ rpc Get (R) returns (R); }} service {name[0].upper()}Two {{ rpc Get (R) returns (R); }}"
-            )
+            services = f"service {name[0].upper()}One {{ rpc Get (R) returns (R); }} service {name[0].upper()}Two {{ rpc Get (R) returns (R); }}"
             archive.writestr(name, f'syntax = "proto3"; package org.apk.v1.x; {services}')
     definition = parse_definition(packed.getvalue(), "GRPC")
-    assert definition.name == hashlib.sha1(b"ZOne-ZTwo-AOne-ATwo-", usedforsecurity=False).hexdigest()
+    assert (
+        definition.name == hashlib.sha1(b"ZOne-ZTwo-AOne-ATwo-", usedforsecurity=False).hexdigest()
+    )
 
 
 @pytest.mark.parametrize(

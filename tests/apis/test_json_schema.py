@@ -23,7 +23,10 @@ VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 ENDPOINT: dict[str, Any] = {
     "endpoint": "https://backend",
     "weight": 1,
-    "endpointSecurity": {"enabled": True, "securityType": {"secretName": "s", "userNameKey": "u", "passwordKey": "p"}},
+    "endpointSecurity": {
+        "enabled": True,
+        "securityType": {"secretName": "s", "userNameKey": "u", "passwordKey": "p"},
+    },
     "certificate": {"secretName": "c", "secretKey": "k"},
     "resiliency": {
         "timeout": {"upstreamResponseTimeout": 1},
@@ -78,7 +81,13 @@ FULL: dict[str, Any] = {
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
 
 
@@ -127,7 +136,9 @@ anything = (
 
 @given(st.sampled_from(places(FULL)[1:]), anything)
 @settings(max_examples=400, deadline=None)
-def test_a_conf_with_anything_put_anywhere_is_judged_alike(place: tuple[Any, ...], new: Any) -> None:
+def test_a_conf_with_anything_put_anywhere_is_judged_alike(
+    place: tuple[Any, ...], new: Any
+) -> None:
     data = changed(FULL, place, new)
     assert VALIDATOR.is_valid(data) == reader_accepts(data)
 
@@ -159,11 +170,19 @@ def fields(schema: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_field_is_explained_in_a_sentence() -> None:
     found = list(fields(SCHEMA))
     assert len({name for name, _ in found}) > 100
-    assert [name for name, schema in found if not schema.get("description", "").endswith((".", ")"))] == []
-    named = [schema["description"] for name, schema in found if name in {"name", "id", "type", "version"}]
+    assert [
+        name for name, schema in found if not schema.get("description", "").endswith((".", ")"))
+    ] == []
+    named = [
+        schema["description"] for name, schema in found if name in {"name", "id", "type", "version"}
+    ]
     assert named.count("Name of the API.") == 1
 
 
 def test_editors_can_complete_the_names_of_policies() -> None:
-    names = [schema["enum"] for name, schema in fields(SCHEMA) if name == "policyName" and "enum" in schema]
+    names = [
+        schema["enum"]
+        for name, schema in fields(SCHEMA)
+        if name == "policyName" and "enum" in schema
+    ]
     assert any({"RequestRedirect", "AddHeader", "BackendJwt"} <= set(enum) for enum in names)

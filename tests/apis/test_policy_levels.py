@@ -48,8 +48,15 @@ def test_each_pair(api: str, operation: str) -> None:
     with pytest.raises(Invalid) as refused:
         compiled([api], [operation])
     (found,) = refused.value.diagnostics
-    assert (refused.value.code, found.code, found.pointer) == ("909025", "KAPI1212", "#/operations/0/operationPolicies")
-    assert found.message == "Presence of both resource level and API level operation policies is not allowed"
+    assert (refused.value.code, found.code, found.pointer) == (
+        "909025",
+        "KAPI1212",
+        "#/operations/0/operationPolicies",
+    )
+    assert (
+        found.message
+        == "Presence of both resource level and API level operation policies is not allowed"
+    )
     for name in (api, operation):
         assert (name in found.hint) == (name not in TOGETHER)
     assert "move these policies to apiPolicies" in found.hint

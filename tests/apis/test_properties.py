@@ -26,7 +26,10 @@ CONF: dict[str, Any] = {
     "defaultVersion": True,
     "endpointConfigurations": {"production": {"endpoint": "http://backend:8080"}},
     "authentication": [{"authType": "OAuth2", "enabled": True}],
-    "operations": [{"target": "/orders/{id}", "verb": "GET", "scopes": ["a"]}, {"target": "/orders", "verb": "POST"}],
+    "operations": [
+        {"target": "/orders/{id}", "verb": "GET", "scopes": ["a"]},
+        {"target": "/orders", "verb": "POST"},
+    ],
     "corsConfiguration": {"corsConfigurationEnabled": False},
     "additionalProperties": [{"name": "a", "value": "b"}],
 }
@@ -37,14 +40,31 @@ DEFINITION: dict[str, Any] = {
     "security": [{"default": ["a"]}],
     "paths": {"/orders": {"post": {"security": [{"default": []}], "x-auth-type": "None"}}},
 }
-leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["/", "/*", "{", "http://", "GET"])
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["/", "/*", "{", "http://", "GET"])
+)
 anything = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
 )
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
 
 
@@ -87,7 +107,9 @@ def test_any_yaml_punctuation_is_read_or_refused(text: str) -> None:
 
 @given(st.sampled_from(places(CONF)), anything)
 @settings(max_examples=200, deadline=None)
-def test_a_conf_with_anything_put_anywhere_is_compiled_or_refused(path: tuple[Any, ...], new: Any) -> None:
+def test_a_conf_with_anything_put_anywhere_is_compiled_or_refused(
+    path: tuple[Any, ...], new: Any
+) -> None:
     text = as_yaml(changed(CONF, path, new))
     first = compiled_or_refused(text, as_yaml(DEFINITION))
     assert first == compiled_or_refused(text, as_yaml(DEFINITION))
@@ -95,20 +117,46 @@ def test_a_conf_with_anything_put_anywhere_is_compiled_or_refused(path: tuple[An
 
 @given(st.sampled_from(places(DEFINITION)), anything)
 @settings(max_examples=200, deadline=None)
-def test_a_definition_with_anything_put_anywhere_is_compiled_or_refused(path: tuple[Any, ...], new: Any) -> None:
+def test_a_definition_with_anything_put_anywhere_is_compiled_or_refused(
+    path: tuple[Any, ...], new: Any
+) -> None:
     compiled_or_refused(as_yaml(CONF), as_yaml(changed(DEFINITION, path, new)))
 
 
-@given(st.permutations([{"target": f"/{name}", "verb": "GET"} for name in ("a", "{b}", "*", "a/b", "a/{c}", "a/*", "{d}/b", "a{e}")]))
+@given(
+    st.permutations(
+        [
+            {"target": f"/{name}", "verb": "GET"}
+            for name in ("a", "{b}", "*", "a/b", "a/{c}", "a/*", "{d}/b", "a{e}")
+        ]
+    )
+)
 @settings(max_examples=50, deadline=None)
-def test_the_order_of_operations_in_the_file_does_not_matter(operations: list[dict[str, str]]) -> None:
+def test_the_order_of_operations_in_the_file_does_not_matter(
+    operations: list[dict[str, str]],
+) -> None:
     made = compiled_or_refused(as_yaml(CONF | {"operations": operations}), as_yaml(DEFINITION))
-    assert [operation.target for operation in made.api.operations] == ["/a", "/a/b", "/a/{c}", "/a/*", "/a{e}", "/{b}", "/{d}/b", "/*"]
+    assert [operation.target for operation in made.api.operations] == [
+        "/a",
+        "/a/b",
+        "/a/{c}",
+        "/a/*",
+        "/a{e}",
+        "/{b}",
+        "/{d}/b",
+        "/*",
+    ]
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-finite = st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | texts
-trees = st.recursive(finite, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=15)
+finite = (
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | texts
+)
+trees = st.recursive(
+    finite,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=15,
+)
 
 
 @given(st.dictionaries(texts, trees, min_size=1, max_size=4))

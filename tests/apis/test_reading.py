@@ -30,7 +30,12 @@ def test_a_conf_becomes_values_with_their_places() -> None:
     conf, diagnostics = read_conf(CONF)
     assert diagnostics == ()
     assert conf is not None
-    assert (conf.name, conf.base_path, conf.version, conf.default_version) == ("Orders", "/orders", "1.0.0", False)
+    assert (conf.name, conf.base_path, conf.version, conf.default_version) == (
+        "Orders",
+        "/orders",
+        "1.0.0",
+        False,
+    )
     assert conf.operations[0].secured
     assert (conf.operations[0].mark.line, conf.operations[0].mark.column) == (10, 3)
 
@@ -43,7 +48,9 @@ def test_words_that_yaml_1_1_would_change_stay_texts(word: str) -> None:
     assert conf.name == word
 
 
-@pytest.mark.parametrize("written", ["1.0", "1.10", "3", "0o17", "1e3", ".5", "-.inf", ".NaN", "true"])
+@pytest.mark.parametrize(
+    "written", ["1.0", "1.10", "3", "0o17", "1e3", ".5", "-.inf", ".NaN", "true"]
+)
 def test_a_version_without_quotes_is_a_mistake_that_says_how_to_quote_it(written: str) -> None:
     _, diagnostics = read_conf(CONF.replace(b'"1.0.0"', written.encode()))
     assert [item.hint for item in diagnostics] == [f'Quote it: "{written}".']
@@ -72,7 +79,10 @@ def test_a_version_without_quotes_is_a_mistake_that_says_how_to_quote_it(written
         b"- " * 100_000,
         b"? " * 5000,
         b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
-        + b"".join(b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 10)) for i in range(9)),
+        + b"".join(
+            b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 10))
+            for i in range(9)
+        ),
         b"n: " + b"9" * 100_000,
         b"x" * 3_000_000,
     ],
@@ -82,11 +92,16 @@ def test_a_text_that_is_no_conf_gets_a_diagnostic_with_a_line(text: bytes) -> No
     conf, diagnostics = read_conf(text)
     assert conf is None
     assert diagnostics
-    assert all(item.line >= 1 and item.message and item.code.startswith("KAPI1") for item in diagnostics)
+    assert all(
+        item.line >= 1 and item.message and item.code.startswith("KAPI1") for item in diagnostics
+    )
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
-    text = CONF.replace(b'"/orders"\nversion', b'"orders"\nversion').replace(b'"GET"', b'"get"') + b"nmae: x\n"
+    text = (
+        CONF.replace(b'"/orders"\nversion', b'"orders"\nversion').replace(b'"GET"', b'"get"')
+        + b"nmae: x\n"
+    )
     assert mistakes(text) == [
         ("#/basePath", "basePath [orders] does not start with /", 3, 11),
         ("#/operations/0/verb", "get is not a valid enum value", 11, 9),
@@ -96,7 +111,14 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
 
 def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
     text = CONF + b'corsConfiguration:\n  corsConfigurationEnabled: "true"\n'
-    assert mistakes(text) == [("#/corsConfiguration/corsConfigurationEnabled", "expected type: Boolean, found: String", 13, 29)]
+    assert mistakes(text) == [
+        (
+            "#/corsConfiguration/corsConfigurationEnabled",
+            "expected type: Boolean, found: String",
+            13,
+            29,
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +153,9 @@ def test_what_asks_for_nothing_is_accepted(field: str) -> None:
 
 def test_more_operations_than_the_limit_are_refused_at_once() -> None:
     many = b"".join(b'- {target: "/o%d", verb: GET}\n' % index for index in range(2001))
-    assert [item[1] for item in mistakes(CONF + many)] == ["2002 operations; at most 2000 can be deployed in one API"]
+    assert [item[1] for item in mistakes(CONF + many)] == [
+        "2002 operations; at most 2000 can be deployed in one API"
+    ]
 
 
 def test_no_operation_is_a_mistake() -> None:
@@ -141,10 +165,16 @@ def test_no_operation_is_a_mistake() -> None:
 
 @pytest.mark.parametrize("environment", ["Dev", "a.b", "-a", "a_b", "x" * 64])
 def test_an_environment_must_fit_into_a_host_name(environment: str) -> None:
-    assert [item[0] for item in mistakes(CONF + f"environment: {environment}\n".encode())] == ["#/environment"]
+    assert [item[0] for item in mistakes(CONF + f"environment: {environment}\n".encode())] == [
+        "#/environment"
+    ]
 
 
-@pytest.mark.parametrize("base_path", ["/", "/a/", "//a", "/a/../b", "/a%20b", "/a b", "/ä", "/a?b", "/{a}", "/a*"])
+@pytest.mark.parametrize(
+    "base_path", ["/", "/a/", "//a", "/a/../b", "/a%20b", "/a b", "/ä", "/a?b", "/{a}", "/a*"]
+)
 def test_a_base_path_that_cannot_be_served_is_refused_with_a_hint(base_path: str) -> None:
-    _, diagnostics = read_conf(CONF.replace(b'basePath: "/orders"', f'basePath: "{base_path}"'.encode()))
+    _, diagnostics = read_conf(
+        CONF.replace(b'basePath: "/orders"', f'basePath: "{base_path}"'.encode())
+    )
     assert [(item.code, bool(item.hint)) for item in diagnostics] == [("KAPI1205", True)]

@@ -7,9 +7,16 @@ import re
 import pytest
 
 from kapi.apis.header_rules import header_fault
-from kapi.apis.reserved_headers import CALLER, GATEWAY_PREFIXES, MESSAGE, may_hold_backend_jwt, may_hold_claim, may_hold_credential
-from kapi.gateway.envoy.edge_headers import removed_at_edge
-from kapi.gateway.envoy.jwt import mappable
+from kapi.apis.reserved_headers import (
+    CALLER,
+    GATEWAY_PREFIXES,
+    MESSAGE,
+    may_hold_backend_jwt,
+    may_hold_claim,
+    may_hold_credential,
+)
+from kapi.gateway.envoy.resources.edge_headers import removed_at_edge
+from kapi.gateway.envoy.resources.tokens.jwt import mappable
 from kapi.policies.lua import script
 
 OWN = tuple(f"{prefix}iss" for prefix in GATEWAY_PREFIXES)
@@ -17,10 +24,15 @@ OWN = tuple(f"{prefix}iss" for prefix in GATEWAY_PREFIXES)
 
 @pytest.mark.parametrize("name", [*sorted(MESSAGE), *OWN])
 @pytest.mark.parametrize("spelled", [str.lower, str.upper, lambda name: name.replace("-", "_")])
-def test_what_frames_a_message_or_is_the_gateways_is_for_nobody_else(name: str, spelled: object) -> None:
+def test_what_frames_a_message_or_is_the_gateways_is_for_nobody_else(
+    name: str, spelled: object
+) -> None:
     written = spelled(name)  # type: ignore[operator]
     assert header_fault(written)
-    assert {rule(written) for rule in (may_hold_claim, may_hold_backend_jwt, may_hold_credential, mappable)} == {False}
+    assert {
+        rule(written)
+        for rule in (may_hold_claim, may_hold_backend_jwt, may_hold_credential, mappable)
+    } == {False}
 
 
 @pytest.mark.parametrize("name", [*CALLER, *OWN, "x-original-url", "proxy-authorization"])
@@ -46,7 +58,11 @@ def test_what_is_removed_from_callers_holds_no_credential(name: str) -> None:
     ],
 )
 def test_who_may_set_it(name: str, claim: bool, jwt: bool, credential: bool) -> None:
-    assert (may_hold_claim(name), may_hold_backend_jwt(name), may_hold_credential(name)) == (claim, jwt, credential)
+    assert (may_hold_claim(name), may_hold_backend_jwt(name), may_hold_credential(name)) == (
+        claim,
+        jwt,
+        credential,
+    )
 
 
 @pytest.mark.parametrize("name", ["interceptor", "sandbox_handle"])

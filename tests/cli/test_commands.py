@@ -45,10 +45,25 @@ def run(tmp_path: Path):
     (tmp_path / "api.apk-conf").write_text(conf(port=8080))
     (tmp_path / "definition.yaml").write_text(DEFINITION)
 
-    def kapi(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        variables = {**os.environ, "KAPI_DATA_DIR": str(tmp_path / "data"), "NO_COLOR": "1", "COLUMNS": "100", **environment}
+    def kapi(
+        *arguments: str, stdin: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        variables = {
+            **os.environ,
+            "KAPI_DATA_DIR": str(tmp_path / "data"),
+            "NO_COLOR": "1",
+            "COLUMNS": "100",
+            **environment,
+        }
         done = subprocess.run(
-            [KAPI, *arguments], cwd=tmp_path, env=variables, input=stdin, capture_output=True, text=True, timeout=60, check=False
+            [KAPI, *arguments],
+            cwd=tmp_path,
+            env=variables,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert "Traceback" not in done.stderr
         return done
@@ -65,7 +80,10 @@ def test_generate_from_files_and_standard_input(run) -> None:
     assert run("generate", "definition.yaml", "--write", "x.conf").returncode == 0
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "openapi: 3.0.3", "\0", "a: *b", '{"openapi": 3, "info": 1, "paths": []}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", "openapi: 3.0.3", "\0", "a: *b", '{"openapi": 3, "info": 1, "paths": []}'],
+)
 def test_a_bad_definition_is_explained(run, content: str) -> None:
     done = run("generate", "-", stdin=content)
     assert (done.returncode, done.stdout) == (3, "")
@@ -76,7 +94,9 @@ def test_validate_shows_every_mistake_with_its_place(run, tmp_path: Path) -> Non
     assert run("validate", "api.apk-conf", "definition.yaml").returncode == 0
     assert run("validate", "api.apk-conf").returncode == 0
     (tmp_path / "bad.apk-conf").write_text(
-        conf(port=8080).replace('type: "REST"', 'type: "SOAP"\nrateLimits: 1').replace("verb: POST", "verb: post")
+        conf(port=8080)
+        .replace('type: "REST"', 'type: "SOAP"\nrateLimits: 1')
+        .replace("verb: POST", "verb: post")
     )
     done = run("validate", "bad.apk-conf", "definition.yaml")
     assert done.returncode == 3
@@ -88,7 +108,9 @@ def test_validate_shows_every_mistake_with_its_place(run, tmp_path: Path) -> Non
 
 def test_hints_fit_the_length_that_is_wrong(run, tmp_path: Path) -> None:
     module = '{name: a, rootId: a, url: "https://a.example/a.wasm", sha256: ABCD, hostKeys: ["1A"]}'
-    policy = f"apiPolicies:\n  request:\n  - policyName: WASMInterceptor\n    parameters: {module}\n"
+    policy = (
+        f"apiPolicies:\n  request:\n  - policyName: WASMInterceptor\n    parameters: {module}\n"
+    )
     (tmp_path / "bad.apk-conf").write_text(conf(port=8080, extra=policy))
     done = run("validate", "bad.apk-conf", "definition.yaml")
     assert (done.returncode, done.stderr.count("error:")) == (3, 2)
@@ -100,14 +122,24 @@ def test_hints_fit_the_length_that_is_wrong(run, tmp_path: Path) -> None:
 def test_export_shows_each_stage(run) -> None:
     ir = yaml.safe_load(run("export", "api.apk-conf", "definition.yaml").stdout)
     assert ir["base_path"] == "/echo/1.0.0"
-    rendered = json.loads(run("export", "--to", "envoy", "-o", "json", "api.apk-conf", "definition.yaml").stdout)
+    rendered = json.loads(
+        run("export", "--to", "envoy", "-o", "json", "api.apk-conf", "definition.yaml").stdout
+    )
     assert [scope["name"] for scope in rendered["scopes"]] == ["echo"]
     assert run("export", "--to", "kubernetes", "api.apk-conf", "definition.yaml").returncode == 1
     assert run("export", "--to", "soap", "api.apk-conf", "definition.yaml").returncode == 2
 
 
 @pytest.mark.parametrize(
-    "arguments", [["status"], ["apis"], ["token"], ["undeploy", "x"], ["deploy", "api.apk-conf", "definition.yaml"], ["ca"]]
+    "arguments",
+    [
+        ["status"],
+        ["apis"],
+        ["token"],
+        ["undeploy", "x"],
+        ["deploy", "api.apk-conf", "definition.yaml"],
+        ["ca"],
+    ],
 )
 def test_without_a_platform_a_hint_says_what_to_do(run, arguments: list[str]) -> None:
     done = run(*arguments)
@@ -117,12 +149,22 @@ def test_without_a_platform_a_hint_says_what_to_do(run, arguments: list[str]) ->
 
 
 @pytest.mark.parametrize("arguments", [["apis"], ["status"], ["ca"], ["token"]])
-def test_hints_name_the_data_directory_when_it_is_not_the_default(run, tmp_path: Path, arguments: list[str]) -> None:
+def test_hints_name_the_data_directory_when_it_is_not_the_default(
+    run, tmp_path: Path, arguments: list[str]
+) -> None:
     done = run(*arguments, "--data-dir", str(tmp_path / "my data"))
     assert f"kapi up --data-dir '{tmp_path}/my data'" in done.stderr
     home = {"KAPI_DATA_DIR": "", "HOME": str(tmp_path), "XDG_DATA_HOME": ""}
     variables = {name: value for name, value in {**os.environ, **home}.items() if value}
-    bare = subprocess.run([KAPI, *arguments], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    bare = subprocess.run(
+        [KAPI, *arguments],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert "kapi up" in bare.stderr
     assert "--data-dir /" not in bare.stderr
 
@@ -132,15 +174,18 @@ def test_a_data_directory_where_nothing_runs_is_said_so(run, tmp_path: Path) -> 
     made.mkdir(parents=True)
     (made / "ca.pem").write_text((ROOT / "tests/golden/_ca.pem").read_text())
     for arguments in (["token"], ["apis"]):
-        assert f"nothing runs in {tmp_path}/data" in run(*arguments, KAPI_GATEWAY__PORT=str(free_port())).stderr
+        assert (
+            f"nothing runs in {tmp_path}/data"
+            in run(*arguments, KAPI_GATEWAY__PORT=str(free_port())).stderr
+        )
 
 
 def test_a_client_without_the_grant_or_the_scope_is_not_taken(run, tmp_path: Path) -> None:
-    browser = (
-        '[[identity.clients]]\nid = "browser"\nsecret = "s"\ngrants = ["authorization_code"]\nredirect_uris = ["https://a.example/"]\n'
-    )
+    browser = '[[identity.clients]]\nid = "browser"\nsecret = "s"\ngrants = ["authorization_code"]\nredirect_uris = ["https://a.example/"]\n'
     reader = '[[identity.clients]]\nid = "reader"\nsecret = "s"\nscopes = ["items:read"]\n'
-    (tmp_path / "kapi.toml").write_text("[identity]\nwell_known_client = false\n" + browser + reader)
+    (tmp_path / "kapi.toml").write_text(
+        "[identity]\nwell_known_client = false\n" + browser + reader
+    )
     refused = run("key", "list")
     assert (refused.returncode, refused.stdout) == (4, "")
     for part in ("kapi:keys", "client_credentials", "browser, reader", "KAPI_TOKEN"):
@@ -149,10 +194,19 @@ def test_a_client_without_the_grant_or_the_scope_is_not_taken(run, tmp_path: Pat
 
 
 def test_a_wheel_suggests_no_file_that_it_lacks(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "src/kapi", tmp_path / "kapi", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "src/kapi", tmp_path / "kapi", ignore=shutil.ignore_patterns("__pycache__")
+    )
     code = "from kapi.banner import banner; from kapi.settings import Settings; from pathlib import Path; print(banner(Settings(Path('/d')), None))"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert "kapi deploy openapi.yaml --endpoint" in shown
     assert "examples/" not in shown
 
@@ -165,7 +219,13 @@ def test_usage_errors_are_2_and_missing_files_1(run) -> None:
 
 
 def test_wrong_settings_are_all_reported(run) -> None:
-    done = run("config", "show", KAPI_GATEWAY__PORT="0", KAPI_IDENTITY__WORKER="2", KAPI_IDENTITY__ISSUER="ftp://x")
+    done = run(
+        "config",
+        "show",
+        KAPI_GATEWAY__PORT="0",
+        KAPI_IDENTITY__WORKER="2",
+        KAPI_IDENTITY__ISSUER="ftp://x",
+    )
     assert done.returncode == 3
     assert done.stderr.count("error:") == 3
     assert "Did you mean identity.workers?" in done.stderr
@@ -219,7 +279,10 @@ def test_the_settings_named_are_those_that_hold(run, tmp_path: Path) -> None:
     shown = run("export", "api.apk-conf", "definition.yaml", "--config", "own.toml")
     assert yaml.safe_load(shown.stdout)["organization"] == "acme"
     (tmp_path / "wrong.toml").write_text("[apis]\norganization = 7\n")
-    for command in (["validate", "api.apk-conf", "definition.yaml"], ["generate", "http://127.0.0.1:9/x"]):
+    for command in (
+        ["validate", "api.apk-conf", "definition.yaml"],
+        ["generate", "http://127.0.0.1:9/x"],
+    ):
         assert run(*command, "--config", "wrong.toml").returncode == 3
 
 
@@ -236,7 +299,11 @@ def test_generate_fetches_with_the_limits_of_the_settings(run, tmp_path: Path) -
 
 
 def test_a_file_that_cannot_be_written_is_named(run) -> None:
-    for arguments in (["schema", "--write"], ["schema", "--output"], ["generate", "definition.yaml", "--write"]):
+    for arguments in (
+        ["schema", "--write"],
+        ["schema", "--output"],
+        ["generate", "definition.yaml", "--write"],
+    ):
         done = run(*arguments, "/nonexistent/x")
         assert done.returncode == 1
         assert "cannot write /nonexistent/x" in done.stderr
@@ -269,7 +336,9 @@ def test_help_texts_hold_no_markup_by_accident() -> None:
 
 def test_version_and_doctor(run) -> None:
     assert json.loads(run("version", "-o", "json").stdout)["envoy"].startswith("1.40")
-    checks = json.loads(run("doctor", "-o", "json", KAPI_GATEWAY__ENVOY="/nowhere/envoy").stdout)["checks"]
+    checks = json.loads(run("doctor", "-o", "json", KAPI_GATEWAY__ENVOY="/nowhere/envoy").stdout)[
+        "checks"
+    ]
     assert [item["check"] for item in checks if item["result"] == "fail"] == ["Envoy runs"]
     assert all(item["repair"] for item in checks if item["result"] == "fail")
 
@@ -289,4 +358,9 @@ def test_every_command_helps_with_examples(run, command: str) -> None:
 def test_help_tells_exit_codes_and_stays_light(run) -> None:
     assert "Exit codes" in run("--help").stdout
     code = "import sys, kapi.front.cli.main; print([m for m in ('yaml', 'grpc', 'cryptography', 'starlette', 'http.client') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

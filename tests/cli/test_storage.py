@@ -16,16 +16,24 @@ from harness import DEFINITION, KAPI, free_port
 from idp import basic, call, identity_app
 from kapi.errors import StorageBusy, StorageFull
 from kapi.front.cli.output import exit_code
-from kapi.front.web.system_api import build_system_api
+from kapi.front.web.system.apis import build_system_api
 from kapi.settings import IdentitySettings, Settings
-from kapi.settings_identity import RegistrationSettings
+from kapi.settings.identity import RegistrationSettings
 from kapi.store import Store
 from kapi.store.database import Database
 
 
 def run(*arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run([KAPI, *arguments], env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [KAPI, *arguments],
+        env=environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_a_newer_data_directory_is_refused(tmp_path: Path) -> None:
@@ -56,12 +64,18 @@ def test_exit_codes() -> None:
 
 def test_the_provider_says_it(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "kapi.db")
-    app = identity_app(Settings(tmp_path, IdentitySettings(registration=RegistrationSettings(open=True))), store, lambda: 1_800_000_000)
+    app = identity_app(
+        Settings(tmp_path, IdentitySettings(registration=RegistrationSettings(open=True))),
+        store,
+        lambda: 1_800_000_000,
+    )
     body = b'{"client_name": "%s", "redirect_uris": ["https://a.example/cb"]}' % (b"x" * 2000)
     with store.database.transaction() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count={pages}")
-    answers = [call(app, "POST", "/dcr/register", body, content_type="application/json") for _ in range(20)]
+    answers = [
+        call(app, "POST", "/dcr/register", body, content_type="application/json") for _ in range(20)
+    ]
     full = answers[-1]
     assert (full.status, full.json()["error"]) == (507, "server_error")
     assert full.json()["error_description"].startswith("The disk is full")
@@ -79,9 +93,19 @@ def test_the_system_apis_say_it() -> None:
     async def busy(request: Request) -> Response:
         raise StorageBusy
 
-    app = build_system_api([Route("/full", full), Route("/no-space", no_space), Route("/busy", busy)])
+    app = build_system_api(
+        [Route("/full", full), Route("/no-space", no_space), Route("/busy", busy)]
+    )
     for path in ("/full", "/no-space"):
         answer = call(app, "GET", path, b"")
-        assert (answer.status, answer.json()["code"], answer.json()["message"]) == (507, 900942, "The disk is full")
+        assert (answer.status, answer.json()["code"], answer.json()["message"]) == (
+            507,
+            900942,
+            "The disk is full",
+        )
     answer = call(app, "GET", "/busy", b"")
-    assert (answer.status, answer.json()["code"], answer.headers["retry-after"]) == (503, 900941, "2")
+    assert (answer.status, answer.json()["code"], answer.headers["retry-after"]) == (
+        503,
+        900941,
+        "2",
+    )

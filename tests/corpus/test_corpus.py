@@ -26,7 +26,14 @@ GITHUB = PACKAGES / "@octokit" / "openapi" / "generated" / "api.github.com.json"
 EVERY = 4
 """One document of so many is read."""
 METHODS = ("get", "put", "post", "delete", "patch", "options", "head")
-REASONS = ("extraneous key", "has no operations", "webhooks only", "none of the operations", "at most 2000", "expected minLength: 1")
+REASONS = (
+    "extraneous key",
+    "has no operations",
+    "webhooks only",
+    "none of the operations",
+    "at most 2000",
+    "expected minLength: 1",
+)
 """Why a document may be refused."""
 
 
@@ -41,7 +48,9 @@ def lost_scopes(data: dict[str, Any], conf: dict[str, Any]) -> list[str]:
     schemes = data.get("components", {}).get("securitySchemes", {})
     made = {(item["verb"], item["target"]): item for item in conf["operations"]}
     lost = []
-    for path, item in ((path, item) for path, item in data["paths"].items() if path.startswith("/")):
+    for path, item in (
+        (path, item) for path, item in data["paths"].items() if path.startswith("/")
+    ):
         for method in METHODS:
             operation = item.get(method) or {}
             wanted = operation.get("security", data.get("security")) or []
@@ -49,7 +58,10 @@ def lost_scopes(data: dict[str, Any], conf: dict[str, Any]) -> list[str]:
             if operation_made is None or len(wanted) != 1 or len(wanted[0]) != 1:
                 continue
             name, scopes = next(iter(wanted[0].items()))
-            if schemes.get(name, {}).get("type") in {"oauth2", "openIdConnect"} and operation_made["scopes"] != scopes:
+            if (
+                schemes.get(name, {}).get("type") in {"oauth2", "openIdConnect"}
+                and operation_made["scopes"] != scopes
+            ):
                 lost.append(f"{method} {path}")
     return lost
 
@@ -62,10 +74,15 @@ def judge(content: bytes) -> str:
         message = error.diagnostics[0].message
         return "refused" if any(reason in message for reason in REASONS) else message
     try:
-        compiled = compile_api(made.conf_text.encode(), content, organization="default", policies=POLICIES)
+        compiled = compile_api(
+            made.conf_text.encode(), content, organization="default", policies=POLICIES
+        )
     except Invalid as error:
         return f"deploy refuses: {error.diagnostics[0].message}"
-    lost = lost_scopes(json.loads(content), yaml.load(made.conf_text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    lost = lost_scopes(
+        json.loads(content),
+        yaml.load(made.conf_text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)),
+    )
     unplaced = [item for item in made.warnings if not _has_place(item)]
     return " ".join((*lost, *(item.message for item in (*unplaced, *compiled.warnings))))
 
@@ -92,12 +109,25 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def deploy(platform: Platform, path: Path, number: int) -> None:
     """Deploy a document, and find that its first operation is there and asks for a token."""
-    done = platform.cli("deploy", str(path), "--endpoint", "http://127.0.0.1:9", "--base-path", f"/corpus/{number}", "-o", "json")
+    done = platform.cli(
+        "deploy",
+        str(path),
+        "--endpoint",
+        "http://127.0.0.1:9",
+        "--base-path",
+        f"/corpus/{number}",
+        "-o",
+        "json",
+    )
     conf = json.loads(done.stdout)
-    operation = next((item for item in conf["operations"] if item["secured"] and "{" not in item["target"]), None)
+    operation = next(
+        (item for item in conf["operations"] if item["secured"] and "{" not in item["target"]), None
+    )
     if operation is not None:
         base = f"/corpus/{number}/{conf['version']}"
-        answer = platform.request("default.gw.wso2.com", base + operation["target"], "-X", operation["verb"])
+        answer = platform.request(
+            "default.gw.wso2.com", base + operation["target"], "-X", operation["verb"]
+        )
         assert answer.status == 401, (path, operation, answer.body)
     platform.cli("undeploy", conf["id"])
 
@@ -115,7 +145,10 @@ def test_the_document_of_github_is_deployed(platform: Platform, tmp_path: Path, 
     if form == "yaml":
         path = tmp_path / "github.yaml"
         value = json.loads(GITHUB.read_bytes())
-        path.write_text(yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False), "utf-8")
+        path.write_text(
+            yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False),
+            "utf-8",
+        )
     assert GITHUB.stat().st_size > 12_000_000
     made = generated(path.read_bytes())
     assert made.conf_text.count("- target:") == 1223

@@ -14,7 +14,7 @@ from harness import KAPI
 from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.declaration import declare
 from kapi.settings import IssuerSettings
-from kapi.settings_values import checked
+from kapi.settings.values import checked
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "issuers").glob("*.md"))
 
@@ -23,13 +23,25 @@ def _lines(page: Path) -> list[str]:
     return page.read_text("utf-8").replace("\\\n", "").splitlines()
 
 
-COMMANDS = sorted({line.strip() for page in PAGES for line in _lines(page) if line.startswith(("    kapi issuer add", "kapi issuer add"))})
+COMMANDS = sorted(
+    {
+        line.strip()
+        for page in PAGES
+        for line in _lines(page)
+        if line.startswith(("    kapi issuer add", "kapi issuer add"))
+    }
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_understood(command: str, tmp_path: Path) -> None:
     """Without a platform it gets as far as looking for one."""
-    done = subprocess.run([KAPI, *shlex.split(command)[1:], "--data-dir", str(tmp_path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [KAPI, *shlex.split(command)[1:], "--data-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, "nothing runs in" in done.stderr) == (7, True), done.stderr
 
 
@@ -37,7 +49,9 @@ def test_a_command_is_understood(command: str, tmp_path: Path) -> None:
 def test_a_preset_has_a_row_with_its_issuer(preset: object) -> None:
     text = (PAGES[0].parent / "oidc.md").read_text("utf-8")
     row = next(line for line in text.splitlines() if line.startswith(f"| `{preset.name}` |"))  # type: ignore[attr-defined]
-    issuer = re.sub(r"\{(\w+)\}", r"<\1>", preset.issuer).replace("https://<domain>/t/", "https://api.asgardeo.io/t/")  # type: ignore[attr-defined]
+    issuer = re.sub(r"\{(\w+)\}", r"<\1>", preset.issuer).replace(
+        "https://<domain>/t/", "https://api.asgardeo.io/t/"
+    )  # type: ignore[attr-defined]
     assert f"`{issuer}`" in row if issuer else "as given" in row
 
 
@@ -45,7 +59,9 @@ def test_the_examples_for_the_settings_hold(tmp_path: Path) -> None:
     from standin import Key
 
     found = []
-    for block in re.findall(r"```toml\n(.*?)```", (PAGES[0].parent / "oidc.md").read_text("utf-8"), re.DOTALL):
+    for block in re.findall(
+        r"```toml\n(.*?)```", (PAGES[0].parent / "oidc.md").read_text("utf-8"), re.DOTALL
+    ):
         for item in tomllib.loads(block)["identity"]["issuers"]:
             if "public_key_file" in item:
                 (tmp_path / "key.pem").write_text(Key.make("k").pem())

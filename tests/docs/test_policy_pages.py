@@ -12,10 +12,10 @@ import yaml
 
 from kapi.apis.compile import compile_api
 from kapi.apis.secrets import Secrets
-from kapi.gateway.envoy.check import EnvoyCheck
-from kapi.gateway.envoy.process import find_envoy
-from kapi.gateway.envoy.render import render_api
-from kapi.gateway.envoy.site import site_from
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.envoy.resources.context import site_from
+from kapi.gateway.envoy.resources.render import render_api
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.policies.wasm_modules import Module
@@ -28,7 +28,11 @@ DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "pat
 
 class AnySecret(dict[tuple[str, str, str], str]):
     def get(self, secret: Any, default: Any = None) -> Any:
-        return (ROOT / "tests/golden/_ca.pem").read_text() if secret[2].endswith(".crt") else "-- value"
+        return (
+            (ROOT / "tests/golden/_ca.pem").read_text()
+            if secret[2].endswith(".crt")
+            else "-- value"
+        )
 
 
 def fetched(module: Module) -> Module:
@@ -58,7 +62,9 @@ def test_the_confs_of_a_page_run(page: Path) -> None:
         clusters |= {cluster["name"]: cluster for cluster in rendered["clusters"]}
         scopes += rendered["scopes"]
     if scopes:
-        assert len({scope["name"] for scope in scopes}) == len(scopes), "give each conf of a page a base path of its own"
+        assert len({scope["name"] for scope in scopes}) == len(scopes), (
+            "give each conf of a page a base path of its own"
+        )
         EnvoyCheck(find_envoy(""))(tuple(clusters.values()), scopes)
 
 

@@ -25,13 +25,20 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from kapi import run_files
 from kapi.apis.ir import Api, Endpoint, Operation
-from kapi.gateway.envoy import process
-from kapi.gateway.envoy.encode import Resource, encode
-from kapi.gateway.envoy.names import CLUSTER, EXTENSION, SCOPE
-from kapi.gateway.envoy.render import render_backends, render_base, render_issuers, render_scope, segments, system_segments
-from kapi.gateway.envoy.site import Site, site_of
-from kapi.gateway.envoy.tls import Certificate, ensure_certificate
-from kapi.gateway.envoy.xds import Publisher
+from kapi.gateway.envoy.process import process
+from kapi.gateway.envoy.process.tls import Certificate, ensure_certificate
+from kapi.gateway.envoy.resources.context import Site, site_of
+from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
+from kapi.gateway.envoy.resources.render import (
+    render_backends,
+    render_base,
+    render_issuers,
+    render_scope,
+    segments,
+    system_segments,
+)
+from kapi.gateway.envoy.stream.encode import Resource, encode
+from kapi.gateway.envoy.stream.server import Publisher
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import Authentication, Credential
 from kapi.policies.scopes import Scopes
@@ -55,16 +62,33 @@ class Minter:
     @property
     def trusted(self) -> TrustedIssuer:
         numbers = self.key.public_key().public_numbers()
-        jwk = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.name, "n": _number(numbers.n), "e": _number(numbers.e)}
+        jwk = {
+            "kty": "RSA",
+            "use": "sig",
+            "alg": "RS256",
+            "kid": self.name,
+            "n": _number(numbers.n),
+            "e": _number(numbers.e),
+        }
         return TrustedIssuer(self.name, self.issuer, json.dumps({"keys": [jwk]}))
 
     def token(self, *, seconds: float = 3600, **claims: Any) -> str:
         now = int(time.time())
-        payload = {"iss": self.issuer, "sub": "me", "iat": now, "nbf": now, "exp": int(now + seconds), "jti": "1", **claims}
+        payload = {
+            "iss": self.issuer,
+            "sub": "me",
+            "iat": now,
+            "nbf": now,
+            "exp": int(now + seconds),
+            "jti": "1",
+            **claims,
+        }
         payload = {key: value for key, value in payload.items() if value is not None}
         head = {"alg": "RS256", "typ": "JWT", "kid": self.name}
         signed = f"{b64(json.dumps(head).encode())}.{b64(json.dumps(payload).encode())}"
-        return f"{signed}.{b64(self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+        return (
+            f"{signed}.{b64(self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+        )
 
 
 def _number(value: int) -> str:
@@ -88,7 +112,12 @@ class _Echo(http.server.BaseHTTPRequestHandler):
     def answer(self) -> None:
         length = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(length)
-        seen = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}, "length": len(body)}
+        seen = {
+            "method": self.command,
+            "path": self.path,
+            "headers": {k.lower(): v for k, v in self.headers.items()},
+            "length": len(body),
+        }
         data = json.dumps(seen).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
@@ -123,7 +152,9 @@ def backend(address: Any = ("127.0.0.1", 0), *, certificate: Path | None = None)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     try:
         yield 0 if isinstance(address, str) else server.server_address[1]
     finally:
@@ -149,10 +180,14 @@ def operation(
     send: bool = False,
     credentials: tuple[Credential, ...] = (),
 ) -> Operation:
-    nodes: list[Any] = [Authentication(secured, credentials or (Credential(send_to_upstream=send),))]
+    nodes: list[Any] = [
+        Authentication(secured, credentials or (Credential(send_to_upstream=send),))
+    ]
     if scopes or alternatives:
         nodes.append(Scopes(scopes, alternatives=alternatives))
-    return Operation(verb, target, (endpoint,) if endpoint else (), (sandbox,) if sandbox else (), tuple(nodes))
+    return Operation(
+        verb, target, (endpoint,) if endpoint else (), (sandbox,) if sandbox else (), tuple(nodes)
+    )
 
 
 def api(
@@ -201,7 +236,9 @@ class Gateway:
     def base(self, issuers: Sequence[TrustedIssuer] | None = None) -> list[Resource]:
         issuers = self.trusted() if issuers is None else issuers
         scopes = self.scopes()
-        rendered = render_base(self.site, issuers, self.certificate.chain, self.certificate.private_key, self.needs())
+        rendered = render_base(
+            self.site, issuers, self.certificate.chain, self.certificate.private_key, self.needs()
+        )
         clusters = render_backends(self.apis.values(), self.site)
         return [
             *(encode(kind, value) for kind, value in rendered),
@@ -210,7 +247,9 @@ class Gateway:
         ]
 
     def scopes(self) -> list[Resource]:
-        rendered = [render_scope(segment, self.apis.values(), self.site) for segment in self.segments()]
+        rendered = [
+            render_scope(segment, self.apis.values(), self.site) for segment in self.segments()
+        ]
         return [encode(SCOPE, value) for value in rendered if value]
 
     def needs(self) -> frozenset[Need]:
@@ -218,10 +257,17 @@ class Gateway:
 
     def trust(self, *issuers: TrustedIssuer) -> None:
         self.issuers = issuers
-        self.publisher.publish([encode(EXTENSION, value) for value in render_issuers(self.site, issuers, self.needs())])
+        self.publisher.publish(
+            [encode(EXTENSION, value) for value in render_issuers(self.site, issuers, self.needs())]
+        )
 
     def segments(self) -> list[str]:
-        return sorted({*system_segments(self.site), *(segment for item in self.apis.values() for segment in segments(item))})
+        return sorted(
+            {
+                *system_segments(self.site),
+                *(segment for item in self.apis.values() for segment in segments(item)),
+            }
+        )
 
     def put(self, *added: Api) -> None:
         """Publish APIs as a deployment does."""
@@ -239,9 +285,13 @@ class Gateway:
     def start_envoy(self) -> None:
         binary = process.find_envoy(self.settings.gateway.envoy)
         path = run_files.run_dir(self.settings) / "envoy.json"
-        run_files.write_private(path, json.dumps(process.bootstrap(self.settings, path.parent)).encode())
+        run_files.write_private(
+            path, json.dumps(process.bootstrap(self.settings, path.parent)).encode()
+        )
         log = run_files.log_path(self.settings, "envoy").open("ab")
-        self.envoy = subprocess.Popen(process.command_line(binary, path, self.settings), stdout=log, stderr=log)
+        self.envoy = subprocess.Popen(
+            process.command_line(binary, path, self.settings), stdout=log, stderr=log
+        )
         log.close()
 
     def wait_ready(self, seconds: float = 10.0) -> None:
@@ -259,7 +309,9 @@ class Gateway:
     def connect(self, host: str = "localhost") -> http.client.HTTPSConnection:
         context = ssl.create_default_context(cafile=str(self.certificate.ca_file))
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        connection = http.client.HTTPSConnection("127.0.0.1", self.settings.gateway.port, timeout=5, context=context)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.settings.gateway.port, timeout=5, context=context
+        )
         raw = socket.create_connection(("127.0.0.1", self.settings.gateway.port), timeout=5)
         connection.sock = context.wrap_socket(raw, server_hostname=host)
         return connection
@@ -294,11 +346,19 @@ def wait_for(condition: Any, seconds: float = 5.0, what: str = "it did not happe
 def gateway(*, start: bool = True, timeout: float = 10.0, **fields: Any) -> Iterator[Gateway]:
     """A gateway in a temporary directory; `fields` are GatewaySettings."""
     folder = Path(tempfile.mkdtemp(prefix="kapi-test-"))
-    settings = Settings(data_dir=folder, gateway=GatewaySettings(port=free_port(), concurrency=1, **fields))
+    settings = Settings(
+        data_dir=folder, gateway=GatewaySettings(port=free_port(), concurrency=1, **fields)
+    )
     run_files.prepare_directories(settings)
     admin = run_files.admin_socket(settings)
-    publisher = Publisher(run_files.xds_socket(settings), timeout=timeout, members=lambda name: process.members(admin, name))
-    live = Gateway(settings, publisher, ensure_certificate(settings, time.time), Minter(), site_of(settings))
+    publisher = Publisher(
+        run_files.xds_socket(settings),
+        timeout=timeout,
+        members=lambda name: process.members(admin, name),
+    )
+    live = Gateway(
+        settings, publisher, ensure_certificate(settings, time.time), Minter(), site_of(settings)
+    )
     try:
         if start:
             publisher.set_initial(live.base())

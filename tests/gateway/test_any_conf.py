@@ -16,14 +16,25 @@ from kapi.apis.ai_providers import BUILT_IN
 from kapi.apis.compile import compile_api
 from kapi.apis.conf_schema import CONF
 from kapi.apis.secrets import Secrets
-from kapi.apis.shapes import Anything, ByField, Either, Flag, Items, OneOf, Record, Shape, Text, Whole
+from kapi.apis.shapes import (
+    Anything,
+    ByField,
+    Either,
+    Flag,
+    Items,
+    OneOf,
+    Record,
+    Shape,
+    Text,
+    Whole,
+)
 from kapi.errors import Diagnostic, GatewayRejected, Invalid
-from kapi.gateway.envoy.check import EnvoyCheck
-from kapi.gateway.envoy.encode import encode
-from kapi.gateway.envoy.names import CLUSTER, SCOPE
-from kapi.gateway.envoy.process import find_envoy
-from kapi.gateway.envoy.render import render_api
-from kapi.gateway.envoy.site import site_from
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.envoy.resources.context import site_from
+from kapi.gateway.envoy.resources.names import CLUSTER, SCOPE
+from kapi.gateway.envoy.resources.render import render_api
+from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.settings import Settings
@@ -51,36 +62,69 @@ SITE = site_from(
 )
 
 
-def url(path: st.SearchStrategy[str], schemes: tuple[str, ...] = ("http", "https")) -> st.SearchStrategy[str]:
+def url(
+    path: st.SearchStrategy[str], schemes: tuple[str, ...] = ("http", "https")
+) -> st.SearchStrategy[str]:
     port = st.just("") | st.integers(1, 65535).map(lambda number: f":{number}")
     return st.builds(
-        lambda scheme, host, port, path: f"{scheme}://{host}{port}{path}", st.sampled_from(schemes), st.sampled_from(HOSTS), port, path
+        lambda scheme, host, port, path: f"{scheme}://{host}{port}{path}",
+        st.sampled_from(schemes),
+        st.sampled_from(HOSTS),
+        port,
+        path,
     )
 
 
-SEGMENT = st.from_regex(r"[A-Za-z0-9._~!$&'()+,;=:@-]{1,8}", fullmatch=True).filter(lambda text: set(text) - {"."})
+SEGMENT = st.from_regex(r"[A-Za-z0-9._~!$&'()+,;=:@-]{1,8}", fullmatch=True).filter(
+    lambda text: set(text) - {"."}
+)
 PATH = st.lists(SEGMENT, max_size=3).map(lambda parts: "".join(f"/{part}" for part in parts))
 TARGET = st.builds(
     lambda parts, end: ("".join(f"/{part}" for part in parts) + end) or "/",
-    st.lists(SEGMENT | NAMES.map(lambda name: f"{{{name}}}") | NAMES.map(lambda name: f"{name}-{{{name}}}.x"), max_size=4),
+    st.lists(
+        SEGMENT
+        | NAMES.map(lambda name: f"{{{name}}}")
+        | NAMES.map(lambda name: f"{name}-{{{name}}}.x"),
+        max_size=4,
+    ),
     st.sampled_from(["", "/*", "/"]),
 )
 HEADER = st.from_regex(r"[Xx]-[A-Za-z0-9]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True).filter(
     lambda text: not text.lower().startswith(("x-kapi-", "x-envoy-", "x-forwarded-"))
 )
 HEADER_VALUE = st.text(
-    st.characters(min_codepoint=32, max_codepoint=0xFFFF, exclude_categories=["Cs", "Cc"], exclude_characters="\x7f"), max_size=20
+    st.characters(
+        min_codepoint=32,
+        max_codepoint=0xFFFF,
+        exclude_categories=["Cs", "Cc"],
+        exclude_characters="\x7f",
+    ),
+    max_size=20,
 ).map(lambda text: text.strip(" \t"))
 TOKEN = st.from_regex(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,10}", fullmatch=True)
-ORIGIN = st.sampled_from(["*", "https://app.example", "https://*.example", "http://localhost:*", "null", "a(b", "https://[::1]:*"])
+ORIGIN = st.sampled_from(
+    [
+        "*",
+        "https://app.example",
+        "https://*.example",
+        "http://localhost:*",
+        "null",
+        "a(b",
+        "https://[::1]:*",
+    ]
+)
 
 SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "id": st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True),
     "name": NAMES,
-    "basePath": st.builds(lambda first, rest: f"/{first}{rest}", NAMES, st.sampled_from(["", "/b", "/b.c/~d"])),
+    "basePath": st.builds(
+        lambda first, rest: f"/{first}{rest}", NAMES, st.sampled_from(["", "/b", "/b.c/~d"])
+    ),
     "version": st.sampled_from(["1.0.0", "v1", "v1.2", "2", "a_b", "1-2"]),
     "type": st.just("REST"),
-    "aiProvider": st.sampled_from(sorted(BUILT_IN)).map(lambda known: {"name": known[0], "apiVersion": known[1]}),
+    "aiProvider": st.sampled_from(sorted(BUILT_IN)).map(
+        lambda known: {"name": known[0], "apiVersion": known[1]}
+    ),
     "definitionPath": st.builds(lambda first: f"/defs/{first}.json", NAMES),
     "environment": NAMES,
     "target": TARGET,
@@ -113,7 +157,14 @@ NOT_HERE = frozenset(
         "certificates",
     }
 )
-POLICY_NAMES = ("AddHeader", "SetHeader", "RemoveHeader", "RequestMirror", "BackendJwt", "Interceptor")
+POLICY_NAMES = (
+    "AddHeader",
+    "SetHeader",
+    "RemoveHeader",
+    "RequestMirror",
+    "BackendJwt",
+    "Interceptor",
+)
 
 
 def made(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
@@ -125,7 +176,9 @@ def made(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
             return (
                 st.sampled_from(shape.one_of)
                 if shape.one_of
-                else st.text("abc xyz/ä", min_size=shape.shortest, max_size=min(shape.longest or 12, 12))
+                else st.text(
+                    "abc xyz/ä", min_size=shape.shortest, max_size=min(shape.longest or 12, 12)
+                )
             )
         case Flag():
             return st.booleans()
@@ -140,14 +193,19 @@ def made(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
         case OneOf():
             return st.one_of(*(record(item) for item in shape.records))
         case Either():
-            return st.one_of(made(shape.usual), made(shape.other, name)) if not isinstance(shape.other, Text) else service_or_url()
+            return (
+                st.one_of(made(shape.usual), made(shape.other, name))
+                if not isinstance(shape.other, Text)
+                else service_or_url()
+            )
         case Anything():
             return st.none()
 
 
 def service_or_url() -> st.SearchStrategy[Any]:
     service = st.fixed_dictionaries(
-        {"name": NAMES, "namespace": NAMES, "port": st.integers(1, 65535)}, optional={"protocol": st.sampled_from(["http", "https"])}
+        {"name": NAMES, "namespace": NAMES, "port": st.integers(1, 65535)},
+        optional={"protocol": st.sampled_from(["http", "https"])},
     )
     return url(PATH) | service
 
@@ -162,17 +220,24 @@ def record(shape: Record) -> st.SearchStrategy[dict[str, Any]]:
 
 def by_field(shape: ByField) -> st.SearchStrategy[dict[str, Any]]:
     names = [name for name in shape.records if shape.name != "policyName" or name in POLICY_NAMES]
-    return st.sampled_from(names).flatmap(lambda name: record(shape.records[name]).map(lambda value: {**value, shape.name: name}))
+    return st.sampled_from(names).flatmap(
+        lambda name: record(shape.records[name]).map(lambda value: {**value, shape.name: name})
+    )
 
 
 def mended(conf: dict[str, Any]) -> dict[str, Any]:
     """A conf of the right shape, without the combinations that no single field can rule out."""
     operations: dict[tuple[str, str], Any] = {}
     for item in conf["operations"]:
-        key = "/".join("{}" if "{" in part else part for part in item["target"].rstrip("/").split("/"))
+        key = "/".join(
+            "{}" if "{" in part else part for part in item["target"].rstrip("/").split("/")
+        )
         operations.setdefault((item["verb"], key), item)
     conf["operations"] = list(operations.values()) or [{"target": "/x", "verb": "GET"}]
-    conf["endpointConfigurations"] = {"production": {"endpoint": "http://backend"}, **conf.get("endpointConfigurations", {})}
+    conf["endpointConfigurations"] = {
+        "production": {"endpoint": "http://backend"},
+        **conf.get("endpointConfigurations", {}),
+    }
     if conf["endpointConfigurations"].get("production") == []:
         conf["endpointConfigurations"]["production"] = {"endpoint": "http://backend"}
     if any((conf.get("apiPolicies") or {}).values()):
@@ -182,7 +247,10 @@ def mended(conf: dict[str, Any]) -> dict[str, Any]:
     if "rateLimit" in conf:
         for item in limits:
             del item["rateLimit"]
-    for owner, lists in [(conf, conf.get("apiPolicies")), *((item, item.get("operationPolicies")) for item in conf["operations"])]:
+    for owner, lists in [
+        (conf, conf.get("apiPolicies")),
+        *((item, item.get("operationPolicies")) for item in conf["operations"]),
+    ]:
         for kind in (owner.get("endpointConfigurations") or {}).values():
             for endpoint in kind if isinstance(kind, list) else [kind]:
                 _mend_endpoint(endpoint)
@@ -206,7 +274,11 @@ def mended(conf: dict[str, Any]) -> dict[str, Any]:
 
 def _mend_endpoint(endpoint: dict[str, Any]) -> None:
     address = endpoint["endpoint"]
-    secure = address.get("protocol") == "https" if isinstance(address, dict) else address.startswith("https")
+    secure = (
+        address.get("protocol") == "https"
+        if isinstance(address, dict)
+        else address.startswith("https")
+    )
     if not secure:
         endpoint.pop("certificate", None)
     if "securityType" not in endpoint.get("endpointSecurity", {}):
@@ -249,7 +321,9 @@ CONFS = record(CONF).map(mended)
 
 
 def compiled(conf: dict[str, Any]) -> Any:
-    return compile_api(json.dumps(conf).encode(), DEFINITION, organization="default", policies=POLICIES)
+    return compile_api(
+        json.dumps(conf).encode(), DEFINITION, organization="default", policies=POLICIES
+    )
 
 
 def rendered(conf: dict[str, Any], number: int) -> dict[str, Any]:
@@ -262,7 +336,13 @@ def examples(how_many: int) -> list[dict[str, Any]]:
     """Valid confs, always the same ones for the same code."""
     found: list[dict[str, Any]] = []
 
-    @settings(max_examples=how_many, database=None, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=how_many,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(CONFS)
     def collect(conf: dict[str, Any]) -> None:
         found.append(conf)
@@ -308,7 +388,13 @@ def test_many_valid_confs_become_what_envoy_takes() -> None:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
 
 
@@ -328,7 +414,10 @@ anything = st.recursive(
     | TEXTS
     | st.sampled_from(["/", "/*", "{", "http://", "Host", "*", "a\nb", "GET", "X-Kapi-Path"]),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(TEXTS | st.sampled_from(["name", "enabled", "endpoint"]), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            TEXTS | st.sampled_from(["name", "enabled", "endpoint"]), inner, max_size=3
+        )
     ),
     max_leaves=6,
 )
@@ -354,12 +443,16 @@ def judge(conf: dict[str, Any], new: Any, seed: int) -> None:
 
 @given(CONFS, anything, st.integers(0, 2**32))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_conf_with_anything_anywhere_is_compiled_or_gets_located_mistakes(conf: dict[str, Any], new: Any, seed: int) -> None:
+def test_a_conf_with_anything_anywhere_is_compiled_or_gets_located_mistakes(
+    conf: dict[str, Any], new: Any, seed: int
+) -> None:
     judge(conf, new, seed)
 
 
 @pytest.mark.long
 @given(CONFS, anything, st.integers(0, 2**32))
 @settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
-def test_many_confs_with_anything_anywhere_are_compiled_or_get_located_mistakes(conf: dict[str, Any], new: Any, seed: int) -> None:
+def test_many_confs_with_anything_anywhere_are_compiled_or_get_located_mistakes(
+    conf: dict[str, Any], new: Any, seed: int
+) -> None:
     judge(conf, new, seed)

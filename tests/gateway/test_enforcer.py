@@ -25,7 +25,13 @@ from kapi.store.applications import Application, ConsumerKey, Subscription
 from kapi.store.database import Database
 from kapi.store.enforcer_keys import EnforcerKeys
 
-API = {"name": "Orders", "version": "1.0.0", "context": "/orders/1.0.0", "organization": "default", "keytype": "PRODUCTION"}
+API = {
+    "name": "Orders",
+    "version": "1.0.0",
+    "context": "/orders/1.0.0",
+    "organization": "default",
+    "keytype": "PRODUCTION",
+}
 DIALECT = "http://wso2.org/claims/"
 
 
@@ -41,14 +47,28 @@ class Clock:
         return self.now
 
 
-def question(claims: dict[str, Any], *, ttl: int = 3600, encoding: str = "Base64Url", custom: dict[str, Any] | None = None) -> bytes:
-    return json.dumps({"api": API, "jwt": {"encoding": encoding, "ttl": ttl, "claims": custom or {}}, "claims": claims}).encode()
+def question(
+    claims: dict[str, Any],
+    *,
+    ttl: int = 3600,
+    encoding: str = "Base64Url",
+    custom: dict[str, Any] | None = None,
+) -> bytes:
+    return json.dumps(
+        {
+            "api": API,
+            "jwt": {"encoding": encoding, "ttl": ttl, "claims": custom or {}},
+            "claims": claims,
+        }
+    ).encode()
 
 
 def signer(store: EnforcerKeys, clock: Any = time.time, **more: Any) -> tuple[BackendJwts, KeySet]:
     keys = ensure_key(store, 1)
     numbers = iter(range(10**9))
-    made = BackendJwts(keys, "wso2.org/products/am", now=clock, random_id=lambda: f"id-{next(numbers)}", **more)
+    made = BackendJwts(
+        keys, "wso2.org/products/am", now=clock, random_id=lambda: f"id-{next(numbers)}", **more
+    )
     return made, KeySet.import_key_set(json.loads(jwks(keys)))
 
 
@@ -86,7 +106,12 @@ def test_claims_about_the_token_stay_out_and_custom_ones_win(store: EnforcerKeys
 
 def test_the_description_of_the_call_is_ours(store: EnforcerKeys) -> None:
     made, keys = signer(store)
-    claims = claims_of(made.answer(question({"sub": "a", "organizations": ["forged"], "organization": "kept"})).token, keys)
+    claims = claims_of(
+        made.answer(
+            question({"sub": "a", "organizations": ["forged"], "organization": "kept"})
+        ).token,
+        keys,
+    )
     assert (claims["organizations"], claims["organization"]) == (["default"], "kept")
 
 
@@ -105,13 +130,28 @@ def test_an_answer_is_used_again_until_shortly_before_it_expires(store: Enforcer
 
 def test_what_is_kept_is_bounded(store: EnforcerKeys) -> None:
     made, _ = signer(store)
-    made._answers.update({str(number).encode(): made.answer(question({"sub": "x"})) for number in range(MOST_ANSWERS)})
+    made._answers.update(
+        {
+            str(number).encode(): made.answer(question({"sub": "x"}))
+            for number in range(MOST_ANSWERS)
+        }
+    )
     made.answer(question({"sub": "y"}))
     assert len(made._answers) == MOST_ANSWERS
 
 
 @pytest.mark.parametrize(
-    "bad", [b"", b"[]", b"{}", b"null", b'{"api": [], "jwt": {}, "claims": {}}', b"\xff", b"{" * 100_000, question([])]
+    "bad",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"null",
+        b'{"api": [], "jwt": {}, "claims": {}}',
+        b"\xff",
+        b"{" * 100_000,
+        question([]),
+    ],
 )  # type: ignore[arg-type]
 def test_rubbish_is_no_question(store: EnforcerKeys, bad: bytes) -> None:
     made, _ = signer(store)
@@ -134,12 +174,25 @@ def test_the_application_is_the_one_with_the_consumer_key(store: EnforcerKeys) -
     names = ("applicationid", "applicationUUId", "applicationname", "applicationtier", "tier")
     assert [claims[DIALECT + name] for name in names] == ["2", "2", "Shop", "Gold", "Silver"]
     claims = claims_of(made.answer(question({"sub": "anna", "azp": "unknown"})).token, keys)
-    assert [claims[DIALECT + name] for name in names] == ["unknown", "unknown", "unknown", "Unlimited", "Unlimited"]
+    assert [claims[DIALECT + name] for name in names] == [
+        "unknown",
+        "unknown",
+        "unknown",
+        "Unlimited",
+        "Unlimited",
+    ]
 
 
 def test_an_api_key_names_its_application_itself(store: EnforcerKeys) -> None:
     made, keys = signer(store)
-    claims = claims_of(made.answer(question({"application": {"uuid": "u", "name": "Shop", "owner": "anna", "tier": "Gold"}})).token, keys)
+    claims = claims_of(
+        made.answer(
+            question(
+                {"application": {"uuid": "u", "name": "Shop", "owner": "anna", "tier": "Gold"}}
+            )
+        ).token,
+        keys,
+    )
     assert [claims[DIALECT + name] for name in ("applicationid", "applicationname", "subscriber", "applicationtier", "enduser")] == [
         "u", "Shop", "anna", "Gold", "Shop",
     ]  # fmt: skip
@@ -161,12 +214,29 @@ def test_an_api_key_names_its_application_itself(store: EnforcerKeys) -> None:
         ({"iss": "https://a", "azp": "page"}, ""),
     ],
 )
-def test_the_application_is_that_of_the_claim_that_subscriptions_look_at(store: EnforcerKeys, claims: dict[str, Any], client: str) -> None:
+def test_the_application_is_that_of_the_claim_that_subscriptions_look_at(
+    store: EnforcerKeys, claims: dict[str, Any], client: str
+) -> None:
     """The record for the admission filter, the backend JWT and the system APIs name the same client."""
-    issuers = [TrustedIssuer("a", "https://a", "{}", consumer_key_claim="org.app"), TrustedIssuer("b", "https://b", "{}")]
+    issuers = [
+        TrustedIssuer("a", "https://a", "{}", consumer_key_claim="org.app"),
+        TrustedIssuer("b", "https://b", "{}"),
+    ]
     names = directory([], list, issuers, SubscriptionsSettings())[f"i\t{claims['iss']}"].split("\t")
     assert client_of(claims, names) == client
-    declared = Issuer("x", "oidc", claims["iss"], "", "", consumer_key_claim="org.app" if claims["iss"] == "https://a" else "")
+    declared = Issuer(
+        "x",
+        "oidc",
+        claims["iss"],
+        "",
+        "",
+        consumer_key_claim="org.app" if claims["iss"] == "https://a" else "",
+    )
     assert client_of(claims, declared.client_claims) == client
     made, keys = signer(store, consumer=lambda of: consumer_of(of, issuers))
-    assert claims_of(made.answer(question({"sub": "s", **claims})).token, keys)[DIALECT + "applicationid"] == client
+    assert (
+        claims_of(made.answer(question({"sub": "s", **claims})).token, keys)[
+            DIALECT + "applicationid"
+        ]
+        == client
+    )

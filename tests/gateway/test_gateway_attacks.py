@@ -68,7 +68,9 @@ def restored(live: Gateway) -> Iterator[None]:
         ({"alg": "RSA-OAEP"}, False),
     ],
 )
-def test_a_key_verifies_only_what_it_is_for(live: Gateway, restored: None, key: dict[str, object], accepted: bool) -> None:
+def test_a_key_verifies_only_what_it_is_for(
+    live: Gateway, restored: None, key: dict[str, object], accepted: bool
+) -> None:
     jwk = rsa_jwk(live.minter.key, live.minter.name, **key)
     trusting(live, jwks=json.dumps({"keys": [jwk]}))
     assert live.call(PATH, token=live.minter.token()).status == (200 if accepted else 401)
@@ -78,7 +80,12 @@ def test_a_short_rsa_key_verifies_nothing(live: Gateway, restored: None) -> None
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     trusting(live, jwks=json.dumps({"keys": [rsa_jwk(short, "short", alg="RS256")]}))
     claims = {"iss": ISSUER, "exp": int(time.time()) + 60}
-    assert live.call(PATH, token=compact({"alg": "RS256", "kid": "short"}, claims, rs256(short))).status == 401
+    assert (
+        live.call(
+            PATH, token=compact({"alg": "RS256", "kid": "short"}, claims, rs256(short))
+        ).status
+        == 401
+    )
 
 
 def test_a_symmetric_key_in_the_set_verifies_nothing(live: Gateway, restored: None) -> None:
@@ -86,10 +93,23 @@ def test_a_symmetric_key_in_the_set_verifies_nothing(live: Gateway, restored: No
     import hmac
 
     secret = b"0" * 32
-    oct_key = {"kty": "oct", "kid": "o", "alg": "HS256", "k": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA"}
-    trusting(live, jwks=json.dumps({"keys": [oct_key, rsa_jwk(live.minter.key, live.minter.name)]}), algorithms=("RS256", "HS256"))
+    oct_key = {
+        "kty": "oct",
+        "kid": "o",
+        "alg": "HS256",
+        "k": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA",
+    }
+    trusting(
+        live,
+        jwks=json.dumps({"keys": [oct_key, rsa_jwk(live.minter.key, live.minter.name)]}),
+        algorithms=("RS256", "HS256"),
+    )
     claims = {"iss": ISSUER, "exp": int(time.time()) + 60}
-    token = compact({"alg": "HS256", "kid": "o"}, claims, lambda message: hmac.new(secret, message, hashlib.sha256).digest())
+    token = compact(
+        {"alg": "HS256", "kid": "o"},
+        claims,
+        lambda message: hmac.new(secret, message, hashlib.sha256).digest(),
+    )
     assert live.call(PATH, token=token).status == 401
     assert live.call(PATH, token=live.minter.token()).status == 200
 
@@ -102,7 +122,9 @@ def test_an_issuer_may_use_several_algorithms_but_no_other(live: Gateway, restor
     claims = {"iss": ISSUER, "exp": int(time.time()) + 60}
 
     def ps256(message: bytes) -> bytes:
-        return live.minter.key.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+        return live.minter.key.sign(
+            message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256()
+        )
 
     tokens = {
         "RS256": compact({"alg": "RS256", "kid": "k"}, claims, rs256(live.minter.key)),
@@ -111,13 +133,18 @@ def test_an_issuer_may_use_several_algorithms_but_no_other(live: Gateway, restor
     for algorithms in (("RS256",), ("PS256",), ("RS256", "PS256"), ("ES256",)):
         trusting(live, jwks=json.dumps({"keys": [jwk]}), algorithms=algorithms)
         for name, token in tokens.items():
-            assert live.call(PATH, token=token).status == (200 if name in algorithms else 401), (algorithms, name)
+            assert live.call(PATH, token=token).status == (200 if name in algorithms else 401), (
+                algorithms,
+                name,
+            )
 
 
 def test_the_type_of_a_token_is_the_issuers(live: Gateway, restored: None) -> None:
     def token(**header: str) -> str:
         claims = {"iss": ISSUER, "exp": int(time.time()) + 60}
-        return compact({"alg": "RS256", "kid": live.minter.name, **header}, claims, rs256(live.minter.key))
+        return compact(
+            {"alg": "RS256", "kid": live.minter.name, **header}, claims, rs256(live.minter.key)
+        )
 
     usual = {
         "JWT": 200,
@@ -156,7 +183,11 @@ def test_claims_that_an_issuers_tokens_must_have(live: Gateway, restored: None) 
 
 def test_a_claim_that_is_called_by_a_uri(live: Gateway, restored: None) -> None:
     trusting(live, rule=AccessTokenRule(required_claims=(("https://acme.example/tenant", "t1"),)))
-    for claims, status in (({}, 401), ({"https://acme.example/tenant": "t2"}, 401), ({"https://acme.example/tenant": "t1"}, 200)):
+    for claims, status in (
+        ({}, 401),
+        ({"https://acme.example/tenant": "t2"}, 401),
+        ({"https://acme.example/tenant": "t1"}, 200),
+    ):
         assert live.call(PATH, token=live.minter.token(**claims)).status == status, claims
 
 
@@ -171,4 +202,6 @@ def test_the_key_type_is_that_of_the_host(live: Gateway) -> None:
         (sandbox, None, 200),
         (sandbox, 7, 401),
     ):
-        assert live.call(PATH, host=host, token=live.minter.token(keytype=key_type)).status == status, (host, key_type)
+        assert (
+            live.call(PATH, host=host, token=live.minter.token(keytype=key_type)).status == status
+        ), (host, key_type)

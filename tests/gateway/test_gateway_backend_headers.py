@@ -31,15 +31,27 @@ def with_node(made: Operation, node: object) -> Operation:
 @pytest.fixture(scope="module")
 def live() -> Iterator[Gateway]:
     fronts = ("198.51.100.0/24", "2001:db8::/32")
-    with backend() as port, gateway(client_certificate_header=CERTIFICATE, trusted_fronts=fronts, public_port=443) as it:
+    with (
+        backend() as port,
+        gateway(
+            client_certificate_header=CERTIFICATE, trusted_fronts=fronts, public_port=443
+        ) as it,
+    ):
         end = Endpoint("http", "127.0.0.1", port, "/v2")
-        changes = Headers((HeaderChange("set", "x-user-id", "7"), HeaderChange("remove", "x-group-id")))
+        changes = Headers(
+            (HeaderChange("set", "x-user-id", "7"), HeaderChange("remove", "x-group-id"))
+        )
         operations = [
             operation("GET", "/open", end, secured=False),
             operation("GET", "/closed", end),
             with_node(operation("GET", "/changed", end, secured=False), changes),
-            with_node(operation("GET", "/told", end, secured=False), BackendJwt(header="X-Backend-Token")),
-            with_node(operation("GET", "/own", end, secured=False), Headers((HeaderChange("set", "x-forwarded-host", "other.example"),))),
+            with_node(
+                operation("GET", "/told", end, secured=False), BackendJwt(header="X-Backend-Token")
+            ),
+            with_node(
+                operation("GET", "/own", end, secured=False),
+                Headers((HeaderChange("set", "x-forwarded-host", "other.example"),)),
+            ),
             operation("GET", "/key", end, credentials=(Credential("OAuth2", header="api_key"),)),
         ]
         it.put(api("/heads", operations, default=True))
@@ -48,7 +60,9 @@ def live() -> Iterator[Gateway]:
 
 @pytest.mark.parametrize("name", STRANGERS)
 @pytest.mark.parametrize("path", ["/open", "/closed"])
-def test_what_a_stranger_says_of_the_caller_reaches_no_backend(live: Gateway, path: str, name: str) -> None:
+def test_what_a_stranger_says_of_the_caller_reaches_no_backend(
+    live: Gateway, path: str, name: str
+) -> None:
     for spelling in (name, name.replace("-", "_"), name.replace("-", "_", 1)):
         reply = live.call(PATH + path, token=live.minter.token(), headers={spelling: "forged"})
         assert reply.status == 200
@@ -66,7 +80,9 @@ def test_the_last_address_is_the_one_that_connected(live: Gateway) -> None:
 def test_a_backend_is_told_the_public_address(live: Gateway) -> None:
     for base in (PATH, "/heads"):
         seen = live.call(f"{base}/open").json["headers"]
-        assert {name: seen[name] for name in seen if "forwarded" in name and name != "x-forwarded-for"} == {
+        assert {
+            name: seen[name] for name in seen if "forwarded" in name and name != "x-forwarded-for"
+        } == {
             "x-forwarded-host": "default.gw.wso2.com",
             "x-forwarded-port": "443",
             "x-forwarded-proto": "https",
@@ -81,23 +97,38 @@ def test_a_header_of_the_conf_wins_over_the_gateways(live: Gateway) -> None:
 
 def test_authorization_is_the_backends_where_nothing_is_checked(live: Gateway) -> None:
     for sent in ("Basic eDp5", f"Bearer {live.minter.token()}", "Own x"):
-        assert live.call(f"{PATH}/open", headers={"Authorization": sent}).json["headers"]["authorization"] == sent
-    assert "authorization" not in live.call(f"{PATH}/closed", token=live.minter.token()).json["headers"]
+        assert (
+            live.call(f"{PATH}/open", headers={"Authorization": sent}).json["headers"][
+                "authorization"
+            ]
+            == sent
+        )
+    assert (
+        "authorization"
+        not in live.call(f"{PATH}/closed", token=live.minter.token()).json["headers"]
+    )
 
 
 def test_names_may_have_an_underscore(live: Gateway) -> None:
     assert (
-        live.call(f"{PATH}/open", headers={"api_key": "x", "a_b-c": "y"}).json["headers"].items() >= {"api_key": "x", "a_b-c": "y"}.items()
+        live.call(f"{PATH}/open", headers={"api_key": "x", "a_b-c": "y"}).json["headers"].items()
+        >= {"api_key": "x", "a_b-c": "y"}.items()
     )
-    assert live.call(f"{PATH}/key", headers={"api_key": f"Bearer {live.minter.token()}"}).status == 200
+    assert (
+        live.call(f"{PATH}/key", headers={"api_key": f"Bearer {live.minter.token()}"}).status == 200
+    )
     assert live.call(f"{PATH}/key").status == 401
 
 
 def test_other_spellings_of_headers_that_a_route_sets_or_removes_are_removed(live: Gateway) -> None:
     sent = {"X_User_Id": "1", "X-User_Id": "2", "X_Group_Id": "3", "X-Group-Id": "4"}
     seen = live.call(f"{PATH}/changed", headers=sent).json["headers"]
-    assert {name: value for name, value in seen.items() if "user" in name or "group" in name} == {"x-user-id": "7"}
-    seen = live.call(f"{PATH}/told", headers={"X-Backend-Token": "forged", "X_Backend_Token": "forged"}).json["headers"]
+    assert {name: value for name, value in seen.items() if "user" in name or "group" in name} == {
+        "x-user-id": "7"
+    }
+    seen = live.call(
+        f"{PATH}/told", headers={"X-Backend-Token": "forged", "X_Backend_Token": "forged"}
+    ).json["headers"]
     assert "forged" not in str(seen)
 
 
@@ -106,16 +137,31 @@ def test_a_header_that_is_a_claim_elsewhere_is_not_a_callers_to_set(live: Gatewa
     try:
         for name in ("X-Tenant", "X_Tenant"):
             for path in ("/open", "/closed"):
-                seen = live.call(PATH + path, token=live.minter.token(), headers={name: "forged"}).json["headers"]
+                seen = live.call(
+                    PATH + path, token=live.minter.token(), headers={name: "forged"}
+                ).json["headers"]
                 assert "forged" not in str(seen)
-        assert live.call(f"{PATH}/closed", token=live.minter.token(tenant="acme")).json["headers"]["x-tenant"] == "acme"
+        assert (
+            live.call(f"{PATH}/closed", token=live.minter.token(tenant="acme")).json["headers"][
+                "x-tenant"
+            ]
+            == "acme"
+        )
     finally:
         live.trust(live.minter.trusted)
 
 
 def test_a_trusted_front_names_the_client() -> None:
-    with backend() as port, gateway(client_certificate_header=CERTIFICATE, trusted_fronts=("127.0.0.0/8",)) as it:
-        it.put(api("/heads", [operation("GET", "/open", Endpoint("http", "127.0.0.1", port), secured=False)]))
+    with (
+        backend() as port,
+        gateway(client_certificate_header=CERTIFICATE, trusted_fronts=("127.0.0.0/8",)) as it,
+    ):
+        it.put(
+            api(
+                "/heads",
+                [operation("GET", "/open", Endpoint("http", "127.0.0.1", port), secured=False)],
+            )
+        )
         forged = {name: "forged" for name in STRANGERS if name != CERTIFICATE}
         sent = {**forged, "X-Forwarded-For": "203.0.113.7", CERTIFICATE: "pem"}
         seen = it.call(f"{PATH}/open", headers=sent).json["headers"]

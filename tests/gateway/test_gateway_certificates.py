@@ -31,10 +31,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kapi.apis.ir import ClientCertificates, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import Secrets
 from kapi.gateway.enforcer.certificates import judge
-from kapi.gateway.envoy.encode import encode
-from kapi.gateway.envoy.listener import listener
-from kapi.gateway.envoy.names import LISTENER
-from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.listener import listener
+from kapi.gateway.envoy.resources.names import LISTENER
+from kapi.gateway.envoy.stream.encode import encode
 from kapi.policies.authentication import Authentication, Credential
 from live import Gateway, Reply, api, backend, gateway, wait_for
 
@@ -67,16 +67,26 @@ def issue(
 ) -> Issued:
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(by.certificate.subject if by else subject)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+    )
     builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(NOW + dt.timedelta(days=days[0])).not_valid_after(NOW + dt.timedelta(days=days[1]))
+    builder = builder.not_valid_before(NOW + dt.timedelta(days=days[0])).not_valid_after(
+        NOW + dt.timedelta(days=days[1])
+    )
     if ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=ca, path_length=None), critical=True
+        )
     if usage is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     made = builder.sign(by.key if by else key, digest or hashes.SHA256())
     file = folder / f"{next(_numbers)}.pem"
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
     return Issued(made, key, file)
 
@@ -93,7 +103,10 @@ def issued(folder: Path) -> dict[str, Issued]:
         issue(folder, "partners", ca=True),
         issue(folder, "rsa partners", ca=True, key=rsa_key, digest=hashes.SHA384()),
     )
-    namesake, expired_authority = issue(folder, "partners", ca=True), issue(folder, "old partners", ca=True, days=(-30, -1))
+    namesake, expired_authority = (
+        issue(folder, "partners", ca=True),
+        issue(folder, "old partners", ca=True, days=(-30, -1)),
+    )
     between = issue(folder, "between", authority, ca=True)
     client = ExtendedKeyUsageOID.CLIENT_AUTH
     return {
@@ -110,8 +123,15 @@ def issued(folder: Path) -> dict[str, Issued]:
         "member-expired": issue(folder, "member", authority, days=(-30, -1)),
         "member-future": issue(folder, "member", authority, days=(1, 30)),
         "server-member": issue(folder, "server", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH),
-        "disguised-server": issue(folder, "\x06\x08+\x06\x01\x05\x05\x07\x03\x02", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH),
-        "any-member": issue(folder, "any", authority, usage=ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE),
+        "disguised-server": issue(
+            folder,
+            "\x06\x08+\x06\x01\x05\x05\x07\x03\x02",
+            authority,
+            usage=ExtendedKeyUsageOID.SERVER_AUTH,
+        ),
+        "any-member": issue(
+            folder, "any", authority, usage=ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+        ),
         "namesake-member": issue(folder, "member", namesake),
         "grandchild": issue(folder, "member", between),
         "member-of-expired": issue(folder, "member", expired_authority),
@@ -146,7 +166,9 @@ class Enforcer(socketserver.ThreadingUnixStreamServer):
 @contextlib.contextmanager
 def enforcer(path: str) -> Iterator[Enforcer]:
     with Enforcer(path, Enforcer.RequestHandlerClass) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         yield server
         server.shutdown()
     Path(path).unlink(missing_ok=True)
@@ -156,13 +178,20 @@ def enforcer(path: str) -> Iterator[Enforcer]:
 def live(issued: dict[str, Issued], folder: Path) -> Iterator[Gateway]:
     values = {("default", "clients", name): item.pem for name, item in issued.items()}
     values["default", "clients", "bundle"] = issued["pinned"].pem + issued["authority"].pem
-    settings = {"client_certificate_header": "X-WSO2-CLIENT-CERTIFICATE", "trusted_fronts": ("198.51.100.0/24",)}
+    settings = {
+        "client_certificate_header": "X-WSO2-CLIENT-CERTIFICATE",
+        "trusted_fronts": ("198.51.100.0/24",),
+    }
     with backend() as port, gateway(**settings) as it, enforcer(it.site.control_socket):
         it.site = replace(it.site, secrets=Secrets(MappingProxyType(values)))
         end = (Endpoint("http", "127.0.0.1", port),)
 
-        def operation(path: str, *keys: str, mandatory: bool = True, credentials: tuple[Credential, ...] = ()) -> Operation:
-            accepted = ClientCertificates(mandatory, tuple(SecretRef("clients", key) for key in keys))
+        def operation(
+            path: str, *keys: str, mandatory: bool = True, credentials: tuple[Credential, ...] = ()
+        ) -> Operation:
+            accepted = ClientCertificates(
+                mandatory, tuple(SecretRef("clients", key) for key in keys)
+            )
             return Operation("GET", path, end, (), (Authentication(True, credentials, accepted),))
 
         optional = (Credential(mandatory=False),)
@@ -196,14 +225,23 @@ def call(
         file = who.file
         if chain:
             file = who.file.with_suffix(".chain")
-            file.write_text(who.pem + chain.pem + who.file.read_text().partition("-----END CERTIFICATE-----")[2])
+            file.write_text(
+                who.pem + chain.pem + who.file.read_text().partition("-----END CERTIFICATE-----")[2]
+            )
         context.load_cert_chain(file)
     raw = socket.create_connection(("127.0.0.1", live.settings.gateway.port), timeout=5)
     connection = http.client.HTTPSConnection("127.0.0.1", timeout=5)
     with contextlib.closing(connection):
         connection.sock = context.wrap_socket(raw, server_hostname=sni)
-        sent = {"Host": "default.gw.wso2.com", **{name.replace("_", "-"): value for name, value in headers.items()}}
-        connection.request("GET", f"{PATH}{path}", headers=sent | ({"Authorization": f"Bearer {token}"} if token else {}))
+        sent = {
+            "Host": "default.gw.wso2.com",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        connection.request(
+            "GET",
+            f"{PATH}{path}",
+            headers=sent | ({"Authorization": f"Bearer {token}"} if token else {}),
+        )
         answer = connection.getresponse()
         return Reply(answer.status, answer.headers, answer.read())
 
@@ -223,7 +261,9 @@ def code(reply: Reply) -> str:
         (None, "900902"),
     ],
 )
-def test_a_pinned_certificate(live: Gateway, issued: dict[str, Issued], who: str | None, expected: str) -> None:
+def test_a_pinned_certificate(
+    live: Gateway, issued: dict[str, Issued], who: str | None, expected: str
+) -> None:
     assert code(call(live, "/pinned", issued[who] if who else None)) == expected
 
 
@@ -245,7 +285,9 @@ def test_a_pinned_certificate(live: Gateway, issued: dict[str, Issued], who: str
         (None, "900902"),
     ],
 )
-def test_a_certificate_of_an_authority(live: Gateway, issued: dict[str, Issued], who: str | None, expected: str) -> None:
+def test_a_certificate_of_an_authority(
+    live: Gateway, issued: dict[str, Issued], who: str | None, expected: str
+) -> None:
     for _ in range(2):
         assert code(call(live, "/members", issued[who] if who else None)) == expected
 
@@ -256,8 +298,13 @@ def test_one_secret_may_hold_several_certificates(live: Gateway, issued: dict[st
     assert code(call(live, "/bundle", issued["rsa-member"])) == "900901"
 
 
-def test_a_chain_that_the_client_sends_changes_nothing(live: Gateway, issued: dict[str, Issued]) -> None:
-    assert code(call(live, "/members", issued["namesake-member"], chain=issued["authority"])) == "900901"
+def test_a_chain_that_the_client_sends_changes_nothing(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
+    assert (
+        code(call(live, "/members", issued["namesake-member"], chain=issued["authority"]))
+        == "900901"
+    )
     assert code(call(live, "/pinned", issued["stranger"], chain=issued["pinned"])) == "900901"
 
 
@@ -271,7 +318,15 @@ def test_the_server_name_decides_nothing(live: Gateway, issued: dict[str, Issued
 def test_any_certificate_is_asked_for_so_that_clients_which_choose_by_authority_send_theirs(
     live: Gateway, issued: dict[str, Issued], version: str
 ) -> None:
-    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{live.settings.gateway.port}", "-cert", str(issued["pinned"].file), version]
+    command = [
+        "openssl",
+        "s_client",
+        "-connect",
+        f"127.0.0.1:{live.settings.gateway.port}",
+        "-cert",
+        str(issued["pinned"].file),
+        version,
+    ]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=10, check=False)
     said = done.stdout.decode()
     # Both stand there only when the gateway asked, and the second only when it named no authority.
@@ -308,29 +363,45 @@ def test_a_certificate_and_a_token(live: Gateway, issued: dict[str, Issued]) -> 
         assert code(call(live, path, who, token=sent)) == expected, (path, bool(who), bool(sent))
 
 
-def test_other_operations_do_not_mind_a_certificate(live: Gateway, issued: dict[str, Issued]) -> None:
+def test_other_operations_do_not_mind_a_certificate(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
     for who in ("pinned", "stranger", "pinned-expired", "namesake-member"):
         assert code(call(live, "/open", issued[who])) == "200"
         assert code(call(live, "/token", issued[who], token=live.minter.token())) == "200"
 
 
-def test_a_certificate_in_a_header_is_worth_nothing_from_anybody(live: Gateway, issued: dict[str, Issued]) -> None:
+def test_a_certificate_in_a_header_is_worth_nothing_from_anybody(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
     pem = issued["pinned"].pem
     for value in (quote(pem), pem.replace("\n", " "), base64.b64encode(pem.encode()).decode()):
         assert code(call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=value)) == "900902"
         assert code(call(live, "/pinned", X_Forwarded_Client_Cert=f"Cert={quote(pem)}")) == "900902"
-    seen = call(live, "/pinned", issued["pinned"], X_WSO2_CLIENT_CERTIFICATE=quote(pem), X_Forwarded_Client_Cert="Hash=1")
+    seen = call(
+        live,
+        "/pinned",
+        issued["pinned"],
+        X_WSO2_CLIENT_CERTIFICATE=quote(pem),
+        X_Forwarded_Client_Cert="Hash=1",
+    )
     assert not {"x-wso2-client-certificate", "x-forwarded-client-cert"} & set(seen.json["headers"])
 
 
-def test_a_certificate_in_a_header_of_a_trusted_front(live: Gateway, issued: dict[str, Issued]) -> None:
+def test_a_certificate_in_a_header_of_a_trusted_front(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
     before = live.site
     gateway_settings = replace(before.gateway, trusted_fronts=("127.0.0.0/8", "::1"))
     try:
         settings_changed(live, replace(before, gateway=gateway_settings))
         pinned = quote(issued["pinned"].pem)
         wait_for(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 200, 30)
-        for form in (quote, lambda pem: pem.replace("\n", " "), lambda pem: "".join(pem.splitlines()[1:-1])):
+        for form in (
+            quote,
+            lambda pem: pem.replace("\n", " "),
+            lambda pem: "".join(pem.splitlines()[1:-1]),
+        ):
             for who, path, expected in (
                 ("pinned", "/pinned", "200"),
                 ("stranger", "/pinned", "900901"),
@@ -340,8 +411,18 @@ def test_a_certificate_in_a_header_of_a_trusted_front(live: Gateway, issued: dic
             ):
                 reply = call(live, path, X_WSO2_CLIENT_CERTIFICATE=form(issued[who].pem))
                 assert code(reply) == expected, (who, path)
-                assert reply.status != 200 or "x-wso2-client-certificate" not in reply.json["headers"]
-        for rubbish in ("", "x", "%%%", "-----BEGIN CERTIFICATE----- !! -----END CERTIFICATE-----", "MAA=", "A" * 12_000, "MIIB" * 2000):
+                assert (
+                    reply.status != 200 or "x-wso2-client-certificate" not in reply.json["headers"]
+                )
+        for rubbish in (
+            "",
+            "x",
+            "%%%",
+            "-----BEGIN CERTIFICATE----- !! -----END CERTIFICATE-----",
+            "MAA=",
+            "A" * 12_000,
+            "MIIB" * 2000,
+        ):
             assert call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=rubbish).status == 401
         # Whoever comes without the header is judged by the connection.
         assert code(call(live, "/pinned", issued["pinned"])) == "200"
@@ -368,25 +449,36 @@ def test_dates_of_a_pinned_certificate_in_a_header_count_unless_the_settings_say
 
     try:
         for dates, expected in ((True, "900901"), (False, "200")):
-            changed = replace(before.gateway, trusted_fronts=("127.0.0.0/8",), header_certificate_dates=dates)
+            changed = replace(
+                before.gateway, trusted_fronts=("127.0.0.0/8",), header_certificate_dates=dates
+            )
             settings_changed(live, replace(before, gateway=changed))
             wait_for(lambda: in_header("pinned") == "200", 30)
             assert [in_header("pinned-expired"), in_header("pinned-future")] == [expected] * 2
             # Neither the connection nor an authority asks that setting.
             assert code(call(live, "/pinned", issued["pinned-expired"])) == "900901"
-            assert [in_header("member-expired", "/members"), in_header("stranger")] == ["900901"] * 2
+            assert [in_header("member-expired", "/members"), in_header("stranger")] == [
+                "900901"
+            ] * 2
     finally:
         settings_changed(live, before)
         wait_for(lambda: in_header("pinned") == "900902", 30)
 
 
 def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
-    secrets = Secrets(MappingProxyType({("default", "clients", "authority"): issued["authority"].pem}))
+    secrets = Secrets(
+        MappingProxyType({("default", "clients", "authority"): issued["authority"].pem})
+    )
     accepted = ClientCertificates(True, (SecretRef("clients", "authority"),))
     with backend() as port, gateway() as it:
         it.site = replace(it.site, secrets=secrets)
         node = Authentication(True, (), accepted)
-        it.put(api("/mtls", [Operation("GET", "/members", (Endpoint("http", "127.0.0.1", port),), (), (node,))]))
+        it.put(
+            api(
+                "/mtls",
+                [Operation("GET", "/members", (Endpoint("http", "127.0.0.1", port),), (), (node,))],
+            )
+        )
         # The call of a certificate that nobody has judged goes nowhere while the control process is away.
         assert call(it, "/members", issued["member"]).status == 500
         assert code(call(it, "/members")) == "900902"
@@ -398,9 +490,13 @@ def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
         assert code(call(it, "/members", issued["member"])) == "200"
 
 
-def test_a_token_bound_to_a_certificate_needs_its_connection(live: Gateway, issued: dict[str, Issued]) -> None:
+def test_a_token_bound_to_a_certificate_needs_its_connection(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
     def digest(name: str) -> str:
-        raw = hashlib.sha256(issued[name].certificate.public_bytes(serialization.Encoding.DER)).digest()
+        raw = hashlib.sha256(
+            issued[name].certificate.public_bytes(serialization.Encoding.DER)
+        ).digest()
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
     bound = live.minter.token(cnf={"x5t#S256": digest("stranger")})
@@ -410,4 +506,14 @@ def test_a_token_bound_to_a_certificate_needs_its_connection(live: Gateway, issu
     twice = live.minter.token(cnf={"x5t#S256": digest("stranger"), "jkt": "x"})
     assert code(call(live, "/token", issued["stranger"], token=twice)) == "900901"
     for odd in ("", "x", 7, None, [digest("stranger")]):
-        assert code(call(live, "/token", issued["stranger"], token=live.minter.token(cnf={"x5t#S256": odd}))) == "900901"
+        assert (
+            code(
+                call(
+                    live,
+                    "/token",
+                    issued["stranger"],
+                    token=live.minter.token(cnf={"x5t#S256": odd}),
+                )
+            )
+            == "900901"
+        )

@@ -15,8 +15,17 @@ from kapi.policies.token_kinds import AccessTokenRule
 from live import Gateway, Minter, api, backend, gateway, operation
 
 PATH = "/claims/1.0.0"
-ROLES, TENANT, USER = "https://shop.example/roles", "https://acme.com/tenant.id", "https://acme.com/user"
-MAPPINGS = (("org", "X-WSO2-Organization"), ("groups", "x-wso2-groups"), ("nested.name", "x-name"), ("level", "x-level"))
+ROLES, TENANT, USER = (
+    "https://shop.example/roles",
+    "https://acme.com/tenant.id",
+    "https://acme.com/user",
+)
+MAPPINGS = (
+    ("org", "X-WSO2-Organization"),
+    ("groups", "x-wso2-groups"),
+    ("nested.name", "x-name"),
+    ("level", "x-level"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,23 +58,46 @@ def mapped(live: Gateway, *mappings: tuple[str, str]) -> None:
 def test_claims_go_to_the_backend_as_headers(live: Gateway) -> None:
     mapped(live, *MAPPINGS)
     token = live.minter.token(org="acme", nested={"name": "n"}, level=7)
-    headers = live.call(f"{PATH}/closed", token=token, headers={"x-wso2-organization": "evil", "X-WSO2-Groups": "admin"}).json["headers"]
-    assert (headers["x-wso2-organization"], headers["x-name"], headers["x-level"]) == ("acme", "n", "7")
+    headers = live.call(
+        f"{PATH}/closed",
+        token=token,
+        headers={"x-wso2-organization": "evil", "X-WSO2-Groups": "admin"},
+    ).json["headers"]
+    assert (headers["x-wso2-organization"], headers["x-name"], headers["x-level"]) == (
+        "acme",
+        "n",
+        "7",
+    )
     assert "x-wso2-groups" not in headers
 
 
-NAMESPACED = ((TENANT, "x-tenant"), (ROLES, "x-roles"), (USER, "x-user"), ("tenant.id", "x-plain"), ("a.b.c", "x-deep"))
+NAMESPACED = (
+    (TENANT, "x-tenant"),
+    (ROLES, "x-roles"),
+    (USER, "x-user"),
+    ("tenant.id", "x-plain"),
+    ("a.b.c", "x-deep"),
+)
 
 
 def test_names_with_dots_go_to_the_backend_too(live: Gateway) -> None:
     """As Auth0 writes claims of one's own: by a URI."""
     mapped(live, *NAMESPACED)
     roles, user = ["admin", "reader"], {"id": 7}
-    token = live.minter.token(**{TENANT: "t-1", ROLES: roles, USER: user, "tenant.id": "t-2", "a": {"b": {"c": True}}})
-    seen = live.call(f"{PATH}/closed", token=token, headers={"x-tenant": "evil", "X-Plain": "evil", "x-deep": "evil"}).json["headers"]
+    token = live.minter.token(
+        **{TENANT: "t-1", ROLES: roles, USER: user, "tenant.id": "t-2", "a": {"b": {"c": True}}}
+    )
+    seen = live.call(
+        f"{PATH}/closed",
+        token=token,
+        headers={"x-tenant": "evil", "X-Plain": "evil", "x-deep": "evil"},
+    ).json["headers"]
     assert (seen["x-tenant"], seen["x-plain"], seen["x-deep"]) == ("t-1", "t-2", "true")
     # Lists and objects travel as base64 of their JSON.
-    assert [json.loads(base64.b64decode(seen[name])) for name in ("x-roles", "x-user")] == [roles, user]
+    assert [json.loads(base64.b64decode(seen[name])) for name in ("x-roles", "x-user")] == [
+        roles,
+        user,
+    ]
 
 
 def test_the_dots_of_a_uri_lead_nowhere(live: Gateway) -> None:
@@ -79,18 +111,31 @@ def test_the_dots_of_a_uri_lead_nowhere(live: Gateway) -> None:
 @pytest.mark.parametrize("names", [("x-tenant", "x-roles"), ("x-plain", "x-deep")])
 def test_nobody_sends_a_namespaced_claim_himself(live: Gateway, names: tuple[str, ...]) -> None:
     mapped(live, *NAMESPACED)
-    for path, token in (("open", ""), ("closed", live.minter.token()), ("open", live.minter.token(**{TENANT: "t"}))):
-        seen = live.call(f"{PATH}/{path}", token=token, headers=dict.fromkeys(names, "evil")).json["headers"]
+    for path, token in (
+        ("open", ""),
+        ("closed", live.minter.token()),
+        ("open", live.minter.token(**{TENANT: "t"})),
+    ):
+        seen = live.call(f"{PATH}/{path}", token=token, headers=dict.fromkeys(names, "evil")).json[
+            "headers"
+        ]
         assert not set(names) & set(seen)
 
 
 def test_nor_with_a_token_of_another_issuer(live: Gateway) -> None:
     """Whether that one serves the same APIs or not."""
     other = Minter("other", "https://other.example")
-    here = dataclasses.replace(live.minter.trusted, claim_mappings=NAMESPACED, organizations=("default",))
+    here = dataclasses.replace(
+        live.minter.trusted, claim_mappings=NAMESPACED, organizations=("default",)
+    )
     live.trust(here, other.trusted)
     for host in ("default.gw.wso2.com", "acme.gw.wso2.com"):
-        seen = live.call(f"{PATH}/closed", host=host, token=other.token(), headers={"x-tenant": "evil", "X-Plain": "evil"})
+        seen = live.call(
+            f"{PATH}/closed",
+            host=host,
+            token=other.token(),
+            headers={"x-tenant": "evil", "X-Plain": "evil"},
+        )
         assert seen.status == 200
         assert not {"x-tenant", "x-plain"} & set(seen.json["headers"])
 
@@ -110,7 +155,9 @@ SCOPED = [
 
 
 @pytest.mark.parametrize(("names", "claims", "status"), SCOPED)
-def test_scopes_may_stand_in_a_namespaced_claim(live: Gateway, names: tuple[str, ...], claims: dict[str, Any], status: int) -> None:
+def test_scopes_may_stand_in_a_namespaced_claim(
+    live: Gateway, names: tuple[str, ...], claims: dict[str, Any], status: int
+) -> None:
     live.trust(dataclasses.replace(live.minter.trusted, scopes_claims=names))
     reply = live.call(f"{PATH}/scoped", token=live.minter.token(**claims))
     assert reply.status == status
@@ -119,26 +166,54 @@ def test_scopes_may_stand_in_a_namespaced_claim(live: Gateway, names: tuple[str,
 
 @pytest.mark.parametrize(
     ("claims", "status"),
-    [({TENANT: "a", "t.x": "b"}, 200), ({TENANT: "a", "t": {"x": "b"}}, 200), ({TENANT: "a"}, 401), ({"t.x": "b"}, 401)],
+    [
+        ({TENANT: "a", "t.x": "b"}, 200),
+        ({TENANT: "a", "t": {"x": "b"}}, 200),
+        ({TENANT: "a"}, 401),
+        ({"t.x": "b"}, 401),
+    ],
 )
-def test_a_claim_that_must_be_there_may_have_dots(live: Gateway, claims: dict[str, Any], status: int) -> None:
-    live.trust(dataclasses.replace(live.minter.trusted, rule=AccessTokenRule(required_claims=((TENANT, "a"), ("t.x", "b")))))
+def test_a_claim_that_must_be_there_may_have_dots(
+    live: Gateway, claims: dict[str, Any], status: int
+) -> None:
+    live.trust(
+        dataclasses.replace(
+            live.minter.trusted, rule=AccessTokenRule(required_claims=((TENANT, "a"), ("t.x", "b")))
+        )
+    )
     assert live.call(f"{PATH}/closed", token=live.minter.token(**claims)).status == status
 
 
 def test_what_a_client_sends_by_these_names_is_removed(live: Gateway) -> None:
     mapped(live, *MAPPINGS)
     for path, token in (("open", ""), ("closed", live.minter.token())):
-        seen = live.call(f"{PATH}/{path}", token=token, headers={"X-Wso2-Organization": "evil", "x-name": "evil"})
+        seen = live.call(
+            f"{PATH}/{path}", token=token, headers={"X-Wso2-Organization": "evil", "x-name": "evil"}
+        )
         assert not {"x-wso2-organization", "x-name"} & set(seen.json["headers"])
 
 
-@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nx-evil: 1", "a\r\n\r\nGET /evil HTTP/1.1\r\n\r\n", "a\x00b", "\r", "\x7f"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a\r\nx-evil: 1",
+        "a\nx-evil: 1",
+        "a\r\n\r\nGET /evil HTTP/1.1\r\n\r\n",
+        "a\x00b",
+        "\r",
+        "\x7f",
+    ],
+)
 def test_a_claim_cannot_smuggle_a_header(live: Gateway, value: str) -> None:
     mapped(live, *MAPPINGS)
     seen = live.call(f"{PATH}/closed", token=live.minter.token(org=value, nested={"name": value}))
     assert (seen.status, seen.json["code"]) == (401, "900901")
-    assert live.call(f"{PATH}/closed", token=live.minter.token(jti=value)).status in {200, 401, 400, 503}
+    assert live.call(f"{PATH}/closed", token=live.minter.token(jti=value)).status in {
+        200,
+        401,
+        400,
+        503,
+    }
 
 
 def test_headers_that_decide_how_a_message_is_read_are_not_mapped(live: Gateway) -> None:
@@ -146,7 +221,16 @@ def test_headers_that_decide_how_a_message_is_read_are_not_mapped(live: Gateway)
         live,
         *(
             ("org", name)
-            for name in ("Host", "content-length", "Transfer-Encoding", "authorization", "x-kapi-jti", ":path", "a b", "x-forwarded-for")
+            for name in (
+                "Host",
+                "content-length",
+                "Transfer-Encoding",
+                "authorization",
+                "x-kapi-jti",
+                ":path",
+                "a b",
+                "x-forwarded-for",
+            )
         ),
     )
     seen = live.call(f"{PATH}/closed", token=live.minter.token(org="1"))
@@ -157,7 +241,11 @@ def test_headers_that_decide_how_a_message_is_read_are_not_mapped(live: Gateway)
 
 def test_an_issuer_serves_its_organizations_and_environments_only(live: Gateway) -> None:
     other = Minter("other", "https://other.example")
-    hosts = {("default", ""): "default.gw.wso2.com", ("acme", ""): "acme.gw.wso2.com", ("acme", "dev"): "acme-dev.gw.wso2.com"}
+    hosts = {
+        ("default", ""): "default.gw.wso2.com",
+        ("acme", ""): "acme.gw.wso2.com",
+        ("acme", "dev"): "acme-dev.gw.wso2.com",
+    }
     for organizations, environments, served in (
         ((), (), hosts.keys()),
         (("*",), ("*",), hosts.keys()),
@@ -166,20 +254,39 @@ def test_an_issuer_serves_its_organizations_and_environments_only(live: Gateway)
         (("default", "acme"), ("prod",), set()),
         (("acm", "acme-dev"), (), set()),
     ):
-        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, organizations=organizations, environments=environments))
+        live.trust(
+            live.minter.trusted,
+            dataclasses.replace(
+                other.trusted, organizations=organizations, environments=environments
+            ),
+        )
         for place, host in hosts.items():
             reply = live.call(f"{PATH}/closed", host=host, token=other.token())
-            assert reply.status == (200 if place in served else 401), (organizations, environments, place)
+            assert reply.status == (200 if place in served else 401), (
+                organizations,
+                environments,
+                place,
+            )
             assert live.call(f"{PATH}/closed", host=host, token=live.minter.token()).status == 200
 
 
 def test_the_same_issuer_may_be_trusted_with_other_rules_elsewhere(live: Gateway) -> None:
     here = dataclasses.replace(live.minter.trusted, organizations=("default",), audiences=("a",))
-    there = dataclasses.replace(live.minter.trusted, name="there", organizations=("acme",), audiences=("b",))
+    there = dataclasses.replace(
+        live.minter.trusted, name="there", organizations=("acme",), audiences=("b",)
+    )
     live.trust(here, there)
-    for audience, statuses in (("a", (200, 401)), ("b", (401, 200)), (["a", "b"], (200, 200)), (None, (401, 401))):
+    for audience, statuses in (
+        ("a", (200, 401)),
+        ("b", (401, 200)),
+        (["a", "b"], (200, 200)),
+        (None, (401, 401)),
+    ):
         token = live.minter.token(aud=audience)
-        found = tuple(live.call(f"{PATH}/closed", host=host, token=token).status for host in ("default.gw.wso2.com", "acme.gw.wso2.com"))
+        found = tuple(
+            live.call(f"{PATH}/closed", host=host, token=token).status
+            for host in ("default.gw.wso2.com", "acme.gw.wso2.com")
+        )
         assert found == statuses, audience
 
 

@@ -32,12 +32,22 @@ def live() -> Iterator[Gateway]:
             "both": (OAUTH2, JWT),
             "both-in-authorization": (OAUTH2, Credential("JWT", audiences=("a1",))),
         }
-        it.put(api("/who", [operation("GET", f"/{name}", end, credentials=items) for name, items in cases.items()]))
+        it.put(
+            api(
+                "/who",
+                [
+                    operation("GET", f"/{name}", end, credentials=items)
+                    for name, items in cases.items()
+                ],
+            )
+        )
         yield it
 
 
 def ask(live: Gateway, path: str, **headers: str) -> Reply:
-    return live.call(f"{PATH}/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return live.call(
+        f"{PATH}/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
 
 
 def refused(reply: Reply, code: str) -> bool:
@@ -49,7 +59,9 @@ def test_an_access_token_in_another_header(live: Gateway) -> None:
     for scheme in ("Bearer", "bearer", "BEARER", "bEaRer"):
         reply = ask(live, "other-header", X_Token=f"{scheme} {token}", Authorization="Basic eDp5")
         assert reply.status == 200
-        assert not {name for name in reply.json["headers"] if name.startswith(("x-token", "x-kapi"))}
+        assert not {
+            name for name in reply.json["headers"] if name.startswith(("x-token", "x-kapi"))
+        }
         # What is no credential here is the backend's.
         assert reply.json["headers"]["authorization"] == "Basic eDp5"
     assert refused(ask(live, "other-header", Authorization=f"Bearer {token}"), "900902")
@@ -74,7 +86,13 @@ def test_a_token_in_the_query_only_where_the_conf_says_so(live: Gateway) -> None
         assert reply.json["path"] == seen
         assert "x-kapi-query" not in reply.json["headers"]
     assert ask(live, "query", Authorization=f"Bearer {token}").status == 200
-    for path in ("query", "query?access_token=", "query?x=1", f"query?Access_Token={token}", f"jwt?access_token={token}"):
+    for path in (
+        "query",
+        "query?access_token=",
+        "query?x=1",
+        f"query?Access_Token={token}",
+        f"jwt?access_token={token}",
+    ):
         assert refused(ask(live, path), "900902"), path
     assert refused(ask(live, "query?access_token=a.b.c"), "900901")
     assert refused(ask(live, "query-only", Authorization=f"Bearer {token}"), "900902")
@@ -95,7 +113,15 @@ def test_a_token_without_a_scheme(live: Gateway) -> None:
 
 
 def test_one_of_the_audiences(live: Gateway) -> None:
-    for audience, status in (("a1", 200), (["x", "a2"], 200), ("a", 401), ("a1 a2", 401), (["x"], 401), ([], 401), (None, 401)):
+    for audience, status in (
+        ("a1", 200),
+        (["x", "a2"], 200),
+        ("a", 401),
+        ("a1 a2", 401),
+        (["x"], 401),
+        ([], 401),
+        (None, 401),
+    ):
         reply = ask(live, "jwt-audience", X_JWT=live.minter.token(aud=audience))
         assert reply.status == status, audience
         assert status == 200 or reply.json["code"] == "900901"

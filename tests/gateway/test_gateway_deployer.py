@@ -16,9 +16,9 @@ from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
 from kapi.fetch import fetch
 from kapi.gateway import deployer as module
 from kapi.gateway.deployer import Deployer
-from kapi.gateway.envoy.check import EnvoyCheck
-from kapi.gateway.envoy.process import find_envoy
-from kapi.gateway.envoy.site import site_of
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.envoy.resources.context import site_of
 from kapi.gateway.modules import Modules
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
@@ -34,7 +34,15 @@ paths:
 """
 
 
-def conf(port: int, *, name: str = "pets", base: str = "/pets", version: str = "1.0.0", target: str = "/x", extra: str = "") -> bytes:
+def conf(
+    port: int,
+    *,
+    name: str = "pets",
+    base: str = "/pets",
+    version: str = "1.0.0",
+    target: str = "/x",
+    extra: str = "",
+) -> bytes:
     return f"""
 name: "{name}"
 basePath: "{base}"
@@ -98,7 +106,12 @@ def test_deploy_answers_when_the_api_does(running: Gateway, deployer: Deployer, 
     assert running.call("/pets/1.0.0/x").json["path"] == "/v2/x"
     assert done.id in done.conf_text
     (listed,) = deployer.list("default")
-    assert (listed.id, listed.base_path, listed.revision, listed.deployed_at) == (done.id, "/pets/1.0.0", 1, 1_700_000_000)
+    assert (listed.id, listed.base_path, listed.revision, listed.deployed_at) == (
+        done.id,
+        "/pets/1.0.0",
+        1,
+        1_700_000_000,
+    )
     assert deployer.list("other") == ()
 
 
@@ -111,7 +124,9 @@ def test_redeploy_replaces(running: Gateway, deployer: Deployer, port: int) -> N
     assert deployer.list("default")[0].revision == 2
 
 
-def test_an_api_that_moves_leaves_its_old_place(running: Gateway, deployer: Deployer, port: int, store: Store) -> None:
+def test_an_api_that_moves_leaves_its_old_place(
+    running: Gateway, deployer: Deployer, port: int, store: Store
+) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
     deployer.deploy(conf(port, base="/animals"), DEFINITION, "default")
     assert running.call("/animals/1.0.0/x").status == 200
@@ -123,14 +138,21 @@ def test_neighbours_in_a_segment_stay(running: Gateway, deployer: Deployer, port
     deployer.deploy(conf(port, extra="defaultVersion: true"), DEFINITION, "default")
     second = deployer.deploy(conf(port, version="2.0.0", target="/y"), DEFINITION, "default")
     deployer.deploy(conf(port), DEFINITION, "acme")
-    for path, host in [("/pets/1.0.0/x", "default"), ("/pets/x", "default"), ("/pets/2.0.0/y", "default"), ("/pets/1.0.0/x", "acme")]:
+    for path, host in [
+        ("/pets/1.0.0/x", "default"),
+        ("/pets/x", "default"),
+        ("/pets/2.0.0/y", "default"),
+        ("/pets/1.0.0/x", "acme"),
+    ]:
         assert running.call(path, host=f"{host}.gw.wso2.com").status == 200
     deployer.undeploy(second.id, "default")
     assert running.call("/pets/2.0.0/y").status == 404
     assert running.call("/pets/1.0.0/x").status == 200
 
 
-def test_undeploy_takes_all_of_it_away(running: Gateway, deployer: Deployer, port: int, store: Store) -> None:
+def test_undeploy_takes_all_of_it_away(
+    running: Gateway, deployer: Deployer, port: int, store: Store
+) -> None:
     deployer.undeploy(deployer.deploy(conf(port), DEFINITION, "default").id, "default")
     before = running.publisher.status().confirmed
     done = deployer.deploy(conf(port, base="/zoo"), DEFINITION, "default")
@@ -146,7 +168,11 @@ def test_undeploy_of_an_unknown_or_foreign_id(deployer: Deployer, port: int) -> 
     for api_id, organization in [("nothing", "default"), (done.id, "other")]:
         with pytest.raises(Problem) as caught:
             deployer.undeploy(api_id, organization)
-        assert (caught.value.status, caught.value.code, caught.value.title) == (404, "909001", f"{api_id} not found")
+        assert (caught.value.status, caught.value.code, caught.value.title) == (
+            404,
+            "909001",
+            f"{api_id} not found",
+        )
 
 
 def test_a_taken_base_path_is_refused(deployer: Deployer, port: int) -> None:
@@ -186,21 +212,36 @@ UNFIT = """apiPolicies:
 LOGIN = '    endpointSecurity: {enabled: true, securityType: {secretName: "login", userNameKey: "user", passwordKey: "word"}}'
 
 
-def test_modules_secrets_and_conflicts_are_all_told_at_once(running: Gateway, store: Store, port: int) -> None:
-    made = make(running, store, modules=Modules(PinnedModules(store.database), running.settings, fetch))
+def test_modules_secrets_and_conflicts_are_all_told_at_once(
+    running: Gateway, store: Store, port: int
+) -> None:
+    made = make(
+        running, store, modules=Modules(PinnedModules(store.database), running.settings, fetch)
+    )
     made.restore()
     made.deploy(conf(port), DEFINITION, "default")
     text = conf(port, name="other", extra=UNFIT).decode().replace('/v2"', f'/v2"\n{LOGIN}')
     with pytest.raises(Invalid) as caught:
         made.deploy(text.encode(), DEFINITION, "default")
     told = "\n".join(item.message for item in caught.value.diagnostics)
-    for part in ("is taken by", "file:one.wasm", "file:two.wasm", "hostKeys SECRET", "login with the key user", "login with the key word"):
+    for part in (
+        "is taken by",
+        "file:one.wasm",
+        "file:two.wasm",
+        "hostKeys SECRET",
+        "login with the key user",
+        "login with the key word",
+    ):
         assert part in told
 
 
-def test_a_host_of_the_gateway_itself_is_no_place_for_an_api(running: Gateway, store: Store, port: int) -> None:
+def test_a_host_of_the_gateway_itself_is_no_place_for_an_api(
+    running: Gateway, store: Store, port: int
+) -> None:
     gateway_settings = dataclasses.replace(running.settings.gateway, api_host="api.gw.wso2.com")
-    made = make(running, store, settings=dataclasses.replace(running.settings, gateway=gateway_settings))
+    made = make(
+        running, store, settings=dataclasses.replace(running.settings, gateway=gateway_settings)
+    )
     made.restore()
     with pytest.raises(Invalid, match="belongs to the gateway itself"):
         made.deploy(conf(port), DEFINITION, "api")
@@ -208,7 +249,11 @@ def test_a_host_of_the_gateway_itself_is_no_place_for_an_api(running: Gateway, s
 
 def test_the_root_is_refused_with_a_hint(deployer: Deployer, port: int) -> None:
     with pytest.raises(Invalid) as caught:
-        deployer.deploy(conf(port, base="/1.0.0", target="/*", extra="defaultVersion: true"), DEFINITION, "default")
+        deployer.deploy(
+            conf(port, base="/1.0.0", target="/*", extra="defaultVersion: true"),
+            DEFINITION,
+            "default",
+        )
     assert "basePath" in caught.value.hint
 
 
@@ -256,7 +301,9 @@ def test_without_envoy_nothing_is_kept(store: Store, port: int) -> None:
         assert (store.apis(), deployer.list("default")) == ((), ())
 
 
-def test_a_restart_needs_no_compiler(running: Gateway, deployer: Deployer, store: Store, port: int) -> None:
+def test_a_restart_needs_no_compiler(
+    running: Gateway, deployer: Deployer, store: Store, port: int
+) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
 
     def never(*_: object, **__: object) -> None:
@@ -269,7 +316,12 @@ def test_a_restart_needs_no_compiler(running: Gateway, deployer: Deployer, store
 
 
 def test_another_version_renders_again_and_leaves_out_what_no_longer_compiles(
-    running: Gateway, deployer: Deployer, store: Store, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    running: Gateway,
+    deployer: Deployer,
+    store: Store,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
     broken = deployer.deploy(conf(port, name="broken", base="/broken"), DEFINITION, "default")
@@ -310,27 +362,40 @@ def _other(value: object) -> object:
 
 def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
     """Also what is nested, and whatever is added later."""
-    settings = Settings(Path("/data"), gateway=GatewaySettings(hosts={"a": "127.0.0.1", "b": "127.0.0.2"}))
+    settings = Settings(
+        Path("/data"), gateway=GatewaySettings(hosts={"a": "127.0.0.1", "b": "127.0.0.2"})
+    )
     site = site_of(settings, Secrets(MappingProxyType({("default", "name", "key"): "value"})))
     marks = {module.fingerprint(site)}
     changed = 0
     for owner, replaced in (
         (site, lambda value: value),
         (site.gateway, lambda value: dataclasses.replace(site, gateway=value)),
-        (site.gateway.enforcer, lambda value: dataclasses.replace(site, gateway=dataclasses.replace(site.gateway, enforcer=value))),
+        (
+            site.gateway.enforcer,
+            lambda value: dataclasses.replace(
+                site, gateway=dataclasses.replace(site.gateway, enforcer=value)
+            ),
+        ),
         (site.subscriptions, lambda value: dataclasses.replace(site, subscriptions=value)),
     ):
         for field in dataclasses.fields(owner):
             value = getattr(owner, field.name)
             if not isinstance(value, Secrets):
                 changed += 1
-                marks.add(module.fingerprint(replaced(dataclasses.replace(owner, **{field.name: _other(value)}))))
+                marks.add(
+                    module.fingerprint(
+                        replaced(dataclasses.replace(owner, **{field.name: _other(value)}))
+                    )
+                )
     secrets = Secrets(MappingProxyType({("default", "name", "key"): "another"}))
     marks.add(module.fingerprint(dataclasses.replace(site, secrets=secrets)))
     # What is in `gateway` and `subscriptions` is reached twice, with the same first field.
     assert changed > 40
     assert len(marks) >= changed - 2
-    again = Settings(Path("/data"), gateway=GatewaySettings(hosts={"b": "127.0.0.2", "a": "127.0.0.1"}))
+    again = Settings(
+        Path("/data"), gateway=GatewaySettings(hosts={"b": "127.0.0.2", "a": "127.0.0.1"})
+    )
     assert module.fingerprint(site_of(again, site.secrets)) == module.fingerprint(site)
 
 
@@ -339,38 +404,66 @@ def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
 ) -> None:
     """A front was trusted with the client's certificate in a header; after it is no longer named, the API must not believe the header."""
     header = "x-client-certificate"
-    trusting = dataclasses.replace(running.settings.gateway, client_certificate_header=header, trusted_fronts=("127.0.0.0/8", "::1"))
+    trusting = dataclasses.replace(
+        running.settings.gateway,
+        client_certificate_header=header,
+        trusted_fronts=("127.0.0.0/8", "::1"),
+    )
     secret = {("default", "clients", "ca.crt"): running.certificate.ca_file.read_text()}
     mtls = (
         "authentication:\n- {authType: mTLS, required: mandatory, certificates: [{name: clients, key: ca.crt}]}\n"
         "- {authType: OAuth2, enabled: false}\n"
     )
     known: dict[str, object] = {"secrets": Secrets(MappingProxyType(secret))}
-    before = make(running, store, settings=dataclasses.replace(running.settings, gateway=trusting), **known)
+    before = make(
+        running, store, settings=dataclasses.replace(running.settings, gateway=trusting), **known
+    )
     before.restore()
-    before.deploy(conf(port, extra=mtls).replace(b"secured: false", b"secured: true"), DEFINITION, "default")
+    before.deploy(
+        conf(port, extra=mtls).replace(b"secured: false", b"secured: true"), DEFINITION, "default"
+    )
     assert any(header.encode() in item.body for item in store.rendered())
     after = make(running, store, **known)
     after.restore()
     assert not any(header.encode() in item.body for item in store.rendered())
 
 
-def test_a_thousand_apis_are_back_in_a_second(running: Gateway, deployer: Deployer, store: Store, port: int) -> None:
+def test_a_thousand_apis_are_back_in_a_second(
+    running: Gateway, deployer: Deployer, store: Store, port: int
+) -> None:
     from kapi.apis.ir import Endpoint
-    from kapi.gateway.envoy.encode import encode
-    from kapi.gateway.envoy.names import SCOPE
-    from kapi.gateway.envoy.render import render_scope
+    from kapi.gateway.envoy.resources.names import SCOPE
+    from kapi.gateway.envoy.resources.render import render_scope
+    from kapi.gateway.envoy.stream.encode import encode
     from kapi.store import Rendered, StoredApi
     from live import api, operation
 
-    scope = render_scope("a", [api("/a", [operation("GET", f"/{n}", Endpoint("http", "h", 80)) for n in range(10)])], running.site)
+    scope = render_scope(
+        "a",
+        [api("/a", [operation("GET", f"/{n}", Endpoint("http", "h", 80)) for n in range(10)])],
+        running.site,
+    )
     assert scope is not None
     body = encode(SCOPE, scope).body
     mark = deployer._fingerprint
     for number in range(1000):
-        stored = StoredApi(f"{number}", "default", f"a{number}", "1", "", f"/a{number}/1", None, 1, 1)
+        stored = StoredApi(
+            f"{number}", "default", f"a{number}", "1", "", f"/a{number}/1", None, 1, 1
+        )
         with store.database._lock:
-            row = (stored.id, "default", stored.name, "1", "", stored.base_path, None, 1, 1, "", b"")
+            row = (
+                stored.id,
+                "default",
+                stored.name,
+                "1",
+                "",
+                stored.base_path,
+                None,
+                1,
+                1,
+                "",
+                b"",
+            )
             store.database._connection.execute(
                 "INSERT INTO apis (id, organization, name, version, environment, base_path, default_base_path, revision, deployed_at, conf, definition) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 row,

@@ -29,7 +29,16 @@ def live() -> Iterator[Gateway]:
         yield it
 
 
-DISGUISES = ["/Admin", "/ADM%49N", "/admin;x=1", "/admin%3Bx=1", "/admin%20", "/admin%00", "/admin.json", "/admin."]
+DISGUISES = [
+    "/Admin",
+    "/ADM%49N",
+    "/admin;x=1",
+    "/admin%3Bx=1",
+    "/admin%20",
+    "/admin%00",
+    "/admin.json",
+    "/admin.",
+]
 
 
 @pytest.mark.parametrize("path", [*DISGUISES, "/admin;x/", "/users/ME", "/users/me;a"])
@@ -39,7 +48,15 @@ def test_a_secured_operation_has_no_open_twin(live: Gateway, path: str, method: 
 
 
 def test_other_names_are_open(live: Gateway) -> None:
-    for path in ("/adam", "/administrator", "/admin-2", "/users/meg", "/Same", "/same;x", "/admin.css"):
+    for path in (
+        "/adam",
+        "/administrator",
+        "/admin-2",
+        "/users/meg",
+        "/Same",
+        "/same;x",
+        "/admin.css",
+    ):
         assert live.call(BASE + path).json["path"] == path
     # Another method is another operation.
     assert live.call(f"{BASE}/Admin", method="POST").json["path"] == "/Admin"

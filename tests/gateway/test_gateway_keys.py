@@ -9,18 +9,29 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from attacks import b64, rsa_jwk
-from kapi.gateway.envoy.jwt import TokenCache, jwt_filter
-from kapi.gateway.envoy.keys import verifying_keys
-from kapi.gateway.envoy.render import render_issuers
-from kapi.gateway.envoy.site import site_of
+from kapi.gateway.envoy.resources.context import site_of
+from kapi.gateway.envoy.resources.render import render_issuers
+from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
+from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
 from kapi.policies.trust import Need
 from kapi.settings import GatewaySettings, Settings
 from live import Minter
 
 RSA = rsa_jwk(rsa.generate_private_key(public_exponent=65537, key_size=2048), "r")
 _POINT = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
-EC = {"kty": "EC", "kid": "e", "crv": "P-256", "x": b64(_POINT.x.to_bytes(32)), "y": b64(_POINT.y.to_bytes(32))}
-OKP = {"kty": "OKP", "kid": "o", "crv": "Ed25519", "x": b64(ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw())}
+EC = {
+    "kty": "EC",
+    "kid": "e",
+    "crv": "P-256",
+    "x": b64(_POINT.x.to_bytes(32)),
+    "y": b64(_POINT.y.to_bytes(32)),
+}
+OKP = {
+    "kty": "OKP",
+    "kid": "o",
+    "crv": "Ed25519",
+    "x": b64(ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()),
+}
 ALL = ("RS256", "PS256", "ES256", "EdDSA", "HS256", "none")
 
 
@@ -67,11 +78,15 @@ def test_what_cannot_verify_is_left_out(key: object) -> None:
 
 
 def test_private_members_never_leave() -> None:
-    text = verifying_keys(json.dumps({"keys": [{**RSA, "d": "secret", "p": "secret", "x5c": ["secret"]}]}), ALL)
+    text = verifying_keys(
+        json.dumps({"keys": [{**RSA, "d": "secret", "p": "secret", "x5c": ["secret"]}]}), ALL
+    )
     assert "secret" not in text
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"keys": 1}', '{"keys": []}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"keys": 1}', '{"keys": []}', "[" * 100_000]
+)
 def test_what_is_no_set_has_no_keys(text: str) -> None:
     assert verifying_keys(text, ALL) == ""
 
@@ -90,9 +105,14 @@ def test_verified_tokens_of_all_threads_and_issuers_share_the_memory(
     size: int, memory: int, threads: int, issuers: int, tokens: int
 ) -> None:
     """Envoy keeps them for each provider in each thread, and counts tokens, not bytes."""
-    trusted = [Minter(f"i{number}", f"https://i{number}.example").trusted for number in range(issuers)]
+    trusted = [
+        Minter(f"i{number}", f"https://i{number}.example").trusted for number in range(issuers)
+    ]
     made = jwt_filter(trusted, TokenCache(size, memory, threads), [Need("b", "default", "")])
-    found = [provider["jwt_cache_config"]["jwt_cache_size"] for provider in made["typed_config"]["providers"].values()]
+    found = [
+        provider["jwt_cache_config"]["jwt_cache_size"]
+        for provider in made["typed_config"]["providers"].values()
+    ]
     assert found == [tokens] * issuers
 
 

@@ -34,7 +34,12 @@ class _Granting(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.send_response(200)
-        for name, value in {**GRANTING, "X-Method": self.command, "X-Request-Id": "of the backend", "Content-Length": "2"}.items():
+        for name, value in {
+            **GRANTING,
+            "X-Method": self.command,
+            "X-Request-Id": "of the backend",
+            "Content-Length": "2",
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -49,7 +54,9 @@ class _Granting(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def granting() -> Iterator[Endpoint]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Granting)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     try:
         yield Endpoint("http", "127.0.0.1", server.server_address[1])
     finally:
@@ -60,10 +67,15 @@ def granting() -> Iterator[Endpoint]:
 def crossing(made: Api) -> Api:
     """The API with cross-origin rules on each operation."""
     node = Cors((ORIGIN,), expose_headers=("X-Method",))
-    operations = [dataclasses.replace(item, policies=(node, *item.policies)) for item in made.operations]
+    operations = [
+        dataclasses.replace(item, policies=(node, *item.policies)) for item in made.operations
+    ]
     for item in made.operations:
         if item.verb == "GET":
-            answered = (dataclasses.replace(node, options=("GET", "OPTIONS")), Authentication(required=False))
+            answered = (
+                dataclasses.replace(node, options=("GET", "OPTIONS")),
+                Authentication(required=False),
+            )
             operations.append(dataclasses.replace(item, verb="OPTIONS", policies=answered))
     return dataclasses.replace(made, operations=tuple(operations))
 
@@ -95,7 +107,11 @@ def live(end: Endpoint) -> Iterator[Gateway]:
 
 @pytest.mark.parametrize("base", ["/plain/1.0.0", "/cross/1.0.0"])
 def test_another_method_is_told_those_that_there_are(live: Gateway, base: str) -> None:
-    for path, allow in (("/items", "GET, HEAD, OPTIONS, POST"), ("/items/7/", "GET, HEAD, OPTIONS"), ("/closed", "GET, HEAD, OPTIONS")):
+    for path, allow in (
+        ("/items", "GET, HEAD, OPTIONS, POST"),
+        ("/items/7/", "GET, HEAD, OPTIONS"),
+        ("/closed", "GET, HEAD, OPTIONS"),
+    ):
         reply = live.call(base + path, method="DELETE")
         assert (reply.status, reply.headers["allow"]) == (405, allow)
         assert reply.json == {
@@ -111,8 +127,18 @@ def test_head_is_get_without_the_body(live: Gateway) -> None:
     assert (head.status, head.headers["x-method"], head.body) == (200, "HEAD", b"")
     assert live.call("/plain/1.0.0/items/7", method="HEAD").status == 200
     assert live.call("/plain/1.0.0/closed", method="HEAD").status == 401
-    assert live.call("/plain/1.0.0/closed", method="HEAD", token=live.minter.token(scope="other")).status == 403
-    assert live.call("/plain/1.0.0/closed", method="HEAD", token=live.minter.token(scope="read")).status == 200
+    assert (
+        live.call(
+            "/plain/1.0.0/closed", method="HEAD", token=live.minter.token(scope="other")
+        ).status
+        == 403
+    )
+    assert (
+        live.call(
+            "/plain/1.0.0/closed", method="HEAD", token=live.minter.token(scope="read")
+        ).status
+        == 200
+    )
 
 
 def test_a_head_operation_of_the_conf_has_its_own_rules(live: Gateway) -> None:
@@ -127,29 +153,62 @@ def test_the_settings_may_ask_for_the_answers_of_apk(end: Endpoint) -> None:
             assert it.call(f"{base}/items", method="DELETE").status == 404
             assert it.call(f"{base}/items", method="HEAD").status == 404
             assert it.call(f"{base}/own", method="HEAD", token=it.minter.token()).status == 200
-        assert it.call("/plain/1.0.0/items", method="OPTIONS").headers["allow"] == "GET, OPTIONS, POST"
+        assert (
+            it.call("/plain/1.0.0/items", method="OPTIONS").headers["allow"] == "GET, OPTIONS, POST"
+        )
 
 
 def permissions(reply: Reply) -> dict[str, str]:
-    return {name.lower(): value for name, value in reply.headers.items() if name.lower().startswith("access-control-")}
+    return {
+        name.lower(): value
+        for name, value in reply.headers.items()
+        if name.lower().startswith("access-control-")
+    }
 
 
 def test_a_backend_permits_nothing_that_the_conf_does_not(live: Gateway) -> None:
     granted = {"access-control-allow-origin": ORIGIN, "access-control-expose-headers": "X-Method"}
     for path, method in (("/cross/1.0.0/items", "GET"), ("/cross/1.0.0/items/7", "HEAD")):
         assert permissions(live.call(path, method=method, headers={"Origin": ORIGIN})) == granted
-        assert permissions(live.call(path, method=method, headers={"Origin": "https://evil.example"})) == {}
+        assert (
+            permissions(live.call(path, method=method, headers={"Origin": "https://evil.example"}))
+            == {}
+        )
         assert permissions(live.call(path, method=method)) == {}
     # Without rules in the conf they are the backend's.
-    assert permissions(live.call("/plain/1.0.0/items", headers={"Origin": ORIGIN}))["access-control-allow-origin"] == "*"
+    assert (
+        permissions(live.call("/plain/1.0.0/items", headers={"Origin": ORIGIN}))[
+            "access-control-allow-origin"
+        ]
+        == "*"
+    )
 
 
-@pytest.mark.parametrize(("path", "method", "status"), [("/nothing", "GET", 404), ("/items/7/8", "GET", 404), ("/items", "DELETE", 405)])
-def test_a_page_may_read_that_there_is_nothing(live: Gateway, path: str, method: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [("/nothing", "GET", 404), ("/items/7/8", "GET", 404), ("/items", "DELETE", 405)],
+)
+def test_a_page_may_read_that_there_is_nothing(
+    live: Gateway, path: str, method: str, status: int
+) -> None:
     reply = live.call(f"/cross/1.0.0{path}", method=method, headers={"Origin": ORIGIN})
-    assert (reply.status, reply.json["code"], permissions(reply)["access-control-allow-origin"]) == (status, str(status), ORIGIN)
-    assert (reply.headers["content-type"], reply.headers["vary"]) == ("application/json; charset=UTF-8", "Origin")
-    assert permissions(live.call(f"/cross/1.0.0{path}", method=method, headers={"Origin": "https://evil.example"})) == {}
+    assert (
+        reply.status,
+        reply.json["code"],
+        permissions(reply)["access-control-allow-origin"],
+    ) == (status, str(status), ORIGIN)
+    assert (reply.headers["content-type"], reply.headers["vary"]) == (
+        "application/json; charset=UTF-8",
+        "Origin",
+    )
+    assert (
+        permissions(
+            live.call(
+                f"/cross/1.0.0{path}", method=method, headers={"Origin": "https://evil.example"}
+            )
+        )
+        == {}
+    )
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": method}
     answer = live.call(f"/cross/1.0.0{path}", method="OPTIONS", headers=asked)
     assert (answer.status, permissions(answer)["access-control-allow-origin"]) == (200, ORIGIN)

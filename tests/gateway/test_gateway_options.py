@@ -35,7 +35,11 @@ def live(end: Endpoint) -> Iterator[Gateway]:
             operation("PATCH", "/files/*", end),
         ]
         item = api("/shop", operations, default=True)
-        it.put(dataclasses.replace(item, definition=ApiDefinition("/api-definition", "application/yaml", TEXT)))
+        it.put(
+            dataclasses.replace(
+                item, definition=ApiDefinition("/api-definition", "application/yaml", TEXT)
+            )
+        )
         yield it
 
 
@@ -53,13 +57,18 @@ def live(end: Endpoint) -> Iterator[Gateway]:
     ],
 )
 @pytest.mark.parametrize("base", ["/shop/1.0.0", "/shop"])
-def test_a_plain_options_request_is_told_the_methods_of_the_target(live: Gateway, base: str, path: str, allow: str) -> None:
+def test_a_plain_options_request_is_told_the_methods_of_the_target(
+    live: Gateway, base: str, path: str, allow: str
+) -> None:
     reply = live.call(base + path, method="OPTIONS")
     assert (reply.status, reply.headers["allow"], reply.body) == (204, allow, b"")
 
 
 def test_it_counts_what_the_host_has(live: Gateway) -> None:
-    assert live.call("/shop/pets/7", method="OPTIONS", host=SANDBOX).headers["allow"] == "GET, HEAD, OPTIONS"
+    assert (
+        live.call("/shop/pets/7", method="OPTIONS", host=SANDBOX).headers["allow"]
+        == "GET, HEAD, OPTIONS"
+    )
     assert live.call("/shop/pets", method="OPTIONS", host=SANDBOX).status == 404
     assert live.call("/shop/nothing", method="OPTIONS").status == 404
 
@@ -86,10 +95,16 @@ def test_head_of_a_definition_is_get_without_the_body(live: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["/" + "a" * 255, "/{x}" * 60, "/ä" * 100, "/{x}" * 20 + "/*"], ids=["letters", "parameters", "escapes", "wildcard"]
+    "target",
+    ["/" + "a" * 255, "/{x}" * 60, "/ä" * 100, "/{x}" * 20 + "/*"],
+    ids=["letters", "parameters", "escapes", "wildcard"],
 )
-def test_a_target_may_be_as_long_as_a_conf_allows(live: Gateway, end: Endpoint, target: str) -> None:
+def test_a_target_may_be_as_long_as_a_conf_allows(
+    live: Gateway, end: Endpoint, target: str
+) -> None:
     live.put(api("/long", [operation("GET", target, end, secured=False)]))
     path = target.replace("{x}", "7").replace("*", "a/b").replace("ä", "%C3%A4")
     assert live.call(f"/long/1.0.0{path}").json["path"] == path
-    assert live.call(f"/long/1.0.0{path}", method="OPTIONS").headers["allow"] == "GET, HEAD, OPTIONS"
+    assert (
+        live.call(f"/long/1.0.0{path}", method="OPTIONS").headers["allow"] == "GET, HEAD, OPTIONS"
+    )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapi.gateway.envoy.paths import first_segment, match_pattern, rewrite
+from kapi.gateway.envoy.resources.routes.paths import first_segment, match_pattern, rewrite
 
 
 def backend_path(base: str, target: str, backend: str, path: str) -> str | None:
@@ -54,7 +54,12 @@ def backend_path(base: str, target: str, backend: str, path: str) -> str | None:
         ("/pets/{id}/", "/v2", "/b/1/pets/7", "/v2/pets/7/"),
         ("/{x}/*", "", "/b/1/7", "/7"),
         ("/{a}" * 12, "/v2", "/b/1/a/b/c/d/e/f/g/h/i/j/k/l", "/v2/a/b/c/d/e/f/g/h/i/j/k/l"),
-        ("/{a}" * 12 + "/*", "/v2", "/b/1/a/b/c/d/e/f/g/h/i/j/k/l/m/n", "/v2/a/b/c/d/e/f/g/h/i/j/k/l/m/n"),
+        (
+            "/{a}" * 12 + "/*",
+            "/v2",
+            "/b/1/a/b/c/d/e/f/g/h/i/j/k/l/m/n",
+            "/v2/a/b/c/d/e/f/g/h/i/j/k/l/m/n",
+        ),
     ],
 )
 def test_paths(target: str, backend: str, path: str, expected: str | None) -> None:
@@ -70,7 +75,11 @@ def test_a_last_slash_tells_two_targets_apart_where_both_are_there() -> None:
         assert not re.fullmatch(pattern, other)
 
 
-@given(st.text(alphabet="ab.{}*+?()[]|^$\\ ü", max_size=8).filter(lambda text: "{" not in text and "}" not in text))
+@given(
+    st.text(alphabet="ab.{}*+?()[]|^$\\ ü", max_size=8).filter(
+        lambda text: "{" not in text and "}" not in text
+    )
+)
 def test_any_literal_target_matches_itself_only(text: str) -> None:
     target = "/" + text.replace("*", "")
     pattern = match_pattern("/b/1", target)
@@ -79,7 +88,16 @@ def test_any_literal_target_matches_itself_only(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "segment"), [("/pets/1.0.0", "pets"), ("/pets", "pets"), ("/a b/c", "a%20b"), ("/", ""), ("", ""), ("/{x}/a", ""), ("/*", "")]
+    ("path", "segment"),
+    [
+        ("/pets/1.0.0", "pets"),
+        ("/pets", "pets"),
+        ("/a b/c", "a%20b"),
+        ("/", ""),
+        ("", ""),
+        ("/{x}/a", ""),
+        ("/*", ""),
+    ],
 )
 def test_the_first_segment(path: str, segment: str) -> None:
     assert first_segment(path) == segment

@@ -15,11 +15,11 @@ from cryptography import x509
 
 from kapi.apis.ir import Endpoint
 from kapi.errors import EnvoyNotFound, GatewayRejected
-from kapi.gateway.envoy import process
-from kapi.gateway.envoy.check import EnvoyCheck
-from kapi.gateway.envoy.render import render_scope
-from kapi.gateway.envoy.site import site_of
-from kapi.gateway.envoy.tls import ensure_certificate
+from kapi.gateway.envoy.process import process
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.tls import ensure_certificate
+from kapi.gateway.envoy.resources.context import site_of
+from kapi.gateway.envoy.resources.render import render_scope
 from kapi.settings import GatewaySettings, Settings
 from live import api, backend, gateway, operation
 
@@ -32,8 +32,13 @@ def test_a_named_binary_must_exist(tmp_path: Path) -> None:
 
 
 def test_the_supervisors_part_is_light() -> None:
-    code = "import sys, kapi.gateway.envoy.process; print([m for m in ('grpc', 'google.protobuf', 'cryptography') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = "import sys, kapi.gateway.envoy.process.process; print([m for m in ('grpc', 'google.protobuf', 'cryptography') if m in sys.modules])"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_nobody_there_is_not_ready(tmp_path: Path) -> None:
@@ -43,7 +48,9 @@ def test_nobody_there_is_not_ready(tmp_path: Path) -> None:
 
 def test_draining_takes_no_new_connections_and_lets_go_when_idle() -> None:
     with backend() as port, gateway() as live:
-        live.put(api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)]))
+        live.put(
+            api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)])
+        )
         assert live.call("/a/1.0.0/x").status == 200
         begun = time.monotonic()
         process.drain(live.admin, 5)
@@ -56,7 +63,8 @@ def test_a_second_envoy_on_the_port_does_not_share_it() -> None:
         import dataclasses
 
         other.settings = dataclasses.replace(
-            other.settings, gateway=dataclasses.replace(other.settings.gateway, port=live.settings.gateway.port)
+            other.settings,
+            gateway=dataclasses.replace(other.settings.gateway, port=live.settings.gateway.port),
         )
         other.site = site_of(other.settings)
         other.publisher.set_initial(other.base())
@@ -70,7 +78,9 @@ def test_a_second_envoy_on_the_port_does_not_share_it() -> None:
 
 def test_the_access_log_holds_no_query() -> None:
     with backend() as port, gateway(access_log=True) as live:
-        live.put(api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)]))
+        live.put(
+            api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)])
+        )
         live.call("/a/1.0.0/x?secret=1")
         log = Path(live.site.access_log)
         deadline = time.monotonic() + 5
@@ -83,10 +93,21 @@ def test_the_access_log_holds_no_query() -> None:
 def test_the_check_names_the_reason(tmp_path: Path) -> None:
     check = EnvoyCheck(process.find_envoy(""))
     site = site_of(Settings(tmp_path))
-    scope = render_scope("a", [api("/a", [operation("GET", "/{x}/*", Endpoint("https", "h.example", 443), scopes=("s",))])], site)
+    scope = render_scope(
+        "a",
+        [
+            api(
+                "/a",
+                [operation("GET", "/{x}/*", Endpoint("https", "h.example", 443), scopes=("s",))],
+            )
+        ],
+        site,
+    )
     assert scope is not None
     check([], [scope])
-    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"]["regex"] = "a("
+    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"][
+        "regex"
+    ] = "a("
     with pytest.raises(GatewayRejected) as caught:
         check([], [scope])
     assert caught.value.detail == "missing ): a("
@@ -101,7 +122,12 @@ def leaf(text: str) -> x509.Certificate:
 
 def test_the_certificate_is_made_once(tmp_path: Path) -> None:
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(ensure_certificate(Settings(tmp_path), lambda: NOW).chain)) for _ in range(6)]
+    threads = [
+        threading.Thread(
+            target=lambda: found.append(ensure_certificate(Settings(tmp_path), lambda: NOW).chain)
+        )
+        for _ in range(6)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -132,9 +158,13 @@ def test_it_is_renewed_in_time_by_the_same_authority(tmp_path: Path) -> None:
 
 def test_it_is_made_again_when_the_hosts_change(tmp_path: Path) -> None:
     first = ensure_certificate(Settings(tmp_path), lambda: NOW)
-    other = ensure_certificate(Settings(tmp_path, gateway=GatewaySettings(domain="gw.example")), lambda: NOW)
+    other = ensure_certificate(
+        Settings(tmp_path, gateway=GatewaySettings(domain="gw.example")), lambda: NOW
+    )
     assert first.chain != other.chain
-    assert "*.gw.example" in str(leaf(other.chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    assert "*.gw.example" in str(
+        leaf(other.chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    )
 
 
 def test_the_key_is_not_shown(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ class _Saying(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def saying() -> Iterator[int]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Saying)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     try:
         yield server.server_address[1]
     finally:
@@ -62,7 +64,9 @@ def live() -> Iterator[Gateway]:
         yield it
 
 
-def ask(live: Gateway, path: str, *headers: tuple[str, str], host: str = "default.gw.wso2.com") -> Reply:
+def ask(
+    live: Gateway, path: str, *headers: tuple[str, str], host: str = "default.gw.wso2.com"
+) -> Reply:
     return live.call(f"{path}?{quote(json.dumps(headers))}", host=host)
 
 
@@ -90,14 +94,23 @@ def ask(live: Gateway, path: str, *headers: tuple[str, str], host: str = "defaul
         ("/based/1.0.0/left", "http://$/v2/items/7", "http://$/v2/items/7"),
     ],
 )
-def test_a_location_that_names_the_backend_is_public(live: Gateway, path: str, said: str, read: str) -> None:
-    backend = next(endpoint.authority for item in live.apis.values() for endpoint in item.operations[0].production)
+def test_a_location_that_names_the_backend_is_public(
+    live: Gateway, path: str, said: str, read: str
+) -> None:
+    backend = next(
+        endpoint.authority
+        for item in live.apis.values()
+        for endpoint in item.operations[0].production
+    )
     assert ask(live, path, ("Location", said)).headers["location"] == read.replace("$", backend)
 
 
 def test_the_host_is_the_one_that_was_called(live: Gateway) -> None:
     host = "default.sandbox.gw.wso2.com"
-    assert ask(live, "/based/1.0.0/x", ("Location", "http://$/v2/y"), host=host).headers["location"] == f"https://{host}/based/1.0.0/y"
+    assert (
+        ask(live, "/based/1.0.0/x", ("Location", "http://$/v2/y"), host=host).headers["location"]
+        == f"https://{host}/based/1.0.0/y"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,5 +128,11 @@ def test_the_host_is_the_one_that_was_called(live: Gateway) -> None:
     ],
 )
 def test_the_path_of_a_cookie_is_public(live: Gateway, path: str, said: str, read: str) -> None:
-    reply = ask(live, path, ("Set-Cookie", "first=1"), ("Set-Cookie", said), ("Set-Cookie", "last=1; Max-Age=0"))
+    reply = ask(
+        live,
+        path,
+        ("Set-Cookie", "first=1"),
+        ("Set-Cookie", said),
+        ("Set-Cookie", "last=1; Max-Age=0"),
+    )
     assert reply.headers.get_all("set-cookie") == ["first=1", read, "last=1; Max-Age=0"]

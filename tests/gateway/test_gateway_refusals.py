@@ -27,7 +27,10 @@ def running(heard: Heard) -> Iterator[Gateway]:
     names = {"https://other.example": "other"}
     with gateway(start=False) as live, backend() as port:
         log = RefusalLog(
-            run_files.refusals_socket(live.settings), lambda *refusal: heard.append(refusal), lambda iss: names.get(iss, ""), 4
+            run_files.refusals_socket(live.settings),
+            lambda *refusal: heard.append(refusal),
+            lambda iss: names.get(iss, ""),
+            4,
         )
         log.start()
         item = api("/x", [operation("GET", "/a", Endpoint("http", "127.0.0.1", port, "/"))])
@@ -53,9 +56,21 @@ def running(heard: Heard) -> Iterator[Gateway]:
         (OTHER.token(token_type="refresh_token"), ("other", "type")),
         (OTHER.token(cnf={"jkt": "x"}), ("other", "claim")),
     ],
-    ids=["missing", "malformed", "expired", "not yet valid", "unknown key", "signature", "unknown issuer", "refresh token", "bound"],
+    ids=[
+        "missing",
+        "malformed",
+        "expired",
+        "not yet valid",
+        "unknown key",
+        "signature",
+        "unknown issuer",
+        "refresh token",
+        "bound",
+    ],
 )
-def test_a_refusal_is_told(running: Gateway, heard: Heard, token: str, expected: tuple[str, str]) -> None:
+def test_a_refusal_is_told(
+    running: Gateway, heard: Heard, token: str, expected: tuple[str, str]
+) -> None:
     heard.clear()
     assert running.call(PATH, token=token).status == 401
     wait_for(lambda: heard)

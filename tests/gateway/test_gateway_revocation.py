@@ -10,7 +10,7 @@ import pytest
 
 from kapi.apis.ir import Endpoint
 from kapi.gateway.caller_feeds import caller_feeds
-from kapi.gateway.envoy.deny_list import deny_list
+from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
 from kapi.store.database import Database
 from kapi.store.revocations import TOPIC, Revocations
 from live import ISSUER, Gateway, api, backend, gateway, operation
@@ -22,7 +22,12 @@ PATH = "/revoke/1.0.0"
 def live() -> Iterator[Gateway]:
     with backend() as port, gateway() as it:
         end = Endpoint("http", "127.0.0.1", port)
-        it.put(api("/revoke", [operation("GET", "/open", end, secured=False), operation("GET", "/closed", end)]))
+        it.put(
+            api(
+                "/revoke",
+                [operation("GET", "/open", end, secured=False), operation("GET", "/closed", end)],
+            )
+        )
         yield it
 
 
@@ -34,7 +39,11 @@ def test_a_revoked_token_is_refused_whatever_headers_come_with_it(live: Gateway)
     good, bad = live.minter.token(jti="good"), live.minter.token(jti="bad")
     deny(live, (ISSUER, "bad"))
     assert live.call(f"{PATH}/closed", token=good).status == 200
-    for headers in ({}, {"x-kapi-jti": "good"}, {"X-Kapi-Jti": "good", "x-kapi-iss": "https://other"}):
+    for headers in (
+        {},
+        {"x-kapi-jti": "good"},
+        {"X-Kapi-Jti": "good", "x-kapi-iss": "https://other"},
+    ):
         reply = live.call(f"{PATH}/closed", token=bad, headers=headers)
         assert (reply.status, reply.json["code"]) == (401, "900901")
         assert 'error="invalid_token"' in reply.headers["www-authenticate"]
@@ -81,7 +90,10 @@ def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     while live.call(f"{PATH}/closed", token=token).status != 401:
         assert time.monotonic() < deadline
     carrier.stop()
-    assert carrier.resource().version == caller_feeds(database, live.publisher, time.time)[TOPIC].resource().version
+    assert (
+        carrier.resource().version
+        == caller_feeds(database, live.publisher, time.time)[TOPIC].resource().version
+    )
     database.close()
     deny(live)
 

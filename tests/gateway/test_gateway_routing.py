@@ -17,10 +17,17 @@ from live import Gateway, api, backend, gateway, operation
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Gateway]:
-    with backend() as production, backend() as sandbox, gateway(hosts={"pets.example": f"127.0.0.1:{production}"}) as it:
+    with (
+        backend() as production,
+        backend() as sandbox,
+        gateway(hosts={"pets.example": f"127.0.0.1:{production}"}) as it,
+    ):
         one = Endpoint("http", "pets.example", 80, "/v2")
         two = Endpoint("http", "127.0.0.1", sandbox)
-        with backend(str(run_files.identity_socket(it.settings, 0))), backend(str(run_files.control_socket(it.settings))):
+        with (
+            backend(str(run_files.identity_socket(it.settings, 0))),
+            backend(str(run_files.control_socket(it.settings))),
+        ):
             it.put(
                 api(
                     "/petstore",
@@ -34,9 +41,22 @@ def live() -> Iterator[Gateway]:
                 )
             )
             slashes = ("/list/", "/both", "/both/", "/of/{id}", "/of/{id}/")
-            it.put(api("/slashes", [operation("GET", target, one, secured=False) for target in slashes]))
-            it.put(api("/petstore", [operation("GET", "/pets", two, secured=False)], version="2.0.0"))
-            it.put(api("/petstore", [operation("GET", "/pets", two, secured=False)], organization="acme", environment="dev"))
+            it.put(
+                api(
+                    "/slashes", [operation("GET", target, one, secured=False) for target in slashes]
+                )
+            )
+            it.put(
+                api("/petstore", [operation("GET", "/pets", two, secured=False)], version="2.0.0")
+            )
+            it.put(
+                api(
+                    "/petstore",
+                    [operation("GET", "/pets", two, secured=False)],
+                    organization="acme",
+                    environment="dev",
+                )
+            )
             it.put(api("/health", [operation("GET", "/mine", two, secured=False)]))
             yield it
 
@@ -68,7 +88,14 @@ def test_paths(live: Gateway, path: str, asked: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "asked"),
-    [("/list", "/list/"), ("/list/", "/list/"), ("/both", "/both"), ("/both/", "/both/"), ("/of/7", "/of/7"), ("/of/7/", "/of/7/")],
+    [
+        ("/list", "/list/"),
+        ("/list/", "/list/"),
+        ("/both", "/both"),
+        ("/both/", "/both/"),
+        ("/of/7", "/of/7"),
+        ("/of/7/", "/of/7/"),
+    ],
 )
 def test_a_backend_gets_the_last_slash_of_the_conf(live: Gateway, path: str, asked: str) -> None:
     assert live.call(f"/slashes/1.0.0{path}?x=/").json["path"] == f"/v2{asked}?x=/"
@@ -84,18 +111,27 @@ def test_organization_and_environment_make_the_host(live: Gateway) -> None:
 
 
 def test_the_sandbox_host_goes_to_the_sandbox_endpoint(live: Gateway) -> None:
-    assert live.call("/petstore/1.0.0/pets", host="default.sandbox.gw.wso2.com").json["path"] == "/pets"
+    assert (
+        live.call("/petstore/1.0.0/pets", host="default.sandbox.gw.wso2.com").json["path"]
+        == "/pets"
+    )
 
 
 def test_an_operation_without_sandbox_endpoint_is_not_there(live: Gateway) -> None:
     assert live.call("/petstore/1.0.0/pets/7", host="default.sandbox.gw.wso2.com").status == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/petstoreX", "/petstore/2.0.0/nothing", "/petstore/2.0.0/pets/7"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/petstoreX", "/petstore/2.0.0/nothing", "/petstore/2.0.0/pets/7"]
+)
 def test_not_found_has_the_body_of_apk(live: Gateway, path: str) -> None:
     reply = live.call(path)
     assert reply.status == 404
-    assert reply.json == {"code": "404", "message": "Not Found", "description": "The requested resource is not available."}
+    assert reply.json == {
+        "code": "404",
+        "message": "Not Found",
+        "description": "The requested resource is not available.",
+    }
     assert reply.headers["content-type"] == "application/json; charset=UTF-8"
 
 
@@ -118,7 +154,9 @@ def test_our_own_headers_do_not_reach_the_backend(live: Gateway) -> None:
     assert seen["headers"]["x-forwarded-proto"] == "https"
 
 
-def test_the_system_hosts_answer_without_a_token_and_keep_the_callers_authorization(live: Gateway) -> None:
+def test_the_system_hosts_answer_without_a_token_and_keep_the_callers_authorization(
+    live: Gateway,
+) -> None:
     for host, path in [
         ("idp.am.wso2.com", "/oauth2/token"),
         ("idp.am.wso2.com", "/.well-known/openid-configuration"),
@@ -128,7 +166,11 @@ def test_the_system_hosts_answer_without_a_token_and_keep_the_callers_authorizat
         ("localhost", "/health"),
     ]:
         reply = live.call(path, host=host, headers={"Authorization": "Basic eDp5"})
-        assert (reply.status, reply.json["path"], reply.json["headers"]["authorization"]) == (200, path, "Basic eDp5")
+        assert (reply.status, reply.json["path"], reply.json["headers"]["authorization"]) == (
+            200,
+            path,
+            "Basic eDp5",
+        )
 
 
 def test_an_api_may_share_a_segment_with_a_system_route(live: Gateway) -> None:
@@ -140,21 +182,36 @@ def test_an_api_may_share_a_segment_with_a_system_route(live: Gateway) -> None:
 def test_a_backend_that_is_down_is_named_by_its_code(live: Gateway) -> None:
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(backend())
-    live.put(api("/down", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)]))
+    live.put(
+        api("/down", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)])
+    )
     reply = live.call("/down/1.0.0/x")
-    assert (reply.status, reply.json["code"], reply.json["message"]) == (503, "102503", "Upstream connection failed")
+    assert (reply.status, reply.json["code"], reply.json["message"]) == (
+        503,
+        "102503",
+        "Upstream connection failed",
+    )
 
 
 def test_a_big_body_passes(live: Gateway) -> None:
-    live.put(api("/upload", [operation("POST", "/x", Endpoint("http", "pets.example", 80), secured=False)]))
-    assert live.call("/upload/1.0.0/x", method="POST", body=b"x" * 300_000).json["length"] == 300_000
+    live.put(
+        api(
+            "/upload",
+            [operation("POST", "/x", Endpoint("http", "pets.example", 80), secured=False)],
+        )
+    )
+    assert (
+        live.call("/upload/1.0.0/x", method="POST", body=b"x" * 300_000).json["length"] == 300_000
+    )
 
 
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [({"x": "y" * 40_000}, 431, "431"), ({f"h{n}": "v" for n in range(120)}, 431, "431")],
 )
-def test_edge_limits_answer_in_json(live: Gateway, headers: dict[str, str], status: int, code: str) -> None:
+def test_edge_limits_answer_in_json(
+    live: Gateway, headers: dict[str, str], status: int, code: str
+) -> None:
     reply = live.call("/petstore/1.0.0/pets", headers=headers)
     assert reply.status == status
     assert reply.json["code"] == code
@@ -175,15 +232,32 @@ def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
     with backend(certificate=ours.with_name("edge.pem")) as port:
         hosts = {"wrong.example": f"127.0.0.1:{port}"}
         own = dataclasses.replace(live.settings.gateway, hosts=hosts)
-        before, live.site = live.site, dataclasses.replace(live.site, gateway=own, ca_file=str(ours))
+        before, live.site = (
+            live.site,
+            dataclasses.replace(live.site, gateway=own, ca_file=str(ours)),
+        )
         try:
-            for name, host, number in [("byname", "localhost", port), ("byip", "127.0.0.1", port), ("wrong", "wrong.example", 443)]:
-                live.put(api(f"/{name}", [operation("GET", "/x", Endpoint("https", host, number), secured=False)]))
+            for name, host, number in [
+                ("byname", "localhost", port),
+                ("byip", "127.0.0.1", port),
+                ("wrong", "wrong.example", 443),
+            ]:
+                live.put(
+                    api(
+                        f"/{name}",
+                        [operation("GET", "/x", Endpoint("https", host, number), secured=False)],
+                    )
+                )
             assert live.call("/byname/1.0.0/x").status == 200
             assert live.call("/byip/1.0.0/x").status == 200
             assert live.call("/wrong/1.0.0/x").status == 503
             live.site = dataclasses.replace(live.site, ca_file=before.ca_file)
-            live.put(api("/stranger", [operation("GET", "/x", Endpoint("https", "localhost", port), secured=False)]))
+            live.put(
+                api(
+                    "/stranger",
+                    [operation("GET", "/x", Endpoint("https", "localhost", port), secured=False)],
+                )
+            )
             assert live.call("/stranger/1.0.0/x").status == 503
         finally:
             live.site = before
@@ -193,5 +267,8 @@ def test_http_2_is_spoken(live: Gateway) -> None:
     context = ssl.create_default_context(cafile=str(live.certificate.ca_file))
     context.set_alpn_protocols(["h2", "http/1.1"])
     address = ("127.0.0.1", live.settings.gateway.port)
-    with socket.create_connection(address, timeout=5) as raw, context.wrap_socket(raw, server_hostname="default.gw.wso2.com") as tls:
+    with (
+        socket.create_connection(address, timeout=5) as raw,
+        context.wrap_socket(raw, server_hostname="default.gw.wso2.com") as tls,
+    ):
         assert tls.selected_alpn_protocol() == "h2"

@@ -19,7 +19,9 @@ def live() -> Iterator[Gateway]:
         targets = ("/files/{name}", "/files/{name}/parts/{part}", "/all/*")
         for choice in ("unescape", "reject", "keep"):
             operations = [operation("GET", target, end, secured=False) for target in targets]
-            made = api(f"/{choice}", [*operations, operation("GET", "/closed/{name}", end)], default=True)
+            made = api(
+                f"/{choice}", [*operations, operation("GET", "/closed/{name}", end)], default=True
+            )
             it.put(dataclasses.replace(made, escaped_slashes=choice))
         yield it
 
@@ -27,9 +29,16 @@ def live() -> Iterator[Gateway]:
 @pytest.mark.parametrize("base", ["/unescape/1.0.0", "/unescape"])
 @pytest.mark.parametrize(
     ("path", "plain"),
-    [("/files/a%2Fb?x=%2F", "/files/a/b?x=%2F"), ("/files/a%5cb", "/files/a/b"), ("/files%2fa", "/files/a"), ("/none%2F", "/none/")],
+    [
+        ("/files/a%2Fb?x=%2F", "/files/a/b?x=%2F"),
+        ("/files/a%5cb", "/files/a/b"),
+        ("/files%2fa", "/files/a"),
+        ("/none%2F", "/none/"),
+    ],
 )
-def test_usually_a_caller_is_sent_to_the_plain_path(live: Gateway, base: str, path: str, plain: str) -> None:
+def test_usually_a_caller_is_sent_to_the_plain_path(
+    live: Gateway, base: str, path: str, plain: str
+) -> None:
     reply = live.call(base + path)
     assert reply.status == 307
     location = urlsplit(reply.headers["location"])
@@ -41,13 +50,22 @@ def test_an_api_may_refuse_them(live: Gateway) -> None:
     for path in ("/files/a%2Fb", "/all/a%5Cb", "/closed/a%2fb", "/none/%2F"):
         reply = live.call(f"/reject/1.0.0{path}")
         assert (reply.status, reply.json["code"]) == (400, "400")
-        assert reply.json["description"] == "The path has an escaped slash, which this API does not take."
+        assert (
+            reply.json["description"]
+            == "The path has an escaped slash, which this API does not take."
+        )
     assert live.call("/reject/1.0.0/files/a%20b?x=%2F").json["path"] == "/v2/files/a%20b?x=%2F"
 
 
 @pytest.mark.parametrize("base", ["/keep/1.0.0", "/keep"])
 def test_an_api_may_keep_them(live: Gateway, base: str) -> None:
-    for path in ("/files/a%2Fb", "/files/a%5Cb", "/files/a%2fb/parts/%2F", "/all/a%2Fb/c", "/files/..%2f..%2Fx?y=/"):
+    for path in (
+        "/files/a%2Fb",
+        "/files/a%5Cb",
+        "/files/a%2fb/parts/%2F",
+        "/all/a%2Fb/c",
+        "/files/..%2f..%2Fx?y=/",
+    ):
         assert live.call(base + path).json["path"] == f"/v2{path}"
     assert live.call(f"{base}/closed/a%2Fb").status == 401
 

@@ -14,10 +14,10 @@ import pytest
 from kapi import run_files
 from kapi.apis.ir import Api, Endpoint
 from kapi.errors import GatewayRejected, GatewayUnavailable
-from kapi.gateway.envoy.encode import Resource, encode
-from kapi.gateway.envoy.names import CLUSTER, EXTENSION, SCOPE
-from kapi.gateway.envoy.render import render_backends, render_scope
-from kapi.gateway.envoy.xds import Publisher
+from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
+from kapi.gateway.envoy.resources.render import render_backends, render_scope
+from kapi.gateway.envoy.stream.encode import Resource, encode
+from kapi.gateway.envoy.stream.server import Publisher
 from live import Gateway, api, backend, gateway, operation, wait_for
 
 
@@ -34,18 +34,24 @@ def live() -> Iterator[Gateway]:
 
 
 def simple(port: int, name: str, target: str = "/x") -> Api:
-    return api(f"/{name}", [operation("GET", target, Endpoint("http", "127.0.0.1", port), secured=False)])
+    return api(
+        f"/{name}", [operation("GET", target, Endpoint("http", "127.0.0.1", port), secured=False)]
+    )
 
 
 def bad_scope(live: Gateway, name: str) -> Resource:
     """Envoy finds the mistake: a regular expression that does not compile."""
     scope = render_scope(name, [simple(1, name)], live.site)
     assert scope is not None
-    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"]["regex"] = "a("
+    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"][
+        "regex"
+    ] = "a("
     return encode(SCOPE, scope)
 
 
-def test_a_published_api_answers_at_once_and_a_removed_one_no_more(live: Gateway, port: int) -> None:
+def test_a_published_api_answers_at_once_and_a_removed_one_no_more(
+    live: Gateway, port: int
+) -> None:
     for number in range(10):
         live.put(simple(port, f"a{number}"))
         assert live.call(f"/a{number}/1.0.0/x").status == 200
@@ -60,7 +66,12 @@ def test_a_refusal_carries_envoys_sentence_and_changes_nothing(live: Gateway, po
     live.put(simple(port, "good"))
     before = live.publisher.status().confirmed
     with pytest.raises(GatewayRejected, match=r"missing \)"):
-        live.publisher.publish([encode(CLUSTER, {**render_backends([simple(9, "z")], live.site)[0]}), bad_scope(live, "fresh")])
+        live.publisher.publish(
+            [
+                encode(CLUSTER, {**render_backends([simple(9, "z")], live.site)[0]}),
+                bad_scope(live, "fresh"),
+            ]
+        )
     assert live.publisher.status().confirmed == before
     assert live.call("/fresh/1.0.0/x").status == 404
     with pytest.raises(GatewayRejected):
@@ -164,7 +175,9 @@ def test_traffic_survives_a_restart_of_the_control_process(live: Gateway, port: 
 
 def test_many_scopes_arrive_together_and_a_bad_one_spoils_none(port: int) -> None:
     with gateway(start=False) as live:
-        live.apis = {item.id: item for item in (simple(port, f"s{number}") for number in range(200))}
+        live.apis = {
+            item.id: item for item in (simple(port, f"s{number}") for number in range(200))
+        }
         live.publisher.set_initial([*live.base(), bad_scope(live, "bad")])
         live.publisher.start()
         begun = time.monotonic()
@@ -185,14 +198,20 @@ def test_the_sockets_are_for_their_owner_only(live: Gateway) -> None:
 
 
 def test_a_new_name_is_resolved_before_its_routes_are_there(live: Gateway, port: int) -> None:
-    live.put(api("/dns", [operation("GET", "/x", Endpoint("http", "localhost", port), secured=False)]))
+    live.put(
+        api("/dns", [operation("GET", "/x", Endpoint("http", "localhost", port), secured=False)])
+    )
     reply = live.call("/dns/1.0.0/x")
     assert (reply.status, reply.json["headers"]["host"]) == (200, f"localhost:{port}")
 
 
 def test_a_name_that_does_not_exist_does_not_hold_up_a_deployment(live: Gateway) -> None:
     begun = time.monotonic()
-    live.put(api("/dns", [operation("GET", "/x", Endpoint("http", "nowhere.invalid", 80), secured=False)]))
+    live.put(
+        api(
+            "/dns", [operation("GET", "/x", Endpoint("http", "nowhere.invalid", 80), secured=False)]
+        )
+    )
     assert time.monotonic() - begun < 3
     assert live.call("/dns/1.0.0/x").status == 503
 
@@ -207,5 +226,7 @@ def test_encoding_leaves_what_it_is_given_as_it_was() -> None:
         def __deepcopy__(self, memo: object) -> dict[str, object]:
             return dict(self)
 
-    config = Watched({"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"})
+    config = Watched(
+        {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+    )
     assert encode(EXTENSION, {"name": "router", "typed_config": config}).name == "router"

@@ -22,7 +22,9 @@ RULES = {
     "Keycloak": AccessTokenRule(required_claims=(("typ", "Bearer"),)),
     "Entra ID": AccessTokenRule(types=("", "JWT"), required_claims=(("tid", "t"), ("azp", ""))),
     "RFC 9068 only": AccessTokenRule(types=("application/at+jwt",)),
-    "a path or a truth value": AccessTokenRule(required_claims=(("org.name", "acme"), ("verified", "true"))),
+    "a path or a truth value": AccessTokenRule(
+        required_claims=(("org.name", "acme"), ("verified", "true"))
+    ),
 }
 TYPES: tuple[Any, ...] = (
     *(..., "", "JWT", "jwt", "application/jwt", "at+jwt", "AT+JWT", "application/at+jwt"),
@@ -83,14 +85,19 @@ def test_the_gateway_and_the_rule_agree(live: Gateway, name: str) -> None:
         header = {"alg": "RS256", "kid": live.minter.name, **({} if typ is ... else {"typ": typ})}
         claims = {"iss": ISSUER, "exp": now + 600, **changes}
         expected = 401 if rule.objection(header, claims) else 200
-        assert live.call(PATH, token=compact(header, claims, sign)).status == expected, (typ, changes)
+        assert live.call(PATH, token=compact(header, claims, sign)).status == expected, (
+            typ,
+            changes,
+        )
         answers.add(expected)
     assert answers == {200, 401}
 
 
 def test_of_an_issuer_that_is_declared_twice_both_declarations_count(live: Gateway) -> None:
     """The stricter rule decides, whichever of the two is for the organization of the API."""
-    lenient = dataclasses.replace(live.minter.trusted, rule=AccessTokenRule(id_tokens=True), organizations=("default",))
+    lenient = dataclasses.replace(
+        live.minter.trusted, rule=AccessTokenRule(id_tokens=True), organizations=("default",)
+    )
     strict = dataclasses.replace(live.minter.trusted, name="strict", organizations=("acme",))
     live.trust(lenient, strict)
     assert live.call(PATH, token=live.minter.token(scope="a")).status == 200

@@ -22,13 +22,17 @@ def live() -> Iterator[Gateway]:
             operation("GET", "/shown", end, send=True),
             operation("GET", "/scoped", end, alternatives=(("a:read",), ("b",))),
             operation("GET", "/all", end, scopes=("a:read", "b")),
-            operation("GET", "/mixed", end, scopes=("base",), alternatives=(("a:read", "b"), ("c",))),
+            operation(
+                "GET", "/mixed", end, scopes=("base",), alternatives=(("a:read", "b"), ("c",))
+            ),
         ]
         it.put(api("/secure", operations, default=True))
         yield it
 
 
-def denied(live: Gateway, path: str, status: int, code: str, **arguments: str | dict[str, str]) -> str:
+def denied(
+    live: Gateway, path: str, status: int, code: str, **arguments: str | dict[str, str]
+) -> str:
     reply = live.call(path, **arguments)
     assert (reply.status, reply.json["code"]) == (status, code)
     assert set(reply.json) == {"error_message", "code", "error_description"}
@@ -49,20 +53,29 @@ def test_without_a_token(live: Gateway) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaRer", "BEAREr", "bEARER"])
 def test_with_a_token_that_the_backend_does_not_see(live: Gateway, scheme: str) -> None:
-    reply = live.call(f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"})
+    reply = live.call(
+        f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"}
+    )
     assert reply.status == 200
     assert "authorization" not in reply.json["headers"]
 
 
-@pytest.mark.parametrize("scheme", ["Xrer", "XBearer", "xpop", "Negotiate abc, Bearer", "Bearers", "Dpop", "Basic"])
+@pytest.mark.parametrize(
+    "scheme", ["Xrer", "XBearer", "xpop", "Negotiate abc, Bearer", "Bearers", "Dpop", "Basic"]
+)
 def test_a_token_behind_another_scheme_is_no_credential(live: Gateway, scheme: str) -> None:
-    reply = live.call(f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"})
+    reply = live.call(
+        f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"}
+    )
     assert (reply.status, reply.json["code"]) in {(401, "900901"), (401, "900902")}
 
 
 def test_the_backend_sees_the_token_when_the_conf_asks_for_it(live: Gateway) -> None:
     token = live.minter.token()
-    assert live.call(f"{PATH}/shown", token=token).json["headers"]["authorization"] == f"Bearer {token}"
+    assert (
+        live.call(f"{PATH}/shown", token=token).json["headers"]["authorization"]
+        == f"Bearer {token}"
+    )
 
 
 def test_an_open_route_needs_none_and_ignores_a_bad_one(live: Gateway) -> None:
@@ -71,7 +84,9 @@ def test_an_open_route_needs_none_and_ignores_a_bad_one(live: Gateway) -> None:
 
 
 def test_an_expired_token(live: Gateway) -> None:
-    assert 'error="invalid_token"' in denied(live, f"{PATH}/closed", 401, "900903", token=live.minter.token(seconds=-30))
+    assert 'error="invalid_token"' in denied(
+        live, f"{PATH}/closed", 401, "900903", token=live.minter.token(seconds=-30)
+    )
 
 
 def test_a_few_seconds_of_skew_are_forgiven(live: Gateway) -> None:
@@ -94,7 +109,9 @@ def test_other_bad_tokens(live: Gateway) -> None:
 
 
 def test_the_query_parameter_is_no_credential_and_is_not_repeated(live: Gateway) -> None:
-    assert denied(live, f"{PATH}/closed?access_token={live.minter.token()}", 401, "900902") == challenge(live, PATH)
+    assert denied(
+        live, f"{PATH}/closed?access_token={live.minter.token()}", 401, "900902"
+    ) == challenge(live, PATH)
 
 
 def test_basic_credentials_are_no_token(live: Gateway) -> None:
@@ -103,7 +120,15 @@ def test_basic_credentials_are_no_token(live: Gateway) -> None:
 
 @pytest.mark.parametrize(
     "claims",
-    [{"scope": "x a:read"}, {"scope": "b x"}, {"scope": "x b y"}, {"scope": ["b"]}, {"scp": "b"}, {"scp": "y b"}, {"scp": ["y", "a:read"]}],
+    [
+        {"scope": "x a:read"},
+        {"scope": "b x"},
+        {"scope": "x b y"},
+        {"scope": ["b"]},
+        {"scp": "b"},
+        {"scp": "y b"},
+        {"scp": ["y", "a:read"]},
+    ],
 )
 def test_one_of_the_alternatives_is_enough(live: Gateway, claims: dict[str, object]) -> None:
     assert live.call(f"{PATH}/scoped", token=live.minter.token(**claims)).status == 200
@@ -139,7 +164,13 @@ def test_scopes_hold_on_the_default_version_path_too(live: Gateway) -> None:
 
 
 def test_a_path_in_disguise_is_not_a_way_in(live: Gateway) -> None:
-    for path in (f"{PATH}/open/../closed", "//secure//1.0.0//closed", f"{PATH}/%63losed", f"{PATH}/closed/", f"{PATH}/open;/../closed"):
+    for path in (
+        f"{PATH}/open/../closed",
+        "//secure//1.0.0//closed",
+        f"{PATH}/%63losed",
+        f"{PATH}/closed/",
+        f"{PATH}/open;/../closed",
+    ):
         assert live.call(path).status in {401, 404}
     assert live.call(f"{PATH}/open%2f..%2fclosed").status == 307
 
@@ -193,20 +224,34 @@ def test_an_audience_is_checked_when_the_issuer_names_one(live: Gateway) -> None
         ({}, 403),
     ],
 )
-def test_several_scopes_mean_all_of_them(live: Gateway, claims: dict[str, object], status: int) -> None:
+def test_several_scopes_mean_all_of_them(
+    live: Gateway, claims: dict[str, object], status: int
+) -> None:
     assert live.call(f"{PATH}/all", token=live.minter.token(**claims)).status == status
 
 
 @pytest.mark.parametrize(
     ("scope", "status"),
-    [("base a:read b", 200), ("c base", 200), ("base", 403), ("a:read b", 403), ("base a:read", 403), ("c", 403), ("base b", 403)],
+    [
+        ("base a:read b", 200),
+        ("c base", 200),
+        ("base", 403),
+        ("a:read b", 403),
+        ("base a:read", 403),
+        ("c", 403),
+        ("base b", 403),
+    ],
 )
-def test_all_scopes_of_one_alternative_are_needed_beside_the_scopes_for_all(live: Gateway, scope: str, status: int) -> None:
+def test_all_scopes_of_one_alternative_are_needed_beside_the_scopes_for_all(
+    live: Gateway, scope: str, status: int
+) -> None:
     assert live.call(f"{PATH}/mixed", token=live.minter.token(scope=scope)).status == status
 
 
 @pytest.mark.parametrize(("path", "named"), [("/all", "a:read b"), ("/mixed", "base a:read b")])
-def test_the_challenge_names_every_scope_that_is_needed(live: Gateway, path: str, named: str) -> None:
+def test_the_challenge_names_every_scope_that_is_needed(
+    live: Gateway, path: str, named: str
+) -> None:
     told = denied(live, f"{PATH}{path}", 403, "900910", token=live.minter.token(scope="a:read"))
     assert f'error="insufficient_scope", scope="{named}"' in told
 
@@ -216,9 +261,16 @@ def test_scopes_in_a_claim_of_the_issuer_are_all_needed_too(live: Gateway) -> No
 
     other = Minter("other", "https://other.example")
     try:
-        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, scopes_claims=("permissions",)))
-        assert live.call(f"{PATH}/all", token=other.token(permissions=["b", "a:read"])).status == 200
-        assert live.call(f"{PATH}/all", token=other.token(permissions=["b"], scope="a:read")).status == 403
+        live.trust(
+            live.minter.trusted, dataclasses.replace(other.trusted, scopes_claims=("permissions",))
+        )
+        assert (
+            live.call(f"{PATH}/all", token=other.token(permissions=["b", "a:read"])).status == 200
+        )
+        assert (
+            live.call(f"{PATH}/all", token=other.token(permissions=["b"], scope="a:read")).status
+            == 403
+        )
         assert live.call(f"{PATH}/all", token=other.token(scope="a:read b")).status == 403
     finally:
         live.trust(live.minter.trusted)
@@ -248,12 +300,17 @@ def test_the_challenge_names_the_scopes_of_the_first_alternative(live: Gateway) 
         ("scope permissions", {"scp": "b"}, 403),
     ],
 )
-def test_scopes_stand_in_the_claim_of_the_issuer(live: Gateway, claim: str, claims: dict[str, object], status: int) -> None:
+def test_scopes_stand_in_the_claim_of_the_issuer(
+    live: Gateway, claim: str, claims: dict[str, object], status: int
+) -> None:
     import dataclasses
 
     other = Minter("other", "https://other.example")
     try:
-        live.trust(live.minter.trusted, dataclasses.replace(other.trusted, scopes_claims=tuple(claim.split())))
+        live.trust(
+            live.minter.trusted,
+            dataclasses.replace(other.trusted, scopes_claims=tuple(claim.split())),
+        )
         assert live.call(f"{PATH}/scoped", token=other.token(**claims)).status == status
         assert live.call(f"{PATH}/scoped", token=live.minter.token(scope="b")).status == 200
         assert live.call(f"{PATH}/scoped", token=live.minter.token(permissions=["b"])).status == 403

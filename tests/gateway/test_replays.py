@@ -17,7 +17,12 @@ class Clock:
 
 def test_a_proof_counts_once() -> None:
     replays = Replays(Clock())
-    assert [replays.seen(digest, 1_301) for digest in ("a", "b", "a", "b")] == [False, False, True, True]
+    assert [replays.seen(digest, 1_301) for digest in ("a", "b", "a", "b")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_full_memory_refuses_rather_than_forgets() -> None:

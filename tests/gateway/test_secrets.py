@@ -12,8 +12,8 @@ import pytest
 
 from kapi.errors import GatewayRejected, Invalid, Problem
 from kapi.gateway.deployer import Deployer
-from kapi.gateway.envoy.check import EnvoyCheck
-from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.secrets import NamedSecrets, known_secrets
 from kapi.settings import SecretSettings, SecretsSettings, Settings
 from kapi.store import Store
@@ -100,13 +100,17 @@ def test_a_backend_gets_its_credentials_and_new_ones_at_once(world: World) -> No
     assert world.deployer.list("default")[0].revision == 1
 
 
-def test_an_api_key_stands_in_the_header_or_in_the_query_and_replaces_what_the_caller_sends(world: World) -> None:
+def test_an_api_key_stands_in_the_header_or_in_the_query_and_replaces_what_the_caller_sends(
+    world: World,
+) -> None:
     world.secrets.set("default", "key", "value", "a b&c%20=1")
     world.deploy("header", HEADER_KEY)
     world.deploy("query", KEY % ("Query", "my key"))
     assert world.seen("header", **{"X-Key": "forged"})["x-key"] == "a b&c%20=1"
     assert world.seen("query")[":path"] == "/x?my%20key=a%20b%26c%2520%3D1"
-    asked = world.seen("query", "?a=1&my%20key=forged&b=%2F%26%20c&my+key&d%26e=1&f[]=2&my%20keys=3")[":path"]
+    asked = world.seen(
+        "query", "?a=1&my%20key=forged&b=%2F%26%20c&my+key&d%26e=1&f[]=2&my%20keys=3"
+    )[":path"]
     assert asked == "/x?a=1&b=%2F%26%20c&d%26e=1&f[]=2&my%20keys=3&my%20key=a%20b%26c%2520%3D1"
 
 
@@ -150,7 +154,12 @@ def test_a_value_that_cannot_be_used_is_refused_and_the_old_one_stays(world: Wor
     with pytest.raises(Invalid):
         world.secrets.set("default", "ca", "ca.crt", "no certificate")
     with pytest.raises(GatewayRejected):
-        world.secrets.set("default", "ca", "ca.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        world.secrets.set(
+            "default",
+            "ca",
+            "ca.crt",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        )
     assert world.seen("kept")["x-key"] == "good"
     assert world.live.call("/kept_tls/1/x").status == 200
 
@@ -189,7 +198,9 @@ def test_a_credential_that_cannot_be_sent_is_a_mistake_with_its_place(
     assert (changed.value.code, changed.value.diagnostics[0].source) == ("909030", "unsendable 1")
     assert world.live.call("/unsendable/1/x").status == 200
     for error in (refused.value, changed.value):
-        assert "the-value" not in f"{error.detail} {error.hint} {error.more_info} {error.diagnostics}"
+        assert (
+            "the-value" not in f"{error.detail} {error.hint} {error.more_info} {error.diagnostics}"
+        )
 
 
 def test_any_other_character_reaches_the_backend(world: World) -> None:
@@ -200,15 +211,28 @@ def test_any_other_character_reaches_the_backend(world: World) -> None:
 
 
 def test_a_script_that_cannot_be_loaded_is_refused_and_the_old_one_stays(world: World) -> None:
-    world.secrets.set("default", "script", "lua", "function envoy_on_request(handle) handle:headers():add('x-lua', 'old') end")
+    world.secrets.set(
+        "default",
+        "script",
+        "lua",
+        "function envoy_on_request(handle) handle:headers():add('x-lua', 'old') end",
+    )
     policy = "{policyName: LuaInterceptor, parameters: {name: s, sourceCodeRef: {name: script, key: lua}}}"
-    text = conf("lua", f"http://127.0.0.1:{world.plain}").decode() + f"apiPolicies: {{request: [{policy}]}}\n"
+    text = (
+        conf("lua", f"http://127.0.0.1:{world.plain}").decode()
+        + f"apiPolicies: {{request: [{policy}]}}\n"
+    )
     world.deployer.deploy(text.encode(), DEFINITION, "default")
     assert world.seen("lua")["x-lua"] == "old"
     with pytest.raises(GatewayRejected):
         world.secrets.set("default", "script", "lua", "this is no script")
     assert world.seen("lua")["x-lua"] == "old"
-    world.secrets.set("default", "script", "lua", "function envoy_on_request(handle) handle:headers():add('x-lua', 'new') end")
+    world.secrets.set(
+        "default",
+        "script",
+        "lua",
+        "function envoy_on_request(handle) handle:headers():add('x-lua', 'new') end",
+    )
     assert world.seen("lua")["x-lua"] == "new"
 
 
@@ -228,13 +252,19 @@ def test_a_secret_in_use_is_not_removed_and_one_of_the_settings_not_changed(worl
     assert statuses == [409, 409, 409, 404]
     world.deployer.undeploy(world.deployer.list("default")[0].id, "default")
     world.secrets.remove("default", "key", "value")
-    assert [(item.name, item.source) for item in world.secrets.list("default")] == [("fixed", "settings")]
+    assert [(item.name, item.source) for item in world.secrets.list("default")] == [
+        ("fixed", "settings")
+    ]
 
 
-def test_a_secret_of_the_settings_that_changed_holds_after_a_restart(world: World, running: Gateway) -> None:
+def test_a_secret_of_the_settings_that_changed_holds_after_a_restart(
+    world: World, running: Gateway
+) -> None:
     world.deploy("settings", HEADER_KEY.replace("secretName: key", "secretName: fixed"))
     assert world.seen("settings")["x-key"] == "from the settings"
-    changed = dataclasses.replace(running.settings, secrets=SecretsSettings((SecretSettings("fixed", "value", "new"),)))
+    changed = dataclasses.replace(
+        running.settings, secrets=SecretsSettings((SecretSettings("fixed", "value", "new"),))
+    )
     made(running, world.store, changed)
     deadline = time.monotonic() + 5
     while (now := world.seen("settings")["x-key"]) != "new" and time.monotonic() < deadline:
@@ -244,7 +274,9 @@ def test_a_secret_of_the_settings_that_changed_holds_after_a_restart(world: Worl
 
 def test_no_value_shows_in_what_is_printed(world: World) -> None:
     world.secrets.set("default", "key", "value", "unprintable")
-    assert "unprintable" not in repr(known_secrets(running_settings(world), SecretStore(world.store.database)))
+    assert "unprintable" not in repr(
+        known_secrets(running_settings(world), SecretStore(world.store.database))
+    )
     assert "unprintable" not in repr(SecretStore(world.store.database).all())
     assert "from the settings" not in repr(SecretSettings("fixed", "value", "from the settings"))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kapi.gateway.deployer import Deployer
-from kapi.gateway.envoy.check import EnvoyCheck
-from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy
 from kapi.store import Store
 from live import Gateway, backend, gateway
 
@@ -58,9 +58,14 @@ def answers(live: Gateway, path: str, organization: str = "default") -> str:
     return str(reply.json["path"]) if reply.status == 200 else str(reply.status)
 
 
-def test_the_newest_minor_version_answers_and_its_predecessor_when_it_goes(live: Gateway, deployer: Deployer, port: int) -> None:
+def test_the_newest_minor_version_answers_and_its_predecessor_when_it_goes(
+    live: Gateway, deployer: Deployer, port: int
+) -> None:
     assert answers(live, "/orders/v1/x") == "404"
-    ids = {version: deployer.deploy(conf(version, port), DEFINITION, "default").id for version in ("v1.9", "v1.2", "v1.10", "v2.0")}
+    ids = {
+        version: deployer.deploy(conf(version, port), DEFINITION, "default").id
+        for version in ("v1.9", "v1.2", "v1.10", "v2.0")
+    }
     assert answers(live, "/orders/v1/x") == "/v1.10/x"
     assert answers(live, "/orders/v1.2/x") == "/v1.2/x"
     assert answers(live, "/orders/v2/x") == "/v2.0/x"
@@ -73,10 +78,15 @@ def test_the_newest_minor_version_answers_and_its_predecessor_when_it_goes(live:
     assert answers(live, "/orders/v2/x") == "/v2.0/x"
 
 
-def test_organizations_have_versions_of_their_own(live: Gateway, deployer: Deployer, port: int) -> None:
+def test_organizations_have_versions_of_their_own(
+    live: Gateway, deployer: Deployer, port: int
+) -> None:
     deployer.deploy(conf("v3.1", port), DEFINITION, "default")
     deployer.deploy(conf("v3.2", port), DEFINITION, "acme")
-    assert (answers(live, "/orders/v3/x"), answers(live, "/orders/v3/x", "acme")) == ("/v3.1/x", "/v3.2/x")
+    assert (answers(live, "/orders/v3/x"), answers(live, "/orders/v3/x", "acme")) == (
+        "/v3.1/x",
+        "/v3.2/x",
+    )
 
 
 def test_what_is_really_deployed_wins(live: Gateway, deployer: Deployer, port: int) -> None:
@@ -86,7 +96,9 @@ def test_what_is_really_deployed_wins(live: Gateway, deployer: Deployer, port: i
 
 
 @pytest.mark.parametrize("version", ["5.1", "v5", "v5.1.0", "v05.1", "V5.1"])
-def test_only_versions_of_two_numbers_take_part(live: Gateway, deployer: Deployer, port: int, version: str) -> None:
+def test_only_versions_of_two_numbers_take_part(
+    live: Gateway, deployer: Deployer, port: int, version: str
+) -> None:
     deployer.deploy(conf(version, port, base="/others"), DEFINITION, "default")
     assert answers(live, f"/others/{version}/x") == f"/{version}/x"
     if version != "v5":
@@ -98,8 +110,12 @@ def test_a_default_version_takes_no_part(live: Gateway, deployer: Deployer, port
     assert (answers(live, "/orders/x"), answers(live, "/orders/v6/x")) == ("/v6.1/x", "404")
 
 
-def test_without_the_setting_there_are_no_such_paths(deployer: Deployer, live: Gateway, port: int) -> None:
-    off = dataclasses.replace(live.settings, gateway=dataclasses.replace(live.settings.gateway, version_routing=False))
+def test_without_the_setting_there_are_no_such_paths(
+    deployer: Deployer, live: Gateway, port: int
+) -> None:
+    off = dataclasses.replace(
+        live.settings, gateway=dataclasses.replace(live.settings.gateway, version_routing=False)
+    )
     deployer._site = dataclasses.replace(deployer._site, gateway=off.gateway)
     deployer.deploy(conf("v7.1", port), DEFINITION, "default")
     assert (answers(live, "/orders/v7.1/x"), answers(live, "/orders/v7/x")) == ("/v7.1/x", "404")

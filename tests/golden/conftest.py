@@ -6,7 +6,11 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the outputs of the golden cases instead of comparing them")
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the outputs of the golden cases instead of comparing them",
+    )
 
 
 @pytest.fixture

@@ -21,17 +21,19 @@ from kapi.apis.ir import plain
 from kapi.apis.report import NOT_IN_DEFINITION
 from kapi.apis.secrets import Secrets
 from kapi.errors import Diagnostic, Invalid
-from kapi.gateway.envoy.check import EnvoyCheck
-from kapi.gateway.envoy.process import find_envoy
-from kapi.gateway.envoy.render import render_api
-from kapi.gateway.envoy.site import site_from
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.envoy.resources.context import site_from
+from kapi.gateway.envoy.resources.render import render_api
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.policies.wasm_modules import Module
 from kapi.settings import Settings
 
 HERE = Path(__file__).parent
-CASES = sorted(path for path in HERE.iterdir() if path.is_dir() and not path.name.startswith(("_", ".")))
+CASES = sorted(
+    path for path in HERE.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
+)
 NO_OPERATIONS = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
 TYPES = {".graphql": "GRAPHQL", ".proto": "GRPC", ".zip": "GRPC"}
 
@@ -42,7 +44,11 @@ class AnySecret(dict[tuple[str, str, str], str]):
     def get(self, secret: Any, default: Any = None) -> Any:
         if secret[2].endswith("lua"):
             return f"-- {secret[1]} {secret[2]}"
-        return (HERE / "_ca.pem").read_text() if secret[2].endswith(".crt") else f"{secret[1]}:{secret[2]} 100%"
+        return (
+            (HERE / "_ca.pem").read_text()
+            if secret[2].endswith(".crt")
+            else f"{secret[1]}:{secret[2]} 100%"
+        )
 
 
 SITE = site_from(
@@ -83,20 +89,28 @@ def outputs(case: Path) -> dict[str, str]:
             made = generated(content, TYPES.get(definition.suffix, "REST"), definition.name)
             found = {"diagnostics.txt": lines(made.warnings)} if made.warnings else {}
             return {"generated.apk-conf": made.conf_text, **found}
-        compiled = compile_api(conf.read_bytes(), content, organization="default", policies=POLICIES)
+        compiled = compile_api(
+            conf.read_bytes(), content, organization="default", policies=POLICIES
+        )
         compiled = dataclasses.replace(compiled, api=with_modules(compiled.api, fetched))
     except Invalid as error:
         return {"diagnostics.txt": lines(error.diagnostics)}
     stages = {name: make(compiled) for name, make in OUTPUTS.items()}
     # Without a definition, every operation would be one that the definition does not have.
-    warnings = tuple(item for item in compiled.warnings if definition or item.code != NOT_IN_DEFINITION)
+    warnings = tuple(
+        item for item in compiled.warnings if definition or item.code != NOT_IN_DEFINITION
+    )
     return stages | ({"diagnostics.txt": lines(warnings)} if warnings else {})
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_case_gives_what_its_folder_says(case: Path, update_golden: bool) -> None:
     made = outputs(case)
-    expected = [path for path in case.iterdir() if path.name != "api.apk-conf" and not path.name.startswith("definition.")]
+    expected = [
+        path
+        for path in case.iterdir()
+        if path.name != "api.apk-conf" and not path.name.startswith("definition.")
+    ]
     if update_golden:
         for stale in expected:
             stale.unlink()
@@ -106,7 +120,9 @@ def test_a_case_gives_what_its_folder_says(case: Path, update_golden: bool) -> N
         assert {path.name: path.read_text(encoding="utf-8") for path in expected} == made
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if (case / "envoy.yaml").exists()], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if (case / "envoy.yaml").exists()], ids=lambda case: case.name
+)
 def test_the_real_envoy_loads_what_a_case_renders(case: Path) -> None:
     rendered = yaml.safe_load((case / "envoy.yaml").read_text("utf-8"))
     EnvoyCheck(find_envoy(""))(rendered["clusters"], rendered["scopes"])

@@ -21,13 +21,31 @@ CLIENTS = (
     client("limited", scopes=("openid", "read"), consent="never"),
     client("offline", refresh_requires_offline_access=True, consent="always"),
     client("once", grants=("authorization_code",)),
-    client("pair", subject_type="pairwise", sector_identifier="sector", userinfo_signed_response_alg="ES256", consent="never"),
+    client(
+        "pair",
+        subject_type="pairwise",
+        sector_identifier="sector",
+        userinfo_signed_response_alg="ES256",
+        consent="never",
+    ),
     client("pair2", subject_type="pairwise", id_token_signed_response_alg="EdDSA", consent="never"),
-    public("television", grants=("urn:ietf:params:oauth:grant-type:device_code",), name="<script>tv</script>"),
+    public(
+        "television",
+        grants=("urn:ietf:params:oauth:grant-type:device_code",),
+        name="<script>tv</script>",
+    ),
     client("aged", default_max_age=100, consent="never"),
     client("<script>alert(1)</script>", name="<img src=x onerror=alert(1)>"),
     public(),
-    public("native", redirect_uris=("http://127.0.0.1/cb", "http://[::1]:7000/cb", "http://localhost:3000/cb", "com.example.app:/cb")),
+    public(
+        "native",
+        redirect_uris=(
+            "http://127.0.0.1/cb",
+            "http://[::1]:7000/cb",
+            "http://localhost:3000/cb",
+            "com.example.app:/cb",
+        ),
+    ),
 )
 
 

@@ -16,15 +16,15 @@ from joserfc.jwk import ECKey
 
 from flows import NOW, Clock, allowed, client, provider_app
 from idp import Answer, basic, call, provider_of
-from kapi.identity.ended import settle_accounts
 from kapi.identity.grants.ciba import grant_type as ciba
 from kapi.identity.grants.device_code import grant_type as device
 from kapi.identity.grants.jwt_bearer import grant_type as jwt_bearer
 from kapi.identity.grants.token_exchange import grant_type as token_exchange
-from kapi.identity.passwords import password_digest
-from kapi.identity.users import profile_of, user_of
+from kapi.identity.people.ended import settle_accounts
+from kapi.identity.people.passwords import password_digest
+from kapi.identity.people.users import profile_of, user_of
 from kapi.settings import IdentitySettings, Settings, UserSettings
-from kapi.settings_identity import AssertionIssuerSettings
+from kapi.settings.identity import AssertionIssuerSettings
 from kapi.store import Store
 from kapi.store.accounts import Ending
 from kapi.store.revocations import Revocations
@@ -50,9 +50,13 @@ class World:
 
     def add(self, subject: str, name: str = "joe", password: str = PASSWORD) -> None:
         profile = profile_of(user_of(UserSettings(name, password, groups=("staff",))))
-        assert UserStore(self.store.database).add(StoredUser(name, password_digest(password), profile, NOW, subject))
+        assert UserStore(self.store.database).add(
+            StoredUser(name, password_digest(password), profile, NOW, subject)
+        )
 
-    def sign_in(self, person: Person, name: str = "shop", password: str = PASSWORD, **more: str) -> Page:
+    def sign_in(
+        self, person: Person, name: str = "shop", password: str = PASSWORD, **more: str
+    ) -> Page:
         """Sign in and allow what is asked."""
         path = authorize_path(name, SHOP, scope="openid a", **more)
         page = person.open(path)
@@ -68,20 +72,27 @@ class World:
         return self.ask(name, grant_type="authorization_code", code=code, redirect_uri=SHOP)
 
     def ask(self, name: str = "shop", path: str = "/oauth2/token", **fields: str) -> Answer:
-        return call(self.app, path=path, body=urlencode(fields).encode(), authorization=basic(name, "s"))
+        return call(
+            self.app, path=path, body=urlencode(fields).encode(), authorization=basic(name, "s")
+        )
 
     def refresh(self, token: str, name: str = "shop") -> Answer:
         return self.ask(name, grant_type="refresh_token", refresh_token=token)
 
     def exchange(self, token: str, kind: str = ACCESS, name: str = "shop") -> Answer:
-        return self.ask(name, grant_type=token_exchange, subject_token=token, subject_token_type=kind, scope="a")
+        return self.ask(
+            name, grant_type=token_exchange, subject_token=token, subject_token_type=kind, scope="a"
+        )
 
     def is_active(self, token: str, name: str = "shop") -> bool:
         return bool(self.ask(name, "/oauth2/introspect", token=token).json()["active"])
 
     def refused_at_the_gateway(self, token: str) -> bool:
         jti = claims_of(token)["jti"]
-        return any(item.jti == jti and item.issuer == ISSUER for item in Revocations(self.store.database).active(self.clock.now))
+        return any(
+            item.jti == jti and item.issuer == ISSUER
+            for item in Revocations(self.store.database).active(self.clock.now)
+        )
 
     def person(self) -> Person:
         return Person(over_asgi(self.app))
@@ -108,10 +119,16 @@ def disable(world: World) -> None:
 
 
 def change_password(world: World) -> None:
-    assert UserStore(world.store.database).change_password("joe", password_digest("battery staple"), world.ending())
+    assert UserStore(world.store.database).change_password(
+        "joe", password_digest("battery staple"), world.ending()
+    )
 
 
-ENDINGS: dict[str, Callable[[World], None]] = {"removed": remove, "disabled": disable, "another password": change_password}
+ENDINGS: dict[str, Callable[[World], None]] = {
+    "removed": remove,
+    "disabled": disable,
+    "another password": change_password,
+}
 
 
 def test_a_new_account_of_an_old_name_is_somebody_else(world: World) -> None:
@@ -125,9 +142,13 @@ def test_a_new_account_of_an_old_name_is_somebody_else(world: World) -> None:
     fresh = world.person()
     new = world.redeem(world.sign_in(fresh, password="another horse").parameters["code"]).json()
     assert claims_of(new["id_token"])["sub"] == claims_of(new["access_token"])["sub"] == "second"
-    about = call(world.app, "GET", "/oauth2/userinfo", b"", authorization=f"Bearer {new['access_token']}").json()
+    about = call(
+        world.app, "GET", "/oauth2/userinfo", b"", authorization=f"Bearer {new['access_token']}"
+    ).json()
     assert about["sub"] == "second"
-    assert world.ask(path="/oauth2/introspect", token=new["access_token"]).json()["username"] == "joe"
+    assert (
+        world.ask(path="/oauth2/introspect", token=new["access_token"]).json()["username"] == "joe"
+    )
     assert not world.is_active(old["access_token"])
 
 
@@ -145,7 +166,16 @@ def test_what_was_signed_in_ends(world: World, how: str, later: int) -> None:
     for token in (tokens["access_token"], tokens["refresh_token"]):
         assert not world.is_active(token)
     assert world.refused_at_the_gateway(tokens["access_token"])
-    assert call(world.app, "GET", "/oauth2/userinfo", b"", authorization=f"Bearer {tokens['access_token']}").status == 401
+    assert (
+        call(
+            world.app,
+            "GET",
+            "/oauth2/userinfo",
+            b"",
+            authorization=f"Bearer {tokens['access_token']}",
+        ).status
+        == 401
+    )
     assert world.exchange(tokens["access_token"]).json()["error"] == "invalid_request"
     assert world.exchange(tokens["id_token"], ID).json()["error"] == "invalid_request"
 
@@ -171,20 +201,36 @@ def test_what_was_allowed_elsewhere_ends(world: World, how: str) -> None:
     world.tokens(browser)
     started = world.ask(path="/oauth2/device_authorization", scope="openid a").json()
     browser.submit(browser.open("/device?user_code=" + started["user_code"]), decision="allow")
-    asked, waiting = (world.ask(path="/oauth2/bc-authorize", scope="openid a", login_hint="joe").json() for _ in range(2))
+    asked, waiting = (
+        world.ask(path="/oauth2/bc-authorize", scope="openid a", login_hint="joe").json()
+        for _ in range(2)
+    )
     page = browser.open("/authenticationEndpoint/approvals")
     browser.submit(page, decision="allow")
     ENDINGS[how](world)
-    assert world.ask(grant_type=device, device_code=started["device_code"]).json()["error"] == "invalid_grant"
+    assert (
+        world.ask(grant_type=device, device_code=started["device_code"]).json()["error"]
+        == "invalid_grant"
+    )
     for item in (asked, waiting):
-        assert world.ask(grant_type=ciba, auth_req_id=item["auth_req_id"]).json()["error"] == "invalid_grant"
+        assert (
+            world.ask(grant_type=ciba, auth_req_id=item["auth_req_id"]).json()["error"]
+            == "invalid_grant"
+        )
 
 
-def test_a_person_with_a_new_password_signs_in_at_once_and_is_asked_for_consent_anew(world: World) -> None:
+def test_a_person_with_a_new_password_signs_in_at_once_and_is_asked_for_consent_anew(
+    world: World,
+) -> None:
     world.tokens(world.person())
     change_password(world)
     browser = world.person()
-    page = browser.sign_in(browser.open(authorize_path("shop", SHOP, scope="openid a")), "joe", "battery staple", organization="")
+    page = browser.sign_in(
+        browser.open(authorize_path("shop", SHOP, scope="openid a")),
+        "joe",
+        "battery staple",
+        organization="",
+    )
     assert 'value="allow"' in page.text
     tokens = world.redeem(browser.submit(page, decision="allow").parameters["code"]).json()
     assert claims_of(tokens["id_token"])["sub"] == "first"
@@ -197,28 +243,52 @@ def test_a_disabled_person_is_back_when_enabled(world: World) -> None:
     old = world.tokens(world.person())
     disable(world)
     browser = world.person()
-    page = browser.sign_in(browser.open(authorize_path("shop", SHOP, scope="openid a")), "joe", PASSWORD, organization="")
+    page = browser.sign_in(
+        browser.open(authorize_path("shop", SHOP, scope="openid a")),
+        "joe",
+        PASSWORD,
+        organization="",
+    )
     assert "not right" in page.text
-    assert world.ask(path="/oauth2/bc-authorize", scope="openid a", login_hint="joe").json()["error"] == "unknown_user_id"
+    assert (
+        world.ask(path="/oauth2/bc-authorize", scope="openid a", login_hint="joe").json()["error"]
+        == "unknown_user_id"
+    )
     assert UserStore(world.store.database).enable("joe")
     assert world.tokens(world.person())
     assert not world.is_active(old["access_token"])
     assert world.refresh(old["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_an_assertion_names_a_person_by_name_or_subject_and_its_token_ends_with_the_account(tmp_path: Path) -> None:
+def test_an_assertion_names_a_person_by_name_or_subject_and_its_token_ends_with_the_account(
+    tmp_path: Path,
+) -> None:
     key = ECKey.generate_key("P-256", {"kid": "hr"})
     issuer = AssertionIssuerSettings(
-        "https://hr.example", jwks={"keys": [key.as_dict(private=False)]}, algorithms=("ES256",), any_subject=True
+        "https://hr.example",
+        jwks={"keys": [key.as_dict(private=False)]},
+        algorithms=("ES256",),
+        any_subject=True,
     )
     clock, payroll = Clock(), client("shop", grants=(jwt_bearer,))
     with closing(Store.open(tmp_path / "kapi.db")) as store:
-        world = World(provider_app(tmp_path, clock, payroll, assertion_issuers=(issuer,)), clock, store)
+        world = World(
+            provider_app(tmp_path, clock, payroll, assertion_issuers=(issuer,)), clock, store
+        )
         world.add("first")
 
         def present(subject: str) -> Any:
-            claims = {"iss": issuer.issuer, "sub": subject, "aud": ISSUER, "exp": NOW + 60, "jti": str(uuid.uuid4())}
-            return world.ask(grant_type=jwt_bearer, assertion=jwt.encode({"alg": "ES256", "kid": "hr"}, claims, key)).json()
+            claims = {
+                "iss": issuer.issuer,
+                "sub": subject,
+                "aud": ISSUER,
+                "exp": NOW + 60,
+                "jti": str(uuid.uuid4()),
+            }
+            return world.ask(
+                grant_type=jwt_bearer,
+                assertion=jwt.encode({"alg": "ES256", "kid": "hr"}, claims, key),
+            ).json()
 
         tokens = [present(subject)["access_token"] for subject in ("joe", "first")]
         assert [claims_of(token)["sub"] for token in tokens] == ["first", "first"]
@@ -236,7 +306,9 @@ def test_nobody_elses_things_end(world: World) -> None:
     assert world.is_active(tokens["access_token"])
     assert world.is_active(machine)
     assert world.refresh(tokens["refresh_token"]).status == 200
-    assert browser.open(authorize_path("shop", SHOP, scope="openid a", prompt="none")).parameters["code"]
+    assert browser.open(authorize_path("shop", SHOP, scope="openid a", prompt="none")).parameters[
+        "code"
+    ]
 
 
 def settled(world: World, *users: UserSettings) -> None:
@@ -253,7 +325,11 @@ def test_a_start_ends_what_the_settings_changed(world: World, change: str) -> No
     tokens = world.redeem(allowed(browser, path).parameters["code"]).json()
     settled(world, *before)
     assert world.is_active(tokens["access_token"])
-    changed = (replace(before[0], password="a new one"), *before[1:]) if change == "another password" else before[1:]
+    changed = (
+        (replace(before[0], password="a new one"), *before[1:])
+        if change == "another password"
+        else before[1:]
+    )
     settled(world, *changed)
     settled(world, *before)
     assert 'name="password"' in browser.open(path).text
@@ -261,10 +337,17 @@ def test_a_start_ends_what_the_settings_changed(world: World, change: str) -> No
     assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_a_sign_in_that_was_under_way_when_the_account_ended_counts_for_nothing(world: World) -> None:
+def test_a_sign_in_that_was_under_way_when_the_account_ended_counts_for_nothing(
+    world: World,
+) -> None:
     world.clock.now += 5
     change_password(world)
     world.clock.now -= 5
     browser = world.person()
-    page = browser.sign_in(browser.open(authorize_path("shop", SHOP, scope="openid a")), "joe", "battery staple", organization="")
+    page = browser.sign_in(
+        browser.open(authorize_path("shop", SHOP, scope="openid a")),
+        "joe",
+        "battery staple",
+        organization="",
+    )
     assert 'name="password"' in page.text

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from flows import CALLBACK, ISSUER, NOW, Clock, code_for, error_of, person_at, redeem, refresh, tokens_for
+from flows import (
+    CALLBACK,
+    ISSUER,
+    NOW,
+    Clock,
+    code_for,
+    error_of,
+    person_at,
+    redeem,
+    refresh,
+    tokens_for,
+)
 from idp import basic
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Page, Person, Pkce, authorize_path, claims_of
@@ -31,11 +42,28 @@ def test_sign_in_consent_code_and_tokens(person: Person) -> None:
     assert answer.status == 200, answer.text
     assert answer.header("cache-control") == "no-store"
     body = answer.json()
-    assert list(body) == ["access_token", "token_type", "expires_in", "scope", "refresh_token", "id_token"]
+    assert list(body) == [
+        "access_token",
+        "token_type",
+        "expires_in",
+        "scope",
+        "refresh_token",
+        "id_token",
+    ]
     access = claims_of(body["access_token"])
-    assert (access["sub"], access["clientId"], access["scope"], access["organization"]) == ("org1user", CLIENT, "openid default", "org1")
+    assert (access["sub"], access["clientId"], access["scope"], access["organization"]) == (
+        "org1user",
+        CLIENT,
+        "openid default",
+        "org1",
+    )
     identity = claims_of(body["id_token"])
-    assert (identity["iss"], identity["sub"], identity["aud"], identity["nonce"]) == (ISSUER, "org1user", CLIENT, "n-1")
+    assert (identity["iss"], identity["sub"], identity["aud"], identity["nonce"]) == (
+        ISSUER,
+        "org1user",
+        CLIENT,
+        "n-1",
+    )
     assert identity["auth_time"] == NOW
     assert identity["amr"] == ["pwd"]
     # The second time nothing is asked.
@@ -74,7 +102,9 @@ def test_a_second_use_of_a_code_revokes_what_the_first_one_issued(person: Person
     assert error_of(refresh(person, first["refresh_token"])) == (400, "invalid_grant")
 
 
-def test_of_fifty_parallel_uses_of_a_code_one_wins_and_its_tokens_fall(app: Any, person: Person) -> None:
+def test_of_fifty_parallel_uses_of_a_code_one_wins_and_its_tokens_fall(
+    app: Any, person: Person
+) -> None:
     code = code_for(person)
     start = threading.Barrier(50)
 
@@ -105,7 +135,9 @@ WRONG: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
-def test_a_code_is_bound_and_a_wrong_try_does_not_use_it_up(person: Person, change: dict[str, Any]) -> None:
+def test_a_code_is_bound_and_a_wrong_try_does_not_use_it_up(
+    person: Person, change: dict[str, Any]
+) -> None:
     pkce = Pkce()
     code = code_for(person, pkce=pkce)
     more = {name: value.replace("CHALLENGE", pkce.challenge) for name, value in change.items()}
@@ -126,14 +158,24 @@ def test_a_public_client_needs_its_verifier_only(person: Person) -> None:
     assert error_of(redeem(person, code, authorization="", **fields)) == (400, "invalid_grant")
     tokens = redeem(person, code, pkce, authorization="", **fields)
     assert tokens.status == 200
-    assert refresh(person, tokens.json()["refresh_token"], authorization="", client_id="app").status == 200
+    assert (
+        refresh(person, tokens.json()["refresh_token"], authorization="", client_id="app").status
+        == 200
+    )
 
 
 def test_the_port_of_a_loopback_redirect_is_part_of_the_code(person: Person) -> None:
     pkce = Pkce()
     code = code_for(person, "native", "http://127.0.0.1:4000/cb", pkce)
-    assert error_of(redeem(person, code, pkce, "", client_id="native", redirect_uri="http://127.0.0.1:4001/cb")) == (400, "invalid_grant")
-    assert redeem(person, code, pkce, "", client_id="native", redirect_uri="http://127.0.0.1:4000/cb").status == 200
+    assert error_of(
+        redeem(person, code, pkce, "", client_id="native", redirect_uri="http://127.0.0.1:4001/cb")
+    ) == (400, "invalid_grant")
+    assert (
+        redeem(
+            person, code, pkce, "", client_id="native", redirect_uri="http://127.0.0.1:4000/cb"
+        ).status
+        == 200
+    )
 
 
 def test_a_redirect_uri_that_was_left_out_may_be_left_out_again(person: Person) -> None:
@@ -150,7 +192,9 @@ def test_a_code_lives_for_a_minute(person: Person, clock: Clock) -> None:
     assert error_of(redeem(person, code)) == (400, "invalid_grant")
 
 
-def test_a_code_that_is_used_again_long_after_still_ends_what_it_issued(person: Person, clock: Clock) -> None:
+def test_a_code_that_is_used_again_long_after_still_ends_what_it_issued(
+    person: Person, clock: Clock
+) -> None:
     code = code_for(person)
     tokens = redeem(person, code).json()
     clock.now += 1800
@@ -166,9 +210,17 @@ def test_codes_that_nobody_issued(person: Person, code: str) -> None:
 
 def test_other_secrets_are_no_codes(person: Person) -> None:
     tokens = tokens_for(person, scope="openid")
-    for other in (tokens["refresh_token"], tokens["access_token"], tokens["id_token"], *person.cookies.values()):
+    for other in (
+        tokens["refresh_token"],
+        tokens["access_token"],
+        tokens["id_token"],
+        *person.cookies.values(),
+    ):
         assert error_of(redeem(person, other)) == (400, "invalid_grant")
-        assert other == tokens["refresh_token"] or error_of(refresh(person, other)) == (400, "invalid_grant")
+        assert other == tokens["refresh_token"] or error_of(refresh(person, other)) == (
+            400,
+            "invalid_grant",
+        )
     assert error_of(refresh(person, code_for(person))) == (400, "invalid_grant")
 
 

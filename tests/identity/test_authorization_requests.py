@@ -16,12 +16,15 @@ C = "x" * 43
 
 ON_PAGE: dict[str, str] = {
     "nothing at all": "",
-    "unknown client": urlencode({"client_id": "nobody", "redirect_uri": SHOP, "response_type": "code"}),
+    "unknown client": urlencode(
+        {"client_id": "nobody", "redirect_uri": SHOP, "response_type": "code"}
+    ),
     "no client": urlencode({"redirect_uri": SHOP, "response_type": "code"}),
     "no redirect_uri though there are two": "client_id=two&response_type=code",
     "no redirect_uri registered": "client_id=none&response_type=code",
     "no redirect_uri with openid": "client_id=shop&response_type=code&scope=openid",
-    "client twice": "client_id=shop&client_id=two&response_type=code&redirect_uri=" + quote(SHOP, safe=""),
+    "client twice": "client_id=shop&client_id=two&response_type=code&redirect_uri="
+    + quote(SHOP, safe=""),
     "redirect_uri twice": f"client_id=shop&response_type=code&redirect_uri={quote(SHOP, safe='')}&redirect_uri=https://evil.example",
     "state twice": f"client_id=shop&response_type=code&state=a&state=b&redirect_uri={quote(SHOP, safe='')}",
     "not a form": "client_id=shop&%ZZ=%FF",
@@ -94,11 +97,23 @@ REDIRECTED: dict[str, tuple[dict[str, str], str]] = {
     "unknown response_mode": ({"response_mode": "web_message"}, "invalid_request"),
     "plain PKCE": ({"code_challenge": C, "code_challenge_method": "plain"}, "invalid_request"),
     "PKCE method left out": ({"code_challenge": C}, "invalid_request"),
-    "PKCE method in lower case": ({"code_challenge": C, "code_challenge_method": "s256"}, "invalid_request"),
+    "PKCE method in lower case": (
+        {"code_challenge": C, "code_challenge_method": "s256"},
+        "invalid_request",
+    ),
     "method without challenge": ({"code_challenge_method": "S256"}, "invalid_request"),
-    "challenge too short": ({"code_challenge": "x" * 42, "code_challenge_method": "S256"}, "invalid_request"),
-    "challenge too long": ({"code_challenge": "x" * 44, "code_challenge_method": "S256"}, "invalid_request"),
-    "challenge with padding": ({"code_challenge": "x" * 42 + "=", "code_challenge_method": "S256"}, "invalid_request"),
+    "challenge too short": (
+        {"code_challenge": "x" * 42, "code_challenge_method": "S256"},
+        "invalid_request",
+    ),
+    "challenge too long": (
+        {"code_challenge": "x" * 44, "code_challenge_method": "S256"},
+        "invalid_request",
+    ),
+    "challenge with padding": (
+        {"code_challenge": "x" * 42 + "=", "code_challenge_method": "S256"},
+        "invalid_request",
+    ),
     "public client without PKCE": ({"client_id": "app"}, "invalid_request"),
     "strict client without PKCE": ({"client_id": "strict"}, "invalid_request"),
     "scope it may not have": ({"client_id": "limited", "scope": "openid write"}, "invalid_scope"),
@@ -132,9 +147,21 @@ def test_shown_to_the_person(person: Person, query: str) -> None:
 
 
 @pytest.mark.parametrize("uri", TRICKS)
-@pytest.mark.parametrize("more", [{}, {"response_type": "token"}, {"prompt": "none"}, {"response_mode": "fragment", "scope": '"'}])
-def test_no_trick_leads_to_another_redirect_uri_not_even_on_errors(person: Person, uri: str, more: dict[str, str]) -> None:
-    page = person.ask("GET", "/oauth2/authorize?" + urlencode(R | {"redirect_uri": uri, "state": "x"} | more))
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"response_type": "token"},
+        {"prompt": "none"},
+        {"response_mode": "fragment", "scope": '"'},
+    ],
+)
+def test_no_trick_leads_to_another_redirect_uri_not_even_on_errors(
+    person: Person, uri: str, more: dict[str, str]
+) -> None:
+    page = person.ask(
+        "GET", "/oauth2/authorize?" + urlencode(R | {"redirect_uri": uri, "state": "x"} | more)
+    )
     assert (page.status, page.location) == (400, "")
     assert "evil" not in page.text
     assert "shop.example/cb" not in page.text
@@ -152,7 +179,9 @@ def test_only_the_port_of_a_loopback_address_may_differ(person: Person, uri: str
 
 @pytest.mark.parametrize(("more", "error"), REDIRECTED.values(), ids=REDIRECTED)
 @pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
-def test_sent_back_with_state_and_issuer(person: Person, more: dict[str, str], error: str, mode: str) -> None:
+def test_sent_back_with_state_and_issuer(
+    person: Person, more: dict[str, str], error: str, mode: str
+) -> None:
     state = "st&te=ä\"'<>"
     sent = {**R, "state": state, "response_mode": mode, **more}
     page = person.ask("GET", "/oauth2/authorize?" + urlencode(sent))
@@ -163,7 +192,9 @@ def test_sent_back_with_state_and_issuer(person: Person, more: dict[str, str], e
         got = form["fields"]
     else:
         assert page.status == 303
-        assert page.location.startswith(SHOP + ("#" if mode == "fragment" and "response_mode" not in more else "?"))
+        assert page.location.startswith(
+            SHOP + ("#" if mode == "fragment" and "response_mode" not in more else "?")
+        )
         got = page.parameters
     assert got["error"] == error
     assert got["iss"] == ISSUER
@@ -175,7 +206,9 @@ def test_sent_back_with_state_and_issuer(person: Person, more: dict[str, str], e
 
 def test_request_objects_are_not_confused_with_parameters(person: Person) -> None:
     for name in ("request", "request_uri"):
-        page = person.ask("GET", "/oauth2/authorize?" + urlencode(R | {name: "https://evil.example/x"}))
+        page = person.ask(
+            "GET", "/oauth2/authorize?" + urlencode(R | {name: "https://evil.example/x"})
+        )
         assert page.status in {303, 400}
         assert "code=" not in page.location
 
@@ -199,21 +232,37 @@ def test_a_posted_request_becomes_a_link_so_that_cookies_come_along(app: Any) ->
     assert "\r" not in page.location
     assert person.open(page.location).status == 200
     # With the cookie of a browser that was here before, it is taken at once.
-    assert person.ask("POST", "/oauth2/authorize", body).location.startswith("/authenticationEndpoint/login?")
-    raw = person_at(app).ask("POST", "/oauth2/authorize", urlencode(R).encode() + b"&state=a\r\nX: y")
+    assert person.ask("POST", "/oauth2/authorize", body).location.startswith(
+        "/authenticationEndpoint/login?"
+    )
+    raw = person_at(app).ask(
+        "POST", "/oauth2/authorize", urlencode(R).encode() + b"&state=a\r\nX: y"
+    )
     assert "\n" not in raw.location
-    assert person_at(app).ask("POST", "/oauth2/authorize", b"{}", content_type="application/json").status == 400
+    assert (
+        person_at(app)
+        .ask("POST", "/oauth2/authorize", b"{}", content_type="application/json")
+        .status
+        == 400
+    )
     assert person_at(app).ask("POST", "/oauth2/authorize", b"x" * 70_000).status == 413
 
 
 def test_the_link_and_the_form_of_pages_are_the_only_methods(person: Person) -> None:
-    for path in ("/oauth2/authorize", "/authenticationEndpoint/login", "/commonauth/login", "/authenticationEndpoint/consent"):
+    for path in (
+        "/oauth2/authorize",
+        "/authenticationEndpoint/login",
+        "/commonauth/login",
+        "/authenticationEndpoint/consent",
+    ):
         answer = person.ask("PUT", path)
         assert (answer.status, answer.header("allow")) == (405, "GET, POST")
 
 
 def test_other_sites_may_not_read_the_authorization_endpoint(person: Person) -> None:
     """CORS is for tokens and documents, not for pages (RFC 9700 §2.6)."""
-    assert not person.ask("GET", "/oauth2/authorize", origin="https://evil.example").header("access-control-allow-origin")
+    assert not person.ask("GET", "/oauth2/authorize", origin="https://evil.example").header(
+        "access-control-allow-origin"
+    )
     # Browsers ask first for what is not simple; only an answer of 2xx is a yes (Fetch §4.8).
     assert person.ask("OPTIONS", "/oauth2/authorize", origin="https://evil.example").status == 405

@@ -44,12 +44,20 @@ def ask(app: Any, headers: dict[str, Any] = HAND, **parameters: str) -> Answer:
 
 
 def poll(app: Any, auth_req_id: str, headers: dict[str, Any] = HAND) -> Answer:
-    return call(app, body=urlencode({"grant_type": grant_type, "auth_req_id": auth_req_id}).encode(), **headers)
+    return call(
+        app,
+        body=urlencode({"grant_type": grant_type, "auth_req_id": auth_req_id}).encode(),
+        **headers,
+    )
 
 
-def approvals(app: Any, username: str = "org1user", organization: str = "org1") -> tuple[Person, Any]:
+def approvals(
+    app: Any, username: str = "org1user", organization: str = "org1"
+) -> tuple[Person, Any]:
     person = person_at(app)
-    return person, person.sign_in(person.open("/authenticationEndpoint/approvals"), username, organization=organization)
+    return person, person.sign_in(
+        person.open("/authenticationEndpoint/approvals"), username, organization=organization
+    )
 
 
 def test_a_person_approves_elsewhere(app: Any, clock: Clock) -> None:
@@ -65,7 +73,12 @@ def test_a_person_approves_elsewhere(app: Any, clock: Clock) -> None:
     clock.now += 20
     tokens = poll(app, key).json()
     claims = claims_of(tokens["access_token"])
-    assert (claims["sub"], claims["organization"], claims["clientId"], claims["scope"]) == ("org1user", "org1", "bank", "openid a")
+    assert (claims["sub"], claims["organization"], claims["clientId"], claims["scope"]) == (
+        "org1user",
+        "org1",
+        "bank",
+        "openid a",
+    )
     assert claims_of(tokens["id_token"])["aud"] == "bank"
     assert poll(app, key).json()["error"] == "invalid_grant"
 
@@ -97,16 +110,36 @@ REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], int, str]] = {
     "nobody calls": (GOOD, {}, 401, "invalid_client"),
     "a wrong secret": (GOOD, {"authorization": basic("bank", "no")}, 401, "invalid_client"),
     "a public client": ({**GOOD, "client_id": "public"}, {}, 400, "unauthorized_client"),
-    "a client without the grant": (GOOD, {"authorization": basic("without", "s")}, 400, "unauthorized_client"),
+    "a client without the grant": (
+        GOOD,
+        {"authorization": basic("without", "s")},
+        400,
+        "unauthorized_client",
+    ),
     "no openid": ({**GOOD, "scope": "a"}, HAND, 400, "invalid_scope"),
     "no scope": ({"login_hint": "org1user"}, HAND, 400, "invalid_scope"),
     "no hint": ({"scope": "openid"}, HAND, 400, "invalid_request"),
     "two hints": ({**GOOD, "id_token_hint": "x"}, HAND, 400, "invalid_request"),
-    "a hint of the other kind": ({"scope": "openid", "login_hint_token": "x"}, HAND, 400, "invalid_request"),
-    "an ID token that is none": ({"scope": "openid", "id_token_hint": "a.b.c"}, HAND, 400, "invalid_request"),
+    "a hint of the other kind": (
+        {"scope": "openid", "login_hint_token": "x"},
+        HAND,
+        400,
+        "invalid_request",
+    ),
+    "an ID token that is none": (
+        {"scope": "openid", "id_token_hint": "a.b.c"},
+        HAND,
+        400,
+        "invalid_request",
+    ),
     "nobody known": ({**GOOD, "login_hint": "nobody"}, HAND, 400, "unknown_user_id"),
     "a long message": ({**GOOD, "binding_message": "x" * 65}, HAND, 400, "invalid_binding_message"),
-    "a message with a line": ({**GOOD, "binding_message": "a\nb"}, HAND, 400, "invalid_binding_message"),
+    "a message with a line": (
+        {**GOOD, "binding_message": "a\nb"},
+        HAND,
+        400,
+        "invalid_binding_message",
+    ),
     "no number of seconds": ({**GOOD, "requested_expiry": "soon"}, HAND, 400, "invalid_request"),
     "a user code": ({**GOOD, "user_code": "1234"}, HAND, 400, "invalid_request"),
     "zero seconds": ({**GOOD, "requested_expiry": "0"}, HAND, 400, "invalid_request"),
@@ -128,9 +161,17 @@ def test_only_the_client_that_asked_may_poll(app: Any) -> None:
     assert poll(app, key + "x").json()["error"] == "invalid_grant"
     person, page = approvals(app)
     fields = page.forms()[0]["fields"]
-    person.ask("POST", "/authenticationEndpoint/approvals", urlencode({**fields, "token": "x", "decision": "allow"}).encode())
+    person.ask(
+        "POST",
+        "/authenticationEndpoint/approvals",
+        urlencode({**fields, "token": "x", "decision": "allow"}).encode(),
+    )
     stranger, _ = approvals(app, "org2user", "org2")
-    stranger.ask("POST", "/authenticationEndpoint/approvals", urlencode({**fields, "decision": "allow"}).encode())
+    stranger.ask(
+        "POST",
+        "/authenticationEndpoint/approvals",
+        urlencode({**fields, "decision": "allow"}).encode(),
+    )
     assert poll(app, key).json()["error"] == "authorization_pending"
 
 

@@ -28,7 +28,9 @@ CLIENTS = (
     ClientSettings(id="post", secret=SECRET, token_endpoint_auth_method="client_secret_post"),
     ClientSettings(id="hmac", secret=SECRET, token_endpoint_auth_method="client_secret_jwt"),
     ClientSettings(
-        id="signs", token_endpoint_auth_method="private_key_jwt", jwks=public(key("ES256"), key("RS256"), key("PS256"), key("EdDSA"))
+        id="signs",
+        token_endpoint_auth_method="private_key_jwt",
+        jwks=public(key("ES256"), key("RS256"), key("PS256"), key("EdDSA")),
     ),
     ClientSettings(
         id="strict",
@@ -42,14 +44,36 @@ CLIENTS = (
         jwks=public(key("ES256"), key("PS256")),
         token_endpoint_auth_signing_alg="PS256",
     ),
-    ClientSettings(id="tls", token_endpoint_auth_method="tls_client_auth", tls_client_auth_subject_dn="CN=leaf,O=Test\\, Inc."),
-    ClientSettings(id="tls-dns", token_endpoint_auth_method="tls_client_auth", tls_client_auth_san_dns="LEAF.example"),
-    ClientSettings(id="tls-uri", token_endpoint_auth_method="tls_client_auth", tls_client_auth_san_uri="spiffe://test/other"),
-    ClientSettings(id="self", token_endpoint_auth_method="self_signed_tls_client_auth", jwks={"keys": [{"kty": "EC", "x5c": [OWN.x5c]}]}),
     ClientSettings(
-        id="self-x5t", token_endpoint_auth_method="self_signed_tls_client_auth", jwks={"keys": [{"kty": "EC", "x5t#S256": OWN.x5t}]}
+        id="tls",
+        token_endpoint_auth_method="tls_client_auth",
+        tls_client_auth_subject_dn="CN=leaf,O=Test\\, Inc.",
     ),
-    ClientSettings(id="public", token_endpoint_auth_method="none", grants=("client_credentials", "authorization_code")),
+    ClientSettings(
+        id="tls-dns",
+        token_endpoint_auth_method="tls_client_auth",
+        tls_client_auth_san_dns="LEAF.example",
+    ),
+    ClientSettings(
+        id="tls-uri",
+        token_endpoint_auth_method="tls_client_auth",
+        tls_client_auth_san_uri="spiffe://test/other",
+    ),
+    ClientSettings(
+        id="self",
+        token_endpoint_auth_method="self_signed_tls_client_auth",
+        jwks={"keys": [{"kty": "EC", "x5c": [OWN.x5c]}]},
+    ),
+    ClientSettings(
+        id="self-x5t",
+        token_endpoint_auth_method="self_signed_tls_client_auth",
+        jwks={"keys": [{"kty": "EC", "x5t#S256": OWN.x5t}]},
+    ),
+    ClientSettings(
+        id="public",
+        token_endpoint_auth_method="none",
+        grants=("client_credentials", "authorization_code"),
+    ),
 )
 
 
@@ -62,7 +86,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def ask(app: Any, form: dict[str, str], **headers: Any) -> tuple[int, str]:
-    answer = call(app, body=urlencode({"grant_type": "client_credentials"} | form).encode(), **headers)
+    answer = call(
+        app, body=urlencode({"grant_type": "client_credentials"} | form).encode(), **headers
+    )
     return answer.status, answer.json().get("error", "")
 
 
@@ -70,23 +96,42 @@ COUNT = iter(range(10**6))
 
 
 def claims(client: str = "signs", **changed: Any) -> dict[str, Any]:
-    made = {"iss": client, "sub": client, "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": f"j{next(COUNT)}"} | changed
+    made = {
+        "iss": client,
+        "sub": client,
+        "aud": ISSUER,
+        "exp": NOW + 60,
+        "iat": NOW,
+        "jti": f"j{next(COUNT)}",
+    } | changed
     return {name: value for name, value in made.items() if value is not None}
 
 
-def assertion(client: str = "signs", by: Any = None, header: dict[str, Any] | None = None, **changed: Any) -> dict[str, str]:
-    return {"client_assertion_type": TYPE, "client_assertion": signed(claims(client, **changed), by or key("ES256"), header)}
+def assertion(
+    client: str = "signs", by: Any = None, header: dict[str, Any] | None = None, **changed: Any
+) -> dict[str, str]:
+    return {
+        "client_assertion_type": TYPE,
+        "client_assertion": signed(claims(client, **changed), by or key("ES256"), header),
+    }
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS256", "EdDSA"])
 def test_private_key_jwt(app: Any, algorithm: str) -> None:
     assert ask(app, assertion(by=key(algorithm))) == (200, "")
-    assert ask(app, assertion(by=key(algorithm), header={"typ": "client-authentication+jwt"}) | {"client_id": "signs"}) == (200, "")
+    assert ask(
+        app,
+        assertion(by=key(algorithm), header={"typ": "client-authentication+jwt"})
+        | {"client_id": "signs"},
+    ) == (200, "")
 
 
 def test_client_secret_jwt(app: Any) -> None:
     assert ask(app, assertion("hmac", SECRET.encode())) == (200, "")
-    assert ask(app, assertion("hmac", b"another secret of thirty-two bytes")) == (401, "invalid_client")
+    assert ask(app, assertion("hmac", b"another secret of thirty-two bytes")) == (
+        401,
+        "invalid_client",
+    )
 
 
 REFUSED: dict[str, Any] = {
@@ -106,29 +151,46 @@ REFUSED: dict[str, Any] = {
     "no sub": lambda: assertion(sub=None),
     "unknown client": lambda: assertion("nobody"),
     "key of nobody": lambda: assertion(by=key("ES256", "two")),
-    "key of nobody under a known kid": lambda: assertion(by=key("ES256", "two"), header={"kid": "ES256-one"}),
+    "key of nobody under a known kid": lambda: assertion(
+        by=key("ES256", "two"), header={"kid": "ES256-one"}
+    ),
     "typ of an access token": lambda: assertion(header={"typ": "at+jwt"}),
     "typ of a DPoP proof": lambda: assertion(header={"typ": "dpop+jwt"}),
     "typ is a number": lambda: assertion(header={"typ": 1}),
     "crit": lambda: assertion(header={"crit": ["exp"], "exp": 1}),
     "own key in the header": lambda: assertion(
-        by=key("ES256", "two"), header={"jwk": key("ES256", "two").as_dict(private=False), "kid": None}
+        by=key("ES256", "two"),
+        header={"jwk": key("ES256", "two").as_dict(private=False), "kid": None},
     ),
     "jku": lambda: assertion(header={"jku": "https://evil.example/keys"}),
     "x5c": lambda: assertion(header={"x5c": [OWN.x5c]}),
     "an algorithm that is not registered": lambda: assertion("only-ps256", key("ES256")),
-    "HMAC with the public key": lambda: assertion(by=str(public(key("RS256"))).encode(), header={"kid": "RS256-one"}),
-    "client_secret_jwt of a client registered for Basic": lambda: assertion("basic", SECRET.encode()),
-    "alg none": lambda: {"client_assertion_type": TYPE, "client_assertion": "eyJhbGciOiJub25lIn0.e30."},
+    "HMAC with the public key": lambda: assertion(
+        by=str(public(key("RS256"))).encode(), header={"kid": "RS256-one"}
+    ),
+    "client_secret_jwt of a client registered for Basic": lambda: assertion(
+        "basic", SECRET.encode()
+    ),
+    "alg none": lambda: {
+        "client_assertion_type": TYPE,
+        "client_assertion": "eyJhbGciOiJub25lIn0.e30.",
+    },
     "two segments": lambda: {"client_assertion_type": TYPE, "client_assertion": "e30.e30"},
     "ten thousand dots": lambda: {"client_assertion_type": TYPE, "client_assertion": "." * 10_000},
     "not a JWT": lambda: {"client_assertion_type": TYPE, "client_assertion": "hello"},
     "the secret of a client that signs": lambda: {"client_id": "hmac", "client_secret": SECRET},
-    "post for a client registered for Basic": lambda: {"client_id": "basic", "client_secret": SECRET},
+    "post for a client registered for Basic": lambda: {
+        "client_id": "basic",
+        "client_secret": SECRET,
+    },
     "a confidential client without any proof": lambda: {"client_id": "basic"},
     "a client with a certificate without it": lambda: {"client_id": "tls"},
     "a public client with a secret": lambda: {"client_id": "public", "client_secret": "x"},
-    "a public client with an empty assertion": lambda: {"client_id": "public", "client_assertion_type": TYPE, "client_assertion": "."},
+    "a public client with an empty assertion": lambda: {
+        "client_id": "public",
+        "client_assertion_type": TYPE,
+        "client_assertion": ".",
+    },
 }
 
 
@@ -220,7 +282,10 @@ CERTIFICATES: dict[str, tuple[str, str]] = {
     "name of another certificate": ("tls-uri", LEAF.forwarded),
     "right name, other authority": ("tls", certificate("leaf", ELSEWHERE).forwarded),
     "right name, signed by itself": ("tls", certificate("leaf").forwarded),
-    "right name, expired": ("tls", certificate("leaf", CA, end=dt.datetime(2021, 1, 1, tzinfo=dt.UTC)).forwarded),
+    "right name, expired": (
+        "tls",
+        certificate("leaf", CA, end=dt.datetime(2021, 1, 1, tzinfo=dt.UTC)).forwarded,
+    ),
     "right name, for servers": ("tls", certificate("leaf", CA, for_servers=True).forwarded),
     "issued by a leaf": ("tls", certificate("leaf", LEAF).forwarded),
     "another certificate signed by itself": ("self", certificate("own").forwarded),
@@ -237,10 +302,25 @@ CERTIFICATES: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("case", CERTIFICATES)
 def test_certificates_that_do_not_do(app: Any, case: str) -> None:
     client, header = CERTIFICATES[case]
-    assert ask(app, {"client_id": client}, x_kapi_client_certificate=header) == (401, "invalid_client")
+    assert ask(app, {"client_id": client}, x_kapi_client_certificate=header) == (
+        401,
+        "invalid_client",
+    )
 
 
 def test_without_authorities_nobody_vouches(tmp_path: Path) -> None:
-    app = identity_app(Settings(tmp_path, IdentitySettings(clients=CLIENTS)), Store.open(tmp_path / "kapi.db"), lambda: NOW)
-    assert ask(app, {"client_id": "tls"}, x_kapi_client_certificate=LEAF.forwarded) == (401, "invalid_client")
-    assert "tls_client_auth" not in call(app, "GET", "/.well-known/openid-configuration").json()["token_endpoint_auth_methods_supported"]
+    app = identity_app(
+        Settings(tmp_path, IdentitySettings(clients=CLIENTS)),
+        Store.open(tmp_path / "kapi.db"),
+        lambda: NOW,
+    )
+    assert ask(app, {"client_id": "tls"}, x_kapi_client_certificate=LEAF.forwarded) == (
+        401,
+        "invalid_client",
+    )
+    assert (
+        "tls_client_auth"
+        not in call(app, "GET", "/.well-known/openid-configuration").json()[
+            "token_endpoint_auth_methods_supported"
+        ]
+    )

@@ -13,7 +13,7 @@ from flows import CODE_AND_REFRESH, Clock, client, person_at, provider_app, publ
 from idp import basic, call
 from kapi.identity.grants.ciba import grant_type as ciba
 from kapi.identity.grants.device_code import grant_type as device
-from kapi.settings_identity import RegistrationSettings
+from kapi.settings.identity import RegistrationSettings
 from person import Page, Person, authorize_path
 
 SHOP = "https://shop.example/cb"
@@ -27,7 +27,11 @@ LOGO = "https://cdn.example:8443/logo.png"
 
 @pytest.fixture
 def app(tmp_path: Path) -> Any:
-    clients = (client(grants=(*CODE_AND_REFRESH, ciba), **LINKS, logo_uri=LOGO), client("plain"), public("tv", grants=(device,), **LINKS))
+    clients = (
+        client(grants=(*CODE_AND_REFRESH, ciba), **LINKS, logo_uri=LOGO),
+        client("plain"),
+        public("tv", grants=(device,), **LINKS),
+    )
     return provider_app(tmp_path, Clock(), *clients, registration=RegistrationSettings(open=True))
 
 
@@ -41,13 +45,18 @@ def images(page: Page) -> str:
 
 
 def shown_links(page: Page) -> dict[str, str]:
-    found = re.findall(r'<a href="([^"]*)" rel="noopener noreferrer nofollow" referrerpolicy="no-referrer"[^>]*>([^<]*)</a>', page.text)
+    found = re.findall(
+        r'<a href="([^"]*)" rel="noopener noreferrer nofollow" referrerpolicy="no-referrer"[^>]*>([^<]*)</a>',
+        page.text,
+    )
     return {text: address.replace("&amp;", "&") for address, text in found}
 
 
 def registered(app: Any, **metadata: Any) -> Any:
     body = {"redirect_uris": [SHOP], "client_name": "Registered", **metadata}
-    return call(app, path="/dcr/register", body=json.dumps(body).encode(), content_type="application/json")
+    return call(
+        app, path="/dcr/register", body=json.dumps(body).encode(), content_type="application/json"
+    )
 
 
 def test_links_and_logo_are_shown_at_sign_in_choice_and_consent(person: Person) -> None:
@@ -55,8 +64,13 @@ def test_links_and_logo_are_shown_at_sign_in_choice_and_consent(person: Person) 
     consent = person.sign_in(login)
     chosen = person.open(authorize_path("shop", SHOP, prompt="select_account"))
     for page in (login, consent, chosen):
-        assert shown_links(page) == dict(zip(("Home page", "Privacy policy", "Terms of service"), LINKS.values(), strict=True))
-        assert f'<img class="logo" src="{LOGO}" alt="" width="64" height="64" referrerpolicy="no-referrer">' in page.text
+        assert shown_links(page) == dict(
+            zip(("Home page", "Privacy policy", "Terms of service"), LINKS.values(), strict=True)
+        )
+        assert (
+            f'<img class="logo" src="{LOGO}" alt="" width="64" height="64" referrerpolicy="no-referrer">'
+            in page.text
+        )
         assert images(page) == "data: https://cdn.example:8443"
         assert page.header("referrer-policy") == "same-origin"
 
@@ -69,7 +83,10 @@ def test_links_are_shown_before_a_device_is_allowed(app: Any, person: Person) ->
 
 def test_links_are_shown_where_a_person_approves_elsewhere(app: Any, person: Person) -> None:
     body = b"scope=openid&login_hint=org1user"
-    assert call(app, path="/oauth2/bc-authorize", body=body, authorization=basic("shop", "s")).status == 200
+    assert (
+        call(app, path="/oauth2/bc-authorize", body=body, authorization=basic("shop", "s")).status
+        == 200
+    )
     page = person.sign_in(person.open("/authenticationEndpoint/approvals"))
     assert shown_links(page)["Terms of service"] == LINKS["tos_uri"]
     assert "<img" not in page.text
@@ -89,7 +106,9 @@ def test_without_any_nothing_comes_from_elsewhere(person: Person) -> None:
         ("https://www.shop.example/logo.png", False),
     ],
 )
-def test_the_logo_of_a_client_that_registered_itself_is_on_a_host_of_its_own(app: Any, person: Person, logo: str, is_shown: bool) -> None:
+def test_the_logo_of_a_client_that_registered_itself_is_on_a_host_of_its_own(
+    app: Any, person: Person, logo: str, is_shown: bool
+) -> None:
     """RFC 7591 §5."""
     made = registered(app, logo_uri=logo, **LINKS).json()
     assert {name: made[name] for name in ("logo_uri", *LINKS)} == {"logo_uri": logo, **LINKS}
@@ -110,7 +129,9 @@ def test_the_logo_of_a_client_that_registered_itself_is_on_a_host_of_its_own(app
         ("client_uri", 'https://shop.example/"onload=x'),
     ],
 )
-def test_an_address_that_cannot_be_shown_is_refused_at_registration(app: Any, name: str, value: str) -> None:
+def test_an_address_that_cannot_be_shown_is_refused_at_registration(
+    app: Any, name: str, value: str
+) -> None:
     answer = registered(app, **{name: value})
     assert (answer.status, answer.json()["error"]) == (400, "invalid_client_metadata")
     assert name in answer.json()["error_description"]

@@ -19,8 +19,14 @@ ISSUERS = {
         "/.well-known/openid-configuration/token",
         "/token/.well-known/openid-configuration",
     ),
-    "https://idp.am.wso2.com:9095": ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"),
-    "https://idp.am.wso2.com:9095/": ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"),
+    "https://idp.am.wso2.com:9095": (
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ),
+    "https://idp.am.wso2.com:9095/": (
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ),
     "https://idp.am.wso2.com:9095/a/b": (
         "/.well-known/oauth-authorization-server/a/b",
         "/.well-known/openid-configuration/a/b",
@@ -40,7 +46,9 @@ def app_of(folder: Path, issuer: str) -> Any:
 
 
 @pytest.mark.parametrize("issuer", ISSUERS)
-def test_the_document_is_at_every_path_and_names_the_issuer_to_the_letter(tmp_path: Path, issuer: str) -> None:
+def test_the_document_is_at_every_path_and_names_the_issuer_to_the_letter(
+    tmp_path: Path, issuer: str
+) -> None:
     app = app_of(tmp_path, issuer)
     documents = [call(app, "GET", path) for path in ISSUERS[issuer]]
     for answer in documents:
@@ -53,7 +61,9 @@ def test_the_document_is_at_every_path_and_names_the_issuer_to_the_letter(tmp_pa
 def test_nothing_is_advertised_that_is_not_there(tmp_path: Path) -> None:
     app = app_of(tmp_path, "https://idp.am.wso2.com/token")
     document = call(app, "GET", "/.well-known/openid-configuration").json()
-    addresses = {name: value for name, value in document.items() if name.endswith(("_endpoint", "_uri"))}
+    addresses = {
+        name: value for name, value in document.items() if name.endswith(("_endpoint", "_uri"))
+    }
     assert len(addresses) >= 9
     for name, address in addresses.items():
         assert address.startswith("https://idp.am.wso2.com:9095/"), name
@@ -61,7 +71,10 @@ def test_nothing_is_advertised_that_is_not_there(tmp_path: Path) -> None:
         assert min(call(app, method, path, b"").status for method in ("GET", "POST")) != 404, name
     for grant in document["grant_types_supported"]:
         body = f"grant_type={grant}".encode()
-        assert call(app, body=body, authorization=basic()).json().get("error") != "unsupported_grant_type", grant
+        assert (
+            call(app, body=body, authorization=basic()).json().get("error")
+            != "unsupported_grant_type"
+        ), grant
     known = {item["alg"] for item in call(app, "GET", "/oauth2/jwks").json()["keys"]}
     for name in ("id_token", "userinfo", "introspection", "authorization"):
         offered = document[f"{name}_signing_alg_values_supported"]
@@ -71,11 +84,19 @@ def test_nothing_is_advertised_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_optional_features_are_advertised_when_they_are_on(tmp_path: Path) -> None:
-    plain = call(app_of(tmp_path, "https://idp.am.wso2.com/token"), "GET", "/.well-known/openid-configuration").json()
+    plain = call(
+        app_of(tmp_path, "https://idp.am.wso2.com/token"),
+        "GET",
+        "/.well-known/openid-configuration",
+    ).json()
     assert "client_id_metadata_document_supported" not in plain
     assert plain["require_pushed_authorization_requests"] is False
-    on = dataclasses.replace(IdentitySettings(), client_id_metadata_documents=True, require_pushed_requests=True)
-    app = identity_app(Settings(tmp_path, on), Store.open(tmp_path / "kapi.db"), lambda: 1_800_000_000)
+    on = dataclasses.replace(
+        IdentitySettings(), client_id_metadata_documents=True, require_pushed_requests=True
+    )
+    app = identity_app(
+        Settings(tmp_path, on), Store.open(tmp_path / "kapi.db"), lambda: 1_800_000_000
+    )
     document = call(app, "GET", "/.well-known/openid-configuration").json()
     assert document["client_id_metadata_document_supported"] is True
     assert document["require_pushed_authorization_requests"] is True

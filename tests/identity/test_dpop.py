@@ -13,7 +13,7 @@ import pytest
 from client_keys import certificate, key, proof, public, signed, thumbprint
 from idp import basic, call, identity_app
 from kapi.errors import OAuthError
-from kapi.identity.dpop import Nonces, verify_proof
+from kapi.identity.possession.dpop import Nonces, verify_proof
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 
@@ -31,7 +31,11 @@ CLIENTS = (
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("dpop")
-    return identity_app(Settings(folder, IdentitySettings(clients=CLIENTS)), Store.open(folder / "kapi.db"), lambda: NOW)
+    return identity_app(
+        Settings(folder, IdentitySettings(clients=CLIENTS)),
+        Store.open(folder / "kapi.db"),
+        lambda: NOW,
+    )
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -59,7 +63,11 @@ def test_spellings_of_the_same_address(app: Any, htu: str) -> None:
     assert call(app, authorization=basic(), dpop=fresh(htu=htu)).status == 200
 
 
-PRIVATE = {name: value for name, value in KEY.as_dict(private=True).items() if name not in {"kid", "use", "alg"}}
+PRIVATE = {
+    name: value
+    for name, value in KEY.as_dict(private=True).items()
+    if name not in {"kid", "use", "alg"}
+}
 REFUSED: dict[str, Callable[[], Any]] = {
     "another method": lambda: fresh(htm="GET"),
     "method in lower case": lambda: fresh(htm="post"),
@@ -78,16 +86,22 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "a private key": lambda: fresh(header={"jwk": PRIVATE}),
     "another key": lambda: fresh(header={"jwk": public(key("ES256", "two"))["keys"][0]}),
     "a symmetric key": lambda: signed(
-        {"jti": "s", "htm": "POST", "htu": URL, "iat": NOW}, b"k" * 32, {"typ": "dpop+jwt", "jwk": {"kty": "oct", "k": "a2s"}}
+        {"jti": "s", "htm": "POST", "htu": URL, "iat": NOW},
+        b"k" * 32,
+        {"typ": "dpop+jwt", "jwk": {"kty": "oct", "k": "a2s"}},
     ),
     "key is text": lambda: fresh(header={"jwk": "x"}),
-    "key is malformed": lambda: fresh(header={"jwk": {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}}),
+    "key is malformed": lambda: fresh(
+        header={"jwk": {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}}
+    ),
     "crit": lambda: fresh(header={"crit": ["x"], "x": 1}),
     "two headers": lambda: [fresh(), fresh()],
     "two proofs in one header": lambda: f"{fresh()}, {fresh()}",
     "not a JWT": lambda: "hello",
     "empty": lambda: "",
-    "alg none": lambda: base64.urlsafe_b64encode(b'{"typ":"dpop+jwt","alg":"none"}').decode().rstrip("=") + ".e30.",
+    "alg none": lambda: (
+        base64.urlsafe_b64encode(b'{"typ":"dpop+jwt","alg":"none"}').decode().rstrip("=") + ".e30."
+    ),
     "large": lambda: fresh(more="x" * 9000),
 }
 
@@ -115,36 +129,65 @@ def test_clients_that_must_bind(app: Any) -> None:
     assert call(app, authorization=basic("must", "m")).json()["error"] == "invalid_dpop_proof"
     assert call(app, authorization=basic("must", "m"), dpop=fresh()).json()["token_type"] == "DPoP"
     assert call(app, authorization=basic("cert", "c")).json()["error"] == "invalid_request"
-    bound = call(app, authorization=basic("cert", "c"), x_kapi_client_certificate=OWN.forwarded).json()
+    bound = call(
+        app, authorization=basic("cert", "c"), x_kapi_client_certificate=OWN.forwarded
+    ).json()
     assert bound["token_type"] == "Bearer"
     assert claims_of(bound["access_token"])["cnf"] == {"x5t#S256": OWN.x5t}
 
 
 def test_nonces(tmp_path: Path) -> None:
     now = [NOW]
-    app = identity_app(Settings(tmp_path, IdentitySettings(dpop_nonce=True)), Store.open(tmp_path / "kapi.db"), lambda: now[0])
+    app = identity_app(
+        Settings(tmp_path, IdentitySettings(dpop_nonce=True)),
+        Store.open(tmp_path / "kapi.db"),
+        lambda: now[0],
+    )
     first = call(app, authorization=basic(), dpop=fresh())
     assert (first.status, first.json()["error"]) == (400, "use_dpop_nonce")
     nonce = first.headers["dpop-nonce"]
     assert call(app, authorization=basic(), dpop=fresh(nonce=nonce)).status == 200
     for wrong in ("", "x", nonce[:-1], 7):
-        assert call(app, authorization=basic(), dpop=fresh(nonce=wrong)).json()["error"] == "use_dpop_nonce"
+        assert (
+            call(app, authorization=basic(), dpop=fresh(nonce=wrong)).json()["error"]
+            == "use_dpop_nonce"
+        )
     now[0] += 601
     late = call(app, authorization=basic(), dpop=fresh(nonce=nonce, iat=now[0]))
     assert late.json()["error"] == "use_dpop_nonce"
     assert late.headers["dpop-nonce"] != nonce
     # Another worker with the same store knows the same nonces.
-    other = identity_app(Settings(tmp_path, IdentitySettings(dpop_nonce=True)), Store.open(tmp_path / "kapi.db"), lambda: now[0])
-    assert call(other, authorization=basic(), dpop=fresh(nonce=late.headers["dpop-nonce"], iat=now[0])).status == 200
+    other = identity_app(
+        Settings(tmp_path, IdentitySettings(dpop_nonce=True)),
+        Store.open(tmp_path / "kapi.db"),
+        lambda: now[0],
+    )
+    assert (
+        call(
+            other, authorization=basic(), dpop=fresh(nonce=late.headers["dpop-nonce"], iat=now[0])
+        ).status
+        == 200
+    )
 
 
 def test_the_token_belongs_to_the_proof() -> None:
     def check(sent: str, token: str) -> str:
-        return verify_proof([sent], "GET", "https://api.example/x?q=1", NOW, lambda _, __: False, token=token, nonces=None)
+        return verify_proof(
+            [sent],
+            "GET",
+            "https://api.example/x?q=1",
+            NOW,
+            lambda _, __: False,
+            token=token,
+            nonces=None,
+        )
 
     right = proof(KEY, "GET", "https://api.example/x", NOW, "token")
     assert check(right, "token") == thumbprint(KEY)
-    for sent, token in ((right, "other"), (proof(KEY, "GET", "https://api.example/x", NOW), "token")):
+    for sent, token in (
+        (right, "other"),
+        (proof(KEY, "GET", "https://api.example/x", NOW), "token"),
+    ):
         with pytest.raises(OAuthError, match="ath"):
             check(sent, token)
 

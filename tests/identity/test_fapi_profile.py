@@ -13,7 +13,7 @@ import pytest
 from client_keys import key, proof, public, signed
 from idp import Answer, call, identity_app
 from kapi.settings import ClientSettings, IdentitySettings, Settings
-from kapi.settings_clients import client_mistakes
+from kapi.settings.clients import client_mistakes
 from kapi.store import Store
 from person import Page, Person, Pkce, claims_of, over_asgi
 
@@ -246,5 +246,7 @@ def test_a_setting_that_contradicts_the_profile(changed: Any, word: str) -> None
 
 
 def test_a_profile_allows_what_it_needs() -> None:
-    native = ClientSettings(id="bank", profile="fapi2", **{**COMMON, "redirect_uris": ("http://127.0.0.1/cb",)})
+    native = ClientSettings(
+        id="bank", profile="fapi2", **{**COMMON, "redirect_uris": ("http://127.0.0.1/cb",)}
+    )
     assert list(client_mistakes(native)) == []

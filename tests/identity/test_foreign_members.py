@@ -15,7 +15,7 @@ import pytest
 from client_keys import key, proof, public, signed
 from idp import basic, call, identity_app
 from kapi.settings import ClientSettings, IdentitySettings, IssuerSettings, Settings
-from kapi.settings_identity import AssertionIssuerSettings, RegistrationSettings
+from kapi.settings.identity import AssertionIssuerSettings, RegistrationSettings
 from kapi.store import Store
 
 NOW = 1_800_000_000
@@ -24,7 +24,22 @@ TOKEN_URL = "https://idp.am.wso2.com:9095/oauth2/token"
 SECRET = "a secret of at least thirty-two bytes"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 VALUES: tuple[Any, ...] = (None, True, -1, 1.5, 1e300, "", "\x00", [], [[]], ["x"], {}, {"x": []})
-HEADER = ("alg", "typ", "kid", "cty", "crit", "b64", "jku", "jwk", "x5c", "x5u", "x5t", "x5t#S256", "enc", "zip")
+HEADER = (
+    "alg",
+    "typ",
+    "kid",
+    "cty",
+    "crit",
+    "b64",
+    "jku",
+    "jwk",
+    "x5c",
+    "x5u",
+    "x5t",
+    "x5t#S256",
+    "enc",
+    "zip",
+)
 CLAIMS = (
     "iss",
     "sub",
@@ -43,11 +58,38 @@ CLAIMS = (
     "may_act",
     "events",
 )
-CLAIMS += ("auth_time", "nonce", "sid", "acr", "htm", "htu", "ath", "claims", "redirect_uri", "response_type", "state", "request", "prompt")
-CLAIMS += ("max_age", "authorization_details", "resource", "organization", "organizations", "token_use", "typ")
+CLAIMS += (
+    "auth_time",
+    "nonce",
+    "sid",
+    "acr",
+    "htm",
+    "htu",
+    "ath",
+    "claims",
+    "redirect_uri",
+    "response_type",
+    "state",
+    "request",
+    "prompt",
+)
+CLAIMS += (
+    "max_age",
+    "authorization_details",
+    "resource",
+    "organization",
+    "organizations",
+    "token_use",
+    "typ",
+)
 KEY_MEMBERS = ("kty", "crv", "x", "y", "n", "e", "d", "k", "kid", "alg", "use", "key_ops")
 CLIENTS = (
-    ClientSettings(id="signs", token_endpoint_auth_method="private_key_jwt", jwks=public(key("ES256")), grants=("client_credentials",)),
+    ClientSettings(
+        id="signs",
+        token_endpoint_auth_method="private_key_jwt",
+        jwks=public(key("ES256")),
+        grants=("client_credentials",),
+    ),
     ClientSettings(
         id="asks",
         secret=SECRET,
@@ -64,13 +106,21 @@ CLIENTS = (
     ),
 )
 PEM = key("ES256").as_pem(private=False).decode()
-OTHER = IssuerSettings("other", issuer="https://other.example", public_key=PEM, audiences=("api",), algorithms=("ES256",))
+OTHER = IssuerSettings(
+    "other",
+    issuer="https://other.example",
+    public_key=PEM,
+    audiences=("api",),
+    algorithms=("ES256",),
+)
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("foreign")
-    trusted = AssertionIssuerSettings("https://assert.example", jwks=public(key("ES256")), clients=("*",), any_subject=True)
+    trusted = AssertionIssuerSettings(
+        "https://assert.example", jwks=public(key("ES256")), clients=("*",), any_subject=True
+    )
     identity = IdentitySettings(
         clients=CLIENTS,
         registration=RegistrationSettings(open=True),
@@ -78,11 +128,19 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
         issuers=(OTHER,),
         client_id_metadata_documents=True,
     )
-    return identity_app(Settings(folder, identity), Store.open(folder / "kapi.db"), lambda: NOW, lambda url, **_: b"{}")
+    return identity_app(
+        Settings(folder, identity),
+        Store.open(folder / "kapi.db"),
+        lambda: NOW,
+        lambda url, **_: b"{}",
+    )
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (header, claims))
+    parts = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in (header, claims)
+    )
     return ".".join((*parts, "AAAA"))
 
 
@@ -95,16 +153,31 @@ def post(app: Any, path: str, form: dict[str, str], **headers: str) -> None:
 
 
 def as_assertion(app: Any, token: str) -> None:
-    post(app, "/oauth2/token", {"grant_type": "client_credentials", "client_assertion_type": TYPE, "client_assertion": token})
+    post(
+        app,
+        "/oauth2/token",
+        {
+            "grant_type": "client_credentials",
+            "client_assertion_type": TYPE,
+            "client_assertion": token,
+        },
+    )
 
 
 def as_request(app: Any, token: str) -> None:
     post(app, "/oauth2/par", {"request": token, **OWN})
-    assert call(app, "GET", f"/oauth2/authorize?client_id=asks&request={quote(token)}", b"").status < 500
+    assert (
+        call(app, "GET", f"/oauth2/authorize?client_id=asks&request={quote(token)}", b"").status
+        < 500
+    )
 
 
 def as_grant(app: Any, token: str) -> None:
-    post(app, "/oauth2/token", {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": token, **OWN})
+    post(
+        app,
+        "/oauth2/token",
+        {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": token, **OWN},
+    )
 
 
 def as_subject(app: Any, token: str) -> None:
@@ -116,10 +189,25 @@ def as_own_token(app: Any, token: str) -> None:
     post(app, "/oauth2/introspect", {"token": token}, authorization=basic())
     post(app, "/oauth2/revoke", {"token": token, **OWN})
     for scheme in ("Bearer", "DPoP"):
-        for method, path in (("GET", "/oauth2/userinfo"), ("POST", "/dcr/register"), ("GET", "/dcr/register/x")):
-            answer = call(app, method, path, b"{}", content_type="application/json", authorization=f"{scheme} {token}", dpop=token)
+        for method, path in (
+            ("GET", "/oauth2/userinfo"),
+            ("POST", "/dcr/register"),
+            ("GET", "/dcr/register/x"),
+        ):
+            answer = call(
+                app,
+                method,
+                path,
+                b"{}",
+                content_type="application/json",
+                authorization=f"{scheme} {token}",
+                dpop=token,
+            )
             assert answer.status < 500, (scheme, path)
-    for path in ("/oauth2/logout?id_token_hint=", "/oauth2/authorize?response_type=code&client_id=asks&id_token_hint="):
+    for path in (
+        "/oauth2/logout?id_token_hint=",
+        "/oauth2/authorize?response_type=code&client_id=asks&id_token_hint=",
+    ):
         assert call(app, "GET", path + quote(token), b"").status < 500
 
 
@@ -136,7 +224,10 @@ PLACES = {
 @pytest.mark.parametrize("name", HEADER)
 def test_headers_of_jwts(app: Any, name: str) -> None:
     for value in VALUES:
-        token = unsigned({"alg": "RS256", "typ": "JWT", "kid": "gateway_certificate_alias", name: value}, {"iss": ISSUER})
+        token = unsigned(
+            {"alg": "RS256", "typ": "JWT", "kid": "gateway_certificate_alias", name: value},
+            {"iss": ISSUER},
+        )
         for place in PLACES.values():
             place(app, token)
 
@@ -147,15 +238,27 @@ def test_claims_of_jwts(app: Any, name: str) -> None:
     for number, value in enumerate(VALUES):
         for issuer, place in PLACES.items():
             jti = f"{name} {number} {issuer}"
-            claims = {"iss": issuer, "sub": issuer, "aud": ISSUER, "exp": NOW + 60, "iat": NOW, "jti": jti, "client_id": issuer}
+            claims = {
+                "iss": issuer,
+                "sub": issuer,
+                "aud": ISSUER,
+                "exp": NOW + 60,
+                "iat": NOW,
+                "jti": jti,
+                "client_id": issuer,
+            }
             place(app, signed({**claims, name: value}, key("ES256")))
 
 
 @pytest.mark.parametrize("name", (*HEADER, *CLAIMS))
 def test_proofs(app: Any, name: str) -> None:
-    body = urlencode({"grant_type": "client_credentials", "client_id": "asks", "client_secret": SECRET}).encode()
+    body = urlencode(
+        {"grant_type": "client_credentials", "client_id": "asks", "client_secret": SECRET}
+    ).encode()
     for value in VALUES:
-        made = proof(key("ES256"), "POST", TOKEN_URL, NOW, **({name: value} if name in CLAIMS else {}))
+        made = proof(
+            key("ES256"), "POST", TOKEN_URL, NOW, **({name: value} if name in CLAIMS else {})
+        )
         if name in HEADER and name != "alg":
             made = proof(key("ES256"), "POST", TOKEN_URL, NOW, header={name: value})
         assert call(app, body=body, dpop=made).status < 500
@@ -164,13 +267,20 @@ def test_proofs(app: Any, name: str) -> None:
 @pytest.mark.parametrize("name", KEY_MEMBERS)
 def test_keys(app: Any, name: str) -> None:
     """Keys in proofs, and keys that clients register."""
-    body = urlencode({"grant_type": "client_credentials", "client_id": "asks", "client_secret": SECRET}).encode()
+    body = urlencode(
+        {"grant_type": "client_credentials", "client_id": "asks", "client_secret": SECRET}
+    ).encode()
     for algorithm in ("ES256", "RS256", "EdDSA"):
         own = key(algorithm).as_dict(private=False)
         for value in VALUES:
-            made = proof(key(algorithm), "POST", TOKEN_URL, NOW, header={"jwk": {**own, name: value}})
+            made = proof(
+                key(algorithm), "POST", TOKEN_URL, NOW, header={"jwk": {**own, name: value}}
+            )
             assert call(app, body=body, dpop=made).status < 500
-            metadata = {"jwks": {"keys": [{**own, name: value}]}, "token_endpoint_auth_method": "private_key_jwt"}
+            metadata = {
+                "jwks": {"keys": [{**own, name: value}]},
+                "token_endpoint_auth_method": "private_key_jwt",
+            }
             registered = call(
                 app,
                 "POST",
@@ -181,12 +291,19 @@ def test_keys(app: Any, name: str) -> None:
             assert registered.status < 500
             if registered.status == 201:
                 client = registered.json()["client_id"]
-                token = signed({"iss": client, "sub": client, "aud": ISSUER, "exp": NOW + 60, "jti": "x"}, key(algorithm))
+                token = signed(
+                    {"iss": client, "sub": client, "aud": ISSUER, "exp": NOW + 60, "jti": "x"},
+                    key(algorithm),
+                )
                 as_assertion(app, token)
 
 
 def test_a_name_that_cannot_be_written_is_refused_and_not_kept(app: Any) -> None:
-    for body in (b'{"client_name": "\\ud800"}', b'{"client_name": "a", "client_name": "b"}', b'{"default_max_age": 123456789012345678901}'):
+    for body in (
+        b'{"client_name": "\\ud800"}',
+        b'{"client_name": "a", "client_name": "b"}',
+        b'{"default_max_age": 123456789012345678901}',
+    ):
         answer = call(app, "POST", "/dcr/register", body, content_type="application/json")
         assert (answer.status, answer.json()["error"]) == (400, "invalid_client_metadata")
         assert answer.json()["error_description"].startswith("The body is not a JSON object: ")

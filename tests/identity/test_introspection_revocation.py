@@ -23,12 +23,22 @@ ISSUER = "https://idp.am.wso2.com/token"
 INTROSPECT, REVOKE = "/oauth2/introspect", "/oauth2/revoke"
 CLIENTS = (
     *IdentitySettings().clients,
-    ClientSettings(id="shop", secret="s", grants=("authorization_code", "refresh_token"), redirect_uris=("https://shop.example/cb",)),
+    ClientSettings(
+        id="shop",
+        secret="s",
+        grants=("authorization_code", "refresh_token"),
+        redirect_uris=("https://shop.example/cb",),
+    ),
     ClientSettings(id="audience", secret="a", audience=("https://orders.example",)),
     ClientSettings(id="orders", secret="o", introspects=("https://orders.example",)),
     ClientSettings(id="nothing", secret="n", introspects=()),
     ClientSettings(id="always", secret="j", introspection_signed_response_alg="ES256"),
-    ClientSettings(id="public", token_endpoint_auth_method="none", grants=("authorization_code",), redirect_uris=("https://p.example/cb",)),
+    ClientSettings(
+        id="public",
+        token_endpoint_auth_method="none",
+        grants=("authorization_code",),
+        redirect_uris=("https://p.example/cb",),
+    ),
     ClientSettings(id="signs", token_endpoint_auth_method="private_key_jwt", jwks=public(key())),
 )
 SHOP = basic("shop", "s")
@@ -41,7 +51,11 @@ def clock() -> list[int]:
 
 @pytest.fixture
 def app(tmp_path: Path, clock: list[int]) -> Any:
-    return identity_app(Settings(tmp_path, IdentitySettings(clients=CLIENTS)), Store.open(tmp_path / "kapi.db"), lambda: clock[0])
+    return identity_app(
+        Settings(tmp_path, IdentitySettings(clients=CLIENTS)),
+        Store.open(tmp_path / "kapi.db"),
+        lambda: clock[0],
+    )
 
 
 def token(app: Any, authorization: str = "", **headers: Any) -> str:
@@ -49,21 +63,37 @@ def token(app: Any, authorization: str = "", **headers: Any) -> str:
 
 
 def introspect(app: Any, of: str, authorization: str = "", **more: str) -> Any:
-    answer = call(app, path=INTROSPECT, body=urlencode({"token": of, **more}).encode(), authorization=authorization or basic())
+    answer = call(
+        app,
+        path=INTROSPECT,
+        body=urlencode({"token": of, **more}).encode(),
+        authorization=authorization or basic(),
+    )
     assert answer.status == 200, answer.body
     assert answer.headers["cache-control"] == "no-store"
     return answer.json()
 
 
 def revoke(app: Any, token: str, authorization: str = "", **more: str) -> Any:
-    return call(app, path=REVOKE, body=urlencode({"token": token, **more}).encode(), authorization=authorization or basic())
+    return call(
+        app,
+        path=REVOKE,
+        body=urlencode({"token": token, **more}).encode(),
+        authorization=authorization or basic(),
+    )
 
 
 def of_person(app: Any) -> dict[str, Any]:
     person, pkce = Person(over_asgi(app)), Pkce()
-    page = person.open(authorize_path("shop", "https://shop.example/cb", pkce, scope="openid default", nonce="n"))
+    page = person.open(
+        authorize_path("shop", "https://shop.example/cb", pkce, scope="openid default", nonce="n")
+    )
     page = person.submit(person.sign_in(page), decision="allow")
-    fields = {"grant_type": "authorization_code", "code": page.parameters["code"], "code_verifier": pkce.verifier}
+    fields = {
+        "grant_type": "authorization_code",
+        "code": page.parameters["code"],
+        "code_verifier": pkce.verifier,
+    }
     fields["redirect_uri"] = "https://shop.example/cb"
     answer = call(app, body=urlencode(fields).encode(), authorization=SHOP).json()
     return {**answer, "code": page.parameters["code"], "cookies": person.cookies}
@@ -92,7 +122,12 @@ def test_an_access_token_of_a_client(app: Any) -> None:
 def test_tokens_of_a_person(app: Any) -> None:
     tokens = of_person(app)
     access = introspect(app, tokens["access_token"], SHOP)
-    assert (access["active"], access["username"], access["scope"], access["organization"]) == (True, "org1user", "openid default", "org1")
+    assert (access["active"], access["username"], access["scope"], access["organization"]) == (
+        True,
+        "org1user",
+        "openid default",
+        "org1",
+    )
     refresh = introspect(app, tokens["refresh_token"], SHOP)
     assert (refresh["active"], refresh["token_type"], refresh["client_id"], refresh["scope"]) == (
         True,
@@ -128,7 +163,11 @@ def test_expired_unknown_and_foreign(app: Any, clock: list[int]) -> None:
     mine = token(app)
     header, payload, signature = mine.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    other_issuer = signed({**claims, "iss": "https://other.example"}, key("RS256"), {"kid": "gateway_certificate_alias"})
+    other_issuer = signed(
+        {**claims, "iss": "https://other.example"},
+        key("RS256"),
+        {"kid": "gateway_certificate_alias"},
+    )
     for wrong in (
         "x",
         "a.b.c",
@@ -150,11 +189,21 @@ def test_expired_unknown_and_foreign(app: Any, clock: list[int]) -> None:
 def test_a_signed_answer(app: Any) -> None:
     jwks = KeySet.import_key_set(call(app, "GET", "/oauth2/jwks").json())
     asked = urlencode({"token": token(app)}).encode()
-    wanted = call(app, path=INTROSPECT, body=asked, authorization=basic(), accept="application/token-introspection+jwt")
+    wanted = call(
+        app,
+        path=INTROSPECT,
+        body=asked,
+        authorization=basic(),
+        accept="application/token-introspection+jwt",
+    )
     assert wanted.headers["content-type"] == "application/token-introspection+jwt"
     read = jwt.decode(wanted.body.decode(), jwks, algorithms=["RS256"])
     assert read.header["typ"] == "token-introspection+jwt"
-    assert (read.claims["iss"], read.claims["aud"], read.claims["iat"]) == (ISSUER, CLIENTS[0].id, NOW)
+    assert (read.claims["iss"], read.claims["aud"], read.claims["iat"]) == (
+        ISSUER,
+        CLIENTS[0].id,
+        NOW,
+    )
     assert read.claims["token_introspection"]["active"] is True
     assert not {"sub", "exp", "scope", "clientId"} & set(read.claims)
     always = call(app, path=INTROSPECT, body=asked, authorization=basic("always", "j"))
@@ -165,7 +214,9 @@ def test_a_signed_answer(app: Any) -> None:
 
 def test_an_opaque_token(tmp_path: Path) -> None:
     settings = IdentitySettings(clients=CLIENTS, access_token_format="opaque")
-    opaque = identity_app(Settings(tmp_path, settings), Store.open(tmp_path / "kapi.db"), lambda: NOW)
+    opaque = identity_app(
+        Settings(tmp_path, settings), Store.open(tmp_path / "kapi.db"), lambda: NOW
+    )
     mine = token(opaque)
     assert "." not in mine
     assert introspect(opaque, mine)["client_id"] == CLIENTS[0].id
@@ -178,12 +229,27 @@ HOSTILE: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
     "no credentials": (b"token=x", {}, 401, "invalid_client"),
     "wrong secret": (b"token=x", {"authorization": basic(secret="no")}, 401, "invalid_client"),
     "bearer": (b"token=x", {"authorization": "Bearer x"}, 401, "invalid_client"),
-    "another method than registered": (b"token=x&client_id=signs&client_secret=s", {}, 401, "invalid_client"),
+    "another method than registered": (
+        b"token=x&client_id=signs&client_secret=s",
+        {},
+        401,
+        "invalid_client",
+    ),
     "no token": (b"", {"authorization": basic()}, 400, "invalid_request"),
     "empty token": (b"token=", {"authorization": basic()}, 400, "invalid_request"),
     "token twice": (b"token=x&token=y", {"authorization": basic()}, 400, "invalid_request"),
-    "JSON": (b'{"token":"x"}', {"authorization": basic(), "content_type": "application/json"}, 400, "invalid_request"),
-    "two methods": (b"token=x&client_id=shop&client_secret=s", {"authorization": basic()}, 400, "invalid_request"),
+    "JSON": (
+        b'{"token":"x"}',
+        {"authorization": basic(), "content_type": "application/json"},
+        400,
+        "invalid_request",
+    ),
+    "two methods": (
+        b"token=x&client_id=shop&client_secret=s",
+        {"authorization": basic()},
+        400,
+        "invalid_request",
+    ),
 }
 
 
@@ -197,7 +263,10 @@ def test_hostile_requests(app: Any, path: str, case: str) -> None:
 
 
 def test_public_clients_cannot_ask_but_can_revoke(app: Any) -> None:
-    assert call(app, path=INTROSPECT, body=b"token=x&client_id=public").json()["error"] == "invalid_client"
+    assert (
+        call(app, path=INTROSPECT, body=b"token=x&client_id=public").json()["error"]
+        == "invalid_client"
+    )
     assert call(app, path=REVOKE, body=b"token=x&client_id=public").status == 200
 
 
@@ -223,7 +292,9 @@ def test_a_refresh_token_takes_its_authorization_with_it(app: Any) -> None:
     assert revoke(app, tokens["refresh_token"], SHOP, token_type_hint="access_token").status == 200
     for name in ("refresh_token", "access_token"):
         assert introspect(app, tokens[name], SHOP) == {"active": False}
-    body = urlencode({"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}).encode()
+    body = urlencode(
+        {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    ).encode()
     assert call(app, body=body, authorization=SHOP).json()["error"] == "invalid_grant"
 
 

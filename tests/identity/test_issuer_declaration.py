@@ -28,11 +28,20 @@ def mistakes(**fields: Any) -> dict[str, str]:
     ("issuer", "expected"),
     [
         (of("asgardeo", organization="acme"), "https://api.asgardeo.io/t/acme/oauth2/token"),
-        (of("wso2is", domain="is.example:9443", tenant="/t/a"), "https://is.example:9443/t/a/oauth2/token"),
+        (
+            of("wso2is", domain="is.example:9443", tenant="/t/a"),
+            "https://is.example:9443/t/a/oauth2/token",
+        ),
         (of("auth0", domain="acme.eu.auth0.com"), "https://acme.eu.auth0.com/"),
         (of("okta", domain="acme.okta.com"), "https://acme.okta.com/oauth2/default"),
-        (of("entra-v1", tenant="8eaef023-2b34-4da1-9baa-8bc8c9d6a490"), "https://sts.windows.net/8eaef023-2b34-4da1-9baa-8bc8c9d6a490/"),
-        (of("keycloak", url="https://sso.example/auth", realm="a"), "https://sso.example/auth/realms/a"),
+        (
+            of("entra-v1", tenant="8eaef023-2b34-4da1-9baa-8bc8c9d6a490"),
+            "https://sts.windows.net/8eaef023-2b34-4da1-9baa-8bc8c9d6a490/",
+        ),
+        (
+            of("keycloak", url="https://sso.example/auth", realm="a"),
+            "https://sso.example/auth/realms/a",
+        ),
         (of("google"), "https://accounts.google.com"),
     ],
 )
@@ -47,9 +56,16 @@ def test_every_preset_is_complete() -> None:
     for preset in PRESETS:
         examples = {item.name: item.example for item in preset.parameters}
         issuer = declare(
-            IssuerSettings(name="x", preset=preset.name, parameters=examples, issuer="" if preset.issuer else "https://x.example")
+            IssuerSettings(
+                name="x",
+                preset=preset.name,
+                parameters=examples,
+                issuer="" if preset.issuer else "https://x.example",
+            )
         )
-        assert "{" not in "".join((issuer.issuer, issuer.jwks_uri, issuer.discovery, *issuer.audiences, *issuer.advice))
+        assert "{" not in "".join(
+            (issuer.issuer, issuer.jwks_uri, issuer.discovery, *issuer.audiences, *issuer.advice)
+        )
         assert preset.mistakes
         assert preset.title
 
@@ -119,8 +135,12 @@ def test_a_mistake(fields: dict[str, Any], pointer: str) -> None:
 
 
 def test_an_unknown_preset_is_one_mistake_and_what_else_was_given_is_judged() -> None:
-    assert set(mistakes(name="Foo", preset="Foo", issuer="", parameters={"domain": "a.example"})) == {"#/preset"}
-    found = mistakes(name="foo", preset="foo", issuer="", algorithms=("HS256",), ca="not PEM", jwks_uri="ftp://x")
+    assert set(
+        mistakes(name="Foo", preset="Foo", issuer="", parameters={"domain": "a.example"})
+    ) == {"#/preset"}
+    found = mistakes(
+        name="foo", preset="foo", issuer="", algorithms=("HS256",), ca="not PEM", jwks_uri="ftp://x"
+    )
     assert set(found) == {"#/preset", "#/algorithms", "#/ca", "#/jwksUri"}
 
 
@@ -128,7 +148,9 @@ def test_a_private_key_is_never_taken() -> None:
     from cryptography.hazmat.primitives import serialization
 
     key = Key.make("k")
-    pem = key.private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    pem = key.private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
     for field in ("public_key", "certificate", "ca"):
         (message,) = mistakes(**{field: pem}).values()
         assert "private key" in message
@@ -140,15 +162,27 @@ def test_local_issuers_may_speak_plain_http() -> None:
 
 
 def test_a_name_that_the_settings_put_on_loopback_may_speak_plain_http() -> None:
-    hosts = {"idp.internal": "127.0.0.1:8080", "other:81": "[::1]", "far.internal": "10.0.0.1", "local.internal": "localhost"}
+    hosts = {
+        "idp.internal": "127.0.0.1:8080",
+        "other:81": "[::1]",
+        "far.internal": "10.0.0.1",
+        "local.internal": "localhost",
+    }
     for url in ("http://idp.internal/realm", "http://other:81/realm", "http://local.internal"):
         assert declare(IssuerSettings(name="x", issuer=url), hosts).fetches
         declare(IssuerSettings(name="x", issuer="https://x.example", jwks_uri=f"{url}/keys"), hosts)
-    for url in ("http://far.internal", "http://other", "http://127.0.0.1.internal", "http://idp.internal.example"):
+    for url in (
+        "http://far.internal",
+        "http://other",
+        "http://127.0.0.1.internal",
+        "http://idp.internal.example",
+    ):
         with pytest.raises(Invalid):
             declare(IssuerSettings(name="x", issuer=url), hosts)
 
 
 def test_a_public_key_needs_no_network() -> None:
-    declared = declare(IssuerSettings(name="x", issuer="anything", public_key=Key.make("k", "EdDSA").pem()))
+    declared = declare(
+        IssuerSettings(name="x", issuer="anything", public_key=Key.make("k", "EdDSA").pem())
+    )
     assert not declared.fetches

@@ -15,10 +15,15 @@ from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.keyset import KeySet, one_key, read_jwks
 from kapi.identity.issuers.preset import ASYMMETRIC
 from kapi.identity.issuers.trial_of_token import token_steps
-from kapi.identity.signatures import signed
+from kapi.jose.signatures import signed
 from standin import Key
 
-RSA, SMALL, EC, ED = Key.make("r"), Key.make("s", bits=1024), Key.make("e", "ES256"), Key.make("d", "EdDSA")
+RSA, SMALL, EC, ED = (
+    Key.make("r"),
+    Key.make("s", bits=1024),
+    Key.make("e", "ES256"),
+    Key.make("d", "EdDSA"),
+)
 
 
 def read(*keys: Any, algorithms: tuple[str, ...] = ASYMMETRIC) -> KeySet:
@@ -77,7 +82,10 @@ def test_the_issuers_algorithms_decide_and_the_gateway_gets_one_entry_for_each()
     keys = read(bare, EC.jwk(), algorithms=("RS256", "PS256"))
     assert keys.kids == ("r",)
     entries = json.loads(keys.jwks())["keys"]
-    assert [(entry["kid"], entry["alg"], entry["use"]) for entry in entries] == [("r", "RS256", "sig"), ("r", "PS256", "sig")]
+    assert [(entry["kid"], entry["alg"], entry["use"]) for entry in entries] == [
+        ("r", "RS256", "sig"),
+        ("r", "PS256", "sig"),
+    ]
     assert all(entry.keys() == {"kty", "n", "e", "kid", "alg", "use"} for entry in entries)
     # What is kept in the store reads back as it was.
     assert read_jwks(keys.jwks(), ("RS256", "PS256")).find("r", "PS256")
@@ -87,7 +95,9 @@ def test_the_issuers_algorithms_decide_and_the_gateway_gets_one_entry_for_each()
 def test_the_same_kid_twice() -> None:
     other = Key("r", "RS256", Key.make("x").private)
     keys = read(RSA.jwk(), RSA.jwk(), other.jwk())
-    assert len(keys.find("r", "RS256")) == 2, "the same key counts once, another one with its kid is tried too"
+    assert len(keys.find("r", "RS256")) == 2, (
+        "the same key counts once, another one with its kid is tried too"
+    )
 
 
 def test_a_key_without_kid_serves_every_token() -> None:
@@ -105,7 +115,10 @@ def test_a_key_given_by_hand() -> None:
         one_key(RSA.pem(), ("ES256",))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"keys": {}}', '{"keys": null}', "<html>", "[" * 100_000, b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", '{"keys": {}}', '{"keys": null}', "<html>", "[" * 100_000, b"\xff\xfe"],
+)
 def test_what_is_no_jwk_set_is_refused(content: Any) -> None:
     with pytest.raises(ValueError, match="document"):
         read_jwks(content, ASYMMETRIC)
@@ -126,7 +139,17 @@ JSON = st.recursive(
     st.lists(
         st.fixed_dictionaries(
             {"kty": st.sampled_from(["RSA", "EC", "OKP", "oct"])},
-            optional={"n": JSON, "e": JSON, "crv": JSON, "x": JSON, "y": JSON, "kid": JSON, "alg": JSON, "use": JSON, "key_ops": JSON},
+            optional={
+                "n": JSON,
+                "e": JSON,
+                "crv": JSON,
+                "x": JSON,
+                "y": JSON,
+                "kid": JSON,
+                "alg": JSON,
+                "use": JSON,
+                "key_ops": JSON,
+            },
         )
         | JSON,
         max_size=4,
@@ -145,10 +168,19 @@ def test_a_key_for_another_algorithm_than_the_token_s_is_explained() -> None:
         assert part in reason
     issuer = Issuer("acme", "oidc", "https://acme.example", "", "", algorithms=("RS256", "PS256"))
     token = dataclasses.replace(key, alg="PS256").token({"iss": issuer.issuer})
-    steps = {step.step: step for step in token_steps(token, issuer, read_jwks(jwks, issuer.algorithms), int(time.time()))}
+    steps = {
+        step.step: step
+        for step in token_steps(token, issuer, read_jwks(jwks, issuer.algorithms), int(time.time()))
+    }
     assert steps["signature"].result == "fail"
-    assert steps["signature"].detail == "the token is signed with PS256, and the `alg` of its key 'k' in the JWKS says RS256"
+    assert (
+        steps["signature"].detail
+        == "the token is signed with PS256, and the `alg` of its key 'k' in the JWKS says RS256"
+    )
     assert "publish the key with alg PS256 or without alg" in steps["signature"].hint
     good = json.dumps({"keys": [key.jwk(alg=...)]})
-    steps = {step.step: step for step in token_steps(token, issuer, read_jwks(good, issuer.algorithms), int(time.time()))}
+    steps = {
+        step.step: step
+        for step in token_steps(token, issuer, read_jwks(good, issuer.algorithms), int(time.time()))
+    }
     assert steps["signature"].result == "ok"

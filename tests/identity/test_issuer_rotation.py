@@ -52,16 +52,26 @@ def standin(server: StandIn) -> StandIn:
 
 def issuer_of(standin: StandIn, **fields: Any) -> Issuer:
     assert standin.ca is not None
-    return declare(IssuerSettings(name="x", issuer=standin.url, ca=Path(standin.ca).read_text(), **fields))
+    return declare(
+        IssuerSettings(name="x", issuer=standin.url, ca=Path(standin.ca).read_text(), **fields)
+    )
 
 
-def follow(standin: StandIn, kept: StoredKeys | None = None, timeout: float = 1.0, **fields: Any) -> tuple[Followed, list[tuple[str, ...]]]:
+def follow(
+    standin: StandIn, kept: StoredKeys | None = None, timeout: float = 1.0, **fields: Any
+) -> tuple[Followed, list[tuple[str, ...]]]:
     """An issuer whose keys are fetched when the test says so; and every set of kids that was told to the gateway."""
     told: list[tuple[str, ...]] = []
     issuer = issuer_of(standin, **fields)
     fetch = partial(fetch_keys, issuer, get, Way(512 * 1024, timeout, allow_private=True))
     followed = Followed(
-        issuer, fetch=fetch, kept=kept, changed=lambda item: told.append(item.state.keys.kids), pace=PACE, now=lambda: 5000, clock=Clock()
+        issuer,
+        fetch=fetch,
+        kept=kept,
+        changed=lambda item: told.append(item.state.keys.kids),
+        pace=PACE,
+        now=lambda: 5000,
+        clock=Clock(),
     )
     return followed, told
 
@@ -75,9 +85,15 @@ def step(followed: Followed, standin: StandIn, *keys: dict[str, Any]) -> tuple[s
 def test_early_publish_overlap_and_removal(standin: StandIn) -> None:
     followed, told = follow(standin)
     assert step(followed, standin, A.jwk()) == ("a",)
-    assert step(followed, standin, A.jwk(), B.jwk()) == ("a", "b"), "the next key is published before it is used"
-    assert step(followed, standin, B.jwk(), A.jwk()) == ("b", "a"), "both are accepted while tokens of the old one live"
-    assert step(followed, standin, B.jwk()) == ("b",), "a key that is removed is not accepted any more"
+    assert step(followed, standin, A.jwk(), B.jwk()) == ("a", "b"), (
+        "the next key is published before it is used"
+    )
+    assert step(followed, standin, B.jwk(), A.jwk()) == ("b", "a"), (
+        "both are accepted while tokens of the old one live"
+    )
+    assert step(followed, standin, B.jwk()) == ("b",), (
+        "a key that is removed is not accepted any more"
+    )
     assert told[-1] == ("b",)
 
 
@@ -106,7 +122,12 @@ def test_entity_tags_and_304(standin: StandIn) -> None:
     for _ in range(3):
         followed.fetch_now()
     assert [status for _, path, status in standin.requests if path == "/jwks"] == [200, 304, 304]
-    assert (told, followed.state.keys.kids, followed.state.fetches, followed.state.failures) == ([("a",)], ("a",), 3, 0)
+    assert (told, followed.state.keys.kids, followed.state.fetches, followed.state.failures) == (
+        [("a",)],
+        ("a",),
+        3,
+        0,
+    )
     assert step(followed, standin, B.jwk()) == ("b",)
 
 
@@ -129,7 +150,9 @@ def test_entity_tags_and_304(standin: StandIn) -> None:
         ("body " + "[" * 20000, "not JSON"),
     ],
 )
-def test_whatever_goes_wrong_the_last_good_keys_stay(standin: StandIn, mode: str, reason: str) -> None:
+def test_whatever_goes_wrong_the_last_good_keys_stay(
+    standin: StandIn, mode: str, reason: str
+) -> None:
     followed, told = follow(standin)
     followed.fetch_now()
     standin.mode = mode if mode != "body" else "body "
@@ -145,7 +168,15 @@ def test_whatever_goes_wrong_the_last_good_keys_stay(standin: StandIn, mode: str
 def test_keys_of_the_last_time_serve_until_the_issuer_answers(standin: StandIn) -> None:
     followed, _ = follow(standin)
     followed.fetch_now()
-    kept = StoredKeys("x", followed.issuer.source, followed.state.keys.jwks(), followed.state.jwks_uri, followed.state.etag, 1, 1)
+    kept = StoredKeys(
+        "x",
+        followed.issuer.source,
+        followed.state.keys.jwks(),
+        followed.state.jwks_uri,
+        followed.state.etag,
+        1,
+        1,
+    )
     standin.mode = "500"
     again, told = follow(standin, kept)
     assert again.state.keys.kids == ("a",)
@@ -165,19 +196,29 @@ def test_a_document_of_another_issuer_is_not_believed(standin: StandIn) -> None:
         assert followed.state.keys.keys == ()
 
 
-@pytest.mark.parametrize("uri", ["http://example.com/jwks", "file:///etc/passwd", "", None, ["x"], "https://[", "//x"])
+@pytest.mark.parametrize(
+    "uri", ["http://example.com/jwks", "file:///etc/passwd", "", None, ["x"], "https://[", "//x"]
+)
 def test_a_document_that_leads_elsewhere_is_not_followed(standin: StandIn, uri: Any) -> None:
-    standin.documents["/.well-known/openid-configuration"] = {"issuer": standin.url, "jwks_uri": uri}
+    standin.documents["/.well-known/openid-configuration"] = {
+        "issuer": standin.url,
+        "jwks_uri": uri,
+    }
     followed, _ = follow(standin)
     followed.fetch_now()
     assert followed.state.failures == 1
     assert followed.state.keys.keys == ()
 
 
-def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback(tmp_path: Path) -> None:
+def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback(
+    tmp_path: Path,
+) -> None:
     key = Key.make("plain")
     documents: dict[str, dict[str, Any]] = {
-        "/.well-known/openid-configuration": {"issuer": "http://idp.internal", "jwks_uri": "http://idp.internal/keys"},
+        "/.well-known/openid-configuration": {
+            "issuer": "http://idp.internal",
+            "jwks_uri": "http://idp.internal/keys",
+        },
         "/keys": {"keys": [key.jwk()]},
     }
 
@@ -196,12 +237,16 @@ def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback
         thread.start()
         gateway = GatewaySettings(hosts={"idp.internal": f"127.0.0.1:{server.server_port}"})
         kept = IssuerStore(Store.open(tmp_path / "kapi.db").database)
-        trust = Trust(settings=Settings(tmp_path, gateway=gateway), store=kept, get=get, inbuilt=None)
+        trust = Trust(
+            settings=Settings(tmp_path, gateway=gateway), store=kept, get=get, inbuilt=None
+        )
         try:
             followed = trust.add(IssuerSettings(name="plain", issuer="http://idp.internal"))
             assert [item.kid for item in followed.state.keys.keys] == ["plain"]
             # What this machine says does not lead off it without TLS.
-            documents["/.well-known/openid-configuration"]["jwks_uri"] = "http://127.0.0.2.example/keys"
+            documents["/.well-known/openid-configuration"]["jwks_uri"] = (
+                "http://127.0.0.2.example/keys"
+            )
             followed.fetch_now()
             assert followed.state.error
         finally:
@@ -212,7 +257,15 @@ def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback
 def test_an_untrusted_certificate_is_refused(standin: StandIn) -> None:
     issuer = declare(IssuerSettings(name="x", issuer=standin.url))
     fetch = partial(fetch_keys, issuer, get, Way(512 * 1024, 1, allow_private=True))
-    followed = Followed(issuer, fetch=fetch, kept=None, changed=lambda _: None, pace=PACE, now=lambda: 0, clock=Clock())
+    followed = Followed(
+        issuer,
+        fetch=fetch,
+        kept=None,
+        changed=lambda _: None,
+        pace=PACE,
+        now=lambda: 0,
+        clock=Clock(),
+    )
     followed.fetch_now()
     assert "TLS" in followed.state.error
 
@@ -220,7 +273,15 @@ def test_an_untrusted_certificate_is_refused(standin: StandIn) -> None:
 def test_private_networks_are_fetched_from_only_when_allowed(standin: StandIn) -> None:
     issuer = issuer_of(standin)
     fetch = partial(fetch_keys, issuer, get, Way(512 * 1024, 1, allow_private=False))
-    followed = Followed(issuer, fetch=fetch, kept=None, changed=lambda _: None, pace=PACE, now=lambda: 0, clock=Clock())
+    followed = Followed(
+        issuer,
+        fetch=fetch,
+        kept=None,
+        changed=lambda _: None,
+        pace=PACE,
+        now=lambda: 0,
+        clock=Clock(),
+    )
     followed.fetch_now()
     assert "not to be fetched from" in followed.state.error
     assert standin.requests == []
@@ -238,7 +299,9 @@ def test_private_networks_are_fetched_from_only_when_allowed(standin: StandIn) -
         ("max-age=x", 300),
     ],
 )
-def test_the_issuers_cache_control_decides_within_bounds(standin: StandIn, control: str, seconds: int) -> None:
+def test_the_issuers_cache_control_decides_within_bounds(
+    standin: StandIn, control: str, seconds: int
+) -> None:
     standin.headers = {"Cache-Control": control} if control else {}
     followed, _ = follow(standin)
     followed.fetch_now()
@@ -271,5 +334,15 @@ def test_the_set_that_the_gateway_gets_has_public_members_only(standin: StandIn)
     followed, _ = follow(standin)
     step(followed, standin, A.jwk(d="secret", p="secret"), B.jwk(x5c=["x"], oth="y"), C.jwk())
     entries = json.loads(followed.state.keys.jwks())["keys"]
-    assert {name for entry in entries for name in entry} == {"kty", "n", "e", "crv", "x", "y", "kid", "use", "alg"}
+    assert {name for entry in entries for name in entry} == {
+        "kty",
+        "n",
+        "e",
+        "crv",
+        "x",
+        "y",
+        "kid",
+        "use",
+        "alg",
+    }
     assert {entry["kid"] for entry in entries} == {"b", "c"}

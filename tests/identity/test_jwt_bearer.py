@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey, RSAKey
 from flows import ISSUER, NOW, Clock, client, provider_app
 from idp import Answer, basic, call
 from kapi.identity.grants.jwt_bearer import grant_type
-from kapi.identity.signing import ALGORITHMS
-from kapi.identity.tokens import base64url
+from kapi.identity.tokens.minting import base64url
+from kapi.jose.signing import ALGORITHMS
 from kapi.settings import AssertionIssuerSettings, ResourceSettings
 from person import claims_of
 
@@ -24,28 +24,65 @@ OTHER = ECKey.generate_key("P-256", {"kid": "hr"})
 RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
 TRUSTED = (
     AssertionIssuerSettings(
-        "https://hr.example", ("payroll",), {"keys": [HR.as_dict(private=False)]}, algorithms=("ES256",), scopes=("pay",)
+        "https://hr.example",
+        ("payroll",),
+        {"keys": [HR.as_dict(private=False)]},
+        algorithms=("ES256",),
+        scopes=("pay",),
     ),
-    AssertionIssuerSettings("https://any.example", jwks={"keys": [RSA.as_dict(private=False)]}, algorithms=("RS256",), any_subject=True),
+    AssertionIssuerSettings(
+        "https://any.example",
+        jwks={"keys": [RSA.as_dict(private=False)]},
+        algorithms=("RS256",),
+        any_subject=True,
+    ),
 )
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    clients = (client("payroll", grants=(grant_type,)), client("other", grants=(grant_type,)), client("without"))
-    resources = (ResourceSettings("https://a.example", "at+jwt"), ResourceSettings("https://b.example", "jwt"))
-    return provider_app(tmp_path_factory.mktemp("jwt"), Clock(), *clients, assertion_issuers=TRUSTED, resources=resources)
+    clients = (
+        client("payroll", grants=(grant_type,)),
+        client("other", grants=(grant_type,)),
+        client("without"),
+    )
+    resources = (
+        ResourceSettings("https://a.example", "at+jwt"),
+        ResourceSettings("https://b.example", "jwt"),
+    )
+    return provider_app(
+        tmp_path_factory.mktemp("jwt"),
+        Clock(),
+        *clients,
+        assertion_issuers=TRUSTED,
+        resources=resources,
+    )
 
 
 _count = iter(range(10_000))
 
 
 def assertion(key: Any = HR, header: dict[str, Any] | None = None, **changes: Any) -> str:
-    claims = {"iss": "https://hr.example", "sub": "org1user", "aud": ISSUER, "exp": NOW + 300, "iat": NOW, "jti": f"j{next(_count)}"}
+    claims = {
+        "iss": "https://hr.example",
+        "sub": "org1user",
+        "aud": ISSUER,
+        "exp": NOW + 300,
+        "iat": NOW,
+        "jti": f"j{next(_count)}",
+    }
     claims = {name: value for name, value in (claims | changes).items() if value is not None}
-    head = {name: value for name, value in {"alg": "ES256", "kid": "hr", **(header or {})}.items() if value is not None}
+    head = {
+        name: value
+        for name, value in {"alg": "ES256", "kid": "hr", **(header or {})}.items()
+        if value is not None
+    }
     signed = b".".join(base64url(json.dumps(part).encode()) for part in (head, claims))
-    made = hmac.digest(key, signed, "sha256") if isinstance(key, bytes) else ALGORITHMS[head["alg"]].sign(key.private_key, signed)
+    made = (
+        hmac.digest(key, signed, "sha256")
+        if isinstance(key, bytes)
+        else ALGORITHMS[head["alg"]].sign(key.private_key, signed)
+    )
     return (signed + b"." + base64url(made)).decode()
 
 
@@ -59,16 +96,29 @@ def test_an_assertion_becomes_a_token_once(app: Any) -> None:
     answer = present(app, text)
     assert answer.status == 200
     claims = claims_of(answer.json()["access_token"])
-    assert (claims["sub"], claims["clientId"], claims["organization"], claims["scope"]) == ("org1user", "payroll", "org1", "pay")
+    assert (claims["sub"], claims["clientId"], claims["organization"], claims["scope"]) == (
+        "org1user",
+        "payroll",
+        "org1",
+        "pay",
+    )
     assert "refresh_token" not in answer.json()
     assert present(app, text).json()["error"] == "invalid_grant"
 
 
 def test_resources_that_cannot_share_a_token_do_not_cost_the_assertion(app: Any) -> None:
     text = assertion()
-    fields = [("grant_type", grant_type), ("assertion", text), ("scope", "pay"), ("resource", "https://a.example")]
+    fields = [
+        ("grant_type", grant_type),
+        ("assertion", text),
+        ("scope", "pay"),
+        ("resource", "https://a.example"),
+    ]
     both = urlencode([*fields, ("resource", "https://b.example")]).encode()
-    assert call(app, body=both, authorization=basic("payroll", "s")).json()["error"] == "invalid_target"
+    assert (
+        call(app, body=both, authorization=basic("payroll", "s")).json()["error"]
+        == "invalid_target"
+    )
     answer = call(app, body=urlencode(fields).encode(), authorization=basic("payroll", "s"))
     assert claims_of(answer.json()["access_token"])["aud"] == "https://a.example"
 
@@ -77,7 +127,9 @@ def test_a_stranger_is_taken_where_the_settings_say_so(app: Any) -> None:
     more = {"iss": "https://any.example", "key": RSA, "header": {"alg": "RS256", "kid": "rsa"}}
     answer = present(app, assertion(**more, sub="somebody"), "other", "a b")
     assert claims_of(answer.json()["access_token"])["sub"] == "somebody"
-    assert present(app, assertion(**more, sub="payroll"), "other").json()["error"] == "invalid_grant", "nobody may be taken for a client"
+    assert (
+        present(app, assertion(**more, sub="payroll"), "other").json()["error"] == "invalid_grant"
+    ), "nobody may be taken for a client"
     audiences = ["https://elsewhere.example", "https://idp.am.wso2.com:9095/oauth2/token"]
     assert present(app, assertion(**more, aud=audiences), "other").status == 200
 
@@ -118,7 +170,9 @@ def test_a_bad_assertion_is_refused(app: Any, case: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("text", ["x", "a.b.c", "." * 9000, "x" * 60_000, "e30.e30.", "e30.e30.e30"])
+@pytest.mark.parametrize(
+    "text", ["x", "a.b.c", "." * 9000, "x" * 60_000, "e30.e30.", "e30.e30.e30"]
+)
 def test_what_is_no_jwt_is_refused(app: Any, text: str) -> None:
     assert present(app, text).json()["error"] == "invalid_grant"
 
@@ -127,14 +181,21 @@ def test_who_may_present_what(app: Any) -> None:
     assert present(app, assertion(), "other").json()["error"] == "invalid_grant"
     assert present(app, assertion(), "without").json()["error"] == "unauthorized_client"
     assert present(app, assertion(), scope="pay more").json()["error"] == "invalid_scope"
-    empty = call(app, body=urlencode({"grant_type": grant_type}).encode(), authorization=basic("payroll", "s"))
+    empty = call(
+        app,
+        body=urlencode({"grant_type": grant_type}).encode(),
+        authorization=basic("payroll", "s"),
+    )
     assert empty.json()["error"] == "invalid_request"
 
 
 @pytest.mark.long
 def test_of_fifty_parallel_uses_one_wins(app: Any) -> None:
     text, statuses = assertion(), []
-    threads = [threading.Thread(target=lambda: statuses.append(present(app, text).status)) for _ in range(50)]
+    threads = [
+        threading.Thread(target=lambda: statuses.append(present(app, text).status))
+        for _ in range(50)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from idp import call, identity_app, provider_of
-from kapi.front.web.openapi_rows import ROWS as SYSTEM_ROWS
-from kapi.identity.descriptions import NOT_DESCRIBED, ROWS
+from kapi.front.web.openapi.rows import ROWS as SYSTEM_ROWS
 from kapi.identity.endpoints import ENDPOINTS
 from kapi.identity.endpoints.openapi import described
-from kapi.identity.token_endpoint import PATHS
+from kapi.identity.protocol.descriptions import NOT_DESCRIBED, ROWS
+from kapi.identity.protocol.token_endpoint import PATHS
 from kapi.settings import Settings
 from kapi.store import Store
 
@@ -34,7 +34,12 @@ META = {
                     "patternProperties": {
                         "^(get|put|post|delete|patch)$": {
                             "required": ["summary", "responses"],
-                            "properties": {"responses": {"minProperties": 1, "patternProperties": {"^.": {"required": ["description"]}}}},
+                            "properties": {
+                                "responses": {
+                                    "minProperties": 1,
+                                    "patternProperties": {"^.": {"required": ["description"]}},
+                                }
+                            },
                         }
                     },
                     "additionalProperties": False,
@@ -54,14 +59,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_every_endpoint_is_described_and_nothing_else(store: Store) -> None:
     provider = provider_of(SETTINGS, store)
     document = described(provider)
-    found = {(path.replace("{client_id}", ""), method.upper()) for path, item in document["paths"].items() for method in item}
+    found = {
+        (path.replace("{client_id}", ""), method.upper())
+        for path, item in document["paths"].items()
+        for method in item
+    }
     wanted = {(path, "POST") for path in PATHS}
     names = set()
     for endpoint in ENDPOINTS:
         name = endpoint.__name__.rpartition(".")[2]  # type: ignore[attr-defined]
         names.add(name)
         if name not in NOT_DESCRIBED:
-            wanted |= {(path, method) for path in endpoint.paths(provider) for method in endpoint.methods}
+            wanted |= {
+                (path, method) for path in endpoint.paths(provider) for method in endpoint.methods
+            }
     assert found == wanted
     assert names == set(ROWS) | NOT_DESCRIBED
 
@@ -102,13 +113,18 @@ def test_people_read_it_on_a_page(store: Store) -> None:
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
     assert "frame-ancestors 'none'; base-uri 'none'" in policy
-    assert (page.headers["x-frame-options"], page.headers["x-content-type-options"]) == ("DENY", "nosniff")
+    assert (page.headers["x-frame-options"], page.headers["x-content-type-options"]) == (
+        "DENY",
+        "nosniff",
+    )
     assert "<script" not in text
     assert " style=" not in text
     assert "Non-production" in text
     assert text.count("<h1>") == 1
     assert "http" not in re.sub(
-        r"https://idp\.am\.wso2\.com|https?://\S+\.example", "", re.sub(r"(?s)<style>.*</style>|<pre>.*?</pre>", "", text)
+        r"https://idp\.am\.wso2\.com|https?://\S+\.example",
+        "",
+        re.sub(r"(?s)<style>.*</style>|<pre>.*?</pre>", "", text),
     )
     style = re.search(r"(?s)<style>(.*)</style>", text)
     assert style is not None
@@ -116,11 +132,17 @@ def test_people_read_it_on_a_page(store: Store) -> None:
     for path, item in document["paths"].items():
         assert f"<code>{path}</code>" in text, path
         for operation in item.values():
-            assert operation["summary"].replace("`", "") in html.unescape(re.sub("</?code>", "", text))
+            assert operation["summary"].replace("`", "") in html.unescape(
+                re.sub("</?code>", "", text)
+            )
     for reference in re.findall(r'href="#([^"]+)"', text):
         assert text.count(f'id="{reference}"') == 1, reference
     assert call(app, "GET", "/openapi.html", if_none_match=page.headers["etag"]).status == 304
-    assert call(app, "GET", "/.well-known/openid-configuration").json()["service_documentation"].endswith("/openapi.html")
+    assert (
+        call(app, "GET", "/.well-known/openid-configuration")
+        .json()["service_documentation"]
+        .endswith("/openapi.html")
+    )
 
 
 def test_every_row_of_the_system_apis_has_a_method() -> None:

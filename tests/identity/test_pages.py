@@ -25,9 +25,13 @@ def every_page(person: Person) -> dict[str, Page]:
     found["login"] = person.open(authorize_path("shop", SHOP, login_hint=NASTY, scope="openid x"))
     found["login_failed"] = person.sign_in(found["login"], "org1user", "wrong")
     found["consent"] = person.sign_in(found["login"])
-    found["form_post"] = person.open(authorize_path(CLIENT, CALLBACK, state=NASTY, prompt="none", response_mode="form_post"))
+    found["form_post"] = person.open(
+        authorize_path(CLIENT, CALLBACK, state=NASTY, prompt="none", response_mode="form_post")
+    )
     found["select"] = person.open(authorize_path("shop", SHOP, prompt="select_account"))
-    started = person.ask("POST", "/oauth2/device_authorization", b"client_id=television&scope=openid").json()
+    started = person.ask(
+        "POST", "/oauth2/device_authorization", b"client_id=television&scope=openid"
+    ).json()
     found["device_code"] = person.open("/device?" + urlencode({"user_code": NASTY}))
     found["device_confirm"] = person.open("/device?user_code=" + started["user_code"])
     found["device_done"] = person.submit(found["device_confirm"], decision="deny")
@@ -92,27 +96,47 @@ def test_a_clients_name_stays_text(person: Person) -> None:
         assert "<script" not in page.text
 
 
-@pytest.mark.parametrize("parameters", [{"errorCode": NASTY}, {"authFailureMsg": NASTY}, {"error_description": NASTY}])
+@pytest.mark.parametrize(
+    "parameters", [{"errorCode": NASTY}, {"authFailureMsg": NASTY}, {"error_description": NASTY}]
+)
 def test_nothing_of_the_link_is_shown(person: Person, parameters: dict[str, str]) -> None:
     page = person.open(authorize_path(CLIENT, CALLBACK))
     key = page.forms()[0]["fields"]["sessionKey"]
-    assert "alert(1" not in person.open(f"/authenticationEndpoint/login?stateKey={key}&" + urlencode(parameters)).text
-    assert "alert(1" not in person.open("/authenticationEndpoint/error?" + urlencode(parameters)).text
+    assert (
+        "alert(1"
+        not in person.open(
+            f"/authenticationEndpoint/login?stateKey={key}&" + urlencode(parameters)
+        ).text
+    )
+    assert (
+        "alert(1" not in person.open("/authenticationEndpoint/error?" + urlencode(parameters)).text
+    )
 
 
 def test_a_redirect_after_a_form_is_followed_by_get(person: Person) -> None:
     page = person.open(authorize_path(CLIENT, CALLBACK))
     form = page.forms()[0]
-    fields = {**form["fields"], "username": "org1user", "password": "org1user", "organization": "org1"}
+    fields = {
+        **form["fields"],
+        "username": "org1user",
+        "password": "org1user",
+        "organization": "org1",
+    }
     answer = person.ask("POST", form["action"], urlencode(fields).encode())
-    assert (answer.status, answer.header("cache-control"), answer.header("referrer-policy")) == (303, "no-store", "no-referrer")
+    assert (answer.status, answer.header("cache-control"), answer.header("referrer-policy")) == (
+        303,
+        "no-store",
+        "no-referrer",
+    )
 
 
 def test_a_native_clients_scheme_may_be_reached_from_its_forms(person: Person) -> None:
     from person import Pkce
 
     page = person.open(authorize_path("native", "com.example.app:/cb", Pkce()))
-    assert "form-action 'self' https: http: com.example.app:;" in page.header("content-security-policy")
+    assert "form-action 'self' https: http: com.example.app:;" in page.header(
+        "content-security-policy"
+    )
 
 
 def test_the_style_sheet_may_be_kept(person: Person) -> None:
@@ -127,7 +151,8 @@ def test_the_style_sheet_may_be_kept(person: Person) -> None:
 def _colours() -> list[dict[str, str]]:
     """The variables in light, and in dark."""
     light, dark = (
-        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{(.*?)\}", style().decode(), re.DOTALL)
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
+        for block in re.findall(r":root \{(.*?)\}", style().decode(), re.DOTALL)
     )
     return [light, light | dark]
 
@@ -135,7 +160,9 @@ def _colours() -> list[dict[str, str]]:
 def _luminance(colour: str) -> float:
     """Relative luminance (WCAG 2.2)."""
     parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -161,7 +188,9 @@ def test_text_can_be_read_in_light_and_dark(front: str, back: str) -> None:
 def test_edges_and_focus_can_be_seen(front: str) -> None:
     """WCAG 2.2 AA, 1.4.11: 3 to 1."""
     for colours in _colours():
-        assert min(_contrast(colours[front], colours[back]) for back in ("sheet", "ground")) >= 3, front
+        assert min(_contrast(colours[front], colours[back]) for back in ("sheet", "ground")) >= 3, (
+            front
+        )
 
 
 def test_every_field_has_a_label_and_every_template_is_used(person: Person, app: Any) -> None:
@@ -194,7 +223,10 @@ class _Landmarks(HTMLParser):
 
 
 def test_all_text_is_in_a_landmark(person: Person) -> None:
-    pages = every_page(person) | {"home": person.open("/"), "reference": person.open("/openapi.html")}
+    pages = every_page(person) | {
+        "home": person.open("/"),
+        "reference": person.open("/openapi.html"),
+    }
     for name, page in pages.items():
         reader = _Landmarks()
         reader.feed(page.text)

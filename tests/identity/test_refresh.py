@@ -10,9 +10,20 @@ from typing import Any
 
 import pytest
 
-from flows import NOW, Clock, client, code_for, error_of, person_at, provider_app, redeem, refresh, tokens_for
+from flows import (
+    NOW,
+    Clock,
+    client,
+    code_for,
+    error_of,
+    person_at,
+    provider_app,
+    redeem,
+    refresh,
+    tokens_for,
+)
 from idp import basic
-from kapi.settings_clients import client_mistakes
+from kapi.settings.clients import client_mistakes
 from kapi.store.database import Database
 from kapi.store.revocations import Revocations
 from person import Page, Person, claims_of
@@ -21,14 +32,18 @@ SHOP = "https://shop.example/cb"
 S = basic("shop", "s")
 
 
-def shop(person: Person, client_id: str = "shop", scope: str | None = None, **more: str) -> dict[str, Any]:
+def shop(
+    person: Person, client_id: str = "shop", scope: str | None = None, **more: str
+) -> dict[str, Any]:
     code = code_for(person, client_id, SHOP, scope=scope, **more)
     answer = redeem(person, code, authorization=basic(client_id, "s"), redirect_uri=SHOP)
     assert answer.status == 200, answer.text
     return answer.json()
 
 
-def test_refreshing_rotates_and_reuse_ends_the_family_at_the_gateway_too(person: Person, tmp_path: Path) -> None:
+def test_refreshing_rotates_and_reuse_ends_the_family_at_the_gateway_too(
+    person: Person, tmp_path: Path
+) -> None:
     first = tokens_for(person)
     second = refresh(person, first["refresh_token"]).json()
     third = refresh(person, second["refresh_token"]).json()
@@ -54,7 +69,9 @@ def test_of_fifty_parallel_uses_one_wins(app: Any, person: Person) -> None:
     assert error_of(refresh(person, winner["refresh_token"])) == (400, "invalid_grant")
 
 
-def test_within_a_grace_a_lost_answer_may_be_asked_for_again(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+def test_within_a_grace_a_lost_answer_may_be_asked_for_again(
+    tmp_path: Path, with_keys: Path, clock: Clock
+) -> None:
     shutil.copy(with_keys, tmp_path / "kapi.db")
     person = person_at(provider_app(tmp_path, clock, client(), refresh_token_grace=10))
     first = tokens_for(person)
@@ -125,12 +142,17 @@ def test_another_client_cannot_use_it_nor_end_the_family(person: Person) -> None
 def test_which_clients_get_one(person: Person) -> None:
     assert "refresh_token" not in shop(person, "once")
     assert "refresh_token" not in shop(person, "offline", scope="openid")
-    assert "refresh_token" in shop(person, "offline", scope="openid offline_access", prompt="consent")
+    assert "refresh_token" in shop(
+        person, "offline", scope="openid offline_access", prompt="consent"
+    )
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "x" * 50_000, "\0", "' OR 1=1 --", "a.b.c"])
 def test_tokens_that_nobody_issued(person: Person, token: str) -> None:
-    assert error_of(refresh(person, token)) == (400, "invalid_request" if token == "" else "invalid_grant")
+    assert error_of(refresh(person, token)) == (
+        400,
+        "invalid_request" if token == "" else "invalid_grant",
+    )
 
 
 def test_families_survive_a_restart(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
@@ -144,20 +166,32 @@ def test_families_survive_a_restart(tmp_path: Path, with_keys: Path, clock: Cloc
     assert error_of(refresh(again, used["refresh_token"])) == (400, "invalid_grant")
     # So does the session.
     assert (
-        "code" in again.open("/oauth2/authorize?response_type=code&client_id=45f1c5c8-a92e-11ed-afa1-0242ac120002&prompt=none").parameters
+        "code"
+        in again.open(
+            "/oauth2/authorize?response_type=code&client_id=45f1c5c8-a92e-11ed-afa1-0242ac120002&prompt=none"
+        ).parameters
     )
 
 
 STEADY = client("steady", refresh_token_rotation=False)
 HELD = client(
-    "held", secret="", token_endpoint_auth_method="none", dpop_bound_access_tokens=True, refresh_token_rotation=False, consent="never"
+    "held",
+    secret="",
+    token_endpoint_auth_method="none",
+    dpop_bound_access_tokens=True,
+    refresh_token_rotation=False,
+    consent="never",
 )
 
 
 @pytest.fixture
 def steady(tmp_path: Path, with_keys: Path, clock: Clock) -> Person:
     shutil.copy(with_keys, tmp_path / "kapi.db")
-    return person_at(provider_app(tmp_path, clock, STEADY, HELD, refresh_token_idle=100, refresh_token_lifetime=250))
+    return person_at(
+        provider_app(
+            tmp_path, clock, STEADY, HELD, refresh_token_idle=100, refresh_token_lifetime=250
+        )
+    )
 
 
 def test_a_client_without_rotation_keeps_its_refresh_token(steady: Person, clock: Clock) -> None:
@@ -169,7 +203,9 @@ def test_a_client_without_rotation_keeps_its_refresh_token(steady: Person, clock
     assert all("id_token" in answer for answer in answers)
 
 
-def test_each_use_keeps_it_from_expiring_until_the_authorization_ends(steady: Person, clock: Clock) -> None:
+def test_each_use_keeps_it_from_expiring_until_the_authorization_ends(
+    steady: Person, clock: Clock
+) -> None:
     token = shop(steady, "steady")["refresh_token"]
     for _ in range(2):
         clock.now += 99
@@ -180,20 +216,31 @@ def test_each_use_keeps_it_from_expiring_until_the_authorization_ends(steady: Pe
     assert error_of(refresh(steady, token, basic("steady", "s"))) == (400, "invalid_grant")
 
 
-def test_it_ends_unused_when_idle_and_when_revoked(steady: Person, clock: Clock, tmp_path: Path) -> None:
+def test_it_ends_unused_when_idle_and_when_revoked(
+    steady: Person, clock: Clock, tmp_path: Path
+) -> None:
     idle = shop(steady, "steady")["refresh_token"]
     clock.now += 101
     assert error_of(refresh(steady, idle, basic("steady", "s"))) == (400, "invalid_grant")
     token = shop(steady, "steady", prompt="login")["refresh_token"]
     access = refresh(steady, token, basic("steady", "s")).json()["access_token"]
     body = f"token={token}".encode()
-    assert Person(steady.send).ask("POST", "/oauth2/revoke", body, authorization=basic("steady", "s")).status == 200
+    assert (
+        Person(steady.send)
+        .ask("POST", "/oauth2/revoke", body, authorization=basic("steady", "s"))
+        .status
+        == 200
+    )
     assert error_of(refresh(steady, token, basic("steady", "s"))) == (400, "invalid_grant")
-    revoked = {item.jti for item in Revocations(Database.open(tmp_path / "kapi.db")).active(clock.now)}
+    revoked = {
+        item.jti for item in Revocations(Database.open(tmp_path / "kapi.db")).active(clock.now)
+    }
     assert claims_of(access)["jti"] in revoked
 
 
-def test_what_was_used_while_tokens_rotated_stays_used(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+def test_what_was_used_while_tokens_rotated_stays_used(
+    tmp_path: Path, with_keys: Path, clock: Clock
+) -> None:
     shutil.copy(with_keys, tmp_path / "kapi.db")
     person = person_at(provider_app(tmp_path, clock, client("steady")))
     first = shop(person, "steady")["refresh_token"]
@@ -206,7 +253,9 @@ def test_what_was_used_while_tokens_rotated_stays_used(tmp_path: Path, with_keys
 
 def test_a_public_client_rotates_unless_its_tokens_are_bound() -> None:
     """RFC 9700 §2.2.2."""
-    bare = client("bare", secret="", token_endpoint_auth_method="none", refresh_token_rotation=False)
+    bare = client(
+        "bare", secret="", token_endpoint_auth_method="none", refresh_token_rotation=False
+    )
     assert [text.partition(":")[0] for text in client_mistakes(bare)] == ["refresh_token_rotation"]
     assert not list(client_mistakes(HELD))
     assert not list(client_mistakes(STEADY))

@@ -16,12 +16,17 @@ import pytest
 from client_keys import key, proof
 from flows import Clock, client, person_at, provider_app, public
 from idp import Answer, basic, call
-from kapi.front.web import oauth
-from kapi.identity.descriptions import ROWS, SCHEMAS, TOKEN
-from kapi.identity.refusals import REFUSALS
-from kapi.identity.waiting import MOST, MOST_PROOFS
+from kapi.front.web.identity import app as oauth
+from kapi.identity.protocol.descriptions import ROWS, SCHEMAS, TOKEN
+from kapi.identity.protocol.refusals import REFUSALS
+from kapi.identity.protocol.waiting import MOST, MOST_PROOFS
 
-TOKEN_PATH, PAR, CIBA_PATH, DEVICE_PATH = "/oauth2/token", "/oauth2/par", "/oauth2/bc-authorize", "/oauth2/device_authorization"
+TOKEN_PATH, PAR, CIBA_PATH, DEVICE_PATH = (
+    "/oauth2/token",
+    "/oauth2/par",
+    "/oauth2/bc-authorize",
+    "/oauth2/device_authorization",
+)
 TOKEN_URL = f"https://idp.am.wso2.com:9095{TOKEN_PATH}"
 DEVICE, CIBA = "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"
 OWN = {"grant_type": "client_credentials"}
@@ -42,9 +47,17 @@ class Provider:
         self.folder = folder
         self.app: Any = provider_app(folder, self.clock, *CLIENTS, dpop_nonce=True)
 
-    def post(self, path: str, body: dict[str, str] | bytes, caller: str | None = "shop", **headers: str) -> Answer:
+    def post(
+        self, path: str, body: dict[str, str] | bytes, caller: str | None = "shop", **headers: str
+    ) -> Answer:
         sent = {"authorization": basic(caller, "s")} if caller else {}
-        return call(self.app, "POST", path, body if isinstance(body, bytes) else urlencode(body).encode(), **sent | headers)
+        return call(
+            self.app,
+            "POST",
+            path,
+            body if isinstance(body, bytes) else urlencode(body).encode(),
+            **sent | headers,
+        )
 
     def bearer(self, scope: str, caller: str = "other") -> dict[str, str]:
         token = self.post(TOKEN_PATH, {**OWN, "scope": scope}, caller).json()["access_token"]
@@ -55,7 +68,9 @@ class Provider:
 
     def register(self, headers: dict[str, str], **metadata: Any) -> Answer:
         body = json.dumps({"client_name": "x", **metadata}).encode()
-        return call(self.app, "POST", "/dcr/register", body, content_type="application/json", **headers)
+        return call(
+            self.app, "POST", "/dcr/register", body, content_type="application/json", **headers
+        )
 
     def polled(self, times: int = 1, later: int = 0) -> Answer:
         code = self.post(DEVICE_PATH, {}).json()["device_code"]
@@ -79,9 +94,16 @@ class Provider:
                 [(str(number), end) for number in range(MOST_PROOFS)],
             )
         form = {"grant_type": "refresh_token", "refresh_token": "x", "client_id": "app"}
-        answer = self.post(TOKEN_PATH, form, None, dpop=proof(key(), "POST", TOKEN_URL, self.clock.now))
+        answer = self.post(
+            TOKEN_PATH, form, None, dpop=proof(key(), "POST", TOKEN_URL, self.clock.now)
+        )
         nonce = answer.headers["dpop-nonce"]
-        return self.post(TOKEN_PATH, form, None, dpop=proof(key(), "POST", TOKEN_URL, self.clock.now, nonce=nonce))
+        return self.post(
+            TOKEN_PATH,
+            form,
+            None,
+            dpop=proof(key(), "POST", TOKEN_URL, self.clock.now, nonce=nonce),
+        )
 
     def slow(self) -> Answer:
         """A body of which a part never comes."""
@@ -100,7 +122,17 @@ class Provider:
                 got.append(message)
 
             headers = [(b"content-type", b"application/x-www-form-urlencoded")]
-            await self.app({"type": "http", "method": "POST", "path": TOKEN_PATH, "query_string": b"", "headers": headers}, receive, send)
+            await self.app(
+                {
+                    "type": "http",
+                    "method": "POST",
+                    "path": TOKEN_PATH,
+                    "query_string": b"",
+                    "headers": headers,
+                },
+                receive,
+                send,
+            )
             return got
 
         start, *rest = asyncio.run(ask())
@@ -116,16 +148,27 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "invalid_request": lambda p: p.post(TOKEN_PATH, b"grant_type=a&grant_type=b"),
     "invalid_media_type": lambda p: p.post(TOKEN_PATH, b"{}", content_type="application/json"),
     "unsupported_grant_type": lambda p: p.post(TOKEN_PATH, {"grant_type": "implicit"}),
-    "unauthorized_client": lambda p: p.post(TOKEN_PATH, {"grant_type": "authorization_code"}, "other"),
+    "unauthorized_client": lambda p: p.post(
+        TOKEN_PATH, {"grant_type": "authorization_code"}, "other"
+    ),
     "unauthorized_device": lambda p: p.post(DEVICE_PATH, {}, "other"),
     "unauthorized_ciba": lambda p: p.post(CIBA_PATH, {}, "other"),
-    "invalid_grant": lambda p: p.post(TOKEN_PATH, {"grant_type": "authorization_code", "code": "x", "redirect_uri": CODE["redirect_uri"]}),
-    "not_yours": lambda p: p.post("/oauth2/revoke", {"token": p.bearer("a", "shop")["authorization"].split(" ")[1]}, "other"),
+    "invalid_grant": lambda p: p.post(
+        TOKEN_PATH,
+        {"grant_type": "authorization_code", "code": "x", "redirect_uri": CODE["redirect_uri"]},
+    ),
+    "not_yours": lambda p: p.post(
+        "/oauth2/revoke", {"token": p.bearer("a", "shop")["authorization"].split(" ")[1]}, "other"
+    ),
     "invalid_scope": lambda p: p.post(TOKEN_PATH, {**OWN, "scope": "c"}),
     "invalid_target": lambda p: p.post(TOKEN_PATH, {**OWN, "resource": "x"}),
-    "invalid_authorization_details": lambda p: p.post(TOKEN_PATH, {**OWN, "authorization_details": "x"}),
+    "invalid_authorization_details": lambda p: p.post(
+        TOKEN_PATH, {**OWN, "authorization_details": "x"}
+    ),
     "invalid_dpop_proof": lambda p: p.post(TOKEN_PATH, OWN, "bound"),
-    "use_dpop_nonce": lambda p: p.post(TOKEN_PATH, OWN, "bound", dpop=proof(key(), "POST", TOKEN_URL, p.clock.now)),
+    "use_dpop_nonce": lambda p: p.post(
+        TOKEN_PATH, OWN, "bound", dpop=proof(key(), "POST", TOKEN_URL, p.clock.now)
+    ),
     "authorization_pending": lambda p: p.polled(),
     "slow_down": lambda p: p.polled(2),
     "expired_token": lambda p: p.polled(later=601),
@@ -133,10 +176,16 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "unsupported_response_type": lambda p: p.post(PAR, {**CODE, "response_type": "token"}),
     "invalid_request_object": lambda p: p.post(PAR, {"request": "x"}),
     "unknown_user_id": lambda p: p.post(CIBA_PATH, {"scope": "openid", "login_hint": "nobody"}),
-    "invalid_binding_message": lambda p: p.post(CIBA_PATH, {"scope": "openid", "login_hint": "x", "binding_message": "x" * 65}),
-    "invalid_client_metadata": lambda p: p.register(p.bearer("kapi:clients"), grant_types=["password"]),
+    "invalid_binding_message": lambda p: p.post(
+        CIBA_PATH, {"scope": "openid", "login_hint": "x", "binding_message": "x" * 65}
+    ),
+    "invalid_client_metadata": lambda p: p.register(
+        p.bearer("kapi:clients"), grant_types=["password"]
+    ),
     "invalid_redirect_uri": lambda p: p.register(
-        p.bearer("kapi:clients"), grant_types=["authorization_code"], redirect_uris=["ftp://x.example/"]
+        p.bearer("kapi:clients"),
+        grant_types=["authorization_code"],
+        redirect_uris=["ftp://x.example/"],
     ),
     "invalid_client": lambda p: p.post(TOKEN_PATH, OWN, "nobody"),
     "no_token": lambda p: p.userinfo(),
@@ -145,7 +194,9 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "insufficient_scope": lambda p: p.userinfo(**p.bearer("a")),
     "no_registration_token": lambda p: p.register({}),
     "registration_scope": lambda p: p.register(p.bearer("a")),
-    "wrong_registration_token": lambda p: call(p.app, "GET", "/dcr/register/x", b"", authorization="Bearer x"),
+    "wrong_registration_token": lambda p: call(
+        p.app, "GET", "/dcr/register/x", b"", authorization="Bearer x"
+    ),
     "too_many_proofs": lambda p: p.flooded_with_proofs(),
     "too_many_waiting": lambda p: [p.post(PAR, CODE, "pushes") for _ in range(MOST + 1)][-1],
     "too_large": lambda p: p.post(TOKEN_PATH, b"x" * 65537),

@@ -13,8 +13,8 @@ import pytest
 from flows import Clock, allowed, client, person_at, provider_app
 from idp import basic, call
 from kapi.settings import ClientSettings
-from kapi.settings_clients import client_mistakes
-from kapi.settings_identity import RegistrationSettings
+from kapi.settings.clients import client_mistakes
+from kapi.settings.identity import RegistrationSettings
 from person import Person, authorize_path, claims_of
 
 SHOP = "https://shop.example/cb"
@@ -171,5 +171,7 @@ def register(app: Any, grants: Any, types: Any) -> Any:
 )
 def test_settings_that_do_not_fit(changed: dict[str, Any]) -> None:
     known = {"grants": ("authorization_code", "implicit"), "response_types": ALL}
-    mistakes = list(client_mistakes(ClientSettings("x", redirect_uris=(SHOP,), **(known | changed))))
+    mistakes = list(
+        client_mistakes(ClientSettings("x", redirect_uris=(SHOP,), **(known | changed)))
+    )
     assert any("response type" in text for text in mistakes)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kapi.errors import GatewayUnavailable, Problem
-from kapi.identity.keys import Keyring, ensure_keyring, load_keyring
-from kapi.identity.rotation import SETTLE_SECONDS, Rotation
+from kapi.identity.keys.keyring import Keyring, ensure_keyring, load_keyring
+from kapi.identity.keys.rotation import SETTLE_SECONDS, Rotation
 from kapi.settings import ClientSettings, IdentitySettings
 from kapi.store import Store
 from kapi.store.keys import Keys
@@ -37,7 +37,13 @@ class World:
 
     def rotation(self, **settings: object) -> Rotation:
         identity = IdentitySettings(**{"algorithms": (), **settings})  # type: ignore[arg-type]
-        return Rotation(keys=self.keys, identity=identity, publish=self.publish, now=lambda: self.time, wait=self.waited.append)
+        return Rotation(
+            keys=self.keys,
+            identity=identity,
+            publish=self.publish,
+            now=lambda: self.time,
+            wait=self.waited.append,
+        )
 
     def states(self) -> dict[str, str]:
         return {key.kid: key.state for key in self.keys.all()}
@@ -80,7 +86,9 @@ def test_a_retired_key_stays_until_its_last_token_has_expired(world: World) -> N
     assert world.gateway[-1] == {new.kid}
 
 
-def test_the_schedule_shows_a_successor_first_and_lets_it_sign_after_the_overlap(world: World) -> None:
+def test_the_schedule_shows_a_successor_first_and_lets_it_sign_after_the_overlap(
+    world: World,
+) -> None:
     rotation = world.rotation(key_lifetime=1000, key_overlap=300)
     for passed, count, active_is_first in (
         (0, 1, True),
@@ -92,7 +100,10 @@ def test_the_schedule_shows_a_successor_first_and_lets_it_sign_after_the_overlap
     ):
         world.time = NOW + passed
         rotation.tick()
-        assert (len(world.states()), load_keyring(world.keys).active().kid == "first") == (count, active_is_first), passed
+        assert (len(world.states()), load_keyring(world.keys).active().kid == "first") == (
+            count,
+            active_is_first,
+        ), passed
 
 
 def test_rotating_without_hurry_waits_for_the_overlap(world: World) -> None:
@@ -120,7 +131,9 @@ def test_missing_keys_are_made_and_become_active(world: World) -> None:
     rotation = world.rotation(algorithms=("ES256", "PS256"))
     rotation.tick()
     rotation.tick()
-    assert load_keyring(world.keys).algorithms == ("RS256", "ES256", "PS256") or set(load_keyring(world.keys).algorithms) == {
+    assert load_keyring(world.keys).algorithms == ("RS256", "ES256", "PS256") or set(
+        load_keyring(world.keys).algorithms
+    ) == {
         "RS256",
         "ES256",
         "PS256",

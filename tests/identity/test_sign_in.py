@@ -28,20 +28,56 @@ TRIES = {
     "wrong password": ("org1user", "nope", "org1", "The user name or the password is not right."),
     "unknown user": ("nobody", "nobody", "org1", "The user name or the password is not right."),
     "empty password": ("org1user", "", "org1", "The user name or the password is not right."),
-    "password of another": ("org1user", "org2user", "org1", "The user name or the password is not right."),
-    "another organization": ("org1user", "org1user", "org2", "You do not belong to this organization."),
-    "unknown organization": ("org1user", "org1user", "'--", "You do not belong to this organization."),
-    "an organization for a super admin": ("superAdmin", "superAdmin", "org1", "You do not belong to this organization."),
+    "password of another": (
+        "org1user",
+        "org2user",
+        "org1",
+        "The user name or the password is not right.",
+    ),
+    "another organization": (
+        "org1user",
+        "org1user",
+        "org2",
+        "You do not belong to this organization.",
+    ),
+    "unknown organization": (
+        "org1user",
+        "org1user",
+        "'--",
+        "You do not belong to this organization.",
+    ),
+    "an organization for a super admin": (
+        "superAdmin",
+        "superAdmin",
+        "org1",
+        "You do not belong to this organization.",
+    ),
     "no organization": ("org1user", "org1user", "", "Give the organization you belong to."),
-    "name in other case": ("ORG1USER", "org1user", "org1", "The user name or the password is not right."),
-    "a very long password": ("org1user", "x" * 50_000, "org1", "The user name or the password is not right."),
+    "name in other case": (
+        "ORG1USER",
+        "org1user",
+        "org1",
+        "The user name or the password is not right.",
+    ),
+    "a very long password": (
+        "org1user",
+        "x" * 50_000,
+        "org1",
+        "The user name or the password is not right.",
+    ),
     "NUL": ("org1user\0", "org1user\0", "org1", "The user name or the password is not right."),
 }
 
 
-@pytest.mark.parametrize(("username", "password", "organization", "failure"), TRIES.values(), ids=TRIES)
-def test_who_may_sign_in(person: Person, username: str, password: str, organization: str, failure: str) -> None:
-    page = person.submit(login(person), username=username, password=password, organization=organization)
+@pytest.mark.parametrize(
+    ("username", "password", "organization", "failure"), TRIES.values(), ids=TRIES
+)
+def test_who_may_sign_in(
+    person: Person, username: str, password: str, organization: str, failure: str
+) -> None:
+    page = person.submit(
+        login(person), username=username, password=password, organization=organization
+    )
     if failure:
         assert failure in page.text
         assert "__Host-kapi-session" not in person.cookies
@@ -50,12 +86,16 @@ def test_who_may_sign_in(person: Person, username: str, password: str, organizat
 
 
 def test_a_wrong_password_is_not_shown_again(person: Person) -> None:
-    page = person.submit(login(person), username="org1user", password="hunter2", organization="org1")
+    page = person.submit(
+        login(person), username="org1user", password="hunter2", organization="org1"
+    )
     assert "hunter2" not in page.text
     assert page.forms()[0]["fields"]["password"] == ""
 
 
-def test_too_many_wrong_passwords_stop_the_right_one_too_for_a_while(app: Any, person: Person, clock: Clock) -> None:
+def test_too_many_wrong_passwords_stop_the_right_one_too_for_a_while(
+    app: Any, person: Person, clock: Clock
+) -> None:
     page = login(person)
     for _ in range(10):
         person.submit(page, username="org1user", password="nope", organization="org1")
@@ -67,7 +107,9 @@ def test_too_many_wrong_passwords_stop_the_right_one_too_for_a_while(app: Any, p
     assert "Allow" in person.sign_in(page).text
 
 
-def test_an_address_has_only_so_many_tries_with_any_names(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+def test_an_address_has_only_so_many_tries_with_any_names(
+    tmp_path: Path, with_keys: Path, clock: Clock
+) -> None:
     shutil.copy(with_keys, tmp_path / "kapi.db")
     app = provider_app(tmp_path, clock, login_attempts=2)
     guesser = person_at(app, x_forwarded_for="10.0.0.1, 203.0.113.7")
@@ -92,7 +134,9 @@ def test_wrong_passwords_from_elsewhere_do_not_keep_a_person_out_of_their_own_br
     owner.cookies.pop("__Host-kapi-session")
     for number in range(20):
         username = "org1user" if number < 2 else f"user{number}"
-        guesser.submit(login(guesser), username=username, password=f"password{number}", organization="org1")
+        guesser.submit(
+            login(guesser), username=username, password=f"password{number}", organization="org1"
+        )
     assert "Too many tries" in guesser.sign_in(login(guesser)).text
     # Nobody else gets in from there, and in the owner's browser there are not more tries than anywhere else.
     assert "Too many tries" in owner.sign_in(login(owner), "org2user", organization="org2").text
@@ -109,16 +153,29 @@ def test_an_ipv6_caller_is_its_whole_network(tmp_path: Path, with_keys: Path, cl
     app = provider_app(tmp_path, clock, login_attempts=1)
     for number in range(10):
         guesser = person_at(app, x_forwarded_for=f"2001:db8:0:7::{number}")
-        guesser.submit(login(guesser), username=f"user{number}", password="password1", organization="")
-    same, other = (person_at(app, x_forwarded_for=address) for address in ("2001:db8:0:7:ffff::1", "2001:db8:0:8::1"))
+        guesser.submit(
+            login(guesser), username=f"user{number}", password="password1", organization=""
+        )
+    same, other = (
+        person_at(app, x_forwarded_for=address)
+        for address in ("2001:db8:0:7:ffff::1", "2001:db8:0:8::1")
+    )
     assert "Too many tries" in same.sign_in(login(same)).text
     assert "Allow" in other.sign_in(login(other)).text
 
 
-def test_one_click_signs_in_as_a_published_user_and_says_that_nothing_was_proved(person: Person) -> None:
+def test_one_click_signs_in_as_a_published_user_and_says_that_nothing_was_proved(
+    person: Person,
+) -> None:
     page = login(person, scope="openid")
     choices = [value for name, value in page.forms()[1]["buttons"] if name == "one_click"]
-    assert choices == ["org1user@org1", "org2user@org2", "multiorguser@org1", "multiorguser@org2", "superAdmin"]
+    assert choices == [
+        "org1user@org1",
+        "org2user@org2",
+        "multiorguser@org1",
+        "multiorguser@org2",
+        "superAdmin",
+    ]
     page = person.submit(page, 1, one_click="multiorguser@org2")
     page = person.submit(page, decision="allow")
     claims = claims_of(redeem(person, page.parameters["code"]).json()["id_token"])
@@ -137,7 +194,10 @@ def test_one_click_may_be_for_all_or_off(tmp_path: Path, with_keys: Path, clock:
     off = person_at(provider_app(tmp_path, clock, one_click_sign_in="off"))
     page = login(off)
     assert len(page.forms()) == 1
-    assert "The user name or the password is not right." in off.submit(page, one_click="superAdmin").text
+    assert (
+        "The user name or the password is not right."
+        in off.submit(page, one_click="superAdmin").text
+    )
     everybody = person_at(provider_app(tmp_path, clock, one_click_sign_in="all"))
     assert len(login(everybody).forms()[1]["buttons"]) == 5
 
@@ -145,10 +205,17 @@ def test_one_click_may_be_for_all_or_off(tmp_path: Path, with_keys: Path, clock:
 def test_a_form_needs_its_token_its_link_and_its_browser(app: Any, person: Person) -> None:
     page = login(person)
     [form, _] = page.forms()
-    right = {**form["fields"], "username": "org1user", "password": "org1user", "organization": "org1"}
+    right = {
+        **form["fields"],
+        "username": "org1user",
+        "password": "org1user",
+        "organization": "org1",
+    }
 
     def post(sender: Person, fields: dict[str, str], **headers: str) -> Page:
-        return sender._followed(sender.ask("POST", "/commonauth/login", urlencode(fields).encode(), **headers))
+        return sender._followed(
+            sender.ask("POST", "/commonauth/login", urlencode(fields).encode(), **headers)
+        )
 
     assert "The form was not the one" in post(person, right | {"token": ""}).text
     assert "The form was not the one" in post(person, right | {"token": "0" * 64}).text
@@ -159,7 +226,12 @@ def test_a_form_needs_its_token_its_link_and_its_browser(app: Any, person: Perso
     for sender, key in ((person, theirs), (stranger, form["fields"])):
         answer = post(sender, right | key)
         assert (answer.status, "over or took too long" in answer.text) == (400, True)
-    for broken in ({}, {"sessionKey": "x"}, right | {"sessionKey": ""}, right | {"sessionKey": "\0" * 43}):
+    for broken in (
+        {},
+        {"sessionKey": "x"},
+        right | {"sessionKey": ""},
+        right | {"sessionKey": "\0" * 43},
+    ):
         assert post(person, broken).status == 400
     assert "__Host-kapi-session" not in person.cookies
     assert "Allow" in post(person, right, sec_fetch_site="same-origin").text
@@ -174,7 +246,10 @@ def test_a_session_cookie_is_fresh_after_sign_in(person: Person) -> None:
     person.sign_in(login(person, prompt="login"))
     stolen = person_at(None)
     stolen.send, stolen.cookies = person.send, {**person.cookies, "__Host-kapi-session": first}
-    assert stolen.open(authorize_path(CLIENT, CALLBACK, prompt="none")).parameters["error"] == "login_required"
+    assert (
+        stolen.open(authorize_path(CLIENT, CALLBACK, prompt="none")).parameters["error"]
+        == "login_required"
+    )
 
 
 def test_a_request_is_answered_once(person: Person) -> None:
@@ -182,7 +257,10 @@ def test_a_request_is_answered_once(person: Person) -> None:
     page = person.open(authorize_path(CLIENT, CALLBACK, prompt="consent"))
     key = page.forms()[0]["fields"]["sessionKey"]
     assert "code" in person.submit(page, decision="allow").parameters
-    for path in (f"/oauth2/auth-callback?sessionKey={key}", f"/authenticationEndpoint/consent?stateKey={key}"):
+    for path in (
+        f"/oauth2/auth-callback?sessionKey={key}",
+        f"/authenticationEndpoint/consent?stateKey={key}",
+    ):
         assert person.open(path).status == 400
     assert person.submit(page, decision="allow").status == 400
 
@@ -190,12 +268,19 @@ def test_a_request_is_answered_once(person: Person) -> None:
 def test_a_link_is_no_use_after_a_quarter_of_an_hour(person: Person, clock: Clock) -> None:
     page = login(person)
     clock.now += 901
-    assert (person.sign_in(page).status, person.open(authorize_path(CLIENT, CALLBACK)).status) == (400, 200)
+    assert (person.sign_in(page).status, person.open(authorize_path(CLIENT, CALLBACK)).status) == (
+        400,
+        200,
+    )
 
 
 def test_consent_shown_to_one_person_does_not_count_for_another(person: Person) -> None:
     first = person.sign_in(login(person))
-    second = person.sign_in(person.open(authorize_path(CLIENT, CALLBACK, prompt="login")), "org2user", organization="org2")
+    second = person.sign_in(
+        person.open(authorize_path(CLIENT, CALLBACK, prompt="login")),
+        "org2user",
+        organization="org2",
+    )
     assert "Allow" in second.text
     answer = person.submit(first, decision="allow")
     assert "code" not in answer.parameters
@@ -257,7 +342,11 @@ def test_the_form_remembers_name_and_organization_but_no_password(person: Person
     assert page.forms()[0]["fields"]["username"] == "hinted"
     failed = person.submit(page, username="órg1user", password="a wrong one", organization="o<1>")
     fields = failed.forms()[0]["fields"]
-    assert (fields["username"], fields["organization"], fields["password"]) == ("órg1user", "o<1>", "")
+    assert (fields["username"], fields["organization"], fields["password"]) == (
+        "órg1user",
+        "o<1>",
+        "",
+    )
     assert "o<1>" not in failed.text
     again = person.submit(failed, username="", password="x", organization="")
     assert again.forms()[0]["fields"]["username"] == "hinted"
@@ -266,19 +355,25 @@ def test_the_form_remembers_name_and_organization_but_no_password(person: Person
 def test_what_was_typed_stands_in_no_link(person: Person) -> None:
     page = person.open(authorize_path("shop", "https://shop.example/cb"))
     form = page.forms()[0]
-    body = urlencode({**form["fields"], "username": "ada.lovelace", "password": "wrong", "organization": "acme"}).encode()
+    body = urlencode(
+        {**form["fields"], "username": "ada.lovelace", "password": "wrong", "organization": "acme"}
+    ).encode()
     link = person.ask("POST", form["action"], body).location
     assert "errorCode=100171" in link
     assert "ada" not in link
     assert "acme" not in link
     stranger = Person(person.send)
-    own = stranger.open(authorize_path("shop", "https://shop.example/cb")).forms()[0]["fields"]["sessionKey"]
+    own = stranger.open(authorize_path("shop", "https://shop.example/cb")).forms()[0]["fields"][
+        "sessionKey"
+    ]
     typed = link.partition("&typed=")[2]
     shown = stranger.open(f"/authenticationEndpoint/login?stateKey={own}&typed={typed}")
     assert shown.forms()[0]["fields"]["username"] == ""
 
 
 def test_the_device_pages_form_remembers_them_too(person: Person) -> None:
-    page = person.submit(person.open("/device"), username="ada", password="wrong", organization="acme")
+    page = person.submit(
+        person.open("/device"), username="ada", password="wrong", organization="acme"
+    )
     fields = page.forms()[0]["fields"]
     assert (fields["username"], fields["organization"], fields["password"]) == ("ada", "acme", "")

@@ -11,9 +11,16 @@ from joserfc.jwk import KeySet
 
 from idp import call, identity_app, provider_of
 from kapi.errors import OAuthError
-from kapi.identity.keys import Keyring, SigningKey, ensure_keyring, load_keyring, needed_algorithms, wanted_algorithms
-from kapi.identity.signing import ALGORITHMS
-from kapi.identity.tokens import sign_jwt
+from kapi.identity.keys.keyring import (
+    Keyring,
+    SigningKey,
+    ensure_keyring,
+    load_keyring,
+    needed_algorithms,
+    wanted_algorithms,
+)
+from kapi.identity.tokens.minting import sign_jwt
+from kapi.jose.signing import ALGORITHMS
 from kapi.settings import SIGNING_ALGORITHMS, ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 from kapi.store.keys import Keys
@@ -39,9 +46,15 @@ def test_every_algorithm_of_the_settings_can_sign() -> None:
 @pytest.mark.parametrize("algorithm", SIGNING_ALGORITHMS)
 def test_a_foreign_library_verifies(keyring: Keyring, algorithm: str) -> None:
     token = sign_jwt(keyring.active(algorithm), {"sub": "ä"}, "some+jwt")
-    read = jwt.decode(token, KeySet.import_key_set(json.loads(keyring.jwks)), algorithms=[algorithm])
+    read = jwt.decode(
+        token, KeySet.import_key_set(json.loads(keyring.jwks)), algorithms=[algorithm]
+    )
     assert read.claims == {"sub": "ä"}
-    assert read.header == {"alg": algorithm, "typ": "some+jwt", "kid": keyring.active(algorithm).kid}
+    assert read.header == {
+        "alg": algorithm,
+        "typ": "some+jwt",
+        "kid": keyring.active(algorithm).kid,
+    }
 
 
 def test_the_jwks_has_public_members_only_and_the_default_key_first(keyring: Keyring) -> None:
@@ -66,8 +79,14 @@ def test_staged_keys_are_not_shown_and_a_key_is_made_once(store: Store, keyring:
 def test_clients_bring_the_algorithms_they_need() -> None:
     clients = (ClientSettings(id="a", secret="x"),)
     assert wanted_algorithms(IdentitySettings(algorithms=(), clients=clients)) == ("RS256",)
-    assert wanted_algorithms(IdentitySettings(algorithms=("PS256",), clients=clients)) == ("RS256", "PS256")
-    assert needed_algorithms(IdentitySettings(algorithms=("PS256", "ES384"), clients=clients)) == ("RS256", "ES384")
+    assert wanted_algorithms(IdentitySettings(algorithms=("PS256",), clients=clients)) == (
+        "RS256",
+        "PS256",
+    )
+    assert needed_algorithms(IdentitySettings(algorithms=("PS256", "ES384"), clients=clients)) == (
+        "RS256",
+        "ES384",
+    )
     clients = (ClientSettings(id="a", secret="x", access_token_signing_alg="PS512"),)
     assert needed_algorithms(IdentitySettings(algorithms=(), clients=clients)) == ("RS256", "PS512")
 
@@ -75,7 +94,9 @@ def test_clients_bring_the_algorithms_they_need() -> None:
 def test_other_tokens_are_signed_with_the_algorithm_asked_for(tmp_path: Path) -> None:
     provider = provider_of(Settings(Path("/nowhere")), Store.open(tmp_path / "kapi.db"))
     read = jwt.decode(
-        provider.sign({"a": 1}, "JWT", "ES256"), KeySet.import_key_set(json.loads(provider.keyring.jwks)), algorithms=["ES256"]
+        provider.sign({"a": 1}, "JWT", "ES256"),
+        KeySet.import_key_set(json.loads(provider.keyring.jwks)),
+        algorithms=["ES256"],
     )
     assert read.claims == {"a": 1}
     with pytest.raises(OAuthError):
@@ -86,7 +107,9 @@ def test_a_change_of_keys_reaches_tokens_jwks_and_discovery(tmp_path: Path) -> N
     settings = Settings(Path("/nowhere"), IdentitySettings(algorithms=()))
     app = identity_app(settings, Store.open(tmp_path / "kapi.db"), lambda: NOW)
     before = call(app, "GET", "/oauth2/jwks")
-    assert call(app, "GET", "/.well-known/openid-configuration").json()["id_token_signing_alg_values_supported"] == ["RS256"]
+    assert call(app, "GET", "/.well-known/openid-configuration").json()[
+        "id_token_signing_alg_values_supported"
+    ] == ["RS256"]
     assert call(app, "GET", "/oauth2/jwks", if_none_match=before.headers["etag"]).status == 304
     assert before.headers["cache-control"] == "public, max-age=300"
 

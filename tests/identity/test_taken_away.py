@@ -31,7 +31,12 @@ class World:
 
     def restart(self, **changes: Any) -> None:
         """The platform with a client `shop` of these settings."""
-        known = {"grants": GRANTS, "scopes": ("openid", "offline_access", "a", "b"), "consent": "never", "redirect_uris": (SHOP, OTHER)}
+        known = {
+            "grants": GRANTS,
+            "scopes": ("openid", "offline_access", "a", "b"),
+            "consent": "never",
+            "redirect_uris": (SHOP, OTHER),
+        }
         self.app = provider_app(self.folder, self.clock, client(**(known | changes)))
 
     def code(self, **more: str) -> str:
@@ -45,7 +50,9 @@ class World:
         return self.ask(grant_type="refresh_token", refresh_token=token, **more)
 
     def ask(self, path: str = "/oauth2/token", **fields: str) -> Answer:
-        return call(self.app, path=path, body=urlencode(fields).encode(), authorization=basic("shop", "s"))
+        return call(
+            self.app, path=path, body=urlencode(fields).encode(), authorization=basic("shop", "s")
+        )
 
     def introspected(self, token: str) -> Any:
         return self.ask("/oauth2/introspect", token=token).json()
@@ -65,7 +72,9 @@ def test_a_scope_is_taken_from_codes_and_refresh_tokens(world: World) -> None:
         assert (answer.status, answer.json()["scope"]) == (200, "openid a")
         assert claims_of(answer.json()["access_token"])["scope"] == "openid a"
     assert world.introspected(answer.json()["refresh_token"])["scope"] == "openid a"
-    assert world.refresh(answer.json()["refresh_token"], scope="b").json()["error"] == "invalid_scope"
+    assert (
+        world.refresh(answer.json()["refresh_token"], scope="b").json()["error"] == "invalid_scope"
+    )
 
 
 def test_without_openid_there_is_no_id_token(world: World) -> None:
@@ -79,7 +88,10 @@ NOTHING_LEFT: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "every scope": ({"scopes": ("c",)}, {}),
     "the redirect URI": ({"redirect_uris": (OTHER,)}, {}),
     "the resource": ({"resources": ("https://stock.example",)}, {"resource": RESOURCE}),
-    "the type of details": ({"authorization_details_types": ("account",)}, {"authorization_details": DETAILS}),
+    "the type of details": (
+        {"authorization_details_types": ("account",)},
+        {"authorization_details": DETAILS},
+    ),
 }
 
 
@@ -106,7 +118,10 @@ def test_a_grant_is_taken_from_what_it_issued(world: World) -> None:
 
 
 def test_refresh_tokens_need_offline_access_when_the_client_now_does(world: World) -> None:
-    kept, lost = (world.redeem(world.code(scope=scope)).json()["refresh_token"] for scope in ("openid offline_access", "openid a"))
+    kept, lost = (
+        world.redeem(world.code(scope=scope)).json()["refresh_token"]
+        for scope in ("openid offline_access", "openid a")
+    )
     world.restart(refresh_requires_offline_access=True)
     assert world.refresh(lost).json()["error"] == "invalid_grant"
     assert world.refresh(kept).status == 200
@@ -118,20 +133,34 @@ def test_a_device_code_loses_what_the_client_lost(world: World) -> None:
     page = person.sign_in(person.open("/device?user_code=" + started["user_code"]))
     person.submit(page, decision="allow")
     world.restart(scopes=("openid", "a"))
-    assert world.ask(grant_type=device, device_code=started["device_code"]).json()["scope"] == "openid a"
+    assert (
+        world.ask(grant_type=device, device_code=started["device_code"]).json()["scope"]
+        == "openid a"
+    )
 
 
 PUSHED: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
-    "a scope": ({"scopes": ("openid", "a")}, lambda page: page.parameters["error"] == "invalid_scope"),
-    "the redirect URI": ({"redirect_uris": (OTHER,)}, lambda page: page.status == 400 and not page.location),
-    "the grant": ({"grants": (device,)}, lambda page: page.parameters["error"] == "unauthorized_client"),
+    "a scope": (
+        {"scopes": ("openid", "a")},
+        lambda page: page.parameters["error"] == "invalid_scope",
+    ),
+    "the redirect URI": (
+        {"redirect_uris": (OTHER,)},
+        lambda page: page.status == 400 and not page.location,
+    ),
+    "the grant": (
+        {"grants": (device,)},
+        lambda page: page.parameters["error"] == "unauthorized_client",
+    ),
 }
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["before the page", "while the page is open"])
 @pytest.mark.parametrize("what", PUSHED)
 def test_a_pushed_request_loses_it_too(world: World, what: str, opened: bool) -> None:
-    uri = world.ask("/oauth2/par", response_type="code", redirect_uri=SHOP, scope="openid a b").json()["request_uri"]
+    uri = world.ask(
+        "/oauth2/par", response_type="code", redirect_uri=SHOP, scope="openid a b"
+    ).json()["request_uri"]
     path = "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri})
     changes, is_refused = PUSHED[what]
     person = person_at(world.app)

@@ -19,14 +19,26 @@ from idp import Answer, basic, call
 from kapi.identity.grants.token_exchange import grant_type
 from person import authorize_path, claims_of
 
-ACCESS, ID, JWT, REFRESH = (f"urn:ietf:params:oauth:token-type:{name}" for name in ("access_token", "id_token", "jwt", "refresh_token"))
+ACCESS, ID, JWT, REFRESH = (
+    f"urn:ietf:params:oauth:token-type:{name}"
+    for name in ("access_token", "id_token", "jwt", "refresh_token")
+)
 CODE = ("authorization_code", "refresh_token", "client_credentials")
 CLIENTS = (
     client("shop", grants=CODE, consent="never", redirect_uris=("https://shop.example/cb",)),
     client(
-        "orders", grants=(grant_type, "client_credentials"), exchange_from=("shop",), exchange_audiences=("https://stock.example", "stock")
+        "orders",
+        grants=(grant_type, "client_credentials"),
+        exchange_from=("shop",),
+        exchange_audiences=("https://stock.example", "stock"),
     ),
-    client("mask", grants=(grant_type, "client_credentials"), exchange_from=("*",), exchange_audiences=("*",), exchange_impersonates=True),
+    client(
+        "mask",
+        grants=(grant_type, "client_credentials"),
+        exchange_from=("*",),
+        exchange_audiences=("*",),
+        exchange_impersonates=True,
+    ),
     client("narrow", grants=(grant_type,), exchange_from=("shop",), scopes=("a",)),
     client("stranger", grants=(grant_type,)),
     client("bound", grants=("client_credentials",), claims={"may_act": {"sub": "mask"}}),
@@ -52,12 +64,21 @@ def own(app: Any, name: str, scope: str = "a b") -> str:
 
 def of_person(app: Any, scope: str = "openid a b") -> dict[str, str]:
     page = allowed(person_at(app), authorize_path("shop", "https://shop.example/cb", scope=scope))
-    body = urlencode({"grant_type": "authorization_code", "code": page.parameters["code"], "redirect_uri": "https://shop.example/cb"})
+    body = urlencode(
+        {
+            "grant_type": "authorization_code",
+            "code": page.parameters["code"],
+            "redirect_uri": "https://shop.example/cb",
+        }
+    )
     return call(app, body=body.encode(), authorization=basic("shop", "s")).json()
 
 
 def exchange(app: Any, name: str, token: str, kind: str = ACCESS, **more: Any) -> Answer:
-    body = urlencode({"grant_type": grant_type, "subject_token": token, "subject_token_type": kind, **more}, doseq=True).encode()
+    body = urlencode(
+        {"grant_type": grant_type, "subject_token": token, "subject_token_type": kind, **more},
+        doseq=True,
+    ).encode()
     return call(app, body=body, authorization=basic(name, "s"))
 
 
@@ -70,12 +91,22 @@ def test_delegation_names_who_acts(app: Any, clock: Clock) -> None:
         "issued_token_type": ACCESS, "token_type": "Bearer", "scope": "a", "expires_in": 3500,
     }  # fmt: skip
     claims = claims_of(answer.json()["access_token"])
-    assert (claims["sub"], claims["clientId"], claims["organization"]) == ("org1user", "orders", "org1")
+    assert (claims["sub"], claims["clientId"], claims["organization"]) == (
+        "org1user",
+        "orders",
+        "org1",
+    )
     assert claims["aud"] == ["stock", "https://stock.example"]
     assert claims["act"] == {"sub": "orders"}
     assert "refresh_token" not in answer.json()
     again = claims_of(
-        exchange(app, "mask", answer.json()["access_token"], actor_token=own(app, "mask"), actor_token_type=ACCESS).json()["access_token"]
+        exchange(
+            app,
+            "mask",
+            answer.json()["access_token"],
+            actor_token=own(app, "mask"),
+            actor_token_type=ACCESS,
+        ).json()["access_token"]
     )
     assert again["act"] == {"sub": "mask", "act": {"sub": "orders"}}
 
@@ -99,18 +130,34 @@ def test_an_id_token_goes_in_and_comes_out(app: Any) -> None:
     assert (answer.json()["token_type"], answer.json()["issued_token_type"]) == ("N_A", ID)
     claims = claims_of(answer.json()["access_token"])
     assert (claims["aud"], claims["sub"], claims["auth_time"]) == ("mask", "org1user", NOW)
-    assert exchange(app, "mask", answer.json()["access_token"]).status == 400, "an ID token is no access token"
+    assert exchange(app, "mask", answer.json()["access_token"]).status == 400, (
+        "an ID token is no access token"
+    )
     token = answer.json()["access_token"]
-    asked = call(app, "POST", "/oauth2/introspect", urlencode({"token": token}).encode(), authorization=basic("mask", "s"))
+    asked = call(
+        app,
+        "POST",
+        "/oauth2/introspect",
+        urlencode({"token": token}).encode(),
+        authorization=basic("mask", "s"),
+    )
     assert asked.json() == {"active": False}
     assert call(app, "GET", "/oauth2/userinfo", authorization=f"Bearer {token}").status == 401
-    assert exchange(app, "mask", own(app, "shop"), requested_token_type=ID).json()["error"] == "invalid_request"
+    assert (
+        exchange(app, "mask", own(app, "shop"), requested_token_type=ID).json()["error"]
+        == "invalid_request"
+    )
 
 
 def test_opaque_tokens_are_resolved(app: Any) -> None:
     token = own(app, "clear")
     assert "." not in token
-    assert claims_of(exchange(app, "mask", token, requested_token_type=JWT).json()["access_token"])["sub"] == "clear"
+    assert (
+        claims_of(exchange(app, "mask", token, requested_token_type=JWT).json()["access_token"])[
+            "sub"
+        ]
+        == "clear"
+    )
     assert exchange(app, "mask", token, JWT).status == 400
 
 
@@ -119,7 +166,11 @@ def test_whose_tokens_a_client_may_exchange(app: Any) -> None:
     assert exchange(app, "stranger", own(app, "meant")).status == 200, "it was meant for the client"
     assert exchange(app, "orders", own(app, "orders")).status == 200
     assert (
-        call(app, body=urlencode({"grant_type": grant_type}).encode(), authorization=basic("shop", "s")).json()["error"]
+        call(
+            app,
+            body=urlencode({"grant_type": grant_type}).encode(),
+            authorization=basic("shop", "s"),
+        ).json()["error"]
         == "unauthorized_client"
     )
 
@@ -135,7 +186,10 @@ TARGETS = (
 
 @pytest.mark.parametrize(("name", "value"), TARGETS)
 def test_a_target_beyond_the_settings_is_refused(app: Any, name: str, value: Any) -> None:
-    assert exchange(app, "orders", own(app, "shop"), **{name: value}).json()["error"] == "invalid_target"
+    assert (
+        exchange(app, "orders", own(app, "shop"), **{name: value}).json()["error"]
+        == "invalid_target"
+    )
 
 
 def test_scopes_only_become_narrower(app: Any) -> None:
@@ -180,11 +234,16 @@ def test_confusions_of_key_and_algorithm_are_refused(app: Any, clock: Clock) -> 
     jwk = call(app, "GET", "/oauth2/jwks").json()["keys"][0]
     public = RSAKey.import_key(jwk)
     claims = base64.urlsafe_b64decode(payload + "==")
-    forged = [f"{b64(json.dumps({**header, 'alg': name}).encode())}.{payload}." for name in ("none", "None", "nOnE", "")]
+    forged = [
+        f"{b64(json.dumps({**header, 'alg': name}).encode())}.{payload}."
+        for name in ("none", "None", "nOnE", "")
+    ]
     for secret in (
         public.as_pem(),
         json.dumps(jwk).encode(),
-        public.public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1),
+        public.public_key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.PKCS1
+        ),
     ):
         forged.append(hs256({"alg": "HS256", "kid": header["kid"]}, payload, secret))
     mine = RSAKey.generate_key(2048)
@@ -197,8 +256,12 @@ def test_confusions_of_key_and_algorithm_are_refused(app: Any, clock: Clock) -> 
         {"crit": ["x"], "x": 1},
     )
     for more in strange:
-        text = jws.serialize_compact({"alg": "RS256", "kid": header["kid"], "typ": "JWT"}, claims, mine, algorithms=["RS256"])
-        forged.append(f"{b64(json.dumps({'alg': 'RS256', 'kid': header['kid'], 'typ': 'JWT', **more}).encode())}.{text.partition('.')[2]}")
+        text = jws.serialize_compact(
+            {"alg": "RS256", "kid": header["kid"], "typ": "JWT"}, claims, mine, algorithms=["RS256"]
+        )
+        forged.append(
+            f"{b64(json.dumps({'alg': 'RS256', 'kid': header['kid'], 'typ': 'JWT', **more}).encode())}.{text.partition('.')[2]}"
+        )
     forged += [
         f"{head}.{payload}",
         f"{head}.{payload}.",
@@ -218,4 +281,7 @@ def test_confusions_of_key_and_algorithm_are_refused(app: Any, clock: Clock) -> 
 def test_codes_and_refresh_tokens_are_no_subject_tokens(app: Any) -> None:
     tokens = of_person(app)
     for kind in (ACCESS, JWT, ID):
-        assert exchange(app, "mask", tokens["refresh_token"], kind).json()["error"] == "invalid_request"
+        assert (
+            exchange(app, "mask", tokens["refresh_token"], kind).json()["error"]
+            == "invalid_request"
+        )

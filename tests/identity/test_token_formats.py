@@ -14,11 +14,11 @@ from joserfc.jwk import KeySet
 
 from idp import basic, call, identity_app, provider_of
 from kapi.errors import SettingsError
-from kapi.identity.opaque import forget_opaque, opaque_claims
-from kapi.identity.token_claims import token_claims
-from kapi.identity.tokens import AccessToken
+from kapi.identity.tokens.claim_rules import token_claims
+from kapi.identity.tokens.minting import AccessToken
+from kapi.identity.tokens.opaque import forget_opaque, opaque_claims
 from kapi.settings import ClientSettings, IdentitySettings, Settings, UserSettings
-from kapi.settings_reading import read_settings
+from kapi.settings.reading import read_settings
 from kapi.store import Store
 
 NOW = 1_800_000_000
@@ -34,8 +34,12 @@ RULES = {
 }
 CLIENTS = (
     ClientSettings(id="plain", secret="s"),
-    ClientSettings(id="rfc9068", secret="s", access_token_format="at+jwt", audience=("https://a.example",)),
-    ClientSettings(id="bare9068", secret="s", access_token_format="at+jwt", access_token_signing_alg="ES256"),
+    ClientSettings(
+        id="rfc9068", secret="s", access_token_format="at+jwt", audience=("https://a.example",)
+    ),
+    ClientSettings(
+        id="bare9068", secret="s", access_token_format="at+jwt", access_token_signing_alg="ES256"
+    ),
     ClientSettings(id="opaque", secret="s", access_token_format="opaque"),
     ClientSettings(
         id="rules",
@@ -47,7 +51,10 @@ CLIENTS = (
         token_lifetime=60,
         audience=("a", "b"),
     ),
-    *(ClientSettings(id=name, secret="s", access_token_signing_alg=name) for name in ("PS256", "ES384", "EdDSA")),
+    *(
+        ClientSettings(id=name, secret="s", access_token_signing_alg=name)
+        for name in ("PS256", "ES384", "EdDSA")
+    ),
 )
 SETTINGS = Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS, algorithms=()))
 
@@ -77,7 +84,11 @@ def parts(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_the_token_of_the_guide_stays_as_it_is(app: Any) -> None:
     header, claims = parts(token(app, "plain", region="eu"))
-    assert list(header.items()) == [("alg", "RS256"), ("typ", "JWT"), ("kid", "gateway_certificate_alias")]
+    assert list(header.items()) == [
+        ("alg", "RS256"),
+        ("typ", "JWT"),
+        ("kid", "gateway_certificate_alias"),
+    ]
     assert list(claims) == ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"]
 
 
@@ -85,18 +96,27 @@ def test_a_token_of_rfc_9068_has_its_seven_claims(app: Any) -> None:
     header, claims = parts(token(app, "rfc9068"))
     assert header["typ"] == "at+jwt"
     assert {"iss", "exp", "aud", "sub", "client_id", "iat", "jti"} <= set(claims)
-    assert (claims["aud"], claims["client_id"], claims["sub"]) == ("https://a.example", "rfc9068", "rfc9068")
+    assert (claims["aud"], claims["client_id"], claims["sub"]) == (
+        "https://a.example",
+        "rfc9068",
+        "rfc9068",
+    )
     _, bare = parts(token(app, "bare9068"))
     assert bare["aud"] == bare["iss"]
 
 
-@pytest.mark.parametrize(("client", "algorithm"), [("bare9068", "ES256"), ("PS256", "PS256"), ("ES384", "ES384"), ("EdDSA", "EdDSA")])
+@pytest.mark.parametrize(
+    ("client", "algorithm"),
+    [("bare9068", "ES256"), ("PS256", "PS256"), ("ES384", "ES384"), ("EdDSA", "EdDSA")],
+)
 def test_a_client_has_its_own_algorithm(app: Any, client: str, algorithm: str) -> None:
     keys = KeySet.import_key_set(call(app, "GET", "/oauth2/jwks").json())
     assert jwt.decode(token(app, client), keys, algorithms=[algorithm]).claims["clientId"] == client
 
 
-def test_an_opaque_token_says_nothing_and_is_remembered_by_its_digest(app: Any, store: Store) -> None:
+def test_an_opaque_token_says_nothing_and_is_remembered_by_its_digest(
+    app: Any, store: Store
+) -> None:
     text = token(app, "opaque", scope="a b")
     assert "." not in text
     assert len(text) == 43
@@ -171,10 +191,15 @@ def test_rules_of_a_person(store: Store) -> None:
         "grade": 3,
         "organization": "org1",
     }
-    assert token_claims({"all": "provider", "provider": 1}, client, provider.users, access, {}) == wanted
+    assert (
+        token_claims({"all": "provider", "provider": 1}, client, provider.users, access, {})
+        == wanted
+    )
     pairwise = AccessToken("x7", "c", "", 60, user="ada")
     assert token_claims({}, client, provider.users, pairwise, {})["mail"] == "a@b"
-    assert token_claims({"sub": "x", "exp": 1}, client, provider.users, AccessToken("stranger", "c", "", 60), {}) == {"all": "client"}
+    assert token_claims(
+        {"sub": "x", "exp": 1}, client, provider.users, AccessToken("stranger", "c", "", 60), {}
+    ) == {"all": "client"}
 
 
 REFUSED = {
@@ -193,7 +218,10 @@ REFUSED = {
 
 @pytest.mark.parametrize("rule", REFUSED)
 def test_a_rule_that_would_lie_is_refused_at_start(rule: str, tmp_path: Path) -> None:
-    for table in ("[identity.claims]\n", '[[identity.clients]]\nid = "a"\nsecret = "s"\n[identity.clients.claims]\n'):
+    for table in (
+        "[identity.claims]\n",
+        '[[identity.clients]]\nid = "a"\nsecret = "s"\n[identity.clients.claims]\n',
+    ):
         (tmp_path / "kapi.toml").write_text(f"{table}{rule}\n")
         with pytest.raises(SettingsError) as refused:
             read_settings({}, {}, tmp_path)
@@ -201,5 +229,10 @@ def test_a_rule_that_would_lie_is_refused_at_start(rule: str, tmp_path: Path) ->
 
 
 def test_good_rules_are_taken(tmp_path: Path) -> None:
-    (tmp_path / "kapi.toml").write_text('[identity.claims]\norganization = "org1"\ntier = "${user.tier} of ${client.id}"\n')
-    assert read_settings({}, {}, tmp_path)[0].identity.claims == {"organization": "org1", "tier": "${user.tier} of ${client.id}"}
+    (tmp_path / "kapi.toml").write_text(
+        '[identity.claims]\norganization = "org1"\ntier = "${user.tier} of ${client.id}"\n'
+    )
+    assert read_settings({}, {}, tmp_path)[0].identity.claims == {
+        "organization": "org1",
+        "tier": "${user.tier} of ${client.id}",
+    }

@@ -18,14 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp import basic, provider_of
-from kapi.front.web.oauth import build_identity_app, token_endpoint_of
-from kapi.front.web.token_lane import protocol_with, token_lane
-from kapi.identity.forms import _pairs
+from kapi.front.web.identity.app import build_identity_app, token_endpoint_of
+from kapi.front.web.identity.token_lane import protocol_with, token_lane
+from kapi.identity.protocol.forms import _pairs
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 
 NOW = 1_800_000_000
-CLIENTS = (*IdentitySettings().clients, ClientSettings(id="es", secret="s", access_token_signing_alg="EdDSA"))
+CLIENTS = (
+    *IdentitySettings().clients,
+    ClientSettings(id="es", secret="s", access_token_signing_alg="EdDSA"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,9 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False)
+        config = uvicorn.Config(
+            app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False
+        )
         server = uvicorn.Server(config)
         threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
         servers.append(server)
@@ -74,9 +79,20 @@ def sent(port: int, *pieces: bytes, answers: int = 1) -> bytes:
     return asyncio.run(talk())
 
 
-def request(body: bytes = b"grant_type=client_credentials", path: str = "/oauth2/token", method: str = "POST", **headers: str) -> bytes:
-    named = {"host": "idp.am.wso2.com", "authorization": basic("es", "s"), "content-type": "application/x-www-form-urlencoded"}
-    named |= {"content-length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
+def request(
+    body: bytes = b"grant_type=client_credentials",
+    path: str = "/oauth2/token",
+    method: str = "POST",
+    **headers: str,
+) -> bytes:
+    named = {
+        "host": "idp.am.wso2.com",
+        "authorization": basic("es", "s"),
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    named |= {"content-length": str(len(body))} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items() if value)
     return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
@@ -137,12 +153,26 @@ def test_a_client_that_waits_is_told_to_go_on(ports: tuple[int, int]) -> None:
 
 def _general(text: str) -> Any:
     try:
-        return parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=100) if text else []
+        return (
+            parse_qsl(
+                text,
+                keep_blank_values=True,
+                strict_parsing=True,
+                errors="strict",
+                max_num_fields=100,
+            )
+            if text
+            else []
+        )
     except ValueError:
         return ValueError
 
 
-@given(st.lists(st.sampled_from(["a", "=", "&", "b", ";", " ", "%41", "+", "%", "&&", "=="])).map("".join))
+@given(
+    st.lists(st.sampled_from(["a", "=", "&", "b", ";", " ", "%41", "+", "%", "&&", "=="])).map(
+        "".join
+    )
+)
 def test_a_form_without_encoding_is_read_as_the_general_way_reads_it(text: str) -> None:
     try:
         found: Any = _pairs(text)

@@ -13,8 +13,8 @@ import pytest
 from kapi.errors import GatewayRejected, GatewayUnavailable, Problem
 from kapi.fetch import get
 from kapi.identity.issuers.trust import Trust
-from kapi.identity.keys import SigningKey
-from kapi.identity.verify import IssuerKeys
+from kapi.identity.keys.keyring import SigningKey
+from kapi.identity.tokens.verify import IssuerKeys
 from kapi.settings import IdentitySettings, IssuerSettings, Settings
 from kapi.store import Store
 from kapi.store.issuers import IssuerStore
@@ -54,7 +54,12 @@ def standins() -> Iterator[tuple[StandIn, StandIn]]:
 def trust_of(folder: Path, gateway: Gateway, *declared: IssuerSettings) -> Trust:
     store = Store.open(folder / "kapi.db")
     settings = Settings(folder, IdentitySettings(issuers=declared, keys_refresh=1, keys_cooldown=1))
-    made = Trust(settings=settings, store=IssuerStore(store.database), get=get, inbuilt=IssuerKeys.inbuilt("https://idp", (OWN,)))
+    made = Trust(
+        settings=settings,
+        store=IssuerStore(store.database),
+        get=get,
+        inbuilt=IssuerKeys.inbuilt("https://idp", (OWN,)),
+    )
     made.start(gateway)
     return made
 
@@ -70,7 +75,9 @@ def soon(condition: Any) -> None:
         time.sleep(0.01)
 
 
-def test_a_set_that_the_gateway_refuses_is_left_out_alone(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+def test_a_set_that_the_gateway_refuses_is_left_out_alone(
+    tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway, declared("one", standins[0]), declared("two", standins[1]))
     soon(lambda: gateway.trusts == {"inbuilt": ("own",), "one": ("a",), "two": ("a",)})
@@ -83,7 +90,9 @@ def test_a_set_that_the_gateway_refuses_is_left_out_alone(tmp_path: Path, standi
     trust.stop()
 
 
-def test_what_the_gateway_refuses_is_not_declared(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+def test_what_the_gateway_refuses_is_not_declared(
+    tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway)
     gateway.refuses = {"one a"}
@@ -104,7 +113,9 @@ def test_what_the_gateway_refuses_is_not_declared(tmp_path: Path, standins: tupl
     trust.stop()
 
 
-def test_changes_reach_a_gateway_that_was_away(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+def test_changes_reach_a_gateway_that_was_away(
+    tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway, declared("one", standins[0]))
     soon(lambda: gateway.trusts.get("one") == ("a",))
@@ -116,19 +127,29 @@ def test_changes_reach_a_gateway_that_was_away(tmp_path: Path, standins: tuple[S
     trust.stop()
 
 
-def test_declarations_and_keys_come_back_without_the_issuer(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+def test_declarations_and_keys_come_back_without_the_issuer(
+    tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway)
-    trust.add(declared("one", standins[0], organization="acme", claim_mappings={"org": "organization"}))
+    trust.add(
+        declared("one", standins[0], organization="acme", claim_mappings={"org": "organization"})
+    )
     trust.stop()
     standins[0].mode = "500"
     again = trust_of(tmp_path, Gateway())
     issuer, keys = again.issuers()[1].issuer, again.issuers()[1].keys
-    assert (issuer.organization, issuer.claim_mappings, keys.kids) == ("acme", (("org", "organization"),), ("a",))
+    assert (issuer.organization, issuer.claim_mappings, keys.kids) == (
+        "acme",
+        (("org", "organization"),),
+        ("a",),
+    )
     again.stop()
 
 
-def test_the_same_issuer_twice_is_refused_even_when_both_come_at_once(tmp_path: Path, standins: tuple[StandIn, StandIn]) -> None:
+def test_the_same_issuer_twice_is_refused_even_when_both_come_at_once(
+    tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
     trust = trust_of(tmp_path, Gateway())
     results: list[str] = []
 

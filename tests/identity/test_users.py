@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kapi.identity.passwords import LONGEST, password_digest, password_matches
-from kapi.identity.users import Users, profile_of, user_of
+from kapi.identity.people.passwords import LONGEST, password_digest, password_matches
+from kapi.identity.people.users import Users, profile_of, user_of
 from kapi.settings import IdentitySettings, UserSettings
 from kapi.store import Store
 from kapi.store.accounts import Ending
@@ -25,8 +25,19 @@ def stored(tmp_path: Path) -> Iterator[UserStore]:
 
 
 def add(stored: UserStore, name: str, password: str) -> bool:
-    user = user_of(UserSettings(name, password, ("org1",), groups=("staff",), claims={"email": "a@b"}, token_claims={"tier": 1}))
-    return stored.add(StoredUser(name, password_digest(password), profile_of(user), 5, f"subject of {name}"))
+    user = user_of(
+        UserSettings(
+            name,
+            password,
+            ("org1",),
+            groups=("staff",),
+            claims={"email": "a@b"},
+            token_claims={"tier": 1},
+        )
+    )
+    return stored.add(
+        StoredUser(name, password_digest(password), profile_of(user), 5, f"subject of {name}")
+    )
 
 
 def test_a_digest_is_argon2id_salted_and_of_that_password_only() -> None:
@@ -49,7 +60,12 @@ def test_people_of_settings_and_store_sign_in(stored: UserStore) -> None:
     assert signed_in == users.named("ada") == users.get("subject of ada")
     assert users.get("ada") is None
     assert signed_in is not None
-    assert (signed_in.organizations, signed_in.groups, signed_in.claims, signed_in.token_claims) == (
+    assert (
+        signed_in.organizations,
+        signed_in.groups,
+        signed_in.claims,
+        signed_in.token_claims,
+    ) == (
         ("org1",),
         ("staff",),
         {"email": "a@b"},
@@ -60,7 +76,13 @@ def test_people_of_settings_and_store_sign_in(stored: UserStore) -> None:
     admin = users.authenticate("superAdmin", "superAdmin")
     assert admin is not None
     assert admin.super_admin
-    assert [user.username for user in users.all()] == ["org1user", "org2user", "multiorguser", "superAdmin", "ada"]
+    assert [user.username for user in users.all()] == [
+        "org1user",
+        "org2user",
+        "multiorguser",
+        "superAdmin",
+        "ada",
+    ]
 
 
 def test_a_stored_person_cannot_take_the_place_of_one_of_the_settings(stored: UserStore) -> None:

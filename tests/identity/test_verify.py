@@ -17,16 +17,32 @@ from hypothesis import strategies as st
 
 from kapi.errors import Problem
 from kapi.identity.issuers.declaration import Issuer
-from kapi.identity.keys import SigningKey
-from kapi.identity.verify import LARGEST_TOKEN, IssuerKeys, Principal, require_scope, verify_bearer
+from kapi.identity.keys.keyring import SigningKey
+from kapi.identity.tokens.verify import (
+    LARGEST_TOKEN,
+    IssuerKeys,
+    Principal,
+    require_scope,
+    verify_bearer,
+)
 
 NOW = 1_800_000_000
 ISSUER = "https://idp.am.wso2.com/token"
 KEY = SigningKey("k", "RS256", rsa.generate_private_key(public_exponent=65537, key_size=2048))
 OTHER = SigningKey("k", "RS256", rsa.generate_private_key(public_exponent=65537, key_size=2048))
 TRUSTED = (IssuerKeys.inbuilt(ISSUER, (KEY,)),)
-PEM = KEY.private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-CLAIMS: dict[str, Any] = {"iss": ISSUER, "sub": "s", "exp": NOW + 60, "nbf": NOW, "iat": NOW, "clientId": "c", "scope": "a apk:api_create"}
+PEM = KEY.private.public_key().public_bytes(
+    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+)
+CLAIMS: dict[str, Any] = {
+    "iss": ISSUER,
+    "sub": "s",
+    "exp": NOW + 60,
+    "nbf": NOW,
+    "iat": NOW,
+    "clientId": "c",
+    "scope": "a apk:api_create",
+}
 HEADER: dict[str, Any] = {"alg": "RS256", "typ": "JWT", "kid": "k"}
 
 
@@ -34,9 +50,25 @@ def b64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def token(header: Any = None, claims: Any = None, key: SigningKey = KEY, raw: str | None = None, **changes: Any) -> str:
-    head = json.dumps({k: v for k, v in (HEADER | (header or {})).items() if v is not ...}) if not isinstance(header, str) else header
-    body = raw if raw is not None else json.dumps({name: value for name, value in (CLAIMS | changes).items() if value is not ...})
+def token(
+    header: Any = None,
+    claims: Any = None,
+    key: SigningKey = KEY,
+    raw: str | None = None,
+    **changes: Any,
+) -> str:
+    head = (
+        json.dumps({k: v for k, v in (HEADER | (header or {})).items() if v is not ...})
+        if not isinstance(header, str)
+        else header
+    )
+    body = (
+        raw
+        if raw is not None
+        else json.dumps(
+            {name: value for name, value in (CLAIMS | changes).items() if value is not ...}
+        )
+    )
     signed = f"{b64(head.encode())}.{b64(body.encode())}"
     return f"{signed}.{b64(key.sign(signed.encode()))}"
 
@@ -47,14 +79,20 @@ def code_of(authorization: str) -> str:
     assert caught.value.status == 401
     # RFC 6750 §3.1: no error code in the challenge when no credentials were sent.
     invalid = 'Bearer realm="kapi", error="invalid_token", error_description="The provided token is invalid"'
-    assert caught.value.headers["WWW-Authenticate"] == ('Bearer realm="kapi"' if caught.value.code == "900902" else invalid)
+    assert caught.value.headers["WWW-Authenticate"] == (
+        'Bearer realm="kapi"' if caught.value.code == "900902" else invalid
+    )
     return caught.value.code
 
 
 def test_a_good_token_names_its_caller() -> None:
     for scheme in ("Bearer", "bearer", "bEaRer"):
         principal = verify_bearer(f"{scheme} {token(organization='org1')}", TRUSTED, NOW)
-        assert (principal.subject, principal.client_id, principal.organization) == ("s", "c", "org1")
+        assert (principal.subject, principal.client_id, principal.organization) == (
+            "s",
+            "c",
+            "org1",
+        )
         assert principal.scopes == {"a", "apk:api_create"}
     assert verify_bearer(f"Bearer {token(scope=['x', 1])}", TRUSTED, NOW).scopes == {"x"}
     assert verify_bearer(f"Bearer {token({'typ': 'at+jwt'})}", TRUSTED, NOW)
@@ -82,11 +120,18 @@ def test_clocks_may_differ_by_five_seconds(times: dict[str, Any], code: str) -> 
 
 
 def test_a_verified_token_may_say_nothing_about_its_caller() -> None:
-    other = (dataclasses.replace(TRUSTED[0], issuer=Issuer("other", "oidc", ISSUER, "", "", algorithms=("RS256",))),)
+    other = (
+        dataclasses.replace(
+            TRUSTED[0], issuer=Issuer("other", "oidc", ISSUER, "", "", algorithms=("RS256",))
+        ),
+    )
     bare = f"Bearer {token(sub=..., clientId=..., scope=...)}"
     assert verify_bearer(bare, other, NOW) == Principal("", "", frozenset(), "", "other")
     for claim in ("client_id", "azp"):
-        assert verify_bearer(f"Bearer {token(clientId=..., **{claim: 'x'})}", other, NOW).client_id == "x"
+        assert (
+            verify_bearer(f"Bearer {token(clientId=..., **{claim: 'x'})}", other, NOW).client_id
+            == "x"
+        )
 
 
 def test_what_of_ours_does_not_have_the_mark_of_access_tokens_is_refused() -> None:
@@ -100,7 +145,11 @@ def test_without_trusted_issuers_or_with_another_issuers_key_nothing_is_accepted
     elsewhere = "https://elsewhere.example"
     both = (*TRUSTED, IssuerKeys.inbuilt(elsewhere, (SigningKey("k2", "RS256", OTHER.private),)))
     assert verify_bearer(f"Bearer {token({'kid': 'k2'}, key=OTHER, iss=elsewhere)}", both, NOW)
-    for crafted, issuers in ((GOOD, ()), (token({"kid": "k2"}, key=OTHER), both), (token(iss=elsewhere), both)):
+    for crafted, issuers in (
+        (GOOD, ()),
+        (token({"kid": "k2"}, key=OTHER), both),
+        (token(iss=elsewhere), both),
+    ):
         with pytest.raises(Problem) as caught:
             verify_bearer(f"Bearer {crafted}", issuers, NOW)
         assert caught.value.code == "900901"
@@ -117,12 +166,18 @@ def test_an_expired_token() -> None:
     assert code_of(f"Bearer {token(exp=NOW - 6, key=OTHER)}") == "900901"
 
 
-DER = KEY.private.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-SSH = KEY.private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+DER = KEY.private.public_key().public_bytes(
+    serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+)
+SSH = KEY.private.public_key().public_bytes(
+    serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+)
 
 
 def hs256(secret: bytes) -> str:
-    signed = f"{b64(json.dumps(HEADER | {'alg': 'HS256'}).encode())}.{b64(json.dumps(CLAIMS).encode())}"
+    signed = (
+        f"{b64(json.dumps(HEADER | {'alg': 'HS256'}).encode())}.{b64(json.dumps(CLAIMS).encode())}"
+    )
     return f"{signed}.{b64(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}"
 
 
@@ -136,10 +191,16 @@ GOOD = token()
 HEAD, BODY, SIGNATURE = GOOD.split(".")
 ATTACKS: dict[str, str] = {
     "garbage": "garbage",
-    **{f"alg {alg!r}": token({"alg": alg}) for alg in ("none", "None", "nOnE", "", None, 1, ["RS256"], "RS512", "PS256", "HS256")},
+    **{
+        f"alg {alg!r}": token({"alg": alg})
+        for alg in ("none", "None", "nOnE", "", None, 1, ["RS256"], "RS512", "PS256", "HS256")
+    },
     "alg none, no signature": f"{b64(json.dumps(HEADER | {'alg': 'none'}).encode())}.{BODY}.",
     "no alg": token({"alg": ...}),
-    **{f"alg {alg}, no signature": f"{b64(json.dumps(HEADER | {'alg': alg}).encode())}.{BODY}." for alg in ("None", "NONE", "nOnE", "")},
+    **{
+        f"alg {alg}, no signature": f"{b64(json.dumps(HEADER | {'alg': alg}).encode())}.{BODY}."
+        for alg in ("None", "NONE", "nOnE", "")
+    },
     "alg none, a good signature": f"{b64(json.dumps(HEADER | {'alg': 'none'}).encode())}.{BODY}.{SIGNATURE}",
     "HS256 with the public key": hs256(PEM),
     "HS256 with the public key, stripped": hs256(PEM.strip()),
@@ -155,12 +216,28 @@ ATTACKS: dict[str, str] = {
     "another key with our kid": token(key=OTHER),
     "own key in the header": token({"jwk": OTHER.public_jwk(), "kid": "other"}, key=OTHER),
     "own key in the header, our kid": token({"jwk": OTHER.public_jwk()}, key=OTHER),
-    "own certificate in the header": token({"x5c": [base64.b64encode(DER).decode()], "x5t": "x"}, key=OTHER),
+    "own certificate in the header": token(
+        {"x5c": [base64.b64encode(DER).decode()], "x5t": "x"}, key=OTHER
+    ),
     "certificate URL in the header": token({"x5u": "https://evil.example/x.pem"}, key=OTHER),
     "key URL in the header": token({"jku": "https://evil.example/jwks", "kid": "other"}, key=OTHER),
     **{
         f"kid {kid!r}": token({"kid": kid})
-        for kid in ("../../dev/null", "' OR 1=1", "k\0", "K", "k ", "ｋ", "x" * 5000, None, True, 1, {"k": 1}, ["k"], "")
+        for kid in (
+            "../../dev/null",
+            "' OR 1=1",
+            "k\0",
+            "K",
+            "k ",
+            "ｋ",
+            "x" * 5000,
+            None,
+            True,
+            1,
+            {"k": 1},
+            ["k"],
+            "",
+        )
     },
     "no kid": token({"kid": ...}),
     "kid twice": token(json.dumps(HEADER)[:-1] + ', "kid": "k"}'),
@@ -190,19 +267,41 @@ ATTACKS: dict[str, str] = {
     "NaN": token(raw=json.dumps(CLAIMS | {"exp": float("nan")})),
     "infinity": token(raw=json.dumps(CLAIMS | {"exp": float("inf")})),
     "minus infinity": token(raw=json.dumps(CLAIMS | {"nbf": float("-inf")})),
-    "infinity by exponent": token(raw=json.dumps(CLAIMS)[:-1].replace(f'"exp": {NOW + 60}', '"exp": 1e999') + "}"),
-    "exp of 5000 digits": token(raw=json.dumps(CLAIMS).replace(f'"exp": {NOW + 60}', '"exp": ' + "9" * 5000)),
-    **{f"exp {value!r:.20}": token(exp=value) for value in (..., None, "9999999999", True, [], {}, 2**53, 1e300, 10**400)},
+    "infinity by exponent": token(
+        raw=json.dumps(CLAIMS)[:-1].replace(f'"exp": {NOW + 60}', '"exp": 1e999') + "}"
+    ),
+    "exp of 5000 digits": token(
+        raw=json.dumps(CLAIMS).replace(f'"exp": {NOW + 60}', '"exp": ' + "9" * 5000)
+    ),
+    **{
+        f"exp {value!r:.20}": token(exp=value)
+        for value in (..., None, "9999999999", True, [], {}, 2**53, 1e300, 10**400)
+    },
     "nbf in the future": token(nbf=NOW + 60),
     **{f"nbf {value!r}": token(nbf=value) for value in ("0", None, False, [], -(2**60))},
     **{
         f"iss {value!r}": token(iss=value)
-        for value in (..., ISSUER + "/", ISSUER[:-1], ISSUER + "#", ISSUER.upper(), "", None, [ISSUER], {}, 1)
+        for value in (
+            ...,
+            ISSUER + "/",
+            ISSUER[:-1],
+            ISSUER + "#",
+            ISSUER.upper(),
+            "",
+            None,
+            [ISSUER],
+            {},
+            1,
+        )
     },
     "padding": GOOD + "=",
     "right padding": GOOD + "==",
-    "padded header": signed_as_is(base64.urlsafe_b64encode(json.dumps(HEADER | {"x": "~"}).encode()).decode()),
-    "standard alphabet in the header": signed_as_is(base64.b64encode(json.dumps(HEADER | {"x": "???>>>"}).encode()).decode().rstrip("=")),
+    "padded header": signed_as_is(
+        base64.urlsafe_b64encode(json.dumps(HEADER | {"x": "~"}).encode()).decode()
+    ),
+    "standard alphabet in the header": signed_as_is(
+        base64.b64encode(json.dumps(HEADER | {"x": "???>>>"}).encode()).decode().rstrip("=")
+    ),
     "white space in the header": signed_as_is(HEAD[:8] + "\n" + HEAD[8:]),
     "standard alphabet": f"{HEAD}.{BODY}.{'+/' + SIGNATURE[2:]}",
     "white space": f"{HEAD}.{BODY} .{SIGNATURE}",
@@ -232,7 +331,10 @@ def test_a_missing_scope_is_403() -> None:
     with pytest.raises(Problem) as caught:
         require_scope(principal, ("other",))
     assert (caught.value.status, caught.value.code) == (403, "900910")
-    assert caught.value.headers["WWW-Authenticate"] == 'Bearer realm="kapi", error="insufficient_scope", scope="other"'
+    assert (
+        caught.value.headers["WWW-Authenticate"]
+        == 'Bearer realm="kapi", error="insufficient_scope", scope="other"'
+    )
     for scopes in (("other", "a"), ("a",)):
         require_scope(principal, scopes)
     for close in ("apk:api_creat", "apk:api_create ", "A", "*", ""):
@@ -243,8 +345,15 @@ def test_a_missing_scope_is_403() -> None:
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["RS256", "JWT", "k", ISSUER]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["RS256", "JWT", "k", ISSUER]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -255,21 +364,35 @@ def test_a_type_that_cannot_be_hashed(typ: Any) -> None:
 
 
 @given(
-    header=st.dictionaries(st.sampled_from(["alg", "kid", "crit", "b64", "jwk"]) | st.text(max_size=5), JSON_VALUES, max_size=4),
-    claims=st.dictionaries(st.sampled_from(["iss", "exp", "nbf", "scope", "sub", "azp"]) | st.text(max_size=5), JSON_VALUES, max_size=4),
+    header=st.dictionaries(
+        st.sampled_from(["alg", "kid", "crit", "b64", "jwk"]) | st.text(max_size=5),
+        JSON_VALUES,
+        max_size=4,
+    ),
+    claims=st.dictionaries(
+        st.sampled_from(["iss", "exp", "nbf", "scope", "sub", "azp"]) | st.text(max_size=5),
+        JSON_VALUES,
+        max_size=4,
+    ),
 )
-def test_arbitrary_signed_tokens_are_accepted_or_plainly_refused(header: dict[str, Any], claims: dict[str, Any]) -> None:
+def test_arbitrary_signed_tokens_are_accepted_or_plainly_refused(
+    header: dict[str, Any], claims: dict[str, Any]
+) -> None:
     for crafted in (token(header, raw=json.dumps(CLAIMS | claims)), token(raw=json.dumps(claims))):
         try:
             outcome: Principal | Problem = verify_bearer(f"Bearer {crafted}", TRUSTED, NOW)
         except Problem as problem:
             outcome = problem
-        assert isinstance(outcome, Principal) or (outcome.status == 401 and outcome.code in {"900901", "900903"})
+        assert isinstance(outcome, Principal) or (
+            outcome.status == 401 and outcome.code in {"900901", "900903"}
+        )
 
 
 @given(st.text(max_size=200), st.text(max_size=100), st.text(max_size=100))
 def test_arbitrary_text_is_a_plain_refusal(text: str, head: str, body: str) -> None:
-    crafted = f"{b64(head.encode('utf-8', 'replace'))}.{b64(body.encode('utf-8', 'replace'))}.{SIGNATURE}"
+    crafted = (
+        f"{b64(head.encode('utf-8', 'replace'))}.{b64(body.encode('utf-8', 'replace'))}.{SIGNATURE}"
+    )
     for candidate in (text, f"Bearer {text}", f"Bearer {crafted}"):
         with pytest.raises(Problem):
             verify_bearer(candidate, TRUSTED, NOW)

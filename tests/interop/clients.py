@@ -21,7 +21,10 @@ OWN = certificate("own")
 OTHER = certificate("leaf")
 METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
 CODE = ("authorization_code", "refresh_token")
-DEVICE, EXCHANGE, ASSERTION = (f"urn:ietf:params:oauth:grant-type:{name}" for name in ("device_code", "token-exchange", "jwt-bearer"))
+DEVICE, EXCHANGE, ASSERTION = (
+    f"urn:ietf:params:oauth:grant-type:{name}"
+    for name in ("device_code", "token-exchange", "jwt-bearer")
+)
 CIBA = "urn:openid:params:grant-type:ciba"
 HR = "https://hr.example"
 
@@ -29,14 +32,20 @@ HR = "https://hr.example"
 def toml(value: Any) -> str:
     """As TOML on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)} = {toml(item)}" for name, item in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{json.dumps(name)} = {toml(item)}" for name, item in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml, value)) + "]"
     return json.dumps(value)
 
 
 def table(heading: str, **members: Any) -> str:
-    return f"[[{heading}]]\n" + "".join(f"{name} = {toml(value)}\n" for name, value in members.items())
+    return f"[[{heading}]]\n" + "".join(
+        f"{name} = {toml(value)}\n" for name, value in members.items()
+    )
 
 
 def client(name: str, method: str = "client_secret_basic", **more: Any) -> str:
@@ -45,7 +54,12 @@ def client(name: str, method: str = "client_secret_basic", **more: Any) -> str:
 
 def settings(port: int) -> str:
     """Every client there is here, for an issuer whose discovery needs no workaround. Certificates are read beside it."""
-    identity = {"issuer": f"https://{IDP}:{port}", "dpop_nonce": True, "client_ca_file": "ca.pem", "password_grant": True}
+    identity = {
+        "issuer": f"https://{IDP}:{port}",
+        "dpop_nonce": True,
+        "client_ca_file": "ca.pem",
+        "password_grant": True,
+    }
     return "[identity]\n" + "".join(f"{name} = {toml(value)}\n" for name, value in identity.items()) + "".join(
         (
             table("identity.assertion_issuers", issuer=HR, jwks=public(key("ES256")), algorithms=["ES256"]),

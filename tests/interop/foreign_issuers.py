@@ -53,7 +53,9 @@ class _Process:
     def start(self) -> None:
         environment = {**os.environ, **self.environment}
         with (Path(os.environ.get("TMPDIR", "/tmp")) / "peer.log").open("ab") as log:
-            self.running = subprocess.Popen(self.command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+            self.running = subprocess.Popen(
+                self.command, cwd=self.folder, env=environment, stdout=log, stderr=log
+            )
         deadline = time.monotonic() + 20
         while True:
             assert self.running.poll() is None, f"{self.command} ended"
@@ -78,8 +80,12 @@ class _Process:
 def fetched(url: str, body: dict[str, str] | bytes | None = None, **headers: str) -> Any:
     """JSON from an issuer on this machine."""
     data = urllib.parse.urlencode(body).encode() if isinstance(body, dict) else body
-    request = urllib.request.Request(url, data, {name.replace("_", "-"): value for name, value in headers.items()})
-    with urllib.request.urlopen(request, timeout=10, context=ssl._create_unverified_context()) as answer:
+    request = urllib.request.Request(
+        url, data, {name.replace("_", "-"): value for name, value in headers.items()}
+    )
+    with urllib.request.urlopen(
+        request, timeout=10, context=ssl._create_unverified_context()
+    ) as answer:
         return json.loads(answer.read())
 
 
@@ -95,10 +101,20 @@ def oidc_provider(folder: Path, algorithm: str) -> Foreign:
 
     def token(scope: str) -> str:
         body = {"grant_type": "client_credentials", "scope": scope}
-        return fetched(f"{issuer}/token", body, Authorization=_basic(f"client-{algorithm}", "secret"))["access_token"]
+        return fetched(
+            f"{issuer}/token", body, Authorization=_basic(f"client-{algorithm}", "secret")
+        )["access_token"]
 
     arguments = ("oidc", issuer, "--audience", "urn:orders")
-    return Foreign(f"oidc-provider-{algorithm.lower()}", issuer, arguments, token, f"{issuer}/jwks", process.restart, process.stop)
+    return Foreign(
+        f"oidc-provider-{algorithm.lower()}",
+        issuer,
+        arguments,
+        token,
+        f"{issuer}/jwks",
+        process.restart,
+        process.stop,
+    )
 
 
 def oauth2_mock_server(folder: Path) -> Foreign:
@@ -108,10 +124,20 @@ def oauth2_mock_server(folder: Path) -> Foreign:
     issuer = f"http://127.0.0.1:{port}"
 
     def token(scope: str) -> str:
-        return fetched(f"{issuer}/token", {"grant_type": "client_credentials", "scope": scope})["access_token"]
+        return fetched(f"{issuer}/token", {"grant_type": "client_credentials", "scope": scope})[
+            "access_token"
+        ]
 
     arguments = ("oidc", issuer, "--audience", "orders")
-    return Foreign("oauth2-mock-server", issuer, arguments, token, f"{issuer}/jwks", process.restart, process.stop)
+    return Foreign(
+        "oauth2-mock-server",
+        issuer,
+        arguments,
+        token,
+        f"{issuer}/jwks",
+        process.restart,
+        process.stop,
+    )
 
 
 def auth0_simulator(folder: Path) -> Foreign:
@@ -120,17 +146,28 @@ def auth0_simulator(folder: Path) -> Foreign:
     certificates.mkdir(parents=True)
     ca = self_signed(["localhost"], certificates)
     _split(certificates, "localhost.pem", "localhost-key.pem")
-    process = _Process(["node", "auth0-simulator.cjs", str(port := _low_port())], port, {"HOME": str(folder)})
+    process = _Process(
+        ["node", "auth0-simulator.cjs", str(port := _low_port())], port, {"HOME": str(folder)}
+    )
     process.start()
     issuer = f"https://localhost:{port}/"
 
     def token(scope: str) -> str:
-        body = {"grant_type": "client_credentials", "client_id": "0" * 32, "client_secret": "x", "audience": "https://orders.example"}
-        return fetched(f"{issuer}oauth/token", json.dumps(body).encode(), Content_Type="application/json")["access_token"]
+        body = {
+            "grant_type": "client_credentials",
+            "client_id": "0" * 32,
+            "client_secret": "x",
+            "audience": "https://orders.example",
+        }
+        return fetched(
+            f"{issuer}oauth/token", json.dumps(body).encode(), Content_Type="application/json"
+        )["access_token"]
 
     arguments = ("oidc", issuer, "--audience", "https://orders.example")
     jwks = f"{issuer}.well-known/jwks.json"
-    return Foreign("auth0-simulator", issuer, arguments, token, jwks, process.restart, process.stop, ca)
+    return Foreign(
+        "auth0-simulator", issuer, arguments, token, jwks, process.restart, process.stop, ca
+    )
 
 
 def _low_port() -> int:
@@ -191,17 +228,32 @@ def glewlwyd(folder: Path) -> Foreign:
 
     def token(scope: str) -> str:
         body = {"grant_type": "client_credentials", "scope": scope}
-        return fetched(f"{base}/oidc/token", body, Authorization=_basic("svc", "password"))["access_token"]
+        return fetched(f"{base}/oidc/token", body, Authorization=_basic("svc", "password"))[
+            "access_token"
+        ]
 
     arguments = ("oidc", f"{base}/oidc", "--audience", "items:read")
-    return Foreign("glewlwyd", f"{base}/oidc", arguments, token, f"{base}/oidc/jwks", process.restart, process.stop, ca)
+    return Foreign(
+        "glewlwyd",
+        f"{base}/oidc",
+        arguments,
+        token,
+        f"{base}/oidc/jwks",
+        process.restart,
+        process.stop,
+        ca,
+    )
 
 
 def _set_up_glewlwyd(base: str) -> None:
     handler = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
-    browser = urllib.request.build_opener(handler, urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    browser = urllib.request.build_opener(
+        handler, urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    )
     private = Key.make("k").private
-    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
     names = ("code", "token", "none", "password", "device")
     parameters = {
         "iss": f"{base}/oidc", "jwt-type": "rsa", "jwt-key-size": "256", "key": pem, "cert": Key("k", "RS256", private).pem(),
@@ -216,8 +268,19 @@ def _set_up_glewlwyd(base: str) -> None:
     for path, body in (
         ("/auth/", {"username": "admin", "password": "password"}),
         ("/scope/", {"name": "items:read", "display_name": "read", "password_required": False}),
-        ("/mod/plugin/", {"module": "oidc", "name": "oidc", "display_name": "oidc", "order_rank": 1, "parameters": parameters}),
+        (
+            "/mod/plugin/",
+            {
+                "module": "oidc",
+                "name": "oidc",
+                "display_name": "oidc",
+                "order_rank": 1,
+                "parameters": parameters,
+            },
+        ),
         ("/client/", client),
     ):
-        request = urllib.request.Request(base + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            base + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         browser.open(request, timeout=10).close()

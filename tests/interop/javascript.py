@@ -16,10 +16,16 @@ from person import Person, over_https
 PEERS = Path(__file__).parent / "peers"
 
 
-def run(platform: Platform, script: str, scenario: str, person: Person | None = None, **more: Any) -> dict[str, Any]:
+def run(
+    platform: Platform, script: str, scenario: str, person: Person | None = None, **more: Any
+) -> dict[str, Any]:
     """What the client tells at its end, with what it `seen`. Raises AssertionError with the client's own words when it failed."""
     algorithm = more.get("algorithm", "ES256")
-    jwk = {name: value for name, value in key(algorithm).as_dict(private=True).items() if name not in {"use", "alg"}}
+    jwk = {
+        name: value
+        for name, value in key(algorithm).as_dict(private=True).items()
+        if name not in {"use", "alg"}
+    }
     settings = {
         "issuer": f"https://{IDP}:{platform.port}",
         "api": f"https://api.am.wso2.com:{platform.port}/api",
@@ -35,7 +41,11 @@ def run(platform: Platform, script: str, scenario: str, person: Person | None = 
     }
     person = person or Person(over_https(platform.port))
     process = subprocess.Popen(
-        ["node", script, json.dumps(settings | more)], cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["node", script, json.dumps(settings | more)],
+        cwd=PEERS,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -53,7 +63,9 @@ def run(platform: Platform, script: str, scenario: str, person: Person | None = 
         process.wait(20)
 
 
-def _done(person: Person, ask: str, url: str = "", code: str = "", message: str = "") -> dict[str, Any]:
+def _done(
+    person: Person, ask: str, url: str = "", code: str = "", message: str = ""
+) -> dict[str, Any]:
     if ask == "device":
         allow_device(person, url, code)
         return {}

@@ -104,19 +104,25 @@ def browser(request: pytest.FixtureRequest) -> Iterator[webdriver.Chrome]:
     ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService("/usr/bin/chromedriver")
+    )
     driver.set_page_load_timeout(30)
     Shop.got.clear()
     yield driver
     complaints = [
-        entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and ".am.wso2.com" in entry["message"]
+        entry["message"]
+        for entry in driver.get_log("browser")
+        if entry["level"] == "SEVERE" and ".am.wso2.com" in entry["message"]
     ]
     driver.quit()
     assert complaints == []
 
 
 def link(platform: Platform, shop: str, **more: str) -> str:
-    return f"https://{IDP}:{platform.port}" + authorize_path("shop", shop, Pkce(), scope="openid profile default", **more)
+    return f"https://{IDP}:{platform.port}" + authorize_path(
+        "shop", shop, Pkce(), scope="openid profile default", **more
+    )
 
 
 def wait_for(browser: webdriver.Chrome, title: str) -> None:
@@ -128,7 +134,11 @@ def field(browser: webdriver.Chrome, name: str) -> Any:
 
 
 def sign_in(browser: webdriver.Chrome) -> None:
-    for name, value in (("username", "org1user"), ("password", "org1user"), ("organization", "org1")):
+    for name, value in (
+        ("username", "org1user"),
+        ("password", "org1user"),
+        ("organization", "org1"),
+    ):
         field(browser, name).clear()
         field(browser, name).send_keys(value)
     field(browser, "password").send_keys(Keys.ENTER)
@@ -164,9 +174,17 @@ def test_sign_in_consent_select_and_sign_out(
     wait_for(browser, "The shop")
     assert Shop.got[-1]["state"] == "s t&ä"
     assert len(Shop.got[-1]["code"]) == 43
-    cookies = {cookie["name"]: cookie for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]}
+    cookies = {
+        cookie["name"]: cookie
+        for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
+    }
     session = cookies["__Host-kapi-session"]
-    assert (session["secure"], session["httpOnly"], session["sameSite"], session["domain"]) == (True, True, "Lax", IDP)
+    assert (session["secure"], session["httpOnly"], session["sameSite"], session["domain"]) == (
+        True,
+        True,
+        "Lax",
+        IDP,
+    )
     browser.get(link(platform, shop, prompt="select_account"))
     wait_for(browser, "Choose an account")
     take(browser, request, "select-account")
@@ -202,7 +220,9 @@ def test_with_the_keyboard_alone(browser: webdriver.Chrome, platform: Platform, 
 
 
 @pytest.mark.parametrize("mode", ["query", "form_post"])
-def test_without_scripts(browser: webdriver.Chrome, platform: Platform, shop: str, mode: str) -> None:
+def test_without_scripts(
+    browser: webdriver.Chrome, platform: Platform, shop: str, mode: str
+) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(link(platform, shop, response_mode=mode, prompt="consent"))
     wait_for(browser, "Sign in")
@@ -216,15 +236,25 @@ def test_without_scripts(browser: webdriver.Chrome, platform: Platform, shop: st
     assert "code" in Shop.got[-1]
 
 
-def test_the_form_post_page_sends_itself(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+def test_the_form_post_page_sends_itself(
+    browser: webdriver.Chrome, platform: Platform, shop: str
+) -> None:
     browser.get(link(platform, shop, response_mode="form_post", prompt="none"))
     wait_for(browser, "The shop")
     assert Shop.got[-1]["error"] == "login_required"
 
 
-def test_on_a_phone_in_the_dark(browser: webdriver.Chrome, platform: Platform, shop: str, request: pytest.FixtureRequest) -> None:
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 320, "height": 900, "deviceScaleFactor": 1, "mobile": True})
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+def test_on_a_phone_in_the_dark(
+    browser: webdriver.Chrome, platform: Platform, shop: str, request: pytest.FixtureRequest
+) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 320, "height": 900, "deviceScaleFactor": 1, "mobile": True},
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": "dark"}]},
+    )
     browser.get(link(platform, shop, prompt="consent"))
     wait_for(browser, "Sign in")
     take(browser, request, "sign-in-phone-dark")
@@ -232,7 +262,12 @@ def test_on_a_phone_in_the_dark(browser: webdriver.Chrome, platform: Platform, s
     assert browser.execute_script(wide) <= 320
     for button in browser.find_elements(By.CSS_SELECTOR, "button, input:not([type=hidden])"):
         assert button.size["height"] >= 24  # WCAG 2.2 AA, 2.5.8
-    red, green, blue = map(int, browser.execute_script("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g)")[:3])
+    red, green, blue = map(
+        int,
+        browser.execute_script(
+            "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g)"
+        )[:3],
+    )
     assert max(red, green, blue) < 64
     sign_in(browser)
     wait_for(browser, "Allow access")
@@ -240,11 +275,21 @@ def test_on_a_phone_in_the_dark(browser: webdriver.Chrome, platform: Platform, s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("host", "operation"), [(IDP, "post-oauth2-token"), (API, "post-api-deployer-apis-deploy")])
+@pytest.mark.parametrize(
+    ("host", "operation"), [(IDP, "post-oauth2-token"), (API, "post-api-deployer-apis-deploy")]
+)
 def test_reading_the_openapi_document(
-    browser: webdriver.Chrome, platform: Platform, request: pytest.FixtureRequest, host: str, operation: str, scheme: str
+    browser: webdriver.Chrome,
+    platform: Platform,
+    request: pytest.FixtureRequest,
+    host: str,
+    operation: str,
+    scheme: str,
 ) -> None:
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+    )
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(f"https://{host}:{platform.port}/openapi.html")
     wait_for(browser, "kapi")
@@ -252,22 +297,27 @@ def test_reading_the_openapi_document(
         take(browser, request, "openapi-api")
     browser.find_element(By.CSS_SELECTOR, f"nav a[href='#{operation}']").click()
     section = browser.find_element(By.ID, operation)
-    assert browser.execute_cdp_cmd("Page.getNavigationHistory", {})["entries"][-1]["url"].endswith(f"#{operation}")
+    assert browser.execute_cdp_cmd("Page.getNavigationHistory", {})["entries"][-1]["url"].endswith(
+        f"#{operation}"
+    )
     example = section.find_element(By.CSS_SELECTOR, "li.refused details")
     assert not example.find_element(By.TAG_NAME, "pre").is_displayed()
     example.find_element(By.TAG_NAME, "summary").click()
     assert example.find_element(By.TAG_NAME, "pre").is_displayed()
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     assert browser.execute_script(LOWEST_CONTRAST) >= 4.5
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 320, "height": 900, "deviceScaleFactor": 1, "mobile": True})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 320, "height": 900, "deviceScaleFactor": 1, "mobile": True},
+    )
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 320
 
 
-def test_another_site_cannot_frame_a_page(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+def test_another_site_cannot_frame_a_page(
+    browser: webdriver.Chrome, platform: Platform, shop: str
+) -> None:
     browser.get(shop)
-    script = (
-        "const f = document.createElement('iframe'); f.src = arguments[0]; f.onload = () => arguments[1](true); document.body.append(f)"
-    )
+    script = "const f = document.createElement('iframe'); f.src = arguments[0]; f.onload = () => arguments[1](true); document.body.append(f)"
     browser.set_script_timeout(20)
     browser.execute_async_script(script, link(platform, shop))
     browser.switch_to.frame(0)
@@ -275,7 +325,9 @@ def test_another_site_cannot_frame_a_page(browser: webdriver.Chrome, platform: P
     browser.get_log("browser")  # The refusal is written there.
 
 
-def test_another_site_cannot_post_the_form(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+def test_another_site_cannot_post_the_form(
+    browser: webdriver.Chrome, platform: Platform, shop: str
+) -> None:
     browser.get(link(platform, shop))
     wait_for(browser, "Sign in")
     values = {name: field(browser, name).get_attribute("value") for name in ("sessionKey", "token")}
@@ -289,7 +341,9 @@ def test_another_site_cannot_post_the_form(browser: webdriver.Chrome, platform: 
     browser.execute_script(script, f"https://{IDP}:{platform.port}/commonauth/login", fields)
     WebDriverWait(browser, 20).until(lambda driver: IDP in driver.current_url)
     assert "Allow" not in browser.title
-    names = {cookie["name"] for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]}
+    names = {
+        cookie["name"] for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
+    }
     assert "__Host-kapi-session" not in names
     browser.get_log("browser")
 
@@ -297,11 +351,15 @@ def test_another_site_cannot_post_the_form(browser: webdriver.Chrome, platform: 
 def violations(browser: webdriver.Chrome) -> list[str]:
     """What axe finds wrong with the page, all of its rules: WCAG and best practices such as `region`."""
     browser.execute_script(AXE.read_text())
-    found = browser.execute_async_script("const done = arguments[0]; axe.run().then((results) => done(results.violations));")
+    found = browser.execute_async_script(
+        "const done = arguments[0]; axe.run().then((results) => done(results.violations));"
+    )
     return [f"{item['id']}: {node['html']}" for item in found for node in item["nodes"]]
 
 
-def test_axe_finds_nothing_wrong_with_any_page(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+def test_axe_finds_nothing_wrong_with_any_page(
+    browser: webdriver.Chrome, platform: Platform, shop: str
+) -> None:
     origin = f"https://{IDP}:{platform.port}"
     found: dict[str, list[str]] = {}
 
@@ -338,7 +396,9 @@ def test_axe_finds_nothing_wrong_with_any_page(browser: webdriver.Chrome, platfo
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
-def test_a_person_says_no_in_a_browser(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+def test_a_person_says_no_in_a_browser(
+    browser: webdriver.Chrome, platform: Platform, shop: str
+) -> None:
     browser.get(link(platform, shop))
     press(browser, "Do not sign in")
     wait_for(browser, "The shop")

@@ -9,7 +9,14 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from foreign_issuers import Foreign, auth0_simulator, fetched, glewlwyd, oauth2_mock_server, oidc_provider
+from foreign_issuers import (
+    Foreign,
+    auth0_simulator,
+    fetched,
+    glewlwyd,
+    oauth2_mock_server,
+    oidc_provider,
+)
 
 from harness import DEFINITION, Answer, Echo, Platform, conf, free_port
 from outsiders import attacks
@@ -29,7 +36,11 @@ SIGNS_ANEW = ("oidc-provider, RS256", "oauth2-mock-server")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     backend = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data", environment={"KAPI_IDENTITY__KEYS_COOLDOWN": "1"})
+    running = Platform(
+        free_port(),
+        tmp_path_factory.mktemp("kapi") / "data",
+        environment={"KAPI_IDENTITY__KEYS_COOLDOWN": "1"},
+    )
     running.start()
     assert running.deploy(conf(port=backend.server_address[1]), DEFINITION).status == 200
     yield running
@@ -56,11 +67,15 @@ every_issuer = pytest.mark.parametrize("issuer", list(MAKERS), indirect=True)
 
 
 def call(platform: Platform, token: str, path: str = "/items/1") -> Answer:
-    return platform.request("default.gw.wso2.com", f"/echo/1.0.0{path}", "-H", f"Authorization: Bearer {token}")
+    return platform.request(
+        "default.gw.wso2.com", f"/echo/1.0.0{path}", "-H", f"Authorization: Bearer {token}"
+    )
 
 
 @every_issuer
-def test_its_tokens_are_accepted_and_refused_once_it_is_removed(platform: Platform, issuer: Foreign) -> None:
+def test_its_tokens_are_accepted_and_refused_once_it_is_removed(
+    platform: Platform, issuer: Foreign
+) -> None:
     token = issuer.token("items:read")
     assert call(platform, token).status == 200
     system = platform.api("/api/deployer/1.2.0/apis", token=token)
@@ -79,7 +94,10 @@ def test_its_tokens_are_accepted_and_refused_once_it_is_removed(platform: Platfo
 def test_who_cannot_sign_gets_nowhere(platform: Platform, issuer: Foreign) -> None:
     (jwk, *_) = fetched(issuer.jwks)["keys"]
     for label, token in attacks(issuer.token("items:read"), jwk, "https://localhost:1").items():
-        for answer in (call(platform, token, "/items"), platform.api("/api/deployer/1.2.0/apis", token=token)):
+        for answer in (
+            call(platform, token, "/items"),
+            platform.api("/api/deployer/1.2.0/apis", token=token),
+        ):
             assert (answer.status, str(answer.json()["code"])) == (401, "900901"), label
 
 

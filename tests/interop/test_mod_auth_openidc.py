@@ -91,7 +91,9 @@ OIDCOAuthTokenIntrospectionInterval -1
 """)
         folder.chmod(0o755)
         self.log = folder / "error.log"
-        self.process = subprocess.Popen(["/usr/sbin/apache2", "-X", "-f", str(folder / "apache.conf")], stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            ["/usr/sbin/apache2", "-X", "-f", str(folder / "apache.conf")], stderr=subprocess.PIPE
+        )
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -110,7 +112,11 @@ OIDCOAuthTokenIntrospectionInterval -1
                 sent["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
             connection.request("GET", path, headers=sent)
             answer = connection.getresponse()
-            page = Page(answer.status, [(name.lower(), value) for name, value in answer.getheaders()], answer.read())
+            page = Page(
+                answer.status,
+                [(name.lower(), value) for name, value in answer.getheaders()],
+                answer.read(),
+            )
         finally:
             connection.close()
         for name, value in page.headers:
@@ -122,7 +128,9 @@ OIDCOAuthTokenIntrospectionInterval -1
 
 @pytest.fixture(scope="module")
 def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apache, Platform]]:
-    folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    folder = Path(
+        subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip()
+    )
     port, web = free_port(), free_port()
     back = f"http://127.0.0.1:{web}/protected/callback?logout=backchannel"
     data = tmp_path_factory.mktemp("kapi")
@@ -132,10 +140,20 @@ def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apache, P
         f'backchannel_logout_uri = "{back}"\nconsent = "never"\n'
         '[[identity.clients]]\nid = "shop"\nsecret = "shop-secret"\n'
     )
-    platform = Platform(port, data / "data", ("--config", str(data / "kapi.toml"), "--issuer", f"https://{IDP}:{port}"))
+    platform = Platform(
+        port,
+        data / "data",
+        ("--config", str(data / "kapi.toml"), "--issuer", f"https://{IDP}:{port}"),
+    )
     platform.start()
     with proxy() as proxy_port:
-        server = Apache(folder, web, f"https://{IDP}:{port}", (data / "data" / "tls" / "ca.pem").read_bytes(), proxy_port)
+        server = Apache(
+            folder,
+            web,
+            f"https://{IDP}:{port}",
+            (data / "data" / "tls" / "ca.pem").read_bytes(),
+            proxy_port,
+        )
         yield server, platform
         server.process.terminate()
         server.process.wait(20)
@@ -149,7 +167,9 @@ def sign_in(server: Apache, platform: Platform) -> tuple[Person, dict[str, str],
     parts = urlsplit(first.location)
     back = urlsplit(allowed(person, f"{parts.path}?{parts.query}").location)
     landed = server.get(f"{back.path}?{back.query}", cookies)
-    assert (landed.status, urlsplit(landed.location).path) == (302, "/protected/"), server.log.read_text()
+    assert (landed.status, urlsplit(landed.location).path) == (302, "/protected/"), (
+        server.log.read_text()
+    )
     page = server.get("/protected/", cookies)
     assert page.body == b"protected page"
     return person, cookies, page
@@ -166,7 +186,9 @@ def test_sign_in_refresh_and_sign_out(apache: tuple[Apache, Platform]) -> None:
     while server.get("/protected/", cookies).header("x-seen-token") == token:
         assert time.monotonic() < deadline, server.log.read_text()
         time.sleep(1)
-    out = server.get(f"/protected/callback?logout=http%3A%2F%2F127.0.0.1%3A{server.port}%2Fbye.html", cookies)
+    out = server.get(
+        f"/protected/callback?logout=http%3A%2F%2F127.0.0.1%3A{server.port}%2Fbye.html", cookies
+    )
     parts = urlsplit(out.location)
     assert parts.path == "/oauth2/logout"
     bye = person.open(f"{parts.path}?{parts.query}")
@@ -174,7 +196,9 @@ def test_sign_in_refresh_and_sign_out(apache: tuple[Apache, Platform]) -> None:
     assert "__Host-kapi-session" not in person.cookies
 
 
-def test_back_channel_logout_ends_the_session_at_the_client(apache: tuple[Apache, Platform]) -> None:
+def test_back_channel_logout_ends_the_session_at_the_client(
+    apache: tuple[Apache, Platform],
+) -> None:
     server, platform = apache
     person, cookies, _ = sign_in(server, platform)
     page = person.open("/oauth2/logout")
@@ -185,7 +209,9 @@ def test_back_channel_logout_ends_the_session_at_the_client(apache: tuple[Apache
         time.sleep(0.1)
 
 
-def test_an_api_behind_it_takes_tokens_until_they_are_revoked(apache: tuple[Apache, Platform]) -> None:
+def test_an_api_behind_it_takes_tokens_until_they_are_revoked(
+    apache: tuple[Apache, Platform],
+) -> None:
     server, platform = apache
 
     def call(token: str) -> Page:
@@ -203,5 +229,10 @@ def test_an_api_behind_it_takes_tokens_until_they_are_revoked(apache: tuple[Apac
     assert call(token("other")).status == 401
     assert call("x").status == 401
     assert server.get("/api/", {}).status == 401
-    assert platform.request(IDP, "/oauth2/revoke", "-u", "shop:shop-secret", "-d", f"token={good}").status == 200
+    assert (
+        platform.request(
+            IDP, "/oauth2/revoke", "-u", "shop:shop-secret", "-d", f"token={good}"
+        ).status
+        == 200
+    )
     assert call(good).status == 401

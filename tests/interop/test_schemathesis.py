@@ -14,16 +14,25 @@ import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from harness import Platform, free_port
 from idp import basic, identity_app
-from kapi.front.web.openapi_rows import ROWS
+from kapi.front.web.openapi.rows import ROWS
 from kapi.settings import ClientSettings, IdentitySettings, Settings
-from kapi.settings_identity import RegistrationSettings
+from kapi.settings.identity import RegistrationSettings
 from kapi.store import Store
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 EXAMPLES = 25
 REGISTERS = "for those who register"
 EVERY = (
@@ -36,14 +45,19 @@ EVERY = (
 SHOP = ClientSettings("shop", "s", grants=EVERY, redirect_uris=("https://shop.example/cb",))
 SETTINGS = Settings(
     Path("/nowhere"),
-    IdentitySettings(clients=(*IdentitySettings().clients, SHOP), registration=RegistrationSettings(initial_access_token=REGISTERS)),
+    IdentitySettings(
+        clients=(*IdentitySettings().clients, SHOP),
+        registration=RegistrationSettings(initial_access_token=REGISTERS),
+    ),
 )
 
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The provider behind a plain socket, as Envoy sees it."""
-    app = identity_app(SETTINGS, Store.open(tmp_path_factory.mktemp("fuzz") / "kapi.db"), lambda: 1_800_000_000)
+    app = identity_app(
+        SETTINGS, Store.open(tmp_path_factory.mktemp("fuzz") / "kapi.db"), lambda: 1_800_000_000
+    )
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -59,26 +73,42 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running.start()
     yield running
     running.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
 
 
 def examine(
-    document: dict[str, Any], base_url: str, headers: dict[str, str], skipped: frozenset[tuple[str, str]] = frozenset(), only: str = "/"
+    document: dict[str, Any],
+    base_url: str,
+    headers: dict[str, str],
+    skipped: frozenset[tuple[str, str]] = frozenset(),
+    only: str = "/",
 ) -> int:
     """Send what the document allows, and what it does not; the number of requests."""
     schema = schemathesis.openapi.from_dict(document)
     sent, faults = 0, []
     for result in schema.get_all_operations():
         operation = result.ok()
-        if (operation.method.upper(), operation.path) in skipped or not operation.path.startswith(only):
+        if (operation.method.upper(), operation.path) in skipped or not operation.path.startswith(
+            only
+        ):
             continue
 
         @given(case=operation.as_strategy())
-        @settings(max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
         def run(case: Any) -> None:
             nonlocal sent
             sent += 1
-            answer = case.call(base_url=base_url, headers=headers, verify=False, allow_redirects=False)
+            answer = case.call(
+                base_url=base_url, headers=headers, verify=False, allow_redirects=False
+            )
             case.validate_response(answer, checks=CHECKS)
 
         with warnings.catch_warnings():
@@ -86,7 +116,9 @@ def examine(
             try:
                 run()
             except BaseException as fault:
-                faults.append(f"{operation.method} {operation.path}: {fault!r} {getattr(fault, 'exceptions', '')}")
+                faults.append(
+                    f"{operation.method} {operation.path}: {fault!r} {getattr(fault, 'exceptions', '')}"
+                )
     assert faults == []
     return sent
 
@@ -107,12 +139,25 @@ def test_the_identity_provider(provider: str) -> None:
 def test_the_system_apis(platform: Platform) -> None:
     document = platform.api("/openapi.json").json()
     assert platform.api("/openapi.yaml").status == 200
-    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
+    }
     assert described == set(ROWS)
     # Rotating keys and trusting issuers take seconds each; their bodies are tried in tests of their own.
-    slow = frozenset({("POST", "/api/keys/rotate"), ("POST", "/api/keys"), ("POST", "/api/issuers"), ("PUT", "/api/issuers/{name}")})
-    slow |= {("POST", "/api/configurator/apis/generate-k8s-resources")}  # says 501 until it is there
-    token = platform.token("apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics")
+    slow = frozenset(
+        {
+            ("POST", "/api/keys/rotate"),
+            ("POST", "/api/keys"),
+            ("POST", "/api/issuers"),
+            ("PUT", "/api/issuers/{name}"),
+        }
+    )
+    slow |= {
+        ("POST", "/api/configurator/apis/generate-k8s-resources")
+    }  # says 501 until it is there
+    token = platform.token(
+        "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics"
+    )
     host = f"api.am.wso2.com:{platform.port}"
     for headers in ({"authorization": f"Bearer {token}", "host": host}, {"host": host}):
         assert examine(document, f"https://127.0.0.1:{platform.port}", headers, slow) > 300

@@ -34,4 +34,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running.start()
     yield running
     running.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )

@@ -42,7 +42,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running.start()
     yield running
     running.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +65,24 @@ def endpoint(port: int, path: str = "", **limits: int) -> dict[str, Any]:
     """With limits by the hour: promptLimit, completionLimit, totalLimit, requestLimit."""
     tokens = {name: count for name, count in limits.items() if name != "requestLimit"}
     requests = {name: count for name, count in limits.items() if name == "requestLimit"}
-    limited = {"enabled": True, "token": {**tokens, "unit": "Hour"}, "request": {**requests, "unit": "Hour"}}
-    return {"endpoint": f"http://127.0.0.1:{port}{path}", **({"aiRatelimit": limited} if limits else {})}
+    limited = {
+        "enabled": True,
+        "token": {**tokens, "unit": "Hour"},
+        "request": {**requests, "unit": "Hour"},
+    }
+    return {
+        "endpoint": f"http://127.0.0.1:{port}{path}",
+        **({"aiRatelimit": limited} if limits else {}),
+    }
 
 
-def deployed(platform: Platform, name: str, endpoints: dict[str, Any], *operations: dict[str, Any], **more: Any) -> None:
+def deployed(
+    platform: Platform,
+    name: str,
+    endpoints: dict[str, Any],
+    *operations: dict[str, Any],
+    **more: Any,
+) -> None:
     conf = {
         "name": name,
         "basePath": f"/{name}",
@@ -87,19 +102,30 @@ def ask(platform: Platform, path: str, *more: str, host: str = GW, **asked: Any)
     return platform.request(host, path, "-X", "POST", "-H", f"X-Ask: {json.dumps(asked)}", *more)
 
 
-def statuses(platform: Platform, path: str, times: int, *more: str, host: str = GW, **asked: Any) -> list[int]:
+def statuses(
+    platform: Platform, path: str, times: int, *more: str, host: str = GW, **asked: Any
+) -> list[int]:
     return [ask(platform, path, *more, host=host, **asked).status for _ in range(times)]
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("form", ["plain", "packed", "streamed"])
-def test_tokens_used_up_are_429_until_the_window_ends(platform: Platform, backend: int, http: str, form: str) -> None:
+def test_tokens_used_up_are_429_until_the_window_ends(
+    platform: Platform, backend: int, http: str, form: str
+) -> None:
     name = f"chat{form}{http.removeprefix('--http').replace('.', '')}"
     deployed(platform, name, {"production": endpoint(backend, totalLimit=25, promptLimit=1000)})
-    path, more = f"/{name}/1.0.0/chat", (http, *(["--compressed", "-H", "Accept-Encoding: br, gzip"] if form == "packed" else []))
+    path, more = (
+        f"/{name}/1.0.0/chat",
+        (http, *(["--compressed", "-H", "Accept-Encoding: br, gzip"] if form == "packed" else [])),
+    )
     asked = {"say": [8, 4], "stream": form == "streamed"}
     first = ask(platform, path, *more, **asked)
-    assert (first.status, first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == (200, "25, 25;w=3600", "24")
+    assert (
+        first.status,
+        first.headers["x-ratelimit-limit"],
+        first.headers["x-ratelimit-remaining"],
+    ) == (200, "25, 25;w=3600", "24")
     if form == "streamed":
         assert first.body.decode().endswith("data: [DONE]\n\n")
     else:
@@ -114,13 +140,26 @@ def test_tokens_used_up_are_429_until_the_window_ends(platform: Platform, backen
         "code": "900800",
     }
     assert abs(int(over.headers["retry-after"]) - (3600 - time.time() % 3600)) < 5
-    assert (over.headers["x-ratelimit-limit"], over.headers["x-ratelimit-remaining"]) == ("25, 25;w=3600", "0")
+    assert (over.headers["x-ratelimit-limit"], over.headers["x-ratelimit-remaining"]) == (
+        "25, 25;w=3600",
+        "0",
+    )
 
 
 def test_events_reach_the_caller_when_they_are_sent(platform: Platform, backend: int) -> None:
     deployed(platform, "events", {"production": endpoint(backend, totalLimit=1000)})
     url = f"https://{GW}:{platform.port}/events/1.0.0/chat"
-    command = ["curl", "-skN", "--resolve", f"{GW}:{platform.port}:127.0.0.1", url, "-X", "POST", "-H", 'X-Ask: {"stream": true}']
+    command = [
+        "curl",
+        "-skN",
+        "--resolve",
+        f"{GW}:{platform.port}:127.0.0.1",
+        url,
+        "-X",
+        "POST",
+        "-H",
+        'X-Ask: {"stream": true}',
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
         assert client.stdout is not None
         assert client.stdout.readline().startswith(b"data: ")
@@ -133,19 +172,30 @@ def test_events_reach_the_caller_when_they_are_sent(platform: Platform, backend:
 def test_an_answer_that_says_nothing_counts_one_token(platform: Platform, backend: int) -> None:
     deployed(platform, "silent", {"production": endpoint(backend, totalLimit=4)})
     path = "/silent/1.0.0/chat"
-    assert statuses(platform, path, 1, usage=False) + statuses(platform, path, 1, usage=False, stream=True) == [200, 200]
+    assert statuses(platform, path, 1, usage=False) + statuses(
+        platform, path, 1, usage=False, stream=True
+    ) == [200, 200]
     assert ask(platform, path, status=500, usage=False).status == 500
     assert statuses(platform, path, 2, usage=False) == [200, 429]
 
 
-def test_a_call_counts_one_when_it_is_let_in_and_the_rest_with_its_answer(platform: Platform, backend: int) -> None:
+def test_a_call_counts_one_when_it_is_let_in_and_the_rest_with_its_answer(
+    platform: Platform, backend: int
+) -> None:
     deployed(platform, "steps", {"production": endpoint(backend, totalLimit=5000)})
     answers = [ask(platform, "/steps/1.0.0/chat", say=[200, 100]) for _ in range(3)]
-    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["4999", "4699", "4399"]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == [
+        "4999",
+        "4699",
+        "4399",
+    ]
 
 
 def test_tokens_are_limited_by_the_tier_of_a_subscription(platform: Platform, backend: int) -> None:
-    operations = {"operations": [{"target": "/chat", "verb": "POST"}], "subscriptionValidation": True}
+    operations = {
+        "operations": [{"target": "/chat", "verb": "POST"}],
+        "subscriptionValidation": True,
+    }
     for name in ("thousands", "mixed"):
         deployed(platform, name, {"production": endpoint(backend)}, **operations)
     config = ("--config", platform.environment["KAPI_CONFIG"])
@@ -155,42 +205,76 @@ def test_tokens_are_limited_by_the_tier_of_a_subscription(platform: Platform, ba
     platform.cli("subscription", "add", "chatty", "mixed", "--tier", "Mixed", *config)
     bearer = ("-H", f"Authorization: Bearer {platform.token()}")
     answers = [ask(platform, "/thousands/1.0.0/chat", *bearer, say=[200, 100]) for _ in range(3)]
-    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["4999", "4699", "4399"]
-    assert statuses(platform, "/thousands/1.0.0/chat", 2, *bearer, say=[1, 5000], stream=True) == [200, 429]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == [
+        "4999",
+        "4699",
+        "4399",
+    ]
+    assert statuses(platform, "/thousands/1.0.0/chat", 2, *bearer, say=[1, 5000], stream=True) == [
+        200,
+        429,
+    ]
     assert ask(platform, "/thousands/1.0.0/chat", *bearer).json()["code"] == "900804"
     # Of this tier, prompts are used up first, then completions, then requests; an application of its own for each.
     for number, say, answered in ((1, [5, 1], 2), (2, [1, 5], 2), (3, [1, 1], 3)):
-        key = json.loads(platform.cli("client", "create", f"c{number}", "-o", "json", *config).stdout)
+        key = json.loads(
+            platform.cli("client", "create", f"c{number}", "-o", "json", *config).stdout
+        )
         platform.cli("app", "create", f"chatty{number}", *config)
         platform.cli("app", "add-key", f"chatty{number}", key["client_id"], *config)
         platform.cli("subscription", "add", f"chatty{number}", "mixed", "--tier", "Mixed", *config)
-        basic = ("-u", f"{key['client_id']}:{key['client_secret']}", "-d", "grant_type=client_credentials")
+        basic = (
+            "-u",
+            f"{key['client_id']}:{key['client_secret']}",
+            "-d",
+            "grant_type=client_credentials",
+        )
         token = platform.request("idp.am.wso2.com", "/oauth2/token", *basic).json()["access_token"]
-        found = statuses(platform, "/mixed/1.0.0/chat", 4, "-H", f"Authorization: Bearer {token}", say=say)
+        found = statuses(
+            platform, "/mixed/1.0.0/chat", 4, "-H", f"Authorization: Bearer {token}", say=say
+        )
         assert found == [200] * answered + [429] * (4 - answered)
 
 
-def test_the_numbers_of_prompts_and_completions_are_limits_of_their_own(platform: Platform, backend: int) -> None:
+def test_the_numbers_of_prompts_and_completions_are_limits_of_their_own(
+    platform: Platform, backend: int
+) -> None:
     deployed(platform, "prompts", {"production": endpoint(backend, promptLimit=10)})
     deployed(platform, "completions", {"production": endpoint(backend, completionLimit=10)})
     assert statuses(platform, "/prompts/1.0.0/chat", 3, say=[5, 900]) == [200, 200, 429]
     assert statuses(platform, "/completions/1.0.0/chat", 3, say=[900, 5]) == [200, 200, 429]
 
 
-def test_production_and_sandbox_are_counted_apart_and_so_are_the_endpoints_of_operations(platform: Platform, backend: int) -> None:
+def test_production_and_sandbox_are_counted_apart_and_so_are_the_endpoints_of_operations(
+    platform: Platform, backend: int
+) -> None:
     limited = endpoint(backend, totalLimit=12)
     deployed(platform, "hosts", {"production": limited, "sandbox": limited}, defaultVersion=True)
-    assert statuses(platform, "/hosts/1.0.0/chat", 1) + statuses(platform, "/hosts/chat", 1) == [200, 429]
+    assert statuses(platform, "/hosts/1.0.0/chat", 1) + statuses(platform, "/hosts/chat", 1) == [
+        200,
+        429,
+    ]
     assert statuses(platform, "/hosts/chat", 2, host=SANDBOX) == [200, 429]
     operations = [
-        {"target": f"/{name}", "verb": "POST", "secured": False, "endpointConfigurations": {"production": limited}} for name in "ab"
+        {
+            "target": f"/{name}",
+            "verb": "POST",
+            "secured": False,
+            "endpointConfigurations": {"production": limited},
+        }
+        for name in "ab"
     ]
     deployed(
         platform,
         "operations",
         {},
         *operations,
-        {"target": "/c", "verb": "POST", "secured": False, "endpointConfigurations": {"production": endpoint(backend)}},
+        {
+            "target": "/c",
+            "verb": "POST",
+            "secured": False,
+            "endpointConfigurations": {"production": endpoint(backend)},
+        },
     )
     assert statuses(platform, "/operations/1.0.0/a", 2) == [200, 429]
     assert statuses(platform, "/operations/1.0.0/b", 2) == [200, 429]
@@ -198,7 +282,9 @@ def test_production_and_sandbox_are_counted_apart_and_so_are_the_endpoints_of_op
     assert statuses(platform, "/operations/1.0.0/c", 3) == [200] * 3
 
 
-def test_what_one_limit_refuses_does_not_count_against_another(platform: Platform, backend: int) -> None:
+def test_what_one_limit_refuses_does_not_count_against_another(
+    platform: Platform, backend: int
+) -> None:
     deployed(
         platform,
         "both",
@@ -216,13 +302,25 @@ def test_what_one_limit_refuses_does_not_count_against_another(platform: Platfor
 
 
 def test_every_token_is_counted_however_many_ask_at_once(platform: Platform, backend: int) -> None:
-    deployed(platform, "many", {"production": endpoint(backend, totalLimit=100_000, requestLimit=60)})
+    deployed(
+        platform, "many", {"production": endpoint(backend, totalLimit=100_000, requestLimit=60)}
+    )
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda number: ask(platform, "/many/1.0.0/chat", say=[number, 1]).status, range(80)))
+        answers = list(
+            pool.map(
+                lambda number: ask(platform, "/many/1.0.0/chat", say=[number, 1]).status, range(80)
+            )
+        )
     assert (answers.count(200), answers.count(429)) == (60, 20)
     spent = sum(number + 1 for number, status in enumerate(answers) if status == 200)
-    deployed(platform, "many", {"production": endpoint(backend, totalLimit=100_000, requestLimit=200_000)})
-    assert ask(platform, "/many/1.0.0/chat").headers["x-ratelimit-remaining"] == str(100_000 - spent - 1)
+    deployed(
+        platform,
+        "many",
+        {"production": endpoint(backend, totalLimit=100_000, requestLimit=200_000)},
+    )
+    assert ask(platform, "/many/1.0.0/chat").headers["x-ratelimit-remaining"] == str(
+        100_000 - spent - 1
+    )
 
 
 def test_a_long_answer_passes_as_it_is(platform: Platform, backend: int) -> None:
@@ -240,19 +338,33 @@ function envoy_on_response(handle)
   body:setBytes(text)
 end
 """
-    policy = {"policyName": "LuaInterceptor", "parameters": {"name": "dearer", "sourceCode": script}}
-    deployed(platform, "scripted", {"production": endpoint(backend, totalLimit=50)}, apiPolicies={"response": [policy]})
+    policy = {
+        "policyName": "LuaInterceptor",
+        "parameters": {"name": "dearer", "sourceCode": script},
+    }
+    deployed(
+        platform,
+        "scripted",
+        {"production": endpoint(backend, totalLimit=50)},
+        apiPolicies={"response": [policy]},
+    )
     assert ask(platform, "/scripted/1.0.0/chat").json()["usage"]["total_tokens"] == 30
     assert statuses(platform, "/scripted/1.0.0/chat", 2) == [200, 429]
 
 
-def test_a_provider_of_the_settings_says_where_its_numbers_stand(platform: Platform, backend: int) -> None:
+def test_a_provider_of_the_settings_says_where_its_numbers_stand(
+    platform: Platform, backend: int
+) -> None:
     provider = {"name": "llm-provider-1", "apiVersion": "2024.06.01"}
-    deployed(platform, "own", {"production": endpoint(backend, promptLimit=10)}, aiProvider=provider)
+    deployed(
+        platform, "own", {"production": endpoint(backend, promptLimit=10)}, aiProvider=provider
+    )
     assert statuses(platform, "/own/1.0.0/chat", 3, say=[5, 1], usage=False) == [200, 200, 429]
 
 
-def test_an_unknown_provider_is_refused_with_those_that_are_known(platform: Platform, backend: int) -> None:
+def test_an_unknown_provider_is_refused_with_those_that_are_known(
+    platform: Platform, backend: int
+) -> None:
     conf = {
         "name": "unknown",
         "basePath": "/unknown",
@@ -271,7 +383,12 @@ def test_an_unknown_provider_is_refused_with_those_that_are_known(platform: Plat
 def test_counts_are_kept_across_deployments_and_restarts(platform: Platform, backend: int) -> None:
     deployed(platform, "kept", {"production": endpoint(backend, totalLimit=36, promptLimit=500)})
     assert statuses(platform, "/kept/1.0.0/chat", 2) == [200, 200]
-    deployed(platform, "kept", {"production": endpoint(backend, totalLimit=36)}, additionalProperties=[{"name": "a", "value": "b"}])
+    deployed(
+        platform,
+        "kept",
+        {"production": endpoint(backend, totalLimit=36)},
+        additionalProperties=[{"name": "a", "value": "b"}],
+    )
     assert ask(platform, "/kept/1.0.0/chat", usage=False).headers["x-ratelimit-remaining"] == "11"
     platform.stop()
     platform.start()

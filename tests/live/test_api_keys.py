@@ -23,9 +23,17 @@ def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Pl
         ("Keyed", KEYS_ONLY),
         ("Either", "authentication:\n- {authType: APIKey}\n"),
         ("Other", KEYS_ONLY),
-        ("Places", KEYS_ONLY.replace("mandatory}", "mandatory, headerName: X-Key, queryParamEnable: false, sendTokenToUpstream: true}")),
+        (
+            "Places",
+            KEYS_ONLY.replace(
+                "mandatory}",
+                "mandatory, headerName: X-Key, queryParamEnable: false, sendTokenToUpstream: true}",
+            ),
+        ),
     ):
-        text = conf(name, f"/{name.lower()}", port=echo, extra=authentication).replace("operations:", f"{sandbox}operations:", 1)
+        text = conf(name, f"/{name.lower()}", port=echo, extra=authentication).replace(
+            "operations:", f"{sandbox}operations:", 1
+        )
         answer = running.deploy(text, DEFINITION)
         assert answer.status == 200, answer.body
     yield running
@@ -39,8 +47,17 @@ def create(platform: Platform, *arguments: str) -> str:
     return platform.cli("api-key", "create", *arguments).stdout.strip()
 
 
-def call(platform: Platform, path: str, key: str | None = None, *arguments: str, host: str = HOST, header: str = "apikey") -> Answer:
-    return platform.request(host, path, *(["-H", f"{header}: {key}"] if key is not None else []), *arguments)
+def call(
+    platform: Platform,
+    path: str,
+    key: str | None = None,
+    *arguments: str,
+    host: str = HOST,
+    header: str = "apikey",
+) -> Answer:
+    return platform.request(
+        host, path, *(["-H", f"{header}: {key}"] if key is not None else []), *arguments
+    )
 
 
 def eventually(platform: Platform, path: str, key: str, status: int, **more: str) -> Answer:
@@ -88,16 +105,33 @@ def test_what_is_no_key_is_refused(platform: Platform, kind: tuple[str, ...]) ->
 
 
 @KINDS
-def test_a_key_is_no_access_token_and_the_other_way_round(platform: Platform, kind: tuple[str, ...]) -> None:
+def test_a_key_is_no_access_token_and_the_other_way_round(
+    platform: Platform, kind: tuple[str, ...]
+) -> None:
     key = create(platform, "*", *kind)
     eventually(platform, "/either/1.0.0/items", key, 200)
     bearer = call(platform, "/either/1.0.0/items", None, "-H", f"Authorization: Bearer {key}")
     assert (bearer.status, bearer.json()["code"]) == (401, "900901")
     assert platform.api("/api/deployer/1.2.0/apis", token=key).status == 401
     token = platform.token("items:read")
-    assert call(platform, "/either/1.0.0/items", None, "-H", f"Authorization: Bearer {token}").status == 200
-    assert call(platform, "/either/1.0.0/items/1", None, "-H", f"Authorization: Bearer {platform.token('x')}").json()["code"] == "900910"
-    assert call(platform, "/either/1.0.0/items/1", None, "-H", f"Authorization: Bearer {token}").status == 200
+    assert (
+        call(platform, "/either/1.0.0/items", None, "-H", f"Authorization: Bearer {token}").status
+        == 200
+    )
+    assert (
+        call(
+            platform,
+            "/either/1.0.0/items/1",
+            None,
+            "-H",
+            f"Authorization: Bearer {platform.token('x')}",
+        ).json()["code"]
+        == "900910"
+    )
+    assert (
+        call(platform, "/either/1.0.0/items/1", None, "-H", f"Authorization: Bearer {token}").status
+        == 200
+    )
     assert call(platform, "/either/1.0.0/items/1", key).status == 200
     assert call(platform, "/either/1.0.0/items").json()["code"] == "900902"
 
@@ -105,10 +139,17 @@ def test_a_key_is_no_access_token_and_the_other_way_round(platform: Platform, ki
 @KINDS
 def test_the_place_is_the_confs(platform: Platform, kind: tuple[str, ...]) -> None:
     key = create(platform, "Places", *kind)
-    assert eventually(platform, "/places/1.0.0/items", key, 200, header="X-Key").json()["headers"]["x-key"] == key
+    assert (
+        eventually(platform, "/places/1.0.0/items", key, 200, header="X-Key").json()["headers"][
+            "x-key"
+        ]
+        == key
+    )
     assert call(platform, "/places/1.0.0/items", key).json()["code"] == "900902"
     assert call(platform, f"/places/1.0.0/items?apikey={key}").json()["code"] == "900902"
-    assert call(platform, "/places/1.0.0/items", key, header="x-kapi-key").json()["code"] == "900902"
+    assert (
+        call(platform, "/places/1.0.0/items", key, header="x-kapi-key").json()["code"] == "900902"
+    )
 
 
 @KINDS
@@ -127,16 +168,29 @@ def test_a_key_may_be_bound_to_networks(platform: Platform, kind: tuple[str, ...
         (("127.0.0.2/31",), 403),
         (("0.0.0.0/0",), 200),
     ):
-        key = create(platform, "Keyed", *kind, *(part for item in networks for part in ("--permitted-ip", item)))
+        key = create(
+            platform,
+            "Keyed",
+            *kind,
+            *(part for item in networks for part in ("--permitted-ip", item)),
+        )
         # A forwarded address is the caller's own word.
         eventually(platform, ITEMS, key, status)
-        assert call(platform, ITEMS, key, "-H", "X-Forwarded-For: 198.51.100.7").status == status, networks
+        assert call(platform, ITEMS, key, "-H", "X-Forwarded-For: 198.51.100.7").status == status, (
+            networks
+        )
 
 
 @KINDS
 def test_a_key_may_be_bound_to_referers(platform: Platform, kind: tuple[str, ...]) -> None:
     key = create(
-        platform, "Keyed", *kind, "--permitted-referer", "https://shop.example/*", "--permitted-referer", "https://*.app.example/a.b"
+        platform,
+        "Keyed",
+        *kind,
+        "--permitted-referer",
+        "https://shop.example/*",
+        "--permitted-referer",
+        "https://*.app.example/a.b",
     )
     deadline = time.monotonic() + 10
     while call(platform, ITEMS, key).status != 403:
@@ -153,9 +207,21 @@ def test_a_key_may_be_bound_to_referers(platform: Platform, kind: tuple[str, ...
 
 
 @KINDS
-def test_a_referer_that_is_tried_again_and_again_stops_nobody(platform: Platform, kind: tuple[str, ...]) -> None:
-    patterns = ("*a*a*a*a*a*a*a*b", "https://*.x/*/*?q=*&r=*_*.", "https://ab*ba", "https://x**y", "*", "https://plain")
-    keys = {pattern: create(platform, "Keyed", *kind, "--permitted-referer", pattern) for pattern in patterns}
+def test_a_referer_that_is_tried_again_and_again_stops_nobody(
+    platform: Platform, kind: tuple[str, ...]
+) -> None:
+    patterns = (
+        "*a*a*a*a*a*a*a*b",
+        "https://*.x/*/*?q=*&r=*_*.",
+        "https://ab*ba",
+        "https://x**y",
+        "*",
+        "https://plain",
+    )
+    keys = {
+        pattern: create(platform, "Keyed", *kind, "--permitted-referer", pattern)
+        for pattern in patterns
+    }
     for pattern, key in keys.items():
         eventually(platform, ITEMS, key, 200 if pattern == "*" else 403)
     table = [
@@ -178,13 +244,18 @@ def test_a_referer_that_is_tried_again_and_again_stops_nobody(platform: Platform
         ("https://plain", "https://plainer", 403),
     ]
     for pattern, referer, status in table:
-        assert call(platform, ITEMS, keys[pattern], "-H", f"Referer: {referer}").status == status, (pattern, referer[:60])
+        assert call(platform, ITEMS, keys[pattern], "-H", f"Referer: {referer}").status == status, (
+            pattern,
+            referer[:60],
+        )
     assert platform.request("api.am.wso2.com", "/health").status == 200
 
 
 def test_a_referer_with_many_stars_or_a_space_is_refused(platform: Platform) -> None:
     for pattern in ("*a*a*a*a*a*a*a*a*b", "https://a b/"):
-        refused = platform.cli("api-key", "create", "Keyed", "--permitted-referer", pattern, check=False)
+        refused = platform.cli(
+            "api-key", "create", "Keyed", "--permitted-referer", pattern, check=False
+        )
         assert refused.returncode == 3
         assert "at most 8 stars" in refused.stderr
 
@@ -225,10 +296,18 @@ def test_the_secret_of_an_opaque_key_is_stored_nowhere(platform: Platform) -> No
 
 def test_a_request_for_a_key_is_told_every_mistake(platform: Platform) -> None:
     token = platform.token("apk:api_create")
-    body = json.dumps({"apis": [], "kind": "x", "lifetime": -1, "permittedIP": ["here"], "extra": 1})
+    body = json.dumps(
+        {"apis": [], "kind": "x", "lifetime": -1, "permittedIP": ["here"], "extra": 1}
+    )
     answer = platform.api("/api/api-keys", "-d", body, token=token)
     assert answer.status == 400
-    assert {item["pointer"] for item in answer.json()["diagnostics"]} == {"#/apis", "#/kind", "#/lifetime", "#/permittedIP", "#/extra"}
+    assert {item["pointer"] for item in answer.json()["diagnostics"]} == {
+        "#/apis",
+        "#/kind",
+        "#/lifetime",
+        "#/permittedIP",
+        "#/extra",
+    }
     for bad in ("", "[]", "{", "[" * 5000):
         assert platform.api("/api/api-keys", "-d", bad, token=token).status == 400
     assert platform.api("/api/api-keys", "-d", "x" * 70_000, token=token).status == 413

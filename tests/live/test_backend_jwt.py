@@ -18,7 +18,13 @@ from test_interceptors import deploy
 from harness import Platform
 from interceptor_service import caller, interceptor, policy
 
-JWKS = ["/.wellknown/jwks", "/.wellknown/1.0.0/jwks", "/1.0.0/.wellknown/jwks", "/.well-known/jwks.json", "/1.0.0/.well-known/jwks.json"]
+JWKS = [
+    "/.wellknown/jwks",
+    "/.wellknown/1.0.0/jwks",
+    "/1.0.0/.wellknown/jwks",
+    "/.well-known/jwks.json",
+    "/1.0.0/.well-known/jwks.json",
+]
 DIALECT = "http://wso2.org/claims/"
 CLAIMS = [
     {"claim": "http://example.com/level", "value": "3", "type": "int"},
@@ -36,8 +42,18 @@ def backend_jwt(**parameters: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def base(platform: Platform, echo: int) -> str:
-    operations = [{"target": "/items/{id}", "verb": "GET"}, {"target": "/open", "verb": "GET", "secured": False}]
-    return deploy(platform, "jwt", echo, sandbox=echo, operations=operations, apiPolicies=backend_jwt(customClaims=CLAIMS))
+    operations = [
+        {"target": "/items/{id}", "verb": "GET"},
+        {"target": "/open", "verb": "GET", "secured": False},
+    ]
+    return deploy(
+        platform,
+        "jwt",
+        echo,
+        sandbox=echo,
+        operations=operations,
+        apiPolicies=backend_jwt(customClaims=CLAIMS),
+    )
 
 
 def keys(platform: Platform, path: str = JWKS[0]) -> KeySet:
@@ -55,10 +71,15 @@ def test_the_keys_are_published(platform: Platform, path: str) -> None:
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
-def test_the_backend_gets_a_jwt_that_anybody_can_verify(platform: Platform, base: str, http: str) -> None:
+def test_the_backend_gets_a_jwt_that_anybody_can_verify(
+    platform: Platform, base: str, http: str
+) -> None:
     token = platform.token("items:read")
     original = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-    for host, kind in (("default.gw.wso2.com", "PRODUCTION"), ("default.sandbox.gw.wso2.com", "SANDBOX")):
+    for host, kind in (
+        ("default.gw.wso2.com", "PRODUCTION"),
+        ("default.sandbox.gw.wso2.com", "SANDBOX"),
+    ):
         seen = caller(platform, base, http)("/items/1", token=token, host=host).json()["headers"]
         made = jwt.decode(seen["x-jwt-assertion"], keys(platform), algorithms=["RS256"])
         assert made.header == {"alg": "RS256", "typ": "JWT", "kid": made.header["kid"]}
@@ -66,8 +87,16 @@ def test_the_backend_gets_a_jwt_that_anybody_can_verify(platform: Platform, base
         assert claims["exp"] - claims["iat"] == 3600
         assert abs(claims["iat"] - time.time()) < 30
         assert claims["jti"] != original["jti"]
-        assert (claims["iss"], claims["sub"], claims["organizations"]) == ("wso2.org/products/am", original["sub"], ["default"])
-        described = {name.removeprefix(DIALECT): value for name, value in claims.items() if name.startswith(DIALECT)}
+        assert (claims["iss"], claims["sub"], claims["organizations"]) == (
+            "wso2.org/products/am",
+            original["sub"],
+            ["default"],
+        )
+        described = {
+            name.removeprefix(DIALECT): value
+            for name, value in claims.items()
+            if name.startswith(DIALECT)
+        }
         assert described == {
             "subscriber": original["sub"],
             "applicationid": original["clientId"],
@@ -84,7 +113,12 @@ def test_the_backend_gets_a_jwt_that_anybody_can_verify(platform: Platform, base
             "enduserTenantId": "0",
         }
         assert claims["clientId"] == original["clientId"]
-        assert (claims["http://example.com/level"], claims["factor"], claims["big"], claims["vip"]) == (3, 1.5, 9007199254740993, True)
+        assert (
+            claims["http://example.com/level"],
+            claims["factor"],
+            claims["big"],
+            claims["vip"],
+        ) == (3, 1.5, 9007199254740993, True)
         assert (claims["since"], claims["place"]) == (1769860800, "Zürich")
         assert "scope" not in claims
 
@@ -109,11 +143,22 @@ def test_it_is_kept_for_each_token_and_api(platform: Platform, base: str, echo: 
 
     assert made(call, first) == made(call, first)
     assert len({made(call, first), made(call, second), made(other, first)}) == 3
-    assert jws.extract_compact(made(other, first).encode()).payload != jws.extract_compact(made(call, first).encode()).payload
+    assert (
+        jws.extract_compact(made(other, first).encode()).payload
+        != jws.extract_compact(made(call, first).encode()).payload
+    )
 
 
 def test_a_short_life_is_renewed_in_time(platform: Platform, echo: int) -> None:
-    call = caller(platform, deploy(platform, "short", echo, apiPolicies=backend_jwt(tokenTTL=3, header="X-Caller", encoding="Base64Url")))
+    call = caller(
+        platform,
+        deploy(
+            platform,
+            "short",
+            echo,
+            apiPolicies=backend_jwt(tokenTTL=3, header="X-Caller", encoding="Base64Url"),
+        ),
+    )
     token, seen = platform.token("a"), set()
     for _ in range(8):
         made = call("/items/1", token=token).json()["headers"]["x-caller"]
@@ -127,9 +172,18 @@ def test_a_short_life_is_renewed_in_time(platform: Platform, echo: int) -> None:
 def test_the_form_with_padding_is_apks(platform: Platform, echo: int) -> None:
     call = caller(
         platform,
-        deploy(platform, "padded", echo, apiPolicies=backend_jwt(encoding="Base64", customClaims=[{"claim": "x", "value": "~~~???>>>"}])),
+        deploy(
+            platform,
+            "padded",
+            echo,
+            apiPolicies=backend_jwt(
+                encoding="Base64", customClaims=[{"claim": "x", "value": "~~~???>>>"}]
+            ),
+        ),
     )
-    head, body, signature = call("/items/1", token=platform.token("a")).json()["headers"]["x-jwt-assertion"].split(".")
+    head, body, signature = (
+        call("/items/1", token=platform.token("a")).json()["headers"]["x-jwt-assertion"].split(".")
+    )
     assert json.loads(base64.b64decode(head, validate=True))["alg"] == "RS256"
     assert json.loads(base64.b64decode(body, validate=True))["x"] == "~~~???>>>"
     assert len(base64.b64decode(signature, validate=True)) == 256
@@ -138,7 +192,14 @@ def test_the_form_with_padding_is_apks(platform: Platform, echo: int) -> None:
 def test_interceptors_see_it(platform: Platform, echo: int) -> None:
     with interceptor() as service:
         policies = {
-            "request": [policy("Interceptor", backendUrl=f"http://127.0.0.1:{service.port}", headersEnabled=True), policy("BackendJwt")]
+            "request": [
+                policy(
+                    "Interceptor",
+                    backendUrl=f"http://127.0.0.1:{service.port}",
+                    headersEnabled=True,
+                ),
+                policy("BackendJwt"),
+            ]
         }
         base = deploy(platform, "seen", echo, apiPolicies=policies)
         caller(platform, base)("/items/1", token=platform.token("a"))
@@ -153,7 +214,9 @@ def test_nobody_outside_can_ask_for_one(platform: Platform) -> None:
         "/api/%2e%2e/enforcer/backend-jwt",
     ):
         for host in ("api.am.wso2.com", "idp.am.wso2.com", "localhost", "default.gw.wso2.com"):
-            answer = platform.request(host, path, "-X", "POST", "-d", "{}", "--path-as-is", "--http1.1")
+            answer = platform.request(
+                host, path, "-X", "POST", "-d", "{}", "--path-as-is", "--http1.1"
+            )
             assert answer.status in (401, 404, 307), (host, path, answer)
             assert answer.body.count(b".") != 2 or answer.body.startswith(b"{")
 
@@ -162,7 +225,15 @@ def test_a_bad_question_is_answered_plainly(platform: Platform) -> None:
     import http.client
     import socket
 
-    for question in (b"", b"[]", b"null", b'{"api": 1, "jwt": {}, "claims": {}}', b"{" * 2000, b"\xff", b"x" * 200_000):
+    for question in (
+        b"",
+        b"[]",
+        b"null",
+        b'{"api": 1, "jwt": {}, "claims": {}}',
+        b"{" * 2000,
+        b"\xff",
+        b"x" * 200_000,
+    ):
         connection = http.client.HTTPConnection("localhost", timeout=5)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(platform.data_dir / "run" / "control.sock"))
@@ -171,7 +242,9 @@ def test_a_bad_question_is_answered_plainly(platform: Platform) -> None:
         connection.close()
 
 
-def test_without_the_enforcer_known_callers_go_on_and_new_ones_are_refused(platform: Platform, base: str) -> None:
+def test_without_the_enforcer_known_callers_go_on_and_new_ones_are_refused(
+    platform: Platform, base: str
+) -> None:
     call, known, unknown = caller(platform, base), platform.token("a"), platform.token("a")
     # Envoy has a thread for each processor, and each keeps what it got.
     for _ in range(40):
@@ -193,7 +266,12 @@ def test_it_survives_a_restart_of_the_control_process(platform: Platform, base: 
     assert caller(platform, base)("/items/1", token=platform.token("a")).status == 200
     assert platform.request("api.am.wso2.com", JWKS[0]).body == before
     assert (
-        subprocess.run(["stat", "-c", "%a", platform.data_dir / "kapi.db"], capture_output=True, text=True, check=True).stdout.strip()
+        subprocess.run(
+            ["stat", "-c", "%a", platform.data_dir / "kapi.db"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
         == "600"
     )
 
@@ -205,22 +283,44 @@ def test_it_names_the_application_of_the_caller(platform: Platform, echo: int) -
     platform.cli("app", "create", "shop")
     platform.cli("app", "add-key", "shop", consumer)
     platform.cli("subscription", "add", "shop", "known", "--version", "1\\..*")
-    claims = jwt.decode(call("/items/1", token=token).json()["headers"]["x-jwt-assertion"], keys(platform)).claims
+    claims = jwt.decode(
+        call("/items/1", token=token).json()["headers"]["x-jwt-assertion"], keys(platform)
+    ).claims
     assert claims[DIALECT + "applicationname"] == "shop"
     assert claims[DIALECT + "applicationid"] == claims[DIALECT + "applicationUUId"] != consumer
     platform.cli("app", "remove", "shop")
 
 
 @pytest.mark.parametrize("kind", [(), ("--opaque",)], ids=["jwt", "opaque"])
-def test_a_caller_with_an_api_key_has_one_too(platform: Platform, echo: int, kind: tuple[str, ...]) -> None:
-    authentication = [{"authType": "OAuth2", "enabled": False}, {"authType": "APIKey", "required": "mandatory"}]
-    call = caller(platform, deploy(platform, "keyed", echo, apiPolicies=backend_jwt(), authentication=authentication))
+def test_a_caller_with_an_api_key_has_one_too(
+    platform: Platform, echo: int, kind: tuple[str, ...]
+) -> None:
+    authentication = [
+        {"authType": "OAuth2", "enabled": False},
+        {"authType": "APIKey", "required": "mandatory"},
+    ]
+    call = caller(
+        platform,
+        deploy(platform, "keyed", echo, apiPolicies=backend_jwt(), authentication=authentication),
+    )
     seen = {}
     for application in ("first", "second"):
-        key = platform.cli("api-key", "create", "keyed:1.0.0", "--application", application, *kind).stdout.strip()
+        key = platform.cli(
+            "api-key", "create", "keyed:1.0.0", "--application", application, *kind
+        ).stdout.strip()
         deadline = time.monotonic() + 10
-        while (answer := call("/items/1", "-H", f"apikey: {key}", "-H", "Authorization: Basic same")).status != 200:
+        while (
+            answer := call("/items/1", "-H", f"apikey: {key}", "-H", "Authorization: Basic same")
+        ).status != 200:
             assert time.monotonic() < deadline, answer.body
-        seen[application] = jwt.decode(answer.json()["headers"]["x-jwt-assertion"], keys(platform)).claims
-    assert {name: claims[DIALECT + "applicationname"] for name, claims in seen.items()} == {"first": "first", "second": "second"}
-    assert all(claims[DIALECT + "keytype"] == "PRODUCTION" and "application" not in claims for claims in seen.values())
+        seen[application] = jwt.decode(
+            answer.json()["headers"]["x-jwt-assertion"], keys(platform)
+        ).claims
+    assert {name: claims[DIALECT + "applicationname"] for name, claims in seen.items()} == {
+        "first": "first",
+        "second": "second",
+    }
+    assert all(
+        claims[DIALECT + "keytype"] == "PRODUCTION" and "application" not in claims
+        for claims in seen.values()
+    )

@@ -31,7 +31,15 @@ def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> Non
     api_id = yaml.safe_load(deployed.stdout)["id"]
     listed = json.loads(platform.cli("apis", "-o", "json").stdout)["apis"]
     assert [(api["id"], api["revision"]) for api in listed] == [(api_id, 1)]
-    assert platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {platform.token()}").status == 200
+    assert (
+        platform.request(
+            "default.gw.wso2.com",
+            "/echo/1.0.0/items",
+            "-H",
+            f"Authorization: Bearer {platform.token()}",
+        ).status
+        == 200
+    )
     assert "(created)" in deployed.stderr
     assert "(unchanged)" in platform.cli("deploy", *files).stderr
     assert yaml.safe_load(platform.cli("apis", "-o", "yaml").stdout)["apis"][0]["revision"] == 2
@@ -39,7 +47,10 @@ def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> Non
     moved.write_text(Path(files[0]).read_text().replace("/echo", "/moved"))
     replaced = platform.cli("deploy", str(moved), files[1]).stderr
     assert "(replaced)" in replaced
-    assert f"it no longer answers at https://default.gw.wso2.com:{platform.port}/echo/1.0.0\n" in replaced
+    assert (
+        f"it no longer answers at https://default.gw.wso2.com:{platform.port}/echo/1.0.0\n"
+        in replaced
+    )
     assert platform.request("default.gw.wso2.com", "/echo/1.0.0/items").status == 404
     assert api_id in platform.cli("apis").stdout
     platform.cli("undeploy", api_id)
@@ -48,13 +59,29 @@ def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> Non
 
 
 def test_deploy_a_definition_alone(platform: Platform, echo: int, files: tuple[str, str]) -> None:
-    deployed = platform.cli("deploy", files[1], "--endpoint", f"http://127.0.0.1:{echo}/x", "--base-path", "/alone", "-o", "json")
-    answer = platform.request("default.gw.wso2.com", "/alone/1.0.0/items", "-H", f"Authorization: Bearer {platform.token()}")
+    deployed = platform.cli(
+        "deploy",
+        files[1],
+        "--endpoint",
+        f"http://127.0.0.1:{echo}/x",
+        "--base-path",
+        "/alone",
+        "-o",
+        "json",
+    )
+    answer = platform.request(
+        "default.gw.wso2.com",
+        "/alone/1.0.0/items",
+        "-H",
+        f"Authorization: Bearer {platform.token()}",
+    )
     assert answer.json()["path"] == "/x/items"
     platform.cli("undeploy", json.loads(deployed.stdout)["id"])
 
 
-def test_a_definition_alone_is_told_of_by_its_own_places(platform: Platform, files: tuple[str, str], tmp_path: Path) -> None:
+def test_a_definition_alone_is_told_of_by_its_own_places(
+    platform: Platform, files: tuple[str, str], tmp_path: Path
+) -> None:
     definition = tmp_path / "own.yaml"
     text = "openapi: 3.0.3\ninfo: {title: Own, version: '1'}\npaths:\n  /a:\n    get: {}\n    trace: {}\n  /b:\n    get: {}\n"
     definition.write_text(text)
@@ -63,11 +90,24 @@ def test_a_definition_alone_is_told_of_by_its_own_places(platform: Platform, fil
     assert refused.stderr.count("error: ") == 1
     assert "hint: Give --endpoint URL" in refused.stderr
     taken = platform.cli("deploy", *files)
-    clash = platform.cli("deploy", str(definition), "--endpoint", "http://b.example", "--base-path", "/a b", check=False)
+    clash = platform.cli(
+        "deploy",
+        str(definition),
+        "--endpoint",
+        "http://b.example",
+        "--base-path",
+        "/a b",
+        check=False,
+    )
     assert "error: --base-path: basePath has a character that cannot stand in it" in clash.stderr
     assert "own.yaml:6:5: TRACE /a is left out" in clash.stderr
     assert "     6 |     trace: {}\n       |     ^\n" in clash.stderr
-    definition.write_text(text.replace("info: {title: Own, version: '1'}", "info: {title: Own, version: 1.0.0}\nx-wso2-basePath: /echo"))
+    definition.write_text(
+        text.replace(
+            "info: {title: Own, version: '1'}",
+            "info: {title: Own, version: 1.0.0}\nx-wso2-basePath: /echo",
+        )
+    )
     clash = platform.cli("deploy", str(definition), "--endpoint", "http://b.example", check=False)
     assert "own.yaml:3:1: base path /echo/1.0.0 is taken" in clash.stderr
     assert "     3 | x-wso2-basePath: /echo\n" in clash.stderr
@@ -85,11 +125,20 @@ def test_mistakes_and_conflicts_are_explained(platform: Platform, files: tuple[s
     assert platform.cli("deploy", str(other), files[1], check=False).returncode == 3
 
 
-def test_commands_find_the_platform_of_their_data_directory_whatever_its_port(platform: Platform) -> None:
+def test_commands_find_the_platform_of_their_data_directory_whatever_its_port(
+    platform: Platform,
+) -> None:
     elsewhere = {"KAPI_GATEWAY__PORT": str(free_port())}
     assert platform.cli("token", environment=elsewhere).stdout.count(".") == 2
-    assert json.loads(platform.cli("status", "-o", "json", environment=elsewhere).stdout)["address"].endswith(f":{platform.port}")
-    checks = {item["check"]: item for item in json.loads(platform.cli("doctor", "-o", "json", environment=elsewhere).stdout)["checks"]}
+    assert json.loads(platform.cli("status", "-o", "json", environment=elsewhere).stdout)[
+        "address"
+    ].endswith(f":{platform.port}")
+    checks = {
+        item["check"]: item
+        for item in json.loads(platform.cli("doctor", "-o", "json", environment=elsewhere).stdout)[
+            "checks"
+        ]
+    }
     assert checks["platform answers"]["result"] == "ok"
     assert f":{platform.port} " in checks["port"]["detail"]
 
@@ -97,15 +146,30 @@ def test_commands_find_the_platform_of_their_data_directory_whatever_its_port(pl
 def test_status_doctor_and_ca(platform: Platform) -> None:
     status = json.loads(platform.cli("status", "-o", "json").stdout)
     assert status["ready"] is True
-    assert {row["process"] for row in status["processes"]} == {"supervisor", "control", "identity-0", "envoy"}
+    assert {row["process"] for row in status["processes"]} == {
+        "supervisor",
+        "control",
+        "identity-0",
+        "envoy",
+    }
     assert platform.cli("doctor").returncode == 0
-    assert Path(platform.cli("ca").stdout.strip()).read_text().startswith("-----BEGIN CERTIFICATE-----")
+    assert (
+        Path(platform.cli("ca").stdout.strip())
+        .read_text()
+        .startswith("-----BEGIN CERTIFICATE-----")
+    )
 
 
-def test_an_api_that_is_not_deployed_is_warned_of(platform: Platform, files: tuple[str, str]) -> None:
+def test_an_api_that_is_not_deployed_is_warned_of(
+    platform: Platform, files: tuple[str, str]
+) -> None:
     platform.cli("deploy", *files)
     platform.cli("app", "create", "shop")
     assert "did you mean Echo?" in platform.cli("subscription", "add", "shop", "Ecko").stderr
     assert "did you mean Echo?" in platform.cli("api-key", "create", "Ecko:1.0.0").stderr
-    for known in (("subscription", "add", "shop", "Echo"), ("api-key", "create", "Echo"), ("api-key", "create", "*")):
+    for known in (
+        ("subscription", "add", "shop", "Echo"),
+        ("api-key", "create", "Echo"),
+        ("api-key", "create", "*"),
+    ):
         assert "warning" not in platform.cli(*known).stderr

@@ -51,14 +51,22 @@ def call(request: pytest.FixtureRequest, platform: Platform) -> Call:
     return ask
 
 
-def deploy(platform: Platform, admin: str, name: str, fields: str, operations: str = '- {target: "/*", verb: GET, secured: false}') -> None:
+def deploy(
+    platform: Platform,
+    admin: str,
+    name: str,
+    fields: str,
+    operations: str = '- {target: "/*", verb: GET, secured: false}',
+) -> None:
     text = f'name: "{name}"\nbasePath: "/{name}"\nversion: "1.0.0"\ntype: "REST"\n{textwrap.dedent(fields)}\noperations:\n{operations}\n'
     answer = platform.deploy(text, DEFINITION, admin)
     assert answer.status == 200, answer.body.decode()
 
 
 def production(*endpoints: str) -> str:
-    return "endpointConfigurations:\n  production:\n" + "".join(f"  - {endpoint}\n" for endpoint in endpoints)
+    return "endpointConfigurations:\n  production:\n" + "".join(
+        f"  - {endpoint}\n" for endpoint in endpoints
+    )
 
 
 def at(server: Wilful | int, path: str = "") -> str:
@@ -70,12 +78,32 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
     one = f'endpoint: "{at(first)}"'
     deploy(platform, admin, "bin", production(f'{{endpoint: "{at(bin_port)}"}}'),
            '- {target: "/*", verb: GET, secured: false}\n- {target: "/anything/{id}/x", verb: POST, secured: false}')  # fmt: skip
-    deploy(platform, admin, "weighted", production(f"{{{one}, weight: 3}}", f'{{endpoint: "{at(second)}", weight: 1}}'))
-    deploy(platform, admin, "zero", production(f"{{{one}, weight: 0}}", f'{{endpoint: "{at(second)}"}}'))
+    deploy(
+        platform,
+        admin,
+        "weighted",
+        production(f"{{{one}, weight: 3}}", f'{{endpoint: "{at(second)}", weight: 1}}'),
+    )
+    deploy(
+        platform,
+        admin,
+        "zero",
+        production(f"{{{one}, weight: 0}}", f'{{endpoint: "{at(second)}"}}'),
+    )
     deploy(platform, admin, "paths", production(f'{{endpoint: "{at(first, "/v1")}"}}', f'{{endpoint: "{at(second, "/v2/x")}"}}'),
            '- {target: "/orders/{id}", verb: GET, secured: false}')  # fmt: skip
-    deploy(platform, admin, "times", production(f"{{{one}, resiliency: {{timeout: {{upstreamResponseTimeout: 1}}}}}}"))
-    deploy(platform, admin, "idle", production(f"{{{one}, resiliency: {{timeout: {{downstreamRequestIdleTimeout: 1}}}}}}"))
+    deploy(
+        platform,
+        admin,
+        "times",
+        production(f"{{{one}, resiliency: {{timeout: {{upstreamResponseTimeout: 1}}}}}}"),
+    )
+    deploy(
+        platform,
+        admin,
+        "idle",
+        production(f"{{{one}, resiliency: {{timeout: {{downstreamRequestIdleTimeout: 1}}}}}}"),
+    )
     retry = "retryPolicy: {count: 2, baseIntervalMillis: 10, statusCodes: [503]}"
     deploy(platform, admin, "retries", production(f"{{{one}, resiliency: {{{retry}}}}}"))
     breaker = "circuitBreaker: {maxConnections: 1, maxPendingRequests: 1, maxRequests: 1}"
@@ -166,7 +194,9 @@ def test_response_bodies_of_all_kinds_pass(call: Call) -> None:
 
 def test_requests_are_shared_by_weight(platform: Platform) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda _: platform.request(HOST, "/weighted/1.0.0/x").json()["backend"], range(120))
+        answers = pool.map(
+            lambda _: platform.request(HOST, "/weighted/1.0.0/x").json()["backend"], range(120)
+        )
     counts = Counter(answers)
     # Three of four on average; twenty-five of 120 are more than five standard deviations away from that.
     assert 65 <= counts["first"] <= 115
@@ -179,13 +209,25 @@ def test_an_endpoint_of_weight_zero_gets_nothing(call: Call) -> None:
 
 def test_weighted_endpoints_keep_their_own_paths(platform: Platform) -> None:
     with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(lambda _: platform.request(HOST, "/paths/1.0.0/orders/7?x=1").json(), range(60)))
-    assert {(item["backend"], item["path"]) for item in seen} == {("first", "/v1/orders/7?x=1"), ("second", "/v2/x/orders/7?x=1")}
+        seen = list(
+            pool.map(
+                lambda _: platform.request(HOST, "/paths/1.0.0/orders/7?x=1").json(), range(60)
+            )
+        )
+    assert {(item["backend"], item["path"]) for item in seen} == {
+        ("first", "/v1/orders/7?x=1"),
+        ("second", "/v2/x/orders/7?x=1"),
+    }
 
 
-def test_an_operation_has_its_own_endpoints_of_one_kind_and_the_apis_of_the_other(call: Call) -> None:
+def test_an_operation_has_its_own_endpoints_of_one_kind_and_the_apis_of_the_other(
+    call: Call,
+) -> None:
     assert call("/levels/1.0.0/a").json()["backend"] == "first"
-    assert (call("/levels/1.0.0/b").json()["backend"], call("/levels/1.0.0/b").json()["path"]) == ("second", "/own/b")
+    assert (call("/levels/1.0.0/b").json()["backend"], call("/levels/1.0.0/b").json()["path"]) == (
+        "second",
+        "/own/b",
+    )
     assert call("/levels/1.0.0/b", host=SANDBOX).json()["path"] == "/b"
 
 
@@ -223,10 +265,22 @@ def test_a_circuit_breaker_refuses_what_is_too_much(call: Call) -> None:
 
 def test_headers_are_added_set_and_removed_on_both_ways(call: Call) -> None:
     answer = call(
-        "/headers/1.0.0/x", "-H", "X-Added: theirs", "-H", "X-Set: theirs", "-H", "X-Removed: theirs", "-H", "Authorization: secret"
+        "/headers/1.0.0/x",
+        "-H",
+        "X-Added: theirs",
+        "-H",
+        "X-Set: theirs",
+        "-H",
+        "X-Removed: theirs",
+        "-H",
+        "Authorization: secret",
     )
     seen = answer.json()["headers"]
-    assert (seen["x-added"], seen["x-set"], "x-removed" in seen) == ("theirs, 100% ours", "ours", False)
+    assert (seen["x-added"], seen["x-set"], "x-removed" in seen) == (
+        "theirs, 100% ours",
+        "ours",
+        False,
+    )
     assert answer.headers["x-answer"] == "%REQ(AUTHORIZATION)%"
     assert answer.headers["content-type"] == "application/vnd.x+json"
     assert "x-powered-by" not in answer.headers
@@ -234,10 +288,15 @@ def test_headers_are_added_set_and_removed_on_both_ways(call: Call) -> None:
 
 def test_caching_headers_of_the_backend_pass_unchanged(call: Call) -> None:
     answer = call("/weighted/1.0.0/cached")
-    assert (answer.headers["cache-control"], answer.headers["etag"]) == ("public, max-age=60", '"abc"')
+    assert (answer.headers["cache-control"], answer.headers["etag"]) == (
+        "public, max-age=60",
+        '"abc"',
+    )
 
 
-def test_a_mirror_gets_a_copy_and_the_caller_the_endpoints_answer(call: Call, second: Wilful) -> None:
+def test_a_mirror_gets_a_copy_and_the_caller_the_endpoints_answer(
+    call: Call, second: Wilful
+) -> None:
     name = str(time.time_ns())
     seen = call(f"/mirror/1.0.0/copied/{name}?q=1", "--data", "body").json()
     assert (seen["backend"], seen["path"]) == ("first", f"/base/copied/{name}?q=1")
@@ -259,7 +318,15 @@ def test_redirects_name_the_place_and_ask_for_a_token_first(call: Call, platform
 
 
 def preflight(origin: str, *more: str) -> tuple[str, ...]:
-    return ("-X", "OPTIONS", "-H", f"Origin: {origin}", "-H", "Access-Control-Request-Method: POST", *more)
+    return (
+        "-X",
+        "OPTIONS",
+        "-H",
+        f"Origin: {origin}",
+        "-H",
+        "Access-Control-Request-Method: POST",
+        *more,
+    )
 
 
 @pytest.mark.parametrize("origin", ["https://app.example", "https://a.b.shop.example"])
@@ -273,7 +340,15 @@ def test_a_preflight_request_needs_no_token(call: Call, origin: str) -> None:
     assert answer.headers["access-control-allow-credentials"] == "true"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "https://shop.example", "https://a.shop.example.evil", "http://app.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "https://shop.example",
+        "https://a.shop.example.evil",
+        "http://app.example",
+    ],
+)
 def test_an_origin_that_is_not_allowed_gets_no_permission(call: Call, origin: str) -> None:
     for arguments in (preflight(origin), ("-H", f"Origin: {origin}")):
         answer = call("/cors/1.0.0/open", *arguments)
@@ -286,14 +361,25 @@ def test_a_plain_options_request_says_what_is_allowed(call: Call) -> None:
     assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
     assert "access-control-allow-origin" not in answer.headers
     with_origin = call("/cors/1.0.0/closed", "-X", "OPTIONS", "-H", "Origin: https://app.example")
-    assert (with_origin.status, with_origin.headers["access-control-allow-origin"]) == (204, "https://app.example")
+    assert (with_origin.status, with_origin.headers["access-control-allow-origin"]) == (
+        204,
+        "https://app.example",
+    )
 
 
 def test_a_browser_may_read_answers_and_refusals(call: Call) -> None:
     for path, status in (("/cors/1.0.0/open", 200), ("/cors/1.0.0/closed", 401)):
         answer = call(path, "-H", "Origin: https://app.example")
-        assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, "https://app.example")
-    assert call("/cors/1.0.0/open", "-H", "Origin: https://app.example").headers["access-control-expose-headers"] == "X-Powered-By"
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (
+            status,
+            "https://app.example",
+        )
+    assert (
+        call("/cors/1.0.0/open", "-H", "Origin: https://app.example").headers[
+            "access-control-expose-headers"
+        ]
+        == "X-Powered-By"
+    )
     assert call("/cors/1.0.0/open").headers["vary"] == "Origin"
 
 
@@ -306,12 +392,29 @@ def test_a_browser_may_read_answers_and_refusals(call: Call) -> None:
     ],
 )
 def test_refusals_of_the_router_have_apks_bodies(
-    platform: Platform, admin: str, call: Call, first: Wilful, fields: str, path: str, status: int, code: str
+    platform: Platform,
+    admin: str,
+    call: Call,
+    first: Wilful,
+    fields: str,
+    path: str,
+    status: int,
+    code: str,
 ) -> None:
     endpoint = at(first, "/wait/3") if fields else "http://127.0.0.1:1"
-    deploy(platform, admin, "broken", production(f'{{endpoint: "{endpoint}"{fields}}}'), "- {target: /x, verb: GET, secured: false}")
+    deploy(
+        platform,
+        admin,
+        "broken",
+        production(f'{{endpoint: "{endpoint}"{fields}}}'),
+        "- {target: /x, verb: GET, secured: false}",
+    )
     answer = call(path)
-    assert (answer.status, answer.json()["code"], set(answer.json())) == (status, code, {"code", "message", "description"})
+    assert (answer.status, answer.json()["code"], set(answer.json())) == (
+        status,
+        code,
+        {"code", "message", "description"},
+    )
     assert answer.headers["content-type"] == "application/json; charset=UTF-8"
 
 
@@ -319,27 +422,47 @@ LARGE = DEFINITION.replace("title: Echo", f"title: Echo, description: {'x' * 20_
 
 
 @pytest.mark.parametrize(
-    "definition", [DEFINITION, LARGE, json.dumps({"openapi": "3.0.3", "info": {"title": "ä", "version": "1"}, "paths": {}})]
+    "definition",
+    [
+        DEFINITION,
+        LARGE,
+        json.dumps({"openapi": "3.0.3", "info": {"title": "ä", "version": "1"}, "paths": {}}),
+    ],
 )
-def test_callers_get_the_definition_without_a_token(platform: Platform, admin: str, call: Call, first: Wilful, definition: str) -> None:
+def test_callers_get_the_definition_without_a_token(
+    platform: Platform, admin: str, call: Call, first: Wilful, definition: str
+) -> None:
     text = (
         'name: d\nbasePath: /defined\nversion: "2"\ntype: REST\ndefaultVersion: true\nendpointConfigurations:\n  production:\n'
         f'    endpoint: "{at(first)}"\noperations:\n- {{target: "/*", verb: GET}}\n'
     )
     deployed = platform.deploy(text, definition, admin)
     assert deployed.status == 200, deployed.body
-    for path in ("/defined/2/api-definition", "/defined/api-definition", "/defined/api-definition/"):
+    for path in (
+        "/defined/2/api-definition",
+        "/defined/api-definition",
+        "/defined/api-definition/",
+    ):
         answer = call(path, "-H", "Authorization: nonsense")
         assert (answer.status, answer.body.decode()) == (200, definition)
-        assert answer.headers["content-type"] == f"application/{'json' if definition.startswith('{') else 'yaml'}"
+        assert (
+            answer.headers["content-type"]
+            == f"application/{'json' if definition.startswith('{') else 'yaml'}"
+        )
         head = call(path, "--head")
-        assert (head.status, head.body, head.headers["content-type"]) == (200, b"", answer.headers["content-type"])
+        assert (head.status, head.body, head.headers["content-type"]) == (
+            200,
+            b"",
+            answer.headers["content-type"],
+        )
         assert head.headers["content-length"] == str(len(definition.encode()))
     assert call("/defined/api-definition", "-X", "POST").status == 405
     assert call("/defined/api-definition", "-X", "OPTIONS").headers["allow"] == "GET, HEAD, OPTIONS"
     assert call("/defined/api-definition", host=SANDBOX).status == 404
     assert call("/definitions/x", host="api.am.wso2.com").status == 404
-    moved = text.replace("defaultVersion", "definitionPath: /docs\ndefaultVersion").replace("production", "sandbox")
+    moved = text.replace("defaultVersion", "definitionPath: /docs\ndefaultVersion").replace(
+        "production", "sandbox"
+    )
     assert platform.deploy(moved, definition, admin).status == 200
     assert call("/defined/2/docs", host=SANDBOX).body.decode() == definition
     assert call("/defined/2/api-definition", host=SANDBOX).status == 401
@@ -347,11 +470,18 @@ def test_callers_get_the_definition_without_a_token(platform: Platform, admin: s
 
 
 def test_kubernetes_resources_are_not_there_yet(platform: Platform, admin: str) -> None:
-    answer = platform.api("/api/configurator/1.2.0/apis/generate-k8s-resources", "-X", "POST", token=admin)
-    assert (answer.status, answer.json()["message"]) == (501, "Kubernetes resources are not there yet")
+    answer = platform.api(
+        "/api/configurator/1.2.0/apis/generate-k8s-resources", "-X", "POST", token=admin
+    )
+    assert (answer.status, answer.json()["message"]) == (
+        501,
+        "Kubernetes resources are not there yet",
+    )
 
 
-def test_secrets_are_set_used_and_kept_over_a_restart_without_ever_being_shown(platform: Platform, admin: str, first: Wilful) -> None:
+def test_secrets_are_set_used_and_kept_over_a_restart_without_ever_being_shown(
+    platform: Platform, admin: str, first: Wilful
+) -> None:
     fields = f"""
         endpointConfigurations:
           production:
@@ -369,17 +499,28 @@ def test_secrets_are_set_used_and_kept_over_a_restart_without_ever_being_shown(p
     platform.cli("secret", "set", "login", "key", stdin="first-value")
     deploy(platform, admin, "secret", fields)
     assert platform.request(HOST, "/secret/1.0.0/x").json()["headers"]["x-key"] == "first-value"
-    done = platform.api("/api/secrets/1.2.0/login/key", "-X", "PUT", "--data-raw", "second-value", token=admin)
+    done = platform.api(
+        "/api/secrets/1.2.0/login/key", "-X", "PUT", "--data-raw", "second-value", token=admin
+    )
     assert done.status == 204
     assert platform.request(HOST, "/secret/1.0.0/x").json()["headers"]["x-key"] == "second-value"
     listed = platform.cli("secret", "list", "-o", "json").stdout
     assert json.loads(listed)["secrets"][0]["key"] == "key"
-    shown = listed + platform.api("/api/secrets", token=admin).body.decode() + platform.cli("config", "show").stdout + platform.output()
+    shown = (
+        listed
+        + platform.api("/api/secrets", token=admin).body.decode()
+        + platform.cli("config", "show").stdout
+        + platform.output()
+    )
     shown += "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
     assert "-value" not in shown
     assert platform.cli("secret", "remove", "login", "key", check=False).returncode != 0
     refused = platform.cli("secret", "set", "login", "key", stdin="third-value\n", check=False)
-    assert (refused.returncode != 0, "login key cannot be sent" in refused.stderr, "secret 1.0.0" in refused.stderr) == (True,) * 3
+    assert (
+        refused.returncode != 0,
+        "login key cannot be sent" in refused.stderr,
+        "secret 1.0.0" in refused.stderr,
+    ) == (True,) * 3
     assert "third-value" not in refused.stderr
     assert platform.request(HOST, "/secret/1.0.0/x").json()["headers"]["x-key"] == "second-value"
     assert platform.api("/api/secrets", token="").status == 401

@@ -60,7 +60,9 @@ def test_the_blocks_do_what_they_say(platform: Platform, name: str) -> None:
     _run(platform, name)
 
 
-@pytest.mark.parametrize("name", ["docs/identity/registration.md", "docs/identity/client-authentication.md"])
+@pytest.mark.parametrize(
+    "name", ["docs/identity/registration.md", "docs/identity/client-authentication.md"]
+)
 def test_the_blocks_run_one_by_one_in_any_order(platform: Platform, name: str) -> None:
     blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
     pairs = [blocks[number : number + 2] for number, (kind, _) in enumerate(blocks) if kind == "sh"]
@@ -70,17 +72,23 @@ def test_the_blocks_run_one_by_one_in_any_order(platform: Platform, name: str) -
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(tmp_path: Path, name: str) -> None:
+def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(
+    tmp_path: Path, name: str
+) -> None:
     keys_port = str(free_port())
     config = tmp_path / "kapi.toml"
-    config.write_text("\n".join(SETTINGS.findall((ROOT / name).read_text("utf-8"))).replace(KEYS_PORT, keys_port))
+    config.write_text(
+        "\n".join(SETTINGS.findall((ROOT / name).read_text("utf-8"))).replace(KEYS_PORT, keys_port)
+    )
     alone = Platform(free_port(), tmp_path / "data", ("--config", str(config)))
     alone.start()
     try:
         _run(alone, name, keys_port, {"KAPI_CONFIG": str(config)})
     finally:
         alone.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (alone.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (alone.data_dir / "logs").glob("*.log")
+    )
 
 
 PROVIDERS = {
@@ -100,20 +108,38 @@ PROVIDERS = {
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_the_page_of_a_provider_runs_against_a_server_that_answers_as_it_does(tmp_path: Path, name: str) -> None:
+def test_the_page_of_a_provider_runs_against_a_server_that_answers_as_it_does(
+    tmp_path: Path, name: str
+) -> None:
     (host, token_path, keys_path), claims = PROVIDERS[name]
     key = Key.make("k")
     standin = StandIn(hosts=(host,), jwks_paths=set()).start()
     discovery = f"{claims['iss'].removeprefix(f'https://{host}').rstrip('/')}/.well-known/openid-configuration"
-    standin.documents[discovery] = {"issuer": claims["iss"], "jwks_uri": f"https://{host}{keys_path}"}
+    standin.documents[discovery] = {
+        "issuer": claims["iss"],
+        "jwks_uri": f"https://{host}{keys_path}",
+    }
     standin.documents[keys_path] = {"keys": [key.jwk()]}
     standin.documents[token_path] = {"access_token": key.token({"sub": "s", **claims})}
     (tmp_path / ".curlrc").write_text(f'connect-to = "{host}:443:127.0.0.1:{standin.port}"\n')
     (tmp_path / "kapi.toml").write_text(f'[gateway.hosts]\n"{host}" = "127.0.0.1:{standin.port}"\n')
-    trusting = {"SSL_CERT_FILE": str(standin.ca), "CURL_CA_BUNDLE": str(standin.ca), "CURL_HOME": str(tmp_path)}
-    platform = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")), environment=trusting)
+    trusting = {
+        "SSL_CERT_FILE": str(standin.ca),
+        "CURL_CA_BUNDLE": str(standin.ca),
+        "CURL_HOME": str(tmp_path),
+    }
+    platform = Platform(
+        free_port(),
+        tmp_path / "data",
+        ("--config", str(tmp_path / "kapi.toml")),
+        environment=trusting,
+    )
     platform.start()
-    noted = {"CLIENT_ID": "noted", "CLIENT_SECRET": "noted too", "ORGANIZATION_ID": "10084a8d-113f-4211-a0d5-efe36b082211"}
+    noted = {
+        "CLIENT_ID": "noted",
+        "CLIENT_SECRET": "noted too",
+        "ORGANIZATION_ID": "10084a8d-113f-4211-a0d5-efe36b082211",
+    }
     try:
         _run(platform, name, more={**trusting, **noted})
     finally:
@@ -123,7 +149,12 @@ def test_the_page_of_a_provider_runs_against_a_server_that_answers_as_it_does(tm
 
 @pytest.mark.parametrize("grant", [grant.grant_type for grant in GRANTS])
 def test_every_grant_has_a_page_with_a_command_that_runs(grant: str) -> None:
-    commands = [body for name in (*RUN, *ALONE) for kind, body in BLOCK.findall((ROOT / name).read_text("utf-8")) if kind == "sh"]
+    commands = [
+        body
+        for name in (*RUN, *ALONE)
+        for kind, body in BLOCK.findall((ROOT / name).read_text("utf-8"))
+        if kind == "sh"
+    ]
     assert any(f"grant_type={grant}" in body for body in commands)
 
 
@@ -134,13 +165,20 @@ def test_no_page_of_the_provider_has_commands_that_are_not_run() -> None:
         assert "```sh" not in text or str(page.relative_to(ROOT)) in {*RUN, *ALONE}, page.name
 
 
-def _run(platform: Platform, name: str, keys_port: str = KEYS_PORT, more: dict[str, str] | None = None) -> None:
+def _run(
+    platform: Platform, name: str, keys_port: str = KEYS_PORT, more: dict[str, str] | None = None
+) -> None:
     blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
     assert len(blocks) >= 3
     _run_blocks(platform, blocks, keys_port, more)
 
 
-def _run_blocks(platform: Platform, blocks: list[tuple[str, str]], keys_port: str = KEYS_PORT, more: dict[str, str] | None = None) -> None:
+def _run_blocks(
+    platform: Platform,
+    blocks: list[tuple[str, str]],
+    keys_port: str = KEYS_PORT,
+    more: dict[str, str] | None = None,
+) -> None:
     backend_port = str(free_port())
     script, expected = ["set -e; trap 'kill $(jobs -p) 2>/dev/null || :' EXIT"], []
     for number, (kind, body) in enumerate(blocks):
@@ -148,13 +186,30 @@ def _run_blocks(platform: Platform, blocks: list[tuple[str, str]], keys_port: st
             script += [body, f"printf '\\n--- end of block {number}\\n'"]
         else:
             expected.append((number - 1, body))
-    text = "\n".join(script).replace("9095", str(platform.port)).replace("backend.py 8080", f"backend.py {backend_port}")
-    text = text.replace("examples/petstore/petstore.apk-conf", str(_conf(platform, backend_port))).replace(KEYS_PORT, keys_port)
+    text = (
+        "\n".join(script)
+        .replace("9095", str(platform.port))
+        .replace("backend.py 8080", f"backend.py {backend_port}")
+    )
+    text = text.replace(
+        "examples/petstore/petstore.apk-conf", str(_conf(platform, backend_port))
+    ).replace(KEYS_PORT, keys_port)
     path = f"{Path(KAPI).parent}:{os.environ['PATH']}"
-    own = {"KAPI_DATA_DIR": str(platform.data_dir), "KAPI_GATEWAY__PORT": str(platform.port), "PATH": path, "NO_COLOR": "1"}
+    own = {
+        "KAPI_DATA_DIR": str(platform.data_dir),
+        "KAPI_GATEWAY__PORT": str(platform.port),
+        "PATH": path,
+        "NO_COLOR": "1",
+    }
     environment = {**os.environ, **own, **(more or {})}
     shell = subprocess.Popen(
-        ["bash", "-c", text], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        ["bash", "-c", text],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         out, errors = shell.communicate(timeout=60)
@@ -164,7 +219,9 @@ def _run_blocks(platform: Platform, blocks: list[tuple[str, str]], keys_port: st
     assert shell.returncode == 0, errors
     for number, body in expected:
         printed = (
-            out.split(f"\n--- end of block {number}\n")[0].rpartition("--- end of block")[2].partition("\n")[2]
+            out.split(f"\n--- end of block {number}\n")[0]
+            .rpartition("--- end of block")[2]
+            .partition("\n")[2]
             if number
             else out.split("\n--- end of block 0\n")[0]
         )
@@ -182,5 +239,9 @@ def _columns(text: str) -> str:
 def _conf(platform: Platform, backend_port: str) -> Path:
     """The example's conf with the test's own backend port."""
     path = platform.data_dir.parent / "petstore.apk-conf"
-    path.write_text((ROOT / "examples/petstore/petstore.apk-conf").read_text().replace(":8080/", f":{backend_port}/"))
+    path.write_text(
+        (ROOT / "examples/petstore/petstore.apk-conf")
+        .read_text()
+        .replace(":8080/", f":{backend_port}/")
+    )
     return path

@@ -27,7 +27,12 @@ HOST = "default.gw.wso2.com"
 ALGS = 'algs="RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519"'
 METADATA = f'resource_metadata="https://{HOST}:'
 KEY, OTHER = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
-PATHS = {"optional": "/opt/1.0.0/items", "mandatory": "/must/1.0.0/items", "upstream": "/up/1.0.0/items", "": "/none/1.0.0/items"}
+PATHS = {
+    "optional": "/opt/1.0.0/items",
+    "mandatory": "/must/1.0.0/items",
+    "upstream": "/up/1.0.0/items",
+    "": "/none/1.0.0/items",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,12 +43,29 @@ def apis(platform: Platform, echo: int) -> None:
         ("Up", "/up", "dpop: optional, sendTokenToUpstream: true"),
         ("None", "/none", "enabled: true"),
     ):
-        text = conf(name, base, port=echo, extra=f"authentication:\n- {{authType: OAuth2, {item}}}\n")
+        text = conf(
+            name, base, port=echo, extra=f"authentication:\n- {{authType: OAuth2, {item}}}\n"
+        )
         assert platform.deploy(text, DEFINITION).status == 200
 
 
-def proof(platform: Platform, path: str, token: str | None, key: Any = KEY, header: dict[str, Any] | None = None, **claims: Any) -> str:
-    ath = {} if token is None else {"ath": base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()}
+def proof(
+    platform: Platform,
+    path: str,
+    token: str | None,
+    key: Any = KEY,
+    header: dict[str, Any] | None = None,
+    **claims: Any,
+) -> str:
+    ath = (
+        {}
+        if token is None
+        else {
+            "ath": base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        }
+    )
     body = {
         "jti": str(uuid.uuid4()),
         "htm": "GET",
@@ -52,66 +74,131 @@ def proof(platform: Platform, path: str, token: str | None, key: Any = KEY, head
         **ath,
         **claims,
     }
-    top = {"typ": "dpop+jwt", "alg": "EdDSA" if isinstance(key, OKPKey) else "ES256", "jwk": key.as_dict(private=False), **(header or {})}
-    return jwt.encode(top, {name: value for name, value in body.items() if value is not None}, key, algorithms=[top["alg"]])
+    top = {
+        "typ": "dpop+jwt",
+        "alg": "EdDSA" if isinstance(key, OKPKey) else "ES256",
+        "jwk": key.as_dict(private=False),
+        **(header or {}),
+    }
+    return jwt.encode(
+        top,
+        {name: value for name, value in body.items() if value is not None},
+        key,
+        algorithms=[top["alg"]],
+    )
 
 
 def bound(platform: Platform, key: Any = KEY) -> str:
-    made = proof(platform, "", None, key, htm="POST", htu=f"https://idp.am.wso2.com:{platform.port}/oauth2/token")
-    fields = ("-H", f"Authorization: Basic {BASIC}", "-H", f"DPoP: {made}", "-d", "grant_type=client_credentials", "-d", "scope=items:read")
+    made = proof(
+        platform,
+        "",
+        None,
+        key,
+        htm="POST",
+        htu=f"https://idp.am.wso2.com:{platform.port}/oauth2/token",
+    )
+    fields = (
+        "-H",
+        f"Authorization: Basic {BASIC}",
+        "-H",
+        f"DPoP: {made}",
+        "-d",
+        "grant_type=client_credentials",
+        "-d",
+        "scope=items:read",
+    )
     answer = platform.request("idp.am.wso2.com", "/oauth2/token", *fields).json()
     assert answer["token_type"] == "DPoP"
     return answer["access_token"]
 
 
-def call(platform: Platform, path: str, token: str, *proofs: str, scheme: str = "DPoP", more: tuple[str, ...] = ()) -> Answer:
+def call(
+    platform: Platform,
+    path: str,
+    token: str,
+    *proofs: str,
+    scheme: str = "DPoP",
+    more: tuple[str, ...] = (),
+) -> Answer:
     headers = [f"Authorization: {scheme} {token}", *(f"DPoP: {item}" for item in proofs)]
     return platform.request(HOST, path, *(part for item in headers for part in ("-H", item)), *more)
 
 
 def assert_refused(answer: Answer, error: str = "invalid_dpop_proof") -> None:
     assert (answer.status, answer.json()["code"]) == (401, "900901"), answer
-    assert answer.headers["www-authenticate"].startswith(f'DPoP realm="kapi", error="{error}", {ALGS}, {METADATA}')
+    assert answer.headers["www-authenticate"].startswith(
+        f'DPoP realm="kapi", error="{error}", {ALGS}, {METADATA}'
+    )
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("api", ["optional", "mandatory"])
 @pytest.mark.parametrize("key", [KEY, OKPKey.generate_key("Ed25519")], ids=["EC", "Ed25519"])
-def test_a_caller_who_proves_the_key_gets_in(platform: Platform, api: str, key: Any, http: str) -> None:
+def test_a_caller_who_proves_the_key_gets_in(
+    platform: Platform, api: str, key: Any, http: str
+) -> None:
     token, path = bound(platform, key), PATHS[api]
     for scheme in ("DPoP", "dpop", "dpOp"):
-        answer = call(platform, f"{path}?a=b", token, proof(platform, path, token, key), scheme=scheme, more=(http,))
+        answer = call(
+            platform,
+            f"{path}?a=b",
+            token,
+            proof(platform, path, token, key),
+            scheme=scheme,
+            more=(http,),
+        )
         assert answer.status == 200, answer
         assert not {"authorization", "dpop"} & answer.json()["headers"].keys()
 
 
 def test_who_comes_with_nothing_is_told_what_to_come_with(platform: Platform) -> None:
-    told = {api: platform.request(HOST, path).headers["www-authenticate"] for api, path in PATHS.items()}
+    told = {
+        api: platform.request(HOST, path).headers["www-authenticate"] for api, path in PATHS.items()
+    }
     where = {
-        api: f'{METADATA}{platform.port}/.well-known/oauth-protected-resource{path.removesuffix("/items")}"' for api, path in PATHS.items()
+        api: f'{METADATA}{platform.port}/.well-known/oauth-protected-resource{path.removesuffix("/items")}"'
+        for api, path in PATHS.items()
     }
     assert told["mandatory"] == f'DPoP realm="kapi", {ALGS}, {where["mandatory"]}'
-    assert told["optional"] == f'Bearer realm="kapi", {where["optional"]}, DPoP realm="kapi", {ALGS}'
+    assert (
+        told["optional"] == f'Bearer realm="kapi", {where["optional"]}, DPoP realm="kapi", {ALGS}'
+    )
     assert told[""] == f'Bearer realm="kapi", {where[""]}'
-    broken = call(platform, PATHS["mandatory"], "a.b.c", proof(platform, PATHS["mandatory"], "a.b.c"))
-    assert broken.headers["www-authenticate"] == f'DPoP realm="kapi", error="invalid_token", {ALGS}, {where["mandatory"]}'
+    broken = call(
+        platform, PATHS["mandatory"], "a.b.c", proof(platform, PATHS["mandatory"], "a.b.c")
+    )
+    assert (
+        broken.headers["www-authenticate"]
+        == f'DPoP realm="kapi", error="invalid_token", {ALGS}, {where["mandatory"]}'
+    )
     bearer = call(platform, PATHS["optional"], "a.b.c", scheme="Bearer")
     assert (
-        bearer.headers["www-authenticate"] == f'Bearer realm="kapi", error="invalid_token", {where["optional"]}, DPoP realm="kapi", {ALGS}'
+        bearer.headers["www-authenticate"]
+        == f'Bearer realm="kapi", error="invalid_token", {where["optional"]}, DPoP realm="kapi", {ALGS}'
     )
 
 
 def test_the_metadata_of_an_api_say_what_it_takes(platform: Platform) -> None:
     documents = {}
     for api, path in PATHS.items():
-        found = re.search(r'resource_metadata="https://[^/]+([^"]+)"', platform.request(HOST, path).headers["www-authenticate"])
+        found = re.search(
+            r'resource_metadata="https://[^/]+([^"]+)"',
+            platform.request(HOST, path).headers["www-authenticate"],
+        )
         assert found
         documents[api] = platform.request(HOST, found[1]).json()
-        assert documents[api]["resource"] == f"https://{HOST}:{platform.port}{path.removesuffix('/items')}"
+        assert (
+            documents[api]["resource"]
+            == f"https://{HOST}:{platform.port}{path.removesuffix('/items')}"
+        )
     for api in ("optional", "mandatory"):
-        assert {"ES256", "EdDSA", "RS256"} < set(documents[api]["dpop_signing_alg_values_supported"])
+        assert {"ES256", "EdDSA", "RS256"} < set(
+            documents[api]["dpop_signing_alg_values_supported"]
+        )
     assert "dpop_signing_alg_values_supported" not in documents[""]
-    assert [document.get("dpop_bound_access_tokens_required", False) for document in documents.values()] == [False, True, False, False]
+    assert [
+        document.get("dpop_bound_access_tokens_required", False) for document in documents.values()
+    ] == [False, True, False, False]
     assert documents["mandatory"]["bearer_methods_supported"] == []
 
 
@@ -139,12 +226,21 @@ def test_bad_proofs_are_refused(platform: Platform) -> None:
         "nonsense": ("nonsense",),
         "long": ("a" * 9000,),
         "another key": (proof(platform, path, token, OTHER),),
-        "signed by another": (proof(platform, path, token, OTHER, {"jwk": KEY.as_dict(private=False)}),),
+        "signed by another": (
+            proof(platform, path, token, OTHER, {"jwk": KEY.as_dict(private=False)}),
+        ),
         "private key": (proof(platform, path, token, header={"jwk": KEY.as_dict(private=True)}),),
         "no type": (proof(platform, path, token, header={"typ": "JWT"}),),
         "method": (proof(platform, path, token, htm="POST"),),
         "path": (proof(platform, path, token, htu=f"{host}/opt/1.0.0/other"),),
-        "host": (proof(platform, path, token, htu=f"https://default.sandbox.gw.wso2.com:{platform.port}{path}"),),
+        "host": (
+            proof(
+                platform,
+                path,
+                token,
+                htu=f"https://default.sandbox.gw.wso2.com:{platform.port}{path}",
+            ),
+        ),
         "scheme": (proof(platform, path, token, htu=f"http://{HOST}:{platform.port}{path}"),),
         "port": (proof(platform, path, token, htu=f"https://{HOST}:1{path}"),),
         "old": (proof(platform, path, token, iat=now - 400),),
@@ -170,7 +266,13 @@ def test_the_scheme_must_fit_the_token(platform: Platform) -> None:
         assert_refused(call(platform, path, plain, proof(platform, path, plain)), "invalid_token")
         under_bearer = call(platform, path, token, proof(platform, path, token), scheme="Bearer")
         assert (under_bearer.status, under_bearer.json()["code"]) == (401, "900901")
-        two = call(platform, path, token, proof(platform, path, token), more=("-H", f"Authorization: Bearer {plain}"))
+        two = call(
+            platform,
+            path,
+            token,
+            proof(platform, path, token),
+            more=("-H", f"Authorization: Bearer {plain}"),
+        )
         assert (two.status, two.json()["code"]) in {(401, "900901"), (400, "400")}, two
         broken = call(platform, path, token[:-4] + "AAAA", proof(platform, path, token))
         assert (broken.status, broken.json()["code"]) == (401, "900901")
@@ -197,7 +299,10 @@ def test_the_enforcer_answers_nonsense_plainly(platform: Platform) -> None:
 
 def test_nobody_unproven_gets_in_while_the_enforcer_is_away(platform: Platform) -> None:
     token, path = bound(platform), PATHS["optional"]
-    used, ahead = proof(platform, path, token), proof(platform, path, token, iat=int(time.time()) + 55)
+    used, ahead = (
+        proof(platform, path, token),
+        proof(platform, path, token, iat=int(time.time()) + 55),
+    )
     assert call(platform, path, token, used).status == 200
     assert call(platform, path, token, ahead).status == 200
     control = platform.pid("control")
@@ -228,7 +333,16 @@ def test_a_token_that_is_bound_twice_needs_both_proofs(platform: Platform, tmp_p
     certificate(tmp_path / "stranger.pem")
     (tmp_path / "issuer.pem").write_bytes(signer.as_pem(private=False))
     issuer = "https://partner.example"
-    platform.cli("issuer", "add", "oidc", issuer, "--name", "partner", "--public-key", str(tmp_path / "issuer.pem"))
+    platform.cli(
+        "issuer",
+        "add",
+        "oidc",
+        issuer,
+        "--name",
+        "partner",
+        "--public-key",
+        str(tmp_path / "issuer.pem"),
+    )
     now = int(time.time())
     claims = {
         "iss": issuer,
@@ -240,56 +354,106 @@ def test_a_token_that_is_bound_twice_needs_both_proofs(platform: Platform, tmp_p
     }
     token = jwt.encode({"alg": "RS256", "typ": "at+jwt"}, claims, signer)
     path = PATHS["optional"]
-    shown = {"own": ("--cert", str(tmp_path / "own.pem")), "stranger": ("--cert", str(tmp_path / "stranger.pem")), "none": ()}
+    shown = {
+        "own": ("--cert", str(tmp_path / "own.pem")),
+        "stranger": ("--cert", str(tmp_path / "stranger.pem")),
+        "none": (),
+    }
     for api in ("optional", "mandatory"):
         path = PATHS[api]
-        assert call(platform, path, token, proof(platform, path, token), more=shown["own"]).status == 200
+        assert (
+            call(platform, path, token, proof(platform, path, token), more=shown["own"]).status
+            == 200
+        )
         for who in ("stranger", "none"):
-            assert_refused(call(platform, path, token, proof(platform, path, token), more=shown[who]), "invalid_token")
+            assert_refused(
+                call(platform, path, token, proof(platform, path, token), more=shown[who]),
+                "invalid_token",
+            )
         assert_refused(call(platform, path, token, more=shown["own"]))
-        assert_refused(call(platform, path, token, proof(platform, path, token, OTHER), more=shown["own"]))
+        assert_refused(
+            call(platform, path, token, proof(platform, path, token, OTHER), more=shown["own"])
+        )
         assert call(platform, path, token, scheme="Bearer", more=shown["own"]).status == 401
     for scheme in ("DPoP", "Bearer"):
-        assert call(platform, PATHS[""], token, proof(platform, PATHS[""], token), scheme=scheme, more=shown["own"]).status == 401
+        assert (
+            call(
+                platform,
+                PATHS[""],
+                token,
+                proof(platform, PATHS[""], token),
+                scheme=scheme,
+                more=shown["own"],
+            ).status
+            == 401
+        )
     more = {**claims, "cnf": {**claims["cnf"], "other": "x"}}
     unknown = jwt.encode({"alg": "RS256", "typ": "at+jwt"}, more, signer)
-    assert_refused(call(platform, path, unknown, proof(platform, path, unknown), more=shown["own"]), "invalid_token")
+    assert_refused(
+        call(platform, path, unknown, proof(platform, path, unknown), more=shown["own"]),
+        "invalid_token",
+    )
 
 
 def certificate(path: Path) -> str:
     """A client certificate with its key in one file; its thumbprint."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, path.stem)]), dt.datetime.now(dt.UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
+    name, now = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, path.stem)]),
+        dt.datetime.now(dt.UTC),
+    )
+    made = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1)
+    )
     signed = made.sign(key, hashes.SHA256())
     pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.write_bytes(signed.public_bytes(pem) + private)
     return base64.urlsafe_b64encode(signed.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
 
 
 def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
     """Callers reach the gateway at another port than it listens on, and each proof must hold a nonce (RFC 9449 §9)."""
-    (tmp_path / "kapi.toml").write_text("[gateway]\npublic_port = 443\nversion_routing = true\n[identity]\ndpop_nonce = true\n")
+    (tmp_path / "kapi.toml").write_text(
+        "[gateway]\npublic_port = 443\nversion_routing = true\n[identity]\ndpop_nonce = true\n"
+    )
     front = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")))
     front.start()
     started = int(time.time())
     try:
-        text = conf("Must", "/must", port=echo, extra="authentication:\n- {authType: OAuth2, dpop: mandatory}\n")
+        text = conf(
+            "Must",
+            "/must",
+            port=echo,
+            extra="authentication:\n- {authType: OAuth2, dpop: mandatory}\n",
+        )
         assert front.deploy(text, DEFINITION).status == 200
         where = {"htm": "POST", "htu": "https://idp.am.wso2.com/oauth2/token"}
         asking = ("-H", f"Authorization: Basic {BASIC}", "-d", "grant_type=client_credentials")
-        first = front.request("idp.am.wso2.com", "/oauth2/token", *asking, "-H", f"DPoP: {proof(front, '', None, **where)}")
+        first = front.request(
+            "idp.am.wso2.com",
+            "/oauth2/token",
+            *asking,
+            "-H",
+            f"DPoP: {proof(front, '', None, **where)}",
+        )
         assert first.json()["error"] == "use_dpop_nonce"
         made = proof(front, "", None, **where, nonce=first.headers["dpop-nonce"])
-        token = front.request("idp.am.wso2.com", "/oauth2/token", *asking, "-H", f"DPoP: {made}").json()["access_token"]
+        token = front.request(
+            "idp.am.wso2.com", "/oauth2/token", *asking, "-H", f"DPoP: {made}"
+        ).json()["access_token"]
         told_by_alias(front, echo)
         while int(time.time()) <= started:
             # A proof of the very second of the start may have been used before it.
             time.sleep(0.05)
         path = PATHS["mandatory"]
         good = {"htu": f"https://{HOST}{path}"}
-        assert '="https://default.gw.wso2.com/.well-known/' in front.request(HOST, path).headers["www-authenticate"]
+        assert (
+            '="https://default.gw.wso2.com/.well-known/'
+            in front.request(HOST, path).headers["www-authenticate"]
+        )
         for http in ("--http1.1", "--http2"):
             asked = call(front, path, token, proof(front, path, token, **good), more=(http,))
             assert_told(asked)
@@ -309,13 +473,21 @@ def told_by_alias(front: Platform, echo: int) -> None:
     assert front.deploy(conf("Aliased", "/aliased", "v1.2", port=echo), DEFINITION).status == 200
     for base in ("/aliased/v1.2", "/aliased/v1"):
         address = f"https://{HOST}/.well-known/oauth-protected-resource{base}"
-        assert f'resource_metadata="{address}"' in front.request(HOST, f"{base}/items").headers["www-authenticate"]
-        assert front.request(HOST, f"/.well-known/oauth-protected-resource{base}").json()["resource"] == f"https://{HOST}{base}"
+        assert (
+            f'resource_metadata="{address}"'
+            in front.request(HOST, f"{base}/items").headers["www-authenticate"]
+        )
+        assert (
+            front.request(HOST, f"/.well-known/oauth-protected-resource{base}").json()["resource"]
+            == f"https://{HOST}{base}"
+        )
     assert front.request(HOST, "/.well-known/oauth-protected-resource/aliased/v2").status == 404
 
 
 def assert_told(answer: Answer) -> None:
     assert (answer.status, answer.json()["code"]) == (401, "900901"), answer
-    assert answer.headers["www-authenticate"].startswith('DPoP realm="kapi", error="use_dpop_nonce"')
+    assert answer.headers["www-authenticate"].startswith(
+        'DPoP realm="kapi", error="use_dpop_nonce"'
+    )
     assert answer.headers["access-control-expose-headers"] == "DPoP-Nonce, WWW-Authenticate"
     assert answer.headers["dpop-nonce"]

@@ -28,7 +28,10 @@ def test_answered_changes_survive_kill_9_at_any_moment(tmp_path: Path, echo: int
             token = platform.token("apk:api_create")
             numbers = [round_number * AT_ONCE + step for step in range(AT_ONCE)]
             with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-                changes = [pool.submit(_change, platform, token, number, expected, echo) for number in numbers]
+                changes = [
+                    pool.submit(_change, platform, token, number, expected, echo)
+                    for number in numbers
+                ]
                 time.sleep(rng.uniform(0.0, 0.4))
                 victim = rng.choice(["control", "control", "envoy", "identity-0"])
                 pid = platform.pid(victim)
@@ -45,17 +48,29 @@ def test_answered_changes_survive_kill_9_at_any_moment(tmp_path: Path, echo: int
         platform.stop()
 
 
-def _change(platform: Platform, token: str, number: int, expected: dict[int, bool], port: int) -> None:
+def _change(
+    platform: Platform, token: str, number: int, expected: dict[int, bool], port: int
+) -> None:
     """Deploy an API; every second time also take an earlier one away. Only what was answered is expected."""
     try:
-        if platform.deploy(conf(name=f"D{number}", base=f"/d{number}", port=port), DEFINITION, token).status == 200:
+        if (
+            platform.deploy(
+                conf(name=f"D{number}", base=f"/d{number}", port=port), DEFINITION, token
+            ).status
+            == 200
+        ):
             expected[number] = True
         earlier = number - AT_ONCE
         if number % 2 and expected.get(earlier):
             del expected[earlier]
             listed = platform.api("/api/deployer/apis", token=token).json()["apis"]
             found = next(item["id"] for item in listed if item["name"] == f"D{earlier}")
-            if platform.api(f"/api/deployer/apis/undeploy?apiId={found}", "-X", "POST", token=token).status == 202:
+            if (
+                platform.api(
+                    f"/api/deployer/apis/undeploy?apiId={found}", "-X", "POST", token=token
+                ).status
+                == 202
+            ):
                 expected[earlier] = False
     except (AssertionError, KeyError, ValueError, StopIteration):
         pass  # not answered: it may be there or not, but whole
@@ -74,10 +89,14 @@ def _await_ready(platform: Platform) -> None:
 
 def _compare(platform: Platform, expected: dict[int, bool]) -> None:
     token = platform.token("apk:api_create")
-    listed = {item["name"] for item in platform.api("/api/deployer/apis", token=token).json()["apis"]}
+    listed = {
+        item["name"] for item in platform.api("/api/deployer/apis", token=token).json()["apis"]
+    }
     assert expected
     for number, present in expected.items():
         assert (f"D{number}" in listed) is present, f"D{number}"
     for number in range(ROUNDS * AT_ONCE):
-        status = platform.request("default.gw.wso2.com", f"/d{number}/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+        status = platform.request(
+            "default.gw.wso2.com", f"/d{number}/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+        ).status
         assert status == (200 if f"D{number}" in listed else 404), f"D{number}"

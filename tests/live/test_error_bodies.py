@@ -79,7 +79,9 @@ class Row:
 
 def bearer(**claims: object) -> str:
     now = int(time.time())
-    return STATIC.token({"iss": ISSUER, "sub": "me", "azp": "me", "iat": now, "exp": now + 3600, **claims})
+    return STATIC.token(
+        {"iss": ISSUER, "sub": "me", "azp": "me", "iat": now, "exp": now + 3600, **claims}
+    )
 
 
 def by(consumer: str) -> str:
@@ -138,13 +140,17 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "static.pem").write_text(STATIC.pem())
     (folder / "kapi.toml").write_text(SETTINGS)
-    running = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")})
+    running = Platform(
+        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+    )
     running.start()
     try:
         yield running
     finally:
         running.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
 
 
 def conf(name: str, port: int, operations: str, more: str = "") -> str:
@@ -155,12 +161,16 @@ def conf(name: str, port: int, operations: str, more: str = "") -> str:
 
 
 def operation(target: str, endpoint: str = "", more: str = "") -> str:
-    own = f"  endpointConfigurations: {{production: {{endpoint: {endpoint}}}}}\n" if endpoint else ""
+    own = (
+        f"  endpointConfigurations: {{production: {{endpoint: {endpoint}}}}}\n" if endpoint else ""
+    )
     return f"- target: {target}\n  verb: GET\n  secured: false\n{own}{more}"
 
 
 def script(flow: str) -> str:
-    direction, entry = ("request", "envoy_on_request") if flow == "request" else ("response", "envoy_on_response")
+    direction, entry = (
+        ("request", "envoy_on_request") if flow == "request" else ("response", "envoy_on_response")
+    )
     parameters = f"{{name: s, sourceCode: \"function {entry}(handle) error('broken') end\"}}"
     return f"  operationPolicies: {{{direction}: [{{policyName: LuaInterceptor, parameters: {parameters}}}]}}\n"
 
@@ -197,7 +207,9 @@ def deployed(platform: Platform) -> Iterator[None]:
         for text in (
             conf("Rows", port, operations),
             conf("Limited", port, operation("/x"), limit),
-            conf("Subscribed", port, "- {target: /x, verb: GET}\n", "subscriptionValidation: true\n"),
+            conf(
+                "Subscribed", port, "- {target: /x, verb: GET}\n", "subscriptionValidation: true\n"
+            ),
         ):
             answer = platform.deploy(text, DEFINITION, token)
             assert answer.status == 200, answer.body.decode()
@@ -212,7 +224,9 @@ def ask(platform: Platform, row: Row, protocol: str) -> Answer:
 
     if row.at_once:
         with ThreadPoolExecutor(row.calls) as pool:
-            return next(answer for answer in pool.map(once, range(row.calls)) if answer.status != 200)
+            return next(
+                answer for answer in pool.map(once, range(row.calls)) if answer.status != 200
+            )
     answer = once(0)
     for _ in range(row.calls - 1):
         if answer.status != 200:
@@ -227,7 +241,9 @@ def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol
     answer = ask(platform, row, protocol)
     body = answer.json()
     by_policy = row.code.startswith(("900", "901", "1035"))
-    message, description = ("error_message", "error_description") if by_policy else ("message", "description")
+    message, description = (
+        ("error_message", "error_description") if by_policy else ("message", "description")
+    )
     assert (answer.status, set(body)) == (row.status, {"code", message, description}), body
     assert (body["code"], body[message]) == (row.code, row.message)
     assert re.fullmatch(row.description, body[description]), body[description]
@@ -236,29 +252,48 @@ def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol
     # No other issuer or token helps against a subscription that is blocked.
     told = f', resource_metadata="{where}"' if row.challenge and row.code != "900907" else ""
     assert answer.headers.get("www-authenticate", "") == row.challenge + told
-    assert ("retry-after" in answer.headers, "x-ratelimit-limit" in answer.headers) == (row.status == 429,) * 2
+    assert ("retry-after" in answer.headers, "x-ratelimit-limit" in answer.headers) == (
+        row.status == 429,
+    ) * 2
     assert not {"server", "x-envoy-upstream-service-time"} & set(answer.headers)
 
 
 def test_headers_that_are_too_large_have_their_status_as_the_code(platform: Platform) -> None:
     answer = platform.request(GW, "/rows/1.0.0/closed", "--http1.1", "-H", "X: " + "y" * 40_000)
-    assert (answer.status, answer.json()["code"], set(answer.json())) == (431, "431", {"code", "message", "description"})
+    assert (answer.status, answer.json()["code"], set(answer.json())) == (
+        431,
+        "431",
+        {"code", "message", "description"},
+    )
 
 
 def table(title: str) -> list[list[str]]:
     """The rows of the table below a heading of the page."""
-    section = (ROOT / "docs/errors.md").read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if re.match(r"\| \d", line)]
+    section = (
+        (ROOT / "docs/errors.md")
+        .read_text("utf-8")
+        .partition(f"## {title}\n")[2]
+        .partition("\n## ")[0]
+    )
+    return [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in section.splitlines()
+        if re.match(r"\| \d", line)
+    ]
 
 
 def test_the_page_has_exactly_what_is_shown_here() -> None:
     sections = ("Who may call", "What a policy could not do", "What could not be carried")
-    written = {(code, status, message) for title in sections for code, status, message, _ in table(title)}
+    written = {
+        (code, status, message) for title in sections for code, status, message, _ in table(title)
+    }
     shown = {(row.code, str(row.status), row.message) for row in ROWS}
     elsewhere = {item for item in written if item[0] in SHOWN_ELSEWHERE}
     assert written == shown | elsewhere
     assert {code for code, _, _ in elsewhere} == set(SHOWN_ELSEWHERE)
     for code, file in SHOWN_ELSEWHERE.items():
         assert code in Path(__file__).with_name(file).read_text("utf-8")
-    never = {code for cells in table("Codes of APK that are never sent") for code in cells[0].split(", ")}
+    never = {
+        code for cells in table("Codes of APK that are never sent") for code in cells[0].split(", ")
+    }
     assert not never & {code for code, _, _ in written}

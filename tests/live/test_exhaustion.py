@@ -33,7 +33,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "[apis]\nfetch_timeout = 600\nwork_seconds = 600\nwork_bytes = 134217728\nworkers = 2\n"
         "[identity]\nclient_id_metadata_documents = true\n"
     )
-    running = Platform(free_port(), folder / "data", arguments=("--config", str(folder / "kapi.toml")))
+    running = Platform(
+        free_port(), folder / "data", arguments=("--config", str(folder / "kapi.toml"))
+    )
     running.start()
     yield running
     running.stop()
@@ -82,14 +84,16 @@ def until(state: Callable[[], object], seconds: float = 60) -> None:
 
 def pool_processes(platform: Platform) -> list[psutil.Process]:
     found = psutil.Process(platform.pid("control")).children(recursive=True)
-    return [item for item in found if "kapi.pool_process" in " ".join(item.cmdline())]
+    return [item for item in found if "kapi.pool.process" in " ".join(item.cmdline())]
 
 
 def asking(platform: Platform, *form: str) -> subprocess.Popen[bytes]:
     """A request that is under way."""
     address = f"https://api.am.wso2.com:{platform.port}{GENERATE}"
     resolve = ("--resolve", f"api.am.wso2.com:{platform.port}:127.0.0.1")
-    return subprocess.Popen(["curl", "-sSk", "-o", "/dev/null", "--max-time", "300", *resolve, address, *form])
+    return subprocess.Popen(
+        ["curl", "-sSk", "-o", "/dev/null", "--max-time", "300", *resolve, address, *form]
+    )
 
 
 def end(requests: list[subprocess.Popen[bytes]]) -> None:
@@ -105,7 +109,11 @@ def test_addresses_that_do_not_answer_keep_nobody_waiting(platform: Platform) ->
         until(lambda: len(server.taken) == 8)
         until(lambda: sum(request.poll() is not None for request in requests) >= 6)
         refusal = platform.api(GENERATE, "-F", url)
-        assert (refusal.status, refusal.json()["code"], refusal.headers["retry-after"]) == (429, 900957, "5")
+        assert (refusal.status, refusal.json()["code"], refusal.headers["retry-after"]) == (
+            429,
+            900957,
+            "5",
+        )
         # Others: the documents that are sent, deployments, lists. All while those wait.
         assert platform.api(GENERATE, "-F", "definition=openapi: 3.0.3").status == 400
         token = platform.token("apk:api_create")
@@ -120,7 +128,9 @@ def test_addresses_that_do_not_answer_keep_nobody_waiting(platform: Platform) ->
             end(more)
 
 
-def test_a_large_document_is_read_outside_and_not_after_its_caller_left(platform: Platform, tmp_path: Path) -> None:
+def test_a_large_document_is_read_outside_and_not_after_its_caller_left(
+    platform: Platform, tmp_path: Path
+) -> None:
     (tmp_path / "large.yaml").write_bytes(HEAD + b"paths: {}\nx-a: [" + b"a," * 4_900_000 + b"a]")
     before = len(pool_processes(platform))
     control = psutil.Process(platform.pid("control"))
@@ -147,36 +157,53 @@ def test_a_document_that_needs_too_much_is_refused(platform: Platform, tmp_path:
     large.write_bytes(HEAD + b"paths: {}\nx-a: [" + b"[],[]," * 500_000 + b"a]")
     api.write_text(conf(port=1))
     refused = answered(platform, GENERATE, "-F", f"definition=@{large}")
-    assert (refused["code"], refused["description"]) == (900959, "Reading it took more than 128 MiB of memory.")
+    assert (refused["code"], refused["description"]) == (
+        900959,
+        "Reading it took more than 128 MiB of memory.",
+    )
     bearer = f"Authorization: Bearer {platform.token('apk:api_create')}"
     parts = ("-F", f"apkConfiguration=@{api}", "-F", f"definitionFile=@{large}")
     assert answered(platform, "/api/deployer/apis/deploy", "-H", bearer, *parts)["code"] == 900959
 
 
 def test_a_document_of_usual_size_is_read_either_way(platform: Platform) -> None:
-    paths = "".join(f"  /p{number}: {{get: {{responses: {{'200': {{description: ok}}}}}}}}\n" for number in range(1500))
+    paths = "".join(
+        f"  /p{number}: {{get: {{responses: {{'200': {{description: ok}}}}}}}}\n"
+        for number in range(1500)
+    )
     definition = HEAD.decode() + "paths:\n" + paths
     assert len(definition) > 64 * 1024
     token = platform.token("apk:api_create")
     large = platform.deploy(conf("Large", "/large", port=1), definition, token)
     assert large.status == 200, large.body
-    wrong = platform.deploy(conf("Large", "/large", port=1).replace("verb: GET", "verb: TAKE"), definition, token)
+    wrong = platform.deploy(
+        conf("Large", "/large", port=1).replace("verb: GET", "verb: TAKE"), definition, token
+    )
     assert (wrong.status, wrong.json()["diagnostics"][0]["line"]) == (400, 10)
 
 
-def test_a_server_of_client_documents_that_does_not_answer_keeps_no_sign_in_waiting(platform: Platform) -> None:
+def test_a_server_of_client_documents_that_does_not_answer_keeps_no_sign_in_waiting(
+    platform: Platform,
+) -> None:
     with silent() as server:
 
         def page(number: int) -> int:
             client = quote(f"http://127.0.0.1:{server.port}/client-{number}", safe="")
-            return platform.request("idp.am.wso2.com", f"/oauth2/authorize?response_type=code&client_id={client}").status
+            return platform.request(
+                "idp.am.wso2.com", f"/oauth2/authorize?response_type=code&client_id={client}"
+            ).status
 
         with ThreadPoolExecutor(40) as threads:
             opened = [threads.submit(page, number) for number in range(40)]
             until(lambda: len(server.taken) >= 4)
             # All of these are answered while the server still holds what it was asked first.
             for _ in range(10):
-                assert "Sign in" in Person(over_https(platform.port)).open(authorize_path(CLIENT, "http://httpbin.org")).text
+                assert (
+                    "Sign in"
+                    in Person(over_https(platform.port))
+                    .open(authorize_path(CLIENT, "http://httpbin.org"))
+                    .text
+                )
             assert platform.token()
             statuses = Counter(item.result() for item in opened)
     assert set(statuses) <= {400, 503}

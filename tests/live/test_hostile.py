@@ -53,15 +53,45 @@ def is_clear(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["empty", "binary", "list", "number", "deep", "aliases", "tag", "truncated", "large", "huge", "nul", "surrogate"]
+    "bad",
+    [
+        "empty",
+        "binary",
+        "list",
+        "number",
+        "deep",
+        "aliases",
+        "tag",
+        "truncated",
+        "large",
+        "huge",
+        "nul",
+        "surrogate",
+    ],
 )
-def test_a_bad_conf_or_definition_is_refused(platform: Platform, token: str, files: dict[str, str], bad: str) -> None:
+def test_a_bad_conf_or_definition_is_refused(
+    platform: Platform, token: str, files: dict[str, str], bad: str
+) -> None:
     is_clear(
-        platform.api(DEPLOY, "--form", f"apkConfiguration=@{files[bad]}", "--form", f"definitionFile=@{files['definition']}", token=token)
+        platform.api(
+            DEPLOY,
+            "--form",
+            f"apkConfiguration=@{files[bad]}",
+            "--form",
+            f"definitionFile=@{files['definition']}",
+            token=token,
+        )
     )
     if bad != "large":
         is_clear(
-            platform.api(DEPLOY, "--form", f"apkConfiguration=@{files['conf']}", "--form", f"definitionFile=@{files[bad]}", token=token)
+            platform.api(
+                DEPLOY,
+                "--form",
+                f"apkConfiguration=@{files['conf']}",
+                "--form",
+                f"definitionFile=@{files[bad]}",
+                token=token,
+            )
         )
         is_clear(platform.api(GENERATE, "--form", f"definition=@{files[bad]}"))
     assert platform.api("/api/deployer/apis", token=token).json() == {"apis": []}
@@ -95,14 +125,33 @@ def test_a_bad_form_is_refused(platform: Platform, token: str, arguments: list[s
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?apiId=", "?apiId=a&apiId=b", "?apiId=%00", "?apiId=" + "x" * 5000, "?apiId='%20OR%201=1", "?apiId=%ff"]
+    "query",
+    [
+        "",
+        "?apiId=",
+        "?apiId=a&apiId=b",
+        "?apiId=%00",
+        "?apiId=" + "x" * 5000,
+        "?apiId='%20OR%201=1",
+        "?apiId=%ff",
+    ],
 )
 def test_a_bad_id_is_refused(platform: Platform, token: str, query: str) -> None:
     is_clear(platform.api(UNDEPLOY + query, "-X", "POST", token=token))
 
 
 @pytest.mark.parametrize(
-    "path", [GENERATE, DEPLOY, UNDEPLOY, "/api/deployer/apis", "/api", "/api/deployer/9.9.9/apis", "/api/%2e%2e/x", "/health"]
+    "path",
+    [
+        GENERATE,
+        DEPLOY,
+        UNDEPLOY,
+        "/api/deployer/apis",
+        "/api",
+        "/api/deployer/9.9.9/apis",
+        "/api/%2e%2e/x",
+        "/health",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
 def test_wrong_methods_and_paths(platform: Platform, path: str, method: str) -> None:
@@ -120,14 +169,46 @@ def test_bad_authorization_headers_are_401(platform: Platform, header: str) -> N
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-def test_a_refusal_reaches_a_caller_that_is_still_sending(platform: Platform, files: dict[str, str], version: str) -> None:
+def test_a_refusal_reaches_a_caller_that_is_still_sending(
+    platform: Platform, files: dict[str, str], version: str
+) -> None:
     for _ in range(5):
-        answer = platform.api(DEPLOY, version, "--form", f"apkConfiguration=@{files['huge']}", "--form", f"definitionFile=@{files['huge']}")
+        answer = platform.api(
+            DEPLOY,
+            version,
+            "--form",
+            f"apkConfiguration=@{files['huge']}",
+            "--form",
+            f"definitionFile=@{files['huge']}",
+        )
         assert answer.status == 401
-        answer = platform.request("idp.am.wso2.com", "/oauth2/token", version, "-H", "Expect:", "--data-binary", f"@{files['large']}")
+        answer = platform.request(
+            "idp.am.wso2.com",
+            "/oauth2/token",
+            version,
+            "-H",
+            "Expect:",
+            "--data-binary",
+            f"@{files['large']}",
+        )
         assert answer.status == 413
-        chunked = ("-H", "Transfer-Encoding: chunked", "-H", "Content-Type: application/x-www-form-urlencoded")
-        assert platform.request("idp.am.wso2.com", "/oauth2/token", version, *chunked, "--data-binary", f"@{files['large']}").status == 413
+        chunked = (
+            "-H",
+            "Transfer-Encoding: chunked",
+            "-H",
+            "Content-Type: application/x-www-form-urlencoded",
+        )
+        assert (
+            platform.request(
+                "idp.am.wso2.com",
+                "/oauth2/token",
+                version,
+                *chunked,
+                "--data-binary",
+                f"@{files['large']}",
+            ).status
+            == 413
+        )
 
 
 def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict[str, str]) -> None:
@@ -152,7 +233,9 @@ def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict
     ],
 )
 def test_broken_http_is_refused_at_the_edge(platform: Platform, raw: bytes) -> None:
-    context = ssl.create_default_context(cafile=str(next((platform.data_dir / "tls").glob("ca.pem"))))
+    context = ssl.create_default_context(
+        cafile=str(next((platform.data_dir / "tls").glob("ca.pem")))
+    )
     with (
         socket.create_connection(("127.0.0.1", platform.port), timeout=5) as plain,
         context.wrap_socket(plain, server_hostname="idp.am.wso2.com") as edge,
@@ -165,6 +248,9 @@ def test_broken_http_is_refused_at_the_edge(platform: Platform, raw: bytes) -> N
 
 def test_nothing_was_changed_and_nothing_leaked(platform: Platform, token: str) -> None:
     assert platform.api("/api/deployer/apis", token=token).json() == {"apis": []}
-    logs = "".join(path.read_text("utf-8", "replace") for path in Path(platform.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text("utf-8", "replace")
+        for path in Path(platform.data_dir / "logs").glob("*.log")
+    )
     assert token not in logs
     assert "4fbd62ec" not in logs

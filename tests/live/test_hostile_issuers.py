@@ -20,7 +20,17 @@ from harness import DEFINITION, Platform, conf, free_port
 from standin import Key, StandIn
 
 SECONDS = 40
-MODES = ("hang", "drip", "reset", "huge", "500", "body <html>", 'body {"keys":[]}', "redirect https://127.0.0.1:1/", "body " + "[" * 50000)
+MODES = (
+    "hang",
+    "drip",
+    "reset",
+    "huge",
+    "500",
+    "body <html>",
+    'body {"keys":[]}',
+    "redirect https://127.0.0.1:1/",
+    "body " + "[" * 50000,
+)
 QUIET, ATTACKER = Key.make("quiet", "ES256"), Key.make("attacker")
 
 
@@ -34,7 +44,9 @@ class Caller(threading.Thread):
 
     def run(self) -> None:
         context = ssl._create_unverified_context()
-        connection = http.client.HTTPSConnection("127.0.0.1", self._platform.port, context=context, timeout=10)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._platform.port, context=context, timeout=10
+        )
         while not self._ended.is_set():
             label, token = self._tokens()  # type: ignore[operator]
             headers = {"Host": "default.gw.wso2.com", "Authorization": f"Bearer {token}"}
@@ -81,7 +93,16 @@ def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
         assert platform.deploy(conf(port=echo), DEFINITION).status == 200
         for number, standin in enumerate((rotating, *nasty)):
             standin.discover(standin.url)
-            platform.cli("issuer", "add", "oidc", standin.url, "--name", f"i{number}", "--ca", str(standin.ca))
+            platform.cli(
+                "issuer",
+                "add",
+                "oidc",
+                standin.url,
+                "--name",
+                f"i{number}",
+                "--ca",
+                str(standin.ca),
+            )
         for standin, mode in zip(nasty, MODES, strict=True):
             standin.mode = mode
         before = psutil.Process(platform.pid("control")).memory_info().rss
@@ -92,12 +113,29 @@ def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
         platform.stop()
         for standin in (rotating, *nasty):
             standin.stop()
-    wrong = {key: count for key, count in answers.items() if key[0] in {"forged", "withdrawn"} and key[1] != 401}
-    failed = {key: count for key, count in answers.items() if key[0] in {"quiet", "inbuilt", "known"} and key[1] != 200}
+    wrong = {
+        key: count
+        for key, count in answers.items()
+        if key[0] in {"forged", "withdrawn"} and key[1] != 401
+    }
+    failed = {
+        key: count
+        for key, count in answers.items()
+        if key[0] in {"quiet", "inbuilt", "known"} and key[1] != 200
+    }
     assert (wrong, failed) == ({}, {}), answers
-    assert {label for label, _ in answers} == {"forged", "withdrawn", "quiet", "inbuilt", "known", "current"}
+    assert {label for label, _ in answers} == {
+        "forged",
+        "withdrawn",
+        "quiet",
+        "inbuilt",
+        "known",
+        "current",
+    }
     # How many depends on the machine: refused calls are quicker, so a moment without the new key counts for many.
-    assert answers["current", 200] > 100, "the gateway follows an issuer whose keys live for a second"
+    assert answers["current", 200] > 100, (
+        "the gateway follows an issuer whose keys live for a second"
+    )
     assert grown < 64 * 1024 * 1024
     logs = "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
     assert "Traceback" not in logs
@@ -105,14 +143,21 @@ def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
 
 
 def _load(
-    platform: Platform, rotating: StandIn, nasty: list[StandIn], keys: list[Key], nasty_keys: list[Key], stop: threading.Event
+    platform: Platform,
+    rotating: StandIn,
+    nasty: list[StandIn],
+    keys: list[Key],
+    nasty_keys: list[Key],
+    stop: threading.Event,
 ) -> Counter[tuple[str, int]]:
     """Calls of every kind at once; the answers."""
     inbuilt = platform.token()
     quiet = QUIET.token({"iss": "https://quiet.example"}, kid=...)
     claims = {"iss": rotating.url}
     signed = {key.kid: key.token(claims) for key in keys}
-    known = itertools.cycle([key.token({"iss": standin.url}) for key, standin in zip(nasty_keys, nasty, strict=True)])
+    known = itertools.cycle(
+        [key.token({"iss": standin.url}) for key, standin in zip(nasty_keys, nasty, strict=True)]
+    )
     rotator = Rotator(rotating, keys, stop)
     numbers = itertools.count()
 

@@ -54,9 +54,16 @@ token_endpoint_auth_method = "private_key_jwt"
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
-    jwk = "\n".join(f"{name} = {json.dumps(value)}" for name, value in public(key())["keys"][0].items())
+    jwk = "\n".join(
+        f"{name} = {json.dumps(value)}" for name, value in public(key())["keys"][0].items()
+    )
     (folder / "kapi.toml").write_text(SETTINGS + jwk + "\n")
-    running = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")), environment={"KAPI_IDENTITY__WORKERS": "2"})
+    running = Platform(
+        free_port(),
+        folder / "data",
+        ("--config", str(folder / "kapi.toml")),
+        environment={"KAPI_IDENTITY__WORKERS": "2"},
+    )
     running.start()
     assert running.deploy(conf(port=echo), DEFINITION).status == 200
     yield running
@@ -76,13 +83,23 @@ def form(platform: Platform, path: str, *more: str, basic: str = BASIC, **fields
 
 
 def to_api(platform: Platform, token: str, scheme: str = "Bearer") -> int:
-    return platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: {scheme} {token}").status
+    return platform.request(
+        GW, "/echo/1.0.0/items", "-H", f"Authorization: {scheme} {token}"
+    ).status
 
 
 def bound_token(platform: Platform, **more: str) -> str:
     url = f"https://{IDP}:{platform.port}/oauth2/token"
     sent = proof(key(), "POST", url, int(time.time()), jti=str(time.time_ns()))
-    answer = form(platform, "/oauth2/token", "-H", f"DPoP: {sent}", grant_type="client_credentials", scope="apk:api_create", **more)
+    answer = form(
+        platform,
+        "/oauth2/token",
+        "-H",
+        f"DPoP: {sent}",
+        grant_type="client_credentials",
+        scope="apk:api_create",
+        **more,
+    )
     assert answer.json()["token_type"] == "DPoP", answer.body
     return answer.json()["access_token"]
 
@@ -97,7 +114,14 @@ def test_a_system_api_takes_a_bound_token_with_its_proof_only(platform: Platform
 
     def fresh(by: Any = None, **changed: Any) -> str:
         made = {"method": "GET", "at": url, "token": token} | changed
-        return proof(by or key(), made["method"], made["at"], int(time.time()), made["token"], jti=str(time.time_ns()))
+        return proof(
+            by or key(),
+            made["method"],
+            made["at"],
+            int(time.time()),
+            made["token"],
+            jti=str(time.time_ns()),
+        )
 
     once = fresh()
     assert ask("DPoP", once).status == 200
@@ -118,9 +142,17 @@ def test_a_system_api_takes_a_bound_token_with_its_proof_only(platform: Platform
     # A token that is bound to nothing does not become one by its scheme.
     plain = platform.token("apk:api_create")
     sent = fresh(token=plain)
-    assert platform.api(APIS, "-H", f"Authorization: DPoP {plain}", "-H", f"DPoP: {sent}").status == 401
+    assert (
+        platform.api(APIS, "-H", f"Authorization: DPoP {plain}", "-H", f"DPoP: {sent}").status
+        == 401
+    )
     # What a client says of its certificate is not believed.
-    assert platform.api(APIS, "-H", f"Authorization: DPoP {token}", "-H", "X-Kapi-Client-Certificate: x").status == 401
+    assert (
+        platform.api(
+            APIS, "-H", f"Authorization: DPoP {token}", "-H", "X-Kapi-Client-Certificate: x"
+        ).status
+        == 401
+    )
 
 
 def test_a_bound_token_does_not_pass_as_a_bearer_token_at_an_api(platform: Platform) -> None:
@@ -143,7 +175,9 @@ def test_a_resource_gets_its_own_kind_of_token_and_the_gateway_takes_it(platform
     fields = {"grant_type": "client_credentials", "scope": "apk:api_create"}
     answer = form(platform, "/oauth2/token", **fields, resource=ORDERS).json()
     token = answer["access_token"]
-    header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
+    header, claims = (
+        json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2]
+    )
     assert (header["typ"], header["alg"], answer["expires_in"]) == ("at+jwt", "ES256", 120)
     assert (claims["aud"], claims["client_id"], claims["sub"]) == (ORDERS, CLIENT, CLIENT)
     assert to_api(platform, token) == 200
@@ -153,12 +187,18 @@ def test_a_resource_gets_its_own_kind_of_token_and_the_gateway_takes_it(platform
     assert json.loads(base64.urlsafe_b64decode(plain.partition(".")[0] + "=="))["typ"] == "JWT"
 
 
-def test_a_client_made_by_command_gets_tokens_at_once_and_none_when_removed(platform: Platform) -> None:
-    made = json.loads(platform.cli("client", "create", "reports", "--scope", "items:read", "-o", "json").stdout)
+def test_a_client_made_by_command_gets_tokens_at_once_and_none_when_removed(
+    platform: Platform,
+) -> None:
+    made = json.loads(
+        platform.cli("client", "create", "reports", "--scope", "items:read", "-o", "json").stdout
+    )
     basic = ("-u", f"{made['client_id']}:{made['client_secret']}")
 
     def ask() -> int:
-        return platform.request(IDP, "/oauth2/token", *basic, "-d", "grant_type=client_credentials&scope=items:read").status
+        return platform.request(
+            IDP, "/oauth2/token", *basic, "-d", "grant_type=client_credentials&scope=items:read"
+        ).status
 
     time.sleep(0.3)
     # Both workers know it.
@@ -181,18 +221,32 @@ def kinds(platform: Platform, person: Person) -> dict[str, str]:
     pkce = Pkce()
     page = person.open(authorize_path("signed", CALLBACK, pkce, scope="openid default", nonce="n"))
     page = person.sign_in(page, "superAdmin", organization="")
-    made = {"code": page.parameters["code"], **{f"cookie {name}": value for name, value in person.cookies.items()}}
-    fields = {"grant_type": "authorization_code", "code": made["code"], "redirect_uri": CALLBACK, "code_verifier": pkce.verifier}
+    made = {
+        "code": page.parameters["code"],
+        **{f"cookie {name}": value for name, value in person.cookies.items()},
+    }
+    fields = {
+        "grant_type": "authorization_code",
+        "code": made["code"],
+        "redirect_uri": CALLBACK,
+        "code_verifier": pkce.verifier,
+    }
     signed = "c2lnbmVkOnNpZ25lZA=="
     tokens = form(platform, "/oauth2/token", basic=signed, **fields).json()
     access = tokens["access_token"]
     assert to_api(platform, access) == 200
     made["id token"] = tokens["id_token"]
-    made["signed userinfo"] = platform.request(IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {access}").body.decode()
-    made["signed introspection"] = form(platform, "/oauth2/introspect", basic=signed, token=access).body.decode()
+    made["signed userinfo"] = platform.request(
+        IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {access}"
+    ).body.decode()
+    made["signed introspection"] = form(
+        platform, "/oauth2/introspect", basic=signed, token=access
+    ).body.decode()
     answered = person.open(authorize_path("signed", CALLBACK, Pkce(), response_mode="jwt"))
     made["signed response"] = answered.parameters["response"]
-    pushed = form(platform, "/oauth2/par", response_type="code", redirect_uri=CALLBACK).json()["request_uri"]
+    pushed = form(platform, "/oauth2/par", response_type="code", redirect_uri=CALLBACK).json()[
+        "request_uri"
+    ]
     made |= {"request uri": pushed, "request uri secret": pushed.rpartition(":")[2]}
     with_refresh = person.open(authorize_path(CLIENT, CALLBACK, pkce, scope="openid default"))
     with_refresh = person.submit(with_refresh, decision="allow")
@@ -200,10 +254,17 @@ def kinds(platform: Platform, person: Person) -> dict[str, str]:
     made["refresh token"] = form(platform, "/oauth2/token", **fields).json()["refresh_token"]
     token = platform.token("kapi:clients")
     sent = json.dumps({"client_name": "x", "grant_types": ["client_credentials"]})
-    client = platform.request(IDP, "/dcr/register", "-H", f"Authorization: Bearer {token}", *JSON, "-d", sent).json()
-    made |= {"registration token": client["registration_access_token"], "client secret": client["client_secret"]}
+    client = platform.request(
+        IDP, "/dcr/register", "-H", f"Authorization: Bearer {token}", *JSON, "-d", sent
+    ).json()
+    made |= {
+        "registration token": client["registration_access_token"],
+        "client secret": client["client_secret"],
+    }
     made["bound token"] = bound_token(platform)
-    made["DPoP proof"] = proof(key(), "GET", f"https://{GW}:{platform.port}/echo/1.0.0/items", int(time.time()))
+    made["DPoP proof"] = proof(
+        key(), "GET", f"https://{GW}:{platform.port}/echo/1.0.0/items", int(time.time())
+    )
     return made
 
 
@@ -213,10 +274,16 @@ def test_nothing_passes_for_an_access_token(platform: Platform, person: Person) 
         answers = {
             "an API": to_api(platform, text),
             "a system API": platform.api(APIS, token=text).status,
-            "userinfo": platform.request(IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {text}").status,
-            "registration": platform.request(IDP, "/dcr/register", "-H", f"Authorization: Bearer {text}", *JSON, "-d", "{}").status,
+            "userinfo": platform.request(
+                IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {text}"
+            ).status,
+            "registration": platform.request(
+                IDP, "/dcr/register", "-H", f"Authorization: Bearer {text}", *JSON, "-d", "{}"
+            ).status,
         }
-        passed += [f"{name} at {place}: {status}" for place, status in answers.items() if status != 401]
+        passed += [
+            f"{name} at {place}: {status}" for place, status in answers.items() if status != 401
+        ]
         if not name.startswith(("refresh", "bound")):
             found = form(platform, "/oauth2/introspect", token=text)
             passed += [f"{name} is active"] if found.json() != {"active": False} else []
@@ -227,7 +294,10 @@ def test_clients_find_out_whom_to_ask(platform: Platform) -> None:
     refused = platform.api(APIS)
     found = refused.headers["www-authenticate"]
     assert found.startswith('Bearer realm="kapi"')
-    assert f'resource_metadata="https://{API}:{platform.port}/.well-known/oauth-protected-resource"' in found
+    assert (
+        f'resource_metadata="https://{API}:{platform.port}/.well-known/oauth-protected-resource"'
+        in found
+    )
     system = platform.request(API, "/.well-known/oauth-protected-resource").json()
     assert system["resource"] == f"https://{API}:{platform.port}"
     assert system["authorization_servers"] == ["https://idp.am.wso2.com/token"]
@@ -237,8 +307,16 @@ def test_clients_find_out_whom_to_ask(platform: Platform) -> None:
     for path in ("/echo/1.0.0", "/echo/1.0.0/"):
         api = platform.request(GW, f"/.well-known/oauth-protected-resource{path}").json()
         assert api["resource"] == f"https://{GW}:{platform.port}/echo/1.0.0"
-        assert (api["authorization_servers"], api["resource_name"]) == (["https://idp.am.wso2.com/token"], "Echo")
+        assert (api["authorization_servers"], api["resource_name"]) == (
+            ["https://idp.am.wso2.com/token"],
+            "Echo",
+        )
         assert api["scopes_supported"] == ["items:read", "items:admin"]
-    for host, path in ((GW, "/nothing"), (GW, ""), ("other.gw.wso2.com", "/echo/1.0.0"), (API, "/other")):
+    for host, path in (
+        (GW, "/nothing"),
+        (GW, ""),
+        ("other.gw.wso2.com", "/echo/1.0.0"),
+        (API, "/other"),
+    ):
         assert platform.request(host, f"/.well-known/oauth-protected-resource{path}").status == 404
     assert platform.request(GW, "/.well-known/other").status == 404

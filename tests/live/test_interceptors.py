@@ -13,13 +13,31 @@ from hypothesis import strategies as st
 
 from harness import DEFINITION, Answer, Platform, free_port
 from http2_trailers import post_with_trailers
-from interceptor_service import REQUEST, RESPONSE, Service, b64, caller, certificate, interceptor, policy, unb64
+from interceptor_service import (
+    REQUEST,
+    RESPONSE,
+    Service,
+    b64,
+    caller,
+    certificate,
+    interceptor,
+    policy,
+    unb64,
+)
 
 HTTP = pytest.mark.parametrize("http", ["--http1.1", "--http2"])
 ERROR = {"error_message": "Internal Server Error", "error_description": "Internal Server Error"}
 
 
-def deploy(platform: Platform, name: str, port: int, *, sandbox: int = 0, operations: Any = None, **fields: Any) -> str:
+def deploy(
+    platform: Platform,
+    name: str,
+    port: int,
+    *,
+    sandbox: int = 0,
+    operations: Any = None,
+    **fields: Any,
+) -> str:
     """Deploy an API by plain data; returns its path."""
     endpoints = {"production": {"endpoint": f"http://127.0.0.1:{port}/backend"}}
     if sandbox:
@@ -30,7 +48,8 @@ def deploy(platform: Platform, name: str, port: int, *, sandbox: int = 0, operat
         "version": "1.0.0",
         "type": "REST",
         "endpointConfigurations": endpoints,
-        "operations": operations or [{"target": "/items/{id}", "verb": verb} for verb in ("GET", "POST", "HEAD")],
+        "operations": operations
+        or [{"target": "/items/{id}", "verb": verb} for verb in ("GET", "POST", "HEAD")],
         **fields,
     }
     answer = platform.deploy(json.dumps(data), DEFINITION)
@@ -57,9 +76,18 @@ def token(platform: Platform) -> str:
 @pytest.fixture(scope="module")
 def full(platform: Platform, echo: int, service: Service) -> str:
     """An API with everything on."""
-    flags = dict.fromkeys(("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled"), True)
+    flags = dict.fromkeys(
+        ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled"), True
+    )
     properties = [{"name": "region", "value": "eu \u00e9"}, {"name": "tier", "value": "Gold"}]
-    return deploy(platform, "full", echo, sandbox=echo, apiPolicies=both(service, **flags), additionalProperties=properties)
+    return deploy(
+        platform,
+        "full",
+        echo,
+        sandbox=echo,
+        apiPolicies=both(service, **flags),
+        additionalProperties=properties,
+    )
 
 
 @HTTP
@@ -82,7 +110,9 @@ def test_a_service_sees_the_call_and_changes_it_on_both_ways(
         },
     )
     call = caller(platform, full, http)
-    answer = call("/items/1?a=b", "-d", "hello", "-H", "x-removed: 1", "-H", "x-replaced: old", token=token)
+    answer = call(
+        "/items/1?a=b", "-d", "hello", "-H", "x-removed: 1", "-H", "x-replaced: old", token=token
+    )
     assert (answer.status, answer.body) == (202, b"\x00\xffbytes")
     assert answer.headers["x-answer"] == "yes"
     assert "content-type" not in answer.headers
@@ -96,7 +126,11 @@ def test_a_service_sees_the_call_and_changes_it_on_both_ways(
     assert told["responseCode"] == 200
     assert told["interceptorContext"] == {"step": "one \u00e9"}
     backend = json.loads(unb64(told["responseBody"]))
-    assert (backend["path"], backend["headers"]["x-added"], backend["headers"]["x-replaced"]) == ("/backend/items/1?a=b", "1", "new")
+    assert (backend["path"], backend["headers"]["x-added"], backend["headers"]["x-replaced"]) == (
+        "/backend/items/1?a=b",
+        "1",
+        "new",
+    )
     assert backend["headers"]["content-length"] == str(len("changed by the interceptor"))
     assert "x-removed" not in backend["headers"]
     assert backend["headers"]["host"].startswith("127.0.0.1:")
@@ -107,7 +141,10 @@ def test_a_service_sees_the_call_and_changes_it_on_both_ways(
 def test_the_invocation_context_says_what_is_called_and_by_whom(
     platform: Platform, full: str, service: Service, token: str, http: str
 ) -> None:
-    for host, kind in (("default.gw.wso2.com", "PRODUCTION"), ("default.sandbox.gw.wso2.com", "SANDBOX")):
+    for host, kind in (
+        ("default.gw.wso2.com", "PRODUCTION"),
+        ("default.sandbox.gw.wso2.com", "SANDBOX"),
+    ):
         service.reset()
         assert caller(platform, full, http)("/items/7?q=1", token=token, host=host).status == 200
         context = service.last(REQUEST)["invocationContext"]
@@ -135,9 +172,18 @@ def test_the_invocation_context_says_what_is_called_and_by_whom(
 
 
 @HTTP
-def test_a_service_may_answer_itself(platform: Platform, full: str, service: Service, token: str, http: str) -> None:
+def test_a_service_may_answer_itself(
+    platform: Platform, full: str, service: Service, token: str, http: str
+) -> None:
     call = caller(platform, full, http)
-    service.reset(request={"directRespond": True, "responseCode": 403, "headersToAdd": {"content-type": "text/x"}, "body": b64("no")})
+    service.reset(
+        request={
+            "directRespond": True,
+            "responseCode": 403,
+            "headersToAdd": {"content-type": "text/x"},
+            "body": b64("no"),
+        }
+    )
     answer = call("/items/1", token=token)
     assert (answer.status, answer.body, answer.headers["content-type"]) == (403, b"no", "text/x")
     assert [path for path, _ in service.asked] == [REQUEST]
@@ -147,13 +193,17 @@ def test_a_service_may_answer_itself(platform: Platform, full: str, service: Ser
     assert call("/items/1", token=token).status == 204
 
 
-def test_without_a_token_no_service_is_asked(platform: Platform, full: str, service: Service) -> None:
+def test_without_a_token_no_service_is_asked(
+    platform: Platform, full: str, service: Service
+) -> None:
     service.reset()
     assert caller(platform, full)("/items/1").json()["code"] == "900902"
     assert service.asked == []
 
 
-def test_a_head_request_keeps_its_empty_body(platform: Platform, full: str, service: Service, token: str) -> None:
+def test_a_head_request_keeps_its_empty_body(
+    platform: Platform, full: str, service: Service, token: str
+) -> None:
     service.reset(response={"body": b64("longer than nothing"), "headersToAdd": {"x-seen": "1"}})
     answer = caller(platform, full)("/items/1", "-I", token=token)
     assert (answer.status, answer.headers["x-seen"], answer.body) == (200, "1", b"")
@@ -181,7 +231,9 @@ RUBBISH = {
 
 @pytest.mark.parametrize("flow", ["request", "response"])
 @pytest.mark.parametrize("what", RUBBISH)
-def test_a_rubbish_answer_is_a_clean_500(platform: Platform, full: str, service: Service, token: str, what: str, flow: str) -> None:
+def test_a_rubbish_answer_is_a_clean_500(
+    platform: Platform, full: str, service: Service, token: str, what: str, flow: str
+) -> None:
     service.reset(**{flow: RUBBISH[what]})
     answer = caller(platform, full)("/items/1", token=token)
     assert (answer.status, answer.json()) == (500, ERROR | {"code": "103501"})
@@ -203,14 +255,18 @@ def test_an_error_or_redirect_of_the_service_is_a_clean_500(
     assert (answer.status, answer.json()) == (500, ERROR | {"code": "103500"})
 
 
-def test_no_content_changes_nothing(platform: Platform, full: str, service: Service, token: str) -> None:
+def test_no_content_changes_nothing(
+    platform: Platform, full: str, service: Service, token: str
+) -> None:
     service.reset()
     service.status = 204
     assert caller(platform, full)("/items/1", token=token).status == 200
 
 
 @HTTP
-def test_a_service_that_is_down_gives_a_clean_500_and_leaks_nothing(platform: Platform, echo: int, token: str, http: str) -> None:
+def test_a_service_that_is_down_gives_a_clean_500_and_leaks_nothing(
+    platform: Platform, echo: int, token: str, http: str
+) -> None:
     down = policy("Interceptor", backendUrl=f"http://127.0.0.1:{free_port()}", headersEnabled=True)
     way_in = deploy(platform, "down-in", echo, apiPolicies={"request": [down]})
     way_out = deploy(platform, "down-out", echo, apiPolicies={"response": [down]})
@@ -220,7 +276,9 @@ def test_a_service_that_is_down_gives_a_clean_500_and_leaks_nothing(platform: Pl
         assert answer.headers["content-type"].startswith("application/json")
 
 
-def test_a_slow_service_holds_up_its_own_api_only(slow_platform: Platform, echo: int, service: Service) -> None:
+def test_a_slow_service_holds_up_its_own_api_only(
+    slow_platform: Platform, echo: int, service: Service
+) -> None:
     item = policy("Interceptor", backendUrl=f"http://127.0.0.1:{service.port}", headersEnabled=True)
     slow = deploy(slow_platform, "slow", echo, apiPolicies={"request": [item]})
     quick = deploy(slow_platform, "quick", echo)
@@ -230,7 +288,12 @@ def test_a_slow_service_holds_up_its_own_api_only(slow_platform: Platform, echo:
     results: list[Answer] = []
     import threading
 
-    waiting = [threading.Thread(target=lambda: results.append(caller(slow_platform, slow)("/items/1", token=token))) for _ in range(8)]
+    waiting = [
+        threading.Thread(
+            target=lambda: results.append(caller(slow_platform, slow)("/items/1", token=token))
+        )
+        for _ in range(8)
+    ]
     for thread in waiting:
         thread.start()
     begun = time.monotonic()
@@ -242,7 +305,9 @@ def test_a_slow_service_holds_up_its_own_api_only(slow_platform: Platform, echo:
     assert [(item.status, item.json()["code"]) for item in results] == [(500, "103500")] * 8
 
 
-def test_a_body_beyond_the_limit_is_refused(platform: Platform, full: str, service: Service, token: str) -> None:
+def test_a_body_beyond_the_limit_is_refused(
+    platform: Platform, full: str, service: Service, token: str
+) -> None:
     service.reset()
     call = caller(platform, full)
     assert call("/items/1", "-d", "x" * 90_000, token=token).status == 200
@@ -251,7 +316,9 @@ def test_a_body_beyond_the_limit_is_refused(platform: Platform, full: str, servi
     assert (answer.status, answer.json()["code"]) == (413, "413")
 
 
-def test_a_body_answer_without_bodyenabled_is_an_error(platform: Platform, echo: int, service: Service, token: str) -> None:
+def test_a_body_answer_without_bodyenabled_is_an_error(
+    platform: Platform, echo: int, service: Service, token: str
+) -> None:
     base = deploy(platform, "headers-only", echo, apiPolicies=both(service, headersEnabled=True))
     call = caller(platform, base)
     service.reset(request={"headersToAdd": {"x-one": "1"}})
@@ -262,18 +329,40 @@ def test_a_body_answer_without_bodyenabled_is_an_error(platform: Platform, echo:
     assert call("/items/1", "-d", "hello", token=token).json()["code"] == "103501"
 
 
-def test_api_and_operation_level_combine(platform: Platform, echo: int, service: Service, token: str) -> None:
+def test_api_and_operation_level_combine(
+    platform: Platform, echo: int, service: Service, token: str
+) -> None:
     with interceptor() as second:
         operations = [
-            {"target": "/items/{id}", "verb": "GET", "operationPolicies": both(second, headersEnabled=True)},
+            {
+                "target": "/items/{id}",
+                "verb": "GET",
+                "operationPolicies": both(second, headersEnabled=True),
+            },
             {"target": "/other", "verb": "GET"},
         ]
-        base = deploy(platform, "levels", echo, operations=operations, apiPolicies=both(service, headersEnabled=True))
-        service.reset(request={"headersToAdd": {"x-first": "api"}}, response={"headersToReplace": {"x-last": "api"}})
-        second.reset(request={"headersToAdd": {"x-second": "operation"}}, response={"headersToReplace": {"x-last": "operation"}})
+        base = deploy(
+            platform,
+            "levels",
+            echo,
+            operations=operations,
+            apiPolicies=both(service, headersEnabled=True),
+        )
+        service.reset(
+            request={"headersToAdd": {"x-first": "api"}},
+            response={"headersToReplace": {"x-last": "api"}},
+        )
+        second.reset(
+            request={"headersToAdd": {"x-second": "operation"}},
+            response={"headersToReplace": {"x-last": "operation"}},
+        )
         answer = caller(platform, base)("/items/1", token=token)
         headers = answer.json()["headers"]
-        assert (headers["x-first"], headers["x-second"], answer.headers["x-last"]) == ("api", "operation", "api")
+        assert (headers["x-first"], headers["x-second"], answer.headers["x-last"]) == (
+            "api",
+            "operation",
+            "api",
+        )
         assert second.last(REQUEST)["requestHeaders"]["x-first"] == "api"
         assert service.last(RESPONSE)["responseHeaders"]["x-last"] == "operation"
         second.asked.clear()
@@ -301,14 +390,20 @@ def slow_platform(tmp_path_factory: pytest.TempPathFactory, secure: Service) -> 
         f'[gateway.hosts]\n"interceptor.test" = "127.0.0.1:{secure.port}"\n"other.test" = "127.0.0.1:{secure.port}"\n'
         f'[[secrets.values]]\nname = "interceptor"\nkey = "ca.crt"\nvalue_file = "ca.pem"\n'
     )
-    platform = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")})
+    platform = Platform(
+        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+    )
     platform.start()
     yield platform
     platform.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (platform.data_dir / "logs").glob("*.log")
+    )
 
 
-def test_tls_to_the_service_is_verified(slow_platform: Platform, secure: Service, echo: int) -> None:
+def test_tls_to_the_service_is_verified(
+    slow_platform: Platform, secure: Service, echo: int
+) -> None:
     trusted = {"tlsSecretName": "interceptor", "tlsSecretKey": "ca.crt", "headersEnabled": True}
     cases = {
         "named": ("https://interceptor.test", trusted, 200),
@@ -318,13 +413,32 @@ def test_tls_to_the_service_is_verified(slow_platform: Platform, secure: Service
     token = slow_platform.token("a")
     for name, (url, flags, status) in cases.items():
         secure.reset(request={"headersToAdd": {"x-tls": "1"}})
-        base = deploy(slow_platform, name, echo, apiPolicies={"request": [policy("Interceptor", backendUrl=url, **flags)]})
+        base = deploy(
+            slow_platform,
+            name,
+            echo,
+            apiPolicies={"request": [policy("Interceptor", backendUrl=url, **flags)]},
+        )
         answer = caller(slow_platform, base)("/items/1", token=token)
         assert answer.status == status, name
         assert (len(secure.asked) == 1) is (status == 200), name
-    unknown = policy("Interceptor", backendUrl="https://interceptor.test", tlsSecretName="nobody", tlsSecretKey="k")
-    data = {"name": "n", "basePath": "/n", "version": "1", "type": "REST", "apiPolicies": {"request": [unknown]}}
-    data |= {"operations": [{"target": "/a", "verb": "GET"}], "endpointConfigurations": {"production": {"endpoint": "http://127.0.0.1"}}}
+    unknown = policy(
+        "Interceptor",
+        backendUrl="https://interceptor.test",
+        tlsSecretName="nobody",
+        tlsSecretKey="k",
+    )
+    data = {
+        "name": "n",
+        "basePath": "/n",
+        "version": "1",
+        "type": "REST",
+        "apiPolicies": {"request": [unknown]},
+    }
+    data |= {
+        "operations": [{"target": "/a", "verb": "GET"}],
+        "endpointConfigurations": {"production": {"endpoint": "http://127.0.0.1"}},
+    }
     assert slow_platform.deploy(json.dumps(data), DEFINITION).status == 400
 
 
@@ -332,15 +446,27 @@ def test_tls_to_the_service_is_verified(slow_platform: Platform, secure: Service
 def test_a_service_may_send_the_call_to_the_other_endpoint(
     platform: Platform, echo: int, other_echo: int, service: Service, token: str, http: str
 ) -> None:
-    base = deploy(platform, f"move{http[-1]}", echo, sandbox=other_echo, apiPolicies=both(service, contextEnabled=True))
+    base = deploy(
+        platform,
+        f"move{http[-1]}",
+        echo,
+        sandbox=other_echo,
+        apiPolicies=both(service, contextEnabled=True),
+    )
     call = caller(platform, base, http)
     service.reset()
     assert call("/items/1", "-H", "x-kapi-endpoint: sandbox", token=token).json()["port"] == echo
     context = service.last(REQUEST)["invocationContext"]
     for name in ("sandbox", context["sandClusterName"]):
-        service.reset(request={"dynamicEndpoint": {"endpointName": name}, "headersToAdd": {"x-more": "1"}})
+        service.reset(
+            request={"dynamicEndpoint": {"endpointName": name}, "headersToAdd": {"x-more": "1"}}
+        )
         seen = call("/items/1", token=token).json()
-        assert (seen["port"], seen["path"], seen["headers"]["x-more"]) == (other_echo, "/sandbox/items/1", "1")
+        assert (seen["port"], seen["path"], seen["headers"]["x-more"]) == (
+            other_echo,
+            "/sandbox/items/1",
+            "1",
+        )
         assert seen["headers"]["host"] == f"127.0.0.1:{other_echo}"
         assert "x-kapi-endpoint" not in seen["headers"]
         assert service.last(RESPONSE)["responseCode"] == 200
@@ -351,7 +477,9 @@ def test_a_service_may_send_the_call_to_the_other_endpoint(
     assert call("/items/1", token=token).json()["code"] == "103501"
 
 
-def test_properties_reach_the_scripts_of_the_api(platform: Platform, echo: int, service: Service, token: str) -> None:
+def test_properties_reach_the_scripts_of_the_api(
+    platform: Platform, echo: int, service: Service, token: str
+) -> None:
     script = """function envoy_on_request(handle)
       local properties = handle:streamInfo():dynamicMetadata():get("kapi.properties")
       handle:headers():replace("x-tier", properties and properties.tier or "none")
@@ -365,10 +493,14 @@ def test_properties_reach_the_scripts_of_the_api(platform: Platform, echo: int, 
     assert call("/items/1", token=token).json()["headers"]["x-tier"] == "none"
 
 
-def test_trailers_are_shown_and_changed(platform: Platform, full: str, service: Service, token: str) -> None:
+def test_trailers_are_shown_and_changed(
+    platform: Platform, full: str, service: Service, token: str
+) -> None:
     def post(trailers: dict[str, str]) -> bytes:
         headers = {"authorization": f"Bearer {token}"}
-        return post_with_trailers(platform.port, "default.gw.wso2.com", f"{full}/items/1", headers, b"hello", trailers)
+        return post_with_trailers(
+            platform.port, "default.gw.wso2.com", f"{full}/items/1", headers, b"hello", trailers
+        )
 
     service.reset(request={"trailersToAdd": {"x-late": "more"}, "trailersToRemove": ["x-gone"]})
     assert json.loads(post({"x-checksum": "abc", "x-gone": "1"}))["method"] == "POST"
@@ -376,7 +508,9 @@ def test_trailers_are_shown_and_changed(platform: Platform, full: str, service: 
     assert unb64(service.last(REQUEST)["requestBody"]) == b"hello"
 
 
-def test_trailers_in_an_answer_need_trailersenabled(platform: Platform, echo: int, service: Service, token: str) -> None:
+def test_trailers_in_an_answer_need_trailersenabled(
+    platform: Platform, echo: int, service: Service, token: str
+) -> None:
     base = deploy(platform, "no-trailers", echo, apiPolicies=both(service, headersEnabled=True))
     service.reset(request={"trailersToAdd": {"x-late": "more"}})
     assert caller(platform, base)("/items/1", token=token).json()["code"] == "103501"
@@ -386,12 +520,21 @@ def test_trailers_in_an_answer_need_trailersenabled(platform: Platform, echo: in
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(context=st.dictionaries(TEXTS, TEXTS, max_size=6), body=st.binary(max_size=300))
 def test_any_text_and_any_bytes_come_through(
-    platform: Platform, full: str, service: Service, token: str, context: dict[str, str], body: bytes
+    platform: Platform,
+    full: str,
+    service: Service,
+    token: str,
+    context: dict[str, str],
+    body: bytes,
 ) -> None:
-    service.reset(request={"interceptorContext": context, "body": b64(body)}, response={"body": b64(body)})
+    service.reset(
+        request={"interceptorContext": context, "body": b64(body)}, response={"body": b64(body)}
+    )
     answer = caller(platform, full)("/items/1", "-d", "x", token=token)
     assert (answer.status, answer.body) == (200, body)
     assert service.last(RESPONSE)["interceptorContext"] == context
@@ -414,7 +557,9 @@ FIELDS = (
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(answer=st.dictionaries(st.sampled_from(FIELDS), JSON, min_size=1, max_size=4))
 def test_any_json_as_an_answer_is_taken_or_is_a_clean_500(
     platform: Platform, full: str, service: Service, token: str, answer: dict[str, Any]

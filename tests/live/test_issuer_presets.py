@@ -35,7 +35,11 @@ class World:
 
     def _get(self, host: str, path: str, token: str) -> Answer:
         """Over a connection that is kept: there are thousands of calls."""
-        self.connection.request("GET", path, headers={"Host": f"{host}:{self.platform.port}", "Authorization": f"Bearer {token}"})
+        self.connection.request(
+            "GET",
+            path,
+            headers={"Host": f"{host}:{self.platform.port}", "Authorization": f"Bearer {token}"},
+        )
         answer = self.connection.getresponse()
         return Answer(answer.status, dict(answer.getheaders()), answer.read())
 
@@ -64,10 +68,14 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     for vendor in VENDORS:
-        added = platform.cli("issuer", "add", vendor.preset, *vendor.arguments, "--ca", str(standin.ca))
+        added = platform.cli(
+            "issuer", "add", vendor.preset, *vendor.arguments, "--ca", str(standin.ca)
+        )
         assert f"trusted: {vendor.issuer}, 1 key" in added.stderr
     context = ssl._create_unverified_context()
-    connection = http.client.HTTPSConnection("127.0.0.1", platform.port, context=context, timeout=10)
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", platform.port, context=context, timeout=10
+    )
     yield World(platform, standin, platform.token("kapi:issuers"), connection)
     platform.stop()
     standin.stop()
@@ -77,7 +85,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=[vendor.preset for vendor in VENDORS])
-def test_a_token_of_this_provider_is_accepted_wherever_ours_is(world: World, vendor: Vendor) -> None:
+def test_a_token_of_this_provider_is_accepted_wherever_ours_is(
+    world: World, vendor: Vendor
+) -> None:
     token = KEYS[vendor.preset].token({"iss": vendor.issuer, **vendor.claims}, **vendor.header)
     assert world.call(token).status == 200
     assert world.call(token, "/items/1").status == (200 if vendor.scoped else 403)
@@ -91,19 +101,39 @@ def test_a_token_of_this_provider_is_accepted_wherever_ours_is(world: World, ven
 def test_claims_that_auth0_names_by_uris(world: World) -> None:
     """A claim of one's own has a namespace there: as a header for the backend, as the place of scopes, as the organization."""
     vendor = next(vendor for vendor in VENDORS if vendor.preset == "auth0")
-    roles, tenant, organization = "https://shop.example/roles", "https://acme.com/tenant.id", "https://acme.com/organization"
-    options = ("--scopes-claim", roles, "--claim", f"{tenant}=x-tenant", "--claim", f"{organization}=organization")
+    roles, tenant, organization = (
+        "https://shop.example/roles",
+        "https://acme.com/tenant.id",
+        "https://acme.com/organization",
+    )
+    options = (
+        "--scopes-claim",
+        roles,
+        "--claim",
+        f"{tenant}=x-tenant",
+        "--claim",
+        f"{organization}=organization",
+    )
     add = ("issuer", "add", "auth0", "--replace", *vendor.arguments, "--ca", str(world.standin.ca))
     assert world.platform.cli(*add, *options).returncode == 0
     claims = {"iss": vendor.issuer, **vendor.claims, tenant: "t-1", organization: "acme"}
-    token = KEYS["auth0"].token({**claims, roles: ["items:read", "apk:api_create"]}, **vendor.header)
+    token = KEYS["auth0"].token(
+        {**claims, roles: ["items:read", "apk:api_create"]}, **vendor.header
+    )
     try:
         assert world.call(token, "/items/1").json()["headers"]["x-tenant"] == "t-1"
         assert world.deploys(token).status == 200
         steps = {step["step"]: step for step in world.walk(vendor, token)}
         assert "items:read" in steps["scopes"]["detail"]
-        for others in ({}, {roles: ["items:reader"]}, {"https://shop": {"example/roles": ["items:read", "apk:api_create"]}}):
-            token = KEYS["auth0"].token({**claims, "permissions": ["items:read", "apk:api_create"], **others}, **vendor.header)
+        for others in (
+            {},
+            {roles: ["items:reader"]},
+            {"https://shop": {"example/roles": ["items:read", "apk:api_create"]}},
+        ):
+            token = KEYS["auth0"].token(
+                {**claims, "permissions": ["items:read", "apk:api_create"], **others},
+                **vendor.header,
+            )
             assert world.call(token, "/items/1").json()["code"] == "900910"
             assert world.deploys(token).status == 403
     finally:
@@ -113,11 +143,20 @@ def test_claims_that_auth0_names_by_uris(world: World) -> None:
 CASES = [(vendor, label) for vendor in VENDORS for label in vendor.mistakes]
 
 
-@pytest.mark.parametrize(("vendor", "label"), CASES, ids=[f"{vendor.preset}: {label}" for vendor, label in CASES])
+@pytest.mark.parametrize(
+    ("vendor", "label"), CASES, ids=[f"{vendor.preset}: {label}" for vendor, label in CASES]
+)
 def test_a_typical_mistake_is_refused(world: World, vendor: Vendor, label: str) -> None:
     change = vendor.mistakes[label]
-    claims = {"iss": vendor.issuer, **vendor.claims, **{name: value for name, value in change.items() if not name.startswith("_")}}
-    header = {**vendor.header, **{name[1:]: value for name, value in change.items() if name.startswith("_")}}
+    claims = {
+        "iss": vendor.issuer,
+        **vendor.claims,
+        **{name: value for name, value in change.items() if not name.startswith("_")},
+    }
+    header = {
+        **vendor.header,
+        **{name[1:]: value for name, value in change.items() if name.startswith("_")},
+    }
     token = KEYS[vendor.preset].token(claims, **header)
     for answer in (world.call(token), world.deploys(token)):
         assert (answer.status, str(answer.json()["code"])) == (401, "900901")
@@ -130,7 +169,9 @@ def test_a_typical_mistake_is_refused(world: World, vendor: Vendor, label: str) 
 def test_a_key_of_another_provider_does_not_count(world: World, vendor: Vendor) -> None:
     other = KEYS["auth0" if vendor.preset != "auth0" else "okta"]
     for kid in (other.kid, KEYS[vendor.preset].kid):
-        token = other.token({"iss": vendor.issuer, **vendor.claims}, **{"kid": kid, **vendor.header})
+        token = other.token(
+            {"iss": vendor.issuer, **vendor.claims}, **{"kid": kid, **vendor.header}
+        )
         assert world.call(token).status == 401
         assert world.deploys(token).status == 401
 
@@ -140,12 +181,16 @@ def test_who_cannot_sign_gets_nowhere(world: World, vendor: Vendor) -> None:
     """The attacks that verifiers have fallen for, at the gateway and at the system APIs."""
     key = KEYS[vendor.preset]
     claims = {"iss": vendor.issuer, **vendor.claims}
-    tokens = attacks(key.token(claims, **vendor.header), key.jwk(), f"https://localhost:{world.standin.port}")
+    tokens = attacks(
+        key.token(claims, **vendor.header), key.jwk(), f"https://localhost:{world.standin.port}"
+    )
     asked = len(world.standin.requests)
     for label, token in tokens.items():
         for answer in (world.call(token), world.deploys(token)):
             assert (answer.status, str(answer.json()["code"])) == (401, "900901"), label
-    assert [path for _, path, _ in world.standin.requests[asked:] if path in {"/jwks", "/x.pem"}] == []
+    assert [
+        path for _, path, _ in world.standin.requests[asked:] if path in {"/jwks", "/x.pem"}
+    ] == []
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=[vendor.preset for vendor in VENDORS])

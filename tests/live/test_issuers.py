@@ -14,7 +14,12 @@ import pytest
 from harness import DEFINITION, Answer, Platform, conf, free_port
 from standin import Key, StandIn
 
-A, B, STATIC, STRANGER = Key.make("a"), Key.make("b"), Key.make("static", "ES256"), Key.make("stranger")
+A, B, STATIC, STRANGER = (
+    Key.make("a"),
+    Key.make("b"),
+    Key.make("static", "ES256"),
+    Key.make("stranger"),
+)
 OPERATIONS = '- {target: "/items", verb: GET}\n'
 
 
@@ -29,17 +34,37 @@ class World:
         return self.standin.url
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        return {"iss": self.issuer, "aud": "orders", "scope": "items:read apk:api_create kapi:issuers", "azp": "c", **changes}
+        return {
+            "iss": self.issuer,
+            "aud": "orders",
+            "scope": "items:read apk:api_create kapi:issuers",
+            "azp": "c",
+            **changes,
+        }
 
-    def call(self, token: str, host: str = "default.gw.wso2.com", path: str = "/echo/1.0.0/items") -> Answer:
+    def call(
+        self, token: str, host: str = "default.gw.wso2.com", path: str = "/echo/1.0.0/items"
+    ) -> Answer:
         return self.platform.request(host, path, "-H", f"Authorization: Bearer {token}")
 
     def api(self, method: str, path: str, body: Any = None, token: str = "") -> Answer:
-        data = ("--data-binary", body if isinstance(body, str) else json.dumps(body)) if body is not None else ()
-        return self.platform.api(f"/api/issuers{path}", "-X", method, *data, token=token or self.platform.token("kapi:issuers"))
+        data = (
+            ("--data-binary", body if isinstance(body, str) else json.dumps(body))
+            if body is not None
+            else ()
+        )
+        return self.platform.api(
+            f"/api/issuers{path}",
+            "-X",
+            method,
+            *data,
+            token=token or self.platform.token("kapi:issuers"),
+        )
 
 
-def soon(condition: Callable[[], bool], seconds: float = 10.0, told: Callable[[], str] = str) -> None:
+def soon(
+    condition: Callable[[], bool], seconds: float = 10.0, told: Callable[[], str] = str
+) -> None:
     """`told` says how things stand when it does not come true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -63,7 +88,19 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     assert standin.ca is not None
     claims = ("--claim", "org_id=organization", "--organization-name", "org_Acme_1=acme")
-    platform.cli("issuer", "add", "oidc", standin.url, "--name", "main", "--audience", "orders", "--ca", str(standin.ca), *claims)
+    platform.cli(
+        "issuer",
+        "add",
+        "oidc",
+        standin.url,
+        "--name",
+        "main",
+        "--audience",
+        "orders",
+        "--ca",
+        str(standin.ca),
+        *claims,
+    )
     yield World(platform, standin, echo)
     platform.stop()
     standin.stop()
@@ -81,7 +118,9 @@ def fresh(world: World) -> World:
     return world
 
 
-def test_a_new_key_is_looked_for_at_once_and_a_withdrawn_one_is_refused_even_when_cached(fresh: World) -> None:
+def test_a_new_key_is_looked_for_at_once_and_a_withdrawn_one_is_refused_even_when_cached(
+    fresh: World,
+) -> None:
     old, new = A.token(fresh.claims()), B.token(fresh.claims())
     assert [fresh.call(old).status for _ in range(3)] == [200, 200, 200]
     time.sleep(1.0)  # the cool-down of the last rotation
@@ -99,14 +138,27 @@ def test_the_system_apis_look_for_new_keys_too(fresh: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "mode", ["500", "hang", "reset", "huge", "drip", 'body {"keys":[]}', "body <html>", "redirect https://127.0.0.1:1/x"]
+    "mode",
+    [
+        "500",
+        "hang",
+        "reset",
+        "huge",
+        "drip",
+        'body {"keys":[]}',
+        "body <html>",
+        "redirect https://127.0.0.1:1/x",
+    ],
 )
 def test_an_issuer_that_misbehaves_breaks_nothing_that_works(fresh: World, mode: str) -> None:
     """Random key ids make it be asked again; neither its own tokens of known keys nor those of others notice."""
     fresh.standin.mode = mode
     good, other = A.token(fresh.claims()), STATIC.token({"iss": "https://static.example"}, kid=...)
     for number in range(10):
-        assert fresh.call(Key(f"random-{number}", "RS256", B.private).token(fresh.claims())).status == 401
+        assert (
+            fresh.call(Key(f"random-{number}", "RS256", B.private).token(fresh.claims())).status
+            == 401
+        )
         assert fresh.call(good).status == 200
         assert fresh.call(other).status == 200
 
@@ -118,25 +170,47 @@ def test_random_key_ids_cost_the_issuer_one_request_per_cool_down(fresh: World) 
     assert fresh.standin.fetched() - before <= (time.monotonic() - begun) / 1.0 + 2
 
 
-def test_the_claim_decides_whose_api_it_becomes_and_organizations_see_their_own(fresh: World) -> None:
+def test_the_claim_decides_whose_api_it_becomes_and_organizations_see_their_own(
+    fresh: World,
+) -> None:
     mine = A.token(fresh.claims(org_id="org_Acme_1"))
-    deployed = fresh.platform.deploy(conf(name="Acme", base="/acme", port=fresh.echo, operations=OPERATIONS), DEFINITION, token=mine)
+    deployed = fresh.platform.deploy(
+        conf(name="Acme", base="/acme", port=fresh.echo, operations=OPERATIONS),
+        DEFINITION,
+        token=mine,
+    )
     assert deployed.status == 200, deployed.body
-    assert fresh.call(A.token(fresh.claims()), "acme.gw.wso2.com", "/acme/1.0.0/items").status == 200
-    assert fresh.call(A.token(fresh.claims()), "default.gw.wso2.com", "/acme/1.0.0/items").status == 404
+    assert (
+        fresh.call(A.token(fresh.claims()), "acme.gw.wso2.com", "/acme/1.0.0/items").status == 200
+    )
+    assert (
+        fresh.call(A.token(fresh.claims()), "default.gw.wso2.com", "/acme/1.0.0/items").status
+        == 404
+    )
     listed = fresh.platform.api("/api/deployer/1.2.0/apis", token=mine).json()["apis"]
     assert [api["name"] for api in listed] == ["Acme"]
     undeploy = f"/api/deployer/1.2.0/apis/undeploy?apiId={listed[0]['id']}"
-    others = A.token(fresh.claims(org_id="globex")), A.token(fresh.claims()), fresh.platform.token("apk:api_create")
+    others = (
+        A.token(fresh.claims(org_id="globex")),
+        A.token(fresh.claims()),
+        fresh.platform.token("apk:api_create"),
+    )
     for other in others:
-        assert "Acme" not in [api["name"] for api in fresh.platform.api("/api/deployer/1.2.0/apis", token=other).json()["apis"]]
+        assert "Acme" not in [
+            api["name"]
+            for api in fresh.platform.api("/api/deployer/1.2.0/apis", token=other).json()["apis"]
+        ]
         assert fresh.platform.api(undeploy, "-X", "POST", token=other).status == 404
     assert fresh.platform.api(undeploy, "-X", "POST", token=mine).status == 202
 
 
-@pytest.mark.parametrize("value", ["org_Unknown", "Acme", "a.b", "", "-", ["acme"], 7, {"a": 1}, "a" * 64])
+@pytest.mark.parametrize(
+    "value", ["org_Unknown", "Acme", "a.b", "", "-", ["acme"], 7, {"a": 1}, "a" * 64]
+)
 def test_an_organization_that_cannot_be_one_gets_no_api(fresh: World, value: Any) -> None:
-    answer = fresh.platform.api("/api/deployer/1.2.0/apis", token=A.token(fresh.claims(org_id=value)))
+    answer = fresh.platform.api(
+        "/api/deployer/1.2.0/apis", token=A.token(fresh.claims(org_id=value))
+    )
     assert answer.status == (200 if value == "" else 403)
     if value != "":
         assert answer.json()["code"] == 900962
@@ -146,27 +220,58 @@ def test_an_organization_that_cannot_be_one_gets_no_api(fresh: World, value: Any
 def test_hosts_of_organizations_and_environments_have_certificates(fresh: World) -> None:
     """A client that verifies, with the development CA and nothing else."""
     ca = fresh.platform.cli("ca").stdout.strip()
-    for host in ("acme.gw.wso2.com", "acme-dev.gw.wso2.com", "globex.sandbox.gw.wso2.com", "api.am.wso2.com"):
+    for host in (
+        "acme.gw.wso2.com",
+        "acme-dev.gw.wso2.com",
+        "globex.sandbox.gw.wso2.com",
+        "api.am.wso2.com",
+    ):
         resolve = f"{host}:{fresh.platform.port}:127.0.0.1"
-        command = ["curl", "-sS", "--cacert", ca, "--resolve", resolve, "-o", "/dev/null", "-w", "%{ssl_verify_result} %{http_code}"]
-        done = subprocess.run([*command, f"https://{host}:{fresh.platform.port}/nothing"], capture_output=True, text=True, check=False)
+        command = [
+            "curl",
+            "-sS",
+            "--cacert",
+            ca,
+            "--resolve",
+            resolve,
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{ssl_verify_result} %{http_code}",
+        ]
+        done = subprocess.run(
+            [*command, f"https://{host}:{fresh.platform.port}/nothing"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert (done.returncode, done.stdout) == (0, "0 404"), done.stderr
 
 
 def test_an_issuer_of_one_organization_is_trusted_there_only(fresh: World) -> None:
     key = Key.make("acme-only")
-    body = {"name": "only", "issuer": "https://only.example", "publicKey": key.pem(), "organization": "acme"}
+    body = {
+        "name": "only",
+        "issuer": "https://only.example",
+        "publicKey": key.pem(),
+        "organization": "acme",
+    }
     assert fresh.api("POST", "", body).status == 201
     token = key.token({"iss": "https://only.example", "scope": "apk:api_create"}, kid=...)
     assert fresh.call(token).status == 401
     assert fresh.platform.api("/api/deployer/1.2.0/apis", token=token).status == 401
     deployed = fresh.platform.deploy(
-        conf(name="Own", base="/own", port=fresh.echo, operations=OPERATIONS), DEFINITION, token=A.token(fresh.claims(org_id="acme"))
+        conf(name="Own", base="/own", port=fresh.echo, operations=OPERATIONS),
+        DEFINITION,
+        token=A.token(fresh.claims(org_id="acme")),
     )
     assert deployed.status == 200
     assert fresh.call(token, "acme.gw.wso2.com", "/own/1.0.0/items").status == 200
     # For the system APIs alone it is the other way round.
-    assert fresh.api("PUT", "/only", {**body, "organization": "apk-system"} | {"name": "only"}).status == 200
+    assert (
+        fresh.api("PUT", "/only", {**body, "organization": "apk-system"} | {"name": "only"}).status
+        == 200
+    )
     assert fresh.platform.api("/api/deployer/1.2.0/apis", token=token).status == 200
     soon(lambda: fresh.call(token, "acme.gw.wso2.com", "/own/1.0.0/items").status == 401)
     assert fresh.api("DELETE", "/only").status == 204
@@ -174,13 +279,27 @@ def test_an_issuer_of_one_organization_is_trusted_there_only(fresh: World) -> No
 
 
 def test_claims_go_to_the_backend_as_headers_and_nobody_else_can_set_them(fresh: World) -> None:
-    token = STATIC.token({"iss": "https://static.example", "tenant": "t1", "address": {"country": "SI"}}, kid=...)
+    token = STATIC.token(
+        {"iss": "https://static.example", "tenant": "t1", "address": {"country": "SI"}}, kid=...
+    )
     seen = fresh.platform.request(
-        "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}", "-H", "x-tenant: evil", "-H", "x-country: evil"
+        "default.gw.wso2.com",
+        "/echo/1.0.0/items",
+        "-H",
+        f"Authorization: Bearer {token}",
+        "-H",
+        "x-tenant: evil",
+        "-H",
+        "x-country: evil",
     ).json()["headers"]
     assert (seen["x-tenant"], seen["x-country"]) == ("t1", "SI")
     without = fresh.platform.request(
-        "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {A.token(fresh.claims())}", "-H", "x-tenant: evil"
+        "default.gw.wso2.com",
+        "/echo/1.0.0/items",
+        "-H",
+        f"Authorization: Bearer {A.token(fresh.claims())}",
+        "-H",
+        "x-tenant: evil",
     )
     assert "x-tenant" not in without.json()["headers"]
 
@@ -213,19 +332,45 @@ def test_the_api_speaks_apks_token_issuer_and_names_every_mistake(fresh: World) 
     assert fresh.api("GET", "/apk-shape").json()["claimMappings"] == issuer["claimMappings"]
     assert fresh.api("DELETE", "/apk-shape").status == 204
     assert fresh.api("GET", "/apk-shape").status == 404
-    faulty = fresh.api("POST", "", {"name": "X Y", "preset": "okta", "audiences": "orders", "colour": "red", "clockSkew": 1000})
+    faulty = fresh.api(
+        "POST",
+        "",
+        {
+            "name": "X Y",
+            "preset": "okta",
+            "audiences": "orders",
+            "colour": "red",
+            "clockSkew": 1000,
+        },
+    )
     assert faulty.status == 400
-    assert {item["pointer"] for item in faulty.json()["diagnostics"]} == {"#/colour", "#/audiences", "#/clock_skew"}
+    assert {item["pointer"] for item in faulty.json()["diagnostics"]} == {
+        "#/colour",
+        "#/audiences",
+        "#/clock_skew",
+    }
     assert all(item["hint"] for item in faulty.json()["diagnostics"])
 
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", "null", '{"name": 7}', '{"name": "x", "ca_file": "/etc/passwd"}', '{"name":"x","signatureValidation":3}', "[" * 9000],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"name": 7}',
+        '{"name": "x", "ca_file": "/etc/passwd"}',
+        '{"name":"x","signatureValidation":3}',
+        "[" * 9000,
+    ],
 )
 def test_a_body_that_is_no_issuer(fresh: World, body: str) -> None:
     answer = fresh.api("POST", "", body)
-    assert (answer.status, answer.json()["code"]) == (400, 900960 if body.startswith('{"') else 900955)
+    assert (answer.status, answer.json()["code"]) == (
+        400,
+        900960 if body.startswith('{"') else 900955,
+    )
     assert "root:" not in answer.body.decode()
 
 
@@ -237,17 +382,32 @@ def test_who_may_change_issuers(fresh: World) -> None:
     assert fresh.api("GET", "/main", token=of_acme).status == 404
     assert fresh.api("DELETE", "/main", token=of_acme).status == 404
     key = Key.make("k").pem()
-    assert fresh.api("POST", "", {"name": "y", "issuer": "https://y.example", "publicKey": key}, token=of_acme).status == 403
+    assert (
+        fresh.api(
+            "POST",
+            "",
+            {"name": "y", "issuer": "https://y.example", "publicKey": key},
+            token=of_acme,
+        ).status
+        == 403
+    )
     own = {"name": "y", "issuer": "https://y.example", "publicKey": key, "organization": "acme"}
     assert fresh.api("POST", "", own, token=of_acme).status == 201
     assert fresh.api("DELETE", "/y", token=of_acme).status == 204
 
 
-def test_issuers_of_the_settings_stay_as_they_are_and_nobody_speaks_for_another(fresh: World) -> None:
-    assert "declared in the settings" in fresh.platform.cli("issuer", "remove", "static", check=False).stderr
+def test_issuers_of_the_settings_stay_as_they_are_and_nobody_speaks_for_another(
+    fresh: World,
+) -> None:
+    assert (
+        "declared in the settings"
+        in fresh.platform.cli("issuer", "remove", "static", check=False).stderr
+    )
     key = Key.make("k").pem()
     for issuer in ("https://static.example", fresh.issuer, "https://idp.am.wso2.com/token"):
-        assert fresh.api("POST", "", {"name": "z", "issuer": issuer, "publicKey": key}).status == 409
+        assert (
+            fresh.api("POST", "", {"name": "z", "issuer": issuer, "publicKey": key}).status == 409
+        )
 
 
 def test_what_happens_is_counted_and_logged(fresh: World) -> None:
@@ -255,7 +415,10 @@ def test_what_happens_is_counted_and_logged(fresh: World) -> None:
 
     def metrics() -> str:
         return subprocess.run(
-            ["curl", "-s", "--unix-socket", socket, "http://localhost/metrics"], capture_output=True, text=True, check=True
+            ["curl", "-s", "--unix-socket", socket, "http://localhost/metrics"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
 
     def is_counted(token: str, reason: str) -> bool:
@@ -280,11 +443,16 @@ def test_what_happens_is_counted_and_logged(fresh: World) -> None:
     assert "kapi_issuer_fetch_failures_total" in over_https.body.decode()
     assert fresh.platform.api("/api/metrics").status == 401
     assert fresh.platform.request("api.am.wso2.com", "/metrics").status == 404
-    assert "issuer main: keys changed" in (fresh.platform.data_dir / "logs" / "control.log").read_text()
+    assert (
+        "issuer main: keys changed"
+        in (fresh.platform.data_dir / "logs" / "control.log").read_text()
+    )
 
 
 def test_the_test_command_explains(fresh: World) -> None:
-    good = fresh.platform.cli("issuer", "test", "main", "-", stdin=A.token(fresh.claims(org_id="org_Acme_1")))
+    good = fresh.platform.cli(
+        "issuer", "test", "main", "-", stdin=A.token(fresh.claims(org_id="org_Acme_1"))
+    )
     assert "FAIL" not in good.stdout
     assert "ok    organization  acme" in good.stdout
     for token, words in (
@@ -300,7 +468,9 @@ def test_the_test_command_explains(fresh: World) -> None:
         assert words in told.stdout, told.stdout
 
 
-def test_declared_issuers_and_their_keys_outlive_a_restart_while_the_issuer_is_away(fresh: World) -> None:
+def test_declared_issuers_and_their_keys_outlive_a_restart_while_the_issuer_is_away(
+    fresh: World,
+) -> None:
     token = A.token(fresh.claims())
     fresh.standin.mode = "hang"
     fresh.platform.stop()
@@ -312,7 +482,14 @@ def test_declared_issuers_and_their_keys_outlive_a_restart_while_the_issuer_is_a
 def test_faulty_settings_are_refused_at_the_start_all_at_once(world: World) -> None:
     path = world.platform.data_dir.parent / "faulty.toml"
     path.write_text('[[identity.issuers]]\nname = "a"\npreset = "auth0"\nalgorithms = ["HS256"]\n')
-    done = world.platform.cli("up", "--config", str(path), "--data-dir", str(world.platform.data_dir.parent / "none"), check=False)
+    done = world.platform.cli(
+        "up",
+        "--config",
+        str(path),
+        "--data-dir",
+        str(world.platform.data_dir.parent / "none"),
+        check=False,
+    )
     assert done.returncode == 3
     assert "issuer a: domain is missing" in done.stderr
     assert "'HS256' cannot be accepted" in done.stderr

@@ -21,7 +21,9 @@ PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platform]:
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data", arguments=("--workers", "2"))
+    running = Platform(
+        free_port(), tmp_path_factory.mktemp("kapi") / "data", arguments=("--workers", "2")
+    )
     running.start()
     assert running.deploy(conf(port=echo), DEFINITION).status == 200
     yield running
@@ -39,10 +41,16 @@ class Caller:
         self._context = ssl._create_unverified_context()
         self._open: dict[str, http.client.HTTPSConnection] = {}
 
-    def call(self, host: str, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, bytes]:
+    def call(
+        self, host: str, method: str, path: str, body: str | None = None, **headers: str
+    ) -> tuple[int, bytes]:
         if host not in self._open:
-            connection = http.client.HTTPSConnection(host, self._port, context=self._context, timeout=20)
-            connection.sock = self._context.wrap_socket(socket.create_connection(("127.0.0.1", self._port)), server_hostname=host)
+            connection = http.client.HTTPSConnection(
+                host, self._port, context=self._context, timeout=20
+            )
+            connection.sock = self._context.wrap_socket(
+                socket.create_connection(("127.0.0.1", self._port)), server_hostname=host
+            )
             self._open[host] = connection
         connection = self._open[host]
         connection.request(method, path, body, {"Host": f"{host}:{self._port}", **headers})
@@ -63,7 +71,9 @@ def kid_of(token: str) -> str:
 
 def faults_of(caller: Caller) -> tuple[str, list[str]]:
     """A fresh token in every place that verifies: its kid, and who refused it."""
-    _, body = caller.call(IDP, "POST", "/oauth2/token", "grant_type=client_credentials&scope=apk%3Aapi_create", **FORM)
+    _, body = caller.call(
+        IDP, "POST", "/oauth2/token", "grant_type=client_credentials&scope=apk%3Aapi_create", **FORM
+    )
     token = json.loads(body)["access_token"]
     keys = json.loads(caller.call(IDP, "GET", "/oauth2/jwks")[1])["keys"]
     faults = [] if kid_of(token) in {key["kid"] for key in keys} else ["jwks"]
@@ -100,13 +110,20 @@ def test_rotation_under_load_never_fails_a_fresh_token(platform: Platform) -> No
     assert faults == []
     assert set(rotated[:3]) <= kids
     assert len(calls) > 50
-    states = {key["kid"]: key["state"] for key in json.loads(platform.cli("key", "list", "-o", "json").stdout)["keys"]}
+    states = {
+        key["kid"]: key["state"]
+        for key in json.loads(platform.cli("key", "list", "-o", "json").stdout)["keys"]
+    }
     assert states["gateway_certificate_alias"] == "retired"
-    assert [kid for kid, state in states.items() if state == "active" and kid.startswith("rs256")] == rotated[-1:]
+    assert [
+        kid for kid, state in states.items() if state == "active" and kid.startswith("rs256")
+    ] == rotated[-1:]
 
 
 def called(platform: Platform, token: str) -> int:
-    return platform.request(GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+    return platform.request(
+        GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+    ).status
 
 
 def eventually(platform: Platform, token: str, status: int) -> None:
@@ -116,7 +133,9 @@ def eventually(platform: Platform, token: str, status: int) -> None:
         time.sleep(0.02)
 
 
-def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_not(platform: Platform) -> None:
+def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_not(
+    platform: Platform,
+) -> None:
     old = platform.token("apk:api_create")
     platform.cli("key", "rotate", "--now")
     eventually(platform, old, 200)
@@ -144,7 +163,12 @@ def test_steps_by_command_and_what_is_refused(platform: Platform) -> None:
     assert platform.cli("key", "activate", "nobody", check=False).returncode == 5
     assert platform.cli("key", "stage", "--algorithm", "none", check=False).returncode == 3
     deadline = time.monotonic() + 5
-    while "ES384" not in platform.request(IDP, "/.well-known/openid-configuration").json()["id_token_signing_alg_values_supported"]:
+    while (
+        "ES384"
+        not in platform.request(IDP, "/.well-known/openid-configuration").json()[
+            "id_token_signing_alg_values_supported"
+        ]
+    ):
         assert time.monotonic() < deadline
     token = platform.token("kapi:keys")
     for body, status in (

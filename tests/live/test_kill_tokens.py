@@ -48,7 +48,9 @@ class Load:
                 time.sleep(0.02)  # The worker is gone; the next try is a new authorization.
 
     def _once(self, person: Person, rng: random.Random) -> None:
-        code = person.open(authorize_path(CLIENT, CALLBACK, prompt="none", scope="openid")).parameters["code"]
+        code = person.open(
+            authorize_path(CLIENT, CALLBACK, prompt="none", scope="openid")
+        ).parameters["code"]
         answers = self._both(lambda: redeem(person, code))
         self._count(self.redeemed, code, answers)
         tokens = next(answer.json() for answer in answers if answer.status == 200)
@@ -58,7 +60,11 @@ class Load:
             return
         for _ in range(rng.randrange(4)):
             before = tokens["refresh_token"]
-            answers = self._both(lambda token=before: refresh(person, token)) if rng.random() < 0.3 else [refresh(person, before)]
+            answers = (
+                self._both(lambda token=before: refresh(person, token))
+                if rng.random() < 0.3
+                else [refresh(person, before)]
+            )
             self._count(self.used, before, answers)
             tokens = next(answer.json() for answer in answers if answer.status == 200)
             if len(answers) == 2 and {answer.status for answer in answers} == {200, 400}:
@@ -66,7 +72,13 @@ class Load:
                     self.dead.append(tokens)
                 return
         body = f"token={tokens['refresh_token']}".encode()
-        if rng.random() < 0.5 and Person(person.send).ask("POST", "/oauth2/revoke", body, authorization=basic()).status == 200:
+        if (
+            rng.random() < 0.5
+            and Person(person.send)
+            .ask("POST", "/oauth2/revoke", body, authorization=basic())
+            .status
+            == 200
+        ):
             with self.lock:
                 self.dead.append(tokens)
 
@@ -122,7 +134,9 @@ def test_kill_9_while_codes_and_refresh_tokens_are_used(tmp_path: Path) -> None:
         assert len(load.dead) > 20
         for tokens in load.dead:
             assert refresh(person, tokens["refresh_token"]).status == 400
-            told = Person(person.send).ask("GET", "/oauth2/userinfo", authorization=f"Bearer {tokens['access_token']}")
+            told = Person(person.send).ask(
+                "GET", "/oauth2/userinfo", authorization=f"Bearer {tokens['access_token']}"
+            )
             assert told.status == 401
     finally:
         platform.stop()

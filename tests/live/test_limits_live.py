@@ -19,7 +19,9 @@ CALLBACK = "http://httpbin.org"
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data", arguments=("--workers", "2"))
+    running = Platform(
+        free_port(), tmp_path_factory.mktemp("kapi") / "data", arguments=("--workers", "2")
+    )
     running.start()
     yield running
     running.stop()
@@ -36,7 +38,9 @@ def tried(person: Person, username: str, password: str = "", organization: str =
     return person.sign_in(page, username, password, organization)
 
 
-def test_wrong_passwords_are_counted_for_all_workers_together_and_over_a_restart(platform: Platform) -> None:
+def test_wrong_passwords_are_counted_for_all_workers_together_and_over_a_restart(
+    platform: Platform,
+) -> None:
     owner = person_at(platform)
     assert "Allow" in tried(owner, "org1user", organization="org1").text
     owner.cookies.pop("__Host-kapi-session")
@@ -45,7 +49,10 @@ def test_wrong_passwords_are_counted_for_all_workers_together_and_over_a_restart
 
     def is_shut() -> bool:
         # Enough for both workers to be asked.
-        return all("Too many tries" in tried(person_at(platform), "org1user", organization="org1").text for _ in range(8))
+        return all(
+            "Too many tries" in tried(person_at(platform), "org1user", organization="org1").text
+            for _ in range(8)
+        )
 
     assert is_shut()
     platform.stop()
@@ -57,20 +64,27 @@ def test_wrong_passwords_are_counted_for_all_workers_together_and_over_a_restart
 
 def records(platform: Platform, kind: str = "%") -> int:
     with sqlite3.connect(platform.data_dir / "kapi.db") as db:
-        return int(db.execute("SELECT count(*) FROM records WHERE kind LIKE ?", (kind,)).fetchone()[0])
+        return int(
+            db.execute("SELECT count(*) FROM records WHERE kind LIKE ?", (kind,)).fetchone()[0]
+        )
 
 
 def size(platform: Platform) -> int:
     return sum(path.stat().st_size for path in platform.data_dir.glob("kapi.db*"))
 
 
-def test_a_flood_of_sign_in_pages_fills_nothing_and_keeps_nobody_from_signing_in(platform: Platform) -> None:
+def test_a_flood_of_sign_in_pages_fills_nothing_and_keeps_nobody_from_signing_in(
+    platform: Platform,
+) -> None:
     before, bytes_before = records(platform), size(platform)
     early = person_at(platform)
     page = early.open(authorize_path(CLIENT, CALLBACK, x_note="n" * 9000))
     with ThreadPoolExecutor(4) as pool:
         flood = pool.map(
-            lambda number: over_https(platform.port)("GET", authorize_path(CLIENT, CALLBACK, nonce=f"{number}"), b"", {}), range(1500)
+            lambda number: over_https(platform.port)(
+                "GET", authorize_path(CLIENT, CALLBACK, nonce=f"{number}"), b"", {}
+            ),
+            range(1500),
         )
         # In the midst of it.
         assert "Allow" in early.sign_in(page, "org2user", organization="org2").text
@@ -83,11 +97,24 @@ def test_a_flood_of_sign_in_pages_fills_nothing_and_keeps_nobody_from_signing_in
 
 def test_a_flood_of_pushed_requests_is_told_when_to_come_again(platform: Platform) -> None:
     body = urlencode(
-        {"response_type": "code", "redirect_uri": CALLBACK, "code_challenge": Pkce().challenge, "code_challenge_method": "S256"}
+        {
+            "response_type": "code",
+            "redirect_uri": CALLBACK,
+            "code_challenge": Pkce().challenge,
+            "code_challenge_method": "S256",
+        }
     )
-    headers = {"authorization": f"Basic {BASIC}", "content-type": "application/x-www-form-urlencoded"}
+    headers = {
+        "authorization": f"Basic {BASIC}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: over_https(platform.port)("POST", "/oauth2/par", body.encode(), headers), range(1200)))
+        answers = list(
+            pool.map(
+                lambda _: over_https(platform.port)("POST", "/oauth2/par", body.encode(), headers),
+                range(1200),
+            )
+        )
     # Both workers count together.
     counted = Counter(answer.status for answer in answers)
     assert (counted[201], counted[429]) == (1000, 200), counted

@@ -17,7 +17,12 @@ FAILED = {"error_message": "Internal Server Error", "code": "901100"}
 
 
 def scripts(*sources: str, flow: str = "request") -> dict[str, Any]:
-    return {flow: [policy("LuaInterceptor", name=f"script-{number}", sourceCode=source) for number, source in enumerate(sources)]}
+    return {
+        flow: [
+            policy("LuaInterceptor", name=f"script-{number}", sourceCode=source)
+            for number, source in enumerate(sources)
+        ]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,9 @@ def token(platform: Platform) -> str:
     return platform.token("items:read")
 
 
-def run(platform: Platform, echo: int, token: str, source: str, *arguments: str, path: str = "/items/1") -> Answer:
+def run(
+    platform: Platform, echo: int, token: str, source: str, *arguments: str, path: str = "/items/1"
+) -> Answer:
     """Deploy an API with one script that stands in both lists, and call it."""
     policies = {**scripts(source), **scripts(source, flow="response")}
     base = deploy(platform, "lua", echo, apiPolicies=policies)
@@ -33,7 +40,9 @@ def run(platform: Platform, echo: int, token: str, source: str, *arguments: str,
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
-def test_a_script_changes_request_and_response(platform: Platform, echo: int, token: str, http: str) -> None:
+def test_a_script_changes_request_and_response(
+    platform: Platform, echo: int, token: str, http: str
+) -> None:
     source = """
     function envoy_on_request(handle)
       local body = handle:body()
@@ -48,7 +57,9 @@ def test_a_script_changes_request_and_response(platform: Platform, echo: int, to
     end
     """
     base = deploy(platform, f"lua{http[-1]}", echo, apiPolicies=scripts(source))
-    answer = caller(platform, base, http)("/items/1", "-d", "hello", "-H", "x-removed: 1", token=token)
+    answer = caller(platform, base, http)(
+        "/items/1", "-d", "hello", "-H", "x-removed: 1", token=token
+    )
     assert answer.status == 200, answer.body
     assert answer.json()["headers"]["x-length"] == "5"
     assert "x-removed" not in answer.json()["headers"]
@@ -62,19 +73,33 @@ def test_scripts_run_in_order_and_back(platform: Platform, echo: int, token: str
             f'function envoy_on_response(h) h:headers():replace("x-way", (h:headers():get("x-way") or "") .. "{word}") end'
         )
 
-    operations = [{"target": "/items/{id}", "verb": "GET", "operationPolicies": scripts(script("c"))}]
-    base = deploy(platform, "way", echo, operations=operations, apiPolicies=scripts(script("a"), script("b")))
+    operations = [
+        {"target": "/items/{id}", "verb": "GET", "operationPolicies": scripts(script("c"))}
+    ]
+    base = deploy(
+        platform, "way", echo, operations=operations, apiPolicies=scripts(script("a"), script("b"))
+    )
     answer = caller(platform, base)("/items/1", token=token)
     assert (answer.json()["headers"]["x-way"], answer.headers["x-way"]) == ("abc", "cba")
 
 
 def test_a_script_may_answer(platform: Platform, echo: int, token: str) -> None:
-    answer = run(platform, echo, token, 'function envoy_on_request(h) h:respond({[":status"] = "418", ["x-a"] = "b"}, "tea") end')
+    answer = run(
+        platform,
+        echo,
+        token,
+        'function envoy_on_request(h) h:respond({[":status"] = "418", ["x-a"] = "b"}, "tea") end',
+    )
     assert (answer.status, answer.headers["x-a"], answer.body) == (418, "b", b"tea")
 
 
 def test_scripts_come_after_the_checks(platform: Platform, echo: int) -> None:
-    answer = run(platform, echo, "", 'function envoy_on_request(h) h:respond({[":status"] = "200"}, "in") end')
+    answer = run(
+        platform,
+        echo,
+        "",
+        'function envoy_on_request(h) h:respond({[":status"] = "200"}, "in") end',
+    )
     assert answer.json()["code"] == "900902"
 
 
@@ -154,7 +179,9 @@ def prison(platform: Platform, echo: int) -> str:
         {
             "target": f"/{number}/{flow}",
             "verb": "GET",
-            "operationPolicies": scripts(f'function envoy_on_{flow}(h) {attempt} h:headers():add("x-out", "1") end'),
+            "operationPolicies": scripts(
+                f'function envoy_on_{flow}(h) {attempt} h:headers():add("x-out", "1") end'
+            ),
         }
         for number, attempt in enumerate(ESCAPES.values())
         for flow in FLOWS
@@ -164,7 +191,9 @@ def prison(platform: Platform, echo: int) -> str:
 
 @pytest.mark.parametrize("what", ESCAPES)
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_script_reaches_nothing_but_its_call(platform: Platform, prison: str, token: str, what: str, flow: str) -> None:
+def test_a_script_reaches_nothing_but_its_call(
+    platform: Platform, prison: str, token: str, what: str, flow: str
+) -> None:
     answer = caller(platform, prison)(f"/{list(ESCAPES).index(what)}/{flow}", token=token)
     assert (answer.status, answer.json() | FAILED) == (500, answer.json())
     assert b"backend" not in answer.body
@@ -206,10 +235,14 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("what", LOOPS)
-def test_a_script_that_does_not_end_is_ended(platform: Platform, echo: int, token: str, what: str) -> None:
+def test_a_script_that_does_not_end_is_ended(
+    platform: Platform, echo: int, token: str, what: str
+) -> None:
     answer = run(platform, echo, token, LOOPS[what])
     assert (answer.status, answer.json()["code"]) == (500, "901100")
-    assert caller(platform, "/lua/1.0.0")("/items/1").json()["code"] == "900902", "refusals do not come to the script"
+    assert caller(platform, "/lua/1.0.0")("/items/1").json()["code"] == "900902", (
+        "refusals do not come to the script"
+    )
 
 
 def test_ordinary_work_stays_within_the_limits(platform: Platform, echo: int, token: str) -> None:
@@ -235,14 +268,28 @@ def test_ordinary_work_stays_within_the_limits(platform: Platform, echo: int, to
     body = "  " + "word   " * 12_000 + "end"
     base = deploy(platform, "work", echo, apiPolicies=scripts(source))
     headers = caller(platform, base)("/items/1", "-d", body, token=token).json()["headers"]
-    assert (headers["x-words"], headers["x-trimmed"], headers["x-shorter"]) == ("12001", str(len(body) - 2), str(1 + 12_000 * 5 + 3))
-    assert (headers["x-last"], headers["x-place"], headers["x-safe"]) == ("end", str(len(body)), "YS0x")
-    assert (headers["x-given"], headers["x-list"], headers["content-length"]) == ("POST12001", "two", str(len(body) + 1))
+    assert (headers["x-words"], headers["x-trimmed"], headers["x-shorter"]) == (
+        "12001",
+        str(len(body) - 2),
+        str(1 + 12_000 * 5 + 3),
+    )
+    assert (headers["x-last"], headers["x-place"], headers["x-safe"]) == (
+        "end",
+        str(len(body)),
+        "YS0x",
+    )
+    assert (headers["x-given"], headers["x-list"], headers["content-length"]) == (
+        "POST12001",
+        "two",
+        str(len(body) + 1),
+    )
 
 
 def test_a_script_checks_signatures(platform: Platform, echo: int, token: str) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    der = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     signature = key.sign(b"content", padding.PKCS1v15(), hashes.SHA256())
 
     def quoted(content: bytes) -> str:
@@ -259,16 +306,29 @@ def test_a_script_checks_signatures(platform: Platform, echo: int, token: str) -
     """
     base = deploy(platform, "signed", echo, apiPolicies=scripts(source))
     first = caller(platform, base)("/items/1", token=token)
-    assert (first.json()["headers"]["x-good"], first.json()["headers"]["x-bad"]) == ("true", "false")
+    assert (first.json()["headers"]["x-good"], first.json()["headers"]["x-bad"]) == (
+        "true",
+        "false",
+    )
     # A key ends with its call: each thread gives one good answer, then refusals, and none reads what is gone.
     assert {caller(platform, base)("/items/1", token=token).status for _ in range(12)} <= {200, 500}
 
 
 def test_a_script_cannot_log_credentials(platform: Platform, echo: int) -> None:
     secret = platform.token("items:read")
-    answer = run(platform, echo, secret, 'function envoy_on_request(h) h:logErr("seen: " .. h:headers():get("authorization")) end')
+    answer = run(
+        platform,
+        echo,
+        secret,
+        'function envoy_on_request(h) h:logErr("seen: " .. h:headers():get("authorization")) end',
+    )
     assert answer.status == 200
-    run(platform, echo, secret, f'function envoy_on_request(h) h:logErr("it is Bearer {secret}") h:logErr("{secret}") end')
+    run(
+        platform,
+        echo,
+        secret,
+        f'function envoy_on_request(h) h:logErr("it is Bearer {secret}") h:logErr("{secret}") end',
+    )
     assert secret not in (platform.data_dir / "logs" / "envoy.log").read_text()
 
 
@@ -278,11 +338,21 @@ def test_scripts_are_texts(platform: Platform, echo: int, source: str) -> None:
         "name": "code", "basePath": "/code", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
         "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
     }  # fmt: skip
-    assert platform.deploy(json.dumps(data | {"apiPolicies": scripts(source)}), DEFINITION).status == 400
-    platform.cli("secret", "set", "code", "lua", "--file", "-", stdin="function envoy_on_request(h) end")
+    assert (
+        platform.deploy(json.dumps(data | {"apiPolicies": scripts(source)}), DEFINITION).status
+        == 400
+    )
+    platform.cli(
+        "secret", "set", "code", "lua", "--file", "-", stdin="function envoy_on_request(h) end"
+    )
     named = {"request": [policy("LuaInterceptor", name="kept", sourceCodeRef="code")]}
     assert platform.deploy(json.dumps(data | {"apiPolicies": named}), DEFINITION).status == 200
-    assert platform.cli("secret", "set", "code", "lua", "--file", "-", stdin=source, check=False).returncode != 0
+    assert (
+        platform.cli(
+            "secret", "set", "code", "lua", "--file", "-", stdin=source, check=False
+        ).returncode
+        != 0
+    )
 
 
 def test_apis_share_no_state(platform: Platform, echo: int, token: str) -> None:
@@ -292,14 +362,25 @@ def test_apis_share_no_state(platform: Platform, echo: int, token: str) -> None:
         platform,
         "state2",
         echo,
-        apiPolicies=scripts('function envoy_on_request(h) h:headers():add("x-n", tostring(n) .. tostring(string.n)) end'),
+        apiPolicies=scripts(
+            'function envoy_on_request(h) h:headers():add("x-n", tostring(n) .. tostring(string.n)) end'
+        ),
     )
-    assert caller(platform, first)("/items/1", token=token).json()["headers"]["x-n"].startswith("2,")
+    assert (
+        caller(platform, first)("/items/1", token=token).json()["headers"]["x-n"].startswith("2,")
+    )
     assert caller(platform, second)("/items/1", token=token).json()["headers"]["x-n"] == "nilnil"
 
 
-def test_a_changed_path_leads_to_no_other_api(platform: Platform, echo: int, other_echo: int, token: str) -> None:
-    deploy(platform, "victim", other_echo, operations=[{"target": "/secret", "verb": "GET", "scopes": ["nobody"]}])
+def test_a_changed_path_leads_to_no_other_api(
+    platform: Platform, echo: int, other_echo: int, token: str
+) -> None:
+    deploy(
+        platform,
+        "victim",
+        other_echo,
+        operations=[{"target": "/secret", "verb": "GET", "scopes": ["nobody"]}],
+    )
     source = """function envoy_on_request(h)
       h:headers():replace(":path", "/victim/1.0.0/secret") h:headers():replace("x-kapi-path", "/victim/1.0.0/secret")
       h:headers():replace("x-kapi-endpoint", "sandbox") h:headers():replace(":authority", "default.gw.wso2.com")
@@ -307,7 +388,9 @@ def test_a_changed_path_leads_to_no_other_api(platform: Platform, echo: int, oth
     assert run(platform, echo, token, source).json()["port"] == echo
 
 
-def test_a_script_with_a_mistake_is_refused_by_its_name_and_line(platform: Platform, echo: int) -> None:
+def test_a_script_with_a_mistake_is_refused_by_its_name_and_line(
+    platform: Platform, echo: int
+) -> None:
     data = {
         "name": "bad", "basePath": "/bad", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
         "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
@@ -318,16 +401,25 @@ def test_a_script_with_a_mistake_is_refused_by_its_name_and_line(platform: Platf
     assert b"script-0:3:" in answer.body
 
 
-def test_a_script_from_a_named_secret_changes_without_a_redeployment(platform: Platform, echo: int, token: str) -> None:
+def test_a_script_from_a_named_secret_changes_without_a_redeployment(
+    platform: Platform, echo: int, token: str
+) -> None:
     def kept(word: str) -> str:
         return f'function envoy_on_request(h) h:headers():add("x-kept", "{word}") end'
 
     platform.cli("secret", "set", "scripts", "lua", "--file", "-", stdin=kept("one"))
-    base = deploy(platform, "kept", echo, apiPolicies={"request": [policy("LuaInterceptor", name="kept", sourceCodeRef="scripts")]})
+    base = deploy(
+        platform,
+        "kept",
+        echo,
+        apiPolicies={"request": [policy("LuaInterceptor", name="kept", sourceCodeRef="scripts")]},
+    )
     call = caller(platform, base)
     assert call("/items/1", token=token).json()["headers"]["x-kept"] == "one"
     platform.cli("secret", "set", "scripts", "lua", "--file", "-", stdin=kept("two"))
     assert call("/items/1", token=token).json()["headers"]["x-kept"] == "two"
-    refused = platform.cli("secret", "set", "scripts", "lua", "--file", "-", stdin="function (", check=False)
+    refused = platform.cli(
+        "secret", "set", "scripts", "lua", "--file", "-", stdin="function (", check=False
+    )
     assert refused.returncode != 0
     assert call("/items/1", token=token).json()["headers"]["x-kept"] == "two"

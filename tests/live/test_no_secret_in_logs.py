@@ -30,12 +30,21 @@ def test_leaks_are_found() -> None:
 
 
 def test_no_secret_stands_in_a_log(tmp_path: Path) -> None:
-    platform = Platform(free_port(), tmp_path / "data", environment={"KAPI_GATEWAY__ACCESS_LOG": "true"})
+    platform = Platform(
+        free_port(), tmp_path / "data", environment={"KAPI_GATEWAY__ACCESS_LOG": "true"}
+    )
     platform.start()
     try:
         person, pkce = Person(over_https(platform.port)), Pkce()
         page = person.open(
-            authorize_path(CLIENT, CALLBACK, pkce, scope="openid", state="a state nobody may read", nonce="a nonce likewise")
+            authorize_path(
+                CLIENT,
+                CALLBACK,
+                pkce,
+                scope="openid",
+                state="a state nobody may read",
+                nonce="a nonce likewise",
+            )
         )
         person.submit(page, username="org1user", password="a wrong password", organization="org1")
         code = code_for(person, pkce=pkce, scope="openid", state="a state nobody may read")
@@ -50,14 +59,25 @@ def test_no_secret_stands_in_a_log(tmp_path: Path) -> None:
         ask = Person(person.send).ask
         ask("GET", "/oauth2/userinfo", authorization=f"Bearer {fresh['access_token']}")
         ask("GET", f"/oauth2/userinfo?access_token={fresh['access_token']}")
-        ask("POST", "/oauth2/introspect", urlencode({"token": fresh["refresh_token"]}).encode(), authorization="Basic x")
+        ask(
+            "POST",
+            "/oauth2/introspect",
+            urlencode({"token": fresh["refresh_token"]}).encode(),
+            authorization="Basic x",
+        )
         person.open("/oauth2/logout?" + urlencode({"id_token_hint": tokens["id_token"]}))
         platform.api("/api/deployer/1.2.0/apis", token=fresh["access_token"])
         platform.api("/api/deployer/1.2.0/apis", token="x" + fresh["access_token"])
         # A worker that dies in the middle must not tell either.
         os.kill(platform.pid("identity-0"), signal.SIGKILL)
         refresh(person, fresh["refresh_token"])
-        platform.secrets += ["a state nobody may read", "a nonce likewise", "a wrong password", pkce.verifier, "org1user:org1user"]
+        platform.secrets += [
+            "a state nobody may read",
+            "a nonce likewise",
+            "a wrong password",
+            pkce.verifier,
+            "org1user:org1user",
+        ]
     finally:
         platform.stop()
     log = (platform.data_dir / "logs" / "access.log").read_text()

@@ -33,15 +33,24 @@ def host(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platfo
         f"[gateway]\nwatchdog_seconds = {SECONDS}\nmax_heap_bytes = {320 * 1024**2}\nconcurrency = 2\naccess_log = true\n"
         f'[gateway.wasm]\nfolder = "{folder / "modules"}"\n'
     )
-    platform = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")})
+    platform = Platform(
+        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+    )
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
-    assert platform.deploy(conf("Keyed", "/keyed", port=echo, extra=KEYS_ONLY), DEFINITION).status == 200
+    assert (
+        platform.deploy(conf("Keyed", "/keyed", port=echo, extra=KEYS_ONLY), DEFINITION).status
+        == 200
+    )
     yield platform
     platform.stop()
     logs = platform.data_dir / "logs"
     assert "Traceback" not in "".join(path.read_text() for path in logs.glob("*.log"))
-    assert {path.name: oct(path.stat().st_mode & 0o777) for path in logs.iterdir() if path.stat().st_mode & 0o077} == {}
+    assert {
+        path.name: oct(path.stat().st_mode & 0o777)
+        for path in logs.iterdir()
+        if path.stat().st_mode & 0o077
+    } == {}
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +73,34 @@ def others_are_answered(platform: Platform, token: str) -> bool:
 
 
 def scripted(platform: Platform, echo: int, source: str) -> str:
-    both = {flow: [policy("LuaInterceptor", name="attack", sourceCode=source)] for flow in ("request", "response")}
+    both = {
+        flow: [policy("LuaInterceptor", name="attack", sourceCode=source)]
+        for flow in ("request", "response")
+    }
     return deploy(platform, "attack", echo, apiPolicies=both)
 
 
 def attacked(platform: Platform, path: str, token: str, *more: str) -> None:
     """One call, of which no answer is expected; its query holds what no log may show."""
-    url = f"https://{HOST}:{platform.port}{path}?secret=Zm9yLW5vYm9keS1lbHNlLWluLWFueS1sb2ctYXQtYWxs"
-    command = ["curl", "-sk", "--max-time", "20", "--resolve", f"{HOST}:{platform.port}:127.0.0.1", "-o", "/dev/null"]
-    subprocess.run([*command, "-H", f"Authorization: Bearer {token}", *more, url], capture_output=True, timeout=30, check=False)
+    url = (
+        f"https://{HOST}:{platform.port}{path}?secret=Zm9yLW5vYm9keS1lbHNlLWluLWFueS1sb2ctYXQtYWxs"
+    )
+    command = [
+        "curl",
+        "-sk",
+        "--max-time",
+        "20",
+        "--resolve",
+        f"{HOST}:{platform.port}:127.0.0.1",
+        "-o",
+        "/dev/null",
+    ]
+    subprocess.run(
+        [*command, "-H", f"Authorization: Bearer {token}", *more, url],
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
 
 
 SCRIPTS = {
@@ -95,17 +123,28 @@ def test_a_script_harms_its_own_api_only(host: Platform, echo: int, token: str, 
     before = host.pid("envoy")
     for _ in range(4):
         answer = host.request(HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}")
-        assert (answer.status, answer.json().get("code"), "x-evil" in answer.headers) == (500, "901100", False), answer
+        assert (answer.status, answer.json().get("code"), "x-evil" in answer.headers) == (
+            500,
+            "901100",
+            False,
+        ), answer
     assert others_are_answered(host, token)
     assert host.pid("envoy") == before
 
 
 def test_a_key_with_stars_harms_nobody(host: Platform, token: str) -> None:
-    key = host.cli("api-key", "create", "Keyed", "--permitted-referer", "*a*a*a*a*a*a*a*b").stdout.strip()
+    key = host.cli(
+        "api-key", "create", "Keyed", "--permitted-referer", "*a*a*a*a*a*a*a*b"
+    ).stdout.strip()
     before = host.pid("envoy")
     for _ in range(4):
         referer = "https://" + "a" * 3000
-        assert host.request(HOST, "/keyed/1.0.0/items", "-H", f"apikey: {key}", "-H", f"Referer: {referer}").status == 403
+        assert (
+            host.request(
+                HOST, "/keyed/1.0.0/items", "-H", f"apikey: {key}", "-H", f"Referer: {referer}"
+            ).status
+            == 403
+        )
     assert others_are_answered(host, token)
     assert host.pid("envoy") == before
 
@@ -113,19 +152,29 @@ def test_a_key_with_stars_harms_nobody(host: Platform, token: str) -> None:
 def test_a_module_sends_no_line_break(host: Platform, echo: int, token: str) -> None:
     base = deploy(host, "lines", echo, apiPolicies={"request": [module("x-wasm: a\r\nx-evil: 1")]})
     answer = host.request(HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}")
-    assert (answer.status, answer.json()["code"], "x-evil" in answer.headers) == (500, "901100", False)
+    assert (answer.status, answer.json()["code"], "x-evil" in answer.headers) == (
+        500,
+        "901100",
+        False,
+    )
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
-def test_a_module_answers_with_no_line_break(host: Platform, echo: int, token: str, http: str) -> None:
-    base = deploy(host, "after", echo, apiPolicies={"request": [module("after x-wasm: a\r\nx-evil: 1")]})
+def test_a_module_answers_with_no_line_break(
+    host: Platform, echo: int, token: str, http: str
+) -> None:
+    base = deploy(
+        host, "after", echo, apiPolicies={"request": [module("after x-wasm: a\r\nx-evil: 1")]}
+    )
     answer = host.request(HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}", http)
     assert answer.status == 200
     assert not {"x-evil", "x-wasm"} & set(answer.headers)
 
 
 def module(config: str) -> dict[str, Any]:
-    return policy("WASMInterceptor", name="probe", rootId="probe", url="file:own.wasm", config=config)
+    return policy(
+        "WASMInterceptor", name="probe", rootId="probe", url="file:own.wasm", config=config
+    )
 
 
 def restarted(platform: Platform, harm: Callable[[], None]) -> str:
@@ -133,7 +182,9 @@ def restarted(platform: Platform, harm: Callable[[], None]) -> str:
     before, said = platform.pid("envoy"), len(platform.output())
     harm()
     deadline = time.monotonic() + 60
-    while platform.pid("envoy") in {before, None} or "restarting it" not in platform.output()[said:]:
+    while (
+        platform.pid("envoy") in {before, None} or "restarting it" not in platform.output()[said:]
+    ):
         assert time.monotonic() < deadline, platform.output()
         time.sleep(0.1)
     return platform.output()[said:]
@@ -151,12 +202,17 @@ def recovered(platform: Platform, token: str) -> None:
             return
 
 
-def test_a_module_that_does_not_end_is_ended_with_the_name_of_its_api(host: Platform, echo: int, token: str) -> None:
+def test_a_module_that_does_not_end_is_ended_with_the_name_of_its_api(
+    host: Platform, echo: int, token: str
+) -> None:
     deploy(host, "endless", echo, apiPolicies={"request": [module("loop")]})
     said = restarted(host, lambda: attacked(host, "/endless/1.0.0/items/1", token))
     assert "a thread that did not come back" in said
     assert "endless" in said
-    assert f"{HOST}:{host.port}/endless/1.0.0/items/1" in said or f"{HOST}/endless/1.0.0/items/1" in said
+    assert (
+        f"{HOST}:{host.port}/endless/1.0.0/items/1" in said
+        or f"{HOST}/endless/1.0.0/items/1" in said
+    )
     recovered(host, token)
     log = (host.data_dir / "logs" / "envoy.log").read_text()
     assert "'authorization', '[removed]'" in log
@@ -206,6 +262,9 @@ def test_the_operator_decides_whether_apis_bring_code(tmp_path: Path, echo: int)
         platform.environment = {"KAPI_GATEWAY__CODE_OF_APIS": "off"}
         platform.start()
         assert platform.request(*asked).status == 404
-        assert "is left out: the script mine is refused" in (platform.data_dir / "logs" / "control.log").read_text()
+        assert (
+            "is left out: the script mine is refused"
+            in (platform.data_dir / "logs" / "control.log").read_text()
+        )
     finally:
         platform.stop()

@@ -10,13 +10,17 @@ import jsonschema
 import pytest
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
-from kapi.front.web.openapi_refusals import REFUSALS
-from kapi.front.web.openapi_rows import ROWS
+from kapi.front.web.openapi.refusals import REFUSALS
+from kapi.front.web.openapi.rows import ROWS
 
 SCOPES = "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics"
 DEPLOY, GENERATE = "/api/deployer/apis/deploy", "/api/configurator/apis/generate-configuration"
 KEYS, ISSUERS, USERS, CLIENTS = "/api/keys", "/api/issuers", "/api/users", "/api/clients"
-APPLICATIONS, SUBSCRIPTIONS, NOTIFY = "/api/applications", "/api/subscriptions", "/api/notification/notify"
+APPLICATIONS, SUBSCRIPTIONS, NOTIFY = (
+    "/api/applications",
+    "/api/subscriptions",
+    "/api/notification/notify",
+)
 OWN_CLIENT = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 FIRST_KEY = "gateway_certificate_alias"
 PUT, POST, PATCH, DELETE = (("-X", method) for method in ("PUT", "POST", "PATCH", "DELETE"))
@@ -38,9 +42,27 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "no_form": (DEPLOY, *body("x")),
     "part_twice": (DEPLOY, "-F", "apkConfiguration=@{conf}", "-F", "apkConfiguration=@{conf}"),
     "part_missing": (DEPLOY, "-F", "apkConfiguration=@{conf}"),
-    "invalid_conf": (DEPLOY, "-F", "apkConfiguration=@{broken}", "-F", "definitionFile=@{definition}"),
-    "base_path_taken": (DEPLOY, "-F", "apkConfiguration=@{other}", "-F", "definitionFile=@{definition}"),
-    "form_too_large": (DEPLOY, "-F", "apkConfiguration=@{huge}", "-F", "definitionFile=@{definition}"),
+    "invalid_conf": (
+        DEPLOY,
+        "-F",
+        "apkConfiguration=@{broken}",
+        "-F",
+        "definitionFile=@{definition}",
+    ),
+    "base_path_taken": (
+        DEPLOY,
+        "-F",
+        "apkConfiguration=@{other}",
+        "-F",
+        "definitionFile=@{definition}",
+    ),
+    "form_too_large": (
+        DEPLOY,
+        "-F",
+        "apkConfiguration=@{huge}",
+        "-F",
+        "definitionFile=@{definition}",
+    ),
     "one_of_two": (GENERATE, "-F", "apiType=REST"),
     "invalid_definition": (GENERATE, "-F", "apiType=SOAP", "-F", "definition=@{definition}"),
     "invalid_url": (GENERATE, "-F", "url=ftp://x"),
@@ -92,7 +114,15 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "no_subscription": (f"{SUBSCRIPTIONS}/nothing", *PATCH, *body('{"status": "BLOCKED"}')),
     "subscribed": (SUBSCRIPTIONS, *body('{"application": "shop", "api": {"name": "Echo"}}')),
 }
-ELSEWHERE = {"no_token", "invalid_token", "other_organization", "too_many_keys", "envoy_refused", "not_confirmed", "restarting"}
+ELSEWHERE = {
+    "no_token",
+    "invalid_token",
+    "other_organization",
+    "too_many_keys",
+    "envoy_refused",
+    "not_confirmed",
+    "restarting",
+}
 ELSEWHERE |= {"too_many", "too_busy", "too_much_work"}
 """With other callers below, and where the state that they need is made (`test_issuers.py`, `test_keys_live.py`, `test_processes.py`, `test_exhaustion.py`)."""
 
@@ -115,7 +145,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, files: dict[str, Path]) -> Iterator[Platform]:
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, Path]
+) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(
         '[apis]\nnotification_key = "k"\n[[subscriptions.applications]]\nname = "fixed"\n'
@@ -135,7 +167,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory, files: dict[str, Path]) -
         assert running.api(path, *body(content), token=token).status == 201
     yield running
     running.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +183,9 @@ def same(answer: Answer, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(REQUESTS))
-def test_the_example_is_what_comes(platform: Platform, token: str, files: dict[str, Path], name: str) -> None:
+def test_the_example_is_what_comes(
+    platform: Platform, token: str, files: dict[str, Path], name: str
+) -> None:
     path, *more = REQUESTS[name]
     filled = [re.sub(r"@\{(\w+)}", lambda found: f"@{files[found[1]]}", item) for item in more]
     same(platform.api(path, *filled, token=token), name)
@@ -178,15 +214,31 @@ def test_the_document_says_them(platform: Platform) -> None:
             for response in operation["responses"].values():
                 for media in response.get("content", {}).values():
                     for example in media.get("examples", {}).values():
-                        jsonschema.validate(example["value"], {**media["schema"], "components": {"schemas": schemas}})
-    assert set(document["paths"]["/api/users/{username}"]["get"]["responses"]) == {"200", "307", "400", "401", "403", "404", "503"}
+                        jsonschema.validate(
+                            example["value"],
+                            {**media["schema"], "components": {"schemas": schemas}},
+                        )
+    assert set(document["paths"]["/api/users/{username}"]["get"]["responses"]) == {
+        "200",
+        "307",
+        "400",
+        "401",
+        "403",
+        "404",
+        "503",
+    }
 
 
 @pytest.mark.parametrize("host", ["idp.am.wso2.com", "api.am.wso2.com"])
 def test_people_read_it_through_the_gateway(platform: Platform, host: str) -> None:
-    page, document = platform.request(host, "/openapi.html"), platform.request(host, "/openapi.json").json()
+    page, document = (
+        platform.request(host, "/openapi.html"),
+        platform.request(host, "/openapi.json").json(),
+    )
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert page.headers["content-security-policy"].startswith(
+        "default-src 'none'; style-src 'sha256-"
+    )
     text = page.body.decode()
     assert document["info"]["title"] in text
     assert all(f"<code>{path}</code>" in text for path in document["paths"])

@@ -53,13 +53,17 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 def kapi(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "NO_COLOR": "1", **environment}
-    return subprocess.run([KAPI, *arguments], env=variables, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(
+        [KAPI, *arguments], env=variables, capture_output=True, text=True, timeout=90, check=False
+    )
 
 
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("operated")
-    (folder / "kapi.toml").write_text("[gateway]\naccess_log = true\naccess_log_bytes = 20000\n" + CLIENTS)
+    (folder / "kapi.toml").write_text(
+        "[gateway]\naccess_log = true\naccess_log_bytes = 20000\n" + CLIENTS
+    )
     platform = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
     platform.start()
     yield platform
@@ -67,27 +71,47 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def snapshot(data_dir: Path) -> dict[str, bytes]:
-    kept = [path for path in data_dir.rglob("*") if path.is_file() and not path.name.startswith("kapi.db") and path.suffix != ".log"]
+    kept = [
+        path
+        for path in data_dir.rglob("*")
+        if path.is_file() and not path.name.startswith("kapi.db") and path.suffix != ".log"
+    ]
     return {str(path.relative_to(data_dir)): path.read_bytes() for path in kept}
 
 
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
 def test_a_refused_start_writes_nothing(operated: Platform, detach: tuple[str, ...]) -> None:
     before = snapshot(operated.data_dir)
-    refused = kapi("up", "--data-dir", str(operated.data_dir), "--port", str(free_port()), "--workers", "3", *detach)
+    refused = kapi(
+        "up",
+        "--data-dir",
+        str(operated.data_dir),
+        "--port",
+        str(free_port()),
+        "--workers",
+        "3",
+        *detach,
+    )
     assert (refused.returncode, "another kapi" in refused.stderr) == (7, True)
     assert f"kapi down --data-dir {operated.data_dir}" in refused.stderr
     assert snapshot(operated.data_dir) == before
     assert not (operated.data_dir / "logs/kapi.log").exists()
     os.kill(operated.pid("control"), signal.SIGKILL)
-    until(lambda: operated.state()["children"]["control"]["restarts"] and operated.api("/ready").status == 200)
+    until(
+        lambda: (
+            operated.state()["children"]["control"]["restarts"]
+            and operated.api("/ready").status == 200
+        )
+    )
     assert operated.token().count(".") == 2
 
 
 def test_down_leaves_a_stranger_alone_whose_process_id_is_in_a_stale_file(tmp_path: Path) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        (tmp_path / "state.json").write_text(json.dumps({"pid": stranger.pid, "ready": True, "children": {}}))
+        (tmp_path / "state.json").write_text(
+            json.dumps({"pid": stranger.pid, "ready": True, "children": {}})
+        )
         (tmp_path / "lock").write_text(str(stranger.pid))
         done = kapi("down", "--data-dir", str(tmp_path))
         assert (done.returncode, "nothing runs in" in done.stderr) == (0, True)
@@ -100,7 +124,11 @@ def test_down_leaves_a_stranger_alone_whose_process_id_is_in_a_stale_file(tmp_pa
 
 def test_every_file_of_a_platform_is_for_its_owner_alone(operated: Platform) -> None:
     until((operated.data_dir / "logs/access.log").exists)
-    open_to_others = [path for path in operated.data_dir.rglob("*") if not path.is_dir() and path.stat().st_mode & 0o077]
+    open_to_others = [
+        path
+        for path in operated.data_dir.rglob("*")
+        if not path.is_dir() and path.stat().st_mode & 0o077
+    ]
     assert open_to_others == []
 
 
@@ -111,15 +139,22 @@ def test_logs_of_an_older_version_become_private_at_the_next_start(tmp_path: Pat
         (tmp_path / "data/logs" / name).touch(0o644)
     platform.start()
     try:
-        assert [path.name for path in (tmp_path / "data/logs").iterdir() if path.stat().st_mode & 0o077] == []
+        assert [
+            path.name for path in (tmp_path / "data/logs").iterdir() if path.stat().st_mode & 0o077
+        ] == []
     finally:
         platform.stop()
 
 
 @pytest.fixture(scope="module")
-def unbelieved(tmp_path_factory: pytest.TempPathFactory, operated: Platform) -> Iterator[dict[str, int]]:
+def unbelieved(
+    tmp_path_factory: pytest.TempPathFactory, operated: Platform
+) -> Iterator[dict[str, int]]:
     """Backends that an API calls by https://127.0.0.1, each with another fault; port by name. Two have a trusted authority."""
-    folder, authority = tmp_path_factory.mktemp("backends"), certificate("authority", authority=True)
+    folder, authority = (
+        tmp_path_factory.mktemp("backends"),
+        certificate("authority", authority=True),
+    )
     operated.cli("secret", "set", "backend-ca", "ca.crt", stdin=authority.pem.decode())
     made = {
         "unknown": certificate("unknown", for_servers=True),
@@ -135,20 +170,42 @@ def unbelieved(tmp_path_factory: pytest.TempPathFactory, operated: Platform) -> 
         yield ports
 
 
-def test_why_an_https_backend_is_not_believed_is_logged_and_told_by_doctor(operated: Platform, unbelieved: dict[str, int]) -> None:
+def test_why_an_https_backend_is_not_believed_is_logged_and_told_by_doctor(
+    operated: Platform, unbelieved: dict[str, int]
+) -> None:
     assert operated.cli("doctor").returncode == 0
     for name, port in unbelieved.items():
-        text = conf(name=name, base=f"/{name}", port=port, operations='- {target: "/x", verb: GET, secured: false}\n')
-        own = '\n    certificate: {secretName: "backend-ca", secretKey: "ca.crt"}' if name in {"misnamed", "nameless"} else ""
-        text = text.replace(f'"http://127.0.0.1:{port}/backend"', f'"https://127.0.0.1:{port}"{own}')
+        text = conf(
+            name=name,
+            base=f"/{name}",
+            port=port,
+            operations='- {target: "/x", verb: GET, secured: false}\n',
+        )
+        own = (
+            '\n    certificate: {secretName: "backend-ca", secretKey: "ca.crt"}'
+            if name in {"misnamed", "nameless"}
+            else ""
+        )
+        text = text.replace(
+            f'"http://127.0.0.1:{port}/backend"', f'"https://127.0.0.1:{port}"{own}'
+        )
         assert operated.deploy(text, DEFINITION.replace("/items", "/x")).status == 200
-        assert operated.request("default.gw.wso2.com", f"/{name}/1.0.0/x?token=hidden").status == 503
+        assert (
+            operated.request("default.gw.wso2.com", f"/{name}/1.0.0/x?token=hidden").status == 503
+        )
     log = operated.data_dir / "logs/backends.log"
-    until(lambda: log.exists() and all(f"127.0.0.1:{port}" in log.read_text() for port in unbelieved.values()))
+    until(
+        lambda: (
+            log.exists()
+            and all(f"127.0.0.1:{port}" in log.read_text() for port in unbelieved.values())
+        )
+    )
     assert "hidden" not in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
     done = operated.cli("doctor", "-o", "json", check=False)
-    finding = next(item for item in json.loads(done.stdout)["checks"] if item["check"] == "https backends")
+    finding = next(
+        item for item in json.loads(done.stdout)["checks"] if item["check"] == "https backends"
+    )
     assert (done.returncode, finding["result"]) == (7, "fail")
     for name, why in (
         ("unknown", "not signed by an authority that is trusted"),
@@ -184,7 +241,13 @@ def test_the_access_log_is_bounded(operated: Platform) -> None:
         return (logs / "access.log.1").exists()
 
     until(rotated)
-    until(lambda: operated.token() and (logs / "access.log").exists() and (logs / "access.log").stat().st_size)
+    until(
+        lambda: (
+            operated.token()
+            and (logs / "access.log").exists()
+            and (logs / "access.log").stat().st_size
+        )
+    )
 
 
 def test_hang_up_reloads_the_settings(operated: Platform) -> None:
@@ -222,16 +285,31 @@ def test_a_user_without_a_home_names_the_data_directory(tmp_path: Path) -> None:
 
     def homeless(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*command, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            [*command, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert "fault in kapi" not in done.stderr
         return done
 
     shown = homeless("config", "show", "-o", "json", KAPI_DATA_DIR="/somewhere/else")
     assert json.loads(shown.stdout)["data_dir"] == "/somewhere/else"
-    assert json.loads(homeless("config", "show", "-o", "json", "--data-dir", "/there").stdout)["data_dir"] == "/there"
+    assert (
+        json.loads(homeless("config", "show", "-o", "json", "--data-dir", "/there").stdout)[
+            "data_dir"
+        ]
+        == "/there"
+    )
     nowhere = homeless("config", "show")
-    assert (nowhere.returncode, "no home directory" in nowhere.stderr, "--data-dir" in nowhere.stderr) == (3, True, True)
+    assert (
+        nowhere.returncode,
+        "no home directory" in nowhere.stderr,
+        "--data-dir" in nowhere.stderr,
+    ) == (3, True, True)
     tilde = homeless("config", "show", "--data-dir", "~/data")
     assert (tilde.returncode, "needs a home directory" in tilde.stderr) == (3, True)
     assert homeless("token", KAPI_DATA_DIR=str(tmp_path / "data")).returncode == 7

@@ -49,18 +49,31 @@ class World:
     standin: StandIn
 
     def token(self, by: Key = A, **changes: Any) -> str:
-        return by.token({"iss": self.standin.url, "sub": "alice", "aud": "orders", "scope": "items:read", "azp": "app", **changes})
+        return by.token(
+            {
+                "iss": self.standin.url,
+                "sub": "alice",
+                "aud": "orders",
+                "scope": "items:read",
+                "azp": "app",
+                **changes,
+            }
+        )
 
     def exchange(self, token: str, client: str = "orders", kind: str = ACCESS) -> Answer:
         fields = {"grant_type": GRANT, "subject_token": token, "subject_token_type": kind}
-        return self.platform.request(IDP, "/oauth2/token", "-u", f"{client}:a secret of the test", "-d", urlencode(fields))
+        return self.platform.request(
+            IDP, "/oauth2/token", "-u", f"{client}:a secret of the test", "-d", urlencode(fields)
+        )
 
     def everywhere(self, token: str) -> set[int]:
         """The answers of several tries: both workers get some."""
         return {self.exchange(token).status for _ in range(8)}
 
     def call(self, token: str) -> Answer:
-        return self.platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}")
+        return self.platform.request(
+            GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+        )
 
 
 def soon(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -77,13 +90,17 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(SETTINGS)
     arguments = ("--config", str(folder / "kapi.toml"))
-    platform = Platform(free_port(), folder / "data", arguments, environment={"KAPI_APIS__NOTIFICATION_KEY": KEY})
+    platform = Platform(
+        free_port(), folder / "data", arguments, environment={"KAPI_APIS__NOTIFICATION_KEY": KEY}
+    )
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     made = World(platform, standin)
     assert made.everywhere(made.token()) == {400}, "nobody knows the partner yet"
     ca = ("--ca", str(standin.ca))
-    platform.cli("issuer", "add", "oidc", standin.url, "--name", "partner", "--audience", "orders", *ca)
+    platform.cli(
+        "issuer", "add", "oidc", standin.url, "--name", "partner", "--audience", "orders", *ca
+    )
     soon(lambda: made.everywhere(made.token()) == {200})
     yield made
     platform.stop()
@@ -97,14 +114,26 @@ def test_a_partner_s_token_becomes_one_of_ours(world: World) -> None:
     answer = world.exchange(world.token())
     ours = answer.json()["access_token"]
     claims = json.loads(base64.urlsafe_b64decode(ours.split(".")[1] + "=="))
-    assert (claims["iss"], claims["sub"], claims["act"]) == ("https://idp.am.wso2.com/token", "partner|alice", {"sub": "orders"})
+    assert (claims["iss"], claims["sub"], claims["act"]) == (
+        "https://idp.am.wso2.com/token",
+        "partner|alice",
+        {"sub": "orders"},
+    )
     assert claims["sub_id"] == {"format": "iss_sub", "iss": world.standin.url, "sub": "alice"}
     assert answer.json()["scope"] == "items:read"
     assert 0 < answer.json()["expires_in"] <= 600
     assert world.call(ours).status == 200
-    asked = world.platform.request(IDP, "/oauth2/introspect", "-u", "orders:a secret of the test", "-d", f"token={ours}").json()
-    assert (asked["active"], asked["sub"], asked["sub_id"]) == (True, "partner|alice", claims["sub_id"])
-    assert world.platform.request(IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {ours}").status in {401, 403}
+    asked = world.platform.request(
+        IDP, "/oauth2/introspect", "-u", "orders:a secret of the test", "-d", f"token={ours}"
+    ).json()
+    assert (asked["active"], asked["sub"], asked["sub_id"]) == (
+        True,
+        "partner|alice",
+        claims["sub_id"],
+    )
+    assert world.platform.request(
+        IDP, "/oauth2/userinfo", "-H", f"Authorization: Bearer {ours}"
+    ).status in {401, 403}
     # It says no more than it may: the system APIs need another scope.
     assert world.platform.api("/api/deployer/1.2.0/apis", token=ours).status == 403
 
@@ -133,8 +162,20 @@ def test_who_may_and_which_kinds(world: World) -> None:
 def test_a_revoked_token_is_refused(world: World) -> None:
     token = world.token(jti="revoked-one")
     assert world.exchange(token).status == 200
-    body = ("-X", "POST", "-H", f"stsAuthKey: {KEY}", "-H", "Content-Type: application/json", "-d", json.dumps({"token": token}))
-    assert world.platform.api("/api/notification/1.0.0/notify?type=TOKEN_REVOCATION", *body).status == 200
+    body = (
+        "-X",
+        "POST",
+        "-H",
+        f"stsAuthKey: {KEY}",
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        json.dumps({"token": token}),
+    )
+    assert (
+        world.platform.api("/api/notification/1.0.0/notify?type=TOKEN_REVOCATION", *body).status
+        == 200
+    )
     soon(lambda: world.everywhere(token) == {400}, 5)
 
 

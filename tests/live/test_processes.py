@@ -35,13 +35,18 @@ def deployed(platform: Platform, echo: int) -> str:
 
 def works(platform: Platform, token: str) -> bool:
     try:
-        return platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status == 200
+        return (
+            platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+            == 200
+        )
     except AssertionError:
         return False
 
 
 @pytest.mark.parametrize("child", ["control", "identity-0"])
-def test_calls_to_deployed_apis_outlive_any_python_process(platform: Platform, deployed: str, child: str) -> None:
+def test_calls_to_deployed_apis_outlive_any_python_process(
+    platform: Platform, deployed: str, child: str
+) -> None:
     failures: list[int] = []
     stop = threading.Event()
 
@@ -62,7 +67,9 @@ def test_calls_to_deployed_apis_outlive_any_python_process(platform: Platform, d
     assert platform.state()["children"][child]["restarts"] >= 1
 
 
-def test_a_killed_envoy_is_back_within_seconds_with_all_apis(platform: Platform, deployed: str) -> None:
+def test_a_killed_envoy_is_back_within_seconds_with_all_apis(
+    platform: Platform, deployed: str
+) -> None:
     os.kill(platform.pid("envoy"), signal.SIGKILL)
     until(lambda: works(platform, deployed))
     assert platform.deploy(conf(name="After", base="/after", port=1), DEFINITION).status == 200
@@ -73,7 +80,9 @@ def test_a_deploy_while_control_is_killed_is_whole_or_absent(platform: Platform,
 
     def deploy(number: int) -> None:
         try:
-            answers[number] = platform.deploy(conf(name=f"K{number}", base=f"/k{number}", port=echo), DEFINITION, token).status
+            answers[number] = platform.deploy(
+                conf(name=f"K{number}", base=f"/k{number}", port=echo), DEFINITION, token
+            ).status
         except AssertionError:
             answers[number] = 0
 
@@ -84,11 +93,15 @@ def test_a_deploy_while_control_is_killed_is_whole_or_absent(platform: Platform,
         os.kill(platform.pid("control"), signal.SIGKILL)
         concurrent.futures.wait(futures)
     until(lambda: platform.api("/ready").status == 200)
-    listed = {item["name"] for item in platform.api("/api/deployer/apis", token=token).json()["apis"]}
+    listed = {
+        item["name"] for item in platform.api("/api/deployer/apis", token=token).json()["apis"]
+    }
     for number, status in answers.items():
         present = f"K{number}" in listed
         assert present or status != 200, f"an answered deploy was lost: {number}"
-        called = platform.request(GW, f"/k{number}/1.0.0/items", "-H", f"Authorization: Bearer {reader}").status
+        called = platform.request(
+            GW, f"/k{number}/1.0.0/items", "-H", f"Authorization: Bearer {reader}"
+        ).status
         assert called == (200 if present else 404)
 
 
@@ -97,19 +110,31 @@ def test_a_second_instance_is_refused(platform: Platform, tmp_path: Path) -> Non
         (["--port", str(free_port()), "--data-dir", str(platform.data_dir)], "another kapi"),
         (["--port", str(platform.port), "--data-dir", str(tmp_path / "other")], "cannot listen"),
     ):
-        done = subprocess.run([KAPI, "up", *arguments], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(
+            [KAPI, "up", *arguments], capture_output=True, text=True, timeout=20, check=False
+        )
         assert done.returncode == 7
         assert words in done.stderr
         assert "hint:" in done.stderr
 
 
-def test_concurrent_deploys_of_one_api_end_as_one_of_them_whole(platform: Platform, echo: int, other_echo: int) -> None:
+def test_concurrent_deploys_of_one_api_end_as_one_of_them_whole(
+    platform: Platform, echo: int, other_echo: int
+) -> None:
     token, reader = platform.token("apk:api_create"), platform.token()
     texts = [conf(name="Race", base="/race", port=port) for port in (echo, other_echo)] * 4
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        statuses = [answer.status for answer in pool.map(lambda text: platform.deploy(text, DEFINITION, token), texts)]
+        statuses = [
+            answer.status
+            for answer in pool.map(lambda text: platform.deploy(text, DEFINITION, token), texts)
+        ]
     assert statuses == [200] * 8
-    ports = {platform.request(GW, "/race/1.0.0/items", "-H", f"Authorization: Bearer {reader}").json()["port"] for _ in range(8)}
+    ports = {
+        platform.request(GW, "/race/1.0.0/items", "-H", f"Authorization: Bearer {reader}").json()[
+            "port"
+        ]
+        for _ in range(8)
+    }
     assert len(ports) == 1
 
 
@@ -117,7 +142,10 @@ def test_a_restart_keeps_all_data_and_leaves_no_process(tmp_path: Path, echo: in
     platform = Platform(free_port(), tmp_path / "data")
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
-    token, keys = platform.token(), platform.request("idp.am.wso2.com", "/oauth2/jwks").json()["keys"]
+    token, keys = (
+        platform.token(),
+        platform.request("idp.am.wso2.com", "/oauth2/jwks").json()["keys"],
+    )
     pids = [platform.pid(name) for name in platform.state()["children"]]
     assert platform.stop() == 0
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
@@ -191,10 +219,21 @@ def test_files_are_private(platform: Platform) -> None:
 
 
 def test_detach_and_down(tmp_path: Path) -> None:
-    environment = {**os.environ, "KAPI_DATA_DIR": str(tmp_path / "data"), "KAPI_GATEWAY__PORT": str(free_port())}
+    environment = {
+        **os.environ,
+        "KAPI_DATA_DIR": str(tmp_path / "data"),
+        "KAPI_GATEWAY__PORT": str(free_port()),
+    }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([KAPI, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            [KAPI, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     up = run("up", "--detach")
     assert up.returncode == 0, up.stderr
@@ -207,7 +246,11 @@ def test_detach_and_down(tmp_path: Path) -> None:
 
 def test_another_address_is_refused_with_the_well_known_client(tmp_path: Path) -> None:
     done = subprocess.run(
-        [KAPI, "up", "--listen", "0.0.0.0", "--data-dir", str(tmp_path / "d")], capture_output=True, text=True, timeout=20, check=False
+        [KAPI, "up", "--listen", "0.0.0.0", "--data-dir", str(tmp_path / "d")],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     assert done.returncode == 3
     assert "--non-production-on-network" in done.stderr

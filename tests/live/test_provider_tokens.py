@@ -15,7 +15,9 @@ import pytest
 from harness import DEFINITION, Answer, Platform, conf, free_port
 from standin import Key
 
-SAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "provider-tokens.json").read_text())
+SAMPLES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "provider-tokens.json").read_text()
+)
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS = "urn:ietf:params:oauth:token-type:access_token"
 TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -37,7 +39,10 @@ DECLARED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """How a person declares each: by its preset, with the audience. ID tokens are accepted where nothing tells them from access tokens."""
 NOT_TOLD = {"oauth2-mock-server", "navikt mock-oauth2-server", "Dex", "Google"}
-ORGANIZATIONS = {"org_9ybsU1dN2dKfDkBi": "default", "10084a8d-113f-4211-a0d5-efe36b082211": "default"}
+ORGANIZATIONS = {
+    "org_9ybsU1dN2dKfDkBi": "default",
+    "10084a8d-113f-4211-a0d5-efe36b082211": "default",
+}
 SETTINGS = f"""
 [identity]
 [[identity.clients]]
@@ -63,12 +68,20 @@ class World:
     def declare(self, provider: str, **changes: Any) -> Answer:
         issuer = next(item["claims"]["iss"] for item in SAMPLES if item["provider"] == provider)
         own = {"issuer": issuer} if DECLARED[provider]["preset"] == "oidc" else {}
-        body = {**own, **DECLARED[provider], "publicKey": KEY.pem(), "organizations": ORGANIZATIONS, **changes}
+        body = {
+            **own,
+            **DECLARED[provider],
+            "publicKey": KEY.pem(),
+            "organizations": ORGANIZATIONS,
+            **changes,
+        }
         sent = ("-X", "PUT", "--data-binary", json.dumps(body))
         return self.platform.api(f"/api/issuers/{name_of(provider)}", *sent, token=self.operator)
 
     def call(self, token: str) -> int:
-        return self.platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+        return self.platform.request(
+            "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+        ).status
 
     def exchange(self, token: str) -> Answer:
         fields = {"grant_type": GRANT, "subject_token": token, "subject_token_type": ACCESS}
@@ -77,7 +90,10 @@ class World:
 
     def accepted(self, token: str) -> set[bool]:
         """What every place says of a token: whether it is an access token."""
-        at_gateway, at_system_apis = self.call(token), self.platform.api("/api/deployer/1.2.0/apis", token=token).status
+        at_gateway, at_system_apis = (
+            self.call(token),
+            self.platform.api("/api/deployer/1.2.0/apis", token=token).status,
+        )
         assert at_gateway in {200, 401}
         # A token that counts is told that it lacks the scope.
         assert at_system_apis in {200, 403, 401}
@@ -88,7 +104,9 @@ class World:
 
     def walk(self, provider: str, token: str) -> dict[str, Any]:
         sent = ("--data-binary", json.dumps({"token": token}))
-        answer = self.platform.api(f"/api/issuers/{name_of(provider)}/test", *sent, token=self.operator)
+        answer = self.platform.api(
+            f"/api/issuers/{name_of(provider)}/test", *sent, token=self.operator
+        )
         return {step["step"]: step for step in answer.json()["steps"]}
 
 
@@ -109,12 +127,16 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
 
 def signed(sample: dict[str, Any], by: Key = KEY, **changes: Any) -> str:
     times = {"iat": ..., "exp": ..., "nbf": ...}
-    claims = {name: value for name, value in {**sample["claims"], **changes}.items() if name not in times}
+    claims = {
+        name: value for name, value in {**sample["claims"], **changes}.items() if name not in times
+    }
     header = {"typ": sample["header"].get("typ", ...), "kid": by.kid}
     return by.token(claims, **header)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=[f"{item['provider']}: {item['kind']}" for item in SAMPLES])
+@pytest.mark.parametrize(
+    "sample", SAMPLES, ids=[f"{item['provider']}: {item['kind']}" for item in SAMPLES]
+)
 def test_every_place_says_the_same(world: World, sample: dict[str, Any]) -> None:
     provider, is_id_token = sample["provider"], sample["kind"].startswith("ID token")
     token = signed(sample)
@@ -137,7 +159,11 @@ EXPLAINED = {
 
 @pytest.mark.parametrize("provider", EXPLAINED)
 def test_the_test_of_an_issuer_names_the_rule_that_refuses(world: World, provider: str) -> None:
-    sample = next(item for item in SAMPLES if item["provider"] == provider and item["kind"].startswith("ID token"))
+    sample = next(
+        item
+        for item in SAMPLES
+        if item["provider"] == provider and item["kind"].startswith("ID token")
+    )
     step = world.walk(provider, signed(sample))["kind"]
     detail, hint = EXPLAINED[provider]
     assert step["result"] == "fail"

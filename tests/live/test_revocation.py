@@ -26,9 +26,13 @@ NOTIFY = "/api/notification/1.0.0/notify?type=TOKEN_REVOCATION"
 def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "others.pem").write_text(OTHERS.pem())
-    (folder / "kapi.toml").write_text(f'[[identity.issuers]]\nname = "others"\nissuer = "{OTHER_ISSUER}"\npublic_key_file = "others.pem"\n')
+    (folder / "kapi.toml").write_text(
+        f'[[identity.issuers]]\nname = "others"\nissuer = "{OTHER_ISSUER}"\npublic_key_file = "others.pem"\n'
+    )
     arguments = ("--config", str(folder / "kapi.toml"))
-    running = Platform(free_port(), folder / "data", arguments, environment={"KAPI_APIS__NOTIFICATION_KEY": KEY})
+    running = Platform(
+        free_port(), folder / "data", arguments, environment={"KAPI_APIS__NOTIFICATION_KEY": KEY}
+    )
     running.start()
     assert running.deploy(conf(port=echo), DEFINITION).status == 200
     yield running
@@ -38,14 +42,20 @@ def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Pl
     assert KEY not in logs
 
 
-def notify(platform: Platform, body: object, *, key: str | None = KEY, path: str = NOTIFY) -> Answer:
+def notify(
+    platform: Platform, body: object, *, key: str | None = KEY, path: str = NOTIFY
+) -> Answer:
     text = body if isinstance(body, str) else json.dumps(body)
     headers = ["-H", f"stsAuthKey: {key}"] if key is not None else []
-    return platform.api(path, "-X", "POST", *headers, "-H", "Content-Type: application/json", "-d", text)
+    return platform.api(
+        path, "-X", "POST", *headers, "-H", "Content-Type: application/json", "-d", text
+    )
 
 
 def call(platform: Platform, token: str) -> Answer:
-    return platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}")
+    return platform.request(
+        "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+    )
 
 
 def claims(token: str) -> dict[str, object]:
@@ -64,11 +74,17 @@ class Caller:
     """Calls the API over one connection, as fast as answers come."""
 
     def __init__(self, platform: Platform) -> None:
-        self.connection = http.client.HTTPSConnection("127.0.0.1", platform.port, context=ssl._create_unverified_context(), timeout=20)
+        self.connection = http.client.HTTPSConnection(
+            "127.0.0.1", platform.port, context=ssl._create_unverified_context(), timeout=20
+        )
         self.host = f"default.gw.wso2.com:{platform.port}"
 
     def status(self, token: str) -> int:
-        self.connection.request("GET", "/echo/1.0.0/items", headers={"host": self.host, "authorization": f"Bearer {token}"})
+        self.connection.request(
+            "GET",
+            "/echo/1.0.0/items",
+            headers={"host": self.host, "authorization": f"Bearer {token}"},
+        )
         answer = self.connection.getresponse()
         answer.read()
         return answer.status
@@ -182,8 +198,19 @@ def test_a_bad_body_is_told_what_is_wrong(platform: Platform, body: object, erro
     assert (answer.status, answer.json()) == (400, {"error": error})
 
 
-@pytest.mark.parametrize("body", ["[1]", "{", "[" * 60_000, '{"jti": "\\ud800", "expiry": 99999999999}', '{"jti": "a", "jti": "b"}'])
-def test_a_body_that_is_no_json_object_gets_the_answer_of_every_system_api(platform: Platform, body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[1]",
+        "{",
+        "[" * 60_000,
+        '{"jti": "\\ud800", "expiry": 99999999999}',
+        '{"jti": "a", "jti": "b"}',
+    ],
+)
+def test_a_body_that_is_no_json_object_gets_the_answer_of_every_system_api(
+    platform: Platform, body: str
+) -> None:
     answer = notify(platform, body)
     assert (answer.status, answer.json()["code"]) == (400, 900955)
 

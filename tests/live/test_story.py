@@ -14,7 +14,10 @@ IDP, API, GW = "idp.am.wso2.com", "api.am.wso2.com", "default.gw.wso2.com"
 
 def decoded(token: str) -> tuple[dict, dict]:
     header, payload, _ = token.split(".")
-    return tuple(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in (header, payload))  # type: ignore[return-value]
+    return tuple(
+        json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        for part in (header, payload)
+    )  # type: ignore[return-value]
 
 
 def test_the_token_request_of_the_guide_answers_exactly_as_it_says(platform: Platform) -> None:
@@ -51,7 +54,9 @@ def test_the_keys_are_public_and_sign_the_token(platform: Platform) -> None:
     for path in ("/oauth2/jwks", "/oauth2/keys", "/.well-known/jwks.json"):
         keys = platform.request(IDP, path).json()["keys"]
         assert (keys[0]["kid"], keys[0]["alg"]) == ("gateway_certificate_alias", "RS256")
-        assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {member for key in keys for member in key}
+        assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {
+            member for key in keys for member in key
+        }
     for path in (
         "/.well-known/oauth-authorization-server",
         "/.well-known/openid-configuration",
@@ -72,7 +77,9 @@ def test_deploy_call_undeploy(platform: Platform, echo: int, other_echo: int) ->
     assert deployed.headers["content-type"].startswith("application/yaml")
 
     def call(path: str, token: str = "", host: str = GW, *more: str):
-        return platform.request(host, path, *(["-H", f"Authorization: Bearer {token}"] if token else []), *more)
+        return platform.request(
+            host, path, *(["-H", f"Authorization: Bearer {token}"] if token else []), *more
+        )
 
     first = call("/echo/1.0.0/items?a=b%20c", plain)
     assert first.status == 200
@@ -81,8 +88,14 @@ def test_deploy_call_undeploy(platform: Platform, echo: int, other_echo: int) ->
     assert call("/echo/items", plain).json()["path"] == "/backend/items"
     assert call("/echo/1.0.0/items/", plain).json()["path"] == "/backend/items"
     assert call("/echo/1.0.0/items/42/", admin).json()["path"] == "/backend/items/42"
-    assert call("/echo/1.0.0/items/4%202/parts/x", admin, GW, "-X", "DELETE").json()["path"] == "/backend/items/4%202/parts/x"
-    assert call("/echo/1.0.0/files/a/b.txt", plain, GW, "-X", "POST", "-d", "x").json()["path"] == "/backend/files/a/b.txt"
+    assert (
+        call("/echo/1.0.0/items/4%202/parts/x", admin, GW, "-X", "DELETE").json()["path"]
+        == "/backend/items/4%202/parts/x"
+    )
+    assert (
+        call("/echo/1.0.0/files/a/b.txt", plain, GW, "-X", "POST", "-d", "x").json()["path"]
+        == "/backend/files/a/b.txt"
+    )
     assert call("/echo/1.0.0/open").status == 200
     sandbox = call("/echo/1.0.0/items", plain, "default.sandbox.gw.wso2.com")
     assert (sandbox.json()["path"], sandbox.json()["port"]) == ("/items", other_echo)
@@ -97,14 +110,26 @@ def test_deploy_call_undeploy(platform: Platform, echo: int, other_echo: int) ->
     assert (forbidden.status, forbidden.json()["code"]) == (403, "900910")
     unknown = call("/echo/1.0.0/nothing", plain)
     assert (unknown.status, unknown.json()["code"]) == (404, "404")
-    assert call("/nowhere/at/all", plain).json()["description"] == "The requested resource is not available."
+    assert (
+        call("/nowhere/at/all", plain).json()["description"]
+        == "The requested resource is not available."
+    )
 
-    api_id = next(line for line in deployed.body.decode().splitlines() if line.startswith("id:")).split('"')[1]
+    api_id = next(
+        line for line in deployed.body.decode().splitlines() if line.startswith("id:")
+    ).split('"')[1]
     token = platform.token("apk:api_create")
-    gone = platform.api(f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}+", "-X", "POST", token=token)
-    assert (gone.status, gone.json()["status"]) == (202, f"API with id {api_id} undeployed successfully")
+    gone = platform.api(
+        f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}+", "-X", "POST", token=token
+    )
+    assert (gone.status, gone.json()["status"]) == (
+        202,
+        f"API with id {api_id} undeployed successfully",
+    )
     assert call("/echo/1.0.0/items", plain).status == 404
-    again = platform.api(f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}", "-X", "POST", token=token)
+    again = platform.api(
+        f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}", "-X", "POST", token=token
+    )
     assert (again.status, again.json()["code"]) == (404, 909001)
 
 
@@ -118,13 +143,25 @@ def test_deploying_needs_a_token_and_the_scope(platform: Platform, echo: int) ->
 
 def test_all_path_versions_are_served(platform: Platform) -> None:
     for version in ("/1.0.0", "/1.1.0", "/1.2.0", ""):
-        answer = platform.api(f"/api/deployer{version}/apis", token=platform.token("apk:api_create"))
+        answer = platform.api(
+            f"/api/deployer{version}/apis", token=platform.token("apk:api_create")
+        )
         assert (answer.status, answer.json()) == (200, {"apis": []})
-        assert platform.api(f"/api/configurator{version}/apis/generate-configuration", "--form", "definition=@/dev/null").status == 400
+        assert (
+            platform.api(
+                f"/api/configurator{version}/apis/generate-configuration",
+                "--form",
+                "definition=@/dev/null",
+            ).status
+            == 400
+        )
 
 
 def test_a_conf_with_mistakes_gets_all_of_them_with_places(platform: Platform, echo: int) -> None:
-    text = conf(port=echo).replace('type: "REST"', 'type: "REST"\ndefaultVersion: "yes"\nrateLimit: {requestsPerUnit: 5, unit: Second}')
+    text = conf(port=echo).replace(
+        'type: "REST"',
+        'type: "REST"\ndefaultVersion: "yes"\nrateLimit: {requestsPerUnit: 5, unit: Second}',
+    )
     answer = platform.deploy(text, DEFINITION)
     assert (answer.status, answer.json()["code"]) == (400, 909029)
     pointers = {item["pointer"] for item in answer.json()["diagnostics"]}

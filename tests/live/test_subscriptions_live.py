@@ -49,24 +49,33 @@ unit = "Hour"
 name = "fixed"
 keys = [{consumer_key = "fixed"}, {consumer_key = "fixed-sandbox", type = "SANDBOX"}]
 subscriptions = [{api = "Closed", version = "1[.].*"}]
-""" + "".join(f'\n[[identity.clients]]\nid = "{name}"\nsecret = "{name}-secret"\n' for name in (*CLIENTS, "fixed-sandbox"))
+""" + "".join(
+    f'\n[[identity.clients]]\nid = "{name}"\nsecret = "{name}-secret"\n'
+    for name in (*CLIENTS, "fixed-sandbox")
+)
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(SETTINGS)
-    running = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")})
+    running = Platform(
+        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+    )
     running.start()
     yield running
     running.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
 
 
 def token(platform: Platform, client: str, scope: str = "") -> str:
     basic = base64.b64encode(f"{client}:{client}-secret".encode()).decode()
     fields = ["-d", "grant_type=client_credentials", *(["-d", f"scope={scope}"] if scope else [])]
-    return platform.request("idp.am.wso2.com", "/oauth2/token", "-H", f"Authorization: Basic {basic}", *fields).json()["access_token"]
+    return platform.request(
+        "idp.am.wso2.com", "/oauth2/token", "-H", f"Authorization: Basic {basic}", *fields
+    ).json()["access_token"]
 
 
 System = Callable[..., Answer]
@@ -77,7 +86,11 @@ def system(platform: Platform) -> System:
     bearer = token(platform, "shop", "apk:api_create")
 
     def call(method: str, path: str, body: Any = None) -> Answer:
-        content = ["-d", json.dumps(body), "-H", "Content-Type: application/json"] if body is not None else []
+        content = (
+            ["-d", json.dumps(body), "-H", "Content-Type: application/json"]
+            if body is not None
+            else []
+        )
         return platform.api(path, "-X", method, *content, token=bearer)
 
     return call
@@ -85,20 +98,37 @@ def system(platform: Platform) -> System:
 
 def deployed(platform: Platform, name: str, version: str, port: int, more: str) -> None:
     text = conf(
-        name, f"/{name.lower()}", version, port, more, '- {target: "/items", verb: GET}\n- {target: "/open", verb: GET, secured: false}\n'
+        name,
+        f"/{name.lower()}",
+        version,
+        port,
+        more,
+        '- {target: "/items", verb: GET}\n- {target: "/open", verb: GET, secured: false}\n',
     )
-    text = text.replace("operations:", f'  sandbox:\n    endpoint: "http://127.0.0.1:{port}/sandbox"\noperations:', 1)
+    text = text.replace(
+        "operations:",
+        f'  sandbox:\n    endpoint: "http://127.0.0.1:{port}/sandbox"\noperations:',
+        1,
+    )
     answer = platform.deploy(text, DEFINITION, token(platform, "shop", "apk:api_create"))
     assert answer.status == 200, answer.body
 
 
-def calls(platform: Platform, client: str, path: str, times: int = 1, host: str = GW) -> list[tuple[int, str]]:
+def calls(
+    platform: Platform, client: str, path: str, times: int = 1, host: str = GW
+) -> list[tuple[int, str]]:
     bearer = token(platform, client)
-    answers = [platform.request(host, path, "-H", f"Authorization: Bearer {bearer}") for _ in range(times)]
-    return [(answer.status, "" if answer.status == 200 else answer.json()["code"]) for answer in answers]
+    answers = [
+        platform.request(host, path, "-H", f"Authorization: Bearer {bearer}") for _ in range(times)
+    ]
+    return [
+        (answer.status, "" if answer.status == 200 else answer.json()["code"]) for answer in answers
+    ]
 
 
-def test_an_application_calls_what_it_has_a_subscription_to(platform: Platform, echo: int, system: System) -> None:
+def test_an_application_calls_what_it_has_a_subscription_to(
+    platform: Platform, echo: int, system: System
+) -> None:
     for version in ("1.0.0", "1.5.0", "2.0.0"):
         deployed(platform, "Closed", version, echo, "subscriptionValidation: true\n")
     path = "/closed/1.0.0/items"
@@ -119,7 +149,12 @@ def test_an_application_calls_what_it_has_a_subscription_to(platform: Platform, 
     for status, answer in (
         ("BLOCKED", (401, "900907")), ("ON_HOLD", (403, "900909")), ("PROD_ONLY_BLOCKED", (401, "900907")), ("ACTIVE", (200, "")),
     ):  # fmt: skip
-        assert system("PATCH", f"/api/subscriptions/{subscription['id']}", {"status": status}).json()["status"] == status
+        assert (
+            system("PATCH", f"/api/subscriptions/{subscription['id']}", {"status": status}).json()[
+                "status"
+            ]
+            == status
+        )
         assert calls(platform, "kiosk", path) == [answer]
     # A version that comes later falls under the pattern at once.
     deployed(platform, "Closed", "1.9.0", echo, "subscriptionValidation: true\n")
@@ -128,14 +163,19 @@ def test_an_application_calls_what_it_has_a_subscription_to(platform: Platform, 
     assert calls(platform, "kiosk", path) == [(403, "900908")]
 
 
-def test_applications_of_the_settings_have_their_key_types_and_cannot_be_changed(platform: Platform, echo: int, system: System) -> None:
+def test_applications_of_the_settings_have_their_key_types_and_cannot_be_changed(
+    platform: Platform, echo: int, system: System
+) -> None:
     deployed(platform, "Closed", "1.0.0", echo, "subscriptionValidation: true\n")
     path = "/closed/1.0.0/items"
     assert calls(platform, "fixed", path) == [(200, "")]
     assert calls(platform, "fixed", path, host=SANDBOX) == [(403, "900908")]
     assert calls(platform, "fixed-sandbox", path, host=SANDBOX) == [(200, "")]
     assert system("DELETE", "/api/applications/fixed").status == 409
-    listed = {item["name"]: item for item in system("GET", "/api/applications/1.2.0").json()["applications"]}
+    listed = {
+        item["name"]: item
+        for item in system("GET", "/api/applications/1.2.0").json()["applications"]
+    }
     assert listed["fixed"]["source"] == "settings"
     taken = system("POST", "/api/applications/kiosk/keys", {"consumerKey": "fixed"})
     assert taken.status in {404, 409}
@@ -146,7 +186,9 @@ def test_the_command_line_does_the_same(platform: Platform, echo: int) -> None:
     run = platform_cli(platform)
     run("app", "create", "line")
     run("app", "add-key", "line", "alone")
-    made = json.loads(run("subscription", "add", "line", "Line", "--version", "1.0.0", "-o", "json"))
+    made = json.loads(
+        run("subscription", "add", "line", "Line", "--version", "1.0.0", "-o", "json")
+    )
     assert calls(platform, "alone", "/line/1.0.0/items") == [(200, "")]
     assert "alone (production)" in run("app", "list")
     assert "Line" in run("subscription", "list")
@@ -172,30 +214,58 @@ def test_applications_of_one_name_with_ids_of_their_own(platform: Platform, echo
     command("subscription", "add", "twin-b", "Twins")
     assert calls(platform, "twin-a", "/twins/1.0.0/items") == [(403, "900908")]
     assert calls(platform, "twin-b", "/twins/1.0.0/items") == [(200, "")]
-    refused = platform.cli("app", "add-key", "twin", "x", "--config", platform.environment["KAPI_CONFIG"], check=False)
-    assert (refused.returncode != 0, "2 applications are named twin" in refused.stderr) == (True, True)
+    refused = platform.cli(
+        "app", "add-key", "twin", "x", "--config", platform.environment["KAPI_CONFIG"], check=False
+    )
+    assert (refused.returncode != 0, "2 applications are named twin" in refused.stderr) == (
+        True,
+        True,
+    )
 
 
-def test_tiers_of_applications_and_subscriptions(platform: Platform, echo: int, system: System) -> None:
+def test_tiers_of_applications_and_subscriptions(
+    platform: Platform, echo: int, system: System
+) -> None:
     deployed(platform, "Tiered", "1.0.0", echo, "subscriptionValidation: true\n")
     deployed(platform, "Other", "1.0.0", echo, "subscriptionValidation: true\n")
     for name, tier in (("gold", "Gold"), ("bronze", "")):
         assert system("POST", "/api/applications", {"name": name, "tier": tier}).status == 201
         assert system("POST", f"/api/applications/{name}/keys", {"consumerKey": name}).status == 201
-    for name, api, tier in (("gold", "Tiered", "Bronze"), ("gold", "Other", ""), ("bronze", "Tiered", "Bursty")):
-        assert system("POST", "/api/subscriptions", {"application": name, "api": {"name": api}, "tier": tier}).status == 201
+    for name, api, tier in (
+        ("gold", "Tiered", "Bronze"),
+        ("gold", "Other", ""),
+        ("bronze", "Tiered", "Bursty"),
+    ):
+        assert (
+            system(
+                "POST",
+                "/api/subscriptions",
+                {"application": name, "api": {"name": api}, "tier": tier},
+            ).status
+            == 201
+        )
     not_at_the_end_of(3600, 60)
-    assert calls(platform, "gold", "/tiered/1.0.0/items", 3) == [(200, ""), (200, ""), (429, "900804")]
+    assert calls(platform, "gold", "/tiered/1.0.0/items", 3) == [
+        (200, ""),
+        (200, ""),
+        (429, "900804"),
+    ]
     # The refused call did not count against the application: 5 less 2 are left.
     assert calls(platform, "gold", "/other/1.0.0/items", 4) == [(200, "")] * 3 + [(429, "900803")]
     # A quota that does not stop; the burst does.
-    assert calls(platform, "bronze", "/tiered/1.0.0/items", 5) == [(200, "")] * 4 + [(429, "900804")]
+    assert calls(platform, "bronze", "/tiered/1.0.0/items", 5) == [(200, "")] * 4 + [
+        (429, "900804")
+    ]
 
 
-def test_a_consumer_without_an_application_has_the_default_tier(platform: Platform, echo: int) -> None:
+def test_a_consumer_without_an_application_has_the_default_tier(
+    platform: Platform, echo: int
+) -> None:
     deployed(platform, "Free", "1.0.0", echo, "")
     not_at_the_end_of(3600, 60)
-    assert calls(platform, "stranger", "/free/1.0.0/items", 7) == [(200, "")] * 6 + [(429, "900803")]
+    assert calls(platform, "stranger", "/free/1.0.0/items", 7) == [(200, "")] * 6 + [
+        (429, "900803")
+    ]
     assert platform.request(GW, "/free/1.0.0/open").status == 200
 
 
@@ -215,7 +285,9 @@ def test_a_consumer_without_an_application_has_the_default_tier(platform: Platfo
         ("DELETE", "/api/applications/nobody", None, 404),
     ],
 )
-def test_what_is_wrong_is_refused(system: System, method: str, path: str, body: Any, status: int) -> None:
+def test_what_is_wrong_is_refused(
+    system: System, method: str, path: str, body: Any, status: int
+) -> None:
     answer = system(method, path, body)
     assert (answer.status, set(answer.json()) >= {"code", "message", "hint"}) == (status, True)
 
@@ -224,7 +296,12 @@ def test_a_pattern_must_be_one_and_cannot_run_away(platform: Platform, system: S
     system("POST", "/api/applications", {"name": "patterns"})
     for version, status in (("(", 400), ("", 400), ("a" * 129, 400), ("(a*)*b", 201)):
         assert (
-            system("POST", "/api/subscriptions", {"application": "patterns", "api": {"name": "Any", "version": version}}).status == status
+            system(
+                "POST",
+                "/api/subscriptions",
+                {"application": "patterns", "api": {"name": "Any", "version": version}},
+            ).status
+            == status
         )
 
 
@@ -236,15 +313,23 @@ def test_the_system_apis_need_the_scope(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jwt", "opaque"])
-def test_an_api_key_names_its_application(platform: Platform, echo: int, system: System, kind: str) -> None:
+def test_an_api_key_names_its_application(
+    platform: Platform, echo: int, system: System, kind: str
+) -> None:
     keys = "authentication: [{authType: OAuth2, enabled: false}, {authType: APIKey, required: mandatory}]\n"
     deployed(platform, "Keyed", "1.0.0", echo, f"subscriptionValidation: true\n{keys}")
-    wanted = {"apis": [{"name": "Keyed", "version": "1.0.0"}], "application": f"with {kind} key", "kind": kind}
+    wanted = {
+        "apis": [{"name": "Keyed", "version": "1.0.0"}],
+        "application": f"with {kind} key",
+        "kind": kind,
+    }
     made = system("POST", "/api/api-keys", wanted)
     assert made.status == 201, made.body
 
     def call() -> tuple[int, str]:
-        answer = platform.request(GW, "/keyed/1.0.0/items", "-H", f"apikey: {made.json()['apiKey']}")
+        answer = platform.request(
+            GW, "/keyed/1.0.0/items", "-H", f"apikey: {made.json()['apiKey']}"
+        )
         return answer.status, "" if answer.status == 200 else answer.json()["code"]
 
     deadline = time.monotonic() + 5
@@ -252,8 +337,17 @@ def test_an_api_key_names_its_application(platform: Platform, echo: int, system:
         time.sleep(0.1)  # a new opaque key is known to the gateway within a second
     assert call() == (403, "900908")
     assert system("POST", "/api/applications", {"name": f"with {kind} key"}).status == 201
-    subscription = system("POST", "/api/subscriptions", {"application": f"with {kind} key", "api": {"name": "Keyed"}, "tier": "Bronze"})
+    subscription = system(
+        "POST",
+        "/api/subscriptions",
+        {"application": f"with {kind} key", "api": {"name": "Keyed"}, "tier": "Bronze"},
+    )
     not_at_the_end_of(3600, 30)
     assert [call() for _ in range(3)] == [(200, ""), (200, ""), (429, "900804")]
-    assert system("PATCH", f"/api/subscriptions/{subscription.json()['id']}", {"status": "BLOCKED"}).status == 200
+    assert (
+        system(
+            "PATCH", f"/api/subscriptions/{subscription.json()['id']}", {"status": "BLOCKED"}
+        ).status
+        == 200
+    )
     assert call() == (401, "900907")

@@ -34,7 +34,15 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     platform.cli("issuer", "add", "oidc", standin.url, "--name", "main", "--ca", str(standin.ca))
     inbuilt_token = platform.token("apk:api_create kapi:issuers items:read")
-    assert platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {inbuilt_token}").status == 200
+    assert (
+        platform.request(
+            "default.gw.wso2.com",
+            "/echo/1.0.0/items",
+            "-H",
+            f"Authorization: Bearer {inbuilt_token}",
+        ).status
+        == 200
+    )
     platform.stop()
     # On the network: the well-known client does not stand in the way, because nobody can use it.
     platform.arguments = ("--config", str(folder / "off.toml"), "--listen", "0.0.0.0")
@@ -47,15 +55,27 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
 
 def test_tokens_of_other_issuers_are_accepted_everywhere(world: World) -> None:
     for path in ("/items", "/items/1"):
-        answer = world.platform.request("default.gw.wso2.com", f"/echo/1.0.0{path}", "-H", f"Authorization: Bearer {world.token}")
+        answer = world.platform.request(
+            "default.gw.wso2.com",
+            f"/echo/1.0.0{path}",
+            "-H",
+            f"Authorization: Bearer {world.token}",
+        )
         assert answer.status == 200
     assert world.platform.api("/api/deployer/1.2.0/apis", token=world.token).status == 200
-    assert world.platform.api("/api/issuers", token=world.token).json()["issuers"][0]["name"] == "main"
+    assert (
+        world.platform.api("/api/issuers", token=world.token).json()["issuers"][0]["name"] == "main"
+    )
 
 
 def test_tokens_of_the_inbuilt_provider_are_refused_everywhere(world: World) -> None:
     for answer in (
-        world.platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {world.inbuilt_token}"),
+        world.platform.request(
+            "default.gw.wso2.com",
+            "/echo/1.0.0/items",
+            "-H",
+            f"Authorization: Bearer {world.inbuilt_token}",
+        ),
         world.platform.api("/api/deployer/1.2.0/apis", token=world.inbuilt_token),
     ):
         assert (answer.status, str(answer.json()["code"])) == (401, "900901")
@@ -76,7 +96,12 @@ def test_the_command_line_works_with_a_token_and_says_so_without(world: World) -
     refused = world.platform.cli("apis", check=False, environment=off)
     assert refused.returncode == 4
     assert "KAPI_TOKEN" in refused.stderr
-    listed = world.platform.cli("apis", "-o", "json", environment={**off, "KAPI_TOKEN": world.token})
+    listed = world.platform.cli(
+        "apis", "-o", "json", environment={**off, "KAPI_TOKEN": world.token}
+    )
     assert '"Echo"' in listed.stdout
     assert world.platform.cli("status", environment=off).returncode == 0
-    assert "there is no inbuilt identity provider" in world.platform.cli("doctor", check=False, environment=off).stdout
+    assert (
+        "there is no inbuilt identity provider"
+        in world.platform.cli("doctor", check=False, environment=off).stdout
+    )

@@ -14,10 +14,24 @@ from person import Person, authorize_path, over_https
 
 
 def test_people_come_and_go_by_command(platform: Platform) -> None:
-    added = ("user", "add", "ada", "--organization", "org1", "--group", "staff", "--claim", "email=ada@example.com", "--password-stdin")
+    added = (
+        "user",
+        "add",
+        "ada",
+        "--organization",
+        "org1",
+        "--group",
+        "staff",
+        "--claim",
+        "email=ada@example.com",
+        "--password-stdin",
+    )
     platform.cli(*added, stdin="correct horse\n")
     assert platform.cli(*added, stdin="correct horse\n", check=False).returncode == 1
-    users = {user["username"]: user for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]}
+    users = {
+        user["username"]: user
+        for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]
+    }
     first = users["ada"].pop("subject")
     assert users["ada"] == {
         "username": "ada", "source": "store", "organizations": ["org1"], "groups": ["staff"],
@@ -25,18 +39,36 @@ def test_people_come_and_go_by_command(platform: Platform) -> None:
     }  # fmt: skip
     assert users["superAdmin"]["source"] == "settings"
     platform.cli("user", "passwd", "ada", "--password-stdin", stdin="battery staple\n")
-    assert platform.cli("user", "passwd", "superAdmin", "--password-stdin", stdin="battery staple\n", check=False).returncode == 1
+    assert (
+        platform.cli(
+            "user",
+            "passwd",
+            "superAdmin",
+            "--password-stdin",
+            stdin="battery staple\n",
+            check=False,
+        ).returncode
+        == 1
+    )
     platform.cli("user", "disable", "ada")
-    shown = {user["username"]: user for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]}
+    shown = {
+        user["username"]: user
+        for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]
+    }
     assert shown["ada"]["disabled"]
     platform.cli("user", "enable", "ada")
     platform.cli("user", "remove", "ada")
     assert platform.cli("user", "remove", "ada", check=False).returncode == 5
     platform.cli(*added, stdin="correct horse\n")
-    again = {user["username"]: user for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]}
+    again = {
+        user["username"]: user
+        for user in json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]
+    }
     assert again["ada"]["subject"] != first
     platform.cli("user", "remove", "ada")
-    assert "battery" not in platform.output() + "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    assert "battery" not in platform.output() + "".join(
+        path.read_text() for path in (platform.data_dir / "logs").glob("*.log")
+    )
 
 
 BAD = {
@@ -61,8 +93,13 @@ BAD = {
 def test_a_bad_body_is_refused_and_changes_nothing(platform: Platform, case: str) -> None:
     body, status = BAD[case]
     before = platform.api("/api/users", token=(token := platform.token("kapi:users"))).json()
-    answer = platform.api("/api/users", "-X", "POST", "-H", "Content-Type: application/json", "-d", body, token=token)
-    assert (answer.status, set(answer.json()) >= {"code", "message", "description"}) == (status, True)
+    answer = platform.api(
+        "/api/users", "-X", "POST", "-H", "Content-Type: application/json", "-d", body, token=token
+    )
+    assert (answer.status, set(answer.json()) >= {"code", "message", "description"}) == (
+        status,
+        True,
+    )
     assert platform.api("/api/users", token=token).json() == before
 
 
@@ -70,19 +107,33 @@ def test_only_the_scope_opens_it(platform: Platform) -> None:
     assert platform.api("/api/users").status == 401
     assert platform.api("/api/users", token=platform.token("default")).status == 403
     assert platform.api("/api/users/nobody", token=platform.token("kapi:users")).status == 404
-    assert platform.api("/api/users/org1user", "-X", "DELETE", token=platform.token("kapi:users")).status == 409
+    assert (
+        platform.api(
+            "/api/users/org1user", "-X", "DELETE", token=platform.token("kapi:users")
+        ).status
+        == 409
+    )
 
 
-def test_tokens_of_a_removed_person_are_refused_by_gateway_and_system_apis(platform: Platform, echo: int) -> None:
+def test_tokens_of_a_removed_person_are_refused_by_gateway_and_system_apis(
+    platform: Platform, echo: int
+) -> None:
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     platform.cli("user", "add", "grace", "--password-stdin", stdin="correct horse\n")
     browser = Person(over_https(platform.port))
-    page = browser.sign_in(browser.open(authorize_path(CLIENT, CALLBACK, scope="default kapi:users")), "grace", "correct horse", "")
+    page = browser.sign_in(
+        browser.open(authorize_path(CLIENT, CALLBACK, scope="default kapi:users")),
+        "grace",
+        "correct horse",
+        "",
+    )
     code = browser.submit(page, decision="allow").parameters["code"]
     token = redeem(browser, code).json()["access_token"]
 
     def statuses() -> tuple[int, int]:
-        answer = platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}")
+        answer = platform.request(
+            "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+        )
         return answer.status, platform.api("/api/users", token=token).status
 
     assert statuses() == (200, 200)

@@ -24,7 +24,11 @@ PROBE = (Path(__file__).parents[1] / "wasm" / "probe.wasm").read_bytes()
 @pytest.fixture(scope="module")
 def shop() -> Iterator[dict[str, bytes]]:
     """A server of modules; the fixture's value is what it serves by path, and `port`."""
-    served: dict[str, bytes] = {"/probe.wasm": PROBE, "/text.wasm": b"hello", "/large.wasm": PROBE + b"\0" * 200_000}
+    served: dict[str, bytes] = {
+        "/probe.wasm": PROBE,
+        "/text.wasm": b"hello",
+        "/large.wasm": PROBE + b"\0" * 200_000,
+    }
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -37,7 +41,9 @@ def shop() -> Iterator[dict[str, bytes]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    ).start()
     served["port"] = str(server.server_address[1]).encode()
     yield served
     server.shutdown()
@@ -52,11 +58,17 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (folder / "kapi.toml").write_text(
         f'[gateway.wasm]\nfolder = "{folder / "modules"}"\nmax_module_bytes = 100000\nhost_keys = ["REGION"]\n'
     )
-    platform = Platform(free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml"), "REGION": "eu"})
+    platform = Platform(
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml"), "REGION": "eu"},
+    )
     platform.start()
     yield platform
     platform.stop()
-    assert "Traceback" not in "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (platform.data_dir / "logs").glob("*.log")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,33 +89,56 @@ def attempt(platform: Platform, echo: int, *modules: dict[str, Any]) -> Answer:
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
-def test_a_module_changes_request_and_response(host: Platform, shop: dict[str, bytes], echo: int, token: str, http: str) -> None:
+def test_a_module_changes_request_and_response(
+    host: Platform, shop: dict[str, bytes], echo: int, token: str, http: str
+) -> None:
     url = f"http://127.0.0.1:{int(shop['port'])}/probe.wasm"
-    base = deploy(host, f"wasm{http[-1]}", echo, apiPolicies={"request": [module(url, config="x-wasm: 1")]})
+    base = deploy(
+        host, f"wasm{http[-1]}", echo, apiPolicies={"request": [module(url, config="x-wasm: 1")]}
+    )
     answer = caller(host, base, http)("/items/1", "-d", "hello", token=token)
     assert (answer.json()["headers"]["x-wasm"], answer.headers["x-wasm"]) == ("1", "1")
     assert answer.json()["path"] == "/backend/items/1"
 
 
 def test_modules_of_two_levels_run_both(host: Platform, echo: int, token: str) -> None:
-    own = {"request": [policy("WASMInterceptor", name="b", rootId="b", url="file:own.wasm", config="share")]}
-    operations = [{"target": "/items/{id}", "verb": "GET", "operationPolicies": own}, {"target": "/other", "verb": "GET"}]
-    base = deploy(host, "two", echo, operations=operations, apiPolicies={"request": [module(config="x-wasm: 1")]})
+    own = {
+        "request": [
+            policy("WASMInterceptor", name="b", rootId="b", url="file:own.wasm", config="share")
+        ]
+    }
+    operations = [
+        {"target": "/items/{id}", "verb": "GET", "operationPolicies": own},
+        {"target": "/other", "verb": "GET"},
+    ]
+    base = deploy(
+        host,
+        "two",
+        echo,
+        operations=operations,
+        apiPolicies={"request": [module(config="x-wasm: 1")]},
+    )
     assert caller(host, base)("/other", token=token).json()["headers"]["x-wasm"] == "1"
     headers = caller(host, base)("/items/1", token=token).json()["headers"]
     assert (headers["x-wasm"], headers["x-count"]) == ("1", "1")
 
 
-def test_the_bytes_are_pinned(host: Platform, shop: dict[str, bytes], echo: int, token: str) -> None:
+def test_the_bytes_are_pinned(
+    host: Platform, shop: dict[str, bytes], echo: int, token: str
+) -> None:
     url = f"http://127.0.0.1:{int(shop['port'])}/pinned.wasm"
     shop["/pinned.wasm"] = PROBE
-    policies = {"request": [module(url, sha256=hashlib.sha256(PROBE).hexdigest(), config="x-wasm: 1")]}
+    policies = {
+        "request": [module(url, sha256=hashlib.sha256(PROBE).hexdigest(), config="x-wasm: 1")]
+    }
     base = deploy(host, "pinned", echo, apiPolicies=policies)
     shop["/pinned.wasm"] = b"\0asm\x01\0\0\0changed"
     os.kill(host.pid("control"), signal.SIGKILL)
     os.kill(host.pid("envoy"), signal.SIGKILL)
     deadline = 100
-    while (state := host.state() or {}).get("children", {}).get("envoy", {}).get("restarts", 0) < 1 and deadline:
+    while (state := host.state() or {}).get("children", {}).get("envoy", {}).get(
+        "restarts", 0
+    ) < 1 and deadline:
         deadline -= 1
         threading.Event().wait(0.1)
     assert state
@@ -120,14 +155,23 @@ def test_the_bytes_are_pinned(host: Platform, shop: dict[str, bytes], echo: int,
     assert b"has the SHA-256" in answer.body
     files = [path.stem for path in (host.data_dir / "modules").iterdir()]
     assert hashlib.sha256(PROBE).hexdigest() in files
-    assert all((host.data_dir / "modules" / f"{name}.wasm").stat().st_mode & 0o777 == 0o600 for name in files)
+    assert all(
+        (host.data_dir / "modules" / f"{name}.wasm").stat().st_mode & 0o777 == 0o600
+        for name in files
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("/text.wasm", b"no WebAssembly module"), ("/large.wasm", b"larger than"), ("/none.wasm", b"404")],
+    [
+        ("/text.wasm", b"no WebAssembly module"),
+        ("/large.wasm", b"larger than"),
+        ("/none.wasm", b"404"),
+    ],
 )
-def test_what_is_no_module_is_refused(host: Platform, shop: dict[str, bytes], echo: int, path: str, words: bytes) -> None:
+def test_what_is_no_module_is_refused(
+    host: Platform, shop: dict[str, bytes], echo: int, path: str, words: bytes
+) -> None:
     answer = attempt(host, echo, module(f"http://127.0.0.1:{int(shop['port'])}{path}"))
     assert (answer.status, answer.json()["code"]) == (400, 909029)
     assert words in answer.body
@@ -142,9 +186,14 @@ def test_what_the_operator_has_not_allowed_is_refused(host: Platform, echo: int)
     assert b"there is no module none.wasm" in answer.body
 
 
-def test_a_module_that_envoy_cannot_start_is_refused(host: Platform, shop: dict[str, bytes], echo: int) -> None:
+def test_a_module_that_envoy_cannot_start_is_refused(
+    host: Platform, shop: dict[str, bytes], echo: int
+) -> None:
     shop["/broken.wasm"] = PROBE[:200]
-    assert attempt(host, echo, module(f"http://127.0.0.1:{int(shop['port'])}/broken.wasm")).status == 400
+    assert (
+        attempt(host, echo, module(f"http://127.0.0.1:{int(shop['port'])}/broken.wasm")).status
+        == 400
+    )
     assert attempt(host, echo, module(config="refuse")).status == 400
 
 
@@ -158,7 +207,9 @@ def test_a_module_may_answer(host: Platform, echo: int, token: str) -> None:
 
 def test_a_module_that_fails_closes_its_own_api_only(host: Platform, echo: int, token: str) -> None:
     closed = deploy(host, "closed", echo, apiPolicies={"request": [module(config="trap")]})
-    opened = deploy(host, "opened", echo, apiPolicies={"request": [module(config="trap", failOpen=True)]})
+    opened = deploy(
+        host, "opened", echo, apiPolicies={"request": [module(config="trap", failOpen=True)]}
+    )
     other = deploy(host, "other", echo, apiPolicies={"request": [module(config="x-wasm: 1")]})
     answer = caller(host, closed)("/items/1", token=token)
     assert (answer.status, answer.json()["code"]) == (503, "503")
@@ -174,26 +225,65 @@ def test_a_module_calls_nobody(host: Platform, echo: int, token: str) -> None:
 
 
 def test_apis_share_no_data(host: Platform, echo: int, token: str) -> None:
-    first = caller(host, deploy(host, "share1", echo, apiPolicies={"request": [module(config="share")]}))
-    second = caller(host, deploy(host, "share2", echo, apiPolicies={"request": [module(config="share")]}))
-    counts = [call("/items/1", token=token).json()["headers"]["x-count"] for call in (first, second, first, second)]
+    first = caller(
+        host, deploy(host, "share1", echo, apiPolicies={"request": [module(config="share")]})
+    )
+    second = caller(
+        host, deploy(host, "share2", echo, apiPolicies={"request": [module(config="share")]})
+    )
+    counts = [
+        call("/items/1", token=token).json()["headers"]["x-count"]
+        for call in (first, second, first, second)
+    ]
     assert counts == ["1", "1", "2", "2"]
 
 
-def test_a_module_leads_no_call_to_another_api_or_operation(host: Platform, echo: int, other_echo: int, token: str) -> None:
-    deploy(host, "victim", other_echo, operations=[{"target": "/secret", "verb": "GET", "scopes": ["nobody"]}])
-    operations = [{"target": "/items/{id}", "verb": "GET"}, {"target": "/secret", "verb": "GET", "scopes": ["nobody"]}]
-    script = policy("LuaInterceptor", name="wait", sourceCode="function envoy_on_request(h) h:body() end")
-    for number, (path, more) in enumerate([("/victim/1.0.0/secret", []), ("/move1/1.0.0/secret", []), ("/victim/1.0.0/secret", [script])]):
-        base = deploy(host, f"move{number}", echo, operations=operations, apiPolicies={"request": [module(config=f"path {path}"), *more]})
+def test_a_module_leads_no_call_to_another_api_or_operation(
+    host: Platform, echo: int, other_echo: int, token: str
+) -> None:
+    deploy(
+        host,
+        "victim",
+        other_echo,
+        operations=[{"target": "/secret", "verb": "GET", "scopes": ["nobody"]}],
+    )
+    operations = [
+        {"target": "/items/{id}", "verb": "GET"},
+        {"target": "/secret", "verb": "GET", "scopes": ["nobody"]},
+    ]
+    script = policy(
+        "LuaInterceptor", name="wait", sourceCode="function envoy_on_request(h) h:body() end"
+    )
+    for number, (path, more) in enumerate(
+        [
+            ("/victim/1.0.0/secret", []),
+            ("/move1/1.0.0/secret", []),
+            ("/victim/1.0.0/secret", [script]),
+        ]
+    ):
+        base = deploy(
+            host,
+            f"move{number}",
+            echo,
+            operations=operations,
+            apiPolicies={"request": [module(config=f"path {path}"), *more]},
+        )
         answer = caller(host, base)("/items/1", "-X", "GET", "-d", "body", token=token)
         assert (answer.status, answer.json()["code"]) == (500, "901100"), path
     # Within its own operation it may.
-    base = deploy(host, "stay", echo, operations=operations, apiPolicies={"request": [module(config="path /stay/1.0.0/items/9")]})
+    base = deploy(
+        host,
+        "stay",
+        echo,
+        operations=operations,
+        apiPolicies={"request": [module(config="path /stay/1.0.0/items/9")]},
+    )
     assert caller(host, base)("/items/1", token=token).json()["path"] == "/backend/items/9"
 
 
-def test_files_go_with_the_last_api_that_uses_them(host: Platform, shop: dict[str, bytes], echo: int) -> None:
+def test_files_go_with_the_last_api_that_uses_them(
+    host: Platform, shop: dict[str, bytes], echo: int
+) -> None:
     content = PROBE + b"\0\x05\x04note"
     shop["/once.wasm"] = content
     file = host.data_dir / "modules" / f"{hashlib.sha256(content).hexdigest()}.wasm"

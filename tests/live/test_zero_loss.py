@@ -34,7 +34,13 @@ class Caller:
         self._platform, self._host = platform, host
         self._connection: http.client.HTTPSConnection | None = None
 
-    def __call__(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, bytes]:
         connection = self._connection or self._connect()
         connection.request(method, path, body, {"Host": self._host, **(headers or {})})
         answer = connection.getresponse()
@@ -47,7 +53,9 @@ class Caller:
 
     def _connect(self) -> http.client.HTTPSConnection:
         context = ssl.create_default_context(cafile=str(self._platform.data_dir / "tls" / "ca.pem"))
-        self._connection = http.client.HTTPSConnection("127.0.0.1", self._platform.port, timeout=20, context=context)
+        self._connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._platform.port, timeout=20, context=context
+        )
         raw = socket.create_connection(("127.0.0.1", self._platform.port), 20)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection.sock = context.wrap_socket(raw, server_hostname=self._host)
@@ -67,13 +75,21 @@ def conf(name: str, backend: Wilful, verb: str) -> str:
 def deployed(ask: Caller, token: str, text: str) -> str:
     parts = (("apkConfiguration", text), ("definitionFile", DEFINITION))
     body = (
-        "".join(f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n{content}\r\n' for name, content in parts)
+        "".join(
+            f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n{content}\r\n'
+            for name, content in parts
+        )
         + "--b--\r\n"
     )
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/form-data; boundary=b"}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "multipart/form-data; boundary=b",
+    }
     status, answer = ask("POST", "/api/deployer/1.2.0/apis/deploy", body.encode(), headers)
     assert status == 200, answer
-    return next(line.split('"')[1] for line in answer.decode().splitlines() if line.startswith("id:"))
+    return next(
+        line.split('"')[1] for line in answer.decode().splitlines() if line.startswith("id:")
+    )
 
 
 class Load:
@@ -84,7 +100,10 @@ class Load:
         self.calls = 0
         self._platform = platform
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(f"steady{number % STEADY}",)) for number in range(STEADY)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(f"steady{number % STEADY}",))
+            for number in range(STEADY)
+        ]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -112,7 +131,9 @@ class Load:
 
 
 @pytest.mark.long
-def test_no_request_fails_while_other_apis_come_change_and_go(platform: Platform, backend: Wilful) -> None:
+def test_no_request_fails_while_other_apis_come_change_and_go(
+    platform: Platform, backend: Wilful
+) -> None:
     token = platform.token("apk:api_create")
     first = Caller(platform, "api.am.wso2.com")
     for number in range(STEADY):
@@ -128,9 +149,15 @@ def test_no_request_fails_while_other_apis_come_change_and_go(platform: Platform
         api_id = deployed(ask("api.am.wso2.com"), token, conf(name, backend, "GET"))
         assert ask(HOST)("GET", f"/{name}/1/x")[0] == 200
         assert deployed(ask("api.am.wso2.com"), token, conf(name, backend, "DELETE")) == api_id
-        assert (ask(HOST)("DELETE", f"/{name}/1/x")[0], ask(HOST)("GET", f"/{name}/1/x")[0]) == (200, 404)
+        assert (ask(HOST)("DELETE", f"/{name}/1/x")[0], ask(HOST)("GET", f"/{name}/1/x")[0]) == (
+            200,
+            404,
+        )
         status, _ = ask("api.am.wso2.com")(
-            "POST", f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}", b"", {"Authorization": f"Bearer {token}"}
+            "POST",
+            f"/api/deployer/1.2.0/apis/undeploy?apiId={api_id}",
+            b"",
+            {"Authorization": f"Bearer {token}"},
         )
         assert status == 202
         assert ask(HOST)("DELETE", f"/{name}/1/x")[0] == 404

@@ -118,7 +118,11 @@ class Thread:
 
     def proxy_get_property(self, path: int, size: int, out: int, out_size: int) -> int:
         name = self.read(path, size).split(b"\0")[-1].decode()
-        return self.give(self.properties[name], out, out_size) if name in self.properties else NOT_FOUND
+        return (
+            self.give(self.properties[name], out, out_size)
+            if name in self.properties
+            else NOT_FOUND
+        )
 
     def proxy_get_shared_data(self, key: int, size: int, out: int, out_size: int, cas: int) -> int:
         found = self.shared.data.get(self.read(key, size))
@@ -127,27 +131,58 @@ class Thread:
         self.memory.write(self.store, struct.pack("<I", found[1]), cas)
         return self.give(found[0], out, out_size)
 
-    def proxy_set_shared_data(self, key: int, size: int, value: int, value_size: int, cas: int) -> int:
+    def proxy_set_shared_data(
+        self, key: int, size: int, value: int, value_size: int, cas: int
+    ) -> int:
         self.before_set()
         return self.shared.set(self.read(key, size), self.read(value, value_size), cas % 2**32)
 
-    def proxy_get_buffer_bytes(self, kind: int, start: int, length: int, out: int, out_size: int) -> int:
+    def proxy_get_buffer_bytes(
+        self, kind: int, start: int, length: int, out: int, out_size: int
+    ) -> int:
         return self.give(self.buffers[kind][start : start + length], out, out_size)
 
-    def proxy_get_header_map_value(self, kind: int, key: int, size: int, out: int, out_size: int) -> int:
+    def proxy_get_header_map_value(
+        self, kind: int, key: int, size: int, out: int, out_size: int
+    ) -> int:
         name = self.read(key, size).decode()
-        return self.give(self.headers[kind][name].encode(), out, out_size) if name in self.headers[kind] else NOT_FOUND
+        return (
+            self.give(self.headers[kind][name].encode(), out, out_size)
+            if name in self.headers[kind]
+            else NOT_FOUND
+        )
 
-    def proxy_replace_header_map_value(self, kind: int, key: int, size: int, value: int, value_size: int) -> int:
+    def proxy_replace_header_map_value(
+        self, kind: int, key: int, size: int, value: int, value_size: int
+    ) -> int:
         self.headers[kind][self.read(key, size).decode()] = self.read(value, value_size).decode()
         return OK
 
     def proxy_send_local_response(
-        self, status: int, details: int, details_size: int, body: int, body_size: int, headers: int, headers_size: int, grpc: int
+        self,
+        status: int,
+        details: int,
+        details_size: int,
+        body: int,
+        body_size: int,
+        headers: int,
+        headers_size: int,
+        grpc: int,
     ) -> int:
         packed = self.read(headers, headers_size)
         count = struct.unpack_from("<I", packed)[0]
         texts = packed[4 + 8 * count :].split(b"\0")[: 2 * count]
-        pairs = dict(zip((text.decode() for text in texts[::2]), (text.decode() for text in texts[1::2]), strict=True))
-        self.reply = Reply(status, self.read(details, details_size).decode(), self.read(body, body_size).decode(), pairs)
+        pairs = dict(
+            zip(
+                (text.decode() for text in texts[::2]),
+                (text.decode() for text in texts[1::2]),
+                strict=True,
+            )
+        )
+        self.reply = Reply(
+            status,
+            self.read(details, details_size).decode(),
+            self.read(body, body_size).decode(),
+            pairs,
+        )
         return OK

@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from kapi.apis.ai_providers import BUILT_IN
-from kapi.apis.conf import AiRateLimitConf, ApiConf, EndpointConf, OperationConf, PoliciesConf, PolicyConf, RateLimitConf
+from kapi.apis.conf import (
+    AiRateLimitConf,
+    ApiConf,
+    EndpointConf,
+    OperationConf,
+    PoliciesConf,
+    PolicyConf,
+    RateLimitConf,
+)
 from kapi.apis.ir import AiLimits, Api, Endpoint, Operation
 from kapi.policies import Place, ai_rate_limit, limit_keys, rate_limit
 from kapi.policies.admission import FILTER, MODULE
@@ -29,7 +37,9 @@ def test_the_built_module_was_made_from_the_sources_beside_it() -> None:
     assert Path(MODULE).read_bytes().startswith(b"\0asm")
 
 
-def limits(conf: RateLimitConf | None, operation: RateLimitConf | None, *, sandbox: bool = False) -> str:
+def limits(
+    conf: RateLimitConf | None, operation: RateLimitConf | None, *, sandbox: bool = False
+) -> str:
     api = ApiConf("pets", "/pets", "1.0.0", "REST", (), rate_limit=conf)
     node = rate_limit.compile(api, OperationConf("/a", "GET", rate_limit=operation))
     assert node is not None
@@ -49,9 +59,15 @@ AI_CONF = EndpointConf("http://backend", ai_rate_limit=AiRateLimitConf(request_l
 
 def ai_route(endpoint: Endpoint, *, own: bool = False, sandbox: bool = False) -> dict[str, str]:
     conf = ApiConf("pets", "/pets", "1.0.0", "REST", (), production=() if own else (AI_CONF,))
-    node = ai_rate_limit.compile(conf, OperationConf("/a", "GET", production=(AI_CONF,) if own else ()))
+    node = ai_rate_limit.compile(
+        conf, OperationConf("/a", "GET", production=(AI_CONF,) if own else ())
+    )
     assert node is not None
-    there = replace(place(sandbox), api=replace(API, ai_provider=BUILT_IN["OpenAI", "v1"]), endpoints=(endpoint,))
+    there = replace(
+        place(sandbox),
+        api=replace(API, ai_provider=BUILT_IN["OpenAI", "v1"]),
+        endpoints=(endpoint,),
+    )
     return dict(ai_rate_limit.envoy(node, there).metadata.get(FILTER, {}))
 
 
@@ -61,7 +77,9 @@ def test_each_ai_endpoint_has_counts_of_its_own() -> None:
     assert (requests[0], *requests[2:]) == ("r", "9", "3600", "900800")
     assert (tokens[0], *tokens[2:]) == ("t", "7", "60", "900800")
     assert requests[1] != tokens[1]
-    again = ai_route(replace(ENDPOINT, ai_limits=replace(AI_LIMITS, requests=10), weight=5))["limits"].split("\t")[:5]
+    again = ai_route(replace(ENDPOINT, ai_limits=replace(AI_LIMITS, requests=10), weight=5))[
+        "limits"
+    ].split("\t")[:5]
     assert again == ["r", requests[1], "10", "3600", "900800"]
     others = [
         ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS), sandbox=True),
@@ -76,24 +94,43 @@ def test_answers_are_read_only_where_tokens_are_limited() -> None:
     assert "usage" in ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS))
     assert "usage" not in ai_route(replace(ENDPOINT, ai_limits=AiLimits(requests=1)))
     assert ai_route(ENDPOINT) == {}
-    assert ai_rate_limit.compile(ApiConf("pets", "/pets", "1.0.0", "REST", ()), OperationConf("/a", "GET")) is None
+    assert (
+        ai_rate_limit.compile(
+            ApiConf("pets", "/pets", "1.0.0", "REST", ()), OperationConf("/a", "GET")
+        )
+        is None
+    )
 
 
 def test_no_limit_no_filter() -> None:
-    assert rate_limit.compile(ApiConf("pets", "/pets", "1.0.0", "REST", ()), OperationConf("/a", "GET")) is None
+    assert (
+        rate_limit.compile(
+            ApiConf("pets", "/pets", "1.0.0", "REST", ()), OperationConf("/a", "GET")
+        )
+        is None
+    )
 
 
 def test_keys_of_an_interceptor_are_encoded_so_that_they_cannot_add_others() -> None:
-    assert limit_keys.header_value({"user key": "bob&admin=*", "ü": ""}) == "user%20key=bob%26admin%3D%2A&%C3%BC="
+    assert (
+        limit_keys.header_value({"user key": "bob&admin=*", "ü": ""})
+        == "user%20key=bob%26admin%3D%2A&%C3%BC="
+    )
 
 
 def test_keys_count_only_where_an_interceptor_answers() -> None:
     interceptor = PoliciesConf(request=(PolicyConf("Interceptor"),))
     plain = ApiConf("pets", "/pets", "1.0.0", "REST", ())
     assert limit_keys.compile(plain, OperationConf("/a", "GET")) is None
-    assert limit_keys.compile(replace(plain, policies=interceptor), OperationConf("/a", "GET")) is not None
+    assert (
+        limit_keys.compile(replace(plain, policies=interceptor), OperationConf("/a", "GET"))
+        is not None
+    )
     node = limit_keys.compile(plain, OperationConf("/a", "GET", policies=interceptor))
     assert node is not None
     route = limit_keys.envoy(node, place())
-    assert (list(route.per_route), route.remove_request_headers) == (["kapi.limit_keys"], (limit_keys.HEADER,))
+    assert (list(route.per_route), route.remove_request_headers) == (
+        ["kapi.limit_keys"],
+        (limit_keys.HEADER,),
+    )
     assert route.metadata == {FILTER: {"organization": "default"}}

@@ -15,7 +15,11 @@ START = 1_800_000_000
 
 def limited(thread: Thread, *limits: tuple[str, int, int]) -> bool:
     """Whether one request at a route with these limits (key, allowed, unit) passes."""
-    thread.properties = {"limits": "\t".join(f"r\t{key}\t{allowed}\t{unit}\t900800" for key, allowed, unit in limits).encode()}
+    thread.properties = {
+        "limits": "\t".join(
+            f"r\t{key}\t{allowed}\t{unit}\t900800" for key, allowed, unit in limits
+        ).encode()
+    }
     return not isinstance(thread.request(), Reply)
 
 
@@ -26,7 +30,11 @@ def test_a_minute_ends_with_the_clock_and_not_before() -> None:
     shared.now = START + 59
     refused = thread.request()
     assert isinstance(refused, Reply)
-    assert (refused.status, refused.headers["retry-after"], refused.headers["x-ratelimit-limit"]) == (429, "1", "2, 2;w=60")
+    assert (
+        refused.status,
+        refused.headers["retry-after"],
+        refused.headers["x-ratelimit-limit"],
+    ) == (429, "1", "2, 2;w=60")
     assert json.loads(refused.body)["code"] == "900800"
     shared.now = START + 60
     assert [limited(thread, ("a", 2, 60)) for _ in range(3)] == [True, True, False]
@@ -35,7 +43,11 @@ def test_a_minute_ends_with_the_clock_and_not_before() -> None:
 def test_an_answer_says_how_the_limit_with_the_least_room_stands() -> None:
     thread = Thread(Shared(START + 3))
     assert limited(thread, ("hour", 10, 3600), ("minute", 3, 60))
-    assert thread.headers[2] == {"x-ratelimit-limit": "3, 3;w=60", "x-ratelimit-remaining": "2", "x-ratelimit-reset": "57"}
+    assert thread.headers[2] == {
+        "x-ratelimit-limit": "3, 3;w=60",
+        "x-ratelimit-remaining": "2",
+        "x-ratelimit-reset": "57",
+    }
 
 
 @settings(max_examples=40, deadline=None)
@@ -99,10 +111,16 @@ def ledger(thread: Thread, path: str, body: str = "") -> Reply:
 def test_what_one_envoy_counted_the_next_one_knows() -> None:
     shared = Shared(START)
     thread = Thread(shared)
-    assert [limited(thread, ("day", 3, 86400)), limited(thread, ("hour", 2, 3600)), limited(thread, ("minute", 1, 60))] == [True] * 3
+    assert [
+        limited(thread, ("day", 3, 86400)),
+        limited(thread, ("hour", 2, 3600)),
+        limited(thread, ("minute", 1, 60)),
+    ] == [True] * 3
     told, *lines = ledger(thread, "/counters").body.splitlines()
     assert told == "0\t"
-    assert sorted(lines) == sorted((f"86400\t{START // 86400}\t1\tday", f"3600\t{START // 3600}\t1\thour"))
+    assert sorted(lines) == sorted(
+        (f"86400\t{START // 86400}\t1\tday", f"3600\t{START // 3600}\t1\thour")
+    )
     later = Shared(START + 3600)
     thread = Thread(later)
     for line in lines:
@@ -148,12 +166,17 @@ TEXTS = st.text(max_size=40) | st.sampled_from(
 @settings(max_examples=80, deadline=None)
 @given(
     st.fixed_dictionaries(
-        {}, optional=dict.fromkeys(("limits", "usage", "place", "organization", "iss", "azp", "application_name"), TEXTS)
+        {},
+        optional=dict.fromkeys(
+            ("limits", "usage", "place", "organization", "iss", "azp", "application_name"), TEXTS
+        ),
     ),
     TEXTS,
     TEXTS,
 )
-def test_nonsense_is_answered_and_never_stops_the_module(properties: dict[str, str], keys: str, record: str) -> None:
+def test_nonsense_is_answered_and_never_stops_the_module(
+    properties: dict[str, str], keys: str, record: str
+) -> None:
     shared = Shared(START)
     thread = Thread(shared)
     ledger(thread, "/directory", "g\n7")

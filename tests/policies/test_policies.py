@@ -24,17 +24,25 @@ def test_policies_stand_in_the_order_of_their_phases() -> None:
 def test_an_operation_needs_a_token_unless_it_says_otherwise() -> None:
     node = authentication.compile(conf(), OperationConf("/a", "GET"))
     assert node.required
-    assert authentication.envoy(node, PLACE).per_route[authentication.FILTER]["requirement_name"] == "kapi:b:default:;"
+    assert (
+        authentication.envoy(node, PLACE).per_route[authentication.FILTER]["requirement_name"]
+        == "kapi:b:default:;"
+    )
 
 
 def test_secured_false_opens_the_route() -> None:
     node = authentication.compile(conf(), OperationConf("/a", "GET", secured=False))
-    assert authentication.envoy(node, PLACE).per_route["envoy.filters.http.jwt_authn"]["disabled"] is True
+    assert (
+        authentication.envoy(node, PLACE).per_route["envoy.filters.http.jwt_authn"]["disabled"]
+        is True
+    )
 
 
 def test_the_token_is_hidden_from_the_backend_unless_asked_for() -> None:
     hidden = authentication.compile(conf(), OperationConf("/a", "GET"))
-    shown = authentication.compile(conf(AuthenticationConf(send_token_to_upstream=True)), OperationConf("/a", "GET"))
+    shown = authentication.compile(
+        conf(AuthenticationConf(send_token_to_upstream=True)), OperationConf("/a", "GET")
+    )
     assert authentication.envoy(hidden, PLACE).remove_request_headers == ("authorization",)
     assert authentication.envoy(shown, PLACE).remove_request_headers == ()
 
@@ -55,7 +63,7 @@ def test_every_node_says_which_policy_made_it() -> None:
 
 
 def test_challenges_name_the_algorithms_that_proofs_may_have() -> None:
-    from kapi.identity.foreign_jwt import ASYMMETRIC
-    from kapi.settings_words import PROOF_ALGORITHMS
+    from kapi.jose.foreign_jwt import ASYMMETRIC
+    from kapi.settings.words import PROOF_ALGORITHMS
 
     assert PROOF_ALGORITHMS == ASYMMETRIC

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kapi.gateway.envoy.lua_values import lua
-from kapi.gateway.envoy.process import find_envoy
+from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.envoy.resources.lua_values import lua
 from kapi.policies.lua import script
 
 CASES = 600
@@ -57,21 +57,34 @@ def a_pattern(chance: random.Random) -> str:
             continue
         elif kind == "close":
             depth -= 1
-        texts = {"open": "(", "close": ")", "part": chance.choice(PARTS) + chance.choice(["", "*", "+", "-", "?"])}
+        texts = {
+            "open": "(",
+            "close": ")",
+            "part": chance.choice(PARTS) + chance.choice(["", "*", "+", "-", "?"]),
+        }
         out.append(texts.get(kind, kind))
     return "".join(out) + ")" * depth + ("$" if chance.random() < 0.2 else "")
 
 
 def cases() -> list[list[str | int]]:
     chance = random.Random(1)
-    texts = ("".join(chance.choice("aab b().1-") for _ in range(chance.randint(0, 12))) for _ in range(CASES))
+    texts = (
+        "".join(chance.choice("aab b().1-") for _ in range(chance.randint(0, 12)))
+        for _ in range(CASES)
+    )
     return [[text, a_pattern(chance), chance.choice([1, 1, 1, 2, -3, 0, 20])] for text in texts]
 
 
 def said_by(binary: Path, source: str, folder: Path) -> str:
     extensions = "type.googleapis.com/envoy.extensions.filters."
     filters = [
-        {"name": "lua", "typed_config": {"@type": f"{extensions}http.lua.v3.Lua", "default_source_code": {"inline_string": source}}},
+        {
+            "name": "lua",
+            "typed_config": {
+                "@type": f"{extensions}http.lua.v3.Lua",
+                "default_source_code": {"inline_string": source},
+            },
+        },
         {"name": "router", "typed_config": {"@type": f"{extensions}http.router.v3.Router"}},
     ]
     manager = {

@@ -37,11 +37,19 @@ def counted(thread: Thread) -> dict[str, int]:
 
 
 def answer(prompt: int, completion: int, **more: Any) -> bytes:
-    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    return json.dumps({"model": "m", "choices": [{"text": 'a "b" \\ {}', "index": 0}], "usage": usage, **more}).encode()
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    return json.dumps(
+        {"model": "m", "choices": [{"text": 'a "b" \\ {}', "index": 0}], "usage": usage, **more}
+    ).encode()
 
 
-def test_a_window_is_open_until_its_tokens_are_used_up_and_the_answer_that_goes_over_passes() -> None:
+def test_a_window_is_open_until_its_tokens_are_used_up_and_the_answer_that_goes_over_passes() -> (
+    None
+):
     shared = Shared(START + 10)
     thread = Thread(shared)
     limited(thread, p=100, c=1000, t=5000)
@@ -49,7 +57,11 @@ def test_a_window_is_open_until_its_tokens_are_used_up_and_the_answer_that_goes_
     assert thread.answered(JSON, [answer(90, 1)]) is None
     refused = thread.answered(JSON, [answer(1, 1)])
     assert refused is not None
-    assert (refused.status, json.loads(refused.body)["code"], refused.headers["retry-after"]) == (429, "900800", "3590")
+    assert (refused.status, json.loads(refused.body)["code"], refused.headers["retry-after"]) == (
+        429,
+        "900800",
+        "3590",
+    )
     assert refused.headers["x-ratelimit-limit"] == "100, 100;w=3600"
     assert counted(thread) == {"p": 150, "c": 2, "t": 152}
     shared.now = START + 3600
@@ -73,7 +85,10 @@ def test_an_answer_says_how_the_limit_with_the_least_room_stands_before_the_answ
     assert thread.answered(JSON, [answer(20, 1)]) is None
     assert thread.headers[2]["x-ratelimit-remaining"] == "49"
     assert thread.answered(JSON, [answer(1, 1)]) is None
-    assert (thread.headers[2]["x-ratelimit-limit"], thread.headers[2]["x-ratelimit-remaining"]) == ("50, 50;w=3600", "28")
+    assert (thread.headers[2]["x-ratelimit-limit"], thread.headers[2]["x-ratelimit-remaining"]) == (
+        "50, 50;w=3600",
+        "28",
+    )
 
 
 def test_a_call_counts_one_when_it_is_let_in_and_the_rest_with_its_answer() -> None:
@@ -104,7 +119,11 @@ def test_tokens_of_consumers_are_limited_by_their_tiers_where_answers_are_read()
     caller = {"iss": b"https://a", "azp": b"me"}
 
     def ask(api: str, prompt: int, completion: int) -> str:
-        thread.properties = {"place": f"{api}\torg\t\tvt".encode(), "usage": PLACES.encode(), **caller}
+        thread.properties = {
+            "place": f"{api}\torg\t\tvt".encode(),
+            "usage": PLACES.encode(),
+            **caller,
+        }
         refused = thread.answered(JSON, [answer(prompt, completion)])
         return json.loads(refused.body)["code"] if refused else ""
 
@@ -130,18 +149,31 @@ def test_tokens_of_consumers_are_limited_by_their_tiers_where_answers_are_read()
 
 EVENT_STREAMS = {
     "the last event says it": (
-        [{"choices": [{"delta": {"content": "a"}}], "usage": None}, {"choices": [], "usage": json.loads(answer(7, 5))["usage"]}],
+        [
+            {"choices": [{"delta": {"content": "a"}}], "usage": None},
+            {"choices": [], "usage": json.loads(answer(7, 5))["usage"]},
+        ],
         {"p": 7, "c": 5, "t": 12},
     ),
     "each event says how much it is by now": (
-        [{"usage": {"prompt_tokens": 7, "completion_tokens": n, "total_tokens": 7 + n}} for n in range(1, 6)],
+        [
+            {"usage": {"prompt_tokens": 7, "completion_tokens": n, "total_tokens": 7 + n}}
+            for n in range(1, 6)
+        ],
         {"p": 7, "c": 5, "t": 12},
     ),
     "the first event says the prompt, later ones the completion": (
-        [{"message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}, {"delta": {}}, {"usage": {"output_tokens": 30}}],
+        [
+            {"message": {"usage": {"input_tokens": 9, "output_tokens": 1}}},
+            {"delta": {}},
+            {"usage": {"output_tokens": 30}},
+        ],
         {"p": 9, "c": 30, "t": 39},
     ),
-    "none says anything": ([{"choices": []}, {"choices": [{"usage": {"prompt_tokens": 5}}]}], {"p": 1, "c": 1, "t": 1}),
+    "none says anything": (
+        [{"choices": []}, {"choices": [{"usage": {"prompt_tokens": 5}}]}],
+        {"p": 1, "c": 1, "t": 1},
+    ),
 }
 
 
@@ -151,7 +183,10 @@ EVENT_STREAMS = {
 def test_events_count_once_by_their_greatest_number(name: str, ends: str, size: int) -> None:
     events, expected = EVENT_STREAMS[name]
     line = ends[: len(ends) // 2]
-    text = "".join(f"event: x{line}data: {json.dumps(event)}{ends}" for event in events) + f": a comment{ends}data: [DONE]{ends}"
+    text = (
+        "".join(f"event: x{line}data: {json.dumps(event)}{ends}" for event in events)
+        + f": a comment{ends}data: [DONE]{ends}"
+    )
     thread = Thread(Shared(START))
     limited(thread, p=MANY, c=MANY, t=MANY)
     assert thread.answered(EVENTS, cut(text.encode(), size)) is None
@@ -162,7 +197,12 @@ def test_what_was_said_before_an_answer_breaks_off_counts() -> None:
     thread = Thread(Shared(START))
     limited(thread, t=MANY)
     first = json.dumps({"message": {"usage": {"input_tokens": 9, "output_tokens": 1}}})
-    assert thread.answered(EVENTS, [f'data: {first}\n\ndata: {{"usage": {{"output_tokens": 40'.encode()]) is None
+    assert (
+        thread.answered(
+            EVENTS, [f'data: {first}\n\ndata: {{"usage": {{"output_tokens": 40'.encode()]
+        )
+        is None
+    )
     assert counted(thread) == {"t": 10}
 
 
@@ -171,13 +211,25 @@ def test_what_was_said_before_an_answer_breaks_off_counts() -> None:
     [
         (JSON, answer(1, 2, more="\u00e4\u20ac"), {"p": 1, "c": 2, "t": 3}),
         ({}, answer(1, 2), {"p": 1, "c": 2, "t": 3}),
-        ({"content-type": "APPLICATION/Problem+JSON"}, b'{"error": {"usage": {"prompt_tokens": 5}}}', {}),
+        (
+            {"content-type": "APPLICATION/Problem+JSON"},
+            b'{"error": {"usage": {"prompt_tokens": 5}}}',
+            {},
+        ),
         (JSON, b'{"usage": {"prompt_tokens": 12}}', {"p": 12, "t": 12}),
         (JSON, b'{"usage": {"total_tokens": 12}}', {"t": 12}),
-        (JSON, b'{"usage": {"total_tokens": 12.0, "prompt_tokens": 1e3, "completion_tokens": -4}}', {"t": 12}),
+        (
+            JSON,
+            b'{"usage": {"total_tokens": 12.0, "prompt_tokens": 1e3, "completion_tokens": -4}}',
+            {"t": 12},
+        ),
         (JSON, b'[{"usage": {"total_tokens": 12}}]', {}),
         (JSON, b'{"usage": {"total_tokens": "12", "prompt_tokens": null}}', {}),
-        (JSON, b'{"a\\"usage": 1, "usage": {"total_tokens": 3, "deep": {"total_tokens": 99}}}', {"t": 3}),
+        (
+            JSON,
+            b'{"a\\"usage": 1, "usage": {"total_tokens": 3, "deep": {"total_tokens": 99}}}',
+            {"t": 3},
+        ),
         (JSON, b'{"usage": {"total_tokens": 99999999999999999999999999}}', {"t": 2**32 - 1}),
         (JSON, b'{"usage": {"total_tokens": 12}', {}),
         (JSON, b'{"usage": {"total_tokens": 1}}\n{"usage": {"total_tokens": 2}}', {"t": 2}),
@@ -187,13 +239,19 @@ def test_what_was_said_before_an_answer_breaks_off_counts() -> None:
         ({"content-type": "image/png"}, answer(1, 2), {}),
         (JSON | {"content-encoding": "br"}, answer(1, 2), {}),
         (JSON | {"content-encoding": "identity"}, answer(1, 2), {"p": 1, "c": 2, "t": 3}),
-        (JSON | {"content-encoding": "gzip"}, gzip.compress(answer(1, 2), mtime=0), {"p": 1, "c": 2, "t": 3}),
+        (
+            JSON | {"content-encoding": "gzip"},
+            gzip.compress(answer(1, 2), mtime=0),
+            {"p": 1, "c": 2, "t": 3},
+        ),
         (JSON | {"content-encoding": "GZIP"}, gzip.compress(answer(1, 2), mtime=0)[:-40], {}),
         (JSON | {"content-encoding": "gzip"}, answer(1, 2), {}),
     ],
 )
 @pytest.mark.parametrize("size", [1, 10_000])
-def test_what_counts(headers: dict[str, str], body: bytes, expected: dict[str, int], size: int) -> None:
+def test_what_counts(
+    headers: dict[str, str], body: bytes, expected: dict[str, int], size: int
+) -> None:
     thread = Thread(Shared(START))
     limited(thread, p=MANY, c=MANY, t=MANY)
     assert thread.answered(headers, cut(body, size)) is None
@@ -202,8 +260,20 @@ def test_what_counts(headers: dict[str, str], body: bytes, expected: dict[str, i
 
 def test_numbers_may_stand_in_headers() -> None:
     thread = Thread(Shared(START))
-    limited(thread, "header:x-prompt\theader:x-completion usage.completion_tokens\t", p=MANY, c=MANY, t=MANY)
-    assert thread.answered(JSON | {"x-prompt": " 5 ", "x-completion": "2"}, [b'{"usage": {"completion_tokens": 3}}']) is None
+    limited(
+        thread,
+        "header:x-prompt\theader:x-completion usage.completion_tokens\t",
+        p=MANY,
+        c=MANY,
+        t=MANY,
+    )
+    assert (
+        thread.answered(
+            JSON | {"x-prompt": " 5 ", "x-completion": "2"},
+            [b'{"usage": {"completion_tokens": 3}}'],
+        )
+        is None
+    )
     assert counted(thread) == {"p": 5, "c": 3, "t": 8}
     assert thread.answered(JSON | {"x-prompt": "many"}, []) is None
     assert counted(thread) == {"p": 6, "c": 4, "t": 9}
@@ -240,18 +310,35 @@ def pieces(body: bytes, cuts: list[int]) -> list[bytes]:
     return [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-NAMES = st.sampled_from(["usage", "prompt_tokens", "completion_tokens", "total_tokens", "message", "a", 'q"', "\\u0075sage"]) | st.text(
-    max_size=6
-)
+NAMES = st.sampled_from(
+    [
+        "usage",
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "message",
+        "a",
+        'q"',
+        "\\u0075sage",
+    ]
+) | st.text(max_size=6)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(0, 2**31) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
+    st.none()
+    | st.booleans()
+    | st.integers(0, 2**31)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
 USAGES = st.dictionaries(
-    st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "other"]), st.integers(0, 10**6) | st.none(), max_size=4
+    st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "other"]),
+    st.integers(0, 10**6) | st.none(),
+    max_size=4,
 )
-ANSWERS = st.dictionaries(NAMES, VALUES, max_size=5).flatmap(lambda rest: USAGES.map(lambda usage: {**rest, "usage": usage}))
+ANSWERS = st.dictionaries(NAMES, VALUES, max_size=5).flatmap(
+    lambda rest: USAGES.map(lambda usage: {**rest, "usage": usage})
+)
 
 
 def said(document: dict[str, Any]) -> dict[str, int]:
@@ -275,11 +362,18 @@ def test_any_answer_in_any_pieces_counts_what_it_says(
     document: dict[str, Any], indent: int | None, ascii_only: bool, packed: str, cuts: list[int]
 ) -> None:
     document = {name: value for name, value in document.items() if name != "message"}
-    body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode(
+        "utf-8", "surrogatepass"
+    )
     headers = JSON | ({"content-encoding": "gzip"} if packed else {})
     if packed:
         level = {"stored": 0, "fast": 1, "best": 9, "fixed": 9}[packed]
-        packer = zlib.compressobj(level, zlib.DEFLATED, 31, strategy=zlib.Z_FIXED if packed == "fixed" else zlib.Z_DEFAULT_STRATEGY)
+        packer = zlib.compressobj(
+            level,
+            zlib.DEFLATED,
+            31,
+            strategy=zlib.Z_FIXED if packed == "fixed" else zlib.Z_DEFAULT_STRATEGY,
+        )
         body = packer.compress(body) + packer.flush()
     thread = Thread(Shared(START))
     limited(thread, p=MANY, c=MANY, t=MANY)
@@ -334,23 +428,48 @@ def test_a_long_packed_answer_is_read_to_its_end() -> None:
     body = answer(11, 0, data=numbers)
     thread = Thread(Shared(START))
     limited(thread, p=MANY)
-    assert thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(body), 16_384)) is None
-    usage_last = json.dumps({"data": numbers, "text": "a" * 200_000, "usage": {"prompt_tokens": 5}}).encode()
-    assert thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(usage_last), 10_000)) is None
+    assert (
+        thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(body), 16_384))
+        is None
+    )
+    usage_last = json.dumps(
+        {"data": numbers, "text": "a" * 200_000, "usage": {"prompt_tokens": 5}}
+    ).encode()
+    assert (
+        thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(usage_last), 10_000))
+        is None
+    )
     assert counted(thread) == {"p": 16}
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from([JSON, EVENTS, JSON | {"content-encoding": "gzip"}, EVENTS | {"content-encoding": "gzip"}, {"content-type": "\xff"}]),
-    st.binary(max_size=200) | st.text('{}[]":,\\0123456789.eE+-truefalsn usage\n\r', max_size=80).map(str.encode),
+    st.sampled_from(
+        [
+            JSON,
+            EVENTS,
+            JSON | {"content-encoding": "gzip"},
+            EVENTS | {"content-encoding": "gzip"},
+            {"content-type": "\xff"},
+        ]
+    ),
+    st.binary(max_size=200)
+    | st.text('{}[]":,\\0123456789.eE+-truefalsn usage\n\r', max_size=80).map(str.encode),
     st.booleans(),
     st.text("\t .header:usage_tokens", max_size=40),
 )
-def test_nonsense_in_answers_never_stops_the_module(headers: dict[str, str], body: bytes, packed: bool, usage: str) -> None:
+def test_nonsense_in_answers_never_stops_the_module(
+    headers: dict[str, str], body: bytes, packed: bool, usage: str
+) -> None:
     thread = Thread(Shared(START))
     limited(thread, usage, p=MANY, c=MANY, t=MANY)
-    body = gzip.compress(body) if packed else b"\x1f\x8b\x08" + body if "content-encoding" in headers else body
+    body = (
+        gzip.compress(body)
+        if packed
+        else b"\x1f\x8b\x08" + body
+        if "content-encoding" in headers
+        else body
+    )
     assert thread.answered(headers, cut(body, 11)) is None
     limited(thread, r=1)
     assert thread.answered(JSON, []) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kapi.settings import ClientSettings
-from kapi.settings_clients import client_mistakes, uri_mistake
+from kapi.settings.clients import client_mistakes, uri_mistake
 
 RIGHT = (
     "https://shop.example/cb",
@@ -60,9 +60,21 @@ def test_may_not_be_registered(uri: str) -> None:
 
 def test_addresses_for_logout() -> None:
     def mistakes(**more: str) -> str:
-        return " ".join(client_mistakes(ClientSettings("c", "s", redirect_uris=("https://shop.example/cb",), **more)))
+        return " ".join(
+            client_mistakes(
+                ClientSettings("c", "s", redirect_uris=("https://shop.example/cb",), **more)
+            )
+        )
 
-    assert mistakes(backchannel_logout_uri="https://elsewhere.example/out", frontchannel_logout_uri="https://shop.example/out?x") == ""
+    assert (
+        mistakes(
+            backchannel_logout_uri="https://elsewhere.example/out",
+            frontchannel_logout_uri="https://shop.example/out?x",
+        )
+        == ""
+    )
     assert "must be a web address" in mistakes(backchannel_logout_uri="com.example.app:/out")
     assert "redirect URI" in mistakes(frontchannel_logout_uri="https://elsewhere.example/out")
-    assert "redirect URI" in mistakes(frontchannel_logout_uri="https://shop.example.evil.example/out")
+    assert "redirect URI" in mistakes(
+        frontchannel_logout_uri="https://shop.example.evil.example/out"
+    )

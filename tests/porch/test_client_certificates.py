@@ -32,14 +32,28 @@ def name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def issued(text: str, by: Issued | None = None, *extensions: x509.ExtensionType, days: tuple[int, int] = (-1, 30)) -> Issued:
+def issued(
+    text: str,
+    by: Issued | None = None,
+    *extensions: x509.ExtensionType,
+    days: tuple[int, int] = (-1, 30),
+) -> Issued:
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = by.certificate.subject if by else name(text)
-    builder = x509.CertificateBuilder().subject_name(name(text)).issuer_name(issuer).public_key(key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name(text))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+    )
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(NOW + dt.timedelta(days=days[0])).not_valid_after(NOW + dt.timedelta(days=days[1]))
+    builder = builder.not_valid_before(NOW + dt.timedelta(days=days[0])).not_valid_after(
+        NOW + dt.timedelta(days=days[1])
+    )
     for extension in extensions:
-        critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage | x509.UnrecognizedExtension)
+        critical = isinstance(
+            extension, x509.BasicConstraints | x509.KeyUsage | x509.UnrecognizedExtension
+        )
         builder = builder.add_extension(extension, critical=critical)
     return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
 
@@ -62,10 +76,18 @@ LEAVES: dict[str, tuple[bool, Callable[[Issued], Issued]]] = {
     "for clients": (True, lambda ca: issued("client", ca, extended(CLIENT))),
     "for both": (True, lambda ca: issued("both", ca, extended(SERVER, CLIENT))),
     "for servers": (False, lambda ca: issued("server", ca, extended(SERVER))),
-    "for servers, with other bytes in its name": (False, lambda ca: issued(CLIENT_BYTES, ca, extended(SERVER))),
+    "for servers, with other bytes in its name": (
+        False,
+        lambda ca: issued(CLIENT_BYTES, ca, extended(SERVER)),
+    ),
     "for servers, with other bytes in a name of it": (
         False,
-        lambda ca: issued("x", ca, extended(SERVER), x509.SubjectAlternativeName([x509.OtherName(CLIENT, b"\x05\x00")])),
+        lambda ca: issued(
+            "x",
+            ca,
+            extended(SERVER),
+            x509.SubjectAlternativeName([x509.OtherName(CLIENT, b"\x05\x00")]),
+        ),
     ),
     "a key that signs": (True, lambda ca: issued("signs", ca, usage(signs=True))),
     "a key that encrypts": (False, lambda ca: issued("encrypts", ca, usage(encrypts=True))),
@@ -79,10 +101,16 @@ LEAVES: dict[str, tuple[bool, Callable[[Issued], Issued]]] = {
 }
 AUTHORITIES: dict[str, tuple[bool, Callable[[], Issued]]] = {
     "plain": (True, lambda: issued("partners", None, CA)),
-    "with its usage": (True, lambda: issued("partners", None, CA, usage(certifies=True, signs=True))),
+    "with its usage": (
+        True,
+        lambda: issued("partners", None, CA, usage(certifies=True, signs=True)),
+    ),
     "for clients": (True, lambda: issued("partners", None, CA, extended(CLIENT))),
     "for servers": (False, lambda: issued("partners", None, CA, extended(SERVER))),
-    "whose key does not sign certificates": (False, lambda: issued("partners", None, CA, usage(signs=True))),
+    "whose key does not sign certificates": (
+        False,
+        lambda: issued("partners", None, CA, usage(signs=True)),
+    ),
     "expired": (False, lambda: issued("partners", None, CA, days=(-30, -1))),
 }
 
@@ -94,7 +122,16 @@ def pem(certificate: x509.Certificate) -> bytes:
 def openssl_accepts(folder: Path, authority: Issued, leaf: Issued) -> bool:
     (folder / "ca.pem").write_bytes(pem(authority.certificate))
     (folder / "leaf.pem").write_bytes(pem(leaf.certificate))
-    command = ["openssl", "verify", "-purpose", "sslclient", "-no-CApath", "-CAfile", str(folder / "ca.pem"), str(folder / "leaf.pem")]
+    command = [
+        "openssl",
+        "verify",
+        "-purpose",
+        "sslclient",
+        "-no-CApath",
+        "-CAfile",
+        str(folder / "ca.pem"),
+        str(folder / "leaf.pem"),
+    ]
     return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kapi.gateway.envoy.output import Output, cleaned
+from kapi.gateway.envoy.process.output import Output, cleaned
 
 DUMP = """\
 [2026-01-01 10:00:00.000][17][error][misc] [source/common/watchdog/abort_action.cc:36] Watchdog AbortAction terminating thread with tid 18.

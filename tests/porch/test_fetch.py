@@ -81,7 +81,13 @@ def test_what_leads_nowhere_good_is_refused(base: str, path: str) -> None:
             "http://127.0.0.1:99999/",
             "http://[::1",
         ),
-        *("http://169.254.169.254/", "http://0.0.0.0/", "http://224.0.0.1/", "http://[fe80::1]/", "http://[::ffff:169.254.169.254]/"),
+        *(
+            "http://169.254.169.254/",
+            "http://0.0.0.0/",
+            "http://224.0.0.1/",
+            "http://[fe80::1]/",
+            "http://[::ffff:169.254.169.254]/",
+        ),
         *(
             "http://127.0.0.1:1/",
             "http://name.invalid/",
@@ -99,6 +105,10 @@ def test_bad_addresses_are_refused(url: str) -> None:
 
 
 def test_private_addresses_only_when_allowed(base: str) -> None:
-    for url in (base, base.replace("127.0.0.1", "localhost"), base.replace("127.0.0.1", "[::ffff:127.0.0.1]")):
+    for url in (
+        base,
+        base.replace("127.0.0.1", "localhost"),
+        base.replace("127.0.0.1", "[::ffff:127.0.0.1]"),
+    ):
         with pytest.raises(Problem):
             get(f"{url}/ok", allow_private=False)

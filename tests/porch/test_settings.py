@@ -10,7 +10,7 @@ from client_keys import certificate
 from kapi.apis.ai_providers import with_own
 from kapi.errors import SettingsError
 from kapi.settings import WELL_KNOWN_CLIENT_ID, Settings, from_json_value, to_json_value
-from kapi.settings_reading import check_non_production, read_settings
+from kapi.settings.reading import check_non_production, read_settings
 
 HOME = {"HOME": "/home/somebody"}
 
@@ -20,12 +20,26 @@ def messages(error: pytest.ExceptionInfo[SettingsError]) -> str:
 
 
 def test_flag_beats_variable_beats_file_beats_default(tmp_path: Path) -> None:
-    (tmp_path / "kapi.toml").write_text("[gateway]\nport = 1001\ndrain_seconds = 1\n[identity]\nworkers = 2\n")
+    (tmp_path / "kapi.toml").write_text(
+        "[gateway]\nport = 1001\ndrain_seconds = 1\n[identity]\nworkers = 2\n"
+    )
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    settings, sources = read_settings({"gateway.port": 1003}, HOME | {"KAPI_GATEWAY__PORT": "1002", "KAPI_IDENTITY__WORKERS": "3"}, below)
-    assert (settings.gateway.port, settings.identity.workers, settings.gateway.drain_seconds) == (1003, 3, 1)
-    assert sources == {"gateway.port": "--port", "identity.workers": "KAPI_IDENTITY__WORKERS", "gateway.drain_seconds": "kapi.toml"}
+    settings, sources = read_settings(
+        {"gateway.port": 1003},
+        HOME | {"KAPI_GATEWAY__PORT": "1002", "KAPI_IDENTITY__WORKERS": "3"},
+        below,
+    )
+    assert (settings.gateway.port, settings.identity.workers, settings.gateway.drain_seconds) == (
+        1003,
+        3,
+        1,
+    )
+    assert sources == {
+        "gateway.port": "--port",
+        "identity.workers": "KAPI_IDENTITY__WORKERS",
+        "gateway.drain_seconds": "kapi.toml",
+    }
     assert settings.data_dir == Path("/home/somebody/.local/share/kapi")
 
 
@@ -66,16 +80,28 @@ def test_ai_providers_are_read_and_their_mistakes_told(tmp_path: Path) -> None:
     assert known["mine", "v2"].total_tokens == ("usage.all", "header:x_total")
     assert ("OpenAI", "v1") in known
     assert from_json_value(to_json_value(settings)) == settings
-    (tmp_path / "kapi.toml").write_text(one * 2 + 'prompt_tokens = ["a b", "header:"]\ncompletion_tokens = [' + '"a.b",' * 11 + "]\n")
+    (tmp_path / "kapi.toml").write_text(
+        one * 2
+        + 'prompt_tokens = ["a b", "header:"]\ncompletion_tokens = ['
+        + '"a.b",' * 11
+        + "]\n"
+    )
     with pytest.raises(SettingsError) as error:
         read_settings({}, HOME, tmp_path)
-    for part in ("mine v2 stands twice", "'a b' is no place", "'header:' is no place", "more than 10 places"):
+    for part in (
+        "mine v2 stands twice",
+        "'a b' is no place",
+        "'header:' is no place",
+        "more than 10 places",
+    ):
         assert part in messages(error)
 
 
 def test_a_secret_file_is_relative_to_the_settings_and_never_shown(tmp_path: Path) -> None:
     (tmp_path / "ci.secret").write_text("very-secret\n")
-    (tmp_path / "kapi.toml").write_text('[[identity.clients]]\nid = "ci"\nsecret_file = "ci.secret"\nscopes = ["a"]\n')
+    (tmp_path / "kapi.toml").write_text(
+        '[[identity.clients]]\nid = "ci"\nsecret_file = "ci.secret"\nscopes = ["a"]\n'
+    )
     settings, _ = read_settings({}, HOME, Path("/"), tmp_path / "kapi.toml")
     assert settings.identity.clients[0].secret == "very-secret"
     assert "very-secret" not in repr(settings)
@@ -112,10 +138,14 @@ colour = 1
 
 
 def test_every_mistake_of_the_file_has_its_line(tmp_path: Path) -> None:
-    (tmp_path / "kapi.toml").write_text(MISTAKEN.replace('hosts = {\n  a = "nowhere",\n}', 'hosts = { a = "nowhere" }\n\n'))
+    (tmp_path / "kapi.toml").write_text(
+        MISTAKEN.replace('hosts = {\n  a = "nowhere",\n}', 'hosts = { a = "nowhere" }\n\n')
+    )
     with pytest.raises(SettingsError) as error:
         read_settings({"identity.workers": 0}, {"KAPI_GATEWAY__CONCURRENCY": "x", **HOME}, tmp_path)
-    places = {(item.message.partition(":")[0], item.line, item.source) for item in error.value.diagnostics}
+    places = {
+        (item.message.partition(":")[0], item.line, item.source) for item in error.value.diagnostics
+    }
     assert places >= {
         ("data_dir", 2, "kapi.toml"),
         ("gateway.port", 4, "kapi.toml"),
@@ -132,7 +162,9 @@ def test_every_mistake_of_the_file_has_its_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as error:
         read_settings({}, HOME, tmp_path)
     assert [(item.line, item.source) for item in error.value.diagnostics] == [(2, "kapi.toml")]
-    (tmp_path / "kapi.toml").write_text(MISTAKEN[MISTAKEN.index('[[identity.clients]]\nid = "c"') : MISTAKEN.index("[apis]\nfetch")])
+    (tmp_path / "kapi.toml").write_text(
+        MISTAKEN[MISTAKEN.index('[[identity.clients]]\nid = "c"') : MISTAKEN.index("[apis]\nfetch")]
+    )
     with pytest.raises(SettingsError) as error:
         read_settings({}, HOME, tmp_path)
     assert [item.line for item in error.value.diagnostics] == [5]
@@ -141,20 +173,37 @@ def test_every_mistake_of_the_file_has_its_line(tmp_path: Path) -> None:
 def test_the_well_known_client_stays_on_loopback(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])
-    check_non_production(read_settings({"gateway.listen": "0.0.0.0", "identity.non_production_on_network": True}, HOME, tmp_path)[0])
+    check_non_production(
+        read_settings(
+            {"gateway.listen": "0.0.0.0", "identity.non_production_on_network": True},
+            HOME,
+            tmp_path,
+        )[0]
+    )
     check_non_production(Settings(tmp_path))
-    (tmp_path / "kapi.toml").write_text("[identity]\nwell_known_client = false\nwell_known_users = false\n")
+    (tmp_path / "kapi.toml").write_text(
+        "[identity]\nwell_known_client = false\nwell_known_users = false\n"
+    )
     check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])
 
 
-def test_the_well_known_client_and_users_are_kept_beside_others_until_they_are_switched_off(tmp_path: Path) -> None:
+def test_the_well_known_client_and_users_are_kept_beside_others_until_they_are_switched_off(
+    tmp_path: Path,
+) -> None:
     own = '[[identity.clients]]\nid = "ci"\nsecret = "s"\n[[identity.users]]\nusername = "org1user"\npassword = "p"\n'
     (tmp_path / "kapi.toml").write_text(own)
     identity = read_settings({}, HOME, tmp_path)[0].identity
     assert [client.id for client in identity.clients] == ["ci", WELL_KNOWN_CLIENT_ID]
-    assert [user.username for user in identity.users] == ["org1user", "org2user", "multiorguser", "superAdmin"]
+    assert [user.username for user in identity.users] == [
+        "org1user",
+        "org2user",
+        "multiorguser",
+        "superAdmin",
+    ]
     assert identity.users[0].password == "p"
-    (tmp_path / "kapi.toml").write_text("[identity]\nwell_known_client = false\nwell_known_users = false\n" + own)
+    (tmp_path / "kapi.toml").write_text(
+        "[identity]\nwell_known_client = false\nwell_known_users = false\n" + own
+    )
     identity = read_settings({}, HOME, tmp_path)[0].identity
     assert [client.id for client in identity.clients] == ["ci"]
     assert [user.username for user in identity.users] == ["org1user"]
@@ -209,7 +258,11 @@ def test_interceptors_of_the_settings_are_checked(tmp_path: Path) -> None:
 
 def test_authorities_of_clients_are_certificates(tmp_path: Path) -> None:
     (tmp_path / "kapi.toml").write_text('[identity]\nclient_ca_file = "ca.pem"\n')
-    for content in (None, "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
+    for content in (
+        None,
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ):
         if content is not None:
             (tmp_path / "ca.pem").write_text(content)
         with pytest.raises(SettingsError) as error:

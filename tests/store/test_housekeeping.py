@@ -36,7 +36,9 @@ def count(database: Database, table: str = "records") -> int:
     return int(database.row(f"SELECT count(*) FROM {table}")[0])
 
 
-def test_it_goes_in_small_pieces_between_which_others_write(database: Database, tmp_path: Path) -> None:
+def test_it_goes_in_small_pieces_between_which_others_write(
+    database: Database, tmp_path: Path
+) -> None:
     fill(database)
     fill(database, 3, expires_at=1000)
     left = []
@@ -106,14 +108,21 @@ def test_every_table_that_grows(database: Database) -> None:
         db.execute("INSERT INTO revocations VALUES ('', 'old', 5, ''), ('', 'live', ?, '')", (now,))
         db.execute("INSERT INTO tries VALUES ('old', 5, 1), ('live', ?, 1)", (now,))
         for name, expires_at in (("old", now - API_KEYS_KEPT), ("late", now - 5), ("endless", 0)):
-            db.execute("INSERT INTO api_keys VALUES (?, '', 'jwt', '', '{}', 0, ?, 0)", (name, expires_at))
+            db.execute(
+                "INSERT INTO api_keys VALUES (?, '', 'jwt', '', '{}', 0, ?, 0)", (name, expires_at)
+            )
         for number in range(1, REMOVED_KEPT + 3):
-            db.execute("INSERT INTO registered_clients VALUES (?, '{}', '', '', '', 0, ?, ?)", (str(number), number, number != 2))
+            db.execute(
+                "INSERT INTO registered_clients VALUES (?, '{}', '', '', '', 0, ?, ?)",
+                (str(number), number, number != 2),
+            )
     keep_house(database, now, lambda _: None)
     assert database.rows("SELECT jti FROM revocations") == [("live",)]
     assert database.rows("SELECT name FROM tries") == [("live",)]
     assert database.rows("SELECT id FROM api_keys ORDER BY id") == [("endless",), ("late",)]
-    assert database.rows("SELECT min(revision), count(*) FROM registered_clients") == [(2, REMOVED_KEPT + 1)]
+    assert database.rows("SELECT min(revision), count(*) FROM registered_clients") == [
+        (2, REMOVED_KEPT + 1)
+    ]
 
 
 def test_a_read_never_waits_for_a_writer(database: Database, tmp_path: Path) -> None:
@@ -130,7 +139,9 @@ def test_a_read_never_waits_for_a_writer(database: Database, tmp_path: Path) -> 
     other.close()
 
 
-def test_a_read_never_waits_for_a_write_that_waits_for_another_process(database: Database, tmp_path: Path) -> None:
+def test_a_read_never_waits_for_a_write_that_waits_for_another_process(
+    database: Database, tmp_path: Path
+) -> None:
     fill(database, 1)
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -150,7 +161,9 @@ def test_a_read_never_waits_for_a_write_that_waits_for_another_process(database:
     other.close()
 
 
-def test_what_stays_busy_is_said_as_that(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stays_busy_is_said_as_that(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("kapi.store.database.BUSY_SECONDS", 0.0)
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

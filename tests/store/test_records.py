@@ -95,12 +95,24 @@ def test_the_key_of_a_secret_does_not_hold_it() -> None:
     assert "secret" not in key_of("secret")
 
 
-def admitted(records: Records, key: str, holder: str = "shop", now: int = 5, expires_at: int = 100, of_all: int = 100) -> int:
-    return records.admit("pushed", record(key, expires_at=expires_at), now, holder=holder, most=3, of_all=of_all)
+def admitted(
+    records: Records,
+    key: str,
+    holder: str = "shop",
+    now: int = 5,
+    expires_at: int = 100,
+    of_all: int = 100,
+) -> int:
+    return records.admit(
+        "pushed", record(key, expires_at=expires_at), now, holder=holder, most=3, of_all=of_all
+    )
 
 
 def test_a_holder_has_only_so_many_waiting_records(records: Records) -> None:
-    assert [admitted(records, key, expires_at=ends) for key, ends in (("a", 60), ("b", 80), ("c", 100), ("d", 120))] == [0, 0, 0, 55]
+    assert [
+        admitted(records, key, expires_at=ends)
+        for key, ends in (("a", 60), ("b", 80), ("c", 100), ("d", 120))
+    ] == [0, 0, 0, 55]
     assert records.get("pushed", "d", 5) is None
     # Others are not concerned; neither are other kinds, and records that nobody is held to account for.
     assert admitted(records, "e", "other") == 0
@@ -120,7 +132,10 @@ def test_of_too_many_in_all_the_oldest_go_and_none_that_was_used(records: Record
         admitted(records, f"k{number}", f"holder {number}", expires_at=100 + number, of_all=10)
         if number == 0:
             records.take("pushed", "k0", 5)
-    assert [number for number in range(40) if records.get("pushed", f"k{number}", 5)] == [0, *range(30, 40)]
+    assert [number for number in range(40) if records.get("pushed", f"k{number}", 5)] == [
+        0,
+        *range(30, 40),
+    ]
     assert records.get("pushed", "kept", 5)
 
 

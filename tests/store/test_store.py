@@ -20,7 +20,17 @@ from kapi.store.database import StoreClosed
 from kapi.store.keys import Keys, StoredKey
 from kapi.store.watch import Watch
 
-API = StoredApi("id-1", "default", "Petstore", "1.0", "production", "/petstore/1.0", "/petstore", 1, 1_800_000_000)
+API = StoredApi(
+    "id-1",
+    "default",
+    "Petstore",
+    "1.0",
+    "production",
+    "/petstore/1.0",
+    "/petstore",
+    1,
+    1_800_000_000,
+)
 KEY = StoredKey("first", "RS256", "active", "-----BEGIN PRIVATE KEY-----", 10)
 
 
@@ -58,7 +68,9 @@ def test_writes_reach_the_disk_before_the_call_returns(store: Store) -> None:
     assert store.database._connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-@pytest.mark.parametrize("definition", [b"", b"\0\xff\xfe", "openapi: ä".encode(), b"x" * 1_000_000])
+@pytest.mark.parametrize(
+    "definition", [b"", b"\0\xff\xfe", "openapi: ä".encode(), b"x" * 1_000_000]
+)
 def test_the_texts_of_an_api_come_back_byte_for_byte(store: Store, definition: bytes) -> None:
     store.save_api(API, "näme: 'x'\r\n", definition, ())
     assert store.api_source("id-1") == ("näme: 'x'\r\n", definition)
@@ -108,7 +120,9 @@ def test_a_watch_tells_of_changes_by_this_and_other_connections(store: Store, pa
 def test_deleting_an_api_leaves_the_others(store: Store) -> None:
     store.save_api(API, "1", b"1", [resource("a"), resource("shared", b"both")])
     store.save_api(dataclasses.replace(API, id="id-2"), "2", b"2", [resource("b")])
-    store.delete_api("id-1", [resource("shared", b"one")], [("cluster", "a"), ("cluster", "never was")])
+    store.delete_api(
+        "id-1", [resource("shared", b"one")], [("cluster", "a"), ("cluster", "never was")]
+    )
     assert [api.id for api in store.apis()] == ["id-2"]
     assert store.api_source("id-1") is None
     assert kept(store) == {"b": b"body", "shared": b"one"}
@@ -119,7 +133,10 @@ def test_deleting_an_api_leaves_the_others(store: Store) -> None:
 def test_replacing_what_was_rendered_drops_the_rest(store: Store) -> None:
     store.replace_rendered([resource("a"), resource("b")])
     store.replace_rendered([resource("b", b"new"), Rendered("route", "b", "f", b"other kind")])
-    assert {(item.kind, item.name): item.body for item in store.rendered()} == {("cluster", "b"): b"new", ("route", "b"): b"other kind"}
+    assert {(item.kind, item.name): item.body for item in store.rendered()} == {
+        ("cluster", "b"): b"new",
+        ("route", "b"): b"other kind",
+    }
 
 
 def test_a_write_that_fails_changes_nothing(store: Store) -> None:
@@ -137,7 +154,11 @@ def test_a_write_that_fails_changes_nothing(store: Store) -> None:
     ):
         with pytest.raises(RuntimeError, match="no more"):
             write()
-        assert (store.apis(), store.api_source("id-1"), kept(store)) == ((API,), ("old", b"old"), {"a": b"1"})
+        assert (store.apis(), store.api_source("id-1"), kept(store)) == (
+            (API,),
+            ("old", b"old"),
+            {"a": b"1"},
+        )
     with pytest.raises(sqlite3.IntegrityError):
         store.save_api(newer, "new", None, ())  # type: ignore[arg-type]
     store.save_api(newer, "new", b"new", ())
@@ -151,7 +172,11 @@ def test_reopening_keeps_everything(path: Path) -> None:
     first.close()
     for _ in range(2):
         again = Store.open(path)
-        assert (Keys(again.database).all(), again.apis(), again.api_source("id-1")) == ((KEY,), (API,), ("conf", b"definition"))
+        assert (Keys(again.database).all(), again.apis(), again.api_source("id-1")) == (
+            (KEY,),
+            (API,),
+            ("conf", b"definition"),
+        )
         assert again.rendered() == (resource("a"),)
         again.close()
     with pytest.raises(StoreClosed):
@@ -208,7 +233,11 @@ store.close()
 def test_processes_may_open_a_new_store_at_once(path: Path, processes: int) -> None:
     """Every one finds all tables and the same first key, whoever made them."""
     started = [
-        subprocess.Popen([sys.executable, "-c", OPEN_AND_WRITE, str(path), f"p{number}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN_AND_WRITE, str(path), f"p{number}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         for number in range(processes)
     ]
     for process in started:
@@ -221,5 +250,7 @@ def test_processes_may_open_a_new_store_at_once(path: Path, processes: int) -> N
     answers = [process.communicate(timeout=30)[0].decode().split() for process in started]
     assert [process.returncode for process in started] == [0] * processes
     assert sorted(first for first, _ in answers) == ["False"] * (processes - 1) + ["True"]
-    assert {kid for _, kid in answers} == {f"p{next(n for n, (first, _) in enumerate(answers) if first == 'True')}"}
+    assert {kid for _, kid in answers} == {
+        f"p{next(n for n, (first, _) in enumerate(answers) if first == 'True')}"
+    }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

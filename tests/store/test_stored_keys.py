@@ -41,7 +41,11 @@ def test_activating_retires_the_active_key_of_the_same_algorithm_only(keys: Keys
     assert keys.move("next", ("staged",), "published", 50) is False
     assert keys.activate("next", 99) is True
     assert states(keys) == {"first": "retired", "elliptic": "active", "next": "active"}
-    assert {key.kid: key.due_at for key in keys.all()} == {"first": 99, "elliptic": None, "next": None}
+    assert {key.kid: key.due_at for key in keys.all()} == {
+        "first": 99,
+        "elliptic": None,
+        "next": None,
+    }
 
 
 def test_only_a_key_in_the_right_state_is_removed(keys: Keys) -> None:

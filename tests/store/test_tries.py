@@ -24,7 +24,11 @@ def test_processes_share_a_count_that_outlives_them(tmp_path: Path) -> None:
 def test_of_parallel_tries_no_more_than_allowed_are_counted(tmp_path: Path) -> None:
     databases = [Database.open(tmp_path / "kapi.db") for _ in range(4)]
     with ThreadPoolExecutor(16) as pool:
-        waits = list(pool.map(lambda number: Tries(databases[number % 4]).count({"name alice": 7}, NOW), range(40)))
+        waits = list(
+            pool.map(
+                lambda number: Tries(databases[number % 4]).count({"name alice": 7}, NOW), range(40)
+            )
+        )
     assert waits.count(0) == 7
 
 
@@ -36,7 +40,9 @@ def test_one_that_has_none_left_uses_up_nothing_of_the_other(tmp_path: Path) -> 
     assert tries.count({"address y": 3, "name alice": 1}, NOW) == 0
 
 
-def test_a_window_ends_however_often_somebody_tries_and_wherever_the_clock_is_set(tmp_path: Path) -> None:
+def test_a_window_ends_however_often_somebody_tries_and_wherever_the_clock_is_set(
+    tmp_path: Path,
+) -> None:
     tries = Tries(Database.open(tmp_path / "kapi.db"))
     for second in range(0, WINDOW, 10):
         tries.count(MOST, NOW + second)

@@ -23,7 +23,11 @@ _CHAT: Final = (
 )
 """Chat completions, completions and embeddings; then responses, which say it in other words, and in streams one level deeper."""
 _BEDROCK: Final = (("usage.inputTokens",), ("usage.outputTokens",), ("usage.totalTokens",))
-_ANTHROPIC: Final = (("usage.input_tokens", "message.usage.input_tokens"), ("usage.output_tokens", "message.usage.output_tokens"), ())
+_ANTHROPIC: Final = (
+    ("usage.input_tokens", "message.usage.input_tokens"),
+    ("usage.output_tokens", "message.usage.output_tokens"),
+    (),
+)
 """Messages; a stream says the prompt in its first event and the completion in its last ones."""
 _AZURE_VERSIONS: Final = ("2023-05-15", "2024-02-01", "2024-06-01", "2024-10-21", "v1")
 
@@ -62,7 +66,9 @@ def provider_of(providers: Providers, name: str, version: str) -> AiProvider:
 
 def _provider(item: AiProviderSettings) -> AiProvider:
     numbers = (item.prompt_tokens, item.completion_tokens, item.total_tokens)
-    return AiProvider(item.name, item.api_version, *(tuple(map(_place, places)) for places in numbers))
+    return AiProvider(
+        item.name, item.api_version, *(tuple(map(_place, places)) for places in numbers)
+    )
 
 
 def _place(text: str) -> str:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from kapi.apis.ai_providers import Providers
 
-_LIMITS: Final = {"token": ("promptLimit", "completionLimit", "totalLimit"), "request": ("requestLimit",)}
+_LIMITS: Final = {
+    "token": ("promptLimit", "completionLimit", "totalLimit"),
+    "request": ("requestLimit",),
+}
 
 
 def check_ai(root: Mapping, providers: Providers, report: Report) -> None:
@@ -31,7 +34,12 @@ def check_ai(root: Mapping, providers: Providers, report: Report) -> None:
             endpoint, here = own[0]
             message = "Presence of both resource level and API level AI rate limits is not allowed"
             place = key_mark(endpoint, "aiRatelimit", here)
-            report.add(codes.RATE_LIMITS, message, place, "Remove it, or the aiRatelimit of the API's endpoints.")
+            report.add(
+                codes.RATE_LIMITS,
+                message,
+                place,
+                "Remove it, or the aiRatelimit of the API's endpoints.",
+            )
         for endpoint, here in own:
             _check_limits(root, endpoint, here, report)
     for endpoint, here in level:
@@ -43,7 +51,11 @@ def _check_provider(root: Mapping, providers: Providers, report: Report) -> None
     if not isinstance(node, Mapping) or report.has_within("#/aiProvider"):
         return
     name, version = (node.entries[field] for field in ("name", "apiVersion"))
-    if not isinstance(name, Scalar) or not isinstance(version, Scalar) or (name.value, version.value) in providers:
+    if (
+        not isinstance(name, Scalar)
+        or not isinstance(version, Scalar)
+        or (name.value, version.value) in providers
+    ):
         return
     versions = [other for known, other in providers if known == name.value]
     if versions:
@@ -53,10 +65,18 @@ def _check_provider(root: Mapping, providers: Providers, report: Report) -> None
         hint = f"Known versions: {', '.join(sorted(versions))}. Others stand in the settings (gateway.ai_providers)."
         report.warn(codes.NOT_ALLOWED, message, mark(version, "#/aiProvider/apiVersion"), hint)
     else:
-        names = {known: ", ".join(version for other, version in sorted(providers) if other == known) for known, _ in sorted(providers)}
+        names = {
+            known: ", ".join(version for other, version in sorted(providers) if other == known)
+            for known, _ in sorted(providers)
+        }
         known = "; ".join(f"{other} ({versions})" for other, versions in names.items())
         hint = f"Known providers and versions: {known}. Others stand in the settings (gateway.ai_providers)."
-        report.add(codes.NOT_ALLOWED, f"unknown AI provider {str(name.value)[:60]}", mark(name, "#/aiProvider/name"), hint)
+        report.add(
+            codes.NOT_ALLOWED,
+            f"unknown AI provider {str(name.value)[:60]}",
+            mark(name, "#/aiProvider/name"),
+            hint,
+        )
 
 
 def _enabled(owner: Mapping, pointer: str) -> Iterator[tuple[Mapping, str]]:
@@ -78,14 +98,27 @@ def _check_limits(root: Mapping, endpoint: Mapping, pointer: str, report: Report
     if "aiProvider" not in root.entries:
         hint = "Name the provider in aiProvider: its answers say how many tokens a call took."
         report.add(codes.COMBINATION, "aiRatelimit needs an aiProvider", place, hint)
-    given = {group: [name for name in names if name in _entries(limits, group)] for group, names in _LIMITS.items()}
+    given = {
+        group: [name for name in names if name in _entries(limits, group)]
+        for group, names in _LIMITS.items()
+    }
     if not any(given.values()):
         every = ", ".join(f"{group}.{name}" for group, names in _LIMITS.items() for name in names)
-        report.add(codes.MISSING, "aiRatelimit has no limit", place, f"Write one of: {every}. Or enabled: false.")
+        report.add(
+            codes.MISSING,
+            "aiRatelimit has no limit",
+            place,
+            f"Write one of: {every}. Or enabled: false.",
+        )
     for group, found in given.items():
         if found and "unit" not in _entries(limits, group):
             message = f"required key [unit] not found for {found[0]}"
-            report.add(codes.MISSING, message, mark(limits.entries[group], below(here, group)), "Add `unit: Minute`, Hour or Day.")
+            report.add(
+                codes.MISSING,
+                message,
+                mark(limits.entries[group], below(here, group)),
+                "Add `unit: Minute`, Hour or Day.",
+            )
 
 
 def _entries(mapping: Mapping, name: str) -> dict[str, object]:

@@ -19,7 +19,9 @@ from kapi.apis.reserved_headers import may_hold_credential
 _HEADER: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _QUERY: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
-SUBSCRIPTION_HINT: Final = "Enable OAuth2, JWT or API keys beside mTLS, or validate no subscriptions."
+SUBSCRIPTION_HINT: Final = (
+    "Enable OAuth2, JWT or API keys beside mTLS, or validate no subscriptions."
+)
 
 
 def check_authentication(conf: ApiConf, report: Report) -> None:
@@ -32,14 +34,20 @@ def check_authentication(conf: ApiConf, report: Report) -> None:
     for item in enabled:
         if queries.count(item.query) > 1:
             message = f"two kinds of credentials in the query parameter {item.query}"
-            report.add(codes.AUTHENTICATION, message, item.mark, "Name another parameter: queryParamName.")
+            report.add(
+                codes.AUTHENTICATION, message, item.mark, "Name another parameter: queryParamName."
+            )
     if any(operation.secured for operation in conf.operations):
         _check_somebody_may_call(conf, enabled, report)
 
 
 def methods(conf: ApiConf) -> tuple[AuthenticationConf, ...]:
     """The items of the conf; OAuth2 too, which holds unless the conf says otherwise."""
-    return conf.authentication if conf.authentication_of("OAuth2") else (AuthenticationConf(mark=conf.mark), *conf.authentication)
+    return (
+        conf.authentication
+        if conf.authentication_of("OAuth2")
+        else (AuthenticationConf(mark=conf.mark), *conf.authentication)
+    )
 
 
 def needs_caller(conf: ApiConf, operation: OperationConf) -> bool:
@@ -53,10 +61,16 @@ def needs_caller(conf: ApiConf, operation: OperationConf) -> bool:
 def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
     if item.auth_type == "mTLS":
         if not item.certificates:
-            yield "mTLS has no certificates, so that no client could be accepted", "Name at least one: certificates: [{name: …, key: …}]."
+            yield (
+                "mTLS has no certificates, so that no client could be accepted",
+                "Name at least one: certificates: [{name: …, key: …}].",
+            )
         return
     if not item.header and not item.query:
-        yield f"{item.auth_type} has neither a header nor a query parameter", "Set headerEnable: true, or enabled: false."
+        yield (
+            f"{item.auth_type} has neither a header nor a query parameter",
+            "Set headerEnable: true, or enabled: false.",
+        )
     lower = item.header.lower()
     if item.dpop and (lower != "authorization" or item.query):
         yield (
@@ -69,10 +83,15 @@ def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
             "Use letters, digits, `-` and `_`, and no name that HTTP or the gateway needs.",
         )
     if item.query and not _QUERY.fullmatch(item.query):
-        yield f"{item.query[:60]} cannot be a query parameter for credentials", "Use letters, digits, `.`, `_`, `~` and `-`."
+        yield (
+            f"{item.query[:60]} cannot be a query parameter for credentials",
+            "Use letters, digits, `.`, `_`, `~` and `-`.",
+        )
 
 
-def _check_somebody_may_call(conf: ApiConf, enabled: list[AuthenticationConf], report: Report) -> None:
+def _check_somebody_may_call(
+    conf: ApiConf, enabled: list[AuthenticationConf], report: Report
+) -> None:
     """Warn of combinations that are not what they say; refuse one that no caller could pass."""
     place = conf.authentication[0].mark if conf.authentication else conf.mark
     tokens = [item for item in enabled if item.auth_type != "mTLS"]

@@ -18,13 +18,25 @@ def claim_value(text: str, kind: str) -> str | int | float | bool | Fault:
     if kind in _BITS:
         number = int(text) if _WHOLE.fullmatch(text) else None
         limit = 2 ** _BITS[kind]
-        return number if number is not None and -limit <= number < limit else Fault(f"{text[:60]} is no {kind}", "Write a whole number.")
+        return (
+            number
+            if number is not None and -limit <= number < limit
+            else Fault(f"{text[:60]} is no {kind}", "Write a whole number.")
+        )
     if kind == "float":
         number_text = text if _FLOAT.fullmatch(text) else ""
         value = float(number_text) if number_text else float("inf")
-        return value if abs(value) != float("inf") else Fault(f"{text[:60]} is no float", "Write a number such as 1.5.")
+        return (
+            value
+            if abs(value) != float("inf")
+            else Fault(f"{text[:60]} is no float", "Write a number such as 1.5.")
+        )
     if kind == "bool":
-        return text.lower() == "true" if text.lower() in ("true", "false") else Fault(f"{text[:60]} is no bool", "Write true or false.")
+        return (
+            text.lower() == "true"
+            if text.lower() in ("true", "false")
+            else Fault(f"{text[:60]} is no bool", "Write true or false.")
+        )
     if kind == "date":
         return _numeric_date(text)
     return text

@@ -36,8 +36,14 @@ DEFINITION_PATH = "/api-definition"
 _INVALID = ("909029", "Invalid apk-conf provided")
 _OF_ITS_OWN = {
     codes.AUTHENTICATION: ("909018", "Invalid authtypes provided"),
-    codes.POLICIES: ("909025", "Presence of both resource level and API level operation policies is not allowed"),
-    codes.RATE_LIMITS: ("909026", "Presence of both resource level and API level rate limits is not allowed"),
+    codes.POLICIES: (
+        "909025",
+        "Presence of both resource level and API level operation policies is not allowed",
+    ),
+    codes.RATE_LIMITS: (
+        "909026",
+        "Presence of both resource level and API level rate limits is not allowed",
+    ),
 }
 """What APK says of a conf whose mistakes are all of one kind: code and title."""
 
@@ -53,7 +59,9 @@ class Policy(Protocol):
 class AddsOperations(Protocol):
     """A policy that answers requests which no operation of the conf is for."""
 
-    def added_operations(self, conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    def added_operations(
+        self, conf: ApiConf, operations: tuple[Operation, ...]
+    ) -> tuple[Operation, ...]:
         """More operations, with all their nodes. `operations` are those of the conf."""
 
 
@@ -82,7 +90,11 @@ def compile_api(
     """
     reading = read(conf_text, _SOURCE, ai_providers)
     parsed, mistakes = (None, ()) if restored else read_definition(definition, reading.api_type)
-    diagnostics = (*_organization_mistakes(organization, reading.conf), *reading.diagnostics, *mistakes)
+    diagnostics = (
+        *_organization_mistakes(organization, reading.conf),
+        *reading.diagnostics,
+        *mistakes,
+    )
     conf = reading.conf
     if diagnostics or conf is None or reading.data is None:
         kinds = {item.code for item in diagnostics}
@@ -132,7 +144,9 @@ def _definition(conf: ApiConf, content: bytes) -> ApiDefinition | None:
 
 def api_id(organization: str, name: str, version: str) -> str:
     """The id of an API whose conf names none."""
-    return hashlib.sha1(f"{organization}-{name}-{version}".encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(
+        f"{organization}-{name}-{version}".encode(), usedforsecurity=False
+    ).hexdigest()
 
 
 def base_paths(conf: ApiConf) -> tuple[str, str | None]:
@@ -143,7 +157,9 @@ def base_paths(conf: ApiConf) -> tuple[str, str | None]:
 
 
 def _organization_mistakes(organization: str, conf: ApiConf | None) -> tuple[Diagnostic, ...]:
-    fault = label_fault("organization", organization) or (host_label_fault(organization, conf.environment) if conf else None)
+    fault = label_fault("organization", organization) or (
+        host_label_fault(organization, conf.environment) if conf else None
+    )
     if fault is None:
         return ()
     return (Diagnostic(codes.HOST_LABEL, fault.message, fault.hint, source="organization"),)
@@ -152,7 +168,9 @@ def _organization_mistakes(organization: str, conf: ApiConf | None) -> tuple[Dia
 def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, ...]:
     made = []
     for operation in conf.operations:
-        nodes = tuple(node for policy in policies if (node := policy.compile(conf, operation)) is not None)
+        nodes = tuple(
+            node for policy in policies if (node := policy.compile(conf, operation)) is not None
+        )
         made.append(
             Operation(
                 verb=operation.verb,
@@ -172,7 +190,11 @@ def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, .
 def _match_order(operation: Operation) -> tuple[Any, ...]:
     """Sorts the most specific target first: segment by segment, plain text before text with a parameter before a parameter before `*`."""
     key = target_key(operation.target)
-    return tuple(_segment_order(segment) for segment in key[1:].split("/")), key, VERBS.index(operation.verb)
+    return (
+        tuple(_segment_order(segment) for segment in key[1:].split("/")),
+        key,
+        VERBS.index(operation.verb),
+    )
 
 
 def _segment_order(segment: str) -> tuple[int, int]:
@@ -196,11 +218,22 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> tuple[Diagnostic,
 
 def _not_in_definition(conf: ApiConf, definition: Definition) -> Iterable[Diagnostic]:
     """Operations that the definition does not have: a caller cannot know them."""
-    known = {(operation.verb, target_key(plain_target(operation.target))) for operation in definition.operations}
+    known = {
+        (operation.verb, target_key(plain_target(operation.target)))
+        for operation in definition.operations
+    }
     for operation in conf.operations:
-        if (operation.verb, target_key(operation.target)) not in known and not operation.target.endswith("/*"):
+        if (
+            operation.verb,
+            target_key(operation.target),
+        ) not in known and not operation.target.endswith("/*"):
             message = f"{operation.verb} {operation.target} is not in the definition"
-            yield _warning(codes.NOT_IN_DEFINITION, message, "Add it to the definition, or remove it here.", operation)
+            yield _warning(
+                codes.NOT_IN_DEFINITION,
+                message,
+                "Add it to the definition, or remove it here.",
+                operation,
+            )
 
 
 def _weaker_siblings(conf: ApiConf) -> Iterable[Diagnostic]:

@@ -136,7 +136,9 @@ class PolicyConf:
 
     def parameter(self, name: str, default: Any = None) -> Any:
         """One parameter by its name in the conf, or the default."""
-        return self.parameters.get(name, default) if isinstance(self.parameters, Fields) else default
+        return (
+            self.parameters.get(name, default) if isinstance(self.parameters, Fields) else default
+        )
 
 
 @dataclass(frozen=True, slots=True)

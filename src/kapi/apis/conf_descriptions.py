@@ -140,8 +140,13 @@ _AI: Final = {
     "parameters.productionModels": "Models that share the requests of the production host.",
     "parameters.sandboxModels": "Models that share the requests of the sandbox host.",
     **{f"{kind}.model": "Name of the model." for kind in ("productionModels", "sandboxModels")},
-    **{f"{kind}.endpoint": "URL of the model's backend." for kind in ("productionModels", "sandboxModels")},
-    **{f"{kind}.weight": "Share of the requests." for kind in ("productionModels", "sandboxModels")},
+    **{
+        f"{kind}.endpoint": "URL of the model's backend."
+        for kind in ("productionModels", "sandboxModels")
+    },
+    **{
+        f"{kind}.weight": "Share of the requests." for kind in ("productionModels", "sandboxModels")
+    },
 }
 _SECURITY: Final = {
     "authType": "Kind of credential. OAuth2, JWT and APIKey are alternatives: one of them is enough.",
@@ -181,4 +186,11 @@ _SECURITY: Final = {
     "accessControlExposeHeaders": "Response headers that pages may read.",
 }
 
-DESCRIPTIONS: Final[dict[str, str]] = {**_TOP, **_OPERATIONS, **_ENDPOINTS, **_POLICIES, **_AI, **_SECURITY}
+DESCRIPTIONS: Final[dict[str, str]] = {
+    **_TOP,
+    **_OPERATIONS,
+    **_ENDPOINTS,
+    **_POLICIES,
+    **_AI,
+    **_SECURITY,
+}

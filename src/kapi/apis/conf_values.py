@@ -52,7 +52,9 @@ def api_conf(root: Mapping) -> ApiConf:
         base_path=data["basePath"],
         version=data["version"],
         type=data["type"],
-        operations=tuple(_operation(node, here) for node, here in _members(root, "operations", "#")),
+        operations=tuple(
+            _operation(node, here) for node, here in _members(root, "operations", "#")
+        ),
         id=data.get("id", ""),
         default_version=data.get("defaultVersion", False),
         definition_path=data.get("definitionPath", ""),
@@ -62,11 +64,17 @@ def api_conf(root: Mapping) -> ApiConf:
         sandbox=_endpoints(root, "sandbox", "#"),
         policies=_policies(root, "apiPolicies", "#"),
         rate_limit=_rate_limit(root, "#"),
-        authentication=tuple(_authentication(node, here) for node, here in _members(root, "authentication", "#")),
+        authentication=tuple(
+            _authentication(node, here) for node, here in _members(root, "authentication", "#")
+        ),
         cors=_cors(root),
-        key_managers=tuple(_key_manager(node, here) for node, here in _members(root, "keyManagers", "#")),
+        key_managers=tuple(
+            _key_manager(node, here) for node, here in _members(root, "keyManagers", "#")
+        ),
         ai_provider=_ai_provider(root),
-        additional_properties=tuple((item["name"], item["value"]) for item in data.get("additionalProperties", ())),
+        additional_properties=tuple(
+            (item["name"], item["value"]) for item in data.get("additionalProperties", ())
+        ),
         escaped_slashes=data.get("routing", {}).get("escapedSlashes", "unescape"),
         rewrite_locations=data.get("routing", {}).get("rewriteLocations", True),
         mark=mark(root, "#"),
@@ -81,7 +89,11 @@ def endpoint_nodes(owner: Mapping, kind: str, pointer: str) -> list[tuple[Mappin
     if isinstance(node, Mapping):
         return [(node, here)]
     if isinstance(node, Sequence):
-        return [(item, below(here, index)) for index, item in enumerate(node.items) if isinstance(item, Mapping)]
+        return [
+            (item, below(here, index))
+            for index, item in enumerate(node.items)
+            if isinstance(item, Mapping)
+        ]
     return []
 
 
@@ -89,7 +101,9 @@ def _members(owner: Mapping, name: str, pointer: str) -> Iterable[tuple[Mapping,
     node = owner.entries.get(name)
     here = below(pointer, name)
     items: list[Node] = node.items if isinstance(node, Sequence) else []
-    return ((item, below(here, index)) for index, item in enumerate(items) if isinstance(item, Mapping))
+    return (
+        (item, below(here, index)) for index, item in enumerate(items) if isinstance(item, Mapping)
+    )
 
 
 def _operation(node: Mapping, pointer: str) -> OperationConf:
@@ -99,7 +113,9 @@ def _operation(node: Mapping, pointer: str) -> OperationConf:
         verb=data["verb"],
         secured=data.get("secured", True),
         scopes=tuple(dict.fromkeys(data.get("scopes", ()))),
-        scope_alternatives=tuple(tuple(dict.fromkeys(item)) for item in data.get("scopeAlternatives", ())),
+        scope_alternatives=tuple(
+            tuple(dict.fromkeys(item)) for item in data.get("scopeAlternatives", ())
+        ),
         production=_endpoints(node, "production", pointer),
         sandbox=_endpoints(node, "sandbox", pointer),
         policies=_policies(node, "operationPolicies", pointer),
@@ -117,20 +133,30 @@ def _endpoint(node: Mapping, pointer: str) -> EndpointConf:
     resiliency = data.get("resiliency", {})
     place = mark(node, pointer)
     return EndpointConf(
-        endpoint=_service(data["endpoint"]) if isinstance(data["endpoint"], dict) else data["endpoint"],
+        endpoint=_service(data["endpoint"])
+        if isinstance(data["endpoint"], dict)
+        else data["endpoint"],
         weight=data.get("weight"),
         security=_security(data.get("endpointSecurity", {}), place),
-        certificate=_secret_key(data["certificate"], "secretName", "secretKey", place) if data.get("certificate") else None,
+        certificate=_secret_key(data["certificate"], "secretName", "secretKey", place)
+        if data.get("certificate")
+        else None,
         timeout=_timeout(resiliency["timeout"]) if resiliency.get("timeout") else None,
         retry=_retry(resiliency["retryPolicy"]) if resiliency.get("retryPolicy") else None,
-        circuit_breaker=_circuit_breaker(resiliency["circuitBreaker"]) if resiliency.get("circuitBreaker") else None,
-        ai_rate_limit=_ai_rate_limit(data["aiRatelimit"]) if data.get("aiRatelimit", {}).get("enabled") else None,
+        circuit_breaker=_circuit_breaker(resiliency["circuitBreaker"])
+        if resiliency.get("circuitBreaker")
+        else None,
+        ai_rate_limit=_ai_rate_limit(data["aiRatelimit"])
+        if data.get("aiRatelimit", {}).get("enabled")
+        else None,
         mark=place,
     )
 
 
 def _service(data: dict[str, Any]) -> ServiceConf:
-    return ServiceConf(data["name"], data.get("namespace", "default"), data["port"], data.get("protocol", "http"))
+    return ServiceConf(
+        data["name"], data.get("namespace", "default"), data["port"], data.get("protocol", "http")
+    )
 
 
 def _secret_key(data: dict[str, Any], name: str, key: str, place: Mark) -> SecretKey:
@@ -142,28 +168,49 @@ def _security(data: dict[str, Any], place: Mark) -> BasicSecurityConf | ApiKeySe
     if not data.get("enabled", False):
         return None
     if "apiKeyValueKey" in kind:
-        return ApiKeySecurityConf(kind.get("in", "Header"), kind["apiKeyNameKey"], _secret_key(kind, "secretName", "apiKeyValueKey", place))
+        return ApiKeySecurityConf(
+            kind.get("in", "Header"),
+            kind["apiKeyNameKey"],
+            _secret_key(kind, "secretName", "apiKeyValueKey", place),
+        )
     username = _secret_key(kind, "secretName", "userNameKey", place)
     return BasicSecurityConf(username, _secret_key(kind, "secretName", "passwordKey", place))
 
 
 def _timeout(data: dict[str, Any]) -> TimeoutConf:
-    return TimeoutConf(data.get("downstreamRequestIdleTimeout"), data.get("upstreamResponseTimeout"))
+    return TimeoutConf(
+        data.get("downstreamRequestIdleTimeout"), data.get("upstreamResponseTimeout")
+    )
 
 
 def _retry(data: dict[str, Any]) -> RetryConf:
-    return RetryConf(data.get("count"), data.get("baseIntervalMillis"), tuple(dict.fromkeys(data.get("statusCodes", ()))))
+    return RetryConf(
+        data.get("count"),
+        data.get("baseIntervalMillis"),
+        tuple(dict.fromkeys(data.get("statusCodes", ()))),
+    )
 
 
 def _circuit_breaker(data: dict[str, Any]) -> CircuitBreakerConf:
-    names = ("maxConnectionPools", "maxConnections", "maxPendingRequests", "maxRequests", "maxRetries")
+    names = (
+        "maxConnectionPools",
+        "maxConnections",
+        "maxPendingRequests",
+        "maxRequests",
+        "maxRetries",
+    )
     return CircuitBreakerConf(*(data.get(name) for name in names))
 
 
 def _ai_rate_limit(data: dict[str, Any]) -> AiRateLimitConf:
     token, request = data["token"], data["request"]
     limits = (token.get("promptLimit"), token.get("completionLimit"), token.get("totalLimit"))
-    return AiRateLimitConf(*limits, token.get("unit", "Minute"), request.get("requestLimit"), request.get("unit", "Minute"))
+    return AiRateLimitConf(
+        *limits,
+        token.get("unit", "Minute"),
+        request.get("requestLimit"),
+        request.get("unit", "Minute"),
+    )
 
 
 def _policies(owner: Mapping, name: str, pointer: str) -> PoliciesConf:
@@ -172,14 +219,22 @@ def _policies(owner: Mapping, name: str, pointer: str) -> PoliciesConf:
         return PoliciesConf()
     here = below(pointer, name)
     request = tuple(_policy(item, place) for item, place in _members(node, "request", here))
-    return PoliciesConf(request, tuple(_policy(item, place) for item, place in _members(node, "response", here)))
+    return PoliciesConf(
+        request, tuple(_policy(item, place) for item, place in _members(node, "response", here))
+    )
 
 
 def _policy(node: Mapping, pointer: str) -> PolicyConf:
     data = plain(node)
     parameters = frozen(data.get("parameters", {}))
     known = parameters if isinstance(parameters, Fields | tuple) else Fields()
-    return PolicyConf(data["policyName"], data.get("policyVersion", "v1"), data.get("policyId", ""), known, mark(node, pointer))
+    return PolicyConf(
+        data["policyName"],
+        data.get("policyVersion", "v1"),
+        data.get("policyId", ""),
+        known,
+        mark(node, pointer),
+    )
 
 
 def frozen(value: Any) -> Any:
@@ -194,7 +249,9 @@ def _rate_limit(owner: Mapping, pointer: str) -> RateLimitConf | None:
     if not isinstance(node, Mapping):
         return None
     data = plain(node)
-    return RateLimitConf(data["requestsPerUnit"], data["unit"], mark(node, below(pointer, "rateLimit")))
+    return RateLimitConf(
+        data["requestsPerUnit"], data["unit"], mark(node, below(pointer, "rateLimit"))
+    )
 
 
 def _authentication(node: Mapping, pointer: str) -> AuthenticationConf:
@@ -214,7 +271,9 @@ def _authentication(node: Mapping, pointer: str) -> AuthenticationConf:
         query=query,
         audiences=tuple(dict.fromkeys(data.get("audience", ()))),
         dpop=data.get("dpop", ""),
-        certificates=tuple(_secret_key(item, "name", "key", place) for item in data.get("certificates", ())),
+        certificates=tuple(
+            _secret_key(item, "name", "key", place) for item in data.get("certificates", ())
+        ),
         mark=place,
     )
 
@@ -242,7 +301,9 @@ def _key_manager(node: Mapping, pointer: str) -> KeyManagerConf:
         name=data["name"],
         issuer=data["issuer"],
         jwks_endpoint=data["JWKSEndpoint"],
-        claim_mappings=tuple((item["localClaim"], item["remoteClaim"]) for item in data.get("claimMappings", ())),
+        claim_mappings=tuple(
+            (item["localClaim"], item["remoteClaim"]) for item in data.get("claimMappings", ())
+        ),
         backend=_service(data["k8sBackend"]) if data.get("k8sBackend") else None,
         mark=mark(node, pointer),
     )

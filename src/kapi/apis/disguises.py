@@ -43,7 +43,9 @@ def disguised(stem: str) -> str:
     return "/".join(_segment(part) for part in stem.split("/"))
 
 
-def weaker_siblings(operations: Sequence[OperationConf]) -> Iterator[tuple[OperationConf, OperationConf]]:
+def weaker_siblings(
+    operations: Sequence[OperationConf],
+) -> Iterator[tuple[OperationConf, OperationConf]]:
     """Pairs of one verb: an operation with a parameter, and one that needs other credentials or scopes and may be mistaken for it."""
     for verb, group in _by_verb(operations):
         if len({_needs(item) for item in group}) == 1 or verb == "OPTIONS":
@@ -52,7 +54,11 @@ def weaker_siblings(operations: Sequence[OperationConf]) -> Iterator[tuple[Opera
         for wider in group:
             if "{" not in wider.target and "*" not in wider.target:
                 continue
-            found = (item for item in secured if _needs(item) != _needs(wider) and may_pass_for(wider.target, item.target))
+            found = (
+                item
+                for item in secured
+                if _needs(item) != _needs(wider) and may_pass_for(wider.target, item.target)
+            )
             if (narrower := next(found, None)) is not None:
                 yield wider, narrower
 
@@ -65,7 +71,11 @@ def _by_verb(operations: Iterable[OperationConf]) -> Iterable[tuple[str, list[Op
 
 
 def _needs(operation: OperationConf) -> tuple[Any, ...]:
-    return operation.secured, frozenset(operation.scopes), frozenset(map(frozenset, operation.scope_alternatives))
+    return (
+        operation.secured,
+        frozenset(operation.scopes),
+        frozenset(map(frozenset, operation.scope_alternatives)),
+    )
 
 
 def _segment(segment: str) -> str:
@@ -85,4 +95,7 @@ def _character(char: str) -> str:
 
 def _escape(char: str) -> str:
     digits = (f"{byte:02x}" for byte in char.encode())
-    return "".join("%" + "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in pair) for pair in digits)
+    return "".join(
+        "%" + "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in pair)
+        for pair in digits
+    )

@@ -69,7 +69,11 @@ def _scalar(value: Any) -> str:
 def quoted(text: str) -> str:
     """A double-quoted YAML scalar (YAML 1.2 §7.3.1); what cannot be printed is escaped."""
     short = json.dumps(text, ensure_ascii=False)
-    return short if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in short)
+    return (
+        short
+        if text.isprintable()
+        else "".join(char if char.isprintable() else _escape(char) for char in short)
+    )
 
 
 def _escape(char: str) -> str:

@@ -27,10 +27,22 @@ def check_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
         if nodes and all(_whole(node, "weight") == 0 for node, _ in nodes):
             node, here = nodes[0]
             message = f"no {kind} endpoint has a weight above 0"
-            report.add(codes.COMBINATION, message, key_mark(node, "weight", here), "Give one of them a weight, or leave weight out.")
+            report.add(
+                codes.COMBINATION,
+                message,
+                key_mark(node, "weight", here),
+                "Give one of them a weight, or leave weight out.",
+            )
 
 
-def apply(mapping: Mapping, name: str, rule: Callable[[str], Fault | None], code: str, report: Report, pointer: str = "#") -> None:
+def apply(
+    mapping: Mapping,
+    name: str,
+    rule: Callable[[str], Fault | None],
+    code: str,
+    report: Report,
+    pointer: str = "#",
+) -> None:
     """Ask a rule about a text of a mapping, unless the schema has found a mistake in it."""
     node = mapping.entries.get(name)
     here = below(pointer, name)
@@ -44,8 +56,22 @@ def _check_address(node: Mapping, here: str, report: Report) -> None:
     address = node.entries.get("endpoint")
     if isinstance(address, Mapping):
         spot = below(here, "endpoint")
-        apply(address, "name", lambda text: label_fault("service name", text), codes.ENDPOINT, report, spot)
-        apply(address, "namespace", lambda text: label_fault("namespace", text), codes.ENDPOINT, report, spot)
+        apply(
+            address,
+            "name",
+            lambda text: label_fault("service name", text),
+            codes.ENDPOINT,
+            report,
+            spot,
+        )
+        apply(
+            address,
+            "namespace",
+            lambda text: label_fault("namespace", text),
+            codes.ENDPOINT,
+            report,
+            spot,
+        )
     else:
         apply(node, "endpoint", _url_fault, codes.ENDPOINT, report, here)
 
@@ -63,16 +89,29 @@ def _check_security(node: Mapping, here: str, report: Report) -> None:
     kind = security.entries.get("securityType")
     if kind is None:
         hint = "Add securityType with secretName and the keys of user name and password, or of the API key."
-        report.add(codes.MISSING, "required key [securityType] not found", mark(security, spot), hint)
+        report.add(
+            codes.MISSING, "required key [securityType] not found", mark(security, spot), hint
+        )
     elif isinstance(kind, Mapping):
         where = kind.entries.get("in")
         if not isinstance(where, Scalar) or where.value == "Header":
-            apply(kind, "apiKeyNameKey", header_fault, codes.HEADER, report, below(spot, "securityType"))
+            apply(
+                kind,
+                "apiKeyNameKey",
+                header_fault,
+                codes.HEADER,
+                report,
+                below(spot, "securityType"),
+            )
 
 
 def _check_certificate(node: Mapping, here: str, report: Report) -> None:
     certificate, address = node.entries.get("certificate"), node.entries.get("endpoint")
-    if not isinstance(certificate, Mapping) or not certificate.entries or report.has_within(below(here, "endpoint")):
+    if (
+        not isinstance(certificate, Mapping)
+        or not certificate.entries
+        or report.has_within(below(here, "endpoint"))
+    ):
         return
     if isinstance(address, Mapping):
         protocol = address.entries.get("protocol")
@@ -81,7 +120,12 @@ def _check_certificate(node: Mapping, here: str, report: Report) -> None:
         secure = isinstance(address, Scalar) and str(address.value).lower().startswith("https:")
     if not secure:
         hint = "Write an https endpoint, or remove the certificate."
-        report.add(codes.COMBINATION, "a certificate says nothing about an http endpoint", key_mark(node, "certificate", here), hint)
+        report.add(
+            codes.COMBINATION,
+            "a certificate says nothing about an http endpoint",
+            key_mark(node, "certificate", here),
+            hint,
+        )
 
 
 def _check_breaker(node: Mapping, here: str, report: Report) -> None:
@@ -94,7 +138,10 @@ def _check_breaker(node: Mapping, here: str, report: Report) -> None:
     for name in ("maxConnectionPools", "maxPendingRequests", "maxRequests"):
         if _whole(breaker, name) == 0:
             report.add(
-                codes.RANGE, f"{name}: 0 lets no request through", key_mark(breaker, name, spot), "Allow at least 1, or leave it out."
+                codes.RANGE,
+                f"{name}: 0 lets no request through",
+                key_mark(breaker, name, spot),
+                "Allow at least 1, or leave it out.",
             )
 
 
@@ -105,4 +152,10 @@ def _is_true(mapping: Mapping, name: str) -> bool:
 
 def _whole(mapping: Mapping, name: str) -> int | None:
     node = mapping.entries.get(name)
-    return node.value if isinstance(node, Scalar) and isinstance(node.value, int) and not isinstance(node.value, bool) else None
+    return (
+        node.value
+        if isinstance(node, Scalar)
+        and isinstance(node.value, int)
+        and not isinstance(node.value, bool)
+        else None
+    )

@@ -5,13 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis.conf import ApiKeySecurityConf, ServiceConf
-from kapi.apis.ir import AiLimits, ApiKeyCredential, BasicCredentials, CircuitBreaker, Endpoint, Retry, SecretRef
+from kapi.apis.ir import (
+    AiLimits,
+    ApiKeyCredential,
+    BasicCredentials,
+    CircuitBreaker,
+    Endpoint,
+    Retry,
+    SecretRef,
+)
 from kapi.apis.rules import Fault, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kapi.apis.conf import AiRateLimitConf, BasicSecurityConf, CircuitBreakerConf, EndpointConf, RetryConf, SecretKey
+    from kapi.apis.conf import (
+        AiRateLimitConf,
+        BasicSecurityConf,
+        CircuitBreakerConf,
+        EndpointConf,
+        RetryConf,
+        SecretKey,
+    )
 
 RETRIES: Final = 1
 """When a retry policy names no count."""
@@ -49,13 +64,20 @@ def _endpoint(conf: EndpointConf) -> Endpoint:
 
 def _address(address: str | ServiceConf) -> tuple[str, str, int, str]:
     if isinstance(address, ServiceConf):
-        return address.protocol, f"{address.name}.{address.namespace}.svc.cluster.local", address.port, ""
+        return (
+            address.protocol,
+            f"{address.name}.{address.namespace}.svc.cluster.local",
+            address.port,
+            "",
+        )
     endpoint = endpoint_of(address)
     assert not isinstance(endpoint, Fault)  # noqa: S101 - reading.py has refused it before
     return endpoint.scheme, endpoint.host, endpoint.port, endpoint.base_path
 
 
-def _credentials(conf: BasicSecurityConf | ApiKeySecurityConf) -> BasicCredentials | ApiKeyCredential:
+def _credentials(
+    conf: BasicSecurityConf | ApiKeySecurityConf,
+) -> BasicCredentials | ApiKeyCredential:
     if isinstance(conf, ApiKeySecurityConf):
         return ApiKeyCredential(conf.location, conf.parameter, secret_ref(conf.value))
     return BasicCredentials(secret_ref(conf.username), secret_ref(conf.password))
@@ -63,12 +85,18 @@ def _credentials(conf: BasicSecurityConf | ApiKeySecurityConf) -> BasicCredentia
 
 def _retry(conf: RetryConf) -> Retry | None:
     count = RETRIES if conf.count is None else conf.count
-    return Retry(count, conf.status_codes or RETRIED_STATUSES, conf.base_interval_millis) if count else None
+    return (
+        Retry(count, conf.status_codes or RETRIED_STATUSES, conf.base_interval_millis)
+        if count
+        else None
+    )
 
 
 def _circuit_breaker(conf: CircuitBreakerConf) -> CircuitBreaker:
     connections = (conf.max_connection_pools, conf.max_connections)
-    return CircuitBreaker(*connections, conf.max_pending_requests, conf.max_requests, conf.max_retries)
+    return CircuitBreaker(
+        *connections, conf.max_pending_requests, conf.max_requests, conf.max_retries
+    )
 
 
 def _ai_limits(conf: AiRateLimitConf) -> AiLimits:

@@ -16,7 +16,15 @@ from kapi.apis import report as codes
 from kapi.apis.definitions import parse_definition
 from kapi.apis.definitions.model import Note
 from kapi.apis.emit import emit
-from kapi.apis.rules import MAX_OPERATIONS, Fault, base_path_fault, endpoint_of, operation_key, plain_target, target_fault
+from kapi.apis.rules import (
+    MAX_OPERATIONS,
+    Fault,
+    base_path_fault,
+    endpoint_of,
+    operation_key,
+    plain_target,
+    target_fault,
+)
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
@@ -61,7 +69,9 @@ class Generated:
     @property
     def with_warnings(self) -> str:
         """The conf with its warnings as comments at its end, for callers that get nothing else."""
-        return self.conf_text + "".join(f"# {_one_line(f'{item.message}. {item.hint}')}\n" for item in self.warnings)
+        return self.conf_text + "".join(
+            f"# {_one_line(f'{item.message}. {item.hint}')}\n" for item in self.warnings
+        )
 
 
 def generate(content: bytes, api_type: str = "REST", file_name: str = "") -> str:
@@ -74,7 +84,9 @@ def with_comments(content: bytes, api_type: str, file_name: str, url: str) -> st
     return generated(content, api_type, file_name, Choices(url=url)).with_warnings
 
 
-def generated(content: bytes, api_type: str = "REST", file_name: str = "", choices: Choices = NO_CHOICES) -> Generated:
+def generated(
+    content: bytes, api_type: str = "REST", file_name: str = "", choices: Choices = NO_CHOICES
+) -> Generated:
     """The apk-conf of a definition and its warnings; raises Invalid (90091) with every mistake in the definition."""
     definition = parse_definition(content, api_type, file_name)
     maker = _Maker(definition, choices)
@@ -88,16 +100,26 @@ def generated(content: bytes, api_type: str = "REST", file_name: str = "", choic
 
 
 def _warning(code: str, note: Note, place: Mark) -> Diagnostic:
-    return Diagnostic(code, note.message, note.hint, note.pointer, place.line, place.column, "warning", _SOURCE)
+    return Diagnostic(
+        code, note.message, note.hint, note.pointer, place.line, place.column, "warning", _SOURCE
+    )
 
 
-def place_in_definition(made: Generated, definition: bytes, api_type: str, items: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def place_in_definition(
+    made: Generated, definition: bytes, api_type: str, items: Iterable[Diagnostic]
+) -> tuple[Diagnostic, ...]:
     """Diagnostics about a generated conf as diagnostics about the definition it was made from, with places in its text."""
     found = list(items)
     origins = [_origin(made.origins, item.pointer) for item in found]
     places = parse_definition(definition, api_type).places(set(origins))
     return tuple(
-        replace(item, pointer=pointer, line=places[pointer].line, column=places[pointer].column, source=_SOURCE)
+        replace(
+            item,
+            pointer=pointer,
+            line=places[pointer].line,
+            column=places[pointer].column,
+            source=_SOURCE,
+        )
         for item, pointer in zip(found, origins, strict=True)
     )
 
@@ -128,7 +150,9 @@ class _Maker:
         is_rest = definition.type == "REST"
         operations = self._kept() if is_rest else list(definition.operations)
         self._refuse_number(len(operations))
-        name, version = (self._name(), self._version()) if is_rest else (definition.name, definition.version)
+        name, version = (
+            (self._name(), self._version()) if is_rest else (definition.name, definition.version)
+        )
         conf: dict[str, Any] = {
             "name": name,
             "basePath": self._choices.base_path or self._base_path(name, version),
@@ -143,7 +167,11 @@ class _Maker:
         if endpoints:
             conf["endpointConfigurations"] = endpoints
         conf["operations"] = [self._operation(index, item) for index, item in enumerate(operations)]
-        if is_rest and not endpoints and any("endpointConfigurations" not in item for item in conf["operations"]):
+        if (
+            is_rest
+            and not endpoints
+            and any("endpointConfigurations" not in item for item in conf["operations"])
+        ):
             self._note_endpoint()
         return conf
 
@@ -162,7 +190,9 @@ class _Maker:
             message = "none of the operations of the definition can be deployed"
             hint = "; ".join(dict.fromkeys(note.message for note in self.notes[:3]))
         place = self._definition.places(["#/paths"])["#/paths"]
-        found = Diagnostic(codes.OPERATIONS, message, hint, "#/paths", place.line, place.column, source=_SOURCE)
+        found = Diagnostic(
+            codes.OPERATIONS, message, hint, "#/paths", place.line, place.column, source=_SOURCE
+        )
         raise Invalid((found,), code="90091", title="Invalid API Definition")
 
     # operations
@@ -176,7 +206,11 @@ class _Maker:
             if fault is None:
                 groups.setdefault((operation.verb, operation_key(target)), []).append(operation)
             else:
-                self._note(operation.path_pointer, f"{_named(operation)} is left out: {fault.message}", fault.hint)
+                self._note(
+                    operation.path_pointer,
+                    f"{_named(operation)} is left out: {fault.message}",
+                    fault.hint,
+                )
         return [kept for group in groups.values() if (kept := self._one(group)) is not None]
 
     def _one(self, group: list[DefinitionOperation]) -> DefinitionOperation | None:
@@ -185,14 +219,26 @@ class _Maker:
         if any(_access(other) != _access(first) for other in group):
             for operation in group:
                 message = f"{_named(operation)} is left out: a gateway cannot tell it from {_named(_other(group, operation))}"
-                self._note(operation.pointer, message, "They ask for different scopes; give them different paths.")
+                self._note(
+                    operation.pointer,
+                    message,
+                    "They ask for different scopes; give them different paths.",
+                )
             return None
         target = plain_target(first.target)
         if target != first.target:
-            self._note(first.path_pointer, f"{_named(first)} becomes {first.verb} {target[:80]}", "Queries pass; fragments are never sent.")
+            self._note(
+                first.path_pointer,
+                f"{_named(first)} becomes {first.verb} {target[:80]}",
+                "Queries pass; fragments are never sent.",
+            )
         for operation in group[1:]:
             message = f"{_named(operation)} is one operation with {_named(first)}: a gateway cannot tell the two apart"
-            self._note(operation.pointer, message, "Queries, fragments and names of parameters make no difference.")
+            self._note(
+                operation.pointer,
+                message,
+                "Queries, fragments and names of parameters make no difference.",
+            )
         return replace(first, target=target)
 
     def _operation(self, index: int, operation: DefinitionOperation) -> dict[str, Any]:
@@ -213,10 +259,13 @@ class _Maker:
             self.origins[f"{pointer}/endpointConfigurations"] = chosen.pointer
         elif operation.servers:
             server = operation.servers[0]
-            message = (
-                f"server {server.url[:80]} of {operation.verb} {operation.target[:80]} is not absolute: the endpoint of the API is used"
+            where = f"server {server.url[:80]} of {operation.verb} {operation.target[:80]}"
+            message = f"{where} is not absolute: the endpoint of the API is used"
+            self._note(
+                server.pointer,
+                message,
+                "Give the operation endpointConfigurations, if its backend is another one.",
             )
-            self._note(server.pointer, message, "Give the operation endpointConfigurations, if its backend is another one.")
         return made
 
     # name, version, base path
@@ -237,7 +286,11 @@ class _Maker:
             version = "1.0.0"
         if version != given:
             message = f"version [{given[:80]}] cannot be a path segment; it becomes {version}"
-            self._note("#/info/version", message, f"Use letters, digits, `.`, `_` and `-`, at most {_LONGEST_VERSION}.")
+            self._note(
+                "#/info/version",
+                message,
+                f"Use letters, digits, `.`, `_` and `-`, at most {_LONGEST_VERSION}.",
+            )
         return version
 
     def _base_path(self, name: str, version: str) -> str:
@@ -249,14 +302,22 @@ class _Maker:
             return given
         made = _made_base_path(name, version)
         why = fault.message if fault else f"it is longer than {_LONGEST_PATH} characters"
-        self._note(self._definition.origins["basePath"], f"base path [{given[:80]}] becomes {made}: {why}", "Set another basePath.")
+        self._note(
+            self._definition.origins["basePath"],
+            f"base path [{given[:80]}] becomes {made}: {why}",
+            "Set another basePath.",
+        )
         return made
 
     # endpoints
 
     def _endpoints(self, *, is_rest: bool) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        chosen = self._usable(self._definition.servers) if is_rest and not self._choices.production else None
+        chosen = (
+            self._usable(self._definition.servers)
+            if is_rest and not self._choices.production
+            else None
+        )
         if self._choices.production:
             made |= _endpoint(self._choices.production)
         elif chosen is not None:
@@ -273,12 +334,19 @@ class _Maker:
             fault = server.fault
             found = server
             if not fault:
-                found = replace(server, url=urljoin(self._choices.url, server.url) if self._choices.url else server.url)
+                found = replace(
+                    server,
+                    url=urljoin(self._choices.url, server.url) if self._choices.url else server.url,
+                )
                 if not urlsplit(found.url).scheme:
                     continue
                 fault = _url_fault(found.url)
             if fault and chosen is None:
-                self._note(server.pointer, f"server {server.url[:80]} cannot be an endpoint: {fault}", "The next server is used.")
+                self._note(
+                    server.pointer,
+                    f"server {server.url[:80]} cannot be an endpoint: {fault}",
+                    "The next server is used.",
+                )
             elif chosen is None:
                 chosen = found
         return chosen
@@ -286,11 +354,21 @@ class _Maker:
     def _note_endpoint(self) -> None:
         servers = self._definition.servers
         pointer = servers[0].pointer if servers else "#"
-        self.missing.append(Note(pointer, "the definition names no absolute server, so the API has no endpoint", _ENDPOINT_HINT))
+        self.missing.append(
+            Note(
+                pointer,
+                "the definition names no absolute server, so the API has no endpoint",
+                _ENDPOINT_HINT,
+            )
+        )
 
 
 def _access(operation: DefinitionOperation) -> tuple[Any, ...]:
-    return operation.secured, frozenset(operation.scopes), frozenset(map(frozenset, operation.scope_alternatives))
+    return (
+        operation.secured,
+        frozenset(operation.scopes),
+        frozenset(map(frozenset, operation.scope_alternatives)),
+    )
 
 
 def _other(group: list[DefinitionOperation], operation: DefinitionOperation) -> DefinitionOperation:

@@ -15,18 +15,29 @@ from kapi.apis.rules import Fault
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_PROTECTED: Final = frozenset({"proxy-authenticate", "proxy-authorization", "x-forwarded-client-cert"})
+_PROTECTED: Final = frozenset(
+    {"proxy-authenticate", "proxy-authorization", "x-forwarded-client-cert"}
+)
 _MOST_JOINTS: Final = 6
 
 
 def header_fault(name: str) -> Fault | None:
     """Why a header of this name may not be set or removed, if it may not."""
     if belongs_to_message(name) or usual(name) in _PROTECTED:
-        return Fault(f"header [{name[:60]}] may not be changed", "It belongs to the connection or the routing; leave it to the gateway.")
+        return Fault(
+            f"header [{name[:60]}] may not be changed",
+            "It belongs to the connection or the routing; leave it to the gateway.",
+        )
     if not _TOKEN.fullmatch(name):
-        return Fault(f"[{name[:60]}] is not a header name", "Use letters, digits, `-` and `_` (RFC 9110 §5.1).")
+        return Fault(
+            f"[{name[:60]}] is not a header name",
+            "Use letters, digits, `-` and `_` (RFC 9110 §5.1).",
+        )
     if belongs_to_gateway(name):
-        return Fault(f"header [{name[:60]}] belongs to the gateway", "Choose a name that does not begin with x-envoy- or x-kapi-.")
+        return Fault(
+            f"header [{name[:60]}] belongs to the gateway",
+            "Choose a name that does not begin with x-envoy- or x-kapi-.",
+        )
     return None
 
 
@@ -37,7 +48,11 @@ def other_spellings(name: str) -> tuple[str, ...]:
     """
     parts = re.split("[-_]", name)
     joints = len(parts) - 1
-    mixtures = product("-_", repeat=joints) if joints <= _MOST_JOINTS else (("-",) * joints, ("_",) * joints)
+    mixtures = (
+        product("-_", repeat=joints)
+        if joints <= _MOST_JOINTS
+        else (("-",) * joints, ("_",) * joints)
+    )
     spellings = ("".join(chain(*zip(parts, (*mixture, ""), strict=True))) for mixture in mixtures)
     return tuple(spelling for spelling in spellings if spelling != name)
 
@@ -45,7 +60,13 @@ def other_spellings(name: str) -> tuple[str, ...]:
 def header_value_fault(value: str) -> Fault | None:
     """Why a text may not be the value of a header, if it may not."""
     if _NOT_IN_VALUE.search(value):
-        return Fault("the header value has a line break or another control character", "Write the value on one line.")
+        return Fault(
+            "the header value has a line break or another control character",
+            "Write the value on one line.",
+        )
     if value != value.strip(" \t"):
-        return Fault("the header value begins or ends with white space", "HTTP drops it (RFC 9110 §5.5); remove it here.")
+        return Fault(
+            "the header value begins or ends with white space",
+            "HTTP drops it (RFC 9110 §5.5); remove it here.",
+        )
     return None

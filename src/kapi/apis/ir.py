@@ -88,7 +88,10 @@ class AiLimits:
     @property
     def counts_tokens(self) -> bool:
         """Whether answers must be read."""
-        return any(limit is not None for limit in (self.prompt_tokens, self.completion_tokens, self.total_tokens))
+        return any(
+            limit is not None
+            for limit in (self.prompt_tokens, self.completion_tokens, self.total_tokens)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,11 @@ class Endpoint:
     def authority(self) -> str:
         """Host, and port where it is not the scheme's own, as in a Host header (RFC 9110 §7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if (self.scheme, self.port) in (("http", 80), ("https", 443)) else f"{host}:{self.port}"
+        return (
+            host
+            if (self.scheme, self.port) in (("http", 80), ("https", 443))
+            else f"{host}:{self.port}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +187,30 @@ class Api:
     @property
     def base_paths(self) -> tuple[str, ...]:
         """All paths it answers on."""
-        return (self.base_path,) if self.default_base_path is None else (self.base_path, self.default_base_path)
+        return (
+            (self.base_path,)
+            if self.default_base_path is None
+            else (self.base_path, self.default_base_path)
+        )
 
 
 def plain(value: Any) -> Any:
     """An IR as maps and lists, to print: fields at their default are left out; a policy's node also says which policy it is of."""
     if is_dataclass(value) and not isinstance(value, type):
         named = {"policy": value.policy} if hasattr(value, "policy") else {}
-        shown = {item.name: getattr(value, item.name) for item in fields(value) if not item.metadata.get("hidden")}
-        defaults = {item.name: item.default for item in fields(value) if item.default is not MISSING}
-        return named | {name: plain(item) for name, item in shown.items() if name not in defaults or item != defaults[name]}
+        shown = {
+            item.name: getattr(value, item.name)
+            for item in fields(value)
+            if not item.metadata.get("hidden")
+        }
+        defaults = {
+            item.name: item.default for item in fields(value) if item.default is not MISSING
+        }
+        return named | {
+            name: plain(item)
+            for name, item in shown.items()
+            if name not in defaults or item != defaults[name]
+        }
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -205,7 +226,12 @@ def endpoints_in(value: Any) -> Iterator[Endpoint]:
 
 def client_certificates_in(value: Any) -> Iterator[SecretRef]:
     """Every secret that must hold certificates of clients."""
-    return (ref for item in _within(value) if isinstance(item, ClientCertificates) for ref in item.accepted)
+    return (
+        ref
+        for item in _within(value)
+        if isinstance(item, ClientCertificates)
+        for ref in item.accepted
+    )
 
 
 def _within(value: Any) -> Iterator[Any]:

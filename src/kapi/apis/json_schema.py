@@ -12,7 +12,18 @@ from typing import Any
 
 from kapi.apis.conf_descriptions import DESCRIPTIONS
 from kapi.apis.conf_schema import CONF
-from kapi.apis.shapes import Anything, ByField, Either, Flag, Items, OneOf, Record, Shape, Text, Whole
+from kapi.apis.shapes import (
+    Anything,
+    ByField,
+    Either,
+    Flag,
+    Items,
+    OneOf,
+    Record,
+    Shape,
+    Text,
+    Whole,
+)
 
 Path = tuple[str, ...]
 """Names of fields, and of the policy or authentication type where a field decides the shape."""
@@ -20,9 +31,16 @@ Path = tuple[str, ...]
 
 def json_schema() -> dict[str, Any]:
     """The whole schema; a shape that stands in several places is written once."""
-    writer = _Writer(frozenset(shape for shape, times in Counter(map(id, _records(CONF))).items() if times > 1))
+    writer = _Writer(
+        frozenset(shape for shape, times in Counter(map(id, _records(CONF))).items() if times > 1)
+    )
     whole = writer.schema(CONF, ())
-    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "apk-conf", **whole, "definitions": writer.definitions}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "apk-conf",
+        **whole,
+        "definitions": writer.definitions,
+    }
 
 
 def description(path: Path) -> str:
@@ -68,9 +86,17 @@ class _Writer:
             case Whole():
                 return {"type": "integer", "minimum": shape.least, "maximum": shape.most}
             case Items():
-                return {"type": "array", "items": self.schema(shape.of, path), **({"maxItems": shape.most} if shape.most else {})}
+                return {
+                    "type": "array",
+                    "items": self.schema(shape.of, path),
+                    **({"maxItems": shape.most} if shape.most else {}),
+                }
             case Record():
-                return self._shared(shape, path) if id(shape) in self.shared else self._record(shape, path)
+                return (
+                    self._shared(shape, path)
+                    if id(shape) in self.shared
+                    else self._record(shape, path)
+                )
             case ByField():
                 return self._by_field(shape, path)
             case OneOf():
@@ -91,25 +117,45 @@ class _Writer:
     def _record(self, shape: Record, path: Path) -> dict[str, Any]:
         fields = {name: self._field(of, (*path, name)) for name, of in shape.fields.items()}
         required = {"required": list(shape.required)} if shape.required else {}
-        return {"type": "object", "properties": fields, **required, "additionalProperties": shape.more}
+        return {
+            "type": "object",
+            "properties": fields,
+            **required,
+            "additionalProperties": shape.more,
+        }
 
     def _field(self, shape: Shape, path: Path) -> dict[str, Any]:
         schema = self.schema(shape, path)
         # Draft 7 ignores what stands beside a reference.
-        return {"description": description(path), **({"allOf": [schema]} if "$ref" in schema else schema)}
+        return {
+            "description": description(path),
+            **({"allOf": [schema]} if "$ref" in schema else schema),
+        }
 
     def _by_field(self, shape: ByField, path: Path) -> dict[str, Any]:
         """`if … then` for each value, so that a mistake in one is not told as a mistake in all."""
         names = {"description": description((*path, shape.name)), "enum": list(shape.records)}
         branches = [
-            {"if": {"properties": {shape.name: {"const": value}}, "required": [shape.name]}, "then": self.schema(record, (*path, value))}
+            {
+                "if": {"properties": {shape.name: {"const": value}}, "required": [shape.name]},
+                "then": self.schema(record, (*path, value)),
+            }
             for value, record in shape.records.items()
         ]
-        return {"type": "object", "properties": {shape.name: names}, "required": [shape.name], "allOf": branches}
+        return {
+            "type": "object",
+            "properties": {shape.name: names},
+            "required": [shape.name],
+            "allOf": branches,
+        }
 
 
 def _text(shape: Text) -> dict[str, Any]:
     if shape.one_of:
         return {"type": "string", "enum": list(shape.one_of)}
-    limits = {"minLength": shape.shortest, "maxLength": shape.longest, "pattern": f"^(?:{shape.pattern})$" if shape.pattern else ""}
+    limits = {
+        "minLength": shape.shortest,
+        "maxLength": shape.longest,
+        "pattern": f"^(?:{shape.pattern})$" if shape.pattern else "",
+    }
     return {"type": "string", **{name: value for name, value in limits.items() if value}}

@@ -27,7 +27,9 @@ def check_mediation(root: Mapping, report: Report) -> None:
         kind = _text(item, "policyName")
         if kind in _REQUEST_ONLY and flow == "response":
             message = f"{kind} acts on requests only"
-            report.add(codes.COMBINATION, message, mark(item, pointer), "Move it to the request list.")
+            report.add(
+                codes.COMBINATION, message, mark(item, pointer), "Move it to the request list."
+            )
         parameters = item.entries.get("parameters")
         check = _CHECKS.get(kind)
         if check is not None and isinstance(parameters, Mapping):
@@ -53,20 +55,34 @@ def _listed(owner: Mapping, name: str, pointer: str) -> Iterator[tuple[str, Mapp
 
 def _interceptor(parameters: Mapping, pointer: str, report: Report) -> None:
     url = parameters.entries.get("backendUrl")
-    if isinstance(url, Scalar) and isinstance(url.value, str) and isinstance(fault := endpoint_of(url.value), Fault):
+    if (
+        isinstance(url, Scalar)
+        and isinstance(url.value, str)
+        and isinstance(fault := endpoint_of(url.value), Fault)
+    ):
         message = fault.message.replace("endpoint", "backendUrl", 1)
         report.add(codes.ENDPOINT, message, mark(url, below(pointer, "backendUrl")), fault.hint)
     given = [name for name in ("tlsSecretName", "tlsSecretKey") if name in parameters.entries]
     if len(given) == 1:
         other = "tlsSecretKey" if given[0] == "tlsSecretName" else "tlsSecretName"
-        report.add(codes.COMBINATION, f"{given[0]} without {other}", key_mark(parameters, given[0], pointer), f"Add {other}, or remove it.")
+        report.add(
+            codes.COMBINATION,
+            f"{given[0]} without {other}",
+            key_mark(parameters, given[0], pointer),
+            f"Add {other}, or remove it.",
+        )
 
 
 def _backend_jwt(parameters: Mapping, pointer: str, report: Report) -> None:
     header = _text(parameters, "header")
     if header and (not _HEADER_NAME.fullmatch(header) or not may_hold_backend_jwt(header)):
         hint = "Use a header of its own, such as X-JWT-Assertion."
-        report.add(codes.FORMAT, f"header [{header[:60]}] cannot carry the JWT", key_mark(parameters, "header", pointer), hint)
+        report.add(
+            codes.FORMAT,
+            f"header [{header[:60]}] cannot carry the JWT",
+            key_mark(parameters, "header", pointer),
+            hint,
+        )
     claims = parameters.entries.get("customClaims")
     for index, item in enumerate(claims.items if isinstance(claims, Sequence) else ()):
         if not isinstance(item, Mapping):
@@ -74,23 +90,37 @@ def _backend_jwt(parameters: Mapping, pointer: str, report: Report) -> None:
         value = claim_value(_text(item, "value"), _text(item, "type") or "string")
         here = below(below(pointer, "customClaims"), index)
         if isinstance(value, Fault) and not report.has_within(here):
-            report.add(codes.FORMAT, f"value {value.message}", key_mark(item, "value", here), value.hint)
+            report.add(
+                codes.FORMAT, f"value {value.message}", key_mark(item, "value", here), value.hint
+            )
 
 
 def _lua(parameters: Mapping, pointer: str, report: Report) -> None:
     given = [name for name in ("sourceCode", "sourceCodeRef") if name in parameters.entries]
     if len(given) != 1:
         hint = "Write the script as sourceCode, or name where it is kept by sourceCodeRef."
-        report.add(codes.COMBINATION, "LuaInterceptor needs one of sourceCode and sourceCodeRef", mark(parameters, pointer), hint)
+        report.add(
+            codes.COMBINATION,
+            "LuaInterceptor needs one of sourceCode and sourceCodeRef",
+            mark(parameters, pointer),
+            hint,
+        )
     source = _text(parameters, "sourceCode")
     if "\x00" in source or source.lstrip("\r\n").startswith("\x1b"):
         message = "sourceCode is not the text of a script"
-        report.add(codes.FORMAT, message, key_mark(parameters, "sourceCode", pointer), "Give the source, not compiled code.")
+        report.add(
+            codes.FORMAT,
+            message,
+            key_mark(parameters, "sourceCode", pointer),
+            "Give the source, not compiled code.",
+        )
 
 
 def _wasm(parameters: Mapping, pointer: str, report: Report) -> None:
     if "image" in parameters.entries:
-        hint = "Give a url: https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
+        hint = (
+            "Give a url: https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
+        )
         report.add(
             codes.NOT_SUPPORTED,
             "image is not supported: modules do not come from OCI registries",
@@ -104,7 +134,12 @@ def _wasm(parameters: Mapping, pointer: str, report: Report) -> None:
         report.add(codes.MISSING, "required key [url] not found", mark(parameters, pointer), hint)
     elif not _is_module_url(url):
         hint = "Write https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
-        report.add(codes.ENDPOINT, f"url [{url[:80]}] leads to no module", key_mark(parameters, "url", pointer), hint)
+        report.add(
+            codes.ENDPOINT,
+            f"url [{url[:80]}] leads to no module",
+            key_mark(parameters, "url", pointer),
+            hint,
+        )
 
 
 def _is_module_url(url: str) -> bool:
@@ -116,7 +151,12 @@ def _is_module_url(url: str) -> bool:
     except ValueError:
         return False
     plain = url.isascii() and url.isprintable() and " " not in url
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    return (
+        plain
+        and parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and parts.username is None
+    )
 
 
 def _text(mapping: Mapping, name: str) -> str:

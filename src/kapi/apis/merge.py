@@ -54,7 +54,13 @@ def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic
 def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnostic]:
     """The other organization is not named, nor its API: a caller must not learn what others have deployed."""
     if other.id == new.id:
-        yield Diagnostic(codes.TAKEN_ID, f"id {new.id} is taken", "Choose another id, or leave id out.", "#/id", source=_SOURCE)
+        yield Diagnostic(
+            codes.TAKEN_ID,
+            f"id {new.id} is taken",
+            "Choose another id, or leave id out.",
+            "#/id",
+            source=_SOURCE,
+        )
     if other.host != new.host:
         return
     hint = "Choose another environment: environment `b` of organization `a` has the same host as organization `a-b`."

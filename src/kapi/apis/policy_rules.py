@@ -39,16 +39,28 @@ def check_policies(root: Mapping, report: Report) -> None:
         pointer = below("#/operations", index)
         own = operation.entries.get("operationPolicies")
         _check_lists(own, below(pointer, "operationPolicies"), report)
-        if (api := _names(level)) and (names := _names(own)) and (others := (api | names) - _BOTH_LEVELS):
-            message = "Presence of both resource level and API level operation policies is not allowed"
+        if (
+            (api := _names(level))
+            and (names := _names(own))
+            and (others := (api | names) - _BOTH_LEVELS)
+        ):
+            message = (
+                "Presence of both resource level and API level operation policies is not allowed"
+            )
             only = f"{', '.join(sorted(others))} can stand at one of the levels only"
             hint = f"{only}: move these policies to apiPolicies, or write those of apiPolicies at each operation that needs them."
-            report.add(codes.POLICIES, message, key_mark(operation, "operationPolicies", pointer), hint)
+            report.add(
+                codes.POLICIES, message, key_mark(operation, "operationPolicies", pointer), hint
+            )
 
 
 def _names(lists: Node | None) -> set[str]:
     """The policies of one level."""
-    return {name for direction in _DIRECTIONS for name, _, _ in _policies(lists, direction, "")} if isinstance(lists, Mapping) else set()
+    return (
+        {name for direction in _DIRECTIONS for name, _, _ in _policies(lists, direction, "")}
+        if isinstance(lists, Mapping)
+        else set()
+    )
 
 
 def _check_lists(lists: Node | None, pointer: str, report: Report) -> None:
@@ -71,7 +83,12 @@ def _check_lists(lists: Node | None, pointer: str, report: Report) -> None:
                 apply(parameters, "url", _redirect_fault, codes.ENDPOINT, report, spot)
                 if redirects > 1 or any(other == "RequestMirror" for other, _, _ in items):
                     message = "a redirect stands beside another one, or beside a mirror that would get nothing"
-                    report.add(codes.COMBINATION, message, mark(policy, here), "Keep one redirect and no mirror.")
+                    report.add(
+                        codes.COMBINATION,
+                        message,
+                        mark(policy, here),
+                        "Keep one redirect and no mirror.",
+                    )
 
 
 def _policies(lists: Mapping, direction: str, pointer: str) -> Iterator[tuple[str, Mapping, str]]:
@@ -95,8 +112,18 @@ def _check_header(policy: str, parameters: Mapping, pointer: str, report: Report
 def _check_mirror(parameters: Mapping, pointer: str, report: Report) -> None:
     urls = parameters.entries.get("urls")
     for index, node in enumerate(urls.items if isinstance(urls, Sequence) else ()):
-        if isinstance(node, Scalar) and isinstance(node.value, str) and node.value and (fault := _mirror_fault(node.value)):
-            report.add(codes.ENDPOINT, fault.message, mark(node, below(below(pointer, "urls"), index)), fault.hint)
+        if (
+            isinstance(node, Scalar)
+            and isinstance(node.value, str)
+            and node.value
+            and (fault := _mirror_fault(node.value))
+        ):
+            report.add(
+                codes.ENDPOINT,
+                fault.message,
+                mark(node, below(below(pointer, "urls"), index)),
+                fault.hint,
+            )
 
 
 def _mirror_fault(url: str) -> Fault | None:
@@ -136,7 +163,10 @@ def _redirect_fault(url: str) -> Fault | None:
     if isinstance(endpoint, Fault):
         return Fault(endpoint.message.replace("endpoint", "url"), endpoint.hint)
     if "#" in query or not url.isascii() or any(char <= " " or char == "\x7f" for char in query):
-        return Fault("url has a query with spaces, non-ASCII characters or a fragment", "Percent-encode them.")
+        return Fault(
+            "url has a query with spaces, non-ASCII characters or a fragment",
+            "Percent-encode them.",
+        )
     if not urlsplit(url).hostname:
         return Fault("url has no host", "Write it as https://host/path.")
     return None
@@ -153,18 +183,39 @@ def check_cors(root: Mapping, report: Report) -> None:
             "an origin",
             "Write it as https://host:port, with * for a part of the host (at most 8), or *.",
         ),
-        "accessControlAllowHeaders": (_TOKEN, "a header name", "Use letters, digits and `-` (RFC 9110 §5.1), or *."),
+        "accessControlAllowHeaders": (
+            _TOKEN,
+            "a header name",
+            "Use letters, digits and `-` (RFC 9110 §5.1), or *.",
+        ),
         "accessControlAllowMethods": (_TOKEN, "a method", "Write GET, POST and so on, or *."),
-        "accessControlExposeHeaders": (_TOKEN, "a header name", "Use letters, digits and `-` (RFC 9110 §5.1), or *."),
+        "accessControlExposeHeaders": (
+            _TOKEN,
+            "a header name",
+            "Use letters, digits and `-` (RFC 9110 §5.1), or *.",
+        ),
     }
     for field, (pattern, what, hint) in rules.items():
         node = cors.entries.get(field)
         for index, item in enumerate(node.items if isinstance(node, Sequence) else ()):
-            if isinstance(item, Scalar) and isinstance(item.value, str) and not pattern.fullmatch(item.value):
+            if (
+                isinstance(item, Scalar)
+                and isinstance(item.value, str)
+                and not pattern.fullmatch(item.value)
+            ):
                 place = mark(item, below(below("#/corsConfiguration", field), index))
                 report.add(codes.HEADER, f"[{item.value[:60]}] is not {what}", place, hint)
     enabled = cors.entries.get("corsConfigurationEnabled")
     origins = cors.entries.get("accessControlAllowOrigins")
-    if isinstance(enabled, Scalar) and enabled.value is True and not (isinstance(origins, Sequence) and origins.items):
+    if (
+        isinstance(enabled, Scalar)
+        and enabled.value is True
+        and not (isinstance(origins, Sequence) and origins.items)
+    ):
         message = "required key [accessControlAllowOrigins] not found"
-        report.add(codes.MISSING, message, mark(cors, "#/corsConfiguration"), "Name the origins that may read answers, or `*`.")
+        report.add(
+            codes.MISSING,
+            message,
+            mark(cors, "#/corsConfiguration"),
+            "Name the origins that may read answers, or `*`.",
+        )

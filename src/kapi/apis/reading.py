@@ -32,7 +32,16 @@ from kapi.apis.rules import (
 )
 from kapi.apis.shapes import Checker
 from kapi.apis.supported import refuse_unsupported
-from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain, read_yaml
+from kapi.apis.yaml_positions import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    key_mark,
+    mark,
+    plain,
+    read_yaml,
+)
 
 if TYPE_CHECKING:
     from kapi.apis.ai_providers import Providers
@@ -58,13 +67,17 @@ class Reading:
         return kind if kind in ("REST", "GRAPHQL", "GRPC") else "REST"
 
 
-def read_conf(text: bytes, source: str = "apkConfiguration") -> tuple[ApiConf | None, tuple[Diagnostic, ...]]:
+def read_conf(
+    text: bytes, source: str = "apkConfiguration"
+) -> tuple[ApiConf | None, tuple[Diagnostic, ...]]:
     """The conf, or None and every mistake in it. Never raises on bad input."""
     reading = read(text, source)
     return reading.conf, reading.diagnostics
 
 
-def read(text: bytes, source: str = "apkConfiguration", ai_providers: Providers = BUILT_IN) -> Reading:
+def read(
+    text: bytes, source: str = "apkConfiguration", ai_providers: Providers = BUILT_IN
+) -> Reading:
     """Like `read_conf`, with the plain data as well. `ai_providers` are those that a conf may name."""
     report = Report(source)
     root = read_yaml(text, report, limit=_MAX_CONF_BYTES)
@@ -93,16 +106,29 @@ def read(text: bytes, source: str = "apkConfiguration", ai_providers: Providers 
 def _check_texts(root: Mapping, report: Report) -> None:
     apply(root, "basePath", base_path_fault, codes.BASE_PATH, report)
     apply(root, "version", version_fault, codes.FORMAT, report)
-    apply(root, "environment", lambda text: label_fault("environment", text), codes.HOST_LABEL, report)
+    apply(
+        root, "environment", lambda text: label_fault("environment", text), codes.HOST_LABEL, report
+    )
     apply(root, "definitionPath", definition_path_fault, codes.TARGET, report)
     check_endpoints(root, "#", report)
     base_path, version = _string(root, "basePath"), _string(root, "version")
     flag = root.entries.get("defaultVersion")
     if isinstance(flag, Scalar) and flag.value is True and version and base_path == f"/{version}":
-        message = "basePath holds nothing but the version, so there is no path for the default version"
-        report.add(codes.BASE_PATH, message, key_mark(root, "basePath", "#"), "Name the API in basePath, or set defaultVersion: false.")
+        message = (
+            "basePath holds nothing but the version, so there is no path for the default version"
+        )
+        report.add(
+            codes.BASE_PATH,
+            message,
+            key_mark(root, "basePath", "#"),
+            "Name the API in basePath, or set defaultVersion: false.",
+        )
     items = root.entries.get("authentication")
-    kinds = [_string(item, "authType") for item in items.items if isinstance(item, Mapping)] if isinstance(items, Sequence) else []
+    kinds = (
+        [_string(item, "authType") for item in items.items if isinstance(item, Mapping)]
+        if isinstance(items, Sequence)
+        else []
+    )
     for kind in sorted({kind for kind in kinds if kind and kinds.count(kind) > 1}):
         message = f"more than one authentication item of type {kind[:40]}"
         report.add(codes.COMBINATION, message, key_mark(root, "authentication", "#"), "Keep one.")
@@ -114,7 +140,12 @@ def _check_operations(root: Mapping, report: Report) -> None:
         return
     place = mark(operations, "#/operations")
     if not operations.items:
-        report.add(codes.OPERATIONS, "Atleast one operation need to specified", place, "Add an operation: a target and a verb.")
+        report.add(
+            codes.OPERATIONS,
+            "Atleast one operation need to specified",
+            place,
+            "Add an operation: a target and a verb.",
+        )
     if len(operations.items) > MAX_OPERATIONS:
         message = f"{len(operations.items)} operations; at most {MAX_OPERATIONS} can be deployed in one API"
         report.add(codes.OPERATIONS, message, place, "Split the API, or use {parameters} and /*.")
@@ -129,7 +160,9 @@ def _check_operations(root: Mapping, report: Report) -> None:
         pointer = below("#/operations", index)
         check_endpoints(operation, pointer, report)
         _check_alternatives(operation, pointer, report)
-        if not served and not any(endpoint_nodes(operation, kind, pointer) for kind in ENDPOINT_KINDS):
+        if not served and not any(
+            endpoint_nodes(operation, kind, pointer) for kind in ENDPOINT_KINDS
+        ):
             unserved.append((operation, pointer))
         if is_rest:
             _check_rest_operation(operation, pointer, seen, report)
@@ -142,8 +175,15 @@ def _refuse_unserved(operations: list[tuple[Mapping, str]], report: Report) -> N
         return
     first, pointer = operations[0]
     more = f" and {len(operations) - 1} more" if len(operations) > 1 else ""
-    message = f"production/sandbox endpoint not available for {_string(first, 'target')[:256]}{more}"
-    report.add(codes.NO_ENDPOINT, message, mark(first, pointer), "Add endpointConfigurations with production or sandbox.")
+    message = (
+        f"production/sandbox endpoint not available for {_string(first, 'target')[:256]}{more}"
+    )
+    report.add(
+        codes.NO_ENDPOINT,
+        message,
+        mark(first, pointer),
+        "Add endpointConfigurations with production or sandbox.",
+    )
 
 
 def _check_alternatives(operation: Mapping, pointer: str, report: Report) -> None:
@@ -153,10 +193,17 @@ def _check_alternatives(operation: Mapping, pointer: str, report: Report) -> Non
     for index, item in enumerate(alternatives.items if isinstance(alternatives, Sequence) else ()):
         if isinstance(item, Sequence) and not item.items:
             message = "an alternative without scopes accepts every token"
-            report.add(codes.COMBINATION, message, mark(item, below(here, index)), "Name scopes in it, or remove scopeAlternatives.")
+            report.add(
+                codes.COMBINATION,
+                message,
+                mark(item, below(here, index)),
+                "Name scopes in it, or remove scopeAlternatives.",
+            )
 
 
-def _check_rest_operation(operation: Mapping, pointer: str, seen: dict[tuple[str, str], Mark], report: Report) -> None:
+def _check_rest_operation(
+    operation: Mapping, pointer: str, seen: dict[tuple[str, str], Mark], report: Report
+) -> None:
     apply(operation, "target", target_fault, codes.TARGET, report, pointer)
     apply(operation, "verb", _verb_fault, codes.VERB, report, pointer)
     if report.has_within(below(pointer, "target")) or report.has_within(below(pointer, "verb")):
@@ -174,10 +221,14 @@ def _check_rest_operation(operation: Mapping, pointer: str, seen: dict[tuple[str
 def _check_rate_limits(root: Mapping, report: Report) -> None:
     """APK's 909026: one of two limits would hide the other."""
     operations = root.entries.get("operations")
-    if not isinstance(root.entries.get("rateLimit"), Mapping) or not isinstance(operations, Sequence):
+    if not isinstance(root.entries.get("rateLimit"), Mapping) or not isinstance(
+        operations, Sequence
+    ):
         return
     for index, operation in enumerate(operations.items):
-        if isinstance(operation, Mapping) and isinstance(operation.entries.get("rateLimit"), Mapping):
+        if isinstance(operation, Mapping) and isinstance(
+            operation.entries.get("rateLimit"), Mapping
+        ):
             place = key_mark(operation, "rateLimit", below("#/operations", index))
             message = "Presence of both resource level and API level rate limits is not allowed"
             report.add(codes.RATE_LIMITS, message, place, "Remove it, or the rateLimit of the API.")
@@ -189,7 +240,12 @@ def _check_definition_path(root: Mapping, report: Report) -> None:
     for operation in operations.items if path and isinstance(operations, Sequence) else ():
         if _string(operation, "verb") == "GET" and target_key(_string(operation, "target")) == path:
             message = f"definitionPath is also the target of an operation: GET {path[:80]}"
-            report.add(codes.COMBINATION, message, key_mark(root, "definitionPath", "#"), "Choose another definitionPath.")
+            report.add(
+                codes.COMBINATION,
+                message,
+                key_mark(root, "definitionPath", "#"),
+                "Choose another definitionPath.",
+            )
 
 
 def _verb_fault(verb: str) -> Fault | None:

@@ -66,7 +66,11 @@ class Report:
 
     def add(self, code: str, message: str, mark: Mark, hint: str = "") -> None:
         """Note one mistake at its place."""
-        self.take(Diagnostic(code, message, hint, mark.pointer, mark.line, mark.column, "error", self.source))
+        self.take(
+            Diagnostic(
+                code, message, hint, mark.pointer, mark.line, mark.column, "error", self.source
+            )
+        )
 
     def warn(self, code: str, message: str, mark: Mark, hint: str = "") -> None:
         """Note something that is accepted and may not be what the author wants."""

@@ -1,8 +1,9 @@
 """Headers with a meaning for the connection, the gateway or the caller's identity: the one list of who may set which. Pure.
 
 Read by the rules for confs and for declared issuers, by the renderers, and by the removal of what callers send
-(`gateway/envoy/edge_headers.py`). The tables of the Lua scripts are compared with MESSAGE in their tests. Many servers read `_` in a
-name as `-` (RFC 3875 §4.1.18), so both spellings are one name here.
+(`gateway/envoy/resources/edge_headers.py`). The tables of the Lua scripts are compared with
+MESSAGE in their tests. Many servers read `_` in a name as `-` (RFC 3875 §4.1.18), so both spellings
+are one name here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ MESSAGE: Final = frozenset({
 """They frame a message or route it (RFC 9110 §7.6.1, §8.6, §10.1.1, §7.2): only the gateway sets them."""
 GATEWAY_PREFIXES: Final = ("x-kapi-", "x-envoy-")
 """Words of the gateway's own filters among each other."""
-CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authenticate", "proxy-authorization"})
+CREDENTIALS: Final = frozenset(
+    {"authorization", "cookie", "proxy-authenticate", "proxy-authorization"}
+)
 CALLER: Final = (
     *("forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip"),
     *("x-rewrite-url", "x-jwt-assertion", "remote-user", "x-remote-user"),
@@ -48,7 +51,9 @@ def may_hold_claim(name: str) -> bool:
     own = usual(name)
     if belongs_to_message(name) or belongs_to_gateway(name):
         return False
-    return own not in CREDENTIALS | _ROUTE and not own.startswith((FORWARDING_PREFIX, "content-", "proxy-"))
+    return own not in CREDENTIALS | _ROUTE and not own.startswith(
+        (FORWARDING_PREFIX, "content-", "proxy-")
+    )
 
 
 def may_hold_backend_jwt(name: str) -> bool:

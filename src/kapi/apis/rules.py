@@ -39,7 +39,10 @@ class Fault:
 def endpoint_of(url: str) -> Endpoint | Fault:
     """A backend URL as an endpoint (RFC 3986 §3, http and https)."""
     if not url.isascii() or any(char <= " " or char == "\x7f" for char in url):
-        return Fault("endpoint has spaces, control or non-ASCII characters", "Percent-encode the path; write such a host in its xn-- form.")
+        return Fault(
+            "endpoint has spaces, control or non-ASCII characters",
+            "Percent-encode the path; write such a host in its xn-- form.",
+        )
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         return Fault(f"endpoint [{url[:80]}] is not an http or https URL", _EXAMPLE)
@@ -47,19 +50,30 @@ def endpoint_of(url: str) -> Endpoint | Fault:
         return Fault("endpoint has a query or fragment", "Remove everything from `?` or `#` on.")
     authority, slash, path = rest.partition("/")
     if "@" in authority:
-        return Fault("endpoint has a user name or password in it", "Remove the part before `@`; it would stand in every log.")
+        return Fault(
+            "endpoint has a user name or password in it",
+            "Remove the part before `@`; it would stand in every log.",
+        )
     try:
         parts = urlsplit(f"//{authority}")
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return Fault(f"endpoint has no valid host and port: [{authority[:80]}]", "Use a port from 1 to 65535.")
+        return Fault(
+            f"endpoint has no valid host and port: [{authority[:80]}]",
+            "Use a port from 1 to 65535.",
+        )
     if (port is not None and not 1 <= port <= _MAX_PORT) or authority.endswith(":"):
-        return Fault(f"endpoint has no valid port: [{authority[:80]}]", "Use a port from 1 to 65535.")
+        return Fault(
+            f"endpoint has no valid port: [{authority[:80]}]", "Use a port from 1 to 65535."
+        )
     if not _is_host(host, bracketed=authority.startswith("[")) or authority.count("[") > 1:
         return Fault(f"endpoint has no valid host: [{authority[:80]}]", _EXAMPLE)
     path = (slash + path).rstrip("/")
     if not _URL_PATH.fullmatch(path) or _has_dot_segment(path):
-        return Fault("endpoint has a path that is not plain", "Percent-encode special characters; leave out `.` and `..` segments.")
+        return Fault(
+            "endpoint has a path that is not plain",
+            "Percent-encode special characters; leave out `.` and `..` segments.",
+        )
     default_port = 443 if scheme.lower() == "https" else 80
     return Endpoint(scheme.lower(), host, default_port if port is None else port, path)
 
@@ -69,21 +83,40 @@ def target_fault(target: str) -> Fault | None:
     if not target.startswith("/"):
         return Fault(f"target [{target[:80]}] does not start with /", f"Write /{target[:80]}.")
     if "?" in target or "#" in target:
-        return Fault("target has a query or fragment", "Write the path only; query parameters always pass.")
+        return Fault(
+            "target has a query or fragment", "Write the path only; query parameters always pass."
+        )
     if "%" in target:
-        return Fault("target has a percent-encoded character", "Use plain characters, or a {parameter} for that segment.")
+        return Fault(
+            "target has a percent-encoded character",
+            "Use plain characters, or a {parameter} for that segment.",
+        )
     if not _TARGET_CHARS.fullmatch(target):
-        return Fault("target has a character that cannot stand in a path", "Use letters, digits and -._~!$&'()*+,;=:@")
+        return Fault(
+            "target has a character that cannot stand in a path",
+            "Use letters, digits and -._~!$&'()*+,;=:@",
+        )
     if "//" in target or _has_dot_segment(target):
-        return Fault("target has an empty, `.` or `..` segment", "The gateway removes such segments before it matches; leave them out.")
+        return Fault(
+            "target has an empty, `.` or `..` segment",
+            "The gateway removes such segments before it matches; leave them out.",
+        )
     names = _PARAMETER.findall(target)
     rest = _PARAMETER.sub("", target)
     if "{" in rest or "}" in rest or any(not _PARAMETER_NAME.fullmatch(name) for name in names):
-        return Fault(f"target [{target[:80]}] has unbalanced or unnamed {{parameters}}", "Write each as {name}.")
+        return Fault(
+            f"target [{target[:80]}] has unbalanced or unnamed {{parameters}}",
+            "Write each as {name}.",
+        )
     if "}{" in target:
-        return Fault("target has two parameters with nothing between them", "Put a character between them.")
+        return Fault(
+            "target has two parameters with nothing between them", "Put a character between them."
+        )
     if "*" in rest and (rest.count("*") > 1 or not target.endswith("/*")):
-        return Fault("target has * elsewhere than as its last segment", "Write /path/* for everything below /path.")
+        return Fault(
+            "target has * elsewhere than as its last segment",
+            "Write /path/* for everything below /path.",
+        )
     return None
 
 
@@ -115,18 +148,26 @@ def operation_key(target: str) -> str:
 def base_path_fault(base_path: str) -> Fault | None:
     """Why a base path cannot be served, if it cannot."""
     if not base_path.startswith("/"):
-        return Fault(f"basePath [{base_path[:80]}] does not start with /", f"Write /{base_path[:80]}.")
+        return Fault(
+            f"basePath [{base_path[:80]}] does not start with /", f"Write /{base_path[:80]}."
+        )
     if base_path == "/":
         return Fault("basePath / has no first segment", "Name the API in it, such as /petstore.")
     if "%" in base_path:
-        return Fault("basePath has a percent-encoded character", "Use letters, digits, `-`, `.`, `_` and `~`.")
+        return Fault(
+            "basePath has a percent-encoded character",
+            "Use letters, digits, `-`, `.`, `_` and `~`.",
+        )
     segments = base_path[1:].split("/")
     if "" in segments:
         return Fault("basePath has an empty segment", "Remove the double or last slash.")
     if any(segment in (".", "..") for segment in segments):
         return Fault("basePath has a `.` or `..` segment", "Write the plain path.")
     if not all(_UNRESERVED_SEGMENT.fullmatch(segment) for segment in segments):
-        return Fault("basePath has a character that cannot stand in it", "Use letters, digits, `-`, `.`, `_` and `~`.")
+        return Fault(
+            "basePath has a character that cannot stand in it",
+            "Use letters, digits, `-`, `.`, `_` and `~`.",
+        )
     return None
 
 
@@ -141,7 +182,11 @@ def label_fault(what: str, text: str) -> Fault | None:
     """Why an organization or environment cannot be part of a host name (RFC 1123 §2.1), if it cannot."""
     if is_label(text):
         return None
-    hint = f"Write {text.lower()}." if is_label(text.lower()) else "Use lower-case letters, digits and `-`, at most 63."
+    hint = (
+        f"Write {text.lower()}."
+        if is_label(text.lower())
+        else "Use lower-case letters, digits and `-`, at most 63."
+    )
     return Fault(f"{what} [{text[:80]}] cannot be part of a host name", hint)
 
 
@@ -153,7 +198,10 @@ def host_label(organization: str, environment: str) -> str:
 def host_label_fault(organization: str, environment: str) -> Fault | None:
     """Why both together are no host label; each alone is checked by `label_fault`."""
     if len(host_label(organization, environment)) > _MAX_LABEL:
-        return Fault("organization and environment together are longer than 63 characters", "Use a shorter environment.")
+        return Fault(
+            "organization and environment together are longer than 63 characters",
+            "Use a shorter environment.",
+        )
     return None
 
 

@@ -16,7 +16,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from kapi.apis import report as codes
 from kapi.apis.header_rules import header_value_fault
-from kapi.apis.ir import Api, ApiKeyCredential, BasicCredentials, SecretRef, client_certificates_in, endpoints_in, secret_refs
+from kapi.apis.ir import (
+    Api,
+    ApiKeyCredential,
+    BasicCredentials,
+    SecretRef,
+    client_certificates_in,
+    endpoints_in,
+    secret_refs,
+)
 from kapi.apis.rules import Fault
 from kapi.errors import Diagnostic
 
@@ -45,13 +53,29 @@ def secret_mistakes(api: Api, secrets: Secrets) -> tuple[Diagnostic, ...]:
     found: list[Diagnostic] = []
     for ref in dict.fromkeys(secret_refs(api.operations)):
         if secrets.get(api.organization, ref) is None:
-            hint = f"Set it: kapi secret set {ref.name} {ref.key}, or [[secrets.values]] in kapi.toml."
-            found.append(_diagnostic(codes.UNKNOWN_SECRET, f"there is no secret {ref.name} with the key {ref.key}", hint, ref))
+            hint = (
+                f"Set it: kapi secret set {ref.name} {ref.key}, or [[secrets.values]] in kapi.toml."
+            )
+            found.append(
+                _diagnostic(
+                    codes.UNKNOWN_SECRET,
+                    f"there is no secret {ref.name} with the key {ref.key}",
+                    hint,
+                    ref,
+                )
+            )
     for endpoint in dict.fromkeys(endpoints_in(api.operations)):
         certificate, security = endpoint.certificate, endpoint.security
         if certificate and _is_no_certificate(secrets.get(api.organization, certificate)):
             message = f"the value of {certificate.name} {certificate.key} is no certificate"
-            found.append(_diagnostic(codes.UNFIT_SECRET, message, "It must hold certificates of authorities in PEM form.", certificate))
+            found.append(
+                _diagnostic(
+                    codes.UNFIT_SECRET,
+                    message,
+                    "It must hold certificates of authorities in PEM form.",
+                    certificate,
+                )
+            )
         for ref, fault in _unsendable(security, api.organization, secrets):
             message = f"the value of {ref.name} {ref.key} cannot be sent: {fault.message}"
             found.append(_diagnostic(codes.UNFIT_SECRET, message, fault.hint, ref))
@@ -59,7 +83,11 @@ def secret_mistakes(api: Api, secrets: Secrets) -> tuple[Diagnostic, ...]:
         value = secrets.get(api.organization, ref)
         if value is not None and not _holds_certificates(value):
             message = f"the value of {ref.name} {ref.key} is no certificate that clients can be checked against"
-            found.append(_diagnostic(codes.UNFIT_SECRET, message, "It must hold certificates in PEM form.", ref))
+            found.append(
+                _diagnostic(
+                    codes.UNFIT_SECRET, message, "It must hold certificates in PEM form.", ref
+                )
+            )
     return tuple(dict.fromkeys(found))
 
 
@@ -77,9 +105,15 @@ def _unsendable(
         case BasicCredentials(username, password):
             for ref in (username, password):
                 if _CONTROL.search(secrets.get(organization, ref) or ""):
-                    yield ref, Fault("it has a line break or another control character", _again(ref))
+                    yield (
+                        ref,
+                        Fault("it has a line break or another control character", _again(ref)),
+                    )
             if ":" in (secrets.get(organization, username) or ""):
-                yield username, Fault("a user name of Basic credentials has no colon", _again(username))
+                yield (
+                    username,
+                    Fault("a user name of Basic credentials has no colon", _again(username)),
+                )
 
 
 def _again(ref: SecretRef) -> str:
@@ -89,14 +123,26 @@ def _again(ref: SecretRef) -> str:
 def _holds_certificates(value: str) -> bool:
     try:
         certificates = x509.load_pem_x509_certificates(value.encode())
-        return bool(certificates) and all(item.public_key() and item.extensions is not None for item in certificates)
+        return bool(certificates) and all(
+            item.public_key() and item.extensions is not None for item in certificates
+        )
     except (ValueError, UnsupportedAlgorithm):
         return False
 
 
 def _is_no_certificate(value: str | None) -> bool:
-    return value is not None and not ("-----BEGIN CERTIFICATE-----" in value and "-----END CERTIFICATE-----" in value)
+    return value is not None and not (
+        "-----BEGIN CERTIFICATE-----" in value and "-----END CERTIFICATE-----" in value
+    )
 
 
 def _diagnostic(code: str, message: str, hint: str, ref: SecretRef) -> Diagnostic:
-    return Diagnostic(code, message, hint, ref.mark.pointer, ref.mark.line, ref.mark.column, source="apkConfiguration")
+    return Diagnostic(
+        code,
+        message,
+        hint,
+        ref.mark.pointer,
+        ref.mark.line,
+        ref.mark.column,
+        source="apkConfiguration",
+    )

@@ -35,7 +35,11 @@ class Text:
             return f"Write exactly {self.longest} characters."
         if length > self.longest > 0:
             return f"Write at most {self.longest} characters."
-        return "Write at least one character." if self.shortest == 1 else f"Write at least {self.shortest} characters."
+        return (
+            "Write at least one character."
+            if self.shortest == 1
+            else f"Write at least {self.shortest} characters."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,9 @@ class Checker:
                 self._text(node, shape, pointer)
             case Flag():
                 if not (isinstance(node, Scalar) and isinstance(node.value, bool)):
-                    self._wrong_type(node, "Boolean", pointer, "Write true or false, without quotes.")
+                    self._wrong_type(
+                        node, "Boolean", pointer, "Write true or false, without quotes."
+                    )
             case Whole():
                 self._whole(node, shape, pointer)
             case Items():
@@ -130,7 +136,9 @@ class Checker:
             case OneOf():
                 self._record(node, _meant(node, shape.records), pointer)
             case Either():
-                self.check(node, shape.other if _is_kind(node, shape.other) else shape.usual, pointer)
+                self.check(
+                    node, shape.other if _is_kind(node, shape.other) else shape.usual, pointer
+                )
             case Anything():
                 pass
 
@@ -150,29 +158,58 @@ class Checker:
             message = f"expected minLength: {shape.shortest}, actual: {len(value)}"
             self.report.add(codes.LENGTH, message, place, shape.advice(len(value)))
         elif shape.longest and len(value) > shape.longest:
-            self.report.add(codes.LENGTH, f"expected maxLength: {shape.longest}, actual: {len(value)}", place, shape.advice(len(value)))
+            self.report.add(
+                codes.LENGTH,
+                f"expected maxLength: {shape.longest}, actual: {len(value)}",
+                place,
+                shape.advice(len(value)),
+            )
         elif shape.one_of and value not in shape.one_of:
             message = f"{value[:60]} is not a valid enum value"
-            self.report.add(codes.NOT_ALLOWED, message, place, _suggest(value, shape.one_of) or f"Use one of: {', '.join(shape.one_of)}.")
+            self.report.add(
+                codes.NOT_ALLOWED,
+                message,
+                place,
+                _suggest(value, shape.one_of) or f"Use one of: {', '.join(shape.one_of)}.",
+            )
         elif shape.pattern and not re.fullmatch(shape.pattern, value):
             message = f"string [{value[:60]}] does not match pattern {shape.pattern}"
-            self.report.add(codes.FORMAT, message, place, shape.hint or "Use letters, digits, `.`, `_` and `-`.")
+            self.report.add(
+                codes.FORMAT, message, place, shape.hint or "Use letters, digits, `.`, `_` and `-`."
+            )
 
     def _whole(self, node: Node, shape: Whole, pointer: str) -> None:
-        if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, int):
+        if (
+            not isinstance(node, Scalar)
+            or isinstance(node.value, bool)
+            or not isinstance(node.value, int)
+        ):
             self._wrong_type(node, "Integer", pointer, "Write a whole number, without quotes.")
         elif not shape.least <= node.value <= shape.most:
-            bound = f"greater or equal to {shape.least}" if node.value < shape.least else f"less or equal to {shape.most}"
+            bound = (
+                f"greater or equal to {shape.least}"
+                if node.value < shape.least
+                else f"less or equal to {shape.most}"
+            )
             hint = f"Use a number from {shape.least} to {shape.most}."
-            self.report.add(codes.RANGE, f"{str(node.value)[:40]} is not {bound}", mark(node, pointer), hint)
+            self.report.add(
+                codes.RANGE, f"{str(node.value)[:40]} is not {bound}", mark(node, pointer), hint
+            )
 
     def _items(self, node: Node, shape: Items, pointer: str) -> None:
         if not isinstance(node, Sequence):
-            self._wrong_type(node, "JSONArray", pointer, "Write a list: one `- ` line for each item, or [] for none.")
+            self._wrong_type(
+                node,
+                "JSONArray",
+                pointer,
+                "Write a list: one `- ` line for each item, or [] for none.",
+            )
             return
         if shape.most and len(node.items) > shape.most:
             message = f"expected maximum item count: {shape.most}, found: {len(node.items)}"
-            self.report.add(codes.LENGTH, message, mark(node, pointer), f"Keep at most {shape.most} of them.")
+            self.report.add(
+                codes.LENGTH, message, mark(node, pointer), f"Keep at most {shape.most} of them."
+            )
             return
         for index, item in enumerate(node.items):
             self.check(item, shape.of, below(pointer, index))
@@ -183,7 +220,12 @@ class Checker:
             return
         for name in shape.required:
             if name not in node.entries:
-                self.report.add(codes.MISSING, f"required key [{name}] not found", mark(node, pointer), f"Add `{name}: …` here.")
+                self.report.add(
+                    codes.MISSING,
+                    f"required key [{name}] not found",
+                    mark(node, pointer),
+                    f"Add `{name}: …` here.",
+                )
         for name, value in node.entries.items():
             known = shape.fields.get(name)
             if known is not None:

@@ -43,16 +43,27 @@ def refuse_unsupported(root: Mapping, report: Report) -> None:
     kind = root.entries.get("type")
     if isinstance(kind, Scalar) and kind.value in ("GRAPHQL", "GRPC"):
         message = f"type {kind.value} is not supported yet"
-        report.add(codes.NOT_SUPPORTED, message, mark(kind, "#/type"), "Only REST APIs can be deployed so far.")
+        report.add(
+            codes.NOT_SUPPORTED,
+            message,
+            mark(kind, "#/type"),
+            "Only REST APIs can be deployed so far.",
+        )
     for name in _FIELDS:
-        if name in root.entries and not report.has_within(below("#", name)) and asks_for_something(plain(root.entries[name])):
+        if (
+            name in root.entries
+            and not report.has_within(below("#", name))
+            and asks_for_something(plain(root.entries[name]))
+        ):
             _refuse(report, root, name, "#")
     _refuse_policies(root, "apiPolicies", "#", report)
     operations = root.entries.get("operations")
     if isinstance(operations, Sequence):
         for index, operation in enumerate(operations.items):
             if isinstance(operation, Mapping):
-                _refuse_policies(operation, "operationPolicies", below("#/operations", index), report)
+                _refuse_policies(
+                    operation, "operationPolicies", below("#/operations", index), report
+                )
 
 
 def _refuse_policies(owner: Mapping, name: str, pointer: str, report: Report) -> None:
@@ -69,7 +80,12 @@ def _refuse_policies(owner: Mapping, name: str, pointer: str, report: Report) ->
 
 def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "") -> None:
     message = f"{what or name} is not supported yet"
-    report.add(codes.NOT_SUPPORTED, message, key_mark(mapping, name, pointer), "Remove it; nothing would enforce it.")
+    report.add(
+        codes.NOT_SUPPORTED,
+        message,
+        key_mark(mapping, name, pointer),
+        "Remove it; nothing would enforce it.",
+    )
 
 
 def _text(mapping: Mapping, name: str, default: str) -> str:

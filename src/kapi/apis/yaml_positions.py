@@ -22,7 +22,9 @@ MAX_ALIASED: Final = 20_000
 """How many nodes aliases may stand for, counted with all that they contain (the "billion laughs" text)."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_CORE_TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
+_CORE_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
+)
 _STR_TAGS: Final = ("tag:yaml.org,2002:str", "!")
 _CONSTANTS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -101,7 +103,12 @@ def find(root: Node, pointer: str) -> Mark:
         if isinstance(here, Mapping) and name in here.entries:
             line, column = here.keys[name]
             place, here = Mark(line, column, pointer), here.entries[name]
-        elif isinstance(here, Sequence) and name.isdecimal() and len(name) < 10 and int(name) < len(here.items):
+        elif (
+            isinstance(here, Sequence)
+            and name.isdecimal()
+            and len(name) < 10
+            and int(name) < len(here.items)
+        ):
             here = here.items[int(name)]
             place = mark(here, pointer)
         else:
@@ -125,13 +132,23 @@ def core_value(text: str) -> str | int | float | bool | None:
 def decode(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> str | None:
     """The text of a file; None, with the mistake reported, when it is too large or not UTF-8."""
     if len(content) > limit:
-        report.add(codes.LIMIT, f"the file has {len(content)} bytes; at most {limit} are read", Mark(1, 1), "Split it into several APIs.")
+        report.add(
+            codes.LIMIT,
+            f"the file has {len(content)} bytes; at most {limit} are read",
+            Mark(1, 1),
+            "Split it into several APIs.",
+        )
         return None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, column = _place(content[: error.start].decode("utf-8", "replace"))
-        report.add(codes.NOT_UTF8, f"byte 0x{content[error.start]:02x} is not UTF-8", Mark(line, column), "Save the file as UTF-8.")
+        report.add(
+            codes.NOT_UTF8,
+            f"byte 0x{content[error.start]:02x} is not UTF-8",
+            Mark(line, column),
+            "Save the file as UTF-8.",
+        )
         return None
 
 
@@ -154,7 +171,12 @@ def read_yaml(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> Mapp
         return None
     root = composer.root
     if root is None or (isinstance(root, Scalar) and root.value is None):
-        report.add(codes.NOT_ONE_MAPPING, "the file is empty", Mark(1, 1), "Start from the answer of generate-configuration.")
+        report.add(
+            codes.NOT_ONE_MAPPING,
+            "the file is empty",
+            Mark(1, 1),
+            "Start from the answer of generate-configuration.",
+        )
         return None
     if not isinstance(root, Mapping):
         message = f"expected type: JSONObject, found: {type_name(root)}"
@@ -202,7 +224,11 @@ def _report_syntax(error: yaml.YAMLError, text: str, report: Report) -> None:
         message = str(error.reason)
     lines = text.splitlines()
     with_tab = 0 < line <= len(lines) and "\t" in lines[line - 1][: column + 1]
-    hint = "Indent with spaces; YAML allows no tab here." if with_tab else "Check indentation, quotes and colons here and one line up."
+    hint = (
+        "Indent with spaces; YAML allows no tab here."
+        if with_tab
+        else "Check indentation, quotes and colons here and one line up."
+    )
     report.add(codes.SYNTAX, message, Mark(line, column), hint)
 
 
@@ -249,7 +275,12 @@ class _Composer:
         elif kind is yaml.DocumentStartEvent:
             self.documents += 1
             if self.documents > 1:
-                self._break(event, codes.NOT_ONE_MAPPING, "the file holds more than one document", "Remove the second `---`.")
+                self._break(
+                    event,
+                    codes.NOT_ONE_MAPPING,
+                    "the file holds more than one document",
+                    "Remove the second `---`.",
+                )
 
     def _break(self, event: yaml.Event, code: str, message: str, hint: str) -> None:
         self.broken = True
@@ -287,12 +318,22 @@ class _Composer:
 
     def _open(self, node: Mapping | Sequence, event: Any, *, is_mapping: bool) -> None:
         if len(self.stack) >= MAX_DEPTH:
-            self._break(event, codes.LIMIT, f"nested deeper than {MAX_DEPTH} levels", "An apk-conf needs no more than 10.")
+            self._break(
+                event,
+                codes.LIMIT,
+                f"nested deeper than {MAX_DEPTH} levels",
+                "An apk-conf needs no more than 10.",
+            )
             return
         if event.tag is not None and not event.implicit and event.tag not in _CORE_TAGS:
             self._tag_mistake(event, event.tag)
         if self._expects_key():
-            self._break(event, codes.NOT_JSON_LIKE, "a key must be a text", "Quote a key that starts with `[` or `{`.")
+            self._break(
+                event,
+                codes.NOT_JSON_LIKE,
+                "a key must be a text",
+                "Quote a key that starts with `[` or `{`.",
+            )
             return
         if event.anchor:
             self.anchors.pop(event.anchor, None)
@@ -307,15 +348,27 @@ class _Composer:
         node, weight = known
         self.aliased += weight
         if self.aliased > MAX_ALIASED:
-            self._break(event, codes.LIMIT, f"aliases stand for more than {MAX_ALIASED} values", "Write the values out.")
+            self._break(
+                event,
+                codes.LIMIT,
+                f"aliases stand for more than {MAX_ALIASED} values",
+                "Write the values out.",
+            )
             return
         if self._expects_key() and not isinstance(node, Scalar):
-            self._break(event, codes.NOT_JSON_LIKE, "a key must be a text", "Use the alias as a value.")
+            self._break(
+                event, codes.NOT_JSON_LIKE, "a key must be a text", "Use the alias as a value."
+            )
             return
         self._place(node, weight)
 
     def _tag_mistake(self, event: yaml.Event, tag: str) -> None:
-        self.report.add(codes.NOT_JSON_LIKE, f"tag {tag[:60]} is not understood", self._mark(event), "Remove the tag.")
+        self.report.add(
+            codes.NOT_JSON_LIKE,
+            f"tag {tag[:60]} is not understood",
+            self._mark(event),
+            "Remove the tag.",
+        )
 
     def _expects_key(self) -> bool:
         return bool(self.stack) and self.stack[-1].is_mapping and self.stack[-1].key is None

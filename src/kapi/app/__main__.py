@@ -23,7 +23,11 @@ def main(argv: list[str]) -> int:
     """Run one child process; its listening socket comes from the supervisor as an open descriptor."""
     name, settings_file, descriptor = argv
     signal.signal(signal.SIGTERM, _stop)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     settings = from_json_value(json.loads(Path(settings_file).read_text("utf-8")))
     log = log_path(settings, name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kapi.app.issuers import Telling, inbuilt, trusted
 from kapi.app.process import every, open_store, serve
-from kapi.identity.keys import load_keyring
+from kapi.identity.keys.keyring import load_keyring
 from kapi.run_files import admin_socket, ledger_socket, refusals_socket, xds_socket
 from kapi.settings import Settings
 from kapi.store import Store
@@ -45,15 +45,15 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.gateway.caller_feeds import caller_feeds
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.directory import directory
-    from kapi.gateway.envoy.check import EnvoyCheck
-    from kapi.gateway.envoy.process import find_envoy, members, threads_of
-    from kapi.gateway.envoy.xds import Publisher
+    from kapi.gateway.envoy.process.check import EnvoyCheck
+    from kapi.gateway.envoy.process.process import find_envoy, members, threads_of
+    from kapi.gateway.envoy.stream.server import Publisher
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.gateway.ledger import Ledger
     from kapi.gateway.modules import Modules
     from kapi.gateway.refusals import RefusalLog
     from kapi.gateway.secrets import known_secrets
-    from kapi.identity.api_keys import ApiKeyIssuer
+    from kapi.identity.clients.api_keys import ApiKeyIssuer
     from kapi.store.applications import TOPIC as APPLICATIONS
     from kapi.store.applications import ApplicationStore
     from kapi.store.counters import Counters
@@ -89,7 +89,9 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         compile_new=compiling(settings),
     )
     feeds = caller_feeds(store.database, publisher, time.time)
-    applications = Applications(settings, ApplicationStore(store.database), time.time, ledger.refresh)
+    applications = Applications(
+        settings, ApplicationStore(store.database), time.time, ledger.refresh
+    )
     # Envoy tells from each of its threads; a thread that ends may overlap with the one that follows.
     threads = 2 * threads_of(settings.gateway) + 2
     refusals = RefusalLog(refusals_socket(settings), trust.refused, trust.name_of, threads)
@@ -105,7 +107,12 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         watch.on(topic, changed)
     watch.start()
     deployer.restore()
-    starts: list[Callable[[], None]] = [publisher.start, *(feed.start for feed in feeds.values()), ledger.start, refusals.start]
+    starts: list[Callable[[], None]] = [
+        publisher.start,
+        *(feed.start for feed in feeds.values()),
+        ledger.start,
+        refusals.start,
+    ]
     for start in starts:
         start()
     _keep_house(store, trust)
@@ -115,9 +122,29 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
     from kapi.app.system_apis import Control, system_apis
 
-    serve(system_apis(Control(settings, store, deployer, publisher, trust, revocations, ledger, applications, key_issuer)), listener)
+    serve(
+        system_apis(
+            Control(
+                settings,
+                store,
+                deployer,
+                publisher,
+                trust,
+                revocations,
+                ledger,
+                applications,
+                key_issuer,
+            )
+        ),
+        listener,
+    )
     # Envoy is stopped after us, so that it can still tell its counters.
-    stops: list[Callable[[], None]] = [trust.stop, refusals.stop, watch.stop, *(feed.stop for feed in feeds.values())]
+    stops: list[Callable[[], None]] = [
+        trust.stop,
+        refusals.stop,
+        watch.stop,
+        *(feed.stop for feed in feeds.values()),
+    ]
     for stop in (*stops, ledger.stop, publisher.stop):
         stop()
     store.close()

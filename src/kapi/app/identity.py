@@ -8,7 +8,7 @@ import time
 from functools import partial
 
 from kapi.app.process import open_store, serve
-from kapi.identity.keys import load_keyring
+from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
 from kapi.store.duties import CERTIFICATE_BOUND, Duties
 from kapi.store.issuers import TOPIC as ISSUERS
@@ -22,9 +22,9 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     """Serve the inbuilt provider until told to stop."""
     import uuid_utils
 
-    from kapi.front.web.oauth import build_identity_app, token_endpoint_of
-    from kapi.front.web.token_lane import protocol_with, token_lane
-    from kapi.identity.ended import settle_accounts
+    from kapi.front.web.identity.app import build_identity_app, token_endpoint_of
+    from kapi.front.web.identity.token_lane import protocol_with, token_lane
+    from kapi.identity.people.ended import settle_accounts
     from kapi.identity.provider import make_provider
 
     store, keyring = open_store(settings)
@@ -37,6 +37,10 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     watch.on(CLIENTS, provider.use_clients)
     watch.on(ISSUERS, provider.use_issuers)
     watch.start()
-    serve(build_identity_app(provider, time.time), listener, protocol_with(token_lane(token_endpoint_of(provider), time.time)))
+    serve(
+        build_identity_app(provider, time.time),
+        listener,
+        protocol_with(token_lane(token_endpoint_of(provider), time.time)),
+    )
     watch.stop()
     store.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kapi.identity.keys import Keyring
+from kapi.identity.keys.keyring import Keyring
 from kapi.settings import Settings
 from kapi.store import Store
 from kapi.store.duties import CERTIFICATE_BOUND, Duties
@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.identity.issuers.trust import Trust
-    from kapi.identity.verify import IssuerKeys
+    from kapi.identity.tokens.verify import IssuerKeys
 
 
 def inbuilt(settings: Settings, keyring: Keyring) -> IssuerKeys | None:
     """The inbuilt provider as an issuer, when there is one."""
-    from kapi.identity.verify import IssuerKeys
+    from kapi.identity.tokens.verify import IssuerKeys
 
-    return IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys) if settings.identity.enabled else None
+    return (
+        IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys)
+        if settings.identity.enabled
+        else None
+    )
 
 
 def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
@@ -31,7 +35,12 @@ def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
     from kapi.identity.issuers.trust import Trust
     from kapi.store.issuers import IssuerStore
 
-    return Trust(settings=settings, store=IssuerStore(store.database), get=get, inbuilt=inbuilt(settings, keyring))
+    return Trust(
+        settings=settings,
+        store=IssuerStore(store.database),
+        get=get,
+        inbuilt=inbuilt(settings, keyring),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,9 @@ class Telling:
     def issuers(self, issuers: Sequence[IssuerKeys] | None = None) -> tuple[TrustedIssuer, ...]:
         """The trusted issuers in the gateway's words; those of now unless others are given."""
         binds = self.duties.is_wanted(CERTIFICATE_BOUND)
-        return _in_gateway(self.trust.issuers() if issuers is None else issuers, inbuilt_binds=binds)
+        return _in_gateway(
+            self.trust.issuers() if issuers is None else issuers, inbuilt_binds=binds
+        )
 
     def take_up(self, deployer: Deployer) -> None:
         """Do what was asked for and is not done yet."""
@@ -56,7 +67,7 @@ class Telling:
 def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[TrustedIssuer, ...]:
     """The same issuers in the gateway's words; of ours it is known whether it has bound a token to a client certificate."""
     from kapi.gateway.issuers import ANY, TrustedIssuer
-    from kapi.identity.verify import INBUILT
+    from kapi.identity.tokens.verify import INBUILT
 
     return tuple(
         TrustedIssuer(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kapi.identity.keys import Keyring, ensure_keyring, needed_algorithms
+from kapi.identity.keys.keyring import Keyring, ensure_keyring, needed_algorithms
 from kapi.run_files import database_path
 from kapi.settings import Settings
 from kapi.store import Store
@@ -37,7 +37,9 @@ def open_store(settings: Settings) -> tuple[Store, Keyring]:
     with _first_start(settings):
         store = Store.open(database_path(settings))
         identity = settings.identity
-        return store, ensure_keyring(Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity))
+        return store, ensure_keyring(
+            Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity)
+        )
 
 
 def every(seconds: float, work: Callable[[], object], first: float | None = None) -> None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from kapi.gateway.applications import Applications
     from kapi.gateway.deployer import Deployer
-    from kapi.gateway.envoy.xds import Publisher
+    from kapi.gateway.envoy.stream.server import Publisher
     from kapi.gateway.ledger import Ledger
-    from kapi.identity.api_keys import ApiKeyIssuer
-    from kapi.identity.dpop import Nonces
+    from kapi.identity.clients.api_keys import ApiKeyIssuer
     from kapi.identity.issuers.trust import Trust
+    from kapi.identity.possession.dpop import Nonces
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +53,38 @@ def system_apis(control: Control) -> Any:
 
     from kapi.app.work import generating, places
     from kapi.fetch import fetch
-    from kapi.front.web.access import Access
-    from kapi.front.web.api_keys_api import ApiKeysApi
-    from kapi.front.web.applications_api import ApplicationsApi
-    from kapi.front.web.clients import ClientsApi
-    from kapi.front.web.definitions import Definitions
-    from kapi.front.web.holders import Holders
-    from kapi.front.web.home import HomePages
-    from kapi.front.web.issuers import IssuersApi
-    from kapi.front.web.keys import KeysApi
-    from kapi.front.web.metrics import Metrics
-    from kapi.front.web.notifications import Notifications
-    from kapi.front.web.openapi_api import described
-    from kapi.front.web.protected_resources import ProtectedResources
-    from kapi.front.web.secrets_api import SecretsApi
-    from kapi.front.web.system_api import Lanes, SystemApi, build_system_api
-    from kapi.front.web.users import UsersApi
+    from kapi.front.web.http.access import Access
+    from kapi.front.web.http.holders import Holders
+    from kapi.front.web.openapi.document import described
+    from kapi.front.web.system.api_keys import ApiKeysApi
+    from kapi.front.web.system.apis import Lanes, SystemApi, build_system_api
+    from kapi.front.web.system.applications import ApplicationsApi
+    from kapi.front.web.system.clients import ClientsApi
+    from kapi.front.web.system.definitions import Definitions
+    from kapi.front.web.system.home import HomePages
+    from kapi.front.web.system.issuers import IssuersApi
+    from kapi.front.web.system.keys import KeysApi
+    from kapi.front.web.system.metrics import Metrics
+    from kapi.front.web.system.notifications import Notifications
+    from kapi.front.web.system.protected_resources import ProtectedResources
+    from kapi.front.web.system.secrets import SecretsApi
+    from kapi.front.web.system.users import UsersApi
     from kapi.gateway.secrets import NamedSecrets
-    from kapi.identity.remote_documents import RemoteDocuments, fetches_private
-    from kapi.identity.rotation import rotating
-    from kapi.identity.users import Users
+    from kapi.identity.clients.remote_documents import RemoteDocuments, fetches_private
+    from kapi.identity.keys.rotation import rotating
+    from kapi.identity.people.users import Users
     from kapi.store.secrets import SecretStore
     from kapi.store.users import UserStore
 
     settings, revocations = control.settings, control.revocations
     holders = Holders(settings, control.store.database, os.urandom, time.time)
-    access = Access(control.trust.issuers, settings.apis.organization, revocations.is_revoked, control.trust.refused, holders)
+    access = Access(
+        control.trust.issuers,
+        settings.apis.organization,
+        revocations.is_revoked,
+        control.trust.refused,
+        holders,
+    )
     lanes = Lanes.of(places(settings))
     apis = SystemApi(
         settings=settings,
@@ -90,10 +96,15 @@ def system_apis(control: Control) -> Any:
         lanes=lanes,
     )
     notifications = Notifications(settings.apis.notification_key, revocations, time.time)
-    secrets = SecretsApi(NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time), access)
+    secrets = SecretsApi(
+        NamedSecrets(settings, SecretStore(control.store.database), control.deployer, time.time),
+        access,
+    )
     stored = UserStore(control.store.database)
     people = Users(settings.identity.users, stored)
-    users = UsersApi(access, people, stored, settings.identity.issuer, lambda: str(uuid.uuid4()), time.time)
+    users = UsersApi(
+        access, people, stored, settings.identity.issuer, lambda: str(uuid.uuid4()), time.time
+    )
     issuers = IssuersApi(access, control.trust, lanes.fetching)
     enforcer = _enforcer(settings, control, lambda: holders.nonces)
     applications = ApplicationsApi(control.applications, access)
@@ -107,7 +118,12 @@ def system_apis(control: Control) -> Any:
         time.time,
     )
     metrics = Metrics(access, control.trust, time.time)
-    rotation = rotating(settings.identity, Keys(control.store.database), control.trust, lambda: control.publisher.status().connected > 0)
+    rotation = rotating(
+        settings.identity,
+        Keys(control.store.database),
+        control.trust,
+        lambda: control.publisher.status().connected > 0,
+    )
     keys = (KeysApi(access, rotation),) if settings.identity.enabled else ()
     resources = ProtectedResources(settings, control.store, control.deployer, control.trust.issuers)
     definitions = Definitions(control.store)
@@ -134,8 +150,8 @@ def system_apis(control: Control) -> Any:
 def _enforcer(settings: Settings, control: Control, nonces: Callable[[], Nonces | None]) -> Any:
     import uuid
 
-    from kapi.front.web.enforcer import Enforcer
-    from kapi.front.web.proofs import Proofs
+    from kapi.front.web.enforcer.proofs import Proofs
+    from kapi.front.web.enforcer.questions import Enforcer
     from kapi.gateway.enforcer.backend_jwt import BackendJwts
     from kapi.gateway.enforcer.callers import find_caller
     from kapi.gateway.enforcer.replays import Replays

@@ -41,7 +41,13 @@ def compiling(settings: Settings) -> Callable[..., Compiled]:
     """`kapi.apis.compile.compile_api` with every policy, for a conf that is deployed now."""
     pool, own = _pool(settings, 0), settings.gateway.ai_providers
 
-    def made(conf: bytes, definition: bytes, *, organization: str, policies: Sequence[Any]) -> Compiled:  # noqa: ARG001 - as compile_api
+    def made(
+        conf: bytes,
+        definition: bytes,
+        *,
+        organization: str,
+        policies: Sequence[Any],  # noqa: ARG001 - as compile_api
+    ) -> Compiled:
         arguments = (conf, definition, organization, own)
         if len(conf) + len(definition) <= SMALL:
             return compiled(*arguments)
@@ -57,4 +63,6 @@ def places(settings: Settings) -> int:
 
 
 def _pool(settings: Settings, niceness: int) -> Pool:
-    return Pool(places(settings), settings.apis.work_seconds, settings.apis.work_bytes, niceness=niceness)
+    return Pool(
+        places(settings), settings.apis.work_seconds, settings.apis.work_bytes, niceness=niceness
+    )

@@ -1,4 +1,4 @@
-"""Applications of an installation, those of the settings and those set while it runs. Called by `front/web/applications_api.py`.
+"""Applications of an installation, those of the settings and those set while it runs. Called by `front/web/system/applications.py`.
 
 Every change is in the gateway when the call returns (`changed`), if Envoy is there; else as soon as it is.
 """
@@ -13,7 +13,7 @@ import re2
 
 from kapi.errors import Problem
 from kapi.settings import Settings
-from kapi.settings_limits import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
+from kapi.settings.limits import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
 from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
 
 LONGEST_NAME = 120
@@ -23,7 +23,10 @@ LONGEST_PATTERN = 128
 
 def of_settings(settings: Settings) -> tuple[Application, ...]:
     """The applications that kapi.toml names; where it gives no id, the id is made of the name."""
-    return tuple(_of_settings(item, settings.apis.organization) for item in settings.subscriptions.applications)
+    return tuple(
+        _of_settings(item, settings.apis.organization)
+        for item in settings.subscriptions.applications
+    )
 
 
 def _of_settings(item: ApplicationSettings, organization: str) -> Application:
@@ -31,10 +34,18 @@ def _of_settings(item: ApplicationSettings, organization: str) -> Application:
     own = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:kapi:application:{owner}:{item.id or item.name}")
     keys = tuple(ConsumerKey(key.consumer_key, key.type, key.environment) for key in item.keys)
     subscriptions = tuple(
-        Subscription(str(uuid.uuid5(own, f"{one.api}:{one.version}")), one.api, one.version, one.status, one.tier)
+        Subscription(
+            str(uuid.uuid5(own, f"{one.api}:{one.version}")),
+            one.api,
+            one.version,
+            one.status,
+            one.tier,
+        )
         for one in item.subscriptions
     )
-    return Application(item.id or str(own), owner, item.name, item.tier, 0, keys, subscriptions, "settings")
+    return Application(
+        item.id or str(own), owner, item.name, item.tier, 0, keys, subscriptions, "settings"
+    )
 
 
 class Applications:
@@ -88,7 +99,9 @@ class Applications:
         Raises Problem.
         """
         if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-            raise _invalid("name of an application", f"Use 1 to {LONGEST_NAME} printable characters.")
+            raise _invalid(
+                "name of an application", f"Use 1 to {LONGEST_NAME} printable characters."
+            )
         if own_id and not APPLICATION_ID.fullmatch(own_id):
             raise _invalid("id of an application", "Use 1 to 64 letters, digits, `.`, `_` and `-`.")
         self._check_tier(tier)
@@ -116,17 +129,30 @@ class Applications:
         if key.key_type not in KEY_TYPES:
             raise _invalid("type of a key", f"One of: {', '.join(KEY_TYPES)}.")
         if len(key.environment) > LONGEST_NAME or not key.environment.isprintable():
-            raise _invalid("environment of a key", "Use the environment of the APIs, or leave it out for all.")
-        if any(key.consumer_key == other.consumer_key for item in self.list(organization) for other in item.keys):
+            raise _invalid(
+                "environment of a key", "Use the environment of the APIs, or leave it out for all."
+            )
+        if any(
+            key.consumer_key == other.consumer_key
+            for item in self.list(organization)
+            for other in item.keys
+        ):
             raise _taken("the consumer key belongs to an application")
-        self._keep(lambda: self._store.add_key(found, key), "the consumer key belongs to an application")
+        self._keep(
+            lambda: self._store.add_key(found, key), "the consumer key belongs to an application"
+        )
         return self.get(organization, found.id)
 
     def remove_key(self, organization: str, name_or_id: str, consumer_key: str) -> None:
         """Take a key away."""
         found = self._own(organization, name_or_id)
         if not any(key.consumer_key == consumer_key for key in found.keys):
-            raise Problem(404, "909001", "the application has no such key", hint="See its keys: kapi app list -o json.")
+            raise Problem(
+                404,
+                "909001",
+                "the application has no such key",
+                hint="See its keys: kapi app list -o json.",
+            )
         self._keep(lambda: self._store.remove_key(found.id, consumer_key))
 
     def subscribe(self, organization: str, name_or_id: str, wanted: Subscription) -> Subscription:
@@ -140,14 +166,21 @@ class Applications:
         self._check_tier(wanted.tier)
         made = dataclasses.replace(wanted, id=self._new_id(), created_at=int(self._now()))
         self._keep(
-            lambda: self._store.subscribe(found.id, made), f"{found.name} has a subscription to {wanted.api_name} {wanted.api_version}"
+            lambda: self._store.subscribe(found.id, made),
+            f"{found.name} has a subscription to {wanted.api_name} {wanted.api_version}",
         )
         return made
 
-    def change(self, organization: str, subscription_id: str, status: str | None, tier: str | None) -> Subscription:
+    def change(
+        self, organization: str, subscription_id: str, status: str | None, tier: str | None
+    ) -> Subscription:
         """Change status or tier of a subscription. Raises Problem."""
         found = self._subscription(organization, subscription_id)
-        made = dataclasses.replace(found, status=found.status if status is None else status, tier=found.tier if tier is None else tier)
+        made = dataclasses.replace(
+            found,
+            status=found.status if status is None else status,
+            tier=found.tier if tier is None else tier,
+        )
         self._check_status(made.status)
         self._check_tier(made.tier)
         self._keep(lambda: self._store.change(made))
@@ -162,7 +195,10 @@ class Applications:
         found = self.get(organization, name_or_id)
         if found.source == "settings":
             raise Problem(
-                409, "909018", f"{found.name} is an application of the settings", hint="Change it in kapi.toml, and start kapi again."
+                409,
+                "909018",
+                f"{found.name} is an application of the settings",
+                hint="Change it in kapi.toml, and start kapi again.",
             )
         return found
 
@@ -172,11 +208,18 @@ class Applications:
                 if item.id == subscription_id:
                     self._own(organization, application.id)
                     return item
-        raise Problem(404, "909001", f"{subscription_id} not found", hint="See the subscriptions: kapi subscription list.")
+        raise Problem(
+            404,
+            "909001",
+            f"{subscription_id} not found",
+            hint="See the subscriptions: kapi subscription list.",
+        )
 
     def _check_tier(self, tier: str) -> None:
         if tier and tier not in self._tiers:
-            known = ", ".join(sorted(self._tiers)) or "none; add [[subscriptions.tiers]] to kapi.toml"
+            known = (
+                ", ".join(sorted(self._tiers)) or "none; add [[subscriptions.tiers]] to kapi.toml"
+            )
             raise _invalid(f"tier {tier[:40]}", f"Known tiers: {known}.")
 
     def _check_status(self, status: str) -> None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from kapi.gateway.envoy.api_keys import credentials_filter
-from kapi.gateway.envoy.deny_list import deny_list
-from kapi.gateway.envoy.encode import encode
-from kapi.gateway.envoy.names import EXTENSION
+from kapi.gateway.envoy.resources.names import EXTENSION
+from kapi.gateway.envoy.resources.tokens.api_keys import credentials_filter
+from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
+from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.feed import Feed, Publish
 from kapi.store import api_keys, revocations
 from kapi.store.database import Database
 
 
-def caller_feeds(database: Database, stream: Publish, now: Callable[[], float]) -> Mapping[str, Feed]:
+def caller_feeds(
+    database: Database, stream: Publish, now: Callable[[], float]
+) -> Mapping[str, Feed]:
     """A feed for each topic of the store."""
     revoked = revocations.Revocations(database)
     keys = api_keys.ApiKeys(database)
     return {
-        revocations.TOPIC: Feed("deny list", lambda: deny_list((item.issuer, item.jti) for item in revoked.active(now())), stream),
-        api_keys.TOPIC: Feed("api keys", lambda: encode(EXTENSION, credentials_filter(keys.opaque(now()))), stream),
+        revocations.TOPIC: Feed(
+            "deny list",
+            lambda: deny_list((item.issuer, item.jti) for item in revoked.active(now())),
+            stream,
+        ),
+        api_keys.TOPIC: Feed(
+            "api keys", lambda: encode(EXTENSION, credentials_filter(keys.opaque(now()))), stream
+        ),
     }

@@ -9,9 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from kapi.apis.ir import Api
-from kapi.gateway.envoy.names import NOTHING, Names
-from kapi.gateway.envoy.paths import first_segment
-from kapi.gateway.envoy.render import segments
+from kapi.gateway.envoy.resources.names import NOTHING, Names
+from kapi.gateway.envoy.resources.render import segments
+from kapi.gateway.envoy.resources.routes.paths import first_segment
 from kapi.store import StoredApi
 
 _WARM = 512
@@ -48,7 +48,9 @@ class Deployed:
         self._broken.discard(stored.id)
         if api is not None:
             self._keep_warm(api)
-        self._segments[stored.id] = segments(api) if api is not None else self._segments_of_stored(stored)
+        self._segments[stored.id] = (
+            segments(api) if api is not None else self._segments_of_stored(stored)
+        )
 
     def remove(self, api_id: str) -> None:
         """Forget an API."""
@@ -58,7 +60,9 @@ class Deployed:
 
     def irs(self, segment: str, *, but: str = "") -> list[Api]:
         """The IRs of the APIs below a segment, without the API `but`. One that cannot be compiled is left out."""
-        ids = [api_id for api_id, where in self._segments.items() if segment in where and api_id != but]
+        ids = [
+            api_id for api_id, where in self._segments.items() if segment in where and api_id != but
+        ]
         return [api for api in map(self._ir, ids) if api is not None]
 
     def use(self, segment: str, names: Names) -> None:
@@ -74,8 +78,12 @@ class Deployed:
 
     def unused_backends(self, changed: dict[str, Names]) -> tuple[str, ...]:
         """Backends that nobody names any more once the segments in `changed` name these."""
-        before: set[str] = set().union(*(self._names.get(segment, NOTHING).backends for segment in changed))
-        others = (names.backends for segment, names in self._names.items() if segment not in changed)
+        before: set[str] = set().union(
+            *(self._names.get(segment, NOTHING).backends for segment in changed)
+        )
+        others = (
+            names.backends for segment, names in self._names.items() if segment not in changed
+        )
         after: set[str] = set().union(*(names.backends for names in changed.values()), *others)
         return tuple(sorted(before - after))
 
@@ -88,7 +96,10 @@ class Deployed:
             # At the root the segments are those of the operations.
             api = self._ir(stored.id)
             return frozenset() if api is None else segments(api)
-        paths = (stored.base_path, *([stored.default_base_path] if stored.default_base_path is not None else []))
+        paths = (
+            stored.base_path,
+            *([stored.default_base_path] if stored.default_base_path is not None else []),
+        )
         return frozenset(map(first_segment, paths))
 
     def _ir(self, api_id: str) -> Api | None:

@@ -18,12 +18,27 @@ from kapi.apis.merge import Placement, conflicts
 from kapi.apis.secrets import NO_SECRETS, SecretId, Secrets
 from kapi.errors import Diagnostic, GatewayError, KapiError, Problem
 from kapi.gateway.deployed import Deployed as Index
-from kapi.gateway.envoy.encode import Resource, encode, resource
-from kapi.gateway.envoy.names import CLUSTER, EXTENSION, NOTHING, SCOPE, Names, names_in, secret_id
-from kapi.gateway.envoy.on_demand import asked_for, on_demand
-from kapi.gateway.envoy.render import render_backends, render_base, render_issuers, render_scope, segments, system_segments
-from kapi.gateway.envoy.site import site_of
-from kapi.gateway.envoy.tls import Certificate, ensure_certificate
+from kapi.gateway.envoy.process.tls import Certificate, ensure_certificate
+from kapi.gateway.envoy.resources.context import site_of
+from kapi.gateway.envoy.resources.names import (
+    CLUSTER,
+    EXTENSION,
+    NOTHING,
+    SCOPE,
+    Names,
+    names_in,
+    secret_id,
+)
+from kapi.gateway.envoy.resources.on_demand import asked_for, on_demand
+from kapi.gateway.envoy.resources.render import (
+    render_backends,
+    render_base,
+    render_issuers,
+    render_scope,
+    segments,
+    system_segments,
+)
+from kapi.gateway.envoy.stream.encode import Resource, encode, resource
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.modules import Modules
@@ -133,7 +148,9 @@ class Deployer:
             for api in self._store.apis():
                 self._index.put(api)
             rendered = self._store.rendered()
-            resources = tuple(resource(_KINDS[item.kind], item.name, item.body) for item in rendered)
+            resources = tuple(
+                resource(_KINDS[item.kind], item.name, item.body) for item in rendered
+            )
             scopes = _scopes(resources)
             complete = scopes.keys() >= set(self._index.all_segments())
             if not complete or any(item.fingerprint != self._fingerprint for item in rendered):
@@ -141,12 +158,21 @@ class Deployer:
                 scopes = _scopes(resources)
             for segment, scope in scopes.items():
                 self._index.use(segment, names_in(scope.body))
-            bare = (render_scope(segment, (), self._site) for segment in system_segments(self._site) if segment not in scopes)
+            bare = (
+                render_scope(segment, (), self._site)
+                for segment in system_segments(self._site)
+                if segment not in scopes
+            )
             self._needs = needs_in(scope.body for scope in scopes.values())
             self._asked = asked_for(scope.body for scope in scopes.values())
             pair = (self._certificate.chain, self._certificate.private_key)
-            base = render_base(self._site, (*self._issuers, *self._key_issuers), *pair, self._needs, self._asked)
-            own = [*(encode(kind, value) for kind, value in base), *(encode(SCOPE, value) for value in bare if value)]
+            base = render_base(
+                self._site, (*self._issuers, *self._key_issuers), *pair, self._needs, self._asked
+            )
+            own = [
+                *(encode(kind, value) for kind, value in base),
+                *(encode(SCOPE, value) for value in bare if value),
+            ]
             self._publisher.set_initial([*own, *self._initial(), *resources])
 
     def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
@@ -165,7 +191,10 @@ class Deployer:
             change = self._change(self._index.segments_of(api.id), but=api.id, new=api)
             text = conf.decode("utf-8-sig")
             unchanged = before is not None and self._store.api_source(api.id) == (text, definition)
-            self._apply(change, lambda: self._store.save_api(stored, text, definition, change.kept, change.dropped))
+            self._apply(
+                change,
+                lambda: self._store.save_api(stored, text, definition, change.kept, change.dropped),
+            )
             self._index.put(stored, api)
             if self._modules:
                 self._modules.keep(api)
@@ -179,7 +208,9 @@ class Deployer:
         with self._lock:
             stored = self._index.get(api_id)
             if stored is None or stored.organization != organization:
-                raise Problem(404, "909001", f"{api_id} not found", hint="See the deployed APIs: kapi apis.")
+                raise Problem(
+                    404, "909001", f"{api_id} not found", hint="See the deployed APIs: kapi apis."
+                )
             change = self._change(self._index.segments_of(api_id), but=api_id)
             self._apply(change, lambda: self._store.delete_api(api_id, change.kept, change.dropped))
             self._index.remove(api_id)
@@ -209,10 +240,20 @@ class Deployer:
         return bool(self._asked)
 
     def _publish_issuers(self, issuers: tuple[TrustedIssuer, ...], needs: frozenset[Need]) -> None:
-        self._publisher.publish([encode(EXTENSION, item) for item in render_issuers(self._site, (*issuers, *self._key_issuers), needs)])
+        self._publisher.publish(
+            [
+                encode(EXTENSION, item)
+                for item in render_issuers(self._site, (*issuers, *self._key_issuers), needs)
+            ]
+        )
         self._issuers, self._needs = issuers, needs
 
-    def use_secrets(self, secrets: Secrets, changed: SecretId, keep: Callable[[Sequence[Rendered], Sequence[Key]], None]) -> None:
+    def use_secrets(
+        self,
+        secrets: Secrets,
+        changed: SecretId,
+        keep: Callable[[Sequence[Rendered], Sequence[Key]], None],
+    ) -> None:
         """Take a changed secret up wherever it is named, without a redeployment; `keep` stores it with what was rendered.
 
         Raises Invalid when an API cannot use the new value, or GatewayError; then nothing has changed.
@@ -236,7 +277,9 @@ class Deployer:
         for api in apis.values():
             refuse_value(api, self._site.secrets)
         scopes = (render_scope(segment, found, self._site) for segment, found in here.items())
-        self._check(render_backends(apis.values(), self._site), [scope for scope in scopes if scope])
+        self._check(
+            render_backends(apis.values(), self._site), [scope for scope in scopes if scope]
+        )
 
     def uses_secret(self, changed: SecretId) -> bool:
         """Whether a deployed API names this secret."""
@@ -245,16 +288,23 @@ class Deployer:
 
     def _conflicts(self, api: Api) -> tuple[Diagnostic, ...]:
         others = [
-            Placement(item.id, item.organization, item.name, item.version, item.environment, _paths(item)) for item in self._index.all()
+            Placement(
+                item.id, item.organization, item.name, item.version, item.environment, _paths(item)
+            )
+            for item in self._index.all()
         ]
-        new = Placement(api.id, api.organization, api.name, api.version, api.environment, api.base_paths)
+        new = Placement(
+            api.id, api.organization, api.name, api.version, api.environment, api.base_paths
+        )
         return conflicts(new, others)
 
     def _stored(self, api: Api) -> StoredApi:
         before = self._index.get(api.id)
         where = (api.environment, api.base_path, api.default_base_path)
         revision = before.revision + 1 if before else 1
-        return StoredApi(api.id, api.organization, api.name, api.version, *where, revision, int(self._now()))
+        return StoredApi(
+            api.id, api.organization, api.name, api.version, *where, revision, int(self._now())
+        )
 
     def _change(self, touched: Iterable[str], *, but: str = "", new: Api | None = None) -> _Change:
         """Render segments with the APIs there: without the one with the id `but`, and with `new` where it belongs."""
@@ -276,11 +326,28 @@ class Deployer:
                 bare.append(segment)
             named[segment] = names_in(scopes[-1].body) if scope else NOTHING
         used = frozenset().union(*(names.backends for names in named.values()))
-        clusters = [encode(CLUSTER, cluster) for cluster in render_backends(apis.values(), self._site) if cluster["name"] in used]
+        clusters = [
+            encode(CLUSTER, cluster)
+            for cluster in render_backends(apis.values(), self._site)
+            if cluster["name"] in used
+        ]
         unused = self._index.unused_backends(named)
-        kept = tuple(self._rendered(item) for item in (*clusters, *scopes) if item.type_url != SCOPE or item.name not in bare)
-        dropped = (*(("scope", segment) for segment in bare), *(("cluster", name) for name in unused))
-        return _Change((*clusters, *scopes), (*gone, *((CLUSTER, name) for name in unused)), named, kept, dropped)
+        kept = tuple(
+            self._rendered(item)
+            for item in (*clusters, *scopes)
+            if item.type_url != SCOPE or item.name not in bare
+        )
+        dropped = (
+            *(("scope", segment) for segment in bare),
+            *(("cluster", name) for name in unused),
+        )
+        return _Change(
+            (*clusters, *scopes),
+            (*gone, *((CLUSTER, name) for name in unused)),
+            named,
+            kept,
+            dropped,
+        )
 
     def _apply(self, change: _Change, keep: Callable[[], None]) -> None:
         """Publish, then keep; if keeping fails, publish what was there before."""
@@ -290,7 +357,9 @@ class Deployer:
             self._publish_issuers(self._issuers, self._needs | needs)
         asked = asked_for(item.body for item in change.changed if item.type_url == SCOPE)
         if not asked <= self._asked:
-            self._publisher.publish([encode(kind, item) for kind, item in on_demand(self._site, self._asked | asked)])
+            self._publisher.publish(
+                [encode(kind, item) for kind, item in on_demand(self._site, self._asked | asked)]
+            )
             self._asked |= asked
         keys = [*((item.type_url, item.name) for item in change.changed), *change.removed]
         before = self._publisher.wanted(keys)
@@ -299,7 +368,10 @@ class Deployer:
             keep()
         except Exception:
             try:
-                self._publisher.publish([item for item in before.values() if item], [key for key, item in before.items() if item is None])
+                self._publisher.publish(
+                    [item for item in before.values() if item],
+                    [key for key, item in before.items() if item is None],
+                )
             except GatewayError as error:
                 _LOG.error("could not take back what the store did not keep: %s", error.detail)
             raise
@@ -315,7 +387,10 @@ class Deployer:
             scope = render_scope(segment, here, self._site) if here else None
             if scope is not None:
                 scopes.append(encode(SCOPE, scope))
-        resources = (*(encode(CLUSTER, cluster) for cluster in render_backends(apis.values(), self._site)), *scopes)
+        resources = (
+            *(encode(CLUSTER, cluster) for cluster in render_backends(apis.values(), self._site)),
+            *scopes,
+        )
         self._store.replace_rendered(self._rendered(item) for item in resources)
         return resources
 
@@ -329,12 +404,24 @@ class Deployer:
             if source is None:
                 return None
             conf, definition = source[0].encode("utf-8"), source[1]
-            api = self._compile(conf, definition, organization=stored.organization, policies=POLICIES, restored=True).api
+            api = self._compile(
+                conf, definition, organization=stored.organization, policies=POLICIES, restored=True
+            ).api
             refuse(refused_code(api, self._site.gateway))
             refuse_secrets(api, self._site.secrets)
-            api = self._modules.pinned(dataclasses.replace(api, id=stored.id)) if self._modules else api
+            api = (
+                self._modules.pinned(dataclasses.replace(api, id=stored.id))
+                if self._modules
+                else api
+            )
         except KapiError as error:
-            _LOG.error("API %s (%s %s) is left out: %s", stored.id, stored.name, stored.version, error.detail or error.title)
+            _LOG.error(
+                "API %s (%s %s) is left out: %s",
+                stored.id,
+                stored.name,
+                stored.version,
+                error.detail or error.title,
+            )
             return None
         return dataclasses.replace(api, id=stored.id)
 
@@ -344,4 +431,8 @@ def _scopes(resources: Iterable[Resource]) -> dict[str, Resource]:
 
 
 def _paths(item: StoredApi) -> tuple[str, ...]:
-    return (item.base_path,) if item.default_base_path is None else (item.base_path, item.default_base_path)
+    return (
+        (item.base_path,)
+        if item.default_base_path is None
+        else (item.base_path, item.default_base_path)
+    )

@@ -36,7 +36,9 @@ def directory(
 ) -> dict[str, str]:
     """All records. `apis` is asked only when somebody has a subscription."""
     tiers = {tier.name: _tier(tier) for tier in settings.tiers}
-    records = {f"i\t{name}": "\t".join(claims) for name, claims in consumer_key_claims(issuers).items()}
+    records = {
+        f"i\t{name}": "\t".join(claims) for name, claims in consumer_key_claims(issuers).items()
+    }
     if default := tiers.get(settings.default_tier):
         records["t"] = default
     for limit in settings.key_limits:
@@ -50,7 +52,9 @@ def directory(
     for application in applications:
         lines = _subscriptions(application, named, tiers)
         for key in application.keys:
-            records[f"k\t{application.organization}\t{key.consumer_key}"] = _consumer(application, key, lines, tiers)
+            records[f"k\t{application.organization}\t{key.consumer_key}"] = _consumer(
+                application, key, lines, tiers
+            )
         owner = application.organization
         whole = _consumer(application, ConsumerKey("", ""), lines, tiers)
         records[f"a\t{owner}\t{application.id}"] = whole
@@ -89,17 +93,26 @@ def _by_name(apis: Iterable[StoredApi]) -> dict[tuple[str, str], list[StoredApi]
     return named
 
 
-def _subscriptions(application: Application, named: dict[tuple[str, str], list[StoredApi]], tiers: dict[str, str]) -> list[str]:
+def _subscriptions(
+    application: Application, named: dict[tuple[str, str], list[StoredApi]], tiers: dict[str, str]
+) -> list[str]:
     found: dict[str, Subscription] = {}
     for item in application.subscriptions:
         for api in named.get((application.organization, item.api_name), ()):
             # One that names the version itself says more than a pattern; of two patterns the older one holds.
-            if matches(item.api_version, api.version) and (api.id not in found or item.api_version == api.version):
+            if matches(item.api_version, api.version) and (
+                api.id not in found or item.api_version == api.version
+            ):
                 found[api.id] = item
-    return ["\t".join(filter(None, (api_id, item.status, tiers.get(item.tier, "")))) for api_id, item in sorted(found.items())]
+    return [
+        "\t".join(filter(None, (api_id, item.status, tiers.get(item.tier, ""))))
+        for api_id, item in sorted(found.items())
+    ]
 
 
-def _consumer(application: Application, key: ConsumerKey, lines: list[str], tiers: dict[str, str]) -> str:
+def _consumer(
+    application: Application, key: ConsumerKey, lines: list[str], tiers: dict[str, str]
+) -> str:
     fields = [application.id, application.organization, key.key_type, key.environment]
     if tier := tiers.get(application.tier):
         fields.append(tier)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kapi.errors import KapiError
-from kapi.gateway.envoy.encode import Resource
+from kapi.gateway.envoy.stream.encode import Resource
 
 _LOG = logging.getLogger("kapi.gateway")
 INTERVAL = 0.2
@@ -27,7 +27,9 @@ SWEEP_SECONDS = 60.0
 class Publish(Protocol):
     """What it needs of the configuration stream."""
 
-    def publish(self, changed: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()) -> None: ...
+    def publish(
+        self, changed: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()
+    ) -> None: ...
 
 
 class Feed:

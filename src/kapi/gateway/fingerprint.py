@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import kapi
-from kapi.gateway.envoy.site import Site
+from kapi.gateway.envoy.resources.context import Site
 from kapi.policies import POLICIES
 
 _SOURCES = ("kapi.apis", "kapi.policies", "kapi.gateway")
@@ -40,7 +40,9 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return sorted(([plain(key), plain(item)] for key, item in value.items()), key=json.dumps)
     if isinstance(value, frozenset | set):

@@ -37,7 +37,12 @@ class Ledger:
     """Started once by `app`; safe to share between threads."""
 
     def __init__(
-        self, path: Path, counters: Counters, directory: Callable[[], Directory], generation: str, needed: Callable[[], bool]
+        self,
+        path: Path,
+        counters: Counters,
+        directory: Callable[[], Directory],
+        generation: str,
+        needed: Callable[[], bool],
     ) -> None:
         """`directory` gives the records as they must be now; `generation` tells those of this process from all earlier ones.
 

@@ -27,7 +27,9 @@ _MAGIC = b"\x00asm\x01\x00\x00\x00"
 class Fetch(Protocol):
     """Gets a module by URL; see `kapi.fetch.fetch`."""
 
-    def __call__(self, url: str, *, max_bytes: int, timeout: float, allow_private: bool) -> bytes: ...
+    def __call__(
+        self, url: str, *, max_bytes: int, timeout: float, allow_private: bool
+    ) -> bytes: ...
 
 
 class Modules:
@@ -60,7 +62,9 @@ class Modules:
         digests = self._store.of(api.id)
         for item in _modules(api):
             if item.url not in digests or not self._file(digests[item.url]).exists():
-                raise Problem(500, "909030", f"the module {item.url} is gone", hint="Deploy the API again.")
+                raise Problem(
+                    500, "909030", f"the module {item.url} is gone", hint="Deploy the API again."
+                )
         return self._with_files(api, digests)
 
     def keep(self, api: Api) -> None:
@@ -85,30 +89,61 @@ class Modules:
             return self._own_file(url.removeprefix("file:"), wasm.folder, wasm.max_module_bytes)
         apis = self._settings.apis
         private = apis.fetch_private_networks or is_loopback(self._settings.gateway.listen)
-        return self._fetch(url, max_bytes=wasm.max_module_bytes, timeout=apis.fetch_timeout, allow_private=private)
+        return self._fetch(
+            url, max_bytes=wasm.max_module_bytes, timeout=apis.fetch_timeout, allow_private=private
+        )
 
     def _own_file(self, name: str, folder: str, most: int) -> bytes:
         if not folder:
-            raise Problem(400, "909030", f"file:{name} needs gateway.wasm.folder", hint="Set it in kapi.toml to the folder of the modules.")
+            raise Problem(
+                400,
+                "909030",
+                f"file:{name} needs gateway.wasm.folder",
+                hint="Set it in kapi.toml to the folder of the modules.",
+            )
         path = self._settings.data_dir / folder / name
         with contextlib.suppress(OSError):
             if path.stat().st_size <= most:
                 return path.read_bytes()
-            raise Problem(400, "909030", f"{name} is larger than {most} bytes", hint="Raise gateway.wasm.max_module_bytes.")
-        raise Problem(400, "909030", f"there is no module {name} in gateway.wasm.folder", hint="Put it there, or give an https URL.")
+            raise Problem(
+                400,
+                "909030",
+                f"{name} is larger than {most} bytes",
+                hint="Raise gateway.wasm.max_module_bytes.",
+            )
+        raise Problem(
+            400,
+            "909030",
+            f"there is no module {name} in gateway.wasm.folder",
+            hint="Put it there, or give an https URL.",
+        )
 
     def _checked(self, content: bytes, item: Module) -> str:
         digest = hashlib.sha256(content).hexdigest()
         if not content.startswith(_MAGIC):
-            raise Problem(400, "909030", f"{item.url} is no WebAssembly module", hint="It must be a core module, version 1.")
+            raise Problem(
+                400,
+                "909030",
+                f"{item.url} is no WebAssembly module",
+                hint="It must be a core module, version 1.",
+            )
         if item.sha256 and item.sha256 != digest:
-            raise Problem(400, "909030", f"{item.url} has the SHA-256 {digest}", hint="Check the module, or correct sha256.")
+            raise Problem(
+                400,
+                "909030",
+                f"{item.url} has the SHA-256 {digest}",
+                hint="Check the module, or correct sha256.",
+            )
         return digest
 
     def _unknown_keys(self, item: Module) -> list[Diagnostic]:
         known = self._settings.gateway.wasm.host_keys
         hint = "The operator allows variables by gateway.wasm.host_keys."
-        return [_diagnostic(item, f"hostKeys {key} is not open to modules", hint) for key in item.host_keys if key not in known]
+        return [
+            _diagnostic(item, f"hostKeys {key} is not open to modules", hint)
+            for key in item.host_keys
+            if key not in known
+        ]
 
     def _write(self, content: bytes, digest: str) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -130,16 +165,36 @@ def with_modules(api: Api, change: Callable[[Module], Module]) -> Api:
     """The API with each of its modules changed."""
 
     def changed(node: object) -> object:
-        return WasmModules(tuple(change(item) for item in node.modules)) if isinstance(node, WasmModules) else node
+        return (
+            WasmModules(tuple(change(item) for item in node.modules))
+            if isinstance(node, WasmModules)
+            else node
+        )
 
-    operations = tuple(dataclasses.replace(item, policies=tuple(map(changed, item.policies))) for item in api.operations)
+    operations = tuple(
+        dataclasses.replace(item, policies=tuple(map(changed, item.policies)))
+        for item in api.operations
+    )
     return dataclasses.replace(api, operations=operations)
 
 
 def _modules(api: Api) -> tuple[Module, ...]:
-    nodes = (node for operation in api.operations for node in operation.policies if isinstance(node, WasmModules))
+    nodes = (
+        node
+        for operation in api.operations
+        for node in operation.policies
+        if isinstance(node, WasmModules)
+    )
     return tuple(item for node in nodes for item in node.modules)
 
 
 def _diagnostic(item: Module, message: str, hint: str) -> Diagnostic:
-    return Diagnostic(codes.MODULE, message, hint, item.mark.pointer, item.mark.line, item.mark.column, source="apkConfiguration")
+    return Diagnostic(
+        codes.MODULE,
+        message,
+        hint,
+        item.mark.pointer,
+        item.mark.line,
+        item.mark.column,
+        source="apkConfiguration",
+    )

@@ -11,9 +11,9 @@ from kapi.apis.authentication_rules import SUBSCRIPTION_HINT
 from kapi.apis.ir import Api
 from kapi.apis.secrets import Secrets, secret_mistakes
 from kapi.errors import Diagnostic, Invalid
-from kapi.gateway.envoy.render import segments
-from kapi.gateway.envoy.site import Site
-from kapi.gateway.envoy.system_routes import system_routes
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.render import segments
+from kapi.gateway.envoy.resources.routes.system import system_routes
 from kapi.policies.lua_scripts import LuaScripts, Script
 from kapi.policies.subscriptions import callable_by_nobody
 from kapi.policies.wasm_modules import Module, WasmModules
@@ -29,13 +29,20 @@ def refuse_secrets(api: Api, secrets: Secrets) -> None:
 def refuse_value(api: Api, secrets: Secrets) -> None:
     """Raise Invalid when a deployed API cannot go on with these secrets; the place is one in its conf."""
     if found := secret_mistakes(api, secrets):
-        named = tuple(dataclasses.replace(item, source=f"{api.name} {api.version}") for item in found)
+        named = tuple(
+            dataclasses.replace(item, source=f"{api.name} {api.version}") for item in found
+        )
         raise Invalid(named, code="909030", title="A deployed API cannot use this value")
 
 
 def objections(api: Api, site: Site) -> tuple[Diagnostic, ...]:
     """Everything in the settings, the secrets and the gateway itself that keeps the API from being deployed here."""
-    return (*_root(api), *_host(api, site), *_callers(api, site.subscriptions), *secret_mistakes(api, site.secrets))
+    return (
+        *_root(api),
+        *_host(api, site),
+        *_callers(api, site.subscriptions),
+        *secret_mistakes(api, site.secrets),
+    )
 
 
 def refuse(found: tuple[Diagnostic, ...]) -> None:
@@ -58,10 +65,18 @@ def _root(api: Api) -> Iterator[Diagnostic]:
 def _host(api: Api, site: Site) -> Iterator[Diagnostic]:
     """The hosts of the gateway itself serve no API."""
     own = {route.host for route in system_routes(site)}
-    hosts = [site.host(api.organization, api.environment, sandbox=sandbox) for sandbox in (False, True)]
+    hosts = [
+        site.host(api.organization, api.environment, sandbox=sandbox) for sandbox in (False, True)
+    ]
     if taken := [host for host in hosts if host in own]:
         message = f"the host {taken[0]} belongs to the gateway itself"
-        yield Diagnostic(codes.TAKEN_HOST, message, "Choose another environment.", "#/environment", source="apkConfiguration")
+        yield Diagnostic(
+            codes.TAKEN_HOST,
+            message,
+            "Choose another environment.",
+            "#/environment",
+            source="apkConfiguration",
+        )
 
 
 def refused_code(api: Api, gateway: GatewaySettings) -> tuple[Diagnostic, ...]:
@@ -70,7 +85,8 @@ def refused_code(api: Api, gateway: GatewaySettings) -> tuple[Diagnostic, ...]:
     if allowed == "on" or (allowed == "auto" and is_loopback(gateway.listen)):
         return ()
     hint = (
-        'Code of an API runs inside the gateway and can slow down or end every call. The operator allows it by gateway.code_of_apis = "on".'
+        "Code of an API runs inside the gateway and can slow down or end every call."
+        ' The operator allows it by gateway.code_of_apis = "on".'
     )
     found = dict.fromkeys(
         (what, item.name, item.mark)
@@ -102,4 +118,10 @@ def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnos
     """The settings may ask for subscriptions that no caller of this API could have."""
     if subscriptions.mandatory and callable_by_nobody(api):
         message = "Invalid authtypes provided: the settings ask every API for subscriptions, and a certificate names no application"
-        yield Diagnostic(codes.AUTHENTICATION, message, SUBSCRIPTION_HINT, "#/authentication", source="apkConfiguration")
+        yield Diagnostic(
+            codes.AUTHENTICATION,
+            message,
+            SUBSCRIPTION_HINT,
+            "#/authentication",
+            source="apkConfiguration",
+        )

@@ -15,8 +15,8 @@ import grpc
 from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 
-from kapi.gateway.envoy.names import FAULT, JWT_FILTER
-from kapi.gateway.envoy.socket_service import SocketService
+from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER
+from kapi.gateway.envoy.stream.socket_service import SocketService
 from kapi.policies.rbac import CLAIMS
 
 _LOG = logging.getLogger("kapi.gateway")
@@ -43,24 +43,30 @@ _RULES = {
 """Rules of `token_checks.py` and the deny list that refuse verified tokens."""
 
 Heard = Callable[[str, str], None]
-"""Told an issuer's name, empty when it is not known, and why a token was refused, in the words of `identity/verify.py`."""
+"""Told an issuer's name, empty when it is not known, and why a token was refused, in the words of `identity/tokens/verify.py`."""
 
 
 class RefusalLog:
     """The service. Safe to start before Envoy is there."""
 
-    def __init__(self, socket_path: Path, heard: Heard, name_of: Callable[[str], str], streams: int) -> None:
+    def __init__(
+        self, socket_path: Path, heard: Heard, name_of: Callable[[str], str], streams: int
+    ) -> None:
         """`name_of` gives the name of the issuer with an `iss`; `streams` is how many Envoy opens, one a thread."""
         self._heard = heard
         self._name_of = name_of
         handler = grpc.stream_unary_rpc_method_handler(
-            self._take, StreamAccessLogsMessage.FromString, StreamAccessLogsResponse.SerializeToString
+            self._take,
+            StreamAccessLogsMessage.FromString,
+            StreamAccessLogsResponse.SerializeToString,
         )
         service = SocketService(socket_path, _SERVICE, "StreamAccessLogs", handler, threads=streams)
         self.start = service.start
         self.stop = service.stop
 
-    def _take(self, messages: Iterator[StreamAccessLogsMessage], _: grpc.ServicerContext) -> StreamAccessLogsResponse:
+    def _take(
+        self, messages: Iterator[StreamAccessLogsMessage], _: grpc.ServicerContext
+    ) -> StreamAccessLogsResponse:
         try:
             for message in messages:
                 for entry in message.http_logs.log_entry:
@@ -80,9 +86,18 @@ class RefusalLog:
             claims = facts.get(CLAIMS)
             issuer = claims["iss"] if claims is not None and "iss" in claims else ""
             rule = details.partition("[")[2].rstrip("]")
-            return self._name_of(str(issuer)), _RULES.get(rule, "claim" if rule.startswith("900901_required") else "revoked")
+            return self._name_of(str(issuer)), _RULES.get(
+                rule, "claim" if rule.startswith("900901_required") else "revoked"
+            )
         for name, fault in facts.items():
             # A token that cannot be read is refused by every provider alike, so it is nobody's.
             if name.startswith(FAULT) and (reason := _REASONS.get(str(fault["message"]))):
                 return name.removeprefix(FAULT), reason
-        return "", "missing" if "Jwt_is_missing" in details else "unknown issuer" if "issuer" in details else "malformed"
+        return (
+            "",
+            "missing"
+            if "Jwt_is_missing" in details
+            else "unknown issuer"
+            if "issuer" in details
+            else "malformed",
+        )

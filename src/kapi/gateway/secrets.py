@@ -1,4 +1,7 @@
-"""Named secrets and certificates of an installation. Called by `front/web/secrets_api.py`; `app.py` gives the first lookup to the deployer.
+"""Named secrets and certificates of an installation.
+
+Called by `front/web/system/secrets.py`; `app.py`
+gives the first lookup to the deployer.
 
 Those of the settings stay as they are while it runs; others are set through the system API.
 """
@@ -22,7 +25,12 @@ from kapi.store.secrets import SecretStore, StoredSecret
 class Gateway(Protocol):
     """What is needed of the deployer."""
 
-    def use_secrets(self, secrets: Secrets, changed: SecretId, keep: Callable[[Sequence[Rendered], Sequence[Key]], None]) -> None:
+    def use_secrets(
+        self,
+        secrets: Secrets,
+        changed: SecretId,
+        keep: Callable[[Sequence[Rendered], Sequence[Key]], None],
+    ) -> None:
         """Take a changed secret up everywhere; raise with nothing changed when that is not possible."""
 
     def uses_secret(self, changed: SecretId) -> bool:
@@ -42,7 +50,11 @@ class SecretName:
 def of_settings(settings: Settings) -> dict[SecretId, str]:
     """The secrets that kapi.toml, files and variables give."""
     owner = settings.apis.organization
-    return {(item.organization or owner, item.name, item.key): item.value for item in settings.secrets.values if item.value}
+    return {
+        (item.organization or owner, item.name, item.key): item.value
+        for item in settings.secrets.values
+        if item.value
+    }
 
 
 def known_secrets(settings: Settings, store: SecretStore) -> Secrets:
@@ -54,7 +66,9 @@ def known_secrets(settings: Settings, store: SecretStore) -> Secrets:
 class NamedSecrets:
     """Sets, lists and removes secrets, one change at a time."""
 
-    def __init__(self, settings: Settings, store: SecretStore, gateway: Gateway, now: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, store: SecretStore, gateway: Gateway, now: Callable[[], float]
+    ) -> None:
         self._fixed: Mapping[SecretId, str] = of_settings(settings)
         self._settings = settings
         self._store = store
@@ -64,11 +78,16 @@ class NamedSecrets:
 
     def list(self, organization: str) -> tuple[SecretName, ...]:
         """The names and keys of an organization's secrets, never a value."""
-        fixed = [SecretName(name, key, "settings") for owner, name, key in self._fixed if owner == organization]
+        fixed = [
+            SecretName(name, key, "settings")
+            for owner, name, key in self._fixed
+            if owner == organization
+        ]
         stored = [
             SecretName(item.name, item.key, "stored", item.updated_at)
             for item in self._store.all()
-            if item.organization == organization and (organization, item.name, item.key) not in self._fixed
+            if item.organization == organization
+            and (organization, item.name, item.key) not in self._fixed
         ]
         return tuple(sorted((*fixed, *stored), key=lambda item: (item.name, item.key)))
 
@@ -77,9 +96,17 @@ class NamedSecrets:
         changed = (organization, name, key)
         with self._lock:
             self._refuse_fixed(changed)
-            secrets = Secrets(MappingProxyType({**known_secrets(self._settings, self._store).values, changed: value}))
+            secrets = Secrets(
+                MappingProxyType(
+                    {**known_secrets(self._settings, self._store).values, changed: value}
+                )
+            )
             stored = StoredSecret(organization, name, key, value, int(self._now()))
-            self._gateway.use_secrets(secrets, changed, lambda rendered, dropped: self._store.put(stored, rendered, dropped))
+            self._gateway.use_secrets(
+                secrets,
+                changed,
+                lambda rendered, dropped: self._store.put(stored, rendered, dropped),
+            )
 
     def remove(self, organization: str, name: str, key: str) -> None:
         """Forget a value. Raises Problem 404 when there is none, 409 while an API names it."""
@@ -88,16 +115,33 @@ class NamedSecrets:
             self._refuse_fixed(changed)
             values = dict(known_secrets(self._settings, self._store).values)
             if changed not in values:
-                raise Problem(404, "909001", f"there is no secret {name} with the key {key}", hint="See the secrets: kapi secret list.")
+                raise Problem(
+                    404,
+                    "909001",
+                    f"there is no secret {name} with the key {key}",
+                    hint="See the secrets: kapi secret list.",
+                )
             if self._gateway.uses_secret(changed):
                 hint = "Undeploy these APIs first, or set another value."
-                raise Problem(409, "909030", f"deployed APIs use the secret {name} with the key {key}", hint=hint)
+                raise Problem(
+                    409,
+                    "909030",
+                    f"deployed APIs use the secret {name} with the key {key}",
+                    hint=hint,
+                )
             del values[changed]
             self._gateway.use_secrets(
-                Secrets(MappingProxyType(values)), changed, lambda _rendered, _dropped: self._store.remove(organization, name, key)
+                Secrets(MappingProxyType(values)),
+                changed,
+                lambda _rendered, _dropped: self._store.remove(organization, name, key),
             )
 
     def _refuse_fixed(self, changed: SecretId) -> None:
         if changed in self._fixed:
             hint = "Change it there and restart, or choose another name."
-            raise Problem(409, "909030", f"the secret {changed[1]} with the key {changed[2]} comes from the settings", hint=hint)
+            raise Problem(
+                409,
+                "909030",
+                f"the secret {changed[1]} with the key {changed[2]} comes from the settings",
+                hint=hint,
+            )

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from kapi.addresses import is_loopback
 from kapi.fetch import fetch
-from kapi.identity.attempts import Attempts
-from kapi.identity.client_keys import keys_of
-from kapi.identity.clients import Client, Clients
-from kapi.identity.dpop import Nonces
-from kapi.identity.foreign_jwt import ForeignJwt
-from kapi.identity.keys import Keyring
-from kapi.identity.notices import Notices
-from kapi.identity.opaque import keep_opaque
-from kapi.identity.remote_documents import Fetch, RemoteDocuments, fetches_private
-from kapi.identity.resources import Resources
-from kapi.identity.sealed import Seal
-from kapi.identity.token_claims import token_claims
-from kapi.identity.tokens import AccessToken, Minter, base64url, no_key, sign_jwt
-from kapi.identity.users import Users
+from kapi.identity.clients.clients import Client, Clients
+from kapi.identity.clients.keys import keys_of
+from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
+from kapi.identity.keys.keyring import Keyring
+from kapi.identity.people.attempts import Attempts
+from kapi.identity.people.notices import Notices
+from kapi.identity.people.users import Users
+from kapi.identity.possession.dpop import Nonces
+from kapi.identity.protocol.resources import Resources
+from kapi.identity.protocol.sealed import Seal
+from kapi.identity.tokens.claim_rules import token_claims
+from kapi.identity.tokens.minting import AccessToken, Minter, base64url, no_key, sign_jwt
+from kapi.identity.tokens.opaque import keep_opaque
+from kapi.jose.foreign_jwt import ForeignJwt
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store import Store
 from kapi.store.accounts import Accounts
@@ -38,8 +38,8 @@ from kapi.store.tries import Tries
 from kapi.store.users import UserStore
 
 if TYPE_CHECKING:
-    from kapi.identity.certificates import Authorities
     from kapi.identity.issuers.kept import KeptIssuers
+    from kapi.identity.possession.certificates import Authorities
 
 
 @dataclass
@@ -88,7 +88,9 @@ class Provider:
         self.verified = {}
         self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id, self._keep_opaque)
 
-    def mint(self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int) -> str:
+    def mint(
+        self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int
+    ) -> str:
         """An access token as those it is for and this client's settings want it; `parameters` are those of the request.
 
         Raises OAuthError.
@@ -114,10 +116,15 @@ class Provider:
     def mints_opaque(self) -> bool:
         """Whether minting may write to the store."""
         identity = self.settings.identity
-        named = {identity.access_token_format, *(client.access_token_format for client in identity.clients)}
+        named = {
+            identity.access_token_format,
+            *(client.access_token_format for client in identity.clients),
+        }
         return "opaque" in named or self.resources.any_opaque
 
-    def sign(self, claims: Mapping[str, Any], media_type: str, algorithm: str = DEFAULT_ALGORITHM) -> str:
+    def sign(
+        self, claims: Mapping[str, Any], media_type: str, algorithm: str = DEFAULT_ALGORITHM
+    ) -> str:
         """A JWT that is no access token: an ID token, a signed answer. Raises OAuthError when there is no key for the algorithm."""
         try:
             key = self.keyring.active(algorithm)
@@ -155,14 +162,16 @@ class Provider:
     @cached_property
     def client_authorities(self) -> Authorities:
         """Who may vouch for the certificates of clients."""
-        from kapi.identity.certificates import Authorities
+        from kapi.identity.possession.certificates import Authorities
 
         file = self.settings.identity.client_ca_file
         try:
             return Authorities(Path(file).read_bytes() if file else b"")
         except (OSError, ValueError):
             # It was readable when the settings were read: better no client with a certificate than no token for anybody.
-            logging.getLogger("kapi.identity").exception("client_ca_file cannot be read: nobody can vouch for certificates")
+            logging.getLogger("kapi.identity").exception(
+                "client_ca_file cannot be read: nobody can vouch for certificates"
+            )
             return Authorities(b"")
 
     def use_clients(self) -> None:
@@ -197,10 +206,12 @@ class Provider:
         found = self.known_client(client_id)
         if found is not None or not self.settings.identity.client_id_metadata_documents:
             return found
-        from kapi.identity.client_policy import document_policy
-        from kapi.identity.metadata_documents import document_client
+        from kapi.identity.clients.metadata_documents import document_client
+        from kapi.identity.clients.policy import document_policy
 
-        policy = document_policy(self.keyring.algorithms, self.settings.identity.registration.scopes)
+        policy = document_policy(
+            self.keyring.algorithms, self.settings.identity.registration.scopes
+        )
         return document_client(self.documents, client_id, policy, now)
 
     def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
@@ -213,7 +224,9 @@ class Provider:
 
     def lifetime(self, client: Client, audience: Sequence[str]) -> int:
         """Seconds an access token of this client for this audience is valid."""
-        return self.resources.lifetime(client.settings.token_lifetime or self.settings.identity.token_lifetime, audience)
+        return self.resources.lifetime(
+            client.settings.token_lifetime or self.settings.identity.token_lifetime, audience
+        )
 
     def audience(self, client: Client) -> tuple[str, ...]:
         """`aud` of this client's access tokens when the request names no resource."""

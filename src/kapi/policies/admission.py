@@ -15,7 +15,10 @@ from kapi.policies.contract import HttpFilter, Phase
 
 FILTER = "kapi.admission"
 """Also the name of the route metadata that the module reads."""
-ON: dict[str, Any] = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+ON: dict[str, Any] = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+    "config": {},
+}
 """The per-route configuration that switches a disabled filter on."""
 MODULE = str(Path(__file__).with_name("admission.wasm"))
 
@@ -40,11 +43,18 @@ def part(name: str) -> dict[str, Any]:
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
         "config": {
             "name": f"kapi.{name}",
-            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": name},
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": name,
+            },
             # A module that trapped is started again; until then its routes answer 503.
             "failure_policy": "FAIL_RELOAD",
             "allow_on_headers_stop_iteration": True,
-            "vm_config": {"vm_id": "kapi", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": MODULE}}},
+            "vm_config": {
+                "vm_id": "kapi",
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": MODULE}},
+            },
         },
     }
 

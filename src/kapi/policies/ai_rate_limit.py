@@ -52,7 +52,10 @@ def envoy(node: AiRateLimit, place: Place) -> EnvoyRoute:
         return EnvoyRoute()
     code = API_CODE if node.counted == "api" else OPERATION_CODE
     key = _key(node, place)
-    counts = (limit(kind, f"{key}/{kind}", allowed, SECONDS[unit], code) for kind, allowed, unit in _counts(limits))
+    counts = (
+        limit(kind, f"{key}/{kind}", allowed, SECONDS[unit], code)
+        for kind, allowed, unit in _counts(limits)
+    )
     fields = {"limits": "\t".join(counts)}
     if limits.counts_tokens:
         fields["usage"] = usage(provider)
@@ -64,7 +67,9 @@ def _key(node: AiRateLimit, place: Place) -> str:
     endpoint = place.endpoint
     address = f"{endpoint.scheme}://{endpoint.authority}{endpoint.base_path}"
     own = f"{place.operation.verb}{place.operation.target}" if node.counted == "operation" else ""
-    where = hashlib.sha256(address.encode()).hexdigest()[:16] + ("#sandbox" if place.sandbox else "")
+    where = hashlib.sha256(address.encode()).hexdigest()[:16] + (
+        "#sandbox" if place.sandbox else ""
+    )
     return f"ai/{place.api.id}/{own}@{where}"
 
 

@@ -73,17 +73,38 @@ _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 _KEY_CLAIMS = script("key_rules", "key_claims")
 _RBAC = "envoy.extensions.filters.http.rbac.v3.RBAC"
 filters = (
-    HttpFilter(phase, CLAIM_HEADERS_FILTER, discovered="envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", stands_by=True),
+    HttpFilter(
+        phase,
+        CLAIM_HEADERS_FILTER,
+        discovered="envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        stands_by=True,
+    ),
     HttpFilter(phase, MOVE_FILTER, {"@type": _MUTATION}, disabled=True),
-    HttpFilter(phase, CREDENTIALS_FILTER, discovered="envoy.extensions.filters.http.lua.v3.Lua", disabled=True),
-    HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"),
-    HttpFilter(phase, CLAIMS_FILTER, discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher", stands_by=True),
+    HttpFilter(
+        phase,
+        CREDENTIALS_FILTER,
+        discovered="envoy.extensions.filters.http.lua.v3.Lua",
+        disabled=True,
+    ),
+    HttpFilter(
+        phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+    ),
+    HttpFilter(
+        phase,
+        CLAIMS_FILTER,
+        discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        stands_by=True,
+    ),
     DPOP_CHECK,
     HttpFilter(phase, TOKEN_FILTER, discovered=_RBAC),
     HttpFilter(
         phase,
         KEY_CLAIMS_FILTER,
-        {"@type": _LUA, "clear_route_cache": False, "default_source_code": {"inline_string": _KEY_CLAIMS}},
+        {
+            "@type": _LUA,
+            "clear_route_cache": False,
+            "default_source_code": {"inline_string": _KEY_CLAIMS},
+        },
         disabled=True,
     ),
     CHECK,
@@ -109,7 +130,10 @@ class Credential:
         """Headers that the backend does not see, in small letters."""
         if self.send_to_upstream:
             return ()
-        return (*((self.header.lower(),) if self.header else ()), *((DPOP_HEADER,) if self.dpop else ()))
+        return (
+            *((self.header.lower(),) if self.header else ()),
+            *((DPOP_HEADER,) if self.dpop else ()),
+        )
 
     @property
     def is_plain(self) -> bool:
@@ -129,7 +153,9 @@ class Authentication:
     @property
     def needs_credential(self) -> bool:
         """Whether a certificate alone is not enough."""
-        return bool(self.credentials) and (self.certificates is None or any(item.mandatory for item in self.credentials))
+        return bool(self.credentials) and (
+            self.certificates is None or any(item.mandatory for item in self.credentials)
+        )
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa: A001 - the verb of the policy contract
@@ -146,7 +172,14 @@ def credentials(conf: ApiConf) -> tuple[Credential, ...]:
     """What the conf accepts; OAuth2 unless it says otherwise."""
     return tuple(
         Credential(
-            *(item.auth_type, item.header, item.query, item.required == "mandatory", item.send_token_to_upstream, item.audiences),
+            *(
+                item.auth_type,
+                item.header,
+                item.query,
+                item.required == "mandatory",
+                item.send_token_to_upstream,
+                item.audiences,
+            ),
             dpop=item.dpop,
         )
         for item in methods(conf)
@@ -163,9 +196,14 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     if not node.required:
         # Nothing is checked here, so a backend may check credentials of its own in the header that both would use.
         kept = tuple(name for name in hidden if name != "authorization")
-        return EnvoyRoute({**configs, FILTER: {"@type": PER_ROUTE, "disabled": True}}, remove_request_headers=kept)
+        return EnvoyRoute(
+            {**configs, FILTER: {"@type": PER_ROUTE, "disabled": True}}, remove_request_headers=kept
+        )
     if moved := _moves(node):
-        configs[MOVE_FILTER] = {"@type": f"{_MUTATION}PerRoute", "mutations": {"request_mutations": moved}}
+        configs[MOVE_FILTER] = {
+            "@type": f"{_MUTATION}PerRoute",
+            "mutations": {"request_mutations": moved},
+        }
     if node.credentials:
         need = Need(_kinds(node), place.api.organization, place.api.environment)
         configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
@@ -189,7 +227,12 @@ def _api(place: Place) -> dict[str, Any]:
     """What an API key is checked against."""
     api = place.api
     key_type = "SANDBOX" if place.sandbox else "PRODUCTION"
-    return {"organization": api.organization, "name": api.name, "version": api.version, "key_type": key_type}
+    return {
+        "organization": api.organization,
+        "name": api.name,
+        "version": api.version,
+        "key_type": key_type,
+    }
 
 
 def _kinds(node: Authentication) -> str:
@@ -198,13 +241,17 @@ def _kinds(node: Authentication) -> str:
         if item.kind == "OAuth2":
             at_home = item.header.lower() == "authorization"
             found |= {DPOP} if item.dpop else set()
-            found |= ({BEARER} if at_home else set()) | ({MOVED_BEARER} if item.query or (item.header and not at_home) else set())
+            found |= ({BEARER} if at_home else set()) | (
+                {MOVED_BEARER} if item.query or (item.header and not at_home) else set()
+            )
         else:
             found.add(API_KEY if item.kind == "APIKey" else RAW_JWT)
     if API_KEY in found or not node.needs_credential:
         # An opaque key is no token, and with a certificate none may be needed: the token filter must let both pass.
         found.add(OPTIONAL)
-    return "".join(kind for kind in (BEARER, DPOP, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL) if kind in found)
+    return "".join(
+        kind for kind in (BEARER, DPOP, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL) if kind in found
+    )
 
 
 def _moves(node: Authentication) -> list[dict[str, Any]]:
@@ -212,10 +259,16 @@ def _moves(node: Authentication) -> list[dict[str, Any]]:
     found = [
         (MOVED_JWT_HEADER if item.kind == "JWT" else MOVED_BEARER_HEADER, item.header)
         for item in node.credentials
-        if item.header and (item.kind == "JWT" or (item.kind == "OAuth2" and item.header.lower() != "authorization"))
+        if item.header
+        and (
+            item.kind == "JWT" or (item.kind == "OAuth2" and item.header.lower() != "authorization")
+        )
     ]
     action = {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return [{"append": {"header": {"key": to, "value": f"%REQ({source})%"}, **action}} for to, source in found]
+    return [
+        {"append": {"header": {"key": to, "value": f"%REQ({source})%"}, **action}}
+        for to, source in found
+    ]
 
 
 def _taken_from_query(node: Authentication, place: Place) -> dict[str, Any]:
@@ -226,13 +279,28 @@ def _taken_from_query(node: Authentication, place: Place) -> dict[str, Any]:
     places: list[dict[str, Any]] = []
     for item in node.credentials:
         if item.query:
-            to = {"OAuth2": MOVED_QUERY_HEADER, "JWT": MOVED_JWT_HEADER}.get(item.kind) if node.required else None
-            places.append({"name": item.query, **({"to": to} if to else {}), **({"keep": True} if item.send_to_upstream else {})})
+            to = (
+                {"OAuth2": MOVED_QUERY_HEADER, "JWT": MOVED_JWT_HEADER}.get(item.kind)
+                if node.required
+                else None
+            )
+            places.append(
+                {
+                    "name": item.query,
+                    **({"to": to} if to else {}),
+                    **({"keep": True} if item.send_to_upstream else {}),
+                }
+            )
     key = next((item for item in node.credentials if item.kind == "APIKey" and node.required), None)
     context: dict[str, Any] = {"query": places} if places else {}
     if key:
         header_name = {"key_header": key.header.lower()} if key.header else {}
-        context |= {"api_key": True, **_api(place), **header_name, **({"key_query": key.query} if key.query else {})}
+        context |= {
+            "api_key": True,
+            **_api(place),
+            **header_name,
+            **({"key_query": key.query} if key.query else {}),
+        }
     return context
 
 
@@ -250,7 +318,10 @@ BAD_CERTIFICATE: Principal = metadata(FACTS, ("bad_certificate",), TRUE)
 def _refused(node: Authentication) -> dict[str, Principal]:
     refused: dict[str, Principal] = {}
     by_kind = {item.kind: item for item in node.credentials}
-    good = [*((KEY,) if "APIKey" in by_kind else ()), *((TOKEN,) if by_kind.keys() - {"APIKey"} else ())]
+    good = [
+        *((KEY,) if "APIKey" in by_kind else ()),
+        *((TOKEN,) if by_kind.keys() - {"APIKey"} else ()),
+    ]
     if (jwt := by_kind.get("JWT")) and jwt.audiences:
         refused["900901_audience"] = every(_came_raw(), no(_audience(jwt.audiences)))
     if node.certificates:
@@ -272,8 +343,16 @@ def _refused(node: Authentication) -> dict[str, Principal]:
 def _came_raw() -> Principal:
     """A token without a scheme was sent. Under `Authorization` the same header may hold an OAuth2 one."""
     bearer = {"string_match": {"prefix": "bearer ", "ignore_case": True}}
-    return every(header(MOVED_JWT_HEADER, {"present_match": True}), no(header(MOVED_JWT_HEADER, bearer)))
+    return every(
+        header(MOVED_JWT_HEADER, {"present_match": True}), no(header(MOVED_JWT_HEADER, bearer))
+    )
 
 
 def _audience(accepted: tuple[str, ...]) -> Principal:
-    return some(*(claim("aud", value) for audience in accepted for value in (text(audience), holds(audience))))
+    return some(
+        *(
+            claim("aud", value)
+            for audience in accepted
+            for value in (text(audience), holds(audience))
+        )
+    )

@@ -28,7 +28,11 @@ ENFORCER = "control"
 PATH = "/enforcer/backend-jwt"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 _SOURCE = {"source_codes": {name: {"inline_string": script("json", "backend_jwt")}}}
-filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True),)
+filters = (
+    HttpFilter(
+        phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,11 @@ def _node(item: PolicyConf) -> BackendJwt:
     usual = BackendJwt()
     claims = {}
     for claim in item.parameter("customClaims", ()):
-        value = claim_value(claim.get("value"), claim.get("type", "string")) if isinstance(claim, Fields) else Fault("")
+        value = (
+            claim_value(claim.get("value"), claim.get("type", "string"))
+            if isinstance(claim, Fields)
+            else Fault("")
+        )
         if not isinstance(value, Fault):
             claims[claim.get("claim")] = value
     return BackendJwt(
@@ -68,7 +76,10 @@ def _node(item: PolicyConf) -> BackendJwt:
 
 def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
     """Tell the script what to ask, and for which header."""
-    authentication = next((item for item in place.operation.policies if isinstance(item, Authentication)), Authentication())
+    authentication = next(
+        (item for item in place.operation.policies if isinstance(item, Authentication)),
+        Authentication(),
+    )
     api = {
         "name": place.api.name,
         "version": place.api.version,
@@ -81,7 +92,8 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
         "header": node.header.lower(),
         # Without a check there is nobody to say anything about; the header is emptied all the same.
         "secured": authentication.required,
-        "bearer": [item.is_plain and item.mandatory for item in authentication.credentials] == [True],
+        "bearer": [item.is_plain and item.mandatory for item in authentication.credentials]
+        == [True],
         "cluster": ENFORCER,
         "path": PATH,
         "timeout": place.gateway.enforcer.timeout * 1000,
@@ -90,5 +102,9 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
         "asking": json.dumps({"api": api, "jwt": wanted})[1:-1],
     }
     digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:32]
-    per_route = {"@type": _LUA + "LuaPerRoute", "name": name, "filter_context": {"id": digest, "of": of}}
+    per_route = {
+        "@type": _LUA + "LuaPerRoute",
+        "name": name,
+        "filter_context": {"id": digest, "of": of},
+    }
     return EnvoyRoute({FILTER: per_route}, sets_request_headers=(node.header.lower(),))

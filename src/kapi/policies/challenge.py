@@ -1,7 +1,7 @@
 """What a refusal at an API tells the caller to come with (RFC 9110 §11.6.1), as metadata of the route. Pure; for `authentication.py`.
 
 The scheme, the algorithms of proofs where the API takes DPoP (RFC 9449 §7.1), and where the API's metadata are (RFC 9728 §5.1).
-`gateway/envoy/replies.py` puts realm and error between the two parts.
+`gateway/envoy/resources/replies.py` puts realm and error between the two parts.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from kapi.policies.contract import Place
-from kapi.settings_words import PROOF_ALGORITHMS
+from kapi.settings.words import PROOF_ALGORITHMS
 
 METADATA = "kapi.challenge"
 REALM = 'realm="kapi"'
@@ -32,4 +32,6 @@ def challenge(place: Place, dpop: str, *, tokens: bool) -> dict[str, str]:
 
 def resource(place: Place) -> str:
     """The parameter that leads to the API's metadata."""
-    return f'resource_metadata="{place.gateway.origin(place.host)}{RESOURCES}{quote(place.base_path)}"'
+    return (
+        f'resource_metadata="{place.gateway.origin(place.host)}{RESOURCES}{quote(place.base_path)}"'
+    )

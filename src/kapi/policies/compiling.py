@@ -10,6 +10,10 @@ from kapi.policies import POLICIES
 from kapi.settings import AiProviderSettings
 
 
-def compiled(conf: bytes, definition: bytes, organization: str, own: Sequence[AiProviderSettings]) -> Compiled:
+def compiled(
+    conf: bytes, definition: bytes, organization: str, own: Sequence[AiProviderSettings]
+) -> Compiled:
     """The API of a conf and its definition; `own` are the AI providers of the settings. Raises Invalid with all mistakes."""
-    return compile_api(conf, definition, organization=organization, policies=POLICIES, ai_providers=with_own(own))
+    return compile_api(
+        conf, definition, organization=organization, policies=POLICIES, ai_providers=with_own(own)
+    )

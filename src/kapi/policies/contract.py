@@ -58,7 +58,9 @@ class HttpFilter:
     """There only once a route asks for it; STAND_IN until then. A per-route configuration may do no more than switch it on."""
 
 
-STAND_IN: dict[str, Any] = {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}
+STAND_IN: dict[str, Any] = {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
+}
 """A filter that does nothing."""
 
 
@@ -147,6 +149,8 @@ class Policy(Protocol):
         """What the node means to Envoy at one place."""
 
 
-def literal_header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> dict[str, Any]:
+def literal_header(
+    name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD"
+) -> dict[str, Any]:
     """A header with exactly this value; by default in place of any that is there. Envoy would take a `%` for the start of a variable."""
     return {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": action}

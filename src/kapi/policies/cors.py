@@ -38,11 +38,22 @@ _LUA = {
     "default_source_code": {"inline_string": _SCRIPT},
 }
 filters = (
-    HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}, disabled=True),
+    HttpFilter(
+        phase,
+        FILTER,
+        {"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"},
+        disabled=True,
+    ),
     HttpFilter(phase, OPTIONS_FILTER, _LUA, disabled=True),
 )
 _LUA_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"
-_ALLOWED = ("allow-origin", "allow-credentials", "allow-headers", "allow-methods", "allow-private-network")
+_ALLOWED = (
+    "allow-origin",
+    "allow-credentials",
+    "allow-headers",
+    "allow-methods",
+    "allow-private-network",
+)
 _PERMISSIONS = tuple(f"access-control-{name}" for name in (*_ALLOWED, "expose-headers", "max-age"))
 """What a backend says of these is dropped: the filter adds those that the conf allows (Fetch standard §3.2.3)."""
 _ORIGIN_PART = "[A-Za-z0-9.:_-]*"
@@ -82,7 +93,10 @@ def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[
             target=same[0].target,
             production=_first(*(item.production for item in same)),
             sandbox=_first(*(item.sandbox for item in same)),
-            policies=(_node(conf, tuple(sorted({"OPTIONS", *(item.verb for item in same)}))), Authentication(required=False)),
+            policies=(
+                _node(conf, tuple(sorted({"OPTIONS", *(item.verb for item in same)}))),
+                Authentication(required=False),
+            ),
         )
         for same in by_target.values()
         if all(item.verb != "OPTIONS" for item in same)
@@ -93,7 +107,15 @@ def _node(conf: ApiConf, options: tuple[str, ...] = ()) -> Cors | None:
     cors = conf.cors
     if cors is None or not cors.enabled:
         return None
-    return Cors(cors.origins, cors.credentials, cors.headers, cors.methods, cors.max_age, cors.expose_headers, options)
+    return Cors(
+        cors.origins,
+        cors.credentials,
+        cors.headers,
+        cors.methods,
+        cors.max_age,
+        cors.expose_headers,
+        options,
+    )
 
 
 def _first(*endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
@@ -108,7 +130,9 @@ def envoy(node: Cors, place: Place) -> EnvoyRoute:
         head = {"HEAD"} if "GET" in node.options and not place.gateway.apk_methods else set()
         allow = ", ".join(sorted({*node.options, *head}))
         per_route[OPTIONS_FILTER] = {"@type": _LUA_PER_ROUTE, "filter_context": {"allow": allow}}
-    return EnvoyRoute(per_route, response_headers_to_add=_vary(node), remove_response_headers=_PERMISSIONS)
+    return EnvoyRoute(
+        per_route, response_headers_to_add=_vary(node), remove_response_headers=_PERMISSIONS
+    )
 
 
 def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute | None:
@@ -118,13 +142,23 @@ def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute 
         return None
     vary = {"vary": "Origin"} if _vary(node) else {}
     context = {"status": str(status), "body": body, **({"allow": allow} if allow else {}), **vary}
-    per_route = {FILTER: _policy(node), OPTIONS_FILTER: {"@type": _LUA_PER_ROUTE, "filter_context": context}}
+    per_route = {
+        FILTER: _policy(node),
+        OPTIONS_FILTER: {"@type": _LUA_PER_ROUTE, "filter_context": context},
+    }
     return EnvoyRoute(per_route)
 
 
 def _policy(node: Cors) -> dict[str, Any]:
-    policy: dict[str, Any] = {"@type": PER_ROUTE, "allow_origin_string_match": [_origin(origin) for origin in node.origins]}
-    for field, values in (("allow_methods", node.methods), ("allow_headers", node.headers), ("expose_headers", node.expose_headers)):
+    policy: dict[str, Any] = {
+        "@type": PER_ROUTE,
+        "allow_origin_string_match": [_origin(origin) for origin in node.origins],
+    }
+    for field, values in (
+        ("allow_methods", node.methods),
+        ("allow_headers", node.headers),
+        ("expose_headers", node.expose_headers),
+    ):
         if values:
             policy[field] = ", ".join(values)
     if node.max_age is not None:
@@ -143,4 +177,6 @@ def _vary(node: Cors) -> list[dict[str, Any]]:
 def _origin(origin: str) -> dict[str, Any]:
     if origin == "*" or "*" not in origin:
         return {"exact": origin}
-    return {"safe_regex": {"regex": _ORIGIN_PART.join(re.escape(part) for part in origin.split("*"))}}
+    return {
+        "safe_regex": {"regex": _ORIGIN_PART.join(re.escape(part) for part in origin.split("*"))}
+    }

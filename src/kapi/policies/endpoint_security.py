@@ -62,9 +62,19 @@ def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 -
     match place.endpoint.security:
         case BasicCredentials(username, password):
             pair = f"{place.secret(username) or ''}:{place.secret(password) or ''}"
-            return EnvoyRoute(request_headers_to_add=[literal_header("authorization", f"Basic {b64encode(pair.encode()).decode('ascii')}")])
+            return EnvoyRoute(
+                request_headers_to_add=[
+                    literal_header(
+                        "authorization", f"Basic {b64encode(pair.encode()).decode('ascii')}"
+                    )
+                ]
+            )
         case ApiKeyCredential("Header", parameter, value):
-            return EnvoyRoute(request_headers_to_add=[literal_header(parameter.lower(), place.secret(value) or "")])
+            return EnvoyRoute(
+                request_headers_to_add=[
+                    literal_header(parameter.lower(), place.secret(value) or "")
+                ]
+            )
         case ApiKeyCredential(_, parameter, value):
             return EnvoyRoute({FILTER: _query(parameter, place.secret(value) or "")})
         case _:

@@ -16,7 +16,11 @@ name = "headers"
 phase = Phase.TRANSFORM
 filters: tuple[HttpFilter, ...] = ()
 
-_ACTIONS: dict[str, Literal["add", "set", "remove"]] = {"AddHeader": "add", "SetHeader": "set", "RemoveHeader": "remove"}
+_ACTIONS: dict[str, Literal["add", "set", "remove"]] = {
+    "AddHeader": "add",
+    "SetHeader": "set",
+    "RemoveHeader": "remove",
+}
 _APPEND = {"add": "APPEND_IF_EXISTS_OR_ADD", "set": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
@@ -52,7 +56,9 @@ def _changes(policies: Sequence[PolicyConf]) -> tuple[HeaderChange, ...]:
         if (action := _ACTIONS.get(item.name)) is None:
             continue
         change = HeaderChange(
-            action, str(item.parameter("headerName")).lower(), item.parameter("headerValue", "") if action != "remove" else ""
+            action,
+            str(item.parameter("headerName")).lower(),
+            item.parameter("headerValue", "") if action != "remove" else "",
         )
         if action != "add":
             made = [before for before in made if before.header != change.header]
@@ -71,7 +77,11 @@ def envoy(node: Headers, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the poli
 
 
 def _values(changes: Sequence[HeaderChange]) -> list[dict[str, object]]:
-    return [literal_header(item.header, item.value, _APPEND[item.action]) for item in changes if item.action != "remove"]
+    return [
+        literal_header(item.header, item.value, _APPEND[item.action])
+        for item in changes
+        if item.action != "remove"
+    ]
 
 
 def _removals(changes: Sequence[HeaderChange]) -> tuple[str, ...]:

@@ -27,7 +27,11 @@ phase = Phase.MEDIATE
 FILTER = "kapi.interceptor"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 _SOURCE = {"source_codes": {name: {"inline_string": script("json", "interceptor")}}}
-filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True),)
+filters = (
+    HttpFilter(
+        phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True
+    ),
+)
 
 ENDPOINT_HEADER = "x-kapi-endpoint"
 """Set by the script when a service names the other kind of endpoint; the edge removes what callers send by that name."""
@@ -68,9 +72,14 @@ def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:  # 
 def _services(policies: Iterable[PolicyConf]) -> tuple[Service, ...]:
     made = []
     for item in policies:
-        endpoint = endpoint_of(item.parameter("backendUrl", "")) if item.name == "Interceptor" else None
+        endpoint = (
+            endpoint_of(item.parameter("backendUrl", "")) if item.name == "Interceptor" else None
+        )
         if isinstance(endpoint, Endpoint):
-            flags = [item.parameter(flag, default=False) for flag in ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled")]
+            flags = [
+                item.parameter(flag, default=False)
+                for flag in ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled")
+            ]
             names = item.parameter("tlsSecretName"), item.parameter("tlsSecretKey")
             certificate = SecretRef(*names, item.mark) if all(names) else None
             made.append(Service(replace(endpoint, certificate=certificate), *flags))
@@ -91,7 +100,9 @@ def _settings_endpoint(item: InterceptorSettings) -> Endpoint | None:
     endpoint = endpoint_of(item.url)
     if isinstance(endpoint, Fault):
         return None
-    certificate = SecretRef(item.tls_secret_name, item.tls_secret_key) if item.tls_secret_name else None
+    certificate = (
+        SecretRef(item.tls_secret_name, item.tls_secret_key) if item.tls_secret_name else None
+    )
     return replace(endpoint, certificate=certificate)
 
 
@@ -104,12 +115,24 @@ def envoy(node: Interceptors, place: Place) -> EnvoyRoute:
     """Tell the script whom to ask; let it hold as much of a body as the settings allow."""
     interceptors = place.gateway.interceptors
     request = [
-        *(_service(item, place, REQUEST_PATH, place.cluster(item.endpoint)) for item in node.request),
-        *(_service(item, place, REQUEST_PATH, place.own_cluster(item.endpoint)) for item in gateway_services(interceptors, "request")),
+        *(
+            _service(item, place, REQUEST_PATH, place.cluster(item.endpoint))
+            for item in node.request
+        ),
+        *(
+            _service(item, place, REQUEST_PATH, place.own_cluster(item.endpoint))
+            for item in gateway_services(interceptors, "request")
+        ),
     ]
     response = [
-        *(_service(item, place, RESPONSE_PATH, place.own_cluster(item.endpoint)) for item in gateway_services(interceptors, "response")),
-        *(_service(item, place, RESPONSE_PATH, place.cluster(item.endpoint)) for item in node.response),
+        *(
+            _service(item, place, RESPONSE_PATH, place.own_cluster(item.endpoint))
+            for item in gateway_services(interceptors, "response")
+        ),
+        *(
+            _service(item, place, RESPONSE_PATH, place.cluster(item.endpoint))
+            for item in node.response
+        ),
     ]
     of: dict[str, Any] = {"request": request, "response": response}
     if any(item["context"] for item in (*request, *response)):
@@ -120,7 +143,11 @@ def envoy(node: Interceptors, place: Place) -> EnvoyRoute:
         }
     of |= {"hidden": _hidden(place), "endpoints": _endpoint_names(place)}
     digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
-    per_route = {"@type": _LUA + "LuaPerRoute", "name": name, "filter_context": {"id": digest, "of": of}}
+    per_route = {
+        "@type": _LUA + "LuaPerRoute",
+        "name": name,
+        "filter_context": {"id": digest, "of": of},
+    }
     limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
     keys = _limit_keys(node, place, asked=bool(request))
     return EnvoyRoute(
@@ -163,14 +190,20 @@ def _service(item: Service, place: Place, path: str, cluster: str) -> dict[str, 
 
 
 def _authentication(place: Place) -> Authentication:
-    return next((node for node in place.operation.policies if isinstance(node, Authentication)), Authentication())
+    return next(
+        (node for node in place.operation.policies if isinstance(node, Authentication)),
+        Authentication(),
+    )
 
 
 def _credentials(place: Place) -> list[dict[str, Any]]:
     """Where a checked credential stands in a request; `bearer` when a scheme comes before it."""
     node = _authentication(place)
     found = [item for item in node.credentials if item.header] if node.required else []
-    return [{"type": _KINDS[item.kind], "header": item.header.lower(), "bearer": item.kind == "OAuth2"} for item in found]
+    return [
+        {"type": _KINDS[item.kind], "header": item.header.lower(), "bearer": item.kind == "OAuth2"}
+        for item in found
+    ]
 
 
 def _hidden(place: Place) -> list[str]:
@@ -199,7 +232,9 @@ def _invocation(place: Place) -> str:
         "apiName": api.name,
         "apiVersion": api.version,
         "vhost": place.host,
-        "supportedMethods": " ".join(sorted({item.verb for item in api.operations if item.target == operation.target})),
+        "supportedMethods": " ".join(
+            sorted({item.verb for item in api.operations if item.target == operation.target})
+        ),
         "basePath": place.base_path,
         "pathTemplate": operation.target,
         "prodClusterName": place.cluster(operation.production[0]) if operation.production else "",

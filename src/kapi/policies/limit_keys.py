@@ -40,7 +40,9 @@ def header_value(keys: Mapping[str, str]) -> str:
 
 def compile(conf: ApiConf, operation: OperationConf) -> LimitKeys | None:  # noqa: A001 - the verb of the policy contract
     """Only where an interceptor sees the request."""
-    asked = any(item.name == "Interceptor" for item in (*conf.policies.request, *operation.policies.request))
+    asked = any(
+        item.name == "Interceptor" for item in (*conf.policies.request, *operation.policies.request)
+    )
     return LimitKeys() if asked else None
 
 
@@ -51,4 +53,8 @@ def envoy(node: LimitKeys, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the po
 
 def route(place: Place) -> EnvoyRoute:
     """What a route needs so that keys count on it; also for interceptors that no conf names."""
-    return EnvoyRoute({KEYS_FILTER: ON}, remove_request_headers=(HEADER,), metadata={FILTER: {"organization": place.api.organization}})
+    return EnvoyRoute(
+        {KEYS_FILTER: ON},
+        remove_request_headers=(HEADER,),
+        metadata={FILTER: {"organization": place.api.organization}},
+    )

@@ -22,7 +22,9 @@ phase = Phase.TRANSFORM
 
 FILTER = "kapi.lua"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
-filters = (HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False}, disabled=True),)
+filters = (
+    HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False}, disabled=True),
+)
 _SANDBOX = script("sandbox_limits", "sandbox_patterns", "sandbox_text", "sandbox_handle", "sandbox")
 _TEXT = 256 * 1024
 """Bytes of a text that a script may make, besides a body's."""
@@ -51,7 +53,12 @@ class LuaScripts:
 
 def compile(conf: ApiConf, operation: OperationConf) -> LuaScripts | None:  # noqa: A001 - the verb of the policy contract
     """A script that stands in both lists is one script: it runs on the ways for which it has a function."""
-    lists = (conf.policies.request, conf.policies.response, operation.policies.request, operation.policies.response)
+    lists = (
+        conf.policies.request,
+        conf.policies.response,
+        operation.policies.request,
+        operation.policies.response,
+    )
     found = tuple(dict.fromkeys(item for policies in lists for item in _scripts(policies)))
     return LuaScripts(found) if found else None
 
@@ -76,7 +83,10 @@ def envoy(node: LuaScripts, place: Place) -> EnvoyRoute:
     longest = _TEXT + place.gateway.enforcer.max_body_bytes
     source = f"local LONGEST = {longest}\nSCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
     per_route = {"@type": _LUA + "LuaPerRoute", "source_code": {"inline_string": source}}
-    return EnvoyRoute({FILTER: per_route}, route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes})
+    return EnvoyRoute(
+        {FILTER: per_route},
+        route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
+    )
 
 
 def _literal(item: Script, place: Place) -> str:

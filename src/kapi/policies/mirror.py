@@ -25,9 +25,13 @@ class Mirror:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Mirror | None:  # noqa: A001 - the verb of the policy contract
     """All URLs of all mirror policies; reading the conf has checked them."""
-    policies = (item for item in conf.policies_of(operation).request if item.name == "RequestMirror")
+    policies = (
+        item for item in conf.policies_of(operation).request if item.name == "RequestMirror"
+    )
     urls = dict.fromkeys(url for item in policies for url in item.parameter("urls", ()))
-    endpoints = tuple(endpoint for url in urls if isinstance(endpoint := endpoint_of(url), Endpoint))
+    endpoints = tuple(
+        endpoint for url in urls if isinstance(endpoint := endpoint_of(url), Endpoint)
+    )
     return Mirror(endpoints) if endpoints else None
 
 

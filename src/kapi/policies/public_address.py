@@ -27,12 +27,28 @@ _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 
 def _there(header: str) -> dict[str, Any]:
     source = {"name": header, "typed_config": {"@type": _INPUT, "header_name": header}}
-    return {"single_predicate": {"input": source, "value_match": {"safe_regex": {"regex": ".*", "google_re2": {}}}}}
+    return {
+        "single_predicate": {
+            "input": source,
+            "value_match": {"safe_regex": {"regex": ".*", "google_re2": {}}},
+        }
+    }
 
 
-_NEITHER = {"not_matcher": {"or_matcher": {"predicate": [_there("location"), _there("set-cookie")]}}}
-_MATCHERS = [{"predicate": _NEITHER, "on_match": {"action": {"name": "skip", "typed_config": {"@type": _SKIP}}}}]
-_SCRIPT = {"@type": _LUA, "clear_route_cache": False, "default_source_code": {"inline_string": script("public_address")}}
+_NEITHER = {
+    "not_matcher": {"or_matcher": {"predicate": [_there("location"), _there("set-cookie")]}}
+}
+_MATCHERS = [
+    {
+        "predicate": _NEITHER,
+        "on_match": {"action": {"name": "skip", "typed_config": {"@type": _SKIP}}},
+    }
+]
+_SCRIPT = {
+    "@type": _LUA,
+    "clear_route_cache": False,
+    "default_source_code": {"inline_string": script("public_address")},
+}
 _CONFIG = {
     "@type": _MATCHER,
     "extension_config": {"name": FILTER, "typed_config": _SCRIPT},
@@ -65,7 +81,9 @@ def everywhere(place: Place) -> EnvoyRoute | None:
     if any(node.policy == "redirect" for node in place.operation.policies):
         return None
     context: dict[str, Any] = {
-        "origins": sorted({origin for endpoint in place.endpoints for origin in _origins(endpoint)}),
+        "origins": sorted(
+            {origin for endpoint in place.endpoints for origin in _origins(endpoint)}
+        ),
         "base": place.endpoint.base_path,
         "prefix": place.base_path,
         "public": place.gateway.origin(place.host),

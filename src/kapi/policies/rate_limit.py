@@ -47,6 +47,12 @@ def envoy(node: RateLimit, place: Place) -> EnvoyRoute:
     if node.counted == "api":
         key, code = f"api/{place.api.id}", API_CODE
     else:
-        key, code = f"operation/{place.api.id}/{place.operation.verb}{place.operation.target}", OPERATION_CODE
+        key, code = (
+            f"operation/{place.api.id}/{place.operation.verb}{place.operation.target}",
+            OPERATION_CODE,
+        )
         key += "#sandbox" if place.sandbox else ""
-    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}})
+    return EnvoyRoute(
+        {FILTER: ON},
+        metadata={FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}},
+    )

@@ -1,6 +1,7 @@
 """Envoy's RBAC rules in JSON form: what a caller must or must not be. Pure; used by the policies that admit callers.
 
-A rule that refuses carries the code of its answer at the start of its name (`900901_…`); `gateway/envoy/replies.py` reads it there.
+A rule that refuses carries the code of its answer at the start of its name (`900901_…`);
+`gateway/envoy/resources/replies.py` reads it there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ Principal = dict[str, Any]
 
 def rules(refuse: Mapping[str, Principal]) -> dict[str, Any]:
     """Rules that refuse whoever is one of these; the first by name decides the answer."""
-    return {"action": "DENY", "policies": {name: {"permissions": [{"any": True}], "principals": [who]} for name, who in refuse.items()}}
+    return {
+        "action": "DENY",
+        "policies": {
+            name: {"permissions": [{"any": True}], "principals": [who]}
+            for name, who in refuse.items()
+        },
+    }
 
 
 def rbac(refuse: Mapping[str, Principal]) -> dict[str, Any]:

@@ -31,8 +31,15 @@ class Redirect:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Redirect | None:  # noqa: A001 - the verb of the policy contract
     """The one redirect; reading the conf has seen to it that there is no second."""
-    found = next((item for item in conf.policies_of(operation).request if item.name == "RequestRedirect"), None)
-    return None if found is None else Redirect(found.parameter("url"), found.parameter("statusCode", 302))
+    found = next(
+        (item for item in conf.policies_of(operation).request if item.name == "RequestRedirect"),
+        None,
+    )
+    return (
+        None
+        if found is None
+        else Redirect(found.parameter("url"), found.parameter("statusCode", 302))
+    )
 
 
 def envoy(node: Redirect, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
@@ -42,7 +49,9 @@ def envoy(node: Redirect, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the pol
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     redirect: dict[str, Any] = {
         "scheme_redirect": scheme,
-        "host_redirect": url.hostname if url.hostname and ":" not in url.hostname else f"[{url.hostname}]",
+        "host_redirect": url.hostname
+        if url.hostname and ":" not in url.hostname
+        else f"[{url.hostname}]",
         "path_redirect": path,
         "response_code": _CODES[node.status],
         "strip_query": not url.query,

@@ -14,7 +14,19 @@ from typing import Any, ClassVar
 from kapi.apis.authentication_rules import methods, needs_caller
 from kapi.apis.conf import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
-from kapi.policies.rbac import FACTS, PRESENT, TRUE, claim, every, has_word, holds, metadata, no, per_route, some
+from kapi.policies.rbac import (
+    FACTS,
+    PRESENT,
+    TRUE,
+    claim,
+    every,
+    has_word,
+    holds,
+    metadata,
+    no,
+    per_route,
+    some,
+)
 
 name = "scopes"
 phase = Phase.AUTHORIZE
@@ -23,7 +35,14 @@ FILTER = "envoy.filters.http.rbac"
 METADATA = "kapi.scopes"
 """Route metadata: the scopes of the operation, for the challenge of a refusal."""
 SCOPE_CLAIMS = ("scope", "scp")
-filters = (HttpFilter(phase, FILTER, {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"}, disabled=True),)
+filters = (
+    HttpFilter(
+        phase,
+        FILTER,
+        {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"},
+        disabled=True,
+    ),
+)
 
 _Has = Callable[[str], dict[str, Any]]
 
@@ -58,18 +77,25 @@ def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: 
     )
     others = keys or certificate_alone
     alternatives = tuple(tuple(sorted(set(item))) for item in operation.scope_alternatives)
-    return Scopes(tuple(sorted(set(operation.scopes))), tokens_only=not others, alternatives=alternatives)
+    return Scopes(
+        tuple(sorted(set(operation.scopes))), tokens_only=not others, alternatives=alternatives
+    )
 
 
 def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Allow a caller whose token has the scopes; the filter refuses every other caller."""
-    allowed = [every(no(metadata(FACTS, ("own_scopes",), TRUE)), _needed(node, _usual)), _needed(node, _own)]
+    allowed = [
+        every(no(metadata(FACTS, ("own_scopes",), TRUE)), _needed(node, _usual)),
+        _needed(node, _own),
+    ]
     if not node.tokens_only:
         # The caller was admitted by another filter before this one.
         allowed.append(no(claim("iss", PRESENT)))
     policy = {"permissions": [{"any": True}], "principals": allowed}
     needed = {METADATA: {"scope": " ".join(node.asked_for)}}
-    return EnvoyRoute({FILTER: per_route({"action": "ALLOW", "policies": {"scopes": policy}})}, metadata=needed)
+    return EnvoyRoute(
+        {FILTER: per_route({"action": "ALLOW", "policies": {"scopes": policy}})}, metadata=needed
+    )
 
 
 def _needed(node: Scopes, has: _Has) -> dict[str, Any]:

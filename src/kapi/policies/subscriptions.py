@@ -36,7 +36,10 @@ def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:  #
 def callable_by_nobody(api: Api) -> bool:
     """Whether a subscription is never found because nothing that a caller must bring names an application: a certificate alone."""
     return any(
-        node.required and not node.credentials for item in api.operations for node in item.policies if isinstance(node, Authentication)
+        node.required and not node.credentials
+        for item in api.operations
+        for node in item.policies
+        if isinstance(node, Authentication)
     )
 
 
@@ -48,14 +51,20 @@ def envoy(node: Subscriptions, place: Place) -> EnvoyRoute:  # noqa: ARG001 - th
 def everywhere(place: Place) -> EnvoyRoute | None:
     """What the settings ask of every API: a subscription, or limits of consumers."""
     settings = place.subscriptions
-    secured = any(node.policy == "authentication" and node.required for node in place.operation.policies)
+    secured = any(
+        node.policy == "authentication" and node.required for node in place.operation.policies
+    )
     if not secured or not (settings.mandatory or settings.tiers):
         return None
     return _route(place, validate=settings.mandatory)
 
 
 def _route(place: Place, *, validate: bool) -> EnvoyRoute:
-    flags = ("s" if place.sandbox else "") + ("v" if validate else "") + ("t" if place.subscriptions.tiers else "")
+    flags = (
+        ("s" if place.sandbox else "")
+        + ("v" if validate else "")
+        + ("t" if place.subscriptions.tiers else "")
+    )
     where = f"{place.api.id}\t{place.api.organization}\t{place.api.environment}\t{flags}"
     fields = {"place": where}
     if place.api.ai_provider and any(tier.limits_tokens for tier in place.subscriptions.tiers):

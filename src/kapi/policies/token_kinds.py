@@ -1,7 +1,8 @@
 """What is an access token: one rule, declared by issuer (RFC 8725 §3.11, §3.12; RFC 9068 §4). Pure.
 
-Every verifier applies it: the filters of the gateway (`gateway/envoy/token_checks.py` writes it as Envoy's rules), the system APIs
-and token exchange (`identity/verify.py`), introspection, UserInfo and registration (`identity/access_tokens.py`).
+Every verifier applies it: the filters of the gateway (`gateway/envoy/resources/tokens/token_checks.py`
+writes it as Envoy's rules), the system APIs and token exchange (`identity/tokens/verify.py`),
+introspection, UserInfo and registration (`identity/tokens/access_tokens.py`).
 
 In this order:
 
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kapi.jose.compact import bare_type
 from kapi.policies.claim_names import find
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
@@ -57,11 +59,6 @@ OWN_MARK = "clientId"
 """Claim that each access token of the inbuilt provider has, and nothing else that it signs."""
 
 Rule = Literal["typ", "required claim", "kind", "ID token"]
-
-
-def bare_type(media_type: str) -> str:
-    """A `typ` as types are compared: without `application/` and in lower case (RFC 7515 §4.1.9, RFC 2045 §5.1)."""
-    return media_type.lower().removeprefix("application/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,9 @@ class AccessTokenRule:
         """Why a token with this header and these claims is not an access token of the issuer; None when it is one."""
         return next(self._objections(header, claims), None)
 
-    def _objections(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> Iterator[Objection]:
+    def _objections(
+        self, header: Mapping[str, Any], claims: Mapping[str, Any]
+    ) -> Iterator[Objection]:
         if _type_of(header) not in {bare_type(name) for name in self.types}:
             yield Objection("typ", "typ")
         for name, wanted in self.required_claims:

@@ -59,4 +59,8 @@ class Need:
 
 def needs_in(bodies: Iterable[bytes]) -> frozenset[Need]:
     """The needs that encoded resources name."""
-    return frozenset(Need(*(part.decode("ascii") for part in found)) for body in bodies for found in _NAME.findall(body))
+    return frozenset(
+        Need(*(part.decode("ascii") for part in found))
+        for body in bodies
+        for found in _NAME.findall(body)
+    )

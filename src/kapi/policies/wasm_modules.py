@@ -40,23 +40,69 @@ filters = (
 )
 
 _LIFE = (
-    *("malloc", "main", "_start", "_initialize", "proxy_on_memory_allocate", "proxy_on_context_create", "proxy_on_vm_start"),
-    *("proxy_on_configure", "proxy_validate_configuration", "proxy_on_tick", "proxy_on_done", "proxy_on_log", "proxy_on_delete"),
+    *(
+        "malloc",
+        "main",
+        "_start",
+        "_initialize",
+        "proxy_on_memory_allocate",
+        "proxy_on_context_create",
+        "proxy_on_vm_start",
+    ),
+    *(
+        "proxy_on_configure",
+        "proxy_validate_configuration",
+        "proxy_on_tick",
+        "proxy_on_done",
+        "proxy_on_log",
+        "proxy_on_delete",
+    ),
     *("proxy_done", "proxy_set_effective_context", "proxy_set_tick_period_milliseconds"),
 )
-_CALLS = tuple(f"proxy_on_{flow}_{part}" for flow in ("request", "response") for part in ("headers", "body", "trailers"))
+_CALLS = tuple(
+    f"proxy_on_{flow}_{part}"
+    for flow in ("request", "response")
+    for part in ("headers", "body", "trailers")
+)
 _MESSAGES = (
     *(f"proxy_{verb}_header_map_{what}" for verb in ("get", "set") for what in ("pairs",)),
     *(f"proxy_{verb}_header_map_value" for verb in ("get", "add", "replace", "remove")),
-    *("proxy_get_header_map_size", "proxy_get_buffer_bytes", "proxy_get_buffer_status", "proxy_set_buffer_bytes"),
-    *("proxy_send_local_response", "proxy_continue_stream", "proxy_close_stream", "proxy_continue_request", "proxy_continue_response"),
+    *(
+        "proxy_get_header_map_size",
+        "proxy_get_buffer_bytes",
+        "proxy_get_buffer_status",
+        "proxy_set_buffer_bytes",
+    ),
+    *(
+        "proxy_send_local_response",
+        "proxy_continue_stream",
+        "proxy_close_stream",
+        "proxy_continue_request",
+        "proxy_continue_response",
+    ),
 )
 _OWN = (
-    *("proxy_log", "proxy_get_log_level", "proxy_get_status", "proxy_get_property", "proxy_set_property"),
+    *(
+        "proxy_log",
+        "proxy_get_log_level",
+        "proxy_get_status",
+        "proxy_get_property",
+        "proxy_set_property",
+    ),
     *("proxy_get_current_time_nanoseconds", "proxy_get_shared_data", "proxy_set_shared_data"),
 )
 _WASI = (
-    *("fd_write", "fd_read", "fd_seek", "fd_close", "fd_fdstat_get", "environ_get", "environ_sizes_get", "args_get", "args_sizes_get"),
+    *(
+        "fd_write",
+        "fd_read",
+        "fd_seek",
+        "fd_close",
+        "fd_fdstat_get",
+        "environ_get",
+        "environ_sizes_get",
+        "args_get",
+        "args_sizes_get",
+    ),
     *("clock_time_get", "random_get", "proc_exit", "sched_yield", "poll_oneoff"),
 )
 ALLOWED = (*_LIFE, *_CALLS, *_MESSAGES, *_OWN, *_WASI)
@@ -88,7 +134,12 @@ class WasmModules:
 
 def compile(conf: ApiConf, operation: OperationConf) -> WasmModules | None:  # noqa: A001 - the verb of the policy contract
     """A module that stands in both lists is one module."""
-    lists = (conf.policies.request, conf.policies.response, operation.policies.request, operation.policies.response)
+    lists = (
+        conf.policies.request,
+        conf.policies.response,
+        operation.policies.request,
+        operation.policies.response,
+    )
     found = tuple(dict.fromkeys(_module(item) for item in _items(lists)))
     return WasmModules(found) if found else None
 
@@ -119,9 +170,15 @@ def _plain(value: Any) -> Any:
 
 def envoy(node: WasmModules, place: Place) -> EnvoyRoute:
     """The modules on this route alone, between the two guards."""
-    filters_here = [{"name": item.name, "typed_config": _filter(item, place)} for item in node.modules]
+    filters_here = [
+        {"name": item.name, "typed_config": _filter(item, place)} for item in node.modules
+    ]
     action: dict[str, Any] = {"@type": _COMPOSITE + "ExecuteFilterAction"}
-    action |= {"typed_config": filters_here[0]} if len(filters_here) == 1 else {"filter_chain": {"typed_config": filters_here}}
+    action |= (
+        {"typed_config": filters_here[0]}
+        if len(filters_here) == 1
+        else {"filter_chain": {"typed_config": filters_here}}
+    )
     per_route = {
         "@type": _EXTENSIONS + "common.matching.v3.ExtensionWithMatcherPerRoute",
         "xds_matcher": {"on_no_match": {"action": {"name": "modules", "typed_config": action}}},
@@ -144,8 +201,13 @@ def _filter(item: Module, place: Place) -> dict[str, Any]:
         "root_id": item.root_id,
         "vm_config": machine,
         "failure_policy": "FAIL_OPEN" if item.fail_open else "FAIL_RELOAD",
-        "capability_restriction_config": {"allowed_capabilities": {capability: {} for capability in ALLOWED}},
+        "capability_restriction_config": {
+            "allowed_capabilities": {capability: {} for capability in ALLOWED}
+        },
     }
     if item.config:
-        config["configuration"] = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": item.config}
+        config["configuration"] = {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": item.config,
+        }
     return {"@type": _EXTENSIONS + "filters.http.wasm.v3.Wasm", "config": config}

@@ -32,7 +32,11 @@ class StoredApi:
     @property
     def base_paths(self) -> tuple[str, ...]:
         """All paths it answers on."""
-        return (self.base_path,) if self.default_base_path is None else (self.base_path, self.default_base_path)
+        return (
+            (self.base_path,)
+            if self.default_base_path is None
+            else (self.base_path, self.default_base_path)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,12 @@ class Store:
         return None if row is None else (row[0], row[1])
 
     def save_api(
-        self, api: StoredApi, conf: str, definition: bytes, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]] = ()
+        self,
+        api: StoredApi,
+        conf: str,
+        definition: bytes,
+        rendered: Iterable[Rendered],
+        dropped: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Keep an API, replacing the one with its id, together with what was rendered for it, in one transaction."""
         with self.database.transaction() as db:
@@ -83,12 +92,24 @@ class Store:
                 f"INSERT INTO apis ({_API_COLUMNS}, conf, definition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
                 (
                     *(api.id, api.organization, api.name, api.version, api.environment),
-                    *(api.base_path, api.default_base_path, api.revision, api.deployed_at, conf, definition),
+                    *(
+                        api.base_path,
+                        api.default_base_path,
+                        api.revision,
+                        api.deployed_at,
+                        conf,
+                        definition,
+                    ),
                 ),
             )
             keep_rendered(db, rendered, dropped)
 
-    def delete_api(self, api_id: str, rendered: Iterable[Rendered] = (), dropped: Iterable[tuple[str, str]] = ()) -> None:
+    def delete_api(
+        self,
+        api_id: str,
+        rendered: Iterable[Rendered] = (),
+        dropped: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Forget an API; `rendered` replaces and `dropped` (kind, name) removes derived resources in the same transaction."""
         with self.database.transaction() as db:
             db.execute("DELETE FROM apis WHERE id = ?", (api_id,))
@@ -106,7 +127,9 @@ class Store:
             keep_rendered(db, rendered, ())
 
 
-def keep_rendered(db: sqlite3.Connection, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]]) -> None:
+def keep_rendered(
+    db: sqlite3.Connection, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]]
+) -> None:
     """Within a transaction: keep these derived resources, and drop those, by kind and name."""
     db.executemany("DELETE FROM rendered WHERE kind = ? AND name = ?", tuple(dropped))
     db.executemany(

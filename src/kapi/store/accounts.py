@@ -35,12 +35,18 @@ class Accounts:
 
     def ended_at(self, subject: str) -> int:
         """When everything that the account had was ended last, in seconds since the epoch; 0 for never."""
-        row = self._database.row("SELECT ended_at FROM ended_accounts WHERE subject = ?", (subject,))
+        row = self._database.row(
+            "SELECT ended_at FROM ended_accounts WHERE subject = ?", (subject,)
+        )
         return 0 if row is None else int(row[0])
 
     def ended_since(self, moment: int) -> tuple[tuple[str, int], ...]:
         """The subjects whose accounts ended at this moment or later, each with the time."""
-        return tuple(self._database.rows("SELECT subject, ended_at FROM ended_accounts WHERE ended_at >= ?", (moment,)))
+        return tuple(
+            self._database.rows(
+                "SELECT subject, ended_at FROM ended_accounts WHERE ended_at >= ?", (moment,)
+            )
+        )
 
     def may_be_over(self, issuer: str, jti: str, issued: int) -> bool:
         """Whether a token was revoked, or any account ended after it was issued: in one query, since it is nearly always neither."""
@@ -59,7 +65,9 @@ class Accounts:
                 if mark != marks.get(username):
                     end_account(db, username, ending)
             db.execute("DELETE FROM settings_accounts")
-            db.executemany("INSERT INTO settings_accounts (username, mark) VALUES (?, ?)", tuple(marks.items()))
+            db.executemany(
+                "INSERT INTO settings_accounts (username, mark) VALUES (?, ?)", tuple(marks.items())
+            )
 
     def marks(self) -> Mapping[str, str]:
         """Those of the last start."""
@@ -68,10 +76,14 @@ class Accounts:
 
 def end_account(db: sqlite3.Connection, subject: str, ending: Ending) -> None:
     """End what the account has, inside a transaction of the caller, which must name the topic of revocations."""
-    families = db.execute("SELECT key FROM records WHERE person = ? AND person <> '' AND kind = ?", (subject, FAMILY)).fetchall()
+    families = db.execute(
+        "SELECT key FROM records WHERE person = ? AND person <> '' AND kind = ?", (subject, FAMILY)
+    ).fetchall()
     for (family,) in (*families, (account_family(subject),)):
         end_family(db, family, ending.issuer, ending.now, ending.reason)
-    db.execute("DELETE FROM records WHERE person = ? AND person <> '' AND kind <> ?", (subject, FAMILY))
+    db.execute(
+        "DELETE FROM records WHERE person = ? AND person <> '' AND kind <> ?", (subject, FAMILY)
+    )
     db.execute("DELETE FROM ended_accounts WHERE ended_at < ?", (ending.now - _REMEMBERED,))
     db.execute(
         "INSERT INTO ended_accounts (subject, ended_at) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET ended_at = excluded.ended_at",

@@ -1,4 +1,4 @@
-"""API keys by id, and the key that signs the JWT ones. Written by `identity/api_keys.py`; the gateway reads the opaque ones."""
+"""API keys by id, and the key that signs the JWT ones. Written by `identity/clients/api_keys.py`; the gateway reads the opaque ones."""
 
 from __future__ import annotations
 
@@ -39,16 +39,30 @@ class ApiKeys:
     def signer(self, make: Callable[[], tuple[str, str, int]]) -> tuple[str, str]:
         """The signing key as (kid, PKCS #8 PEM); `make` gives (kid, PEM, now) for the first."""
         with self._database.transaction() as db:
-            found = db.execute("SELECT kid, private_pem FROM api_key_signers ORDER BY created_at DESC, kid LIMIT 1").fetchone()
+            found = db.execute(
+                "SELECT kid, private_pem FROM api_key_signers ORDER BY created_at DESC, kid LIMIT 1"
+            ).fetchone()
             if found is None:
                 made = make()
-                db.execute("INSERT INTO api_key_signers (kid, private_pem, created_at) VALUES (?, ?, ?)", made)
+                db.execute(
+                    "INSERT INTO api_key_signers (kid, private_pem, created_at) VALUES (?, ?, ?)",
+                    made,
+                )
                 found = made[:2]
             return str(found[0]), str(found[1])
 
     def add(self, key: StoredApiKey) -> None:
         """Keep a new key."""
-        row = (key.id, key.organization, key.kind, key.digest, json.dumps(key.claims), key.created_at, key.expires_at, int(key.revoked))
+        row = (
+            key.id,
+            key.organization,
+            key.kind,
+            key.digest,
+            json.dumps(key.claims),
+            key.created_at,
+            key.expires_at,
+            int(key.revoked),
+        )
         with self._database.transaction(TOPIC) as db:
             db.execute(f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608 - a constant
 
@@ -62,7 +76,10 @@ class ApiKeys:
 
     def get(self, key_id: str, organization: str) -> StoredApiKey | None:
         """One key of an organization."""
-        row = self._database.row(f"SELECT {_COLUMNS} FROM api_keys WHERE id = ? AND organization = ?", (key_id, organization))  # noqa: S608 - a constant
+        row = self._database.row(
+            f"SELECT {_COLUMNS} FROM api_keys WHERE id = ? AND organization = ?",  # noqa: S608 - constants
+            (key_id, organization),
+        )
         return None if row is None else _key(row)
 
     def revoke(self, key_id: str) -> None:
@@ -81,4 +98,6 @@ class ApiKeys:
 
 
 def _key(row: Any) -> StoredApiKey:
-    return StoredApiKey(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6], bool(row[7]))
+    return StoredApiKey(
+        row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6], bool(row[7])
+    )

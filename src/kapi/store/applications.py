@@ -64,9 +64,19 @@ class ApplicationStore:
             "SELECT application_id, id, api_name, api_version, status, tier, created_at FROM subscriptions ORDER BY created_at, id"
         ):
             subscriptions[owner].append(Subscription(*fields))
-        rows = self._database.rows("SELECT id, organization, name, tier, created_at FROM applications ORDER BY organization, name")
+        rows = self._database.rows(
+            "SELECT id, organization, name, tier, created_at FROM applications ORDER BY organization, name"
+        )
         return tuple(
-            Application(own, organization, name, tier, created_at, tuple(keys[own]), tuple(subscriptions[own]))
+            Application(
+                own,
+                organization,
+                name,
+                tier,
+                created_at,
+                tuple(keys[own]),
+                tuple(subscriptions[own]),
+            )
             for own, organization, name, tier, created_at in rows
         )
 
@@ -93,23 +103,43 @@ class ApplicationStore:
 
     def add_key(self, application: Application, key: ConsumerKey) -> None:
         """Give an application a key."""
-        values = (application.organization, key.consumer_key, application.id, key.key_type, key.environment)
+        values = (
+            application.organization,
+            key.consumer_key,
+            application.id,
+            key.key_type,
+            key.environment,
+        )
         sql = "INSERT INTO application_keys (organization, consumer_key, application_id, key_type, environment) VALUES (?, ?, ?, ?, ?)"
         self._insert(sql, values)
 
     def remove_key(self, application_id: str, consumer_key: str) -> None:
         """Take a key away."""
-        self._delete("DELETE FROM application_keys WHERE application_id = ? AND consumer_key = ?", (application_id, consumer_key))
+        self._delete(
+            "DELETE FROM application_keys WHERE application_id = ? AND consumer_key = ?",
+            (application_id, consumer_key),
+        )
 
     def subscribe(self, application_id: str, item: Subscription) -> None:
         """Keep a new subscription."""
-        values = (item.id, application_id, item.api_name, item.api_version, item.status, item.tier, item.created_at)
+        values = (
+            item.id,
+            application_id,
+            item.api_name,
+            item.api_version,
+            item.status,
+            item.tier,
+            item.created_at,
+        )
         sql = "INSERT INTO subscriptions (id, application_id, api_name, api_version, status, tier, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
         self._insert(sql, values)
 
     def change(self, item: Subscription) -> None:
         """Replace status and tier of a subscription."""
-        self._delete("UPDATE subscriptions SET status = ?, tier = ? WHERE id = ?", (item.status, item.tier, item.id))
+        self._delete(
+            "UPDATE subscriptions SET status = ?, tier = ? WHERE id = ?",
+            (item.status, item.tier, item.id),
+        )
 
     def unsubscribe(self, subscription_id: str) -> None:
         """Forget a subscription."""

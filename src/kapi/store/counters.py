@@ -26,12 +26,20 @@ class Counters:
 
     def all(self) -> tuple[Counter, ...]:
         """Every counter, also of windows that are over."""
-        return tuple(Counter(*row) for row in self._database.rows("SELECT name, unit, slot, used FROM counters ORDER BY name, unit"))
+        return tuple(
+            Counter(*row)
+            for row in self._database.rows(
+                "SELECT name, unit, slot, used FROM counters ORDER BY name, unit"
+            )
+        )
 
     def save(self, changed: Iterable[Counter], gone: Iterable[Counter]) -> None:
         """Keep what changed and forget what is over, in one transaction."""
         with self._database.transaction() as db:
-            db.executemany("DELETE FROM counters WHERE name = ? AND unit = ?", [(item.name, item.unit) for item in gone])
+            db.executemany(
+                "DELETE FROM counters WHERE name = ? AND unit = ?",
+                [(item.name, item.unit) for item in gone],
+            )
             db.executemany(
                 "INSERT INTO counters (name, unit, slot, used) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (name, unit) DO UPDATE SET slot = excluded.slot, used = excluded.used",

@@ -150,7 +150,11 @@ class Database:
 
     def _migrate(self) -> None:
         steps = sorted(
-            (entry for entry in resources.files("kapi.store").joinpath("migrations").iterdir() if entry.name.endswith(".sql")),
+            (
+                entry
+                for entry in resources.files("kapi.store").joinpath("migrations").iterdir()
+                if entry.name.endswith(".sql")
+            ),
             key=lambda entry: entry.name,
         )
         with self.transaction() as db:
@@ -175,7 +179,14 @@ def newer_step(path: Path) -> str:
     connection = reader(path)
     try:
         with suppress(sqlite3.Error):
-            return max((row[0] for row in connection.execute("SELECT name FROM migrations") if row[0] not in known), default="")
+            return max(
+                (
+                    row[0]
+                    for row in connection.execute("SELECT name FROM migrations")
+                    if row[0] not in known
+                ),
+                default="",
+            )
     finally:
         connection.close()
     return ""

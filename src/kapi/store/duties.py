@@ -30,7 +30,10 @@ class Duties:
 
     def is_done(self, name: str) -> bool:
         """Whether it was taken up."""
-        return self._database.row("SELECT 1 FROM duties WHERE name = ? AND done = 1", (name,)) is not None
+        return (
+            self._database.row("SELECT 1 FROM duties WHERE name = ? AND done = 1", (name,))
+            is not None
+        )
 
     def done(self, name: str) -> None:
         """It was taken up."""
@@ -43,7 +46,9 @@ class Duties:
             return
         if not self.is_wanted(name):
             with self._database.transaction(TOPIC) as db:
-                db.execute("INSERT INTO duties (name) VALUES (?) ON CONFLICT (name) DO NOTHING", (name,))
+                db.execute(
+                    "INSERT INTO duties (name) VALUES (?) ON CONFLICT (name) DO NOTHING", (name,)
+                )
         deadline = time.monotonic() + LONGEST_WAIT
         while not self.is_done(name):
             if time.monotonic() > deadline:

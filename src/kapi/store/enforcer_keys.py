@@ -26,7 +26,9 @@ class EnforcerKeys:
 
     def all(self) -> tuple[StoredEnforcerKey, ...]:
         """Newest first."""
-        rows = self._database.rows(f"SELECT {_COLUMNS} FROM enforcer_keys ORDER BY created_at DESC, kid")  # noqa: S608 - a constant
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM enforcer_keys ORDER BY created_at DESC, kid"  # noqa: S608 - constants
+        )
         return tuple(StoredEnforcerKey(*row) for row in rows)
 
     def add_first(self, key: StoredEnforcerKey) -> None:

@@ -47,7 +47,9 @@ class Families:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def start(self, family: Record, issue: Issue, now: int, source: tuple[str, str] | None = None) -> bool:
+    def start(
+        self, family: Record, issue: Issue, now: int, source: tuple[str, str] | None = None
+    ) -> bool:
         """Begin a family with what it first issues, taking its `source` (kind and key of a code) in the same transaction.
 
         False when the source was taken before or is gone; nothing is begun then.
@@ -55,7 +57,10 @@ class Families:
         with self._database.transaction() as db:
             if source is not None and not _take(db, *source, now):
                 return False
-            db.execute(_INSERT, (FAMILY, family.key, family.family, json.dumps(family.payload), family.expires_at))
+            db.execute(
+                _INSERT,
+                (FAMILY, family.key, family.family, json.dumps(family.payload), family.expires_at),
+            )
             _insert(db, family.key, issue)
         return True
 
@@ -66,7 +71,18 @@ class Families:
         """
         with self._database.transaction() as db:
             # Nearly always it is the first use of a token of a living family: one statement sees to that.
-            first = db.execute(_USE, (now, json.dumps({"next": issue.refresh_key}), REFRESH, refresh_key, now, FAMILY, now)).fetchone()
+            first = db.execute(
+                _USE,
+                (
+                    now,
+                    json.dumps({"next": issue.refresh_key}),
+                    REFRESH,
+                    refresh_key,
+                    now,
+                    FAMILY,
+                    now,
+                ),
+            ).fetchone()
             if first is not None:
                 _insert(db, first[0], issue)
                 return "rotated"
@@ -76,7 +92,8 @@ class Families:
             if not _forgiven(db, row, now, grace):
                 return "reused"
             db.execute(
-                "UPDATE records SET payload = ? WHERE kind = ? AND key = ?", (json.dumps({"next": issue.refresh_key}), REFRESH, refresh_key)
+                "UPDATE records SET payload = ? WHERE kind = ? AND key = ?",
+                (json.dumps({"next": issue.refresh_key}), REFRESH, refresh_key),
             )
             _insert(db, row[1], issue)
         return "rotated"
@@ -93,7 +110,10 @@ class Families:
             if row[4] is not None:
                 return "reused"
             later = max(row[3], expires_at)
-            db.execute("UPDATE records SET expires_at = ? WHERE kind = ? AND key = ?", (later, REFRESH, refresh_key))
+            db.execute(
+                "UPDATE records SET expires_at = ? WHERE kind = ? AND key = ?",
+                (later, REFRESH, refresh_key),
+            )
             _insert(db, row[1], issue)
         return "rotated"
 
@@ -160,9 +180,17 @@ def account_family(subject: str) -> str:
 
 def end_family(db: sqlite3.Connection, family: str, issuer: str, now: int, reason: str) -> None:
     """End a family inside a transaction of the caller, which must name the topic of revocations."""
-    db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND consumed_at IS NULL", (now, FAMILY, family))
-    db.execute("UPDATE records SET consumed_at = ? WHERE kind = ? AND family = ? AND consumed_at IS NULL", (now, REFRESH, family))
-    issued = db.execute("SELECT key, expires_at FROM records WHERE kind = ? AND family = ?", (ACCESS, family)).fetchall()
+    db.execute(
+        "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND consumed_at IS NULL",
+        (now, FAMILY, family),
+    )
+    db.execute(
+        "UPDATE records SET consumed_at = ? WHERE kind = ? AND family = ? AND consumed_at IS NULL",
+        (now, REFRESH, family),
+    )
+    issued = db.execute(
+        "SELECT key, expires_at FROM records WHERE kind = ? AND family = ?", (ACCESS, family)
+    ).fetchall()
     for jti, expires_at in issued:
         write_revocation(db, Revocation(jti, expires_at, issuer), reason)
     db.execute("DELETE FROM records WHERE kind = ? AND family = ?", (ACCESS, family))
@@ -170,7 +198,8 @@ def end_family(db: sqlite3.Connection, family: str, issuer: str, now: int, reaso
 
 def _take(db: sqlite3.Connection, kind: str, key: str, now: int) -> bool:
     taken = db.execute(
-        "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL", (now, kind, key, now)
+        "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
+        (now, kind, key, now),
     )
     return taken.rowcount == 1
 
@@ -185,14 +214,20 @@ def _forgiven(db: sqlite3.Connection, row: tuple[Any, ...], now: int, grace: int
     if now - row[4] > grace or grace <= 0:
         return False
     following = json.loads(row[2]).get("next", "")
-    gone = db.execute("DELETE FROM records WHERE kind = ? AND key = ? AND consumed_at IS NULL", (REFRESH, following))
+    gone = db.execute(
+        "DELETE FROM records WHERE kind = ? AND key = ? AND consumed_at IS NULL",
+        (REFRESH, following),
+    )
     return gone.rowcount == 1
 
 
 def _insert(db: sqlite3.Connection, family: str, issue: Issue) -> None:
     access = (ACCESS, issue.jti, family, "{}", issue.access_expires_at)
     if issue.refresh_key:
-        db.execute(f"{_INSERT}, (?, ?, ?, ?, ?, NULL)", (*access, REFRESH, issue.refresh_key, family, "{}", issue.refresh_expires_at))
+        db.execute(
+            f"{_INSERT}, (?, ?, ?, ?, ?, NULL)",
+            (*access, REFRESH, issue.refresh_key, family, "{}", issue.refresh_expires_at),
+        )
     else:
         db.execute(_INSERT, access)
 

@@ -45,7 +45,10 @@ class _Expiring:
         """Remove a batch; whether there may be more."""
         chosen = f"SELECT {self.key} FROM {self.table} WHERE {self.condition} LIMIT {BATCH}"  # noqa: S608 - constants
         with database.transaction() as db:
-            gone = db.execute(f"DELETE FROM {self.table} WHERE ({self.key}) IN ({chosen})", (self.value(now),))  # noqa: S608
+            gone = db.execute(
+                f"DELETE FROM {self.table} WHERE ({self.key}) IN ({chosen})",  # noqa: S608 - constants
+                (self.value(now),),
+            )
         return gone.rowcount >= BATCH
 
 
@@ -53,7 +56,9 @@ _TABLES: Final = (
     _Expiring("records", "kind, key", "expires_at <= ?", lambda now: now),
     _Expiring("revocations", "issuer, jti", "expires_at <= ?", lambda now: now - GRACE_SECONDS),
     _Expiring("tries", "name", "started_at <= ?", lambda now: now - WINDOW),
-    _Expiring("api_keys", "id", "expires_at > 0 AND expires_at <= ?", lambda now: now - API_KEYS_KEPT),
+    _Expiring(
+        "api_keys", "id", "expires_at > 0 AND expires_at <= ?", lambda now: now - API_KEYS_KEPT
+    ),
     _Expiring(
         "registered_clients",
         "id",

@@ -45,14 +45,20 @@ class IssuerStore:
 
     def issuers(self) -> tuple[StoredIssuer, ...]:
         """All declarations, by name."""
-        return tuple(StoredIssuer(*row) for row in self._database.rows("SELECT name, declaration, created_at FROM issuers ORDER BY name"))
+        return tuple(
+            StoredIssuer(*row)
+            for row in self._database.rows(
+                "SELECT name, declaration, created_at FROM issuers ORDER BY name"
+            )
+        )
 
     def save(self, issuer: StoredIssuer) -> None:
         """Keep a declaration, replacing the one with its name."""
         with self._database.transaction(TOPIC) as db:
             db.execute("DELETE FROM issuers WHERE name = ?", (issuer.name,))
             db.execute(
-                "INSERT INTO issuers (name, declaration, created_at) VALUES (?, ?, ?)", (issuer.name, issuer.declaration, issuer.created_at)
+                "INSERT INTO issuers (name, declaration, created_at) VALUES (?, ?, ?)",
+                (issuer.name, issuer.declaration, issuer.created_at),
             )
 
     def delete(self, name: str) -> None:
@@ -77,5 +83,13 @@ class IssuerStore:
             db.execute("DELETE FROM issuer_keys WHERE name = ?", (keys.name,))
             db.execute(
                 f"INSERT INTO issuer_keys ({_KEYS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
-                (keys.name, keys.source, keys.jwks, keys.jwks_uri, keys.etag, keys.fetched_at, keys.changed_at),
+                (
+                    keys.name,
+                    keys.source,
+                    keys.jwks,
+                    keys.jwks_uri,
+                    keys.etag,
+                    keys.fetched_at,
+                    keys.changed_at,
+                ),
             )

@@ -36,12 +36,20 @@ class Keys:
 
     def all(self) -> tuple[StoredKey, ...]:
         """Every key, oldest first."""
-        return tuple(StoredKey(*row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM signing_keys ORDER BY created_at, kid"))  # noqa: S608 - a constant
+        return tuple(
+            StoredKey(*row)
+            for row in self._database.rows(
+                f"SELECT {_COLUMNS} FROM signing_keys ORDER BY created_at, kid"  # noqa: S608 - constants
+            )
+        )
 
     def add_first(self, key: StoredKey) -> bool:
         """Keep a key if there is no active one of its algorithm yet; False when another process was first."""
         with self._database.transaction(TOPIC) as db:
-            if db.execute("SELECT 1 FROM signing_keys WHERE algorithm = ? AND state = ?", (key.algorithm, ACTIVE)).fetchone():
+            if db.execute(
+                "SELECT 1 FROM signing_keys WHERE algorithm = ? AND state = ?",
+                (key.algorithm, ACTIVE),
+            ).fetchone():
                 return False
             db.execute(_INSERT, _values(key))
             return True
@@ -67,13 +75,18 @@ class Keys:
         False when the key is not published.
         """
         with self._database.transaction(TOPIC) as db:
-            row = db.execute("SELECT algorithm FROM signing_keys WHERE kid = ? AND state = ?", (kid, PUBLISHED)).fetchone()
+            row = db.execute(
+                "SELECT algorithm FROM signing_keys WHERE kid = ? AND state = ?", (kid, PUBLISHED)
+            ).fetchone()
             if row is None:
                 return False
             db.execute(
-                "UPDATE signing_keys SET state = ?, due_at = ? WHERE algorithm = ? AND state = ?", (RETIRED, gone_at, row[0], ACTIVE)
+                "UPDATE signing_keys SET state = ?, due_at = ? WHERE algorithm = ? AND state = ?",
+                (RETIRED, gone_at, row[0], ACTIVE),
             )
-            db.execute("UPDATE signing_keys SET state = ?, due_at = NULL WHERE kid = ?", (ACTIVE, kid))
+            db.execute(
+                "UPDATE signing_keys SET state = ?, due_at = NULL WHERE kid = ?", (ACTIVE, kid)
+            )
             return True
 
     def remove(self, kid: str, before: Sequence[str]) -> bool:

@@ -16,6 +16,9 @@ class PlatformKeys:
     def get_or_make(self, name: str, make: Callable[[], bytes]) -> bytes:
         """The key of this name; the first caller's `make` decides it for all processes."""
         with self._database.transaction() as db:
-            db.execute("INSERT INTO platform_keys (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, make()))
+            db.execute(
+                "INSERT INTO platform_keys (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                (name, make()),
+            )
             row = db.execute("SELECT value FROM platform_keys WHERE name = ?", (name,)).fetchone()
         return bytes(row[0])

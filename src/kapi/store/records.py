@@ -48,25 +48,45 @@ class Records:
     def add(self, kind: str, record: Record, now: int, holder: str = "") -> bool:
         """Keep a record unless a live one has its key already; False then (a replay). `holder` made us keep it; see `admit`."""
         with self._database.transaction() as db:
-            db.execute("DELETE FROM records WHERE kind = ? AND key = ? AND expires_at <= ?", (kind, record.key, now))
+            db.execute(
+                "DELETE FROM records WHERE kind = ? AND key = ? AND expires_at <= ?",
+                (kind, record.key, now),
+            )
             made = db.execute(
                 "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) VALUES (?, ?, ?, ?, ?, NULL, ?) "
                 "ON CONFLICT (kind, key) DO NOTHING",
-                (kind, record.key, record.family, json.dumps(record.payload), record.expires_at, holder),
+                (
+                    kind,
+                    record.key,
+                    record.family,
+                    json.dumps(record.payload),
+                    record.expires_at,
+                    holder,
+                ),
             )
             return made.rowcount == 1
 
-    def admit(self, kind: str, record: Record, now: int, *, holder: str, most: int, of_all: int) -> int:
+    def admit(
+        self, kind: str, record: Record, now: int, *, holder: str, most: int, of_all: int
+    ) -> int:
         """Keep a record unless `holder` has `most` of its kind that are live and not taken: then the seconds until one ends, otherwise 0.
 
         Of more than `of_all` of the kind that are not taken, whoever holds them, those that end first go.
         """
         with self._database.transaction() as db:
-            db.execute("DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> '' AND expires_at <= ?", (kind, holder, now))
+            db.execute(
+                "DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> '' AND expires_at <= ?",
+                (kind, holder, now),
+            )
             if seconds := self.full(kind, holder, now, most):
                 return seconds
             _put(db, kind, record, holder)
-            _drop_first(db, "FROM records WHERE kind = ? AND holder <> '' AND consumed_at IS NULL", (kind,), of_all)
+            _drop_first(
+                db,
+                "FROM records WHERE kind = ? AND holder <> '' AND consumed_at IS NULL",
+                (kind,),
+                of_all,
+            )
         return 0
 
     def open(self, kind: str, key: str, now: int, *, most: int, of_all: int) -> Record | None:
@@ -129,7 +149,9 @@ class Records:
             ).fetchone()
         return None if row is None else _record(row)
 
-    def update(self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]) -> Record | None:
+    def update(
+        self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]
+    ) -> Record | None:
         """Replace the payload of a live record in one transaction; `change` gives the new payload, or None to leave it."""
         with self._database.transaction() as db:
             row = db.execute(
@@ -142,7 +164,10 @@ class Records:
             payload = change(record)
             if payload is None:
                 return record
-            db.execute("UPDATE records SET payload = ? WHERE kind = ? AND key = ?", (json.dumps(payload), kind, key))
+            db.execute(
+                "UPDATE records SET payload = ? WHERE kind = ? AND key = ?",
+                (json.dumps(payload), kind, key),
+            )
             return Record(record.key, record.family, payload, record.expires_at, record.consumed_at)
 
     def put_newest(self, kind: str, record: Record, most: int) -> None:
@@ -179,7 +204,10 @@ def _drop_first(db: Connection, selected: str, values: tuple[str, ...], most: in
     over = db.execute(f"SELECT count(*) {selected}", values).fetchone()[0] - most
     if over > 0:
         first = f"SELECT key {selected} ORDER BY expires_at LIMIT ?"
-        db.execute(f"DELETE FROM records WHERE kind = ? AND key IN ({first})", (values[0], *values, over))  # noqa: S608
+        db.execute(
+            f"DELETE FROM records WHERE kind = ? AND key IN ({first})",  # noqa: S608 - constants
+            (values[0], *values, over),
+        )
 
 
 def _put(db: Connection, kind: str, record: Record, holder: str = "") -> None:
@@ -187,7 +215,15 @@ def _put(db: Connection, kind: str, record: Record, holder: str = "") -> None:
         "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) VALUES (?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (kind, key) DO UPDATE SET family = excluded.family, payload = excluded.payload, "
         "expires_at = excluded.expires_at, consumed_at = excluded.consumed_at, holder = excluded.holder",
-        (kind, record.key, record.family, json.dumps(record.payload), record.expires_at, record.consumed_at, holder),
+        (
+            kind,
+            record.key,
+            record.family,
+            json.dumps(record.payload),
+            record.expires_at,
+            record.consumed_at,
+            holder,
+        ),
     )
 
 

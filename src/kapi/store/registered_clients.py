@@ -44,7 +44,9 @@ class RegisteredClients:
         """Forget a client; whether there was one."""
         found = self.get(client_id)
         if found is not None:
-            self._write(RegisteredClient(client_id, {}, b"", b"", "", found.created_at), removed=True)
+            self._write(
+                RegisteredClient(client_id, {}, b"", b"", "", found.created_at), removed=True
+            )
         return found is not None
 
     def get(self, client_id: str) -> RegisteredClient | None:
@@ -85,4 +87,13 @@ class RegisteredClients:
 
 
 def _client(row: tuple[Any, ...]) -> RegisteredClient:
-    return RegisteredClient(row[0], json.loads(row[1]), bytes(row[2]), bytes(row[3]), row[4], row[5], row[6], bool(row[7]))
+    return RegisteredClient(
+        row[0],
+        json.loads(row[1]),
+        bytes(row[2]),
+        bytes(row[3]),
+        row[4],
+        row[5],
+        row[6],
+        bool(row[7]),
+    )

@@ -33,7 +33,9 @@ class Revocations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def revoke(self, jti: str, expires_at: int, reason: str = "", *, issuer: str = ANY_ISSUER) -> None:
+    def revoke(
+        self, jti: str, expires_at: int, reason: str = "", *, issuer: str = ANY_ISSUER
+    ) -> None:
         """Refuse the token from now on. `expires_at` is the token's own `exp`; revoking twice keeps the later one.
 
         Raises ValueError when `jti` is empty or longer than 1024 characters.
@@ -45,12 +47,18 @@ class Revocations:
 
     def is_revoked(self, issuer: str, jti: str) -> bool:
         """Whether a token of this issuer must be refused."""
-        return bool(self._database.row("SELECT 1 FROM revocations WHERE jti = ? AND issuer IN (?, '') LIMIT 1", (jti, issuer)))
+        return bool(
+            self._database.row(
+                "SELECT 1 FROM revocations WHERE jti = ? AND issuer IN (?, '') LIMIT 1",
+                (jti, issuer),
+            )
+        )
 
     def active(self, now: float) -> tuple[Revocation, ...]:
         """What must still be refused, in a fixed order."""
         rows = self._database.rows(
-            "SELECT jti, expires_at, issuer FROM revocations WHERE expires_at > ? ORDER BY issuer, jti", (int(now) - GRACE_SECONDS,)
+            "SELECT jti, expires_at, issuer FROM revocations WHERE expires_at > ? ORDER BY issuer, jti",
+            (int(now) - GRACE_SECONDS,),
         )
         return tuple(Revocation(*row) for row in rows)
 

@@ -35,7 +35,12 @@ class SecretStore:
         )
         return tuple(StoredSecret(*row) for row in rows)
 
-    def put(self, secret: StoredSecret, rendered: Iterable[Rendered] = (), dropped: Iterable[tuple[str, str]] = ()) -> None:
+    def put(
+        self,
+        secret: StoredSecret,
+        rendered: Iterable[Rendered] = (),
+        dropped: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Keep a secret, replacing its value."""
         with self._database.transaction(TOPIC) as db:
             db.execute(
@@ -49,4 +54,7 @@ class SecretStore:
     def remove(self, organization: str, name: str, key: str) -> None:
         """Forget a secret."""
         with self._database.transaction(TOPIC) as db:
-            db.execute("DELETE FROM secrets WHERE organization = ? AND name = ? AND secret_key = ?", (organization, name, key))
+            db.execute(
+                "DELETE FROM secrets WHERE organization = ? AND name = ? AND secret_key = ?",
+                (organization, name, key),
+            )

@@ -33,7 +33,10 @@ class Tries:
             (*map(_digest, most), now - WINDOW, now),
         )
         allowed = {_digest(name): number for name, number in most.items()}
-        return max((started + WINDOW - now for name, started, count in rows if count >= allowed[name]), default=0)
+        return max(
+            (started + WINDOW - now for name, started, count in rows if count >= allowed[name]),
+            default=0,
+        )
 
     def count(self, most: Mapping[str, int], now: int) -> int:
         """Count one try for each name, or for none when one has none left: then the seconds until it has, otherwise 0."""
@@ -41,9 +44,14 @@ class Tries:
             if seconds := self.wait(most, now):
                 return seconds
             # A few others too: how long this takes must not depend on how many there are.
-            db.execute("DELETE FROM tries WHERE name IN (SELECT name FROM tries WHERE started_at <= ? LIMIT 500)", (now - WINDOW,))
+            db.execute(
+                "DELETE FROM tries WHERE name IN (SELECT name FROM tries WHERE started_at <= ? LIMIT 500)",
+                (now - WINDOW,),
+            )
             ended = [(_digest(name), now - WINDOW, now) for name in most]
-            db.executemany("DELETE FROM tries WHERE name = ? AND (started_at <= ? OR started_at > ?)", ended)
+            db.executemany(
+                "DELETE FROM tries WHERE name = ? AND (started_at <= ? OR started_at > ?)", ended
+            )
             for name in most:
                 db.execute(
                     "INSERT INTO tries (name, started_at, count) VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE SET count = tries.count + 1",
@@ -56,12 +64,18 @@ class Tries:
         """The try was right: it does not count for these names, and `forget` has all its tries again."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM tries WHERE name = ?", (_digest(forget),))
-            db.executemany("UPDATE tries SET count = count - 1 WHERE name = ? AND count > 0", [(_digest(name),) for name in most])
+            db.executemany(
+                "UPDATE tries SET count = count - 1 WHERE name = ? AND count > 0",
+                [(_digest(name),) for name in most],
+            )
 
     def _trim(self, db: Connection) -> None:
         over = db.execute("SELECT count(*) FROM tries").fetchone()[0] - self._most_counted
         if over > 0:
-            db.execute("DELETE FROM tries WHERE name IN (SELECT name FROM tries ORDER BY started_at, count LIMIT ?)", (over,))
+            db.execute(
+                "DELETE FROM tries WHERE name IN (SELECT name FROM tries ORDER BY started_at, count LIMIT ?)",
+                (over,),
+            )
 
 
 def _digest(name: str) -> str:

@@ -47,11 +47,20 @@ class UserStore:
 
     def all(self) -> tuple[StoredUser, ...]:
         """Everybody, by name."""
-        return tuple(map(_user, self._database.rows(f"SELECT {_COLUMNS} FROM users ORDER BY username")))  # noqa: S608 - a constant
+        return tuple(
+            map(_user, self._database.rows(f"SELECT {_COLUMNS} FROM users ORDER BY username"))  # noqa: S608 - constants
+        )
 
     def add(self, user: StoredUser) -> bool:
         """Keep a new person; False when the name is taken."""
-        values = (user.username, user.digest, json.dumps(user.profile), user.created_at, user.subject, int(user.disabled))
+        values = (
+            user.username,
+            user.digest,
+            json.dumps(user.profile),
+            user.created_at,
+            user.subject,
+            int(user.disabled),
+        )
         with self._database.transaction(TOPIC) as db:
             made = db.execute(
                 f"INSERT INTO users ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (username) DO NOTHING",  # noqa: S608 - a constant
@@ -61,7 +70,9 @@ class UserStore:
 
     def change_password(self, username: str, digest: str, ending: Ending) -> bool:
         """Replace a digest; False when no account has this name."""
-        return self._end("UPDATE users SET digest = ? WHERE username = ?", (digest,), username, ending)
+        return self._end(
+            "UPDATE users SET digest = ? WHERE username = ?", (digest,), username, ending
+        )
 
     def disable(self, username: str, ending: Ending) -> bool:
         """Let a person sign in no more; False when no account has this name."""
@@ -70,7 +81,10 @@ class UserStore:
     def enable(self, username: str) -> bool:
         """Let a person sign in again; False when no account has this name."""
         with self._database.transaction(TOPIC) as db:
-            return db.execute("UPDATE users SET disabled = 0 WHERE username = ?", (username,)).rowcount == 1
+            return (
+                db.execute("UPDATE users SET disabled = 0 WHERE username = ?", (username,)).rowcount
+                == 1
+            )
 
     def remove(self, username: str, ending: Ending) -> bool:
         """Forget a person; False when no account has this name."""

@@ -33,10 +33,14 @@ class Watch:
 
     def start(self) -> None:
         """Remember how things stand now, and watch from here on."""
-        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self._path, timeout=10, isolation_level=None, check_same_thread=False
+        )
         version = _data_version(connection)
         self._seen = _versions(connection)
-        self._thread = threading.Thread(target=self._run, args=(connection, version), name="store-watch", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(connection, version), name="store-watch", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -54,7 +58,9 @@ class Watch:
             except sqlite3.Error:
                 _LOG.exception("cannot look for changes")
                 continue
-            changed = [topic for topic, number in versions.items() if self._seen.get(topic) != number]
+            changed = [
+                topic for topic, number in versions.items() if self._seen.get(topic) != number
+            ]
             self._seen = versions
             for topic in changed:
                 for callback in self._callbacks.get(topic, ()):

@@ -14,7 +14,15 @@ from kapi.errors import Invalid
 if TYPE_CHECKING:
     from kapi.errors import Diagnostic
 
-__all__ = ["DEFINITIONS", "Definition", "DefinitionFormat", "DefinitionOperation", "media_type", "parse_definition", "read_definition"]
+__all__ = [
+    "DEFINITIONS",
+    "Definition",
+    "DefinitionFormat",
+    "DefinitionOperation",
+    "media_type",
+    "parse_definition",
+    "read_definition",
+]
 
 DEFINITIONS: Final[tuple[DefinitionFormat, ...]] = (openapi, graphql, proto)
 
@@ -27,22 +35,43 @@ def parse_definition(content: bytes, api_type: str, file_name: str = "") -> Defi
     return definition
 
 
-def read_definition(content: bytes, api_type: str, file_name: str = "") -> tuple[Definition | None, tuple[Diagnostic, ...]]:
+def read_definition(
+    content: bytes, api_type: str, file_name: str = ""
+) -> tuple[Definition | None, tuple[Diagnostic, ...]]:
     """The definition, or None and every mistake in it. Never raises on bad input."""
     report = Report("definitionFile")
     chosen = next((form for form in DEFINITIONS if api_type == form.TYPE), None)
     if chosen is None:
         known = ", ".join(form.TYPE for form in DEFINITIONS)
-        report.add(codes.DEFINITION, f"Invalid API Type {api_type[:40]}", Mark(), f"Use one of: {known}.")
+        report.add(
+            codes.DEFINITION, f"Invalid API Type {api_type[:40]}", Mark(), f"Use one of: {known}."
+        )
         return None, report.diagnostics
     if not content.strip():
-        report.add(codes.DEFINITION, "the definition is empty", Mark(1, 1), "Send the OpenAPI document, GraphQL schema or proto file.")
+        report.add(
+            codes.DEFINITION,
+            "the definition is empty",
+            Mark(1, 1),
+            "Send the OpenAPI document, GraphQL schema or proto file.",
+        )
         return None, report.diagnostics
     if not chosen.detect(content, file_name):
-        other = next((form.TYPE for form in DEFINITIONS if form is not chosen and form.detect(content, file_name)), "")
+        other = next(
+            (
+                form.TYPE
+                for form in DEFINITIONS
+                if form is not chosen and form.detect(content, file_name)
+            ),
+            "",
+        )
         if other:
             message = f"this is a definition of type {other}, not {api_type}"
-            report.add(codes.DEFINITION, message, Mark(1, 1), f"Set the type to {other} or send another file.")
+            report.add(
+                codes.DEFINITION,
+                message,
+                Mark(1, 1),
+                f"Set the type to {other} or send another file.",
+            )
             return None, report.diagnostics
     definition = chosen.parse(content, report)
     return (None if report.diagnostics else definition), report.diagnostics

@@ -25,7 +25,9 @@ _VERBS: Final = ("query", "mutation", "subscription")
 
 def detect(content: bytes, file_name: str) -> bool:
     """Whether it looks like type definitions."""
-    return file_name.endswith((".graphql", ".graphqls", ".gql")) or bool(_HEAD.search(content[:20_000]))
+    return file_name.endswith((".graphql", ".graphqls", ".gql")) or bool(
+        _HEAD.search(content[:20_000])
+    )
 
 
 def parse(content: bytes, report: Report) -> Definition | None:
@@ -44,14 +46,24 @@ def parse(content: bytes, report: Report) -> Definition | None:
     except graphql.GraphQLError as error:
         errors = [error]
     except RecursionError:
-        report.add(codes.LIMIT, "the schema is nested too deeply", Mark(1, 1), "Write lists of lists with fewer levels.")
+        report.add(
+            codes.LIMIT,
+            "the schema is nested too deeply",
+            Mark(1, 1),
+            "Write lists of lists with fewer levels.",
+        )
         return None
     except (TypeError, ValueError) as error:
         report.add(codes.DEFINITION, str(error)[:200], Mark(1, 1), "Mend the schema.")
         return None
     for mistake in errors:
         place = mistake.locations[0] if mistake.locations else None
-        report.add(codes.DEFINITION, mistake.message[:300], Mark(place.line, place.column) if place else Mark(1, 1), "Mend the schema.")
+        report.add(
+            codes.DEFINITION,
+            mistake.message[:300],
+            Mark(place.line, place.column) if place else Mark(1, 1),
+            "Mend the schema.",
+        )
     return None if errors else Definition(TYPE, "", "", "", tuple(_operations(schema)))
 
 

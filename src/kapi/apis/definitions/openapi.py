@@ -82,12 +82,19 @@ def _json(content: bytes, report: Report) -> _Loaded | None:
         pairs = _Pairs()
         data = json.loads(text, object_pairs_hook=pairs)
     except (orjson.JSONDecodeError, RecursionError):
-        return None  # YAML in flow style looks like JSON; and its reader tells the place of a mistake
+        return (
+            None  # YAML in flow style looks like JSON; and its reader tells the place of a mistake
+        )
     if not pairs.are_equal:
         return _Loaded(data, text)
     for place in json_places.equal_keys(text):
         name = place.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
-        report.add(codes.DUPLICATE_KEY, f"duplicate key [{name[:60]}]", place, "The object has it already; keep one of the two.")
+        report.add(
+            codes.DUPLICATE_KEY,
+            f"duplicate key [{name[:60]}]",
+            place,
+            "The object has it already; keep one of the two.",
+        )
     return _Loaded(None, text)
 
 
@@ -133,7 +140,12 @@ def _node_at(root: Node, pointer: str) -> Node | None:
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(here, Mapping) and name in here.entries:
             here = here.entries[name]
-        elif isinstance(here, Sequence) and name.isdecimal() and len(name) < 10 and int(name) < len(here.items):
+        elif (
+            isinstance(here, Sequence)
+            and name.isdecimal()
+            and len(name) < 10
+            and int(name) < len(here.items)
+        ):
             here = here.items[int(name)]
         else:
             return None

@@ -24,16 +24,39 @@ if TYPE_CHECKING:
 TYPE: Final = "REST"
 _METHODS: Final = ("get", "put", "post", "delete", "patch", "options", "head")
 _NOT_ROUTED: Final = ("trace", "query")
-_OF_PATH_ITEMS: Final = frozenset(("summary", "description", "servers", "parameters", "$ref", "additionalOperations", "<<"))
+_OF_PATH_ITEMS: Final = frozenset(
+    ("summary", "description", "servers", "parameters", "$ref", "additionalOperations", "<<")
+)
 _OF_BOTH: Final = frozenset(("info", "paths", "security", "tags", "externalDocs"))
 _OF_SWAGGER: Final = _OF_BOTH | frozenset(
-    ("swagger", "host", "basePath", "schemes", "consumes", "produces", "definitions", "parameters", "responses", "securityDefinitions")
+    (
+        "swagger",
+        "host",
+        "basePath",
+        "schemes",
+        "consumes",
+        "produces",
+        "definitions",
+        "parameters",
+        "responses",
+        "securityDefinitions",
+    )
 )
-_OF_OPENAPI: Final = _OF_BOTH | frozenset(("openapi", "servers", "components", "jsonSchemaDialect", "webhooks", "$self"))
+_OF_OPENAPI: Final = _OF_BOTH | frozenset(
+    ("openapi", "servers", "components", "jsonSchemaDialect", "webhooks", "$self")
+)
 _OF_EDITORS: Final = frozenset(("$schema", "<<"))
 """Not of OpenAPI, and without a meaning of their own."""
 _MAX_REFERENCES: Final = 8
-_NAMES: Final = {dict: "JSONObject", list: "JSONArray", str: "String", bool: "Boolean", int: "Integer", float: "Double", type(None): "Null"}
+_NAMES: Final = {
+    dict: "JSONObject",
+    list: "JSONArray",
+    str: "String",
+    bool: "Boolean",
+    int: "Integer",
+    float: "Double",
+    type(None): "Null",
+}
 Written = Callable[[str], str]
 """The text of a number, by its pointer."""
 
@@ -64,7 +87,11 @@ class Document:
             operations=operations,
             servers=servers,
             notes=(*self.notes, *security.notes()),
-            origins={"name": "#/info/title", "version": "#/info/version", "basePath": base_path_pointer},
+            origins={
+                "name": "#/info/title",
+                "version": "#/info/version",
+                "basePath": base_path_pointer,
+            },
             no_operations=self._no_operations(),
         )
 
@@ -74,7 +101,9 @@ class Document:
     def _left_out(self, pointer: str, message: str, hint: str = "") -> None:
         self.notes.append(Note(pointer, message, hint))
 
-    def _member(self, owner: dict[str, Any], name: str, kind: type, pointer: str, *, required: bool = False) -> Any:
+    def _member(
+        self, owner: dict[str, Any], name: str, kind: type, pointer: str, *, required: bool = False
+    ) -> Any:
         """A member of the right type, or None with the mistake noted."""
         if name not in owner:
             if required:
@@ -82,7 +111,9 @@ class Document:
             return None
         value = owner[name]
         if not isinstance(value, kind):
-            self._wrong(below(pointer, name), f"expected type: {_NAMES[kind]}, found: {_name(value)}")
+            self._wrong(
+                below(pointer, name), f"expected type: {_NAMES[kind]}, found: {_name(value)}"
+            )
             return None
         return value
 
@@ -92,22 +123,38 @@ class Document:
         value = info.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             text = self.written(pointer) or str(value)
-            self._left_out(pointer, f"{name} {text} is a number; it is taken as a text", f'Quote it: "{text}".')
+            self._left_out(
+                pointer, f"{name} {text} is a number; it is taken as a text", f'Quote it: "{text}".'
+            )
             return text
         text = self._member(info, name, str, "#/info", required=True)
         if text is not None and not text.strip():
-            self._wrong(pointer, "expected minLength: 1, actual: 0", "Write at least one character.")
+            self._wrong(
+                pointer, "expected minLength: 1, actual: 0", "Write at least one character."
+            )
         return text or ""
 
     def _is_swagger(self) -> bool:
         name = "swagger" if "swagger" in self.data and "openapi" not in self.data else "openapi"
         given = self.data.get(name)
         if given is None:
-            self._wrong("#", "required key [openapi] not found", 'Start the document with openapi: "3.0.3" (or swagger: "2.0").')
+            self._wrong(
+                "#",
+                "required key [openapi] not found",
+                'Start the document with openapi: "3.0.3" (or swagger: "2.0").',
+            )
             return False
-        known = str(given) == "2.0" if name == "swagger" else bool(re.fullmatch(r"3\.[012](\.\d{1,3}(-\w+)?)?", str(given)))
+        known = (
+            str(given) == "2.0"
+            if name == "swagger"
+            else bool(re.fullmatch(r"3\.[012](\.\d{1,3}(-\w+)?)?", str(given)))
+        )
         if not known:
-            self._wrong(below("#", name), f"version {str(given)[:20]} is not read", "OpenAPI 3.0 to 3.2 and Swagger 2.0 are.")
+            self._wrong(
+                below("#", name),
+                f"version {str(given)[:20]} is not read",
+                "OpenAPI 3.0 to 3.2 and Swagger 2.0 are.",
+            )
         return name == "swagger"
 
     def _top_level(self, *, is_swagger: bool) -> None:
@@ -116,7 +163,11 @@ class Document:
             if name in known or name in _OF_EDITORS or name.startswith("x-"):
                 continue
             near = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.6)
-            hint = f"Did you mean {near[0]}?" if near else "Remove it; names of extensions begin with x-."
+            hint = (
+                f"Did you mean {near[0]}?"
+                if near
+                else "Remove it; names of extensions begin with x-."
+            )
             self._wrong(below("#", name), f"extraneous key [{name[:60]}] is not permitted", hint)
 
     def _base_path(self, *, is_swagger: bool) -> tuple[str, str]:
@@ -147,7 +198,10 @@ class Document:
         found = []
         for index, item in enumerate(listed):
             if not isinstance(item, dict):
-                self._wrong(below(below(pointer, "servers"), index), f"expected type: JSONObject, found: {_name(item)}")
+                self._wrong(
+                    below(below(pointer, "servers"), index),
+                    f"expected type: JSONObject, found: {_name(item)}",
+                )
         for here, item in servers_of(owner, pointer):
             self._member(item, "variables", dict, here)
             url = self._member(item, "url", str, here, required=True)
@@ -181,9 +235,17 @@ class Document:
                 self._wrong(here, f"expected type: JSONObject, found: {_name(requirement)}")
                 continue
             for name in requirement:
-                strangers = [item for item in self._member(requirement, name, list, here) or () if not isinstance(item, str)]
+                strangers = [
+                    item
+                    for item in self._member(requirement, name, list, here) or ()
+                    if not isinstance(item, str)
+                ]
                 if strangers:
-                    self._wrong(below(here, name), f"expected type: String, found: {_name(strangers[0])}", "Write the scopes as texts.")
+                    self._wrong(
+                        below(here, name),
+                        f"expected type: String, found: {_name(strangers[0])}",
+                        "Write the scopes as texts.",
+                    )
         return requirements
 
     # operations
@@ -191,19 +253,27 @@ class Document:
     def _operations(self, security: Security) -> Iterator[DefinitionOperation]:
         requirements = self._requirements(self.data, "#")
         without_paths = "webhooks" in self.data or "components" in self.data
-        for path, item in (self._member(self.data, "paths", dict, "#", required=not without_paths) or {}).items():
+        for path, item in (
+            self._member(self.data, "paths", dict, "#", required=not without_paths) or {}
+        ).items():
             if path.startswith("x-") or path == "<<":
                 continue
             pointer = below("#/paths", path)
             if not path.startswith("/"):
-                self._left_out(pointer, f"path [{path[:80]}] is left out: it does not start with /", f"Write /{path[:80]}.")
+                self._left_out(
+                    pointer,
+                    f"path [{path[:80]}] is left out: it does not start with /",
+                    f"Write /{path[:80]}.",
+                )
                 continue
             found = self._resolved(item, pointer)
             if found is None:
                 continue
             servers = self._servers(found, pointer)
             for method in self._methods(path, found, pointer):
-                yield from self._operation(path, method, found, pointer, servers, requirements, security)
+                yield from self._operation(
+                    path, method, found, pointer, servers, requirements, security
+                )
 
     def _methods(self, path: str, item: dict[str, Any], pointer: str) -> Iterator[str]:
         """The members of a path item that are operations; the others are noted."""
@@ -212,26 +282,42 @@ class Document:
             if name in _METHODS:
                 yield name
             elif name.lower() in _METHODS:
-                self._left_out(here, f"{name} of {path[:80]} is read as {name.lower()}", f"Write {name.lower()}: names are case-sensitive.")
+                self._left_out(
+                    here,
+                    f"{name} of {path[:80]} is read as {name.lower()}",
+                    f"Write {name.lower()}: names are case-sensitive.",
+                )
                 yield name
             elif name.lower() in _NOT_ROUTED:
                 self._not_routed(here, name, path)
             elif name not in _OF_PATH_ITEMS and not name.startswith("x-"):
-                self._left_out(here, f"{name[:60]} of {path[:80]} is left out: it is no method", f"Use one of: {', '.join(_METHODS)}.")
+                self._left_out(
+                    here,
+                    f"{name[:60]} of {path[:80]} is left out: it is no method",
+                    f"Use one of: {', '.join(_METHODS)}.",
+                )
         more = item.get("additionalOperations")
         for name in more if isinstance(more, dict) else ():
             self._not_routed(below(below(pointer, "additionalOperations"), name), name, path)
 
     def _not_routed(self, pointer: str, method: str, path: str) -> None:
         verbs = ", ".join(name.upper() for name in _METHODS)
-        self._left_out(pointer, f"{method.upper()[:60]} {path[:80]} is left out", f"The gateway routes {verbs}.")
+        self._left_out(
+            pointer,
+            f"{method.upper()[:60]} {path[:80]} is left out",
+            f"The gateway routes {verbs}.",
+        )
 
     def _resolved(self, item: Any, pointer: str) -> dict[str, Any] | None:
         """The path item, through local references; what is beside a reference counts too (OpenAPI 3.1 §4.8.9)."""
         beside: dict[str, Any] = {}
         for _ in range(_MAX_REFERENCES):
             if not isinstance(item, dict):
-                self._wrong(pointer, f"expected type: JSONObject, found: {_name(item)}", "Write the operations of this path below it.")
+                self._wrong(
+                    pointer,
+                    f"expected type: JSONObject, found: {_name(item)}",
+                    "Write the operations of this path below it.",
+                )
                 return None
             reference = item.get("$ref")
             beside = {**{name: value for name, value in item.items() if name != "$ref"}, **beside}
@@ -240,10 +326,16 @@ class Document:
             target = self._at(reference) if isinstance(reference, str) else None
             if target is None:
                 hint = "References inside the document are followed; references to other files are not."
-                self._wrong(below(pointer, "$ref"), f"reference [{str(reference)[:80]}] leads nowhere", hint)
+                self._wrong(
+                    below(pointer, "$ref"), f"reference [{str(reference)[:80]}] leads nowhere", hint
+                )
                 return None
             item = target
-        self._wrong(below(pointer, "$ref"), "reference leads through too many others, or to itself", "Point at the path item.")
+        self._wrong(
+            below(pointer, "$ref"),
+            "reference leads through too many others, or to itself",
+            "Point at the path item.",
+        )
         return None
 
     def _at(self, reference: str) -> Any:
@@ -276,7 +368,9 @@ class Document:
         own = self._requirements(operation, here)
         name = f"{method.upper()} {path[:80]}"
         place = "#/security" if own is None else below(here, "security")
-        access = security.access(requirements if own is None else own, _own_scopes(operation), place, name)
+        access = security.access(
+            requirements if own is None else own, _own_scopes(operation), place, name
+        )
         if access.fault:
             self._left_out(here, f"{name} is left out: {access.fault}", "Mend the definition.")
             return

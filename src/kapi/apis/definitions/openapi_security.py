@@ -72,7 +72,9 @@ class Security:
     others: dict[str, list[str]] = field(default_factory=dict)
     """For each scheme that is not enforced, the operations that ask for it."""
 
-    def access(self, requirements: list[Any] | None, own_scopes: tuple[str, ...], pointer: str, name: str) -> Access:
+    def access(
+        self, requirements: list[Any] | None, own_scopes: tuple[str, ...], pointer: str, name: str
+    ) -> Access:
         """What `security` means for an operation; None means that the document says nothing. `own_scopes` are those of `x-scope`."""
         if requirements is None:
             return _checked(own_scopes, ())
@@ -106,19 +108,28 @@ class Security:
         found = []
         if self.open:
             message = f"{_named([name for _, name in self.open])} may be called without a credential, as the definition says"
-            found.append(Note(self.open[0][0], message, "Set secured: true where a token is to be asked for."))
+            found.append(
+                Note(
+                    self.open[0][0], message, "Set secured: true where a token is to be asked for."
+                )
+            )
         for scheme_name, operations in self.others.items():
             known = self.schemes.get(scheme_name, scheme(None))
             message = (
                 f"security scheme {scheme_name[:60]} ({known.text}) is not enforced:"
                 f" an access token is asked for instead at {_named(operations)}"
             )
-            hint = _ENFORCE.get(known.kind, "Declare it as oauth2 or openIdConnect, if its scopes are to be asked for.")
+            hint = _ENFORCE.get(
+                known.kind,
+                "Declare it as oauth2 or openIdConnect, if its scopes are to be asked for.",
+            )
             found.append(Note(below(self.schemes_pointer, scheme_name), message, hint))
         return found
 
 
-def _combined(choices: list[tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _combined(
+    choices: list[tuple[str, ...]],
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Scopes that are needed in any case, and alternatives; without those that ask for more than another one does."""
     sets = list(dict.fromkeys(frozenset(choice) for choice in choices))
     least = [item for item in sets if not any(other < item for other in sets)]
@@ -130,11 +141,20 @@ def _combined(choices: list[tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[tu
 
 def _checked(scopes: tuple[str, ...], alternatives: tuple[tuple[str, ...], ...]) -> Access:
     """The access, or why it cannot be asked for: no token can carry such a scope (RFC 6749 §3.3)."""
-    unfit = next((item for item in (*scopes, *(one for many in alternatives for one in many)) if not _SCOPE.fullmatch(item)), None)
+    unfit = next(
+        (
+            item
+            for item in (*scopes, *(one for many in alternatives for one in many))
+            if not _SCOPE.fullmatch(item)
+        ),
+        None,
+    )
     if unfit is not None:
         return Access(fault=f"no token can have the scope [{unfit[:80]}]")
     if len(alternatives) > _MOST_ALTERNATIVES:
-        return Access(fault=f"it has {len(alternatives)} alternative security requirements; at most {_MOST_ALTERNATIVES} can be deployed")
+        return Access(
+            fault=f"it has {len(alternatives)} alternative security requirements; at most {_MOST_ALTERNATIVES} can be deployed"
+        )
     return Access(scopes=scopes, alternatives=alternatives)
 
 

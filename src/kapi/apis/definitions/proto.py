@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from kapi.apis.report import Report
 
 TYPE: Final = "GRPC"
-_HEAD: Final = re.compile(rb"""(?m)^[ \t]*(syntax\s*=\s*["']proto|package\s+[\w.]+\s*;|service\s+\w+\s*\{)""")
-_TOKEN: Final = re.compile(r"""\s+|//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|[\w.]+|.""", re.DOTALL)
+_HEAD: Final = re.compile(
+    rb"""(?m)^[ \t]*(syntax\s*=\s*["']proto|package\s+[\w.]+\s*;|service\s+\w+\s*\{)"""
+)
+_TOKEN: Final = re.compile(
+    r"""\s+|//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|[\w.]+|.""",
+    re.DOTALL,
+)
 """A comment or text that does not end is one token to the end, so that no character is read twice."""
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
 _VERSION: Final = re.compile(r"v\d+\w*")
@@ -47,7 +52,11 @@ class _Service:
 
 def detect(content: bytes, file_name: str) -> bool:
     """Whether it is a zip or has proto statements."""
-    return content[:4] == b"PK\x03\x04" or file_name.endswith(".proto") or bool(_HEAD.search(content[:20_000]))
+    return (
+        content[:4] == b"PK\x03\x04"
+        or file_name.endswith(".proto")
+        or bool(_HEAD.search(content[:20_000]))
+    )
 
 
 def parse(content: bytes, report: Report) -> Definition | None:
@@ -57,14 +66,21 @@ def parse(content: bytes, report: Report) -> Definition | None:
         services += _Reader(text, report).services()
     if not services:
         if not report.diagnostics:
-            report.add(codes.DEFINITION_CONTENT, "no service with an rpc was found", Mark(1, 1), "Send the file that has the service.")
+            report.add(
+                codes.DEFINITION_CONTENT,
+                "no service with an rpc was found",
+                Mark(1, 1),
+                "Send the file that has the service.",
+            )
         return None
     base_path, version, _ = _split(services[0].package)
     operations = []
     for service in services:
         path, its_version, inner = _split(service.package)
         if (path, its_version) != (base_path, version):
-            message = f"packages {services[0].package} and {service.package} differ before their version"
+            message = (
+                f"packages {services[0].package} and {service.package} differ before their version"
+            )
             report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), "Deploy them as two APIs.")
         target = f"{inner}.{service.name}" if inner else service.name
         operations += [DefinitionOperation(target, method) for method in service.methods]
@@ -79,7 +95,11 @@ def _split(package: str) -> tuple[str, str, str]:
     """A package as (path, version, rest): `org.apk.v1.student` → `org.apk`, `v1`, `student`."""
     parts = package.split(".") if package else []
     index = next((i for i, part in enumerate(parts) if _VERSION.fullmatch(part)), len(parts))
-    return ".".join(parts[:index]), parts[index] if index < len(parts) else "", ".".join(parts[index + 1 :])
+    return (
+        ".".join(parts[:index]),
+        parts[index] if index < len(parts) else "",
+        ".".join(parts[index + 1 :]),
+    )
 
 
 def _texts(content: bytes, report: Report) -> list[str]:
@@ -102,12 +122,31 @@ def _texts(content: bytes, report: Report) -> list[str]:
                     data = file.read(budget + 1)
                 budget -= len(data)
                 if budget < 0:
-                    report.add(codes.LIMIT, f"the zip holds more than {_MAX_BYTES} bytes of .proto", Mark(), "Leave out what is not used.")
+                    report.add(
+                        codes.LIMIT,
+                        f"the zip holds more than {_MAX_BYTES} bytes of .proto",
+                        Mark(),
+                        "Leave out what is not used.",
+                    )
                     return []
                 text = decode(data, report)
                 found += [] if text is None else [text]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, LookupError) as error:
-        report.add(codes.DEFINITION, f"the zip cannot be read: {str(error)[:100]}", Mark(), "Pack it again, without a password.")
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        OSError,
+        LookupError,
+    ) as error:
+        report.add(
+            codes.DEFINITION,
+            f"the zip cannot be read: {str(error)[:100]}",
+            Mark(),
+            "Pack it again, without a password.",
+        )
         return []
     return found
 
@@ -143,7 +182,9 @@ class _Reader:
         return self._tokens[self._next - 1]
 
     def _wrong(self, token: _Token, message: str) -> None:
-        self._report.add(codes.DEFINITION, message, Mark(token.line, token.column), "Mend the proto file.")
+        self._report.add(
+            codes.DEFINITION, message, Mark(token.line, token.column), "Mend the proto file."
+        )
 
     def _word(self, what: str) -> str:
         token = self._take()

@@ -11,34 +11,73 @@ import typer
 
 from kapi.errors import Diagnostic, Invalid, KapiError
 from kapi.front.cli.client import Client
-from kapi.front.cli.options import ApiType, Config, DataDir, Output, find_definition, is_definition, read_input, settings_of
+from kapi.front.cli.options import (
+    ApiType,
+    Config,
+    DataDir,
+    Output,
+    find_definition,
+    is_definition,
+    read_input,
+    settings_of,
+)
 from kapi.front.cli.output import Format, put, put_into, say, show, usage
 
 if TYPE_CHECKING:
     from kapi.settings import Settings
 
-ConfFile = Annotated[str, typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input.")]
+ConfFile = Annotated[
+    str, typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input.")
+]
 Definition = Annotated[
-    str | None, typer.Argument(metavar="[DEFINITION]", help="Its definition; else the only one beside it.", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="[DEFINITION]",
+        help="Its definition; else the only one beside it.",
+        show_default=False,
+    ),
 ]
 
 
 Write = Annotated[
     Path | None,
-    typer.Option("--write", "--output", metavar="FILE", help="Write this file instead of standard output.", show_default=False),
+    typer.Option(
+        "--write",
+        "--output",
+        metavar="FILE",
+        help="Write this file instead of standard output.",
+        show_default=False,
+    ),
 ]
 """`--output` is its older name, for scripts; everywhere else it chooses the form."""
 
-BasePath = Annotated[str | None, typer.Option("--base-path", help="For a definition alone: the base path.", show_default=False)]
-Endpoint = Annotated[str | None, typer.Option("--endpoint", help="For a definition alone: the backend.", show_default=False)]
-SandboxEndpoint = Annotated[str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)]
+BasePath = Annotated[
+    str | None,
+    typer.Option("--base-path", help="For a definition alone: the base path.", show_default=False),
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", help="For a definition alone: the backend.", show_default=False),
+]
+SandboxEndpoint = Annotated[
+    str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)
+]
 
 
 def generate(
-    source: Annotated[str, typer.Argument(metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto."
+        ),
+    ],
     api_type: ApiType = "REST",
-    base_path: Annotated[str | None, typer.Option("--base-path", help="The base path.", show_default=False)] = None,
-    endpoint: Annotated[str | None, typer.Option("--endpoint", help="The backend.", show_default=False)] = None,
+    base_path: Annotated[
+        str | None, typer.Option("--base-path", help="The base path.", show_default=False)
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", help="The backend.", show_default=False)
+    ] = None,
     sandbox_endpoint: SandboxEndpoint = None,
     write: Write = None,
     config: Config = None,
@@ -60,7 +99,9 @@ def generate(
         from kapi.fetch import fetch
 
         apis = settings.apis
-        content = fetch(url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=True)
+        content = fetch(
+            url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=True
+        )
     else:
         content = refuse_size(read_input(source), source, settings)
     choices = Choices(base_path or "", endpoint or "", sandbox_endpoint or "", url)
@@ -68,7 +109,9 @@ def generate(
     put_into(write, text)
 
 
-def _compiled(conf_name: str, definition_name: str | None, config: Path | None) -> tuple[Any, bytes, bytes]:
+def _compiled(
+    conf_name: str, definition_name: str | None, config: Path | None
+) -> tuple[Any, bytes, bytes]:
     from kapi.apis.compile import compiler
     from kapi.front.cli.generating import named, refuse_size
     from kapi.policies import POLICIES
@@ -80,7 +123,9 @@ def _compiled(conf_name: str, definition_name: str | None, config: Path | None) 
     files = {"apkConfiguration": (conf_name, conf), "definitionFile": (chosen, definition)}
     try:
         compile_api = compiler(settings.gateway.ai_providers)
-        compiled = compile_api(conf, definition, organization=settings.apis.organization, policies=POLICIES)
+        compiled = compile_api(
+            conf, definition, organization=settings.apis.organization, policies=POLICIES
+        )
     except Invalid as error:
         raise named(error, files) from error
     _say_warnings(compiled.warnings)
@@ -108,13 +153,17 @@ def validate(conf: ConfFile, definition: Definition = None, config: Config = Non
       kapi validate petstore.apk-conf openapi.yaml
     """
     compiled, _, _ = _compiled(conf, definition, config)
-    say(f"{conf}: valid; {compiled.api.name} {compiled.api.version} would answer below {compiled.api.base_path}")
+    say(
+        f"{conf}: valid; {compiled.api.name} {compiled.api.version} would answer below {compiled.api.base_path}"
+    )
 
 
 def export(
     conf: ConfFile,
     definition: Definition = None,
-    to: Annotated[str, typer.Option("--to", help="ir (what kapi understood) or envoy (what Envoy would get).")] = "ir",
+    to: Annotated[
+        str, typer.Option("--to", help="ir (what kapi understood) or envoy (what Envoy would get).")
+    ] = "ir",
     output: Output = Format.YAML,
     config: Config = None,
 ) -> None:
@@ -127,11 +176,18 @@ def export(
     from kapi.apis.ir import plain
 
     if to == "kubernetes":
-        raise KapiError("not-there-yet", "export to Kubernetes is not there yet", hint="Use --to ir or --to envoy.")
+        raise KapiError(
+            "not-there-yet",
+            "export to Kubernetes is not there yet",
+            hint="Use --to ir or --to envoy.",
+        )
     if to not in {"ir", "envoy"}:
         usage(f"--to {to} is unknown", "Use --to ir or --to envoy.")
     compiled, _, _ = _compiled(conf, definition, config)
-    show(_rendered(compiled.api, config) if to == "envoy" else plain(compiled.api), Format.YAML if output is Format.TABLE else output)
+    show(
+        _rendered(compiled.api, config) if to == "envoy" else plain(compiled.api),
+        Format.YAML if output is Format.TABLE else output,
+    )
 
 
 def schema(write: Write = None) -> None:
@@ -149,14 +205,19 @@ def schema(write: Write = None) -> None:
 
 
 def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
-    from kapi.gateway.envoy.render import render_api
-    from kapi.gateway.envoy.site import site_of
+    from kapi.gateway.envoy.resources.context import site_of
+    from kapi.gateway.envoy.resources.render import render_api
 
     return render_api(api, site_of(settings_of(None, config)))
 
 
 def deploy(
-    conf: Annotated[str, typer.Argument(metavar="CONF|DEFINITION", help="An apk-conf, or a definition to generate one from.")],
+    conf: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONF|DEFINITION", help="An apk-conf, or a definition to generate one from."
+        ),
+    ],
     definition: Definition = None,
     base_path: BasePath = None,
     endpoint: Endpoint = None,
@@ -178,23 +239,34 @@ def deploy(
 
     settings = settings_of(data_dir, config)
     first = read_input(conf)
-    source = Source(first, conf, choices=Choices(base_path or "", endpoint or "", sandbox_endpoint or ""))
+    source = Source(
+        first, conf, choices=Choices(base_path or "", endpoint or "", sandbox_endpoint or "")
+    )
     made = None
     if is_definition(first) and definition is None:
         refuse_size(first, conf, settings)
         made = source.deployable()
         conf_text, definition_name, definition_bytes = made.conf_text.encode(), conf, first
     elif source.choices != Choices():
-        usage("--base-path and --endpoint go with a definition alone", "Write them into the conf instead.")
+        usage(
+            "--base-path and --endpoint go with a definition alone",
+            "Write them into the conf instead.",
+        )
     else:
         definition_name = definition or find_definition(conf)
-        conf_text, definition_bytes = first, refuse_size(read_input(definition_name), definition_name, settings)
+        conf_text, definition_bytes = (
+            first,
+            refuse_size(read_input(definition_name), definition_name, settings),
+        )
     client = Client(settings)
     begun = time.monotonic()
     try:
         answer = client.deploy(conf_text, definition_bytes)
     except Invalid as error:
-        files = {"apkConfiguration": (conf, conf_text), "definitionFile": (definition_name, definition_bytes)}
+        files = {
+            "apkConfiguration": (conf, conf_text),
+            "definitionFile": (definition_name, definition_bytes),
+        }
         raise (named(error, files) if made is None else source.about(error, made)) from error
     took = time.monotonic() - begun
     _say_warnings(_conf_warnings(conf_text, settings))
@@ -223,7 +295,10 @@ def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config
     found = Client(settings_of(data_dir, config)).apis()
     if not found and output is Format.TABLE:
         say("no API is deployed; kapi deploy --help")
-    rows = [{key: api[key] for key in ("id", "name", "version", "organization", "urls")} for api in found]
+    rows = [
+        {key: api[key] for key in ("id", "name", "version", "organization", "urls")}
+        for api in found
+    ]
     show({"apis": found}, output, rows)
 
 
@@ -243,8 +318,13 @@ def undeploy(
 
 
 def token(
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for; may be repeated.", show_default=False)] = None,
-    client: Annotated[str | None, typer.Option("--client", help="Id of the client to use.", show_default=False)] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="A scope to ask for; may be repeated.", show_default=False),
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option("--client", help="Id of the client to use.", show_default=False)
+    ] = None,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -256,4 +336,8 @@ def token(
 
       kapi token --scope apk:api_create
     """
-    put(Client(settings_of(data_dir, config), client).token(tuple(part for item in scope or () for part in item.split())))
+    put(
+        Client(settings_of(data_dir, config), client).token(
+            tuple(part for item in scope or () for part in item.split())
+        )
+    )

@@ -12,20 +12,43 @@ from kapi.front.cli.client import Client, warn_of_unknown
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, put, say, show
 
-app = typer.Typer(name="api-key", help="Create, list and revoke API keys for deployed APIs.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    name="api-key",
+    help="Create, list and revoke API keys for deployed APIs.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
 _PATH = "/api/api-keys/1.2.0"
 
 
 @app.command()
 def create(
-    apis: Annotated[list[str], typer.Argument(metavar="NAME[:VERSION]...", help="The APIs it is for; '*' means all of the organization.")],
+    apis: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME[:VERSION]...",
+            help="The APIs it is for; '*' means all of the organization.",
+        ),
+    ],
     application: Annotated[str, typer.Option("--application", help="Whose key it is.")] = "default",
-    opaque: Annotated[bool, typer.Option("--opaque", help="A short random key instead of a JWT.")] = False,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="For the sandbox hosts instead of production.")] = False,
-    lifetime: Annotated[int, typer.Option("--lifetime", help="Seconds it is good for; 0 means for ever.", min=0)] = 0,
-    permitted_ip: Annotated[list[str] | None, typer.Option("--permitted-ip", help="A network it may be used from; repeatable.")] = None,
+    opaque: Annotated[
+        bool, typer.Option("--opaque", help="A short random key instead of a JWT.")
+    ] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="For the sandbox hosts instead of production.")
+    ] = False,
+    lifetime: Annotated[
+        int, typer.Option("--lifetime", help="Seconds it is good for; 0 means for ever.", min=0)
+    ] = 0,
+    permitted_ip: Annotated[
+        list[str] | None,
+        typer.Option("--permitted-ip", help="A network it may be used from; repeatable."),
+    ] = None,
     permitted_referer: Annotated[
-        list[str] | None, typer.Option("--permitted-referer", help="A referer it may be used with, * for any text; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--permitted-referer", help="A referer it may be used with, * for any text; repeatable."
+        ),
     ] = None,
     tier: Annotated[str, typer.Option("--tier", help="The tier of its application.")] = "Unlimited",
     output: Output = Format.TABLE,
@@ -41,7 +64,10 @@ def create(
       KEY=$(kapi api-key create Petstore --opaque --lifetime 86400 --permitted-ip 192.0.2.0/24)
     """
     wanted: dict[str, Any] = {
-        "apis": [{"name": name, "version": version or "*"} for name, _, version in (api.partition(":") for api in apis)],
+        "apis": [
+            {"name": name, "version": version or "*"}
+            for name, _, version in (api.partition(":") for api in apis)
+        ],
         "application": application,
         "kind": "opaque" if opaque else "jwt",
         "keyType": "SANDBOX" if sandbox else "PRODUCTION",
@@ -51,7 +77,9 @@ def create(
         "tier": tier,
     }
     client = Client(settings_of(data_dir, config))
-    answer = client.system("POST", _PATH, json.dumps(wanted).encode(), {"Content-Type": "application/json"})
+    answer = client.system(
+        "POST", _PATH, json.dumps(wanted).encode(), {"Content-Type": "application/json"}
+    )
     made = json.loads(answer.body)
     warn_of_unknown(client, [item["name"] for item in wanted["apis"]])
     if output is Format.TABLE:
@@ -85,7 +113,9 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id; see kapi api-key list.")],
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The key's id; see kapi api-key list.")
+    ],
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:

@@ -12,18 +12,37 @@ from kapi.front.cli.client import Client, warn_of_unknown
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, say, show
 
-app = typer.Typer(name="app", help="Applications: who calls APIs, by which consumer keys.", no_args_is_help=True, rich_markup_mode="rich")
-subscription = typer.Typer(name="subscription", help="What applications may call.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    name="app",
+    help="Applications: who calls APIs, by which consumer keys.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+subscription = typer.Typer(
+    name="subscription",
+    help="What applications may call.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
 
 Name = Annotated[str, typer.Argument(metavar="APPLICATION", help="Its name or id.")]
-Tier = Annotated[str, typer.Option("--tier", help=r"One of [\[subscriptions.tiers]] in kapi.toml.", show_default=False)]
+Tier = Annotated[
+    str,
+    typer.Option(
+        "--tier", help=r"One of [\[subscriptions.tiers]] in kapi.toml.", show_default=False
+    ),
+]
 _APPLICATIONS, _SUBSCRIPTIONS = "/api/applications/1.2.0", "/api/subscriptions/1.2.0"
 
 
-def _call(data_dir: Any, config: Any, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def _call(
+    data_dir: Any, config: Any, method: str, path: str, body: dict[str, Any] | None = None
+) -> Any:
     client = Client(settings_of(data_dir, config))
     content = None if body is None else json.dumps(body).encode()
-    answer = client.system(method, path, content, {"Content-Type": "application/json"} if body is not None else None)
+    answer = client.system(
+        method, path, content, {"Content-Type": "application/json"} if body is not None else None
+    )
     return json.loads(answer.body) if answer.body else None
 
 
@@ -31,7 +50,9 @@ def _call(data_dir: Any, config: Any, method: str, path: str, body: dict[str, An
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     tier: Tier = "",
-    own_id: Annotated[str, typer.Option("--id", help="Its id; else one is made.", show_default=False)] = "",
+    own_id: Annotated[
+        str, typer.Option("--id", help="Its id; else one is made.", show_default=False)
+    ] = "",
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
     config: Config = None,
@@ -63,7 +84,9 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
     rows = [
         {
             **{name: item[name] for name in ("name", "id", "tier", "source")},
-            "keys": " ".join(f"{key['consumerKey']} ({key['type'].lower()})" for key in item["keys"]),
+            "keys": " ".join(
+                f"{key['consumerKey']} ({key['type'].lower()})" for key in item["keys"]
+            ),
             "subscriptions": len(item["subscriptions"]),
         }
         for item in found["applications"]
@@ -86,9 +109,18 @@ def remove(application: Name, data_dir: DataDir = None, config: Config = None) -
 @app.command("add-key")
 def add_key(
     application: Name,
-    consumer_key: Annotated[str, typer.Argument(metavar="CONSUMER_KEY", help="The client id that its tokens carry.")],
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="For the sandbox; otherwise for production.")] = False,
-    environment: Annotated[str, typer.Option("--environment", help="Only for APIs of this environment.", show_default=False)] = "",
+    consumer_key: Annotated[
+        str, typer.Argument(metavar="CONSUMER_KEY", help="The client id that its tokens carry.")
+    ],
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="For the sandbox; otherwise for production.")
+    ] = False,
+    environment: Annotated[
+        str,
+        typer.Option(
+            "--environment", help="Only for APIs of this environment.", show_default=False
+        ),
+    ] = "",
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -98,7 +130,11 @@ def add_key(
 
       kapi app add-key shop 45f1c5c8-a92e-11ed-afa1-0242ac120002
     """
-    body = {"consumerKey": consumer_key, "type": "SANDBOX" if sandbox else "PRODUCTION", "environment": environment}
+    body = {
+        "consumerKey": consumer_key,
+        "type": "SANDBOX" if sandbox else "PRODUCTION",
+        "environment": environment,
+    }
     _call(data_dir, config, "POST", f"{_APPLICATIONS}/{quote(application, safe='')}/keys", body)
     say(f"{application} has the key {consumer_key}")
 
@@ -116,7 +152,12 @@ def remove_key(
 
       kapi app remove-key shop 45f1c5c8-a92e-11ed-afa1-0242ac120002
     """
-    _call(data_dir, config, "DELETE", f"{_APPLICATIONS}/{quote(application, safe='')}/keys/{quote(consumer_key, safe='')}")
+    _call(
+        data_dir,
+        config,
+        "DELETE",
+        f"{_APPLICATIONS}/{quote(application, safe='')}/keys/{quote(consumer_key, safe='')}",
+    )
     say(f"removed {consumer_key} of {application}")
 
 
@@ -124,9 +165,19 @@ def remove_key(
 def subscribe(
     application: Name,
     api: Annotated[str, typer.Argument(metavar="API", help="The name in the API's conf.")],
-    version: Annotated[str, typer.Option("--version", help="A version, or a pattern (RE2) that the whole version matches.")] = ".*",
+    version: Annotated[
+        str,
+        typer.Option(
+            "--version", help="A version, or a pattern (RE2) that the whole version matches."
+        ),
+    ] = ".*",
     tier: Tier = "",
-    status: Annotated[str, typer.Option("--status", help="ACTIVE, BLOCKED, PROD_ONLY_BLOCKED, ON_HOLD, REJECTED or INACTIVE.")] = "ACTIVE",
+    status: Annotated[
+        str,
+        typer.Option(
+            "--status", help="ACTIVE, BLOCKED, PROD_ONLY_BLOCKED, ON_HOLD, REJECTED or INACTIVE."
+        ),
+    ] = "ACTIVE",
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
     config: Config = None,
@@ -137,14 +188,21 @@ def subscribe(
 
       kapi subscription add shop Petstore --version '1\..*' --tier Gold
     """
-    body = {"application": application, "api": {"name": api, "version": version}, "tier": tier, "status": status}
+    body = {
+        "application": application,
+        "api": {"name": api, "version": version},
+        "tier": tier,
+        "status": status,
+    }
     made = _call(data_dir, config, "POST", _SUBSCRIPTIONS, body)
     warn_of_unknown(Client(settings_of(data_dir, config)), (api,))
     show(made, output, [_row(made)])
 
 
 @subscription.command("list")
-def subscriptions(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def subscriptions(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List subscriptions.
 
     [bold]Examples[/bold]
@@ -159,9 +217,15 @@ def subscriptions(output: Output = Format.TABLE, data_dir: DataDir = None, confi
 
 @subscription.command("change")
 def change(
-    subscription_id: Annotated[str, typer.Argument(metavar="ID", help="As `kapi subscription list` shows it.")],
-    status: Annotated[str | None, typer.Option("--status", help="ACTIVE, BLOCKED, …", show_default=False)] = None,
-    tier: Annotated[str | None, typer.Option("--tier", help="Another tier.", show_default=False)] = None,
+    subscription_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As `kapi subscription list` shows it.")
+    ],
+    status: Annotated[
+        str | None, typer.Option("--status", help="ACTIVE, BLOCKED, …", show_default=False)
+    ] = None,
+    tier: Annotated[
+        str | None, typer.Option("--tier", help="Another tier.", show_default=False)
+    ] = None,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -171,14 +235,23 @@ def change(
 
       kapi subscription change 0d9c2f4e-… --status BLOCKED
     """
-    body = {name: value for name, value in (("status", status), ("tier", tier)) if value is not None}
-    made = _call(data_dir, config, "PATCH", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}", body)
-    say(f"{subscription_id} is {made['status']}" + (f", tier {made['tier']}" if made["tier"] else ""))
+    body = {
+        name: value for name, value in (("status", status), ("tier", tier)) if value is not None
+    }
+    made = _call(
+        data_dir, config, "PATCH", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}", body
+    )
+    say(
+        f"{subscription_id} is {made['status']}"
+        + (f", tier {made['tier']}" if made["tier"] else "")
+    )
 
 
 @subscription.command("remove")
 def unsubscribe(
-    subscription_id: Annotated[str, typer.Argument(metavar="ID", help="As `kapi subscription list` shows it.")],
+    subscription_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As `kapi subscription list` shows it.")
+    ],
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:

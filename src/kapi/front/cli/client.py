@@ -44,7 +44,14 @@ class Client:
         self._client_id = client_id
 
     def request(
-        self, host: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, *, token: str = ""
+        self,
+        host: str,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        token: str = "",
     ) -> Answer:
         """One request. Raises KapiError when nobody answers."""
         import socket
@@ -52,23 +59,37 @@ class Client:
 
         listen = self._settings.gateway.listen
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104 - replaced, not bound
-        authority = host if self._settings.gateway.port == 443 else f"{host}:{self._settings.gateway.port}"
-        sent = {"Host": authority, **({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        authority = (
+            host if self._settings.gateway.port == 443 else f"{host}:{self._settings.gateway.port}"
+        )
+        sent = {
+            "Host": authority,
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+            **(headers or {}),
+        }
         try:
             context = self._tls()
-            connection = HTTPSConnection(host, self._settings.gateway.port, context=context, timeout=_SECONDS)
+            connection = HTTPSConnection(
+                host, self._settings.gateway.port, context=context, timeout=_SECONDS
+            )
             # TLS and the Host header name the virtual host, while the connection goes to the gateway's address.
             peer = socket.create_connection((address, self._settings.gateway.port), _SECONDS)
             connection.sock = context.wrap_socket(peer, server_hostname=host)
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
-            return Answer(answer.status, answer.read(), {name.lower(): value for name, value in answer.headers.items()})
+            return Answer(
+                answer.status,
+                answer.read(),
+                {name.lower(): value for name, value in answer.headers.items()},
+            )
         except (OSError, HTTPException) as error:
             if lock_holder(self._settings.data_dir) is None:
                 raise self._nothing_runs() from error
             where = f"{address}:{self._settings.gateway.port}"
             raise KapiError(
-                "not-running", f"no kapi answers on {where} ({error})", hint="See `kapi status`, and try `kapi doctor`."
+                "not-running",
+                f"no kapi answers on {where} ({error})",
+                hint="See `kapi status`, and try `kapi doctor`.",
             ) from error
 
     def _nothing_runs(self) -> KapiError:
@@ -89,16 +110,32 @@ class Client:
             return os.environ["KAPI_TOKEN"]
         if not self._settings.identity.enabled:
             hint = "Set KAPI_TOKEN to an access token of an issuer that is trusted here."
-            raise Problem(401, "no-provider", "there is no inbuilt identity provider to get a token from", hint=hint)
+            raise Problem(
+                401,
+                "no-provider",
+                "there is no inbuilt identity provider to get a token from",
+                hint=hint,
+            )
         client = self._client(scopes)
-        fields = {"grant_type": "client_credentials", **({"scope": " ".join(scopes)} if scopes else {})}
+        fields = {
+            "grant_type": "client_credentials",
+            **({"scope": " ".join(scopes)} if scopes else {}),
+        }
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if client.token_endpoint_auth_method == "client_secret_post":  # noqa: S105 - a method, not a secret
             fields |= {"client_id": client.id, "client_secret": client.secret}
         else:
-            credentials = b64encode(f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()).decode()
+            credentials = b64encode(
+                f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()
+            ).decode()
             headers["Authorization"] = f"Basic {credentials}"
-        answer = self.request(self._settings.identity.host, "POST", "/oauth2/token", urlencode(fields).encode(), headers)
+        answer = self.request(
+            self._settings.identity.host,
+            "POST",
+            "/oauth2/token",
+            urlencode(fields).encode(),
+            headers,
+        )
         value = _json(answer)
         if answer.status != 200:
             description = str(value.get("error_description", ""))
@@ -127,13 +164,19 @@ class Client:
             hint="Name one that `kapi config show` lists, or set KAPI_CLIENT_SECRET.",
         )
 
-    def _fitting(self, clients: tuple[ClientSettings, ...], scopes: tuple[str, ...]) -> ClientSettings:
+    def _fitting(
+        self, clients: tuple[ClientSettings, ...], scopes: tuple[str, ...]
+    ) -> ClientSettings:
         """The first client that may get such a token with a secret. Raises Problem when none may."""
         for client in clients:
             allowed = "*" in client.scopes or set(scopes) <= set(client.scopes)
             if client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens:
                 continue  # its tokens are of no use without its key
-            if allowed and "client_credentials" in client.grants and client.token_endpoint_auth_method in _WITH_SECRET:
+            if (
+                allowed
+                and "client_credentials" in client.grants
+                and client.token_endpoint_auth_method in _WITH_SECRET
+            ):
                 return client
         wanted = f" with the scope {' '.join(scopes)}" if scopes else ""
         names = ", ".join(client.id for client in clients) or "none"
@@ -141,7 +184,9 @@ class Client:
             401,
             "client",
             f"no client of the settings may get a token{wanted} by the grant client_credentials",
-            f"Clients: {names}. Such a client has a secret, this grant and this scope." if scopes else f"Clients: {names}.",
+            f"Clients: {names}. Such a client has a secret, this grant and this scope."
+            if scopes
+            else f"Clients: {names}.",
             "Give one of [[identity.clients]] in kapi.toml what is missing, or set KAPI_TOKEN to a token that another client got.",
         )
 
@@ -150,11 +195,15 @@ class Client:
         boundary = os.urandom(16).hex()
         parts = (("apkConfiguration", conf), ("definitionFile", definition))
         body = b"".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode() + content + b"\r\n"
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode()
+            + content
+            + b"\r\n"
             for name, content in parts
         )
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        return self.system("POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers)
+        return self.system(
+            "POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers
+        )
 
     def undeploy(self, api_id: str) -> None:
         """Take an API away."""
@@ -172,14 +221,30 @@ class Client:
     def call(self, method: str, path: str, value: Any = None, *, scope: str) -> dict[str, Any]:
         """A call of a system API with JSON in and out, and a token with that scope. Raises Problem when it is refused."""
         body = None if value is None else json.dumps(value).encode()
-        return _json(self.system(method, path, body, {"Content-Type": "application/json"} if body else None, scope=scope))
+        return _json(
+            self.system(
+                method,
+                path,
+                body,
+                {"Content-Type": "application/json"} if body else None,
+                scope=scope,
+            )
+        )
 
     def system(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, *, scope: str = DEPLOY_SCOPE
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        scope: str = DEPLOY_SCOPE,
     ) -> Answer:
         """A call of a system API with a token that may deploy, or has another scope. Raises Problem when it is refused."""
         token = self.token((scope,))
-        answer = self.request(self._settings.gateway.api_host, method, path, body, headers, token=token)
+        answer = self.request(
+            self._settings.gateway.api_host, method, path, body, headers, token=token
+        )
         if answer.status >= 400:
             raise _problem(answer)
         return answer
@@ -192,7 +257,10 @@ def warn_of_unknown(client: Client, names: Iterable[str]) -> None:
         if name in deployed or name == "*":
             continue
         close = get_close_matches(name, deployed, 1)
-        say(f"warning: no API named {name!r} is deployed" + (f"; did you mean {close[0]}?" if close else ""))
+        say(
+            f"warning: no API named {name!r} is deployed"
+            + (f"; did you mean {close[0]}?" if close else "")
+        )
 
 
 def _json(answer: Answer) -> dict[str, Any]:
@@ -207,7 +275,11 @@ def _problem(answer: Answer) -> Problem:
     value = _json(answer)
     code = str(value.get("code", answer.status))
     if diagnostics := value.get("diagnostics"):
-        return Invalid(tuple(Diagnostic(**item) for item in diagnostics), code=code, title=str(value.get("message", "")))
+        return Invalid(
+            tuple(Diagnostic(**item) for item in diagnostics),
+            code=code,
+            title=str(value.get("message", "")),
+        )
     return Problem(
         answer.status,
         code,

@@ -18,18 +18,33 @@ Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `kapi client li
 
 
 def _many(name: str, help_text: str) -> typer.models.OptionInfo:
-    made: typer.models.OptionInfo = typer.Option(name, help=f"{help_text} May be repeated.", show_default=False)
+    made: typer.models.OptionInfo = typer.Option(
+        name, help=f"{help_text} May be repeated.", show_default=False
+    )
     return made
 
 
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="For people: what the consent page calls it.")],
-    grant: Annotated[list[str] | None, _many("--grant", "A grant it may use; client_credentials without one.")] = None,
-    redirect_uri: Annotated[list[str] | None, _many("--redirect-uri", "Where codes are sent.")] = None,
-    scope: Annotated[list[str] | None, _many("--scope", "A scope it may ask for; any without one.")] = None,
-    method: Annotated[str, typer.Option("--method", help="How it proves who it is.")] = "client_secret_basic",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="For people: what the consent page calls it.")
+    ],
+    grant: Annotated[
+        list[str] | None, _many("--grant", "A grant it may use; client_credentials without one.")
+    ] = None,
+    redirect_uri: Annotated[
+        list[str] | None, _many("--redirect-uri", "Where codes are sent.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None, _many("--scope", "A scope it may ask for; any without one.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="How it proves who it is.")
+    ] = "client_secret_basic",
     metadata: Annotated[
-        str | None, typer.Option("--metadata", help="A JSON file with more metadata (RFC 7591).", show_default=False)
+        str | None,
+        typer.Option(
+            "--metadata", help="A JSON file with more metadata (RFC 7591).", show_default=False
+        ),
     ] = None,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
@@ -48,12 +63,24 @@ def create(
     value |= {"redirect_uris": redirect_uri} if redirect_uri else {}
     value |= {"scope": " ".join(scope)} if scope else {}
     made = Client(settings_of(data_dir, config)).call("POST", PATH, value, scope=SCOPE)
-    show(made, output, [{key: made[key] for key in ("client_id", "client_secret", "client_name", "grant_types") if key in made}])
+    show(
+        made,
+        output,
+        [
+            {
+                key: made[key]
+                for key in ("client_id", "client_secret", "client_name", "grant_types")
+                if key in made
+            }
+        ],
+    )
     if "client_secret" in made:
         say("the secret is not shown again: keep it now")
 
 
-def list_clients(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def list_clients(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List the clients, without their secrets.
 
     [bold]Examples[/bold]
@@ -62,17 +89,25 @@ def list_clients(output: Output = Format.TABLE, data_dir: DataDir = None, config
     """
     value = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
     columns = ("client_id", "client_name", "grant_types", "source")
-    show(value, output, [{name: client.get(name, "") for name in columns} for client in value["clients"]])
+    show(
+        value,
+        output,
+        [{name: client.get(name, "") for name in columns} for client in value["clients"]],
+    )
 
 
-def show_client(client_id: Id, output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None) -> None:
+def show_client(
+    client_id: Id, output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Show one client, without its secret.
 
     [bold]Examples[/bold]
 
       kapi client show 0199f3c2-0000-7000-8000-000000000000
     """
-    value = Client(settings_of(data_dir, config)).call("GET", f"{PATH}/{quote(client_id, safe='')}", scope=SCOPE)
+    value = Client(settings_of(data_dir, config)).call(
+        "GET", f"{PATH}/{quote(client_id, safe='')}", scope=SCOPE
+    )
     show(value, output, [value])
 
 
@@ -83,7 +118,9 @@ def remove(client_id: Id, data_dir: DataDir = None, config: Config = None) -> No
 
       kapi client remove 0199f3c2-0000-7000-8000-000000000000
     """
-    Client(settings_of(data_dir, config)).call("DELETE", f"{PATH}/{quote(client_id, safe='')}", scope=SCOPE)
+    Client(settings_of(data_dir, config)).call(
+        "DELETE", f"{PATH}/{quote(client_id, safe='')}", scope=SCOPE
+    )
     say(f"removed {client_id}")
 
 
@@ -93,11 +130,21 @@ def _metadata(file: str | None) -> dict[str, object]:
     try:
         return read_object(read_input(file))
     except NotJson as error:
-        usage(f"{file} is not a JSON object: {error}", 'Write metadata as in RFC 7591, such as {"client_name": "reports"}.')
+        usage(
+            f"{file} is not a JSON object: {error}",
+            'Write metadata as in RFC 7591, such as {"client_name": "reports"}.',
+        )
 
 
-app = typer.Typer(help="OAuth clients of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")
-for _name, _command in (("create", create), ("list", list_clients), ("show", show_client), ("remove", remove)):
+app = typer.Typer(
+    help="OAuth clients of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich"
+)
+for _name, _command in (
+    ("create", create),
+    ("list", list_clients),
+    ("show", show_client),
+    ("remove", remove),
+):
     app.command(_name)(_command)
 
 __all__ = ["app"]

@@ -20,7 +20,9 @@ _PRIVATE_KEY = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 def config(
     action: Annotated[str, typer.Argument(help="show")] = "show",
-    sources: Annotated[bool, typer.Option("--sources", help="Also say where each value came from.")] = False,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Also say where each value came from.")
+    ] = False,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
     config: Config = None,

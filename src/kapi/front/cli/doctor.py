@@ -44,14 +44,22 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
 
 def envoy_version(settings: Settings) -> str:
     """The version the Envoy binary tells. Raises EnvoyNotFound."""
-    from kapi.gateway.envoy.process import find_envoy
+    from kapi.gateway.envoy.process.process import find_envoy
 
     try:
         done = subprocess.run(
-            [str(find_envoy(settings.gateway.envoy)), "--version"], capture_output=True, text=True, timeout=20, check=False
+            [str(find_envoy(settings.gateway.envoy)), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise KapiError("envoy", f"Envoy does not run: {error}", hint="Name another binary: gateway.envoy in kapi.toml.") from error
+        raise KapiError(
+            "envoy",
+            f"Envoy does not run: {error}",
+            hint="Name another binary: gateway.envoy in kapi.toml.",
+        ) from error
     parts = done.stdout.rpartition("version:")[2].strip().split("/")
     return parts[1] if len(parts) > 1 else "unknown"
 
@@ -85,7 +93,9 @@ def _clock(_: Settings) -> Finding:
 
 def _files(settings: Settings) -> Finding:
     if not settings.data_dir.exists():
-        return Finding("data directory is private", "note", f"{settings.data_dir} is made at the first start")
+        return Finding(
+            "data directory is private", "note", f"{settings.data_dir} is made at the first start"
+        )
     paths = (
         settings.data_dir,
         database_path(settings),
@@ -95,7 +105,12 @@ def _files(settings: Settings) -> Finding:
     )
     open_to_others = [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
     if open_to_others:
-        return Finding("data directory is private", "fail", ", ".join(map(str, open_to_others)), f"chmod -R go= {settings.data_dir}")
+        return Finding(
+            "data directory is private",
+            "fail",
+            ", ".join(map(str, open_to_others)),
+            f"chmod -R go= {settings.data_dir}",
+        )
     return Finding("data directory is private", "ok", str(settings.data_dir))
 
 
@@ -103,12 +118,19 @@ def _port(settings: Settings) -> Finding:
     where = f"{settings.gateway.listen}:{settings.gateway.port}"
     if read_state(settings.data_dir):
         return Finding("port", "ok", f"{where} is ours")
-    with socket.socket(socket.AF_INET6 if ":" in settings.gateway.listen else socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with socket.socket(
+        socket.AF_INET6 if ":" in settings.gateway.listen else socket.AF_INET, socket.SOCK_STREAM
+    ) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.gateway.listen, settings.gateway.port))
         except OSError as error:
-            return Finding("port", "fail", f"{where}: {error.strerror}", "Stop what uses it, or choose another: --port N.")
+            return Finding(
+                "port",
+                "fail",
+                f"{where}: {error.strerror}",
+                "Stop what uses it, or choose another: --port N.",
+            )
     return Finding("port", "ok", f"{where} is free")
 
 
@@ -118,9 +140,15 @@ def _platform(settings: Settings) -> Finding:
     try:
         client = Client(settings)
         if not client.ready():
-            return Finding("platform answers", "fail", "not ready", f"See {settings.data_dir / 'logs'}.")
+            return Finding(
+                "platform answers", "fail", "not ready", f"See {settings.data_dir / 'logs'}."
+            )
         if not settings.identity.enabled:
-            return Finding("platform answers", "ok", "gateway and control answer; there is no inbuilt identity provider")
+            return Finding(
+                "platform answers",
+                "ok",
+                "gateway and control answer; there is no inbuilt identity provider",
+            )
         client.token()
     except KapiError as error:
         return Finding("platform answers", "fail", error.title, error.hint)
@@ -139,13 +167,16 @@ def _names(settings: Settings) -> Finding:
     if not unknown:
         return Finding("host names", "ok", "resolve")
     return Finding(
-        "host names", "note", f"{' '.join(unknown)} do not resolve here", f"curl --resolve, or in /etc/hosts: 127.0.0.1 {' '.join(names)}"
+        "host names",
+        "note",
+        f"{' '.join(unknown)} do not resolve here",
+        f"curl --resolve, or in /etc/hosts: 127.0.0.1 {' '.join(names)}",
     )
 
 
 def _backends(settings: Settings) -> Finding:
     """What the log of https backends that are not believed says of the last day."""
-    from kapi.gateway.envoy.backend_log import explained
+    from kapi.gateway.envoy.resources.backend_log import explained
 
     now, found = time.time(), {}
     for line in _last_lines(log_path(settings, "backends")):
@@ -159,7 +190,12 @@ def _backends(settings: Settings) -> Finding:
         return Finding("https backends", "ok", "none was refused in the last day")
     recent = min(age for age, _ in found.values()) < _RECENT
     detail = "; ".join(f"{backend} is not believed: {meaning}" for backend, meaning in found)
-    return Finding("https backends", "fail" if recent else "note", detail, " ".join(dict.fromkeys(text for _, text in found.values())))
+    return Finding(
+        "https backends",
+        "fail" if recent else "note",
+        detail,
+        " ".join(dict.fromkeys(text for _, text in found.values())),
+    )
 
 
 def _last_lines(path: Path) -> list[str]:
@@ -173,4 +209,13 @@ def _last_lines(path: Path) -> list[str]:
         return []
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _envoy, _clock, _files, _port, _platform, _names, _backends)
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (
+    _python,
+    _envoy,
+    _clock,
+    _files,
+    _port,
+    _platform,
+    _names,
+    _backends,
+)

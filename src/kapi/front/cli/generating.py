@@ -16,7 +16,10 @@ _OPTIONS = {"#/basePath": "--base-path", "#/endpointConfigurations": "--endpoint
 
 def named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
     """The error with the names of files in place of the names of the parts."""
-    items = tuple(replace(item, source=files[item.source][0]) if item.source in files else item for item in error.diagnostics)
+    items = tuple(
+        replace(item, source=files[item.source][0]) if item.source in files else item
+        for item in error.diagnostics
+    )
     texts = {name: content.decode("utf-8", "replace") for name, content in files.values()}
     return InvalidInput(Invalid(items, code=error.code, title=error.title), texts)
 
@@ -39,7 +42,11 @@ class Source:
     def deployable(self) -> Generated:
         """The same; a definition that gives the API no endpoint is refused, with this one mistake."""
         made = self._made()
-        missing = [replace(item, severity="error") for item in made.warnings if item.code == codes.NO_ENDPOINT]
+        missing = [
+            replace(item, severity="error")
+            for item in made.warnings
+            if item.code == codes.NO_ENDPOINT
+        ]
         if missing:
             raise named(Invalid(tuple(missing)), {"definitionFile": (self.name, self.content)})
         self._tell(made.warnings)
@@ -47,9 +54,13 @@ class Source:
 
     def _made(self) -> Generated:
         try:
-            return generated(self.content, self.api_type, self.name.rpartition("/")[2], self.choices)
+            return generated(
+                self.content, self.api_type, self.name.rpartition("/")[2], self.choices
+            )
         except Invalid as error:
-            raise named(error, {item.source: (self.name, self.content) for item in error.diagnostics}) from error
+            raise named(
+                error, {item.source: (self.name, self.content) for item in error.diagnostics}
+            ) from error
 
     def _tell(self, warnings: Iterable[Diagnostic]) -> None:
         """Write warnings with the line of the definition that each is about."""
@@ -60,14 +71,31 @@ class Source:
     def about(self, error: Invalid, made: Generated) -> InvalidInput:
         """Mistakes of the generated conf as mistakes of the definition or of an option; nobody sees that conf."""
         own = [item for item in error.diagnostics if item.source == "apkConfiguration"]
-        placed = dict(zip(own, place_in_definition(made, self.content, self.api_type, own), strict=True)) if own else {}
+        placed = (
+            dict(zip(own, place_in_definition(made, self.content, self.api_type, own), strict=True))
+            if own
+            else {}
+        )
         items = tuple(self._option(item) or placed.get(item, item) for item in error.diagnostics)
-        return named(Invalid(items, code=error.code, title=error.title), {"definitionFile": (self.name, self.content)})
+        return named(
+            Invalid(items, code=error.code, title=error.title),
+            {"definitionFile": (self.name, self.content)},
+        )
 
     def _option(self, item: Diagnostic) -> Diagnostic | None:
         """The mistake as one of the option that it comes from, if it comes from one."""
-        given = {"#/basePath": self.choices.base_path, "#/endpointConfigurations": self.choices.production or self.choices.sandbox}
-        pointer = next((pointer for pointer, value in given.items() if value and item.pointer.startswith(pointer)), None)
+        given = {
+            "#/basePath": self.choices.base_path,
+            "#/endpointConfigurations": self.choices.production or self.choices.sandbox,
+        }
+        pointer = next(
+            (
+                pointer
+                for pointer, value in given.items()
+                if value and item.pointer.startswith(pointer)
+            ),
+            None,
+        )
         if item.source != "apkConfiguration" or pointer is None:
             return None
         return replace(item, source=_OPTIONS[pointer], line=0, column=0)
@@ -79,4 +107,10 @@ def refuse_size(content: bytes, name: str, settings: Settings) -> bytes:
     if len(content) <= limit:
         return content
     detail = f"{name} has {len(content)} bytes; at most {limit} are read"
-    raise Problem(413, "90091", "The definition is too large", detail, "Raise apis.max_definition_bytes in kapi.toml.")
+    raise Problem(
+        413,
+        "90091",
+        "The definition is too large",
+        detail,
+        "Raise apis.max_definition_bytes in kapi.toml.",
+    )

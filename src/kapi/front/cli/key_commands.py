@@ -19,7 +19,9 @@ Kid = Annotated[str, typer.Argument(metavar="KID", help="The kid that `kapi key 
 Algorithm = Annotated[str, typer.Option("--algorithm", help="RS256, PS256, ES256, EdDSA, …")]
 
 
-def list_keys(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def list_keys(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List the signing keys: state, and when it changes next.
 
     [bold]Examples[/bold]
@@ -40,14 +42,18 @@ def list_keys(output: Output = Format.TABLE, data_dir: DataDir = None, config: C
     show(value, output, rows)
 
 
-def stage(algorithm: Algorithm = DEFAULT_ALGORITHM, data_dir: DataDir = None, config: Config = None) -> None:
+def stage(
+    algorithm: Algorithm = DEFAULT_ALGORITHM, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Make a key and show it to verifiers; it signs once it is activated. Prints its kid.
 
     [bold]Examples[/bold]
 
       kapi key stage --algorithm ES256
     """
-    key = Client(settings_of(data_dir, config)).call("POST", PATH, {"algorithm": algorithm}, scope=SCOPE)
+    key = Client(settings_of(data_dir, config)).call(
+        "POST", PATH, {"algorithm": algorithm}, scope=SCOPE
+    )
     put(key["kid"])
     say(f"{key['kid']} is published; it signs after: kapi key activate {key['kid']}")
 
@@ -59,7 +65,9 @@ def activate(kid: Kid, data_dir: DataDir = None, config: Config = None) -> None:
 
       kapi key activate rs256-0123456789abcdef
     """
-    Client(settings_of(data_dir, config)).call("POST", f"{PATH}/{quote(kid, safe='')}/activate", scope=SCOPE)
+    Client(settings_of(data_dir, config)).call(
+        "POST", f"{PATH}/{quote(kid, safe='')}/activate", scope=SCOPE
+    )
     say(f"{kid} signs from now on")
 
 
@@ -70,14 +78,24 @@ def retire(kid: Kid, data_dir: DataDir = None, config: Config = None) -> None:
 
       kapi key retire gateway_certificate_alias
     """
-    Client(settings_of(data_dir, config)).call("DELETE", f"{PATH}/{quote(kid, safe='')}", scope=SCOPE)
+    Client(settings_of(data_dir, config)).call(
+        "DELETE", f"{PATH}/{quote(kid, safe='')}", scope=SCOPE
+    )
     say(f"{kid} is gone; its tokens are refused")
 
 
 def rotate(
     algorithm: Algorithm = DEFAULT_ALGORITHM,
-    now: Annotated[bool, typer.Option("--now", help="Sign with it as soon as the gateway and every worker know it.")] = False,
-    emergency: Annotated[bool, typer.Option("--emergency", help="The old keys are compromised: refuse their tokens at once.")] = False,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Sign with it as soon as the gateway and every worker know it."),
+    ] = False,
+    emergency: Annotated[
+        bool,
+        typer.Option(
+            "--emergency", help="The old keys are compromised: refuse their tokens at once."
+        ),
+    ] = False,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -95,7 +113,9 @@ def rotate(
     if emergency:
         say(f"{key['kid']} signs from now on; tokens of the keys before it are refused")
     elif now:
-        say(f"{key['kid']} signs from now on; the key before it stays until its tokens have expired")
+        say(
+            f"{key['kid']} signs from now on; the key before it stays until its tokens have expired"
+        )
     else:
         say(f"{key['kid']} is published and signs from {_moment(key['dueAt'])} on")
 
@@ -104,8 +124,16 @@ def _moment(seconds: int | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-app = typer.Typer(help="Signing keys of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")
-for _name, _command in (("list", list_keys), ("stage", stage), ("activate", activate), ("retire", retire), ("rotate", rotate)):
+app = typer.Typer(
+    help="Signing keys of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich"
+)
+for _name, _command in (
+    ("list", list_keys),
+    ("stage", stage),
+    ("activate", activate),
+    ("retire", retire),
+    ("rotate", rotate),
+):
     app.command(_name)(_command)
 
 __all__ = ["app"]

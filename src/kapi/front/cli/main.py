@@ -37,7 +37,14 @@ _EPILOG = (
     "6 refused by the gateway · 7 this machine cannot, or kapi is not running"
 )
 
-app = typer.Typer(name="kapi", help=_HELP, epilog=_EPILOG, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="kapi",
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
 
 RUN, APIS, IDENTITY, OPERATE = "Run", "APIs", "Identity", "Operate"
 for panel, name, command in (
@@ -91,7 +98,9 @@ def main() -> None:
             sys.exit(fail(StorageFull(str(error.filename or ""))))
         if os.environ.get("KAPI_DEBUG"):
             traceback.print_exc()
-        say(f"error: unexpected {type(error).__name__}: {error}\nhint: this is a fault in kapi; KAPI_DEBUG=1 shows where.")
+        say(
+            f"error: unexpected {type(error).__name__}: {error}\nhint: this is a fault in kapi; KAPI_DEBUG=1 shows where."
+        )
         sys.exit(Exit.FAILED)
 
 

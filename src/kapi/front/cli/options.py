@@ -18,8 +18,18 @@ from kapi.settings import Settings, default_data_dir
 _TOP_LEVEL: Final = re.compile(rb"""(?m)^["']?(openapi|swagger)["']?\s*:""")
 _FLOW: Final = re.compile(rb"""\s*\{\s*["']?(openapi|swagger)["']?\s*:""")
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys, deployed APIs and logs live.", show_default=False)]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file; else kapi.toml, found upward from here.", show_default=False)]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where keys, deployed APIs and logs live.", show_default=False),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Settings file; else kapi.toml, found upward from here.",
+        show_default=False,
+    ),
+]
 Output = Annotated[Format, typer.Option("-o", "--output", help="Output format.")]
 ApiType = Annotated[str, typer.Option("--type", help="REST, GRAPHQL or GRPC.")]
 
@@ -29,11 +39,16 @@ def settings_of(data_dir: Path | None = None, config: Path | None = None, **flag
     return sourced_settings(data_dir, config, **flags)[0]
 
 
-def sourced_settings(data_dir: Path | None = None, config: Path | None = None, **flags: Any) -> tuple[Settings, dict[str, str]]:
+def sourced_settings(
+    data_dir: Path | None = None, config: Path | None = None, **flags: Any
+) -> tuple[Settings, dict[str, str]]:
     """The settings, and where each came from."""
-    from kapi.settings_reading import read_settings
+    from kapi.settings.reading import read_settings
 
-    given = {"data_dir": data_dir, **{name.replace("__", "."): value for name, value in flags.items()}}
+    given = {
+        "data_dir": data_dir,
+        **{name.replace("__", "."): value for name, value in flags.items()},
+    }
     settings, sources = read_settings(given, os.environ, Path.cwd(), config)
     stand_in(place(settings.data_dir, default_data_dir(os.environ)))
     return settings, sources
@@ -44,16 +59,27 @@ def read_input(path: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
-        raise KapiError("input", f"cannot read {path}: {error.strerror}", hint="Name a readable file, or - for standard input.") from error
+        raise KapiError(
+            "input",
+            f"cannot read {path}: {error.strerror}",
+            hint="Name a readable file, or - for standard input.",
+        ) from error
 
 
 def find_definition(conf: str) -> str:
     """The only definition file beside a conf, for a command that was given none."""
     folder = Path(conf).parent
-    found = [path for path in sorted(folder.iterdir()) if path.suffix in {".yaml", ".yml", ".json"} and is_definition(path.read_bytes())]
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".yaml", ".yml", ".json"} and is_definition(path.read_bytes())
+    ]
     if conf == "-" or len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        usage(f"which definition belongs to {conf}? (beside it: {names})", "Name it: kapi deploy CONF DEFINITION.")
+        usage(
+            f"which definition belongs to {conf}? (beside it: {names})",
+            "Name it: kapi deploy CONF DEFINITION.",
+        )
     return str(found[0])
 
 

@@ -12,7 +12,16 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from kapi.errors import Diagnostic, EnvoyNotFound, GatewayError, Invalid, KapiError, Problem, SettingsError, StorageError
+from kapi.errors import (
+    Diagnostic,
+    EnvoyNotFound,
+    GatewayError,
+    Invalid,
+    KapiError,
+    Problem,
+    SettingsError,
+    StorageError,
+)
 
 _WIDEST = 160
 """Characters of a source line that are shown: a JSON document may be one line."""
@@ -41,7 +50,9 @@ class Format(StrEnum):
 
 _PLAIN = "up|down|status|deploy|apis|undeploy|token|ca|doctor|config show"
 _GROUPS = "api-key|secret|app|subscription|key|user|client|issuer"
-_COMMAND = re.compile(rf"\bkapi (?:{_PLAIN}|(?:{_GROUPS}) [a-z-]+)\b(?![^`\n]*--data-dir)(?! --help)")
+_COMMAND = re.compile(
+    rf"\bkapi (?:{_PLAIN}|(?:{_GROUPS}) [a-z-]+)\b(?![^`\n]*--data-dir)(?! --help)"
+)
 """Commands that find a platform by its data directory."""
 _NARROWEST = 8
 """A column is not cut to less."""
@@ -86,12 +97,20 @@ def put_into(path: Path | None, text: str) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise KapiError(
-            "output", f"cannot write {path}: {error.strerror}", hint="Name a file in a folder that you may write to."
+            "output",
+            f"cannot write {path}: {error.strerror}",
+            hint="Name a file in a folder that you may write to.",
         ) from error
     say(f"wrote {path}")
 
 
-def show(value: Any, form: Format, rows: Sequence[Mapping[str, Any]] | None = None, *, fit: Sequence[str] = ()) -> None:
+def show(
+    value: Any,
+    form: Format,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    fit: Sequence[str] = (),
+) -> None:
     """Write `value` as JSON or YAML, or `rows` as a table; `fit` names columns that are cut to the width of a terminal."""
     # JSON and YAML can spell every character in ASCII, for an output that has no other.
     ascii_only = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
@@ -110,13 +129,23 @@ def table(rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()) -> None:
     if not rows:
         return
     columns = list(rows[0])
-    cells = [[column.upper() for column in columns], *([_cell(row.get(column)) for column in columns] for row in rows)]
+    cells = [
+        [column.upper() for column in columns],
+        *([_cell(row.get(column)) for column in columns] for row in rows),
+    ]
     widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
     for _ in range(_excess(widths) if fit else 0):
-        widest = max((number for number, column in enumerate(columns) if column in fit), key=widths.__getitem__)
+        widest = max(
+            (number for number, column in enumerate(columns) if column in fit),
+            key=widths.__getitem__,
+        )
         widths[widest] = max(widths[widest] - 1, _NARROWEST)
     for line in cells:
-        put("  ".join(_padded(text, width) for text, width in zip(line, widths, strict=True)).rstrip())
+        put(
+            "  ".join(
+                _padded(text, width) for text, width in zip(line, widths, strict=True)
+            ).rstrip()
+        )
 
 
 def _padded(text: str, width: int) -> str:
@@ -138,13 +167,19 @@ def _cell(value: Any) -> str:
 
 def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
     """Explain an error; `sources` maps the names diagnostics use to the texts they are about. Returns the exit code."""
-    diagnostics: Sequence[Diagnostic] = error.diagnostics if isinstance(error, Invalid | SettingsError) else ()
+    diagnostics: Sequence[Diagnostic] = (
+        error.diagnostics if isinstance(error, Invalid | SettingsError) else ()
+    )
     if diagnostics:
         texts = {name: text.splitlines() for name, text in (sources or {}).items()}
         for item in diagnostics:
             explain(item, texts.get(item.source, []))
     else:
-        say(_red("error: ") + error.title + (f"\n  {error.detail}" if error.detail and error.detail != error.title else ""))
+        say(
+            _red("error: ")
+            + error.title
+            + (f"\n  {error.detail}" if error.detail and error.detail != error.title else "")
+        )
         if error.hint:
             say(f"hint: {error.hint}")
     return exit_code(error)
@@ -170,7 +205,12 @@ def exit_code(error: KapiError) -> int:
         return Exit.ENVIRONMENT
     if isinstance(error, GatewayError):
         return Exit.REJECTED
-    at_fault = isinstance(error, StorageError) or error.code in {"not-running", "address", "data-dir", "start"}
+    at_fault = isinstance(error, StorageError) or error.code in {
+        "not-running",
+        "address",
+        "data-dir",
+        "start",
+    }
     return Exit.ENVIRONMENT if at_fault else Exit.FAILED
 
 
@@ -182,9 +222,16 @@ def usage(message: str, hint: str) -> NoReturn:
 
 def explain(item: Diagnostic, lines: Sequence[str]) -> None:
     """Write a diagnostic: where it is, what it says, the line of the source with a caret, and the hint."""
-    place = f"{item.source}:{item.line}:{item.column}: " if item.line else (f"{item.source}: " if item.source else "")
+    place = (
+        f"{item.source}:{item.line}:{item.column}: "
+        if item.line
+        else (f"{item.source}: " if item.source else "")
+    )
     word = _red("error: ") if item.severity == "error" else "warning: "
-    say(f"{word}{place}{item.message}" + (f"  [{item.code}]" if item.code.startswith("KAPI") else ""))
+    say(
+        f"{word}{place}{item.message}"
+        + (f"  [{item.code}]" if item.code.startswith("KAPI") else "")
+    )
     if 0 < item.line <= len(lines):
         before, text = _excerpt(lines[item.line - 1], item.column)
         say(f"  {item.line:>4} | {text}")

@@ -20,17 +20,32 @@ from kapi.settings import Settings
 def up(
     data_dir: DataDir = None,
     config: Config = None,
-    listen: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="https port.", show_default="9095")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that sign tokens.", show_default="1")] = None,
-    issuer: Annotated[
-        str | None, typer.Option(help="Issuer of the inbuilt provider.", show_default="https://idp.am.wso2.com/token")
+    listen: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
-    envoy: Annotated[str | None, typer.Option(help="An Envoy binary; else the installed one.", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="https port.", show_default="9095")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that sign tokens.", show_default="1")
+    ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            help="Issuer of the inbuilt provider.", show_default="https://idp.am.wso2.com/token"
+        ),
+    ] = None,
+    envoy: Annotated[
+        str | None,
+        typer.Option(help="An Envoy binary; else the installed one.", show_default=False),
+    ] = None,
     non_production_on_network: Annotated[
-        bool, typer.Option("--non-production-on-network", help="Allow the published client on a network address.")
+        bool,
+        typer.Option(
+            "--non-production-on-network", help="Allow the published client on a network address."
+        ),
     ] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")
+    ] = False,
 ) -> None:
     """Start the platform in the foreground: identity provider, system APIs, gateway. Ctrl-C stops it.
 
@@ -77,7 +92,11 @@ def down(data_dir: DataDir = None, config: Config = None) -> None:
             _ask_to_stop(settings, holder)
             asked = holder
         time.sleep(0.02)
-    raise KapiError("stop", f"process {asked or 'unknown'} does not stop", hint=f"See the logs in {settings.data_dir / 'logs'}.")
+    raise KapiError(
+        "stop",
+        f"process {asked or 'unknown'} does not stop",
+        hint=f"See the logs in {settings.data_dir / 'logs'}.",
+    )
 
 
 def _ask_to_stop(settings: Settings, holder: int) -> None:
@@ -113,7 +132,9 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     settings = as_running(settings_of(data_dir, config))
     state = read_state(settings.data_dir)
     if state is None:
-        raise KapiError("not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`.")
+        raise KapiError(
+            "not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`."
+        )
     client = Client(settings)
     ready = bool(state.get("ready")) and client.ready()
     # Without an inbuilt provider there is a token only when the person has set one.
@@ -122,10 +143,22 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
     rows += [{"process": name, **child} for name, child in state["children"].items()]
     address = f"https://{settings.gateway.listen}:{settings.gateway.port}"
-    show({"ready": ready, "address": address, "data_dir": str(settings.data_dir), "apis": count, "processes": rows}, output, rows)
+    show(
+        {
+            "ready": ready,
+            "address": address,
+            "data_dir": str(settings.data_dir),
+            "apis": count,
+            "processes": rows,
+        },
+        output,
+        rows,
+    )
     if output is Format.TABLE:
         deployed = "" if count is None else f", {count} APIs deployed"
-        say(f"{'ready' if ready else 'not ready'} on {address}{deployed}; data in {settings.data_dir}")
+        say(
+            f"{'ready' if ready else 'not ready'} on {address}{deployed}; data in {settings.data_dir}"
+        )
     if not ready:
         raise SystemExit(Exit.ENVIRONMENT)
 
@@ -139,7 +172,11 @@ def ca(data_dir: DataDir = None, config: Config = None) -> None:
     """
     path = settings_of(data_dir, config).data_dir / "tls" / "ca.pem"
     if not path.exists():
-        raise KapiError("not-running", f"there is no CA at {path} yet", hint="It is made at the first start: kapi up.")
+        raise KapiError(
+            "not-running",
+            f"there is no CA at {path} yet",
+            hint="It is made at the first start: kapi up.",
+        )
     put(str(path))
     say(
         f'For one command:  curl --cacert "{path}" …\n'
@@ -159,7 +196,15 @@ def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     from kapi.front.cli.doctor import examine
 
     findings = examine(settings_of(data_dir, config))
-    rows = [{"check": item.check, "result": item.result, "detail": item.detail, "repair": standing(item.repair)} for item in findings]
+    rows = [
+        {
+            "check": item.check,
+            "result": item.result,
+            "detail": item.detail,
+            "repair": standing(item.repair),
+        }
+        for item in findings
+    ]
     show({"checks": rows}, output, rows)
     if any(item.result == "fail" for item in findings):
         raise SystemExit(Exit.ENVIRONMENT)
@@ -174,5 +219,11 @@ def version(output: Output = Format.TABLE, config: Config = None) -> None:
     """
     from kapi.front.cli.doctor import envoy_version
 
-    rows = [{"kapi": __version__, "envoy": envoy_version(settings_of(None, config)), "python": ".".join(map(str, sys.version_info[:3]))}]
+    rows = [
+        {
+            "kapi": __version__,
+            "envoy": envoy_version(settings_of(None, config)),
+            "python": ".".join(map(str, sys.version_info[:3])),
+        }
+    ]
     show(rows[0], output, rows)

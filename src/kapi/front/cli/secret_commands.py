@@ -28,7 +28,9 @@ _PATH = "/api/secrets/1.2.0"
 def set_(
     name: Name,
     key: Key,
-    file: Annotated[str | None, typer.Option("--file", help="Read the value from a file.", show_default=False)] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", help="Read the value from a file.", show_default=False)
+    ] = None,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -65,7 +67,11 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
     found = json.loads(Client(settings_of(data_dir, config)).system("GET", _PATH).body)
     if not found["secrets"] and output is Format.TABLE:
         say("no secret is set; kapi secret set --help")
-    show(found, output, [{name: item[name] for name in ("name", "key", "source")} for item in found["secrets"]])
+    show(
+        found,
+        output,
+        [{name: item[name] for name in ("name", "key", "source")} for item in found["secrets"]],
+    )
 
 
 @app.command("remove")

@@ -27,15 +27,19 @@ _START_SECONDS = 40.0
 def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> str:
     """What the person gave, as text: enough to read the settings again in the same folder and environment."""
     paths = {"data_dir": data_dir, "config": config}
-    return json.dumps({name: str(path) if path else None for name, path in paths.items()} | {"flags": flags})
+    return json.dumps(
+        {name: str(path) if path else None for name, path in paths.items()} | {"flags": flags}
+    )
 
 
 def checked_settings(text: str) -> Settings:
     """The settings that a platform may start with. Raises SettingsError with every mistake."""
-    from kapi.settings_reading import check_non_production, check_secrets
+    from kapi.settings.reading import check_non_production, check_secrets
 
     value = json.loads(text)
-    data_dir, config = (Path(value[name]) if value[name] else None for name in ("data_dir", "config"))
+    data_dir, config = (
+        Path(value[name]) if value[name] else None for name in ("data_dir", "config")
+    )
     settings = settings_of(data_dir, config, **value["flags"])
     mistakes: list[Diagnostic] = []
     for check in (check_non_production, _check_issuers, check_secrets):
@@ -50,8 +54,8 @@ def checked_settings(text: str) -> Settings:
 
 def _placed(mistakes: Iterable[Diagnostic], config: Path | None) -> Iterator[Diagnostic]:
     """The mistakes with their places in kapi.toml, where they have one."""
-    from kapi.settings_reading import settings_file
-    from kapi.settings_toml import places_of
+    from kapi.settings.reading import settings_file
+    from kapi.settings.toml import places_of
 
     file = settings_file(os.environ, Path.cwd(), config)
     places = places_of(file.read_text("utf-8")) if file else None
@@ -72,9 +76,15 @@ def _check_issuers(settings: Settings) -> None:
             declare(issuer, settings.gateway.hosts)
         except Invalid as error:
             for item in error.diagnostics:
-                field = re.sub(r"([A-Z])", r"_\1", item.pointer.removeprefix("#/")).lower().replace("/", ".")
+                field = (
+                    re.sub(r"([A-Z])", r"_\1", item.pointer.removeprefix("#/"))
+                    .lower()
+                    .replace("/", ".")
+                )
                 pointer = f"identity.issuers[{number}].{field}"
-                mistakes.append(replace(item, message=f"issuer {issuer.name}: {item.message}", pointer=pointer))
+                mistakes.append(
+                    replace(item, message=f"issuer {issuer.name}: {item.message}", pointer=pointer)
+                )
     if mistakes:
         raise SettingsError(tuple(mistakes))
 
@@ -88,7 +98,14 @@ def start(text: str, *, detach: bool) -> None:
     lock = Lock(settings.data_dir)
     lock.acquire()
     _refuse_newer(settings)
-    command = [sys.executable, "-m", "kapi.supervisor", str(prepare_run(settings)), str(lock.descriptor), text]
+    command = [
+        sys.executable,
+        "-m",
+        "kapi.app.supervisor",
+        str(prepare_run(settings)),
+        str(lock.descriptor),
+        text,
+    ]
     if detach:
         _start_detached(settings, command, lock.descriptor)
     else:
@@ -118,13 +135,22 @@ def _start_detached(settings: Settings, command: list[str], lock: int) -> None:
     with os.fdopen(open_log(log), "ab") as output:
         before = output.tell()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, pass_fds=(lock,)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(lock,),
         )
     os.close(lock)
     while time.monotonic() - begun < _START_SECONDS:
         state = read_state(settings.data_dir)
         if state and state["pid"] == process.pid and state.get("ready"):
-            say(banner(settings, default_data_dir(os.environ), time.monotonic() - begun, detached=True))
+            say(
+                banner(
+                    settings, default_data_dir(os.environ), time.monotonic() - begun, detached=True
+                )
+            )
             return
         if process.poll() is not None:
             say(log.read_bytes()[before:].decode("utf-8", "replace").rstrip())

@@ -15,20 +15,33 @@ from kapi.front.cli.output import Format, say, show, usage
 PATH = "/api/users"
 SCOPE = "kapi:users"
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in with.")]
-Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")]
+Stdin = Annotated[
+    bool,
+    typer.Option(
+        "--password-stdin", help="Read the password from standard input instead of asking."
+    ),
+]
 
 
 def _many(name: str, help_text: str) -> typer.models.OptionInfo:
-    made: typer.models.OptionInfo = typer.Option(name, help=f"{help_text} May be repeated.", show_default=False)
+    made: typer.models.OptionInfo = typer.Option(
+        name, help=f"{help_text} May be repeated.", show_default=False
+    )
     return made
 
 
 def add(
     name: Name,
-    organization: Annotated[list[str] | None, _many("--organization", "An organization the person belongs to.")] = None,
+    organization: Annotated[
+        list[str] | None, _many("--organization", "An organization the person belongs to.")
+    ] = None,
     group: Annotated[list[str] | None, _many("--group", "A group the person is in.")] = None,
-    claim: Annotated[list[str] | None, _many("--claim", "NAME=VALUE, such as email=ada@example.com.")] = None,
-    super_admin: Annotated[bool, typer.Option("--super-admin", help="May sign in without naming an organization.")] = False,
+    claim: Annotated[
+        list[str] | None, _many("--claim", "NAME=VALUE, such as email=ada@example.com.")
+    ] = None,
+    super_admin: Annotated[
+        bool, typer.Option("--super-admin", help="May sign in without naming an organization.")
+    ] = False,
     password_stdin: Stdin = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -52,7 +65,9 @@ def add(
     say(f"added {name}")
 
 
-def list_users(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def list_users(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List the people who can sign in.
 
     [bold]Examples[/bold]
@@ -71,11 +86,15 @@ def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
 
       kapi user remove ada
     """
-    Client(settings_of(data_dir, config)).call("DELETE", f"{PATH}/{quote(name, safe='')}", scope=SCOPE)
+    Client(settings_of(data_dir, config)).call(
+        "DELETE", f"{PATH}/{quote(name, safe='')}", scope=SCOPE
+    )
     say(f"removed {name}")
 
 
-def passwd(name: Name, password_stdin: Stdin = False, data_dir: DataDir = None, config: Config = None) -> None:
+def passwd(
+    name: Name, password_stdin: Stdin = False, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Change a person's password, and end what they signed in to with the old one.
 
     [bold]Examples[/bold]
@@ -83,7 +102,9 @@ def passwd(name: Name, password_stdin: Stdin = False, data_dir: DataDir = None, 
       kapi user passwd ada
     """
     value = {"password": _password(from_stdin=password_stdin)}
-    Client(settings_of(data_dir, config)).call("PUT", f"{PATH}/{quote(name, safe='')}/password", value, scope=SCOPE)
+    Client(settings_of(data_dir, config)).call(
+        "PUT", f"{PATH}/{quote(name, safe='')}/password", value, scope=SCOPE
+    )
     say(f"changed the password of {name}")
 
 
@@ -110,7 +131,9 @@ def enable(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
 
 
 def _set_disabled(name: str, *, disabled: bool, client: Client) -> None:
-    client.call("PUT", f"{PATH}/{quote(name, safe='')}/disabled", {"disabled": disabled}, scope=SCOPE)
+    client.call(
+        "PUT", f"{PATH}/{quote(name, safe='')}/disabled", {"disabled": disabled}, scope=SCOPE
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -127,7 +150,11 @@ def _password(*, from_stdin: bool) -> str:
     return asked
 
 
-app = typer.Typer(help="People who can sign in at the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    help="People who can sign in at the inbuilt provider.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
 for _name, _command in (("add", add), ("list", list_users), ("remove", remove), ("passwd", passwd)):
     app.command(_name)(_command)
 for _name, _set in (("disable", disable), ("enable", enable)):

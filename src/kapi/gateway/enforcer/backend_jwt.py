@@ -1,7 +1,8 @@
 """Backend JWTs (APK's BackendJwt policy): verified claims of a call → a JWT for the backend, signed by our own key.
 
 The claims come from Envoy, which took them out of a token it had verified itself; see `policies/backend_jwt.py` for the question.
-Called by `front/web/enforcer.py`. Answers are kept for as long as they may be used, so that Envoy's threads and restarts share them.
+Called by `front/web/enforcer/questions.py`. Answers are kept for as long as they may be used, so that
+Envoy's threads and restarts share them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Caller:
 class Callers(Protocol):
     """Finds the application of a consumer key that calls an API; see `callers.find_caller`."""
 
-    def __call__(self, consumer: str, organization: str, api: str, version: str) -> Caller | None: ...
+    def __call__(
+        self, consumer: str, organization: str, api: str, version: str
+    ) -> Caller | None: ...
 
 
 def nobody(consumer: str, organization: str, api: str, version: str) -> None:
@@ -98,7 +101,11 @@ class BackendJwts:
         api, wanted, claims = asked["api"], asked["jwt"], asked["claims"]
         ttl = int(wanted["ttl"])
         payload = {
-            **{name: value for name, value in claims.items() if name not in RESTRICTED and not name.startswith(DIALECT)},
+            **{
+                name: value
+                for name, value in claims.items()
+                if name not in RESTRICTED and not name.startswith(DIALECT)
+            },
             **_described(api, claims, self._consumer(claims), self._callers),
             **wanted["claims"],
             **({"sub": claims["sub"]} if isinstance(claims.get("sub"), str) else {}),
@@ -108,7 +115,10 @@ class BackendJwts:
             "iat": now,
             "jti": self._random_id(),
         }
-        return Answer(self._signed(payload, plain=wanted["encoding"] == "Base64"), now + ttl - max(1, min(60, ttl // 10)))
+        return Answer(
+            self._signed(payload, plain=wanted["encoding"] == "Base64"),
+            now + ttl - max(1, min(60, ttl // 10)),
+        )
 
     def _signed(self, payload: Mapping[str, Any], *, plain: bool) -> str:
         """A JWS in compact form; `plain` is APK's own variant in padded base64."""
@@ -121,7 +131,9 @@ class BackendJwts:
         return f"{message}.{encoded(self._key.sign(message.encode('ascii')))}"
 
 
-def _described(api: Mapping[str, str], claims: Mapping[str, Any], consumer: str, find: Callers) -> dict[str, Any]:
+def _described(
+    api: Mapping[str, str], claims: Mapping[str, Any], consumer: str, find: Callers
+) -> dict[str, Any]:
     """APK's claims about the call: the API, the application, the person."""
     person = claims["sub"] if isinstance(claims.get("sub"), str) else ""
     known = find(consumer, api["organization"], api["name"], api["version"]) if consumer else None
@@ -141,7 +153,10 @@ def _described(api: Mapping[str, str], claims: Mapping[str, Any], consumer: str,
         "enduser": person or application.name,
         "enduserTenantId": "0",
     }
-    return {"organizations": [api["organization"]], **{DIALECT + name: value for name, value in described.items()}}
+    return {
+        "organizations": [api["organization"]],
+        **{DIALECT + name: value for name, value in described.items()},
+    }
 
 
 def _of_key(claims: Mapping[str, Any]) -> Caller | None:
@@ -150,14 +165,18 @@ def _of_key(claims: Mapping[str, Any]) -> Caller | None:
     if not isinstance(found, dict):
         return None
     texts = {name: str(found.get(name) or "") for name in ("uuid", "id", "name", "owner", "tier")}
-    return Caller(texts["uuid"] or texts["id"], texts["name"], texts["owner"], texts["tier"] or "Unlimited")
+    return Caller(
+        texts["uuid"] or texts["id"], texts["name"], texts["owner"], texts["tier"] or "Unlimited"
+    )
 
 
 def _read(question: bytes) -> Mapping[str, Any]:
     try:
         asked = read_json(question)
         shapes = [asked["api"], asked["jwt"], asked["claims"], asked["jwt"]["claims"]]
-        fits = all(isinstance(item, dict) for item in shapes) and isinstance(asked["jwt"]["ttl"], int)
+        fits = all(isinstance(item, dict) for item in shapes) and isinstance(
+            asked["jwt"]["ttl"], int
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise Problem(400, "102500", "this is no question for a backend JWT") from error
     if not fits:

@@ -10,12 +10,27 @@ from kapi.store.applications import Application
 
 
 def find_caller(
-    all_applications: Callable[[], Iterable[Application]], consumer: str, organization: str, api: str, version: str
+    all_applications: Callable[[], Iterable[Application]],
+    consumer: str,
+    organization: str,
+    api: str,
+    version: str,
 ) -> Caller | None:
     """The application with that consumer key, and the tier of its subscription to the API; None when nobody has it."""
     for item in all_applications():
-        if item.organization == organization and any(key.consumer_key == consumer for key in item.keys):
-            subscribed = (one for one in item.subscriptions if one.api_name == api and matches(one.api_version, version))
+        if item.organization == organization and any(
+            key.consumer_key == consumer for key in item.keys
+        ):
+            subscribed = (
+                one
+                for one in item.subscriptions
+                if one.api_name == api and matches(one.api_version, version)
+            )
             tier = next((one.tier for one in subscribed), "")
-            return Caller(item.id, item.name, tier=item.tier or "Unlimited", subscription_tier=tier or "Unlimited")
+            return Caller(
+                item.id,
+                item.name,
+                tier=item.tier or "Unlimited",
+                subscription_tier=tier or "Unlimited",
+            )
     return None

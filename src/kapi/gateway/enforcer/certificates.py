@@ -1,7 +1,7 @@
 """The verdict on a client certificate at an API (apk-conf `authentication` of type mTLS). Pure.
 
 `policies/lua/certificate.lua` asks once for each certificate and each set of accepted ones, and
-keeps the answer until the moment that it names. Called by `front/web/enforcer.py`.
+keeps the answer until the moment that it names. Called by `front/web/enforcer/questions.py`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def certificate_in(text: str) -> x509.Certificate | None:
     if found := _ENVELOPE.search(content):
         content = found[1]
     try:
-        return x509.load_der_x509_certificate(base64.b64decode(b"".join(content.split()), validate=True))
+        return x509.load_der_x509_certificate(
+            base64.b64decode(b"".join(content.split()), validate=True)
+        )
     except (ValueError, binascii.Error):
         return None
 

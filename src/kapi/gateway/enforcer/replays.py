@@ -1,4 +1,4 @@
-"""Which proofs were used already: a bounded memory of the control process. Called by `front/web/proofs.py`.
+"""Which proofs were used already: a bounded memory of the control process. Called by `front/web/enforcer/proofs.py`.
 
 What was used before a restart is forgotten, so `since` says from when on a proof must have been made.
 """
@@ -33,7 +33,13 @@ class Replays:
             if len(self._until) >= self._most:
                 self._forget_old()
             if len(self._until) >= self._most:
-                raise Problem(503, "900900", "Too many proofs", "The gateway cannot remember more proofs now.", "Try again.")
+                raise Problem(
+                    503,
+                    "900900",
+                    "Too many proofs",
+                    "The gateway cannot remember more proofs now.",
+                    "Try again.",
+                )
             self._until[digest] = until
             return False
 

@@ -29,14 +29,24 @@ class SigningKey:
 
     def public_jwk(self) -> dict[str, str]:
         """The public half, never a private member."""
-        return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, **_public_members(self.private)}
+        return {
+            "kty": "RSA",
+            "use": "sig",
+            "alg": "RS256",
+            "kid": self.kid,
+            **_public_members(self.private),
+        }
 
 
 def ensure_key(store: EnforcerKeys, now: int) -> tuple[SigningKey, ...]:
     """All keys, the one that signs first; the first is made when there is none."""
     if not store.all():
         private = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
-        pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        pem = private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         store.add_first(StoredEnforcerKey(_thumbprint(private), pem.decode("ascii"), now))
     return tuple(_loaded(item) for item in store.all())
 
@@ -53,17 +63,24 @@ def base64url(content: bytes) -> str:
 
 def _loaded(stored: StoredEnforcerKey) -> SigningKey:
     # Validation costs a hundred signatures, and the key is our own.
-    private = serialization.load_pem_private_key(stored.private_pem.encode("ascii"), None, unsafe_skip_rsa_key_validation=True)
+    private = serialization.load_pem_private_key(
+        stored.private_pem.encode("ascii"), None, unsafe_skip_rsa_key_validation=True
+    )
     assert isinstance(private, rsa.RSAPrivateKey)  # noqa: S101 - we made it
     return SigningKey(stored.kid, private)
 
 
 def _public_members(private: rsa.RSAPrivateKey) -> dict[str, str]:
     numbers = private.public_key().public_numbers()
-    return {name: base64url(value.to_bytes((value.bit_length() + 7) // 8)) for name, value in (("n", numbers.n), ("e", numbers.e))}
+    return {
+        name: base64url(value.to_bytes((value.bit_length() + 7) // 8))
+        for name, value in (("n", numbers.n), ("e", numbers.e))
+    }
 
 
 def _thumbprint(private: rsa.RSAPrivateKey) -> str:
     """RFC 7638."""
     members = {"kty": "RSA", **_public_members(private)}
-    return base64url(hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest())
+    return base64url(
+        hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest()
+    )

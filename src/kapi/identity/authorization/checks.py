@@ -23,12 +23,12 @@ from kapi.identity.authorization.responses import (
     default_mode,
 )
 from kapi.identity.authorization.sources import parameters
-from kapi.identity.details import requested_details
+from kapi.identity.protocol.details import requested_details
+from kapi.identity.protocol.resources import requested_resources
+from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
-from kapi.identity.resources import requested_resources
-from kapi.identity.scopes import granted_scope
 from kapi.json_reading import NotJson, read_object
-from kapi.settings_profiles import MESSAGE_SIGNING
+from kapi.settings.profiles import MESSAGE_SIGNING
 
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
 """Gives the request with one more thing known. Raises OAuthError."""
@@ -74,7 +74,10 @@ def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
             raise OAuthError("invalid_request", "redirect_uri is missing")
         uri = registered[0]
     elif not allowed(uri, registered):
-        raise OAuthError("invalid_request", "redirect_uri is not one that the client registered; it must be equal to the letter")
+        raise OAuthError(
+            "invalid_request",
+            "redirect_uri is not one that the client registered; it must be equal to the letter",
+        )
     return dataclasses.replace(request, redirect_uri=uri)
 
 
@@ -94,11 +97,15 @@ def response_mode(provider: Provider, request: AuthorizationRequest) -> Authoriz
         raise OAuthError("invalid_request", detail)
     request = dataclasses.replace(request, response_mode=mode)
     if front and mode in QUERY_MODES:
-        request = dataclasses.replace(request, response_mode=default_mode(front=True, signed=signed))
+        request = dataclasses.replace(
+            request, response_mode=default_mode(front=True, signed=signed)
+        )
         detail = "Tokens must not be in a query: response_mode must be fragment or form_post"
         raise RefusedRequest(request, OAuthError("invalid_request", detail))
     if mode == "jwt":
-        request = dataclasses.replace(request, response_mode="fragment.jwt" if front else "query.jwt")
+        request = dataclasses.replace(
+            request, response_mode="fragment.jwt" if front else "query.jwt"
+        )
     return request
 
 
@@ -112,18 +119,24 @@ def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
 def registration(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """A parameter of self-issued providers (Core §7.2.1)."""
     if request.parameters.get("registration") is not None:
-        raise OAuthError("registration_not_supported", "The parameter registration is not supported")
+        raise OAuthError(
+            "registration_not_supported", "The parameter registration is not supported"
+        )
     return request
 
 
 def resources(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """Services that the tokens will be for (RFC 8707)."""
-    return dataclasses.replace(request, resources=requested_resources(request.client, request.parameters))
+    return dataclasses.replace(
+        request, resources=requested_resources(request.client, request.parameters)
+    )
 
 
 def details(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """What is asked for beyond scopes (RFC 9396)."""
-    return dataclasses.replace(request, details=requested_details(request.client, request.parameters))
+    return dataclasses.replace(
+        request, details=requested_details(request.client, request.parameters)
+    )
 
 
 def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
@@ -132,7 +145,10 @@ def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest
     if jkt is None:
         return request
     if not _CHALLENGE.fullmatch(jkt):
-        raise OAuthError("invalid_request", "dpop_jkt must be the SHA-256 thumbprint of a key, 43 characters (RFC 9449 10)")
+        raise OAuthError(
+            "invalid_request",
+            "dpop_jkt must be the SHA-256 thumbprint of a key, 43 characters (RFC 9449 10)",
+        )
     return dataclasses.replace(request, confirmation={"jkt": jkt})
 
 
@@ -166,25 +182,39 @@ def _check_openid(request: AuthorizationRequest) -> None:
 
 def pkce(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """S256, and nothing weaker (RFC 7636, RFC 9700 §2.1.1)."""
-    challenge, method = request.parameters.get("code_challenge"), request.parameters.get("code_challenge_method")
+    challenge, method = (
+        request.parameters.get("code_challenge"),
+        request.parameters.get("code_challenge_method"),
+    )
     if challenge is None:
         if "code" not in request.response_type.split(" "):
             return request
         if method is not None:
-            raise OAuthError("invalid_request", "code_challenge_method without a code_challenge (RFC 7636 4.3)")
+            raise OAuthError(
+                "invalid_request", "code_challenge_method without a code_challenge (RFC 7636 4.3)"
+            )
         if request.client.is_public or request.client.settings.require_pkce:
-            raise OAuthError("invalid_request", "code_challenge is missing: this client must use PKCE (RFC 7636)")
+            raise OAuthError(
+                "invalid_request", "code_challenge is missing: this client must use PKCE (RFC 7636)"
+            )
         return request
     if method != "S256":
-        raise OAuthError("invalid_request", "code_challenge_method must be S256 (RFC 7636 4.3, RFC 9700 2.1.1)")
+        raise OAuthError(
+            "invalid_request", "code_challenge_method must be S256 (RFC 7636 4.3, RFC 9700 2.1.1)"
+        )
     if not _CHALLENGE.fullmatch(challenge):
-        raise OAuthError("invalid_request", "code_challenge must be a SHA-256 digest in base64url, 43 characters (RFC 7636 4.2)")
+        raise OAuthError(
+            "invalid_request",
+            "code_challenge must be a SHA-256 digest in base64url, 43 characters (RFC 7636 4.2)",
+        )
     return dataclasses.replace(request, challenge=challenge)
 
 
 def scope(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """Scopes the client may ask for."""
-    return dataclasses.replace(request, scope=granted_scope(request.client, request.parameters.get("scope")))
+    return dataclasses.replace(
+        request, scope=granted_scope(request.client, request.parameters.get("scope"))
+    )
 
 
 def prompt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
@@ -192,10 +222,14 @@ def prompt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     wanted = frozenset((request.parameters.get("prompt") or "").split())
     if unknown := sorted(wanted - set(PROMPTS)):
         raise OAuthError(
-            "invalid_request", f"prompt may hold {', '.join(PROMPTS)}" + (": create is not offered" if unknown == ["create"] else "")
+            "invalid_request",
+            f"prompt may hold {', '.join(PROMPTS)}"
+            + (": create is not offered" if unknown == ["create"] else ""),
         )
     if "none" in wanted and len(wanted) > 1:
-        raise OAuthError("invalid_request", "prompt=none stands alone (OpenID Connect Core 3.1.2.1)")
+        raise OAuthError(
+            "invalid_request", "prompt=none stands alone (OpenID Connect Core 3.1.2.1)"
+        )
     return dataclasses.replace(request, prompt=wanted)
 
 
@@ -217,13 +251,21 @@ def claims(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     try:
         value = read_object(text if len(text) <= LARGEST_CLAIMS else "")
     except NotJson as error:
-        raise OAuthError("invalid_request", "claims must be a JSON object (OpenID Connect Core 5.5)") from error
+        raise OAuthError(
+            "invalid_request", "claims must be a JSON object (OpenID Connect Core 5.5)"
+        ) from error
     places = [value.get(place) for place in ("userinfo", "id_token")]
     if not all(place is None or isinstance(place, dict) for place in places):
-        raise OAuthError("invalid_request", "claims must be a JSON object with the members userinfo and id_token (OpenID Connect Core 5.5)")
+        raise OAuthError(
+            "invalid_request",
+            "claims must be a JSON object with the members userinfo and id_token (OpenID Connect Core 5.5)",
+        )
     wanted = {place: value[place] for place in ("userinfo", "id_token") if value.get(place)}
     return dataclasses.replace(
-        request, claims=wanted, acr=_essential_acr(wanted.get("id_token", {})), hinted_subject=_wanted_subject(wanted.get("id_token", {}))
+        request,
+        claims=wanted,
+        acr=_essential_acr(wanted.get("id_token", {})),
+        hinted_subject=_wanted_subject(wanted.get("id_token", {})),
     )
 
 
@@ -233,7 +275,9 @@ def _essential_acr(asked: dict[str, Any]) -> frozenset[str]:
     if not isinstance(demand, dict) or demand.get("essential") is not True:
         return frozenset()
     values = demand.get("values", [demand["value"]] if "value" in demand else ACR)
-    reachable = frozenset(level for level in ACR if isinstance(values, list | tuple) and level in values)
+    reachable = frozenset(
+        level for level in ACR if isinstance(values, list | tuple) and level in values
+    )
     if not reachable:
         raise OAuthError("unmet_authentication_requirements", f"acr can be {' or '.join(ACR)} here")
     return reachable
@@ -241,7 +285,9 @@ def _essential_acr(asked: dict[str, Any]) -> frozenset[str]:
 
 def _wanted_subject(asked: dict[str, Any]) -> str:
     demand = asked.get("sub")
-    return demand["value"] if isinstance(demand, dict) and isinstance(demand.get("value"), str) else ""
+    return (
+        demand["value"] if isinstance(demand, dict) and isinstance(demand.get("value"), str) else ""
+    )
 
 
 def id_token_hint(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kapi.identity.authorized import Authorization, authorization_of
-from kapi.identity.clients import Client
+from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
-from kapi.settings_profiles import LONGEST_CODE_SECONDS
+from kapi.identity.tokens.authorized import Authorization, authorization_of
+from kapi.settings.profiles import LONGEST_CODE_SECONDS
 from kapi.store.records import Record, key_of
 
 CODE = "code"
@@ -57,7 +57,9 @@ def new_code(
         "challenge": challenge,
         "valid_until": valid_until,
     }
-    provider.records.put(CODE, Record(key_of(code), provider.new_id(), payload, valid_until + _REMEMBERED))
+    provider.records.put(
+        CODE, Record(key_of(code), provider.new_id(), payload, valid_until + _REMEMBERED)
+    )
     return code
 
 

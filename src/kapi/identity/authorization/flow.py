@@ -10,35 +10,60 @@ from kapi.identity.authorization.front_channel import token_parameters
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.responses import refuse, respond
 from kapi.identity.authorization.sources import use_pushed
-from kapi.identity.authorized import Authorization
-from kapi.identity.consents import consented
-from kapi.identity.http import Answer, Request
-from kapi.identity.interactions import Interaction, begin, finish
 from kapi.identity.pages import CONSENT_PATH, LOGIN_PATH, SELECT_PATH, page_link, see_other
+from kapi.identity.people.consents import consented
+from kapi.identity.people.interactions import Interaction, begin, finish
+from kapi.identity.people.sessions import Session, browser_of, remember_client, session_of
+from kapi.identity.people.subjects import subject_for
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import Session, browser_of, remember_client, session_of
-from kapi.identity.subjects import subject_for
+from kapi.identity.tokens.authorized import Authorization
 
 _WITHOUT_PAGES = {
-    LOGIN_PATH: OAuthError("login_required", "Nobody is signed in, or not recently enough (prompt=none)"),
-    SELECT_PATH: OAuthError("account_selection_required", "The person must choose an account (prompt=none)"),
-    CONSENT_PATH: OAuthError("consent_required", "The person has not allowed this yet (prompt=none)"),
+    LOGIN_PATH: OAuthError(
+        "login_required", "Nobody is signed in, or not recently enough (prompt=none)"
+    ),
+    SELECT_PATH: OAuthError(
+        "account_selection_required", "The person must choose an account (prompt=none)"
+    ),
+    CONSENT_PATH: OAuthError(
+        "consent_required", "The person has not allowed this yet (prompt=none)"
+    ),
 }
 
 
-def advance(provider: Provider, http: Request, request: AuthorizationRequest, interaction: Interaction | None = None) -> Answer:
+def advance(
+    provider: Provider,
+    http: Request,
+    request: AuthorizationRequest,
+    interaction: Interaction | None = None,
+) -> Answer:
     """Answer with the next page, or with the authorization response when nothing is left to ask."""
     session = session_of(provider, http)
     page = next_page(provider, request, session, interaction)
     if page is None and session is not None:
         _answered(provider, request, interaction)
         return _grant(provider, http, request, session)
-    if session is not None and interaction is not None and _is_somebody_else(provider, request, session, interaction):
+    if (
+        session is not None
+        and interaction is not None
+        and _is_somebody_else(provider, request, session, interaction)
+    ):
         return decline(
-            provider, request, interaction, OAuthError("login_required", "Somebody else signed in than the one the client named")
+            provider,
+            request,
+            interaction,
+            OAuthError("login_required", "Somebody else signed in than the one the client named"),
         )
-    if session is not None and interaction is not None and interaction.signed_in == session.sid and _is_too_weak(request, session):
-        error = OAuthError("unmet_authentication_requirements", "The person signed in on a lower level")
+    if (
+        session is not None
+        and interaction is not None
+        and interaction.signed_in == session.sid
+        and _is_too_weak(request, session)
+    ):
+        error = OAuthError(
+            "unmet_authentication_requirements", "The person signed in on a lower level"
+        )
         return decline(provider, request, interaction, error)
     assert page is not None  # noqa: S101 - without a session the page is the login page
     if "none" in request.prompt:
@@ -53,20 +78,32 @@ def advance(provider: Provider, http: Request, request: AuthorizationRequest, in
     return see_other(page_link(page, made.key), cookies=(cookie,) if cookie else ())
 
 
-def decline(provider: Provider, request: AuthorizationRequest, interaction: Interaction, error: OAuthError) -> Answer:
+def decline(
+    provider: Provider, request: AuthorizationRequest, interaction: Interaction, error: OAuthError
+) -> Answer:
     """Answer a waiting request with an error, which ends it. Raises OAuthError when it was answered before."""
     _answered(provider, request, interaction)
     return refuse(provider, request, error)
 
 
-def _answered(provider: Provider, request: AuthorizationRequest, interaction: Interaction | None) -> None:
+def _answered(
+    provider: Provider, request: AuthorizationRequest, interaction: Interaction | None
+) -> None:
     """A request gets one answer, however often its pages were opened."""
     finished = interaction is None or finish(provider, interaction, request.now)
     if not use_pushed(provider, request) or not finished:
-        raise OAuthError("expired_session", "This sign-in was answered already. Go back to the application and start again.")
+        raise OAuthError(
+            "expired_session",
+            "This sign-in was answered already. Go back to the application and start again.",
+        )
 
 
-def next_page(provider: Provider, request: AuthorizationRequest, session: Session | None, interaction: Interaction | None) -> str | None:
+def next_page(
+    provider: Provider,
+    request: AuthorizationRequest,
+    session: Session | None,
+    interaction: Interaction | None,
+) -> str | None:
     """The path of the page that the person must see next, or None."""
     if session is None or _must_sign_in(provider, request, session, interaction):
         return LOGIN_PATH
@@ -78,7 +115,12 @@ def next_page(provider: Provider, request: AuthorizationRequest, session: Sessio
     return None
 
 
-def _must_sign_in(provider: Provider, request: AuthorizationRequest, session: Session, interaction: Interaction | None) -> bool:
+def _must_sign_in(
+    provider: Provider,
+    request: AuthorizationRequest,
+    session: Session,
+    interaction: Interaction | None,
+) -> bool:
     if _is_unexpected(provider, request, session) or _is_too_weak(request, session):
         return True
     if interaction is not None and interaction.signed_in == session.sid:
@@ -94,10 +136,15 @@ def _is_too_weak(request: AuthorizationRequest, session: Session) -> bool:
 
 def _is_unexpected(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:
     """Whether the client hinted at somebody else."""
-    return bool(request.hinted_subject) and subject_for(provider, request.client, session.user) != request.hinted_subject
+    return (
+        bool(request.hinted_subject)
+        and subject_for(provider, request.client, session.user) != request.hinted_subject
+    )
 
 
-def _is_somebody_else(provider: Provider, request: AuthorizationRequest, session: Session, interaction: Interaction) -> bool:
+def _is_somebody_else(
+    provider: Provider, request: AuthorizationRequest, session: Session, interaction: Interaction
+) -> bool:
     """Whether somebody signed in for this request, and it is not who the client hinted at."""
     return interaction.signed_in == session.sid and _is_unexpected(provider, request, session)
 
@@ -107,10 +154,15 @@ def _must_consent(provider: Provider, request: AuthorizationRequest, session: Se
     if "consent" in request.prompt or how == "always":
         return True
     # Consent is remembered for scopes; details say what in particular, each time (RFC 9396 §3).
-    return how != "never" and (bool(request.details) or not consented(provider, request.client, session.user, request.scopes, request.now))
+    return how != "never" and (
+        bool(request.details)
+        or not consented(provider, request.client, session.user, request.scopes, request.now)
+    )
 
 
-def _grant(provider: Provider, http: Request, request: AuthorizationRequest, session: Session) -> Answer:
+def _grant(
+    provider: Provider, http: Request, request: AuthorizationRequest, session: Session
+) -> Answer:
     remember_client(provider, session, request.client.id, http.now)
     authorization = dataclasses.replace(
         session.authorization(request.client.id, request.scope),
@@ -128,7 +180,9 @@ def _grant(provider: Provider, http: Request, request: AuthorizationRequest, ses
     return respond(provider, request, ({"code": code} if code else {}) | tokens)
 
 
-def _code(provider: Provider, request: AuthorizationRequest, authorization: Authorization, now: int) -> str:
+def _code(
+    provider: Provider, request: AuthorizationRequest, authorization: Authorization, now: int
+) -> str:
     """A fresh code, or nothing where the response type has none."""
     if "code" not in request.response_type.split(" "):
         return ""

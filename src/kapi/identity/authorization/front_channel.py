@@ -8,16 +8,18 @@ from __future__ import annotations
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.response_types import carries_tokens
-from kapi.identity.authorized import Authorization
-from kapi.identity.person_tokens import (
+from kapi.identity.provider import Provider
+from kapi.identity.tokens.authorized import Authorization
+from kapi.identity.tokens.person_tokens import (
     access_token,
     front_channel_issue,
     id_token,
 )
-from kapi.identity.provider import Provider
 
 
-def token_parameters(provider: Provider, request: AuthorizationRequest, authorization: Authorization, code: str) -> dict[str, str]:
+def token_parameters(
+    provider: Provider, request: AuthorizationRequest, authorization: Authorization, code: str
+) -> dict[str, str]:
     """The tokens of the response to a request; `code` is the code beside them, or empty.
 
     Raises OAuthError access_denied when the person was removed meanwhile.

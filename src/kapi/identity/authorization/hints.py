@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.own_tokens import own_claims
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.own_tokens import own_claims
 from kapi.policies.token_kinds import OWN_MARK
 
 
@@ -15,7 +15,12 @@ def claims_of_hint(provider: Provider, hint: str) -> Mapping[str, Any]:
     """The claims. Raises OAuthError invalid_request for anything but an ID token of ours."""
     claims = own_claims(provider, hint)
     # Access and logout tokens are no ID tokens: those have no auth_time, or name their client in a claim of their own.
-    if claims is None or "auth_time" not in claims or OWN_MARK in claims or not isinstance(claims.get("aud"), str):
+    if (
+        claims is None
+        or "auth_time" not in claims
+        or OWN_MARK in claims
+        or not isinstance(claims.get("aud"), str)
+    ):
         raise OAuthError("invalid_request", "id_token_hint is not an ID token of this provider")
     return claims
 

@@ -19,4 +19,7 @@ def allowed(uri: str, registered: Iterable[str]) -> bool:
     asked = _LOOPBACK.fullmatch(uri)
     if asked is None or (asked[2] is not None and not 0 < int(asked[2]) < 65536):
         return False
-    return any((found := _LOOPBACK.fullmatch(known)) and (found[1], found[3]) == (asked[1], asked[3]) for known in registered)
+    return any(
+        (found := _LOOPBACK.fullmatch(known)) and (found[1], found[3]) == (asked[1], asked[3])
+        for known in registered
+    )

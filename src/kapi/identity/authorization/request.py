@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.clients import Client
-from kapi.identity.forms import Form
+from kapi.identity.clients.clients import Client
+from kapi.identity.protocol.forms import Form
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.clients import Client
-from kapi.identity.foreign_jwt import (
+from kapi.identity.clients.clients import Client
+from kapi.identity.protocol.forms import MAY_REPEAT, Form, parameter_text
+from kapi.identity.provider import Provider
+from kapi.jose.foreign_jwt import (
     ASYMMETRIC,
     Unusable,
     check_signature,
@@ -19,9 +21,7 @@ from kapi.identity.foreign_jwt import (
     number,
     read_jwt,
 )
-from kapi.identity.forms import MAY_REPEAT, Form, parameter_text
-from kapi.identity.provider import Provider
-from kapi.settings_profiles import accepted_algorithms
+from kapi.settings.profiles import accepted_algorithms
 
 LONGEST_SECONDS = 3600
 _TYPES = ("", "jwt", "oauth-authz-req+jwt")
@@ -51,7 +51,9 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
             raise Unusable("request and request_uri must not stand in it")
         return form_of(claims)
     except Unusable as error:
-        raise OAuthError("invalid_request_object", f"The request object is refused: {error}") from error
+        raise OAuthError(
+            "invalid_request_object", f"The request object is refused: {error}"
+        ) from error
 
 
 def _check_lifetime(claims: Mapping[str, Any]) -> None:

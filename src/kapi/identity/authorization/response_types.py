@@ -6,7 +6,7 @@ Called by the checks of a request, by registration and by discovery.
 
 from __future__ import annotations
 
-from kapi.settings_identity import RESPONSE_TYPES, IdentitySettings
+from kapi.settings.identity import RESPONSE_TYPES, IdentitySettings
 
 _FRONT = frozenset({"id_token", "token"})
 

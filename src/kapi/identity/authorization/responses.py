@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
-from kapi.identity.http import Answer
 from kapi.identity.pages import form_post_page, see_other
+from kapi.identity.protocol.http import Answer
 from kapi.identity.provider import Provider
 
 JARM_TYPE = "oauth-authz-resp+jwt"
@@ -21,11 +21,15 @@ _JARM_SECONDS = 600
 Mode = Callable[[Provider, AuthorizationRequest, Mapping[str, str]], Answer]
 
 
-def respond(provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+def respond(
+    provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+) -> Answer:
     """Send parameters to the client in the way it asked for."""
     state = {} if request.state is None else {"state": request.state}
     issuer = {"iss": provider.settings.identity.issuer}
-    return RESPONSE_MODES[request.response_mode](provider, request, {**parameters, **state, **issuer})
+    return RESPONSE_MODES[request.response_mode](
+        provider, request, {**parameters, **state, **issuer}
+    )
 
 
 def refuse(provider: Provider, request: AuthorizationRequest, error: OAuthError) -> Answer:
@@ -45,7 +49,9 @@ def fragment(_: Provider, request: AuthorizationRequest, parameters: Mapping[str
     return see_other(f"{request.redirect_uri}#{urlencode(parameters)}")
 
 
-def form_post(provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+def form_post(
+    provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+) -> Answer:
     """By a page whose form posts them."""
     return form_post_page(provider, request.redirect_uri, parameters)
 
@@ -53,7 +59,9 @@ def form_post(provider: Provider, request: AuthorizationRequest, parameters: Map
 def signed(mode: Mode) -> Mode:
     """The same way with all parameters in one JWT (JARM §2.3): nobody on the way can change or mix them."""
 
-    def answer(provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+    def answer(
+        provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+    ) -> Answer:
         claims = {**parameters, "aud": request.client.id, "exp": request.now + _JARM_SECONDS}
         algorithm = request.client.settings.authorization_signed_response_alg or "RS256"
         return mode(provider, request, {"response": provider.sign(claims, JARM_TYPE, algorithm)})

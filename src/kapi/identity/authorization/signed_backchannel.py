@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request_objects import form_of, is_audience
-from kapi.identity.clients import Client
-from kapi.identity.foreign_jwt import (
+from kapi.identity.clients.clients import Client
+from kapi.identity.protocol.forms import Form
+from kapi.identity.provider import Provider
+from kapi.jose.foreign_jwt import (
     ASYMMETRIC,
     Unusable,
     check_signature,
@@ -17,9 +19,7 @@ from kapi.identity.foreign_jwt import (
     read_jwt,
     text,
 )
-from kapi.identity.forms import Form
-from kapi.identity.provider import Provider
-from kapi.settings_profiles import accepted_algorithms
+from kapi.settings.profiles import accepted_algorithms
 from kapi.store.records import Record, key_of
 
 LONGEST_SECONDS = 3600

@@ -12,14 +12,14 @@ import re
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.request_objects import parameters_of
-from kapi.identity.clients import Client
-from kapi.identity.forms import Form
-from kapi.identity.http import Credentials
-from kapi.identity.interactions import SECONDS as INTERACTION_SECONDS
+from kapi.identity.clients.clients import Client
+from kapi.identity.clients.remote_documents import Busy, Unavailable
+from kapi.identity.people.interactions import SECONDS as INTERACTION_SECONDS
+from kapi.identity.protocol.forms import Form
+from kapi.identity.protocol.http import Credentials
+from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting
 from kapi.identity.provider import Provider
-from kapi.identity.remote_documents import Busy, Unavailable
-from kapi.identity.tokens import base64url
-from kapi.identity.waiting import MOST, MOST_OF_ALL, keep_waiting
+from kapi.identity.tokens.minting import base64url
 from kapi.store.records import Record, key_of
 
 PUSHED_PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -29,11 +29,24 @@ _HASH = re.compile(r"[A-Za-z0-9_-]{43}")
 """SHA-256 as base64url."""
 
 
-def push(provider: Provider, client: Client, credentials: Credentials, parameters: Form, now: int) -> str:
+def push(
+    provider: Provider, client: Client, credentials: Credentials, parameters: Form, now: int
+) -> str:
     """Keep the parameters of a request; the `request_uri` that stands for them, once. Raises OAuthError when too many wait."""
     secret = provider.new_secret()
-    payload = {"client_id": client.id, "values": dict(parameters.values), "repeated": dict(parameters.repeated)}
-    keep_waiting(provider, client, credentials, _KIND, Record(key_of(secret), "", payload, now + PUSHED_SECONDS), now)
+    payload = {
+        "client_id": client.id,
+        "values": dict(parameters.values),
+        "repeated": dict(parameters.repeated),
+    }
+    keep_waiting(
+        provider,
+        client,
+        credentials,
+        _KIND,
+        Record(key_of(secret), "", payload, now + PUSHED_SECONDS),
+        now,
+    )
     return f"{PUSHED_PREFIX}{secret}"
 
 
@@ -47,15 +60,26 @@ def parameters(provider: Provider, request: AuthorizationRequest) -> Authorizati
         raise OAuthError("invalid_request", "request and request_uri exclude each other")
     if uri is not None and uri.startswith(PUSHED_PREFIX):
         key = key_of(uri.removeprefix(PUSHED_PREFIX))
-        return dataclasses.replace(request, parameters=_pushed(provider, client, key, request.now), pushed_key=key)
-    if not request.pushed and (settings.require_pushed_authorization_requests or provider.settings.identity.require_pushed_requests):
-        raise OAuthError("invalid_request", "This client must push its authorization requests (RFC 9126)")
+        return dataclasses.replace(
+            request, parameters=_pushed(provider, client, key, request.now), pushed_key=key
+        )
+    if not request.pushed and (
+        settings.require_pushed_authorization_requests
+        or provider.settings.identity.require_pushed_requests
+    ):
+        raise OAuthError(
+            "invalid_request", "This client must push its authorization requests (RFC 9126)"
+        )
     if uri is not None:
         text = _fetched(provider, client, uri, request.now)
     if text is not None:
-        return dataclasses.replace(request, parameters=parameters_of(provider, client, text, request.now))
+        return dataclasses.replace(
+            request, parameters=parameters_of(provider, client, text, request.now)
+        )
     if settings.require_signed_request_object:
-        raise OAuthError("invalid_request", "This client must sign its authorization requests (RFC 9101)")
+        raise OAuthError(
+            "invalid_request", "This client must sign its authorization requests (RFC 9101)"
+        )
     return request
 
 
@@ -96,9 +120,13 @@ def _fetched(provider: Provider, client: Client, uri: str, now: int) -> str:
         text = content.decode("ascii").strip()
     except Busy as error:
         later = (("retry-after", "5"),)
-        raise OAuthError("temporarily_unavailable", str(error), status=503, headers=later) from error
+        raise OAuthError(
+            "temporarily_unavailable", str(error), status=503, headers=later
+        ) from error
     except (Unavailable, UnicodeDecodeError) as error:
-        raise OAuthError("invalid_request_uri", "The request object could not be fetched from request_uri") from error
+        raise OAuthError(
+            "invalid_request_uri", "The request object could not be fetched from request_uri"
+        ) from error
     digest = base64url(hashlib.sha256(content).digest()).decode("ascii")
     if _HASH.fullmatch(fragment) and fragment != digest:
         detail = "The fragment of request_uri is not the hash of the request object there"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import assertions, secrets, tls
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
-from kapi.identity.clients import Client
-from kapi.identity.http import Credentials
+from kapi.identity.clients.clients import Client
+from kapi.identity.protocol.http import Credentials
 from kapi.identity.provider import Provider
 
 Method = Callable[[Provider, Client, Attempt, int], bool]
@@ -43,7 +43,9 @@ def methods_of(client: Client) -> tuple[str, ...]:
     return (method,) if method else _EITHER_SECRET
 
 
-def authenticate_client(provider: Provider, form: Mapping[str, str], credentials: Credentials, now: int) -> Client:
+def authenticate_client(
+    provider: Provider, form: Mapping[str, str], credentials: Credentials, now: int
+) -> Client:
     """The client that is calling.
 
     Raises OAuthError: invalid_request for two methods or a malformed one, invalid_client (401 with a challenge) otherwise.
@@ -77,14 +79,23 @@ def _attempt(form: Mapping[str, str], credentials: Credentials) -> Attempt:
         "client_assertion" in form or "client_assertion_type" in form,
     )
     if by_header + by_secret + by_assertion > 1:
-        raise OAuthError("invalid_request", "Use one client authentication method per request (RFC 6749 2.3)")
+        raise OAuthError(
+            "invalid_request", "Use one client authentication method per request (RFC 6749 2.3)"
+        )
     if credentials.authorization is not None:
         return secrets.from_header(credentials.authorization, form)
     if by_assertion:
         return assertions.from_form(form)
     if "client_id" not in form:
-        raise invalid_client("Client authentication is missing: send HTTP Basic, or client_id and client_secret in the body")
+        raise invalid_client(
+            "Client authentication is missing: send HTTP Basic, or client_id and client_secret in the body"
+        )
     if by_secret:
         return secrets.from_form(form)
     mistake = "Client authentication is missing: this client is not known, is not public, or has no certificate in this connection"
-    return Attempt(form["client_id"], ("none", *tls.METHODS), certificate=credentials.certificate, mistake=mistake)
+    return Attempt(
+        form["client_id"],
+        ("none", *tls.METHODS),
+        certificate=credentials.certificate,
+        mistake=mistake,
+    )

@@ -12,8 +12,9 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
-from kapi.identity.clients import Client
-from kapi.identity.foreign_jwt import (
+from kapi.identity.clients.clients import Client
+from kapi.identity.provider import Provider
+from kapi.jose.foreign_jwt import (
     ASYMMETRIC,
     SYMMETRIC,
     ForeignJwt,
@@ -24,8 +25,7 @@ from kapi.identity.foreign_jwt import (
     read_jwt,
     text,
 )
-from kapi.identity.provider import Provider
-from kapi.settings_profiles import accepted_algorithms
+from kapi.settings.profiles import accepted_algorithms
 from kapi.store.records import Record, key_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -37,7 +37,9 @@ _SEEN = "client-assertion"
 def from_form(form: Mapping[str, str]) -> Attempt:
     """The attempt in a form; the client is whoever the assertion says made it. Raises OAuthError."""
     if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
-        raise OAuthError("invalid_request", f"Send client_assertion, and client_assertion_type {ASSERTION_TYPE}")
+        raise OAuthError(
+            "invalid_request", f"Send client_assertion, and client_assertion_type {ASSERTION_TYPE}"
+        )
     assertion = form["client_assertion"]
     try:
         jwt = read_jwt(assertion, algorithms=(*ASYMMETRIC, *SYMMETRIC), types=_TYPES)
@@ -47,7 +49,9 @@ def from_form(form: Mapping[str, str]) -> Attempt:
     except Unusable as error:
         raise _refused(error) from error
     if form.get("client_id", client_id) != client_id:
-        raise OAuthError("invalid_request", "client_id in the body differs from the one in the assertion")
+        raise OAuthError(
+            "invalid_request", "client_id in the body differs from the one in the assertion"
+        )
     method = "client_secret_jwt" if jwt.header["alg"] in SYMMETRIC else "private_key_jwt"
     mistake = "Unknown client, or another method than it is registered for"
     return Attempt(client_id, (method,), assertion=assertion, mistake=mistake)

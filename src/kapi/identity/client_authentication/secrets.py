@@ -8,11 +8,12 @@ from urllib.parse import unquote_to_bytes
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
-from kapi.identity.clients import Client
+from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
 
 _MISTAKE = (
-    "Unknown client, wrong client secret, or another method than it is registered for (Basic takes both form-encoded, RFC 6749 2.3.1)"
+    "Unknown client, wrong client secret, or another method than it is registered for"
+    " (Basic takes both form-encoded, RFC 6749 2.3.1)"
 )
 
 
@@ -25,13 +26,18 @@ def from_header(authorization: str, form: Mapping[str, str]) -> Attempt:
     """The attempt in an Authorization header. Raises OAuthError."""
     client_id, secret = _basic(authorization)
     if form.get("client_id", client_id) != client_id:
-        raise OAuthError("invalid_request", "client_id in the body differs from the one in the Authorization header")
+        raise OAuthError(
+            "invalid_request",
+            "client_id in the body differs from the one in the Authorization header",
+        )
     return Attempt(client_id, ("client_secret_basic",), secret=secret, mistake=_MISTAKE)
 
 
 def from_form(form: Mapping[str, str]) -> Attempt:
     """The attempt in a form that has both."""
-    return Attempt(form["client_id"], ("client_secret_post",), secret=form["client_secret"], mistake=_MISTAKE)
+    return Attempt(
+        form["client_id"], ("client_secret_post",), secret=form["client_secret"], mistake=_MISTAKE
+    )
 
 
 def _basic(authorization: str) -> tuple[str, str]:

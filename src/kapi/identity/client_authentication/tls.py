@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from kapi.identity.client_authentication.attempt import Attempt
-from kapi.identity.clients import Client
+from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
 
 METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
@@ -13,7 +13,7 @@ METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 
 def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
     """Issued by a trusted authority, with the one name that the client registered (RFC 8705 §2.1.2)."""
-    from kapi.identity.certificates import forwarded_certificate, names_of, same_subject
+    from kapi.identity.possession.certificates import forwarded_certificate, names_of, same_subject
 
     certificate = forwarded_certificate(attempt.certificate)
     if certificate is None or not provider.client_authorities.vouch_for(certificate, now):
@@ -31,10 +31,12 @@ def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: i
     return any(value and value in names.get(kind, ()) for kind, value in registered.items())
 
 
-def self_signed_tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+def self_signed_tls_client_auth(
+    provider: Provider, client: Client, attempt: Attempt, now: int
+) -> bool:
     """One of the certificates in the client's key set, `x5c` or `x5t#S256` (RFC 8705 §2.2.2). Nobody need vouch for it."""
     from kapi.client_certificates import in_time
-    from kapi.identity.certificates import forwarded_certificate
+    from kapi.identity.possession.certificates import forwarded_certificate
 
     certificate = forwarded_certificate(attempt.certificate)
     if certificate is None or not in_time(certificate.leaf, now):
@@ -43,6 +45,8 @@ def self_signed_tls_client_auth(provider: Provider, client: Client, attempt: Att
     for key in provider.keys_of(client, None, now):
         chain = key.get("x5c")
         first = chain[0] if isinstance(chain, list) and chain else ""
-        if (isinstance(first, str) and first.replace("\n", "") == der) or key.get("x5t#S256") == certificate.thumbprint:
+        if (isinstance(first, str) and first.replace("\n", "") == der) or key.get(
+            "x5t#S256"
+        ) == certificate.thumbprint:
             return True
     return False

@@ -1,7 +1,7 @@
 """The endpoints besides the token endpoint. One endpoint = one file, and one name in ENDPOINTS; discovery is put together from them.
 
 A page for people says `cross_origin = False`: scripts of other sites may not read it (RFC 9700 §2.6).
-`front/web/oauth.py` finds the endpoint by its path, checks method and sizes, and turns every OAuthError into its JSON.
+`front/web/identity/app.py` finds the endpoint by its path, checks method and sizes, and turns every OAuthError into its JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from kapi.identity.endpoints import (
     sign_in_paths,
     userinfo,
 )
-from kapi.identity.http import Answer, Request
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 
 

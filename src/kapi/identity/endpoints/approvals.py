@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.client_pages import about_client
-from kapi.identity.consents import in_words
-from kapi.identity.decoupled import PENDING, decide, pending_of
 from kapi.identity.endpoints.backchannel_authentication import owner_of
-from kapi.identity.forms import Form, sent_form
 from kapi.identity.grants.ciba import KIND
-from kapi.identity.http import Answer, Request
-from kapi.identity.page_session import session_here
 from kapi.identity.pages import error_page, page, see_other
+from kapi.identity.pages.clients import about_client
+from kapi.identity.people.consents import in_words
+from kapi.identity.people.page_session import session_here
+from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
+from kapi.identity.protocol.decoupled import PENDING, decide, pending_of
+from kapi.identity.protocol.forms import Form, sent_form
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right
 from kapi.store.records import Record
 
 methods = ("GET", "POST")
@@ -42,7 +42,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         session = session_here(provider, request, form, PATH, "what applications ask of you")
         if isinstance(session, Answer):
             return session
-        if request.method == "POST" and form_token_is_right(request, f"approvals{session.sid}", form.get("token")):
+        if request.method == "POST" and form_token_is_right(
+            request, f"approvals{session.sid}", form.get("token")
+        ):
             _decide(provider, session, form, request.now)
             return see_other(PATH)
         return _page(provider, request, session)
@@ -52,15 +54,25 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 def _waiting(provider: Provider, session: Session, now: int) -> list[Record]:
     found = provider.records.family(KIND, owner_of(session.user), now)
-    return [record for record in found if pending_of(record).state == PENDING and pending_of(record).expires_at > now]
+    return [
+        record
+        for record in found
+        if pending_of(record).state == PENDING and pending_of(record).expires_at > now
+    ]
 
 
 def _decide(provider: Provider, session: Session, form: Form, now: int) -> None:
-    record = next((item for item in _waiting(provider, session, now) if item.key == form.get("request")), None)
+    record = next(
+        (item for item in _waiting(provider, session, now) if item.key == form.get("request")), None
+    )
     if record is None:
         return
     pending = pending_of(record)
-    allowed = session.authorization(pending.client_id, pending.scope).payload() if form.get("decision") == "allow" else None
+    allowed = (
+        session.authorization(pending.client_id, pending.scope).payload()
+        if form.get("decision") == "allow"
+        else None
+    )
     decide(provider, KIND, record.key, now, allowed)
 
 
@@ -71,7 +83,11 @@ def _page(provider: Provider, request: Request, session: Session) -> Answer:
         client = provider.client(pending.client_id, request.now)
         if client is not None:
             about = about_client(provider, client)
-            asked = {"key": record.key, "message": pending.message, "scopes": in_words(provider, pending.scope)}
+            asked = {
+                "key": record.key,
+                "message": pending.message,
+                "scopes": in_words(provider, pending.scope),
+            }
             waiting.append({**asked, "client": about["client"], "links": about["links"]})
     return page(
         provider,

@@ -11,14 +11,14 @@ from kapi.identity.authorization.flow import advance
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.response_types import response_types
 from kapi.identity.authorization.responses import RESPONSE_MODES, refuse
-from kapi.identity.claims import SCOPES
-from kapi.identity.foreign_jwt import ASYMMETRIC
-from kapi.identity.forms import check_media_type, parse_form
-from kapi.identity.http import Answer, Request
 from kapi.identity.pages import error_page, see_other
+from kapi.identity.people.claims import SCOPES
+from kapi.identity.people.sessions import BROWSER
+from kapi.identity.people.subjects import TYPES
+from kapi.identity.protocol.forms import check_media_type, parse_form
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import BROWSER
-from kapi.identity.subjects import TYPES
+from kapi.jose.foreign_jwt import ASYMMETRIC
 
 methods = ("GET", "POST")
 quick = False
@@ -66,7 +66,9 @@ def answer(provider: Provider, request: Request) -> Answer:
                 return see_other(f"{PATH}?{form.encoded()}")
         else:
             form = parse_form(request.query.encode("latin-1"))
-        return advance(provider, request, checked(provider, AuthorizationRequest(form, request.now)))
+        return advance(
+            provider, request, checked(provider, AuthorizationRequest(form, request.now))
+        )
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)
     except OAuthError as error:

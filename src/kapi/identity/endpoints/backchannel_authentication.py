@@ -8,17 +8,17 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import subject_of_hint
 from kapi.identity.authorization.signed_backchannel import request_parameters
-from kapi.identity.authorized import Authorization
 from kapi.identity.client_authentication import authenticate_client
-from kapi.identity.clients import Client
-from kapi.identity.decoupled import Pending, ask, decide
-from kapi.identity.foreign_jwt import ASYMMETRIC
-from kapi.identity.forms import Form, check_media_type, parse_form
+from kapi.identity.clients.clients import Client
 from kapi.identity.grants.ciba import KIND, grant_type
-from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.people.users import User
+from kapi.identity.protocol.decoupled import Pending, ask, decide
+from kapi.identity.protocol.forms import Form, check_media_type, parse_form
+from kapi.identity.protocol.http import Answer, Request, json_answer
+from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
-from kapi.identity.scopes import granted_scope
-from kapi.identity.users import User
+from kapi.identity.tokens.authorized import Authorization
+from kapi.jose.foreign_jwt import ASYMMETRIC
 from kapi.store.records import key_of
 
 methods = ("POST",)
@@ -50,7 +50,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     form = parse_form(request.body)
     client = authenticate_client(provider, form.values, request.credentials, request.now)
     if grant_type not in client.grants or client.settings.token_endpoint_auth_method == "none":  # noqa: S105 - the name of a method
-        raise OAuthError("unauthorized_client", "The client may not use CIBA; a public client never may")
+        raise OAuthError(
+            "unauthorized_client", "The client may not use CIBA; a public client never may"
+        )
     form = request_parameters(provider, client, form, request.now)
     if form.get("user_code") is not None:
         detail = "user_code is not supported (backchannel_user_code_parameter_supported is false)"
@@ -61,11 +63,15 @@ def answer(provider: Provider, request: Request) -> Answer:
     message, lifetime = _message(form), _lifetime(provider, form)
     user = _hinted(provider, client, form)
     secret, owner = provider.new_secret(), owner_of(user.subject)
-    pending = Pending(client.id, scope, request.now + lifetime, INTERVAL, user=user.subject, message=message)
+    pending = Pending(
+        client.id, scope, request.now + lifetime, INTERVAL, user=user.subject, message=message
+    )
     ask(provider, client, request, KIND, secret, pending, owner)
     if provider.settings.identity.ciba_auto_approve:
         organization = user.organizations[0] if user.organizations else ""
-        allowed = Authorization(user.subject, client.id, scope, request.now, acr="0", organization=organization)
+        allowed = Authorization(
+            user.subject, client.id, scope, request.now, acr="0", organization=organization
+        )
         decide(provider, KIND, key_of(secret), request.now, allowed.payload())
     return json_answer({"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL})
 
@@ -78,7 +84,10 @@ def owner_of(subject: str) -> str:
 def _message(form: Form) -> str:
     message = form.get("binding_message") or ""
     if len(message) > LONGEST_MESSAGE or not message.isprintable():
-        raise OAuthError("invalid_binding_message", f"binding_message has at most {LONGEST_MESSAGE} printable characters")
+        raise OAuthError(
+            "invalid_binding_message",
+            f"binding_message has at most {LONGEST_MESSAGE} printable characters",
+        )
     return message
 
 
@@ -95,12 +104,16 @@ def _lifetime(provider: Provider, form: Form) -> int:
 def _hinted(provider: Provider, client: Client, form: Form) -> User:
     given = [name for name in _HINTS if form.get(name)]
     if len(given) != 1:
-        raise OAuthError("invalid_request", "Send exactly one hint: login_hint or id_token_hint (CIBA 7.1)")
+        raise OAuthError(
+            "invalid_request", "Send exactly one hint: login_hint or id_token_hint (CIBA 7.1)"
+        )
     if given == ["login_hint_token"]:
         raise OAuthError("invalid_request", "login_hint_token is not supported; send login_hint")
     if given == ["id_token_hint"]:
         if client.settings.subject_type == "pairwise":
-            raise OAuthError("invalid_request", "A pairwise subject cannot be a hint; send login_hint")
+            raise OAuthError(
+                "invalid_request", "A pairwise subject cannot be a hint; send login_hint"
+            )
         user = provider.users.get(subject_of_hint(provider, form.need("id_token_hint"), client.id))
     else:
         user = provider.users.named(form.need("login_hint"))

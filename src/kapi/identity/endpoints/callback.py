@@ -10,10 +10,10 @@ from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import advance
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
-from kapi.identity.forms import parse_form
-from kapi.identity.http import Answer, Request
-from kapi.identity.interactions import interaction_of
 from kapi.identity.pages import CALLBACK_PATH, error_page
+from kapi.identity.people.interactions import interaction_of
+from kapi.identity.protocol.forms import parse_form
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
@@ -44,6 +44,8 @@ def go_on(provider: Provider, request: Request, key: str | None) -> Answer:
     """Check the waiting request again, since clients may have changed, and answer with what comes next."""
     interaction = interaction_of(provider, request, key)
     try:
-        return advance(provider, request, checked(provider, interaction.request(request.now)), interaction)
+        return advance(
+            provider, request, checked(provider, interaction.request(request.now)), interaction
+        )
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.client_policy import ANYTHING, client_policy
+from kapi.identity.clients.policy import ANYTHING, client_policy
+from kapi.identity.clients.registration import Registration, change
 from kapi.identity.endpoints.register import PATH, json_body, registration_answer
-from kapi.identity.http import NO_STORE, Answer, Request
+from kapi.identity.protocol.http import NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.registration import Registration, change
 from kapi.store.records import key_of
 from kapi.store.registered_clients import RegisteredClient
 
@@ -63,5 +63,7 @@ def _authorized(provider: Provider, request: Request) -> RegisteredClient:
     if client is None or not expected or not same or scheme.lower() != "bearer":
         error = ', error="invalid_token"' if token else ""
         detail = "Send the registration_access_token of this client"
-        raise OAuthError("invalid_token", detail, status=401, challenge=f'Bearer realm="kapi"{error}')
+        raise OAuthError(
+            "invalid_token", detail, status=401, challenge=f'Bearer realm="kapi"{error}'
+        )
     return client

@@ -10,15 +10,29 @@ from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import refuse
-from kapi.identity.client_pages import about_client
-from kapi.identity.consents import in_words, keep_consent
-from kapi.identity.details import in_words as details_in_words
-from kapi.identity.forms import Form, sent_form
-from kapi.identity.http import Answer, Request
-from kapi.identity.interactions import Interaction, interaction_of, note
-from kapi.identity.pages import CALLBACK_PATH, CONSENT_PATH, LOGIN_PATH, error_page, page, page_link, see_other
+from kapi.identity.pages import (
+    CALLBACK_PATH,
+    CONSENT_PATH,
+    LOGIN_PATH,
+    error_page,
+    page,
+    page_link,
+    see_other,
+)
+from kapi.identity.pages.clients import about_client
+from kapi.identity.people.consents import in_words, keep_consent
+from kapi.identity.people.interactions import Interaction, interaction_of, note
+from kapi.identity.people.sessions import (
+    BROWSER,
+    Session,
+    form_token,
+    form_token_is_right,
+    session_of,
+)
+from kapi.identity.protocol.details import in_words as details_in_words
+from kapi.identity.protocol.forms import Form, sent_form
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right, session_of
 
 methods = ("GET", "POST")
 quick = False
@@ -39,7 +53,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
         form = sent_form(request)
-        interaction = interaction_of(provider, request, form.get("sessionKey") or form.get("stateKey"))
+        interaction = interaction_of(
+            provider, request, form.get("sessionKey") or form.get("stateKey")
+        )
         session = session_of(provider, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
@@ -53,7 +69,13 @@ def answer(provider: Provider, request: Request) -> Answer:
         return error_page(provider, error)
 
 
-def _page(provider: Provider, request: Request, asked: AuthorizationRequest, interaction: Interaction, session: Session) -> Answer:
+def _page(
+    provider: Provider,
+    request: Request,
+    asked: AuthorizationRequest,
+    interaction: Interaction,
+    session: Session,
+) -> Answer:
     return page(
         provider,
         "consent.html",
@@ -71,12 +93,21 @@ def _page(provider: Provider, request: Request, asked: AuthorizationRequest, int
 
 
 def _decided(
-    provider: Provider, request: Request, asked: AuthorizationRequest, interaction: Interaction, session: Session, form: Form
+    provider: Provider,
+    request: Request,
+    asked: AuthorizationRequest,
+    interaction: Interaction,
+    session: Session,
+    form: Form,
 ) -> Answer:
-    if not form_token_is_right(request, f"consent{interaction.key}{session.sid}", form.get("token")):
+    if not form_token_is_right(
+        request, f"consent{interaction.key}{session.sid}", form.get("token")
+    ):
         return see_other(page_link(CONSENT_PATH, interaction.key))
     if form.get("decision") != "allow":
-        return decline(provider, asked, interaction, OAuthError("access_denied", "The person did not allow it"))
+        return decline(
+            provider, asked, interaction, OAuthError("access_denied", "The person did not allow it")
+        )
     if asked.client.settings.consent == "once":
         keep_consent(provider, asked.client, session.user, asked.scopes, request.now)
     note(provider, interaction, request.now, consented=session.sid)

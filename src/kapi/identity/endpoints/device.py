@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.client_pages import about_client
-from kapi.identity.consents import in_words
-from kapi.identity.decoupled import PENDING, Pending, decide, pending_of
-from kapi.identity.forms import Form, sent_form
 from kapi.identity.grants.device_code import KIND
-from kapi.identity.http import Answer, Request
-from kapi.identity.page_session import session_here
 from kapi.identity.pages import error_page, page, see_other
+from kapi.identity.pages.clients import about_client
+from kapi.identity.people.consents import in_words
+from kapi.identity.people.page_session import session_here
+from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
+from kapi.identity.protocol.decoupled import PENDING, Pending, decide, pending_of
+from kapi.identity.protocol.forms import Form, sent_form
+from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.user_codes import LENGTH, device_of, plain, shown
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import BROWSER, Session, form_token, form_token_is_right
-from kapi.identity.user_codes import LENGTH, device_of, plain, shown
 
 methods = ("GET", "POST")
 quick = False
@@ -40,7 +40,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     try:
         form = sent_form(request)
         code = plain(form.get("user_code") or "")
-        session = session_here(provider, request, form, DEVICE_PATH, "your device", shown(code) if code else "")
+        session = session_here(
+            provider, request, form, DEVICE_PATH, "your device", shown(code) if code else ""
+        )
         if isinstance(session, Answer):
             return session
         return _with_session(provider, request, form, session, code)
@@ -48,19 +50,33 @@ def answer(provider: Provider, request: Request) -> Answer:
         return error_page(provider, error)
 
 
-def _with_session(provider: Provider, request: Request, form: Form, session: Session, code: str) -> Answer:
+def _with_session(
+    provider: Provider, request: Request, form: Form, session: Session, code: str
+) -> Answer:
     if not code:
         return _ask_for_code(provider, session)
     record = device_of(provider, code, session.user, request.now)
     pending = None if record is None else pending_of(record)
     client = None if pending is None else provider.client(pending.client_id, request.now)
-    if record is None or pending is None or client is None or pending.state != PENDING or pending.expires_at <= request.now:
+    if (
+        record is None
+        or pending is None
+        or client is None
+        or pending.state != PENDING
+        or pending.expires_at <= request.now
+    ):
         return _ask_for_code(provider, session, _WRONG)
     purpose = f"device{code}{session.sid}"
     if request.method == "POST" and form.get("decision"):
         if not form_token_is_right(request, purpose, form.get("token")):
             return see_other(f"{DEVICE_PATH}?user_code={shown(code)}")
-        return _decided(provider, request, session, (record.key, pending), allowed=form.get("decision") == "allow")
+        return _decided(
+            provider,
+            request,
+            session,
+            (record.key, pending),
+            allowed=form.get("decision") == "allow",
+        )
     return page(
         provider,
         "device_confirm.html",
@@ -74,9 +90,18 @@ def _with_session(provider: Provider, request: Request, form: Form, session: Ses
     )
 
 
-def _decided(provider: Provider, request: Request, session: Session, asked: tuple[str, Pending], *, allowed: bool) -> Answer:
+def _decided(
+    provider: Provider,
+    request: Request,
+    session: Session,
+    asked: tuple[str, Pending],
+    *,
+    allowed: bool,
+) -> Answer:
     key, pending = asked
-    authorization = session.authorization(pending.client_id, pending.scope).payload() if allowed else None
+    authorization = (
+        session.authorization(pending.client_id, pending.scope).payload() if allowed else None
+    )
     if not decide(provider, KIND, key, request.now, authorization):
         return _ask_for_code(provider, session, _WRONG)
     return page(provider, "device_done.html", allowed=allowed)

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import orjson
 
 from kapi.identity.client_authentication import METHODS
-from kapi.identity.documents import document_answer
-from kapi.identity.foreign_jwt import ASYMMETRIC, SYMMETRIC
-from kapi.identity.http import Answer, Request
+from kapi.identity.protocol.documents import document_answer
+from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.scopes import DEFAULT_SCOPE
+from kapi.identity.protocol.token_endpoint import PATHS as TOKEN_PATHS
 from kapi.identity.provider import Provider
-from kapi.identity.scopes import DEFAULT_SCOPE
-from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
+from kapi.jose.foreign_jwt import ASYMMETRIC, SYMMETRIC
 
 methods = ("GET",)
 quick = True
@@ -25,7 +25,11 @@ _OPENID = "/.well-known/openid-configuration"
 def paths(provider: Provider) -> tuple[str, ...]:
     """At the root, with the issuer's path inserted (RFC 8414 §3.1), and appended (OIDC Discovery §4)."""
     path = urlsplit(provider.settings.identity.issuer).path.rstrip("/")
-    return tuple(dict.fromkeys((_RFC8414, _OPENID, f"{_RFC8414}{path}", f"{_OPENID}{path}", f"{path}{_OPENID}")))
+    return tuple(
+        dict.fromkeys(
+            (_RFC8414, _OPENID, f"{_RFC8414}{path}", f"{_OPENID}{path}", f"{path}{_OPENID}")
+        )
+    )
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
@@ -40,7 +44,11 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "dpop_signing_alg_values_supported": list(ASYMMETRIC),
         "tls_client_certificate_bound_access_tokens": True,
-        **({"client_id_metadata_document_supported": True} if provider.settings.identity.client_id_metadata_documents else {}),
+        **(
+            {"client_id_metadata_document_supported": True}
+            if provider.settings.identity.client_id_metadata_documents
+            else {}
+        ),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(provider.keyring.algorithms),
         "claims_supported": ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"],

@@ -12,14 +12,21 @@ from urllib.parse import urlencode, urlsplit
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import claims_of_hint
-from kapi.identity.clients import Client
-from kapi.identity.forms import Form, check_media_type, sent_form
-from kapi.identity.http import Answer, Request
-from kapi.identity.logout import end_session
+from kapi.identity.clients.clients import Client
 from kapi.identity.pages import error_page, page, see_other
+from kapi.identity.people.logout import end_session
+from kapi.identity.people.sessions import (
+    BROWSER,
+    Session,
+    browser_of,
+    form_token,
+    form_token_is_right,
+    session_of,
+)
+from kapi.identity.people.subjects import subject_for
+from kapi.identity.protocol.forms import Form, check_media_type, sent_form
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import BROWSER, Session, browser_of, form_token, form_token_is_right, session_of
-from kapi.identity.subjects import subject_for
 
 methods = ("GET", "POST")
 quick = False
@@ -77,7 +84,11 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 def _checked(provider: Provider, request: Request, form: Form) -> _Wish:
     """Everything that is said must fit together before anything is done. Raises OAuthError: a wrong request never redirects."""
-    text, client_id, uri = form.get("id_token_hint"), form.get("client_id"), form.get("post_logout_redirect_uri")
+    text, client_id, uri = (
+        form.get("id_token_hint"),
+        form.get("client_id"),
+        form.get("post_logout_redirect_uri"),
+    )
     hint = None if text is None else claims_of_hint(provider, text)
     if hint is not None and client_id is not None and hint["aud"] != client_id:
         raise OAuthError("invalid_request", "client_id and id_token_hint name different clients")
@@ -94,7 +105,9 @@ def _checked(provider: Provider, request: Request, form: Form) -> _Wish:
         )
     state = form.get("state")
     joint = "&" if urlsplit(uri).query else "?"
-    return _Wish(client, hint, uri if state is None else f"{uri}{joint}{urlencode({'state': state})}")
+    return _Wish(
+        client, hint, uri if state is None else f"{uri}{joint}{urlencode({'state': state})}"
+    )
 
 
 def _is_proof(provider: Provider, wish: _Wish, session: Session) -> bool:
@@ -107,7 +120,9 @@ def _is_proof(provider: Provider, wish: _Wish, session: Session) -> bool:
 
 
 def _confirmed(request: Request, session: Session, form: Form) -> bool:
-    return request.method == "POST" and form_token_is_right(request, f"logout{session.sid}", form.get("token"))
+    return request.method == "POST" and form_token_is_right(
+        request, f"logout{session.sid}", form.get("token")
+    )
 
 
 def _ask(provider: Provider, request: Request, wish: _Wish, session: Session, form: Form) -> Answer:
@@ -129,5 +144,15 @@ def _signed_out(provider: Provider, wish: _Wish, cookie: str, frames: tuple[str,
     cookies = (cookie,) if cookie else ()
     if wish.leads_to and not frames:
         return see_other(wish.leads_to, cookies)
-    origins = tuple(dict.fromkeys(f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, frames)))
-    return page(provider, "signed_out.html", cookies=cookies, frames=origins, addresses=frames, leads_to=wish.leads_to, link=wish.leads_to)
+    origins = tuple(
+        dict.fromkeys(f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, frames))
+    )
+    return page(
+        provider,
+        "signed_out.html",
+        cookies=cookies,
+        frames=origins,
+        addresses=frames,
+        leads_to=wish.leads_to,
+        link=wish.leads_to,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.provider import Provider
 
 methods = ("GET",)

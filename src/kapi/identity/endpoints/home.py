@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kapi.identity.http import Answer, Request
 from kapi.identity.pages.home import home_page
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
@@ -38,5 +38,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 
 def answer(provider: Provider, request: Request) -> Answer:  # noqa: ARG001
     """The page."""
-    headers, body = home_page("Identity provider", _TEXTS, _LINKS, "This sign-in is for tests only.")
+    headers, body = home_page(
+        "Identity provider", _TEXTS, _LINKS, "This sign-in is for tests only."
+    )
     return Answer(200, headers, body)

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.access_tokens import live_own
-from kapi.identity.authorized import authorization_of
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.client_authentication.attempt import invalid_client
-from kapi.identity.clients import Client
-from kapi.identity.forms import check_media_type, parse_form
-from kapi.identity.http import NO_STORE, Answer, Request, json_answer
+from kapi.identity.clients.clients import Client
+from kapi.identity.people.subjects import subject_for
+from kapi.identity.protocol.forms import check_media_type, parse_form
+from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
-from kapi.identity.still_allowed import may_refresh, still_allowed
-from kapi.identity.subjects import subject_for
+from kapi.identity.tokens.access_tokens import live_own
+from kapi.identity.tokens.authorized import authorization_of
+from kapi.identity.tokens.still_allowed import may_refresh, still_allowed
 from kapi.store.records import key_of
 
 methods = ("POST",)
@@ -56,7 +56,9 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
 
     return {
         "introspection_endpoint": f"{provider.base_url}{PATH}",
-        "introspection_endpoint_auth_methods_supported": [name for name in methods_supported(provider) if name != "none"],
+        "introspection_endpoint_auth_methods_supported": [
+            name for name in methods_supported(provider) if name != "none"
+        ],
         "introspection_signing_alg_values_supported": list(provider.keyring.algorithms),
     }
 
@@ -75,9 +77,17 @@ def answer(provider: Provider, request: Request) -> Answer:
     if client.is_public:
         raise invalid_client("A public client may not ask about tokens: it cannot prove who it is")
     found = introspected(provider, client, form.need("token"), request.now)
-    if _JWT not in (request.header("accept") or "") and not client.settings.introspection_signed_response_alg:
+    if (
+        _JWT not in (request.header("accept") or "")
+        and not client.settings.introspection_signed_response_alg
+    ):
         return json_answer(found)
-    claims = {"iss": provider.settings.identity.issuer, "aud": client.id, "iat": request.now, "token_introspection": found}
+    claims = {
+        "iss": provider.settings.identity.issuer,
+        "aud": client.id,
+        "iat": request.now,
+        "token_introspection": found,
+    }
     algorithm = client.settings.introspection_signed_response_alg or "RS256"
     signed = provider.sign(claims, "token-introspection+jwt", algorithm)
     return Answer(200, (("content-type", _JWT), *NO_STORE), signed.encode("ascii"))
@@ -85,10 +95,16 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 def introspected(provider: Provider, client: Client, token: str, now: int) -> Mapping[str, Any]:
     """The members of the answer (RFC 7662 §2.2). Which kind of token it is, the token says; a hint is not needed."""
-    return _access_token(provider, client, token, now) or _refresh_token(provider, client, token, now) or _UNKNOWN
+    return (
+        _access_token(provider, client, token, now)
+        or _refresh_token(provider, client, token, now)
+        or _UNKNOWN
+    )
 
 
-def _access_token(provider: Provider, client: Client, token: str, now: int) -> Mapping[str, Any] | None:
+def _access_token(
+    provider: Provider, client: Client, token: str, now: int
+) -> Mapping[str, Any] | None:
     own = live_own(provider, token, now)
     if own is None or not _may_know(client, own.client_id, own.claims.get("aud")):
         return None
@@ -107,15 +123,27 @@ def _access_token(provider: Provider, client: Client, token: str, now: int) -> M
 
 def _may_know(client: Client, owner: str, audience: Any) -> bool:
     """Its own tokens, those meant for it, and those of the audiences that it answers for."""
-    names = {audience} if isinstance(audience, str) else set(audience) if isinstance(audience, list) else set()
+    names = (
+        {audience}
+        if isinstance(audience, str)
+        else set(audience)
+        if isinstance(audience, list)
+        else set()
+    )
     allowed = set(client.settings.introspects)
     return client.id == owner or client.id in names or "*" in allowed or bool(allowed & names)
 
 
-def _refresh_token(provider: Provider, client: Client, token: str, now: int) -> Mapping[str, Any] | None:
+def _refresh_token(
+    provider: Provider, client: Client, token: str, now: int
+) -> Mapping[str, Any] | None:
     """A refresh token is its own client's business alone."""
     record = provider.families.of_refresh(key_of(token), now)
-    family = provider.families.get(record.family, now) if record is not None and record.consumed_at is None else None
+    family = (
+        provider.families.get(record.family, now)
+        if record is not None and record.consumed_at is None
+        else None
+    )
     if record is None or family is None or family.payload["client_id"] != client.id:
         return None
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kapi.identity.documents import document_answer
-from kapi.identity.http import Answer, Request
+from kapi.identity.protocol.documents import document_answer
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 
 methods = ("GET",)

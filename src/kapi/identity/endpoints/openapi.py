@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from kapi.identity.descriptions import NOT_DESCRIBED, ROWS, SCHEMAS, TAGS, TOKEN
-from kapi.identity.documents import document_answer
-from kapi.identity.http import ANY_ORIGIN, Answer, Headers, Request
+from kapi.identity.protocol.descriptions import NOT_DESCRIBED, ROWS, SCHEMAS, TAGS, TOKEN
+from kapi.identity.protocol.documents import document_answer
+from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
+from kapi.identity.protocol.refusals import refusals_of
 from kapi.identity.provider import Provider
-from kapi.identity.refusals import refusals_of
 from kapi.openapi import HTML, HTML_PATH, JSON, YAML, Described, Row, document, operation
 
 methods = ("GET",)
@@ -42,29 +42,51 @@ def answer(provider: Provider, request: Request) -> Answer:
 def described(provider: Provider) -> dict[str, Any]:
     """The document as a value."""
     from kapi.identity.endpoints import ENDPOINTS
-    from kapi.identity.token_endpoint import PATHS, TokenEndpoint
+    from kapi.identity.protocol.token_endpoint import PATHS, TokenEndpoint
 
     made: dict[str, dict[str, Any]] = {}
     for path in PATHS:
-        made[path] = {"post": _operation(TOKEN, "POST", Described(inspect.getdoc(TokenEndpoint.answer) or "", _TOKENS))}
+        made[path] = {
+            "post": _operation(
+                TOKEN, "POST", Described(inspect.getdoc(TokenEndpoint.answer) or "", _TOKENS)
+            )
+        }
     for endpoint in ENDPOINTS:
         name = getattr(endpoint, "__name__", "").rpartition(".")[2]
         if name in NOT_DESCRIBED:
             continue
         about = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
         for path in endpoint.paths(provider):
-            shown, parameters = (f"{path}{{client_id}}", ("client_id",)) if path.endswith("/") else (path, ())
+            shown, parameters = (
+                (f"{path}{{client_id}}", ("client_id",)) if path.endswith("/") else (path, ())
+            )
             described_as = Described(about, TAGS.get(name, _TOKENS), parameters)
-            made[shown] = {method.lower(): _operation(_row(name, method, path), method, described_as) for method in endpoint.methods}
+            made[shown] = {
+                method.lower(): _operation(_row(name, method, path), method, described_as)
+                for method in endpoint.methods
+            }
     identity = provider.settings.identity
     about = f"OAuth 2.0 and OpenID Connect. Issuer: {identity.issuer}. Non-production: some of its credentials are published."
-    schemes = {"client": {"type": "http", "scheme": "basic"}, "bearer": {"type": "http", "scheme": "bearer"}}
-    return document("kapi identity provider", about, provider.base_url, made, {"schemas": SCHEMAS, "securitySchemes": schemes})
+    schemes = {
+        "client": {"type": "http", "scheme": "basic"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    return document(
+        "kapi identity provider",
+        about,
+        provider.base_url,
+        made,
+        {"schemas": SCHEMAS, "securitySchemes": schemes},
+    )
 
 
 def _row(name: str, method: str, path: str) -> Row:
     shown = {_YAML_PATH: YAML, HTML_PATH: HTML}
-    return Row(answers={200: shown[path], 304: ""}, summary=ROWS[name][method].summary) if path in shown else ROWS[name][method]
+    return (
+        Row(answers={200: shown[path], 304: ""}, summary=ROWS[name][method].summary)
+        if path in shown
+        else ROWS[name][method]
+    )
 
 
 def _operation(row: Row, method: str, described_as: Described) -> dict[str, Any]:

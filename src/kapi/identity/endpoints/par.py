@@ -10,11 +10,11 @@ from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.sources import PUSHED_SECONDS, push
 from kapi.identity.client_authentication import authenticate_client
-from kapi.identity.clients import Client
-from kapi.identity.forms import Form, check_media_type, parse_form
-from kapi.identity.http import Answer, Request, json_answer
+from kapi.identity.clients.clients import Client
+from kapi.identity.possession.sender_constraint import proven_key
+from kapi.identity.protocol.forms import Form, check_media_type, parse_form
+from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.provider import Provider
-from kapi.identity.sender_constraint import proven_key
 
 methods = ("POST",)
 quick = False
@@ -42,13 +42,21 @@ def answer(provider: Provider, request: Request) -> Answer:
     client = authenticate_client(provider, form.values, request.credentials, request.now)
     if form.get("request_uri") is not None:
         raise OAuthError("invalid_request", "request_uri cannot be pushed (RFC 9126 2.1)")
-    kept = {name: value for name, value in form.values.items() if name not in _NOT_KEPT} | {"client_id": client.id}
+    kept = {name: value for name, value in form.values.items() if name not in _NOT_KEPT} | {
+        "client_id": client.id
+    }
     sent = AuthorizationRequest(Form(kept, form.repeated), request.now, pushed=True)
     try:
         parameters = checked(provider, sent).parameters
     except RefusedRequest as refused:
         raise refused.error from refused
-    uri = push(provider, client, request.credentials, _bound(provider, request, client, parameters), request.now)
+    uri = push(
+        provider,
+        client,
+        request.credentials,
+        _bound(provider, request, client, parameters),
+        request.now,
+    )
     return json_answer({"request_uri": uri, "expires_in": PUSHED_SECONDS}, 201)
 
 
@@ -59,5 +67,7 @@ def _bound(provider: Provider, request: Request, client: Client, parameters: For
         return parameters
     jkt = proven_key(provider, credentials, request.now, client=client)
     if parameters.get("dpop_jkt") not in {None, jkt}:
-        raise OAuthError("invalid_dpop_proof", "dpop_jkt is not the key of the DPoP proof (RFC 9449 10.1)")
+        raise OAuthError(
+            "invalid_dpop_proof", "dpop_jkt is not the key of the DPoP proof (RFC 9449 10.1)"
+        )
     return Form({**parameters.values, "dpop_jkt": jkt}, parameters.repeated)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.access_tokens import bearer
-from kapi.identity.client_policy import ANYTHING, client_policy
-from kapi.identity.http import NO_STORE, Answer, Request, json_answer
+from kapi.identity.clients.policy import ANYTHING, client_policy
+from kapi.identity.clients.registration import Registration, RegistrationError, register, shown
+from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
-from kapi.identity.registration import Registration, RegistrationError, register, shown
+from kapi.identity.tokens.access_tokens import bearer
 from kapi.json_reading import NotJson, read_object
 
 methods = ("POST",)
@@ -68,7 +68,9 @@ def json_body(request: Request) -> Any:
     try:
         return read_object(request.body)
     except NotJson as error:
-        raise RegistrationError("invalid_client_metadata", f"The body is not a JSON object: {error}") from error
+        raise RegistrationError(
+            "invalid_client_metadata", f"The body is not a JSON object: {error}"
+        ) from error
 
 
 def _is_trusted(provider: Provider, request: Request) -> bool:
@@ -79,13 +81,19 @@ def _is_trusted(provider: Provider, request: Request) -> bool:
         return False
     scheme, _, token = (authorization or "").partition(" ")
     expected = registration.initial_access_token.encode()
-    if expected and scheme.lower() == "bearer" and hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), expected):
+    if (
+        expected
+        and scheme.lower() == "bearer"
+        and hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), expected)
+    ):
         return True
     try:
         bearer(provider, request, SCOPE)
     except OAuthError as error:
         if error.status != 401 or "error=" in error.challenge:
             raise
-        hint = f"Registration needs an initial access token, or an access token with the scope {SCOPE}"
+        hint = (
+            f"Registration needs an initial access token, or an access token with the scope {SCOPE}"
+        )
         raise OAuthError("invalid_token", hint, status=401, challenge=error.challenge) from error
     return True

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.access_tokens import read_own
 from kapi.identity.client_authentication import authenticate_client
-from kapi.identity.forms import check_media_type, parse_form
-from kapi.identity.http import ANY_ORIGIN, NO_STORE, Answer, Request
-from kapi.identity.person_tokens import revoke_family
+from kapi.identity.protocol.forms import check_media_type, parse_form
+from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.access_tokens import read_own
+from kapi.identity.tokens.person_tokens import revoke_family
 from kapi.store.records import key_of
 
 methods = ("POST",)
@@ -50,7 +50,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         if own.client_id != client.id:
             raise OAuthError("invalid_grant", _NOT_YOURS)
         if own.expires_at > request.now:
-            provider.revocations.revoke(own.jti, own.expires_at, _REASON, issuer=provider.settings.identity.issuer)
+            provider.revocations.revoke(
+                own.jti, own.expires_at, _REASON, issuer=provider.settings.identity.issuer
+            )
     elif (record := provider.families.of_refresh(key_of(token), request.now)) is not None:
         family = provider.families.get(record.family, request.now)
         if family is not None:

@@ -9,13 +9,21 @@ from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
 from kapi.identity.authorization.request import RefusedRequest
-from kapi.identity.client_pages import about_client
-from kapi.identity.forms import sent_form
-from kapi.identity.http import Answer, Request
-from kapi.identity.interactions import interaction_of, note
-from kapi.identity.pages import CALLBACK_PATH, LOGIN_PATH, SELECT_PATH, error_page, page, page_link, see_other
+from kapi.identity.pages import (
+    CALLBACK_PATH,
+    LOGIN_PATH,
+    SELECT_PATH,
+    error_page,
+    page,
+    page_link,
+    see_other,
+)
+from kapi.identity.pages.clients import about_client
+from kapi.identity.people.interactions import interaction_of, note
+from kapi.identity.people.sessions import BROWSER, form_token, form_token_is_right, session_of
+from kapi.identity.protocol.forms import sent_form
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import BROWSER, form_token, form_token_is_right, session_of
 
 methods = ("GET", "POST")
 quick = False
@@ -36,7 +44,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
         form = sent_form(request)
-        interaction = interaction_of(provider, request, form.get("sessionKey") or form.get("stateKey"))
+        interaction = interaction_of(
+            provider, request, form.get("sessionKey") or form.get("stateKey")
+        )
         session = session_of(provider, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
@@ -45,7 +55,12 @@ def answer(provider: Provider, request: Request) -> Answer:
                 return see_other(page_link(SELECT_PATH, interaction.key))
             if form.get("decision") == "deny":
                 asked = checked(provider, interaction.request(request.now))
-                return decline(provider, asked, interaction, OAuthError("access_denied", "The person did not want to go on"))
+                return decline(
+                    provider,
+                    asked,
+                    interaction,
+                    OAuthError("access_denied", "The person did not want to go on"),
+                )
             if form.get("choice") != session.sid:
                 return see_other(page_link(LOGIN_PATH, interaction.key))
             note(provider, interaction, request.now, chosen=session.sid)

@@ -13,17 +13,31 @@ from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
-from kapi.identity.client_pages import about_client
-from kapi.identity.forms import Form, parse_form
-from kapi.identity.http import Answer, Request
-from kapi.identity.identification import FAILURES, identify
-from kapi.identity.interactions import Interaction, interaction_of, note
-from kapi.identity.logout import end_session
-from kapi.identity.one_click import one_click_choices
-from kapi.identity.pages import CALLBACK_PATH, LOGIN_PATH, POST_LOGIN_PATH, error_page, page, page_link, see_other
+from kapi.identity.pages import (
+    CALLBACK_PATH,
+    LOGIN_PATH,
+    POST_LOGIN_PATH,
+    error_page,
+    page,
+    page_link,
+    see_other,
+)
+from kapi.identity.pages.clients import about_client
+from kapi.identity.people.identification import FAILURES, identify
+from kapi.identity.people.interactions import Interaction, interaction_of, note
+from kapi.identity.people.logout import end_session
+from kapi.identity.people.one_click import one_click_choices
+from kapi.identity.people.sessions import (
+    BROWSER,
+    form_token,
+    form_token_is_right,
+    session_of,
+    sign_in,
+)
+from kapi.identity.people.typed import LONGEST_NAME, keep_typed, typed_before
+from kapi.identity.protocol.forms import Form, parse_form
+from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.sessions import BROWSER, form_token, form_token_is_right, session_of, sign_in
-from kapi.identity.typed import LONGEST_NAME, keep_typed, typed_before
 
 methods = ("GET", "POST")
 quick = False
@@ -46,7 +60,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         if request.method == "POST":
             return _signed_in(provider, request, parse_form(request.body))
         query = parse_form(request.query.encode("latin-1"))
-        return _page(provider, request, interaction_of(provider, request, query.get("stateKey")), query)
+        return _page(
+            provider, request, interaction_of(provider, request, query.get("stateKey")), query
+        )
     except OAuthError as error:
         return error_page(provider, error)
 
@@ -86,7 +102,15 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
     before, who, now = session_of(provider, request), found.user.subject, request.now
     if before is not None and (before.user, before.organization) != (who, found.organization):
         end_session(provider, before, now)
-    session, cookie = sign_in(provider, now, who, amr=found.amr, acr=found.acr, organization=found.organization, before=before)
+    session, cookie = sign_in(
+        provider,
+        now,
+        who,
+        amr=found.amr,
+        acr=found.acr,
+        organization=found.organization,
+        before=before,
+    )
     note(provider, interaction, now, signed_in=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}", cookies=(cookie,))
 
@@ -97,9 +121,22 @@ def _declined(provider: Provider, interaction: Interaction, now: int) -> Answer:
         asked = checked(provider, interaction.request(now))
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)
-    return decline(provider, asked, interaction, OAuthError("access_denied", "The person did not want to sign in"))
+    return decline(
+        provider,
+        asked,
+        interaction,
+        OAuthError("access_denied", "The person did not want to sign in"),
+    )
 
 
-def _failed(provider: Provider, request: Request, interaction: Interaction, number: str, form: Form | None = None) -> Answer:
+def _failed(
+    provider: Provider,
+    request: Request,
+    interaction: Interaction,
+    number: str,
+    form: Form | None = None,
+) -> Answer:
     typed = "" if form is None else keep_typed(provider, request, form)
-    return see_other(f"{page_link(LOGIN_PATH, interaction.key)}&authFailure=true&errorCode={number}{typed}")
+    return see_other(
+        f"{page_link(LOGIN_PATH, interaction.key)}&authFailure=true&errorCode={number}{typed}"
+    )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.http import Answer, Request, json_answer
 from kapi.identity.pages import STYLE_PATH, error_page, style
+from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
@@ -30,9 +30,16 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """The file, or a page."""
     if request.path == STYLE_PATH:
-        headers = (("content-type", "text/css; charset=utf-8"), ("cache-control", f"public, max-age={_A_YEAR}, immutable"))
+        headers = (
+            ("content-type", "text/css; charset=utf-8"),
+            ("cache-control", f"public, max-age={_A_YEAR}, immutable"),
+        )
         return Answer(200, (*headers, ("x-content-type-options", "nosniff")), style())
     if request.path == _HEALTH:
         return json_answer({"healthy": "true"})
-    error = OAuthError("not_found", "Sign-in begins in an application, which sends you here. There is nothing at this address.", status=404)
+    error = OAuthError(
+        "not_found",
+        "Sign-in begins in an application, which sends you here. There is nothing at this address.",
+        status=404,
+    )
     return error_page(provider, error)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.access_tokens import bearer
-from kapi.identity.authorized import authorization_of
-from kapi.identity.claims import SCOPE_CLAIMS, claims_about
-from kapi.identity.forms import check_media_type, parse_form
-from kapi.identity.http import ANY_ORIGIN, NO_STORE, Answer, Request, json_answer
+from kapi.identity.people.claims import SCOPE_CLAIMS, claims_about
+from kapi.identity.people.subjects import subject_for
+from kapi.identity.protocol.forms import check_media_type, parse_form
+from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
-from kapi.identity.subjects import subject_for
+from kapi.identity.tokens.access_tokens import bearer
+from kapi.identity.tokens.authorized import authorization_of
 
 methods = ("GET", "POST")
 quick = False
@@ -28,7 +28,22 @@ def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint
 def metadata(provider: Provider) -> Mapping[str, Any]:
     """Where it is and what it knows."""
     names = (name for claims in SCOPE_CLAIMS.values() for name in claims)
-    of_tokens = ("iss", "sub", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "c_hash", "organization")
+    of_tokens = (
+        "iss",
+        "sub",
+        "aud",
+        "azp",
+        "exp",
+        "iat",
+        "auth_time",
+        "nonce",
+        "acr",
+        "amr",
+        "sid",
+        "at_hash",
+        "c_hash",
+        "organization",
+    )
     return {
         "userinfo_endpoint": f"{provider.base_url}{PATH}",
         "userinfo_signing_alg_values_supported": list(provider.keyring.algorithms),
@@ -48,13 +63,27 @@ def answer(provider: Provider, request: Request) -> Answer:
     family = None if issued is None else provider.families.get(issued.family, request.now)
     authorization = None if family is None else authorization_of(family.payload)
     user = None if authorization is None else provider.users.get(authorization.user)
-    client = None if authorization is None else provider.client(authorization.client_id, request.now)
+    client = (
+        None if authorization is None else provider.client(authorization.client_id, request.now)
+    )
     if authorization is None or user is None or client is None:
-        raise OAuthError("invalid_token", "The access token is not about a person", status=401, challenge='Bearer error="invalid_token"')
+        raise OAuthError(
+            "invalid_token",
+            "The access token is not about a person",
+            status=401,
+            challenge='Bearer error="invalid_token"',
+        )
     authorization = dataclasses.replace(authorization, scope=str(token.claims["scope"]))
-    about = {**claims_about(user, authorization, "userinfo"), "sub": subject_for(provider, client, user.subject)}
+    about = {
+        **claims_about(user, authorization, "userinfo"),
+        "sub": subject_for(provider, client, user.subject),
+    }
     algorithm = client.settings.userinfo_signed_response_alg
     if not algorithm:
         return json_answer(about)
-    signed = provider.sign({**about, "iss": provider.settings.identity.issuer, "aud": client.id}, "JWT", algorithm)
-    return Answer(200, (("content-type", "application/jwt"), *NO_STORE, *ANY_ORIGIN), signed.encode("ascii"))
+    signed = provider.sign(
+        {**about, "iss": provider.settings.identity.issuer, "aud": client.id}, "JWT", algorithm
+    )
+    return Answer(
+        200, (("content-type", "application/jwt"), *NO_STORE, *ANY_ORIGIN), signed.encode("ascii")
+    )

@@ -17,8 +17,8 @@ from kapi.identity.grants import (
     refresh_token,
     token_exchange,
 )
-from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.settings import IdentitySettings
 
 

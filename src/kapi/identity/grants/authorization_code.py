@@ -9,11 +9,11 @@ import re
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.codes import CODE, read_code
-from kapi.identity.issuance import Issuance, TokenRequest
-from kapi.identity.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.provider import Provider
-from kapi.identity.still_allowed import still_allowed
-from kapi.identity.tokens import base64url
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.minting import base64url
+from kapi.identity.tokens.person_tokens import first_tokens, narrowed, revoke_family
+from kapi.identity.tokens.still_allowed import still_allowed
 from kapi.store.records import key_of
 
 grant_type = "authorization_code"
@@ -27,41 +27,72 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     code = request.form.need("code")
     found = read_code(provider, code, now)
     if found is None or found.authorization.client_id != client.id:
-        raise OAuthError("invalid_grant", "The code is unknown or expired, or was issued to another client")
+        raise OAuthError(
+            "invalid_grant", "The code is unknown or expired, or was issued to another client"
+        )
     if found.used:
         revoke_family(provider, found.family, now, "a code was used twice")
-        raise OAuthError("invalid_grant", "The code was used before; what it issued is revoked (RFC 6749 4.1.2)")
+        raise OAuthError(
+            "invalid_grant", "The code was used before; what it issued is revoked (RFC 6749 4.1.2)"
+        )
     if found.expired(now):
         raise OAuthError("invalid_grant", "The code has expired")
-    _check_redirect_uri(request.form.get("redirect_uri"), found.redirect_uri, found.redirect_uri_sent)
+    _check_redirect_uri(
+        request.form.get("redirect_uri"), found.redirect_uri, found.redirect_uri_sent
+    )
     _check_verifier(request.form.get("code_verifier"), found.challenge)
     if found.authorization.confirmation.items() - request.confirmation.members.items():
         raise OAuthError("invalid_grant", "The code is bound to another key (RFC 9449 10)")
     authorization = dataclasses.replace(
-        still_allowed(client, dataclasses.replace(found.authorization, redirect_uri=found.redirect_uri)),
+        still_allowed(
+            client, dataclasses.replace(found.authorization, redirect_uri=found.redirect_uri)
+        ),
         confirmation=dict(request.confirmation.members),
         grant=grant_type,
     )
     issued_as = narrowed(authorization, request)
     source = (CODE, key_of(code))
-    return first_tokens(provider, client, authorization, now, family=found.family, source=source, code=code, issued_as=issued_as)
+    return first_tokens(
+        provider,
+        client,
+        authorization,
+        now,
+        family=found.family,
+        source=source,
+        code=code,
+        issued_as=issued_as,
+    )
 
 
 def _check_redirect_uri(given: str | None, expected: str, sent: bool) -> None:  # noqa: FBT001 - read at one place
     if (given is None and sent) or (given is not None and given != expected):
-        raise OAuthError("invalid_grant", "redirect_uri must be the one of the authorization request, to the letter (RFC 6749 4.1.3)")
+        raise OAuthError(
+            "invalid_grant",
+            "redirect_uri must be the one of the authorization request, to the letter (RFC 6749 4.1.3)",
+        )
 
 
 def _check_verifier(verifier: str | None, challenge: str) -> None:
     """Both or neither (RFC 9700 §2.1.1, §4.8.2): a lone verifier means that somebody took the challenge away."""
     if verifier is None:
         if challenge:
-            raise OAuthError("invalid_grant", "code_verifier is missing: the code was asked for with a code_challenge (RFC 7636 4.5)")
+            raise OAuthError(
+                "invalid_grant",
+                "code_verifier is missing: the code was asked for with a code_challenge (RFC 7636 4.5)",
+            )
         return
     if not challenge:
-        raise OAuthError("invalid_grant", "code_verifier without a code_challenge in the authorization request (RFC 9700 2.1.1)")
+        raise OAuthError(
+            "invalid_grant",
+            "code_verifier without a code_challenge in the authorization request (RFC 9700 2.1.1)",
+        )
     if not _VERIFIER.fullmatch(verifier):
-        raise OAuthError("invalid_grant", "code_verifier must be 43 to 128 letters, digits or -._~ (RFC 7636 4.1)")
+        raise OAuthError(
+            "invalid_grant",
+            "code_verifier must be 43 to 128 letters, digits or -._~ (RFC 7636 4.1)",
+        )
     made = base64url(hashlib.sha256(verifier.encode("ascii")).digest())
     if not hmac.compare_digest(made, challenge.encode("ascii")):
-        raise OAuthError("invalid_grant", "code_verifier does not belong to the code_challenge (RFC 7636 4.6)")
+        raise OAuthError(
+            "invalid_grant", "code_verifier does not belong to the code_challenge (RFC 7636 4.6)"
+        )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kapi.identity.decoupled import redeem
-from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.protocol.decoupled import redeem
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
 
 grant_type = "urn:openid:params:grant-type:ciba"
 quick = False

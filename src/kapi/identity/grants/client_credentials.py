@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kapi.identity.issuance import Issuance, TokenRequest
 from kapi.identity.provider import Provider
-from kapi.identity.tokens import AccessToken
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.minting import AccessToken
 
 grant_type = "client_credentials"
 quick = True
@@ -15,4 +15,14 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     client = request.client
     audience = request.resources or provider.audience(client)
     claims = {"authorization_details": list(request.details)} if request.details else {}
-    return Issuance(AccessToken(client.id, client.id, request.scope, provider.lifetime(client, audience), audience, claims), claims)
+    return Issuance(
+        AccessToken(
+            client.id,
+            client.id,
+            request.scope,
+            provider.lifetime(client, audience),
+            audience,
+            claims,
+        ),
+        claims,
+    )

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.client_keys import keys_of
-from kapi.identity.clients import client_of
-from kapi.identity.ended import tied
-from kapi.identity.foreign_jwt import ForeignJwt, Unusable, check_signature, check_times, read_jwt, text
-from kapi.identity.issuance import Issuance, TokenRequest
+from kapi.identity.clients.clients import client_of
+from kapi.identity.clients.keys import keys_of
+from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
-from kapi.identity.tokens import AccessToken
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.minting import AccessToken
+from kapi.jose.foreign_jwt import ForeignJwt, Unusable, check_signature, check_times, read_jwt, text
 from kapi.settings import AssertionIssuerSettings, ClientSettings
 from kapi.store.records import Record, key_of
 
@@ -46,7 +46,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     user = provider.users.get(subject)
     lifetime = provider.lifetime(client, audience)
     jti = tied(provider, subject if user else "", request.now + lifetime)
-    claims = {"organization": user.organizations[0]} if user and len(user.organizations) == 1 else {}
+    claims = (
+        {"organization": user.organizations[0]} if user and len(user.organizations) == 1 else {}
+    )
     return Issuance(AccessToken(subject, client.id, scope, lifetime, audience, claims, jti))
 
 
@@ -62,8 +64,12 @@ def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, 
     return issuer, jwt
 
 
-def _keys(provider: Provider, issuer: AssertionIssuerSettings, jwt: ForeignJwt, now: int) -> Sequence[Mapping[str, Any]]:
-    holder = client_of(ClientSettings(issuer.issuer, jwks=issuer.jwks, jwks_uri=issuer.jwks_uri), b"")
+def _keys(
+    provider: Provider, issuer: AssertionIssuerSettings, jwt: ForeignJwt, now: int
+) -> Sequence[Mapping[str, Any]]:
+    holder = client_of(
+        ClientSettings(issuer.issuer, jwks=issuer.jwks, jwks_uri=issuer.jwks_uri), b""
+    )
     return keys_of(provider.documents, holder, jwt.header.get("kid"), now)
 
 
@@ -83,14 +89,18 @@ def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mappin
     return subject
 
 
-def _check_claims(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any], now: int) -> None:
+def _check_claims(
+    provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any], now: int
+) -> None:
     wanted = (provider.settings.identity.issuer, f"{provider.base_url}/oauth2/token")
     audience = claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience]
     if not any(isinstance(item, str) and item in wanted for item in listed):
         raise Unusable(f"aud must be {wanted[0]}")
     expires = check_times(claims, now, LONGEST_SECONDS)
-    seen = Record(key_of(f"{issuer.issuer}\n{text(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60)
+    seen = Record(
+        key_of(f"{issuer.issuer}\n{text(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60
+    )
     if not provider.records.add(_SEEN, seen, now):
         raise Unusable("its jti was used before")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from kapi.errors import OAuthError
-from kapi.identity.attempts import TooManyTries
-from kapi.identity.authorized import Authorization
-from kapi.identity.issuance import Issuance, TokenRequest
-from kapi.identity.person_tokens import first_tokens
+from kapi.identity.people.attempts import TooManyTries
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.authorized import Authorization
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.person_tokens import first_tokens
 from kapi.store.records import Record, key_of
 
 grant_type = "password"
@@ -20,12 +20,20 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     form, now = request.form, request.now
     username, password = form.need("username"), form.need("password")
     try:
-        user = provider.attempts.authenticate(provider.users, username, password, f"client {request.client.id}", now)
+        user = provider.attempts.authenticate(
+            provider.users, username, password, f"client {request.client.id}", now
+        )
     except TooManyTries as error:
-        raise OAuthError("invalid_grant", "Too many tries; wait a few minutes", headers=(("retry-after", str(error.seconds)),)) from error
+        raise OAuthError(
+            "invalid_grant",
+            "Too many tries; wait a few minutes",
+            headers=(("retry-after", str(error.seconds)),),
+        ) from error
     if user is None:
         raise OAuthError("invalid_grant", "The user name or the password is not right")
-    organization = form.get("organization") or (user.organizations[0] if len(user.organizations) == 1 else "")
+    organization = form.get("organization") or (
+        user.organizations[0] if len(user.organizations) == 1 else ""
+    )
     if organization and organization not in user.organizations:
         raise OAuthError("invalid_grant", "The person does not belong to this organization")
     once = provider.new_secret()
@@ -41,4 +49,11 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         resources=request.resources,
         grant=grant_type,
     )
-    return first_tokens(provider, request.client, authorization, now, family=provider.new_id(), source=(_KIND, key_of(once)))
+    return first_tokens(
+        provider,
+        request.client,
+        authorization,
+        now,
+        family=provider.new_id(),
+        source=(_KIND, key_of(once)),
+    )

@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 
 from kapi.errors import OAuthError
-from kapi.identity.authorized import authorization_of
-from kapi.identity.issuance import Issuance, TokenRequest
-from kapi.identity.person_tokens import narrowed, next_tokens
 from kapi.identity.provider import Provider
-from kapi.identity.still_allowed import may_refresh, still_allowed
+from kapi.identity.tokens.authorized import authorization_of
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.person_tokens import narrowed, next_tokens
+from kapi.identity.tokens.still_allowed import may_refresh, still_allowed
 from kapi.store.records import key_of
 
 grant_type = "refresh_token"
@@ -24,16 +24,27 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     token = request.form.need("refresh_token")
     family = provider.families.alive_by_refresh(key_of(token), request.now)
     if family is None or family.payload["client_id"] != request.client.id:
-        raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked, or was issued to another client")
+        raise OAuthError(
+            "invalid_grant",
+            "The refresh token is unknown, expired or revoked, or was issued to another client",
+        )
     authorization = still_allowed(request.client, authorization_of(family.payload))
     if not may_refresh(request.client, authorization):
-        raise OAuthError("invalid_grant", "The client may not have refresh tokens any more for what was authorized")
+        raise OAuthError(
+            "invalid_grant",
+            "The client may not have refresh tokens any more for what was authorized",
+        )
     if request.client.is_public and authorization.confirmation != request.confirmation.members:
-        raise OAuthError("invalid_grant", "The refresh token is bound to a key that the client did not prove to hold (RFC 9449 5)")
+        raise OAuthError(
+            "invalid_grant",
+            "The refresh token is bound to a key that the client did not prove to hold (RFC 9449 5)",
+        )
     scope = _narrowed(request.form.get("scope"), authorization.scope)
     # The nonce belongs to the first ID token (OpenID Connect Core §12.2).
     authorization = narrowed(dataclasses.replace(authorization, scope=scope, nonce=""), request)
-    return next_tokens(provider, request.client, authorization, request.now, refresh_token=token, family=family)
+    return next_tokens(
+        provider, request.client, authorization, request.now, refresh_token=token, family=family
+    )
 
 
 def _narrowed(wanted: str | None, authorized: str) -> str:
@@ -41,5 +52,7 @@ def _narrowed(wanted: str | None, authorized: str) -> str:
         return authorized
     names = dict.fromkeys(wanted.split(" "))
     if not set(names) <= set(authorized.split(" ")):
-        raise OAuthError("invalid_scope", "A refresh cannot ask for more than was authorized (RFC 6749 6)")
+        raise OAuthError(
+            "invalid_scope", "A refresh cannot ask for more than was authorized (RFC 6749 6)"
+        )
     return " ".join(names)

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.clients import Client
-from kapi.identity.ended import tied
-from kapi.identity.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
-from kapi.identity.issuance import Issuance, TokenRequest
-from kapi.identity.presented import Presented
+from kapi.identity.clients.clients import Client
+from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
-from kapi.identity.tokens import AccessToken
-from kapi.settings_resources import is_resource
+from kapi.identity.tokens.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.minting import AccessToken
+from kapi.identity.tokens.presented import Presented
+from kapi.settings.resources import is_resource
 
 grant_type = "urn:ietf:params:oauth:grant-type:token-exchange"
 quick = False
@@ -31,17 +31,24 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     client, form = request.client, request.form
     wanted = form.get("requested_token_type") or ACCESS_TOKEN
     if wanted not in {ACCESS_TOKEN, JWT, ID_TOKEN}:
-        raise OAuthError("invalid_request", "requested_token_type must be an access token, a JWT or an ID token (RFC 8693 3)")
+        raise OAuthError(
+            "invalid_request",
+            "requested_token_type must be an access token, a JWT or an ID token (RFC 8693 3)",
+        )
     subject = present(provider, request, "subject_token")
     actor = present(provider, request, "actor_token") if form.get("actor_token") else None
     if actor is None and form.get("actor_token_type"):
-        raise OAuthError("invalid_request", "actor_token_type stands without an actor_token (RFC 8693 2.1)")
+        raise OAuthError(
+            "invalid_request", "actor_token_type stands without an actor_token (RFC 8693 2.1)"
+        )
     _may_present(client, subject)
     acting = _acting(provider, client, subject, actor)
     audience = _audience(provider, request)
     scope = _scope(request, subject)
     lifetime = min(provider.lifetime(client, audience), subject.expires_at - request.now)
-    claims = {name: subject.claims[name] for name in _CARRIED if name in subject.claims} | ({"act": acting} if acting else {})
+    claims = {name: subject.claims[name] for name in _CARRIED if name in subject.claims} | (
+        {"act": acting} if acting else {}
+    )
     if wanted == ID_TOKEN:
         return _id_token(provider, request, subject, claims, lifetime)
     access = AccessToken(
@@ -66,15 +73,26 @@ def _may_present(client: Client, subject: Presented) -> None:
     if subject.issuer:
         return
     allowed = client.settings.exchange_from
-    if subject.client_id != client.id and client.id not in subject.audience and not {"*", subject.client_id} & set(allowed):
-        raise OAuthError("invalid_request", "The client may not exchange this subject_token: it was issued neither to it nor for it")
+    if (
+        subject.client_id != client.id
+        and client.id not in subject.audience
+        and not {"*", subject.client_id} & set(allowed)
+    ):
+        raise OAuthError(
+            "invalid_request",
+            "The client may not exchange this subject_token: it was issued neither to it nor for it",
+        )
 
 
-def _acting(provider: Provider, client: Client, subject: Presented, actor: Presented | None) -> Mapping[str, Any] | None:
+def _acting(
+    provider: Provider, client: Client, subject: Presented, actor: Presented | None
+) -> Mapping[str, Any] | None:
     """The `act` claim; None for impersonation."""
     may_act = subject.claims.get("may_act")
     if may_act is not None and not _named(provider, may_act, subject, client, actor):
-        raise OAuthError("invalid_request", "The subject_token's may_act names somebody else (RFC 8693 4.4)")
+        raise OAuthError(
+            "invalid_request", "The subject_token's may_act names somebody else (RFC 8693 4.4)"
+        )
     if actor is None and client.settings.exchange_impersonates:
         return None
     made: dict[str, Any] = dict(actor.named) if actor else {"sub": client.id}
@@ -87,7 +105,9 @@ def _acting(provider: Provider, client: Client, subject: Presented, actor: Prese
     return {**made, "act": before} if isinstance(before, Mapping) else made
 
 
-def _named(provider: Provider, may_act: Any, subject: Presented, client: Client, actor: Presented | None) -> bool:
+def _named(
+    provider: Provider, may_act: Any, subject: Presented, client: Client, actor: Presented | None
+) -> bool:
     """Whether `may_act` means who acts. Without an `iss` it means somebody whom the subject token's issuer knows."""
     if not isinstance(may_act, Mapping) or not may_act:
         return False
@@ -95,7 +115,9 @@ def _named(provider: Provider, may_act: Any, subject: Presented, client: Client,
     own: dict[str, Any] = {"sub": client.id, "client_id": client.id, "iss": ours}
     if actor is not None:
         own = {**actor.claims, "client_id": actor.client_id, "iss": ours, **actor.named}
-    return all(own.get(name) == value for name, value in {"iss": subject.issuer or ours, **may_act}.items())
+    return all(
+        own.get(name) == value for name, value in {"iss": subject.issuer or ours, **may_act}.items()
+    )
 
 
 def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
@@ -103,28 +125,45 @@ def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
     resources = repeated.get("resource", ())
     for resource in resources:
         if not is_resource(resource):
-            raise OAuthError("invalid_target", "resource must be an absolute URI without a fragment (RFC 8693 2.1)")
+            raise OAuthError(
+                "invalid_target",
+                "resource must be an absolute URI without a fragment (RFC 8693 2.1)",
+            )
     wanted = (*repeated.get("audience", ()), *resources)
     allowed = request.client.settings.exchange_audiences
     if len(wanted) > 10 or any("*" not in allowed and name not in allowed for name in wanted):
-        raise OAuthError("invalid_target", "The client may not ask for a token for this audience or resource")
+        raise OAuthError(
+            "invalid_target", "The client may not ask for a token for this audience or resource"
+        )
     return tuple(dict.fromkeys(wanted)) or provider.audience(request.client)
 
 
 def _scope(request: TokenRequest, subject: Presented) -> str:
     """At most what the subject token had; that of an ID token is for the client's own scopes to limit."""
     if request.form.get("scope") is None:
-        kept = [name for name in subject.scopes if request.client.allows(name)] if subject.scopes else []
+        kept = (
+            [name for name in subject.scopes if request.client.allows(name)]
+            if subject.scopes
+            else []
+        )
         return " ".join(kept) or request.scope
     if subject.scopes and not set(request.scope.split(" ")) <= set(subject.scopes):
         raise OAuthError("invalid_scope", "More scopes than the subject_token has")
     return request.scope
 
 
-def _id_token(provider: Provider, request: TokenRequest, subject: Presented, claims: Mapping[str, Any], lifetime: int) -> Issuance:
+def _id_token(
+    provider: Provider,
+    request: TokenRequest,
+    subject: Presented,
+    claims: Mapping[str, Any],
+    lifetime: int,
+) -> Issuance:
     """An ID token is no access token: `token_type` is N_A (§2.2.1)."""
     if not subject.user:
-        raise OAuthError("invalid_request", "The subject is no person, so there is no ID token of it")
+        raise OAuthError(
+            "invalid_request", "The subject is no person, so there is no ID token of it"
+        )
     client, now = request.client, request.now
     said = {
         "iss": provider.settings.identity.issuer,
@@ -138,4 +177,6 @@ def _id_token(provider: Provider, request: TokenRequest, subject: Presented, cla
     }
     token = provider.sign(said, "JWT", client.settings.id_token_signed_response_alg)
     access = AccessToken(subject.subject, client.id, "openid", lifetime, user=subject.user)
-    return Issuance(access, {"access_token": token, "token_type": "N_A", "issued_token_type": ID_TOKEN})
+    return Issuance(
+        access, {"access_token": token, "token_type": "N_A", "issued_token_type": ID_TOKEN}
+    )

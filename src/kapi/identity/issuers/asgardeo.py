@@ -8,7 +8,9 @@ preset = Preset(
     issuer="https://{domain}/t/{organization}/oauth2/token",
     parameters=(
         Parameter("organization", "the organization's name, as in the console's address", "acme"),
-        Parameter("domain", "only for another region", "api.asgardeo.io", default="api.asgardeo.io"),
+        Parameter(
+            "domain", "only for another region", "api.asgardeo.io", default="api.asgardeo.io"
+        ),
     ),
     jwks_uri="https://{domain}/t/{organization}/oauth2/jwks",
     consumer_key_claim="client_id",

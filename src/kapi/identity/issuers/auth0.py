@@ -9,7 +9,9 @@ preset = Preset(
     name="auth0",
     title="Auth0",
     issuer="https://{domain}/",
-    parameters=(Parameter("domain", "the tenant's domain, or your custom domain", "acme.eu.auth0.com"),),
+    parameters=(
+        Parameter("domain", "the tenant's domain, or your custom domain", "acme.eu.auth0.com"),
+    ),
     jwks_uri="https://{domain}/.well-known/jwks.json",
     discovery="https://{domain}/.well-known/openid-configuration",
     consumer_key_claim="",

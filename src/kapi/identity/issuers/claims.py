@@ -15,7 +15,9 @@ def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]
     found: set[str] = set()
     for name in names:
         value = find(claims, name)
-        items = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
+        items = (
+            value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
+        )
         found.update(item for item in items if isinstance(item, str))
     found.discard("")
     return frozenset(found)
@@ -30,7 +32,9 @@ def has_audience(claims: Mapping[str, Any], audiences: Sequence[str]) -> bool:
 
 def organization_of(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
     """Whose API the caller means; empty when the token names nobody, None when it names what cannot be an organization."""
-    mapped = [remote for remote, local in issuer.claim_mappings if local.lower() in ORGANIZATION_CLAIMS]
+    mapped = [
+        remote for remote, local in issuer.claim_mappings if local.lower() in ORGANIZATION_CLAIMS
+    ]
     values = [find(claims, name) for name in mapped or ORGANIZATION_CLAIMS[:1]]
     value = next((value for value in values if value is not None), "")
     if not isinstance(value, str):

@@ -8,7 +8,9 @@ preset = Preset(
     issuer="https://cognito-idp.{region}.amazonaws.com/{pool}",
     parameters=(
         Parameter("region", "the region", "eu-central-1", r"[a-z0-9-]+"),
-        Parameter("pool", "id of the user pool", "eu-central-1_AbCdEfGhI", r"[a-z0-9-]+_[A-Za-z0-9]+"),
+        Parameter(
+            "pool", "id of the user pool", "eu-central-1_AbCdEfGhI", r"[a-z0-9-]+_[A-Za-z0-9]+"
+        ),
     ),
     jwks_uri="https://cognito-idp.{region}.amazonaws.com/{pool}/.well-known/jwks.json",
     consumer_key_claim="client_id",

@@ -126,11 +126,17 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
     preset = preset_named(settings.preset)
     if preset is None:
         names = ", ".join(item.name for item in PRESETS)
-        wrong("preset", f"there is no preset {settings.preset!r}", f"Known: {names}. Any other provider: oidc.")
+        wrong(
+            "preset",
+            f"there is no preset {settings.preset!r}",
+            f"Known: {names}. Any other provider: oidc.",
+        )
         # What it asks for is unknown: only what the person gave can be judged, as for a provider without a preset.
         issuer = _whole(settings, PRESETS[-1], {}, wrong)
         name = settings.name if settings.name != settings.preset else _UNKNOWN
-        issuer = dataclasses.replace(issuer, name=name, issuer=issuer.issuer or _UNKNOWN, discovery=settings.discovery)
+        issuer = dataclasses.replace(
+            issuer, name=name, issuer=issuer.issuer or _UNKNOWN, discovery=settings.discovery
+        )
     else:
         issuer = _whole(settings, preset, _parameters(settings, preset, wrong), wrong)
     _check(issuer, hosts, wrong)
@@ -142,33 +148,52 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
 def _parameters(settings: IssuerSettings, preset: Preset, wrong: Wrong) -> dict[str, str]:
     known = {parameter.name: parameter for parameter in preset.parameters}
     for name in settings.parameters.keys() - known.keys():
-        wrong(f"parameters/{name}", f"the preset {preset.name} has no parameter {name!r}", f"It has: {', '.join(known) or 'none'}.")
+        wrong(
+            f"parameters/{name}",
+            f"the preset {preset.name} has no parameter {name!r}",
+            f"It has: {', '.join(known) or 'none'}.",
+        )
     values: dict[str, str] = {}
     for parameter in preset.parameters:
         value = settings.parameters.get(parameter.name, parameter.default)
         where = f"parameters/{parameter.name}"
         if value is None:
-            wrong(where, f"{parameter.name} is missing: {parameter.help}", f"For example {parameter.example}.")
+            wrong(
+                where,
+                f"{parameter.name} is missing: {parameter.help}",
+                f"For example {parameter.example}.",
+            )
         elif value != parameter.default and not re.fullmatch(parameter.pattern, value):
-            wrong(where, f"{value!r} is not {parameter.help}", f"Write it like {parameter.example}, without https://.")
+            wrong(
+                where,
+                f"{value!r} is not {parameter.help}",
+                f"Write it like {parameter.example}, without https://.",
+            )
         values[parameter.name] = value or ""
     return values
 
 
-def _whole(settings: IssuerSettings, preset: Preset, values: Mapping[str, str], wrong: Wrong) -> Issuer:
+def _whole(
+    settings: IssuerSettings, preset: Preset, values: Mapping[str, str], wrong: Wrong
+) -> Issuer:
     def filled(template: str) -> str:
         return template.format_map(values)
 
     issuer = settings.issuer or filled(preset.issuer)
     # A preset's addresses belong to the preset's issuer: another issuer is discovered.
     own = not settings.issuer or settings.issuer == filled(preset.issuer)
-    discovery = settings.discovery or (preset.discovery if own else "{issuer}/.well-known/openid-configuration")
+    discovery = settings.discovery or (
+        preset.discovery if own else "{issuer}/.well-known/openid-configuration"
+    )
     return Issuer(
         name=settings.name,
         preset=preset.name,
         issuer=issuer,
-        discovery=discovery.format_map({**values, "issuer": issuer.rstrip("/")}) if not settings.discovery else settings.discovery,
-        jwks_uri=settings.jwks_uri or (filled(preset.jwks_uri) if own and not settings.discovery else ""),
+        discovery=discovery.format_map({**values, "issuer": issuer.rstrip("/")})
+        if not settings.discovery
+        else settings.discovery,
+        jwks_uri=settings.jwks_uri
+        or (filled(preset.jwks_uri) if own and not settings.discovery else ""),
         organization=settings.organization,
         organizations=settings.organizations,
         environments=settings.environments,
@@ -181,7 +206,10 @@ def _whole(settings: IssuerSettings, preset: Preset, values: Mapping[str, str], 
         consumer_key_claim=settings.consumer_key_claim or preset.consumer_key_claim,
         scopes_claims=settings.scopes_claims or preset.scopes_claims,
         claim_mappings=tuple((settings.claim_mappings or dict(preset.claim_mappings)).items()),
-        required_claims=tuple((name, filled(value)) for name, value in ({**preset.required_claims, **settings.required_claims}).items()),
+        required_claims=tuple(
+            (name, filled(value))
+            for name, value in ({**preset.required_claims, **settings.required_claims}).items()
+        ),
         id_tokens=settings.id_tokens or preset.id_tokens,
         audience_needed=preset.audience_needed,
         advice=tuple(map(filled, preset.mistakes)) if values or not preset.parameters else (),
@@ -192,7 +220,11 @@ def _static_key(settings: IssuerSettings, wrong: Wrong) -> str:
     """The public key given by hand as PEM, or nothing."""
     given = [name for name in ("certificate", "public_key", "jwks_uri") if getattr(settings, name)]
     if len(given) > 1:
-        wrong(given[0], f"{' and '.join(given)} exclude each other", "Give one of them; a JWKS URL lets the issuer change its keys.")
+        wrong(
+            given[0],
+            f"{' and '.join(given)} exclude each other",
+            "Give one of them; a JWKS URL lets the issuer change its keys.",
+        )
     try:
         if settings.certificate:
             return key_of_certificate(settings.certificate)
@@ -208,7 +240,11 @@ def _static_key(settings: IssuerSettings, wrong: Wrong) -> str:
 
 def _check(issuer: Issuer, hosts: Mapping[str, str], wrong: Wrong) -> None:
     if not _NAME.fullmatch(issuer.name) or issuer.name in _RESERVED_NAMES:
-        wrong("name", f"{issuer.name!r} cannot be a name", "Use a-z, 0-9, - and _, at most 64 characters, and not `inbuilt`.")
+        wrong(
+            "name",
+            f"{issuer.name!r} cannot be a name",
+            "Use a-z, 0-9, - and _, at most 64 characters, and not `inbuilt`.",
+        )
     if not issuer.issuer:
         wrong("issuer", "the issuer is missing", "Give it as the token's `iss` has it: https://…")
     elif not 0 < len(issuer.issuer) <= _LONGEST or not issuer.issuer.isprintable():
@@ -229,27 +265,49 @@ def _check_given(issuer: Issuer, wrong: Wrong) -> None:
         if issuer.key_pem:
             one_key(issuer.key_pem, issuer.algorithms)
     except ValueError as error:
-        wrong("public_key", str(error), "Give RSA of 2048 bits or more, EC or Ed25519, of an accepted algorithm.")
+        wrong(
+            "public_key",
+            str(error),
+            "Give RSA of 2048 bits or more, EC or Ed25519, of an accepted algorithm.",
+        )
     try:
         if issuer.ca:
             trusted_certificates(issuer.ca)
     except ValueError as error:
-        wrong("ca", str(error), "Give the certificate authority as PEM text: -----BEGIN CERTIFICATE-----.")
+        wrong(
+            "ca",
+            str(error),
+            "Give the certificate authority as PEM text: -----BEGIN CERTIFICATE-----.",
+        )
 
 
 def _check_words(issuer: Issuer, wrong: Wrong) -> None:
     for algorithm in issuer.algorithms:
         if algorithm not in ASYMMETRIC:
-            hint = f"Known: {', '.join(ASYMMETRIC)}." + (" Symmetric keys cannot be published." if algorithm.startswith("HS") else "")
+            hint = f"Known: {', '.join(ASYMMETRIC)}." + (
+                " Symmetric keys cannot be published." if algorithm.startswith("HS") else ""
+            )
             wrong("algorithms", f"{algorithm!r} cannot be accepted", hint)
     if issuer.organization != ANY_ORGANIZATION and not is_label(issuer.organization):
-        wrong("organization", f"{issuer.organization!r} is not an organization", "Use a lower-case DNS label, apk-system, or * for all.")
+        wrong(
+            "organization",
+            f"{issuer.organization!r} is not an organization",
+            "Use a lower-case DNS label, apk-system, or * for all.",
+        )
     for value in issuer.organizations.values():
         if not is_label(value):
-            wrong("organizations", f"{value!r} is not an organization", "Use a lower-case DNS label: it becomes part of a host name.")
+            wrong(
+                "organizations",
+                f"{value!r} is not an organization",
+                "Use a lower-case DNS label: it becomes part of a host name.",
+            )
     for environment in issuer.environments:
         if environment != ANY_ORGANIZATION and not is_label(environment):
-            wrong("environments", f"{environment!r} is not an environment", "Use a lower-case DNS label.")
+            wrong(
+                "environments",
+                f"{environment!r} is not an environment",
+                "Use a lower-case DNS label.",
+            )
     _check_texts(issuer, wrong)
 
 
@@ -261,7 +319,9 @@ def _check_texts(issuer: Issuer, wrong: Wrong) -> None:
         ("requiredClaims", [claim for claim, _ in issuer.required_claims]),
     )
     for where, texts in groups:
-        if len(texts) > 32 or any(not text or len(text) > _LONGEST or not text.isprintable() for text in texts):
+        if len(texts) > 32 or any(
+            not text or len(text) > _LONGEST or not text.isprintable() for text in texts
+        ):
             wrong(where, "must be at most 32 printable texts, none of them empty")
     if any(len(text) > 64 or not text.isascii() for text in issuer.types):
         wrong("types", "media types are short ASCII texts; the empty text is a token without `typ`")
@@ -284,5 +344,13 @@ def _is_url(url: str, hosts: Mapping[str, str]) -> bool:
     except ValueError:
         return False
     local = is_on_this_machine(url, hosts)
-    clean = url.isascii() and url.isprintable() and " " not in url and parts.username is None and len(url) <= _LONGEST
-    return bool(parts.hostname and clean and (parts.scheme == "https" or (parts.scheme == "http" and local)))
+    clean = (
+        url.isascii()
+        and url.isprintable()
+        and " " not in url
+        and parts.username is None
+        and len(url) <= _LONGEST
+    )
+    return bool(
+        parts.hostname and clean and (parts.scheme == "https" or (parts.scheme == "http" and local))
+    )

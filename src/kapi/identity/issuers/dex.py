@@ -6,7 +6,14 @@ preset = Preset(
     name="dex",
     title="Dex",
     issuer="{url}",
-    parameters=(Parameter("url", "the issuer of its configuration", "https://dex.acme.example", r"https?://[^\s?#{}]+[^\s?#{}/]"),),
+    parameters=(
+        Parameter(
+            "url",
+            "the issuer of its configuration",
+            "https://dex.acme.example",
+            r"https?://[^\s?#{}]+[^\s?#{}/]",
+        ),
+    ),
     jwks_uri="{url}/keys",
     # Its tokens have no client; `aud` is the client's id.
     consumer_key_claim="aud",

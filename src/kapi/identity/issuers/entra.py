@@ -3,7 +3,10 @@
 from kapi.identity.issuers.preset import Parameter, Preset
 
 TENANT = Parameter(
-    "tenant", "the directory (tenant) id", "8eaef023-2b34-4da1-9baa-8bc8c9d6a490", r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    "tenant",
+    "the directory (tenant) id",
+    "8eaef023-2b34-4da1-9baa-8bc8c9d6a490",
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
 )
 
 preset = Preset(

@@ -48,10 +48,17 @@ def fetch_keys(issuer: Issuer, get: Get, way: Way, etag: str = "", known_uri: st
     document = get(uri, way, headers)
     unchanged = document.status == 304
     if unchanged and "If-None-Match" not in headers:
-        raise Unfetched("status", "the JWKS address answered 304 without being asked whether it changed")
+        raise Unfetched(
+            "status", "the JWKS address answered 304 without being asked whether it changed"
+        )
     tag = document.headers.get("etag", "")
     kept = tag if len(tag) <= 256 and tag.isascii() and tag.isprintable() else ""
-    return Fetched(None if unchanged else document.content, uri, kept or (etag if unchanged else ""), max_age(document.headers))
+    return Fetched(
+        None if unchanged else document.content,
+        uri,
+        kept or (etag if unchanged else ""),
+        max_age(document.headers),
+    )
 
 
 def discovered(issuer: Issuer, get: Get, way: Way) -> str:
@@ -64,7 +71,9 @@ def discovered(issuer: Issuer, get: Get, way: Way) -> str:
     if value.get("issuer") != issuer.issuer:
         shown = repr(value.get("issuer"))[:200]
         # OpenID Connect Discovery §4.3, RFC 8414 §3.3: it MUST be the same, or one issuer could speak for another.
-        raise Unfetched("issuer", f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}")
+        raise Unfetched(
+            "issuer", f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}"
+        )
     uri = value.get("jwks_uri")
     if not isinstance(uri, str) or not _may_follow(uri, issuer.discovery, way.hosts):
         raise Unfetched("discovery", f"{issuer.discovery} names no usable jwks_uri")

@@ -6,7 +6,9 @@ preset = Preset(
     name="firebase",
     title="Firebase Authentication (ID tokens)",
     issuer="https://securetoken.google.com/{project}",
-    parameters=(Parameter("project", "the project id", "acme-prod", r"[a-z][a-z0-9-]{3,61}[a-z0-9]"),),
+    parameters=(
+        Parameter("project", "the project id", "acme-prod", r"[a-z][a-z0-9-]{3,61}[a-z0-9]"),
+    ),
     jwks_uri="https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
     consumer_key_claim="aud",
     scopes_claims=("scope",),

@@ -90,7 +90,9 @@ class Followed:
     def start(self) -> None:
         """Follow it until stopped."""
         if self.issuer.fetches:
-            threading.Thread(target=self._run, name=f"issuer-{self.issuer.name}", daemon=True).start()
+            threading.Thread(
+                target=self._run, name=f"issuer-{self.issuer.name}", daemon=True
+            ).start()
 
     def stop(self) -> None:
         """Follow it no longer; a fetch under way ends by itself."""
@@ -140,10 +142,17 @@ class Followed:
     def _take(self, fetched: Fetched) -> float:
         """Use what was fetched; the seconds until the next time. Raises ValueError when there is no usable key in it."""
         before, now = self.state, int(self._now())
-        keys = before.keys if fetched.content is None else read_jwks(fetched.content, self.issuer.algorithms)
+        keys = (
+            before.keys
+            if fetched.content is None
+            else read_jwks(fetched.content, self.issuer.algorithms)
+        )
         if not keys.keys:
             # Nobody withdraws all keys at once and means it; a broken deployment does.
-            raise ValueError("there is no usable key in the set" + (f": {'; '.join(keys.ignored[:5])}" if keys.ignored else ""))
+            raise ValueError(
+                "there is no usable key in the set"
+                + (f": {'; '.join(keys.ignored[:5])}" if keys.ignored else "")
+            )
         if before.failing:
             _LOG.info("issuer %s: keys are fetched again", self.issuer.name)
         changed = keys.jwks() != before.keys.jwks()
@@ -175,6 +184,17 @@ class Followed:
         failing = self.state.failing + 1
         if failing == 1 or reason != self.state.error:
             kept = len(self.state.keys.keys)
-            _LOG.warning("issuer %s: keys not fetched: %s; the last %d stay in use", self.issuer.name, reason, kept)
-        self.state = replace(self.state, fetches=self.state.fetches + 1, failures=self.state.failures + 1, failing=failing, error=reason)
+            _LOG.warning(
+                "issuer %s: keys not fetched: %s; the last %d stay in use",
+                self.issuer.name,
+                reason,
+                kept,
+            )
+        self.state = replace(
+            self.state,
+            fetches=self.state.fetches + 1,
+            failures=self.state.failures + 1,
+            failing=failing,
+            error=reason,
+        )
         return float(min(self._pace.refresh, FIRST_PAUSE * 2 ** min(failing - 1, 16)))

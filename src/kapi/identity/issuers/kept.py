@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from kapi.errors import KapiError
 from kapi.identity.issuers.declaration import Issuer, declare
 from kapi.identity.issuers.keyset import KeySet, one_key, read_jwks
-from kapi.identity.verify import IssuerKeys
+from kapi.identity.tokens.verify import IssuerKeys
 from kapi.settings import IssuerSettings, Settings
-from kapi.settings_values import built
+from kapi.settings.values import built
 from kapi.store.issuers import IssuerStore, StoredKeys
 
 _LOG = logging.getLogger("kapi.issuers")
@@ -32,7 +32,10 @@ def stored_declarations(
     """
     for stored in store.issuers():
         if stored.name in taken:
-            _LOG.warning("issuer %s: the settings' declaration is used, not the one that was added", stored.name)
+            _LOG.warning(
+                "issuer %s: the settings' declaration is used, not the one that was added",
+                stored.name,
+            )
             continue
         try:
             yield declare(built(IssuerSettings, json.loads(stored.declaration)), hosts)

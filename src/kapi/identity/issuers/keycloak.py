@@ -7,7 +7,12 @@ preset = Preset(
     title="Keycloak",
     issuer="{url}/realms/{realm}",
     parameters=(
-        Parameter("url", "base address, with /auth for versions before 17", "https://sso.acme.example", r"https?://[^\s?#{}]+[^\s?#{}/]"),
+        Parameter(
+            "url",
+            "base address, with /auth for versions before 17",
+            "https://sso.acme.example",
+            r"https?://[^\s?#{}]+[^\s?#{}/]",
+        ),
         Parameter("realm", "the realm", "acme", r"[A-Za-z0-9._-]+"),
     ),
     jwks_uri="{url}/realms/{realm}/protocol/openid-connect/certs",

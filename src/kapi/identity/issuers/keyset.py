@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
-from kapi.identity.signing import Public, public_members
+from kapi.jose.signing import Public, public_members
 from kapi.json_reading import NotJson, read_json
 
 LARGEST_SET = 100
@@ -62,7 +62,9 @@ class KeySet:
 
     def find(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
         """The keys that may have signed it; several when an issuer uses one kid twice."""
-        return tuple(key for key in self.keys if key.kid in {"", kid} and algorithm in key.algorithms)
+        return tuple(
+            key for key in self.keys if key.kid in {"", kid} and algorithm in key.algorithms
+        )
 
     def of(self, algorithm: str) -> tuple[VerificationKey, ...]:
         """Every key for an algorithm."""
@@ -115,7 +117,9 @@ def _key_set(entries: Iterable[Any], algorithms: Sequence[str]) -> KeySet:
         # The same key twice is one key; another key with the same kid is tried too (RFC 7517 §4.5 allows it).
         place = (key.kid, json.dumps(key.members, sort_keys=True))
         if place in keys:
-            key = replace(key, algorithms=tuple(dict.fromkeys((*keys[place].algorithms, *key.algorithms))))
+            key = replace(
+                key, algorithms=tuple(dict.fromkeys((*keys[place].algorithms, *key.algorithms)))
+            )
         keys[place] = key
     return KeySet(tuple(keys.values()), tuple(ignored))
 
@@ -130,22 +134,34 @@ def _key(entry: Any, algorithms: Sequence[str]) -> VerificationKey:
         raise _Unusable("its type is unknown")
     if "d" in entry:
         raise _Unusable("its private half is published, so anybody may sign with it")
-    if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+    if (
+        entry.get("use", "sig") != "sig"
+        or not isinstance(operations, list)
+        or "verify" not in operations
+    ):
         raise _Unusable("it is not for signatures")
     if not isinstance(kid, str) or len(kid) > _LONGEST_KID:
         raise _Unusable("its kid is not a short text")
     members = {name: entry[name] for name in _PUBLIC[kty]}
-    if kty == "RSA" and isinstance(members["n"], str) and len(members["n"]) < LEAST_RSA_BITS // 8 * 4 // 3:
+    if (
+        kty == "RSA"
+        and isinstance(members["n"], str)
+        and len(members["n"]) < LEAST_RSA_BITS // 8 * 4 // 3
+    ):
         raise _Unusable(f"RSA of fewer than {LEAST_RSA_BITS} bits")
     public: Any = JWKRegistry.import_key({"kty": kty, **members}).public_key
     return _of(public, kid, entry, algorithms)
 
 
-def _of(public: object, kid: str, entry: Mapping[str, Any], algorithms: Sequence[str]) -> VerificationKey:
+def _of(
+    public: object, kid: str, entry: Mapping[str, Any], algorithms: Sequence[str]
+) -> VerificationKey:
     """The key with what it may verify: what its type can, its own `alg` allows, and the issuer is allowed."""
     if isinstance(public, rsa.RSAPublicKey):
         if not LEAST_RSA_BITS <= public.key_size <= MOST_RSA_BITS:
-            raise _Unusable(f"RSA of {public.key_size} bits; it must have {LEAST_RSA_BITS} to {MOST_RSA_BITS}")
+            raise _Unusable(
+                f"RSA of {public.key_size} bits; it must have {LEAST_RSA_BITS} to {MOST_RSA_BITS}"
+            )
         able: tuple[str, ...] = _RSA
     elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in _CURVES:
         able = (_CURVES[public.curve.name],)

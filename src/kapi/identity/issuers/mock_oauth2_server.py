@@ -6,7 +6,14 @@ preset = Preset(
     name="mock-oauth2-server",
     title="mock-oauth2-server (navikt)",
     issuer="{url}",
-    parameters=(Parameter("url", "base address and issuer id", "http://localhost:8080/default", r"https?://[^\s?#{}]+[^\s?#{}/]"),),
+    parameters=(
+        Parameter(
+            "url",
+            "base address and issuer id",
+            "http://localhost:8080/default",
+            r"https?://[^\s?#{}]+[^\s?#{}/]",
+        ),
+    ),
     jwks_uri="{url}/jwks",
     consumer_key_claim="",
     scopes_claims=("scope", "scp"),

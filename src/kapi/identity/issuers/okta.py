@@ -8,7 +8,13 @@ preset = Preset(
     issuer="https://{domain}/oauth2/{server}",
     parameters=(
         Parameter("domain", "the Okta domain, or your custom domain", "acme.okta.com"),
-        Parameter("server", "id of the custom authorization server", "default", r"[A-Za-z0-9_-]+", default="default"),
+        Parameter(
+            "server",
+            "id of the custom authorization server",
+            "default",
+            r"[A-Za-z0-9_-]+",
+            default="default",
+        ),
     ),
     jwks_uri="https://{domain}/oauth2/{server}/v1/keys",
     consumer_key_claim="cid",

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 
 from kapi.policies.token_kinds import USUAL_TYPES
 
-ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+ASYMMETRIC = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+)
 """Every algorithm an issuer may be allowed (RFC 7518, RFC 8037). No symmetric one: its key would have to be shared."""
 ANY_ORGANIZATION = "*"
 SYSTEM_ORGANIZATION = "apk-system"

@@ -6,7 +6,9 @@ preset = Preset(
     name="supabase",
     title="Supabase Auth",
     issuer="https://{project}.supabase.co/auth/v1",
-    parameters=(Parameter("project", "the project's reference", "abcdefghijklmnopqrst", r"[a-z0-9]{4,40}"),),
+    parameters=(
+        Parameter("project", "the project's reference", "abcdefghijklmnopqrst", r"[a-z0-9]{4,40}"),
+    ),
     jwks_uri="https://{project}.supabase.co/auth/v1/.well-known/jwks.json",
     consumer_key_claim="client_id",
     scopes_claims=("scope",),

@@ -32,9 +32,13 @@ _HINTS = {
 
 def trial(followed: Followed, token: str, get: Get, way: Way, now: float) -> tuple[Step, ...]:
     """All steps, those of the token only when there is one."""
-    walk = _Walk(followed, get, dataclasses.replace(way, ca=followed.issuer.ca, other_hosts=False), now)
+    walk = _Walk(
+        followed, get, dataclasses.replace(way, ca=followed.issuer.ca, other_hosts=False), now
+    )
     steps = (
-        list(walk.network()) if followed.issuer.fetches else [Step("keys", "ok", "the public key was given by hand; nothing is fetched")]
+        list(walk.network())
+        if followed.issuer.fetches
+        else [Step("keys", "ok", "the public key was given by hand; nothing is fetched")]
     )
     if token:
         steps += token_steps(token, followed.issuer, walk.keys, int(now))
@@ -56,10 +60,20 @@ class _Walk:
             found = discovered(self.issuer, self._watched, self._way)
             yield Step("discovery", "ok", f"{self.issuer.discovery} names {found}")
             if uri and uri != found:
-                yield Step("discovery", "note", f"keys are taken from {uri}, not from there", "Leave jwksUri out to follow the document.")
+                yield Step(
+                    "discovery",
+                    "note",
+                    f"keys are taken from {uri}, not from there",
+                    "Leave jwksUri out to follow the document.",
+                )
             uri = uri or found
         except Unfetched as error:
-            yield Step("discovery", "note" if uri else "fail", error.detail, _HINTS.get(error.code, error.hint))
+            yield Step(
+                "discovery",
+                "note" if uri else "fail",
+                error.detail,
+                _HINTS.get(error.code, error.hint),
+            )
         if uri:
             yield from self._jwks(uri)
         yield from self._clock()
@@ -72,7 +86,9 @@ class _Walk:
 
     def _jwks(self, uri: str) -> Iterator[Step]:
         try:
-            document = self._watched(uri, self._way, {"Accept": "application/jwk-set+json, application/json"})
+            document = self._watched(
+                uri, self._way, {"Accept": "application/jwk-set+json, application/json"}
+            )
             keys = read_jwks(document.content, self.issuer.algorithms)
         except Unfetched as error:
             yield Step("keys", "fail", error.detail, _HINTS.get(error.code, error.hint))
@@ -80,15 +96,25 @@ class _Walk:
         except ValueError as error:
             yield Step("keys", "fail", f"{uri}: {error}", "Check the address of the JWKS.")
             return
-        yield Step("tls", "ok", "the server's certificate is valid" if uri.startswith("https:") else "plain http, on this machine only")
-        shown = ", ".join(f"{key.kid or 'without kid'} ({' '.join(key.algorithms)})" for key in keys.keys)
+        yield Step(
+            "tls",
+            "ok",
+            "the server's certificate is valid"
+            if uri.startswith("https:")
+            else "plain http, on this machine only",
+        )
+        shown = ", ".join(
+            f"{key.kid or 'without kid'} ({' '.join(key.algorithms)})" for key in keys.keys
+        )
         for reason in keys.ignored:
             yield Step("keys", "note", f"{reason}; it is not used")
         if keys.keys:
             self.keys = keys
             yield Step("keys", "ok", f"{len(keys.keys)} usable at {uri}: {shown}")
         else:
-            hint = "Accept its algorithm (--algorithm), or let the provider sign with RS256 or ES256."
+            hint = (
+                "Accept its algorithm (--algorithm), or let the provider sign with RS256 or ES256."
+            )
             yield Step("keys", "fail", f"no usable key at {uri}", hint)
 
     def _clock(self) -> Iterator[Step]:
@@ -98,14 +124,24 @@ class _Walk:
             return
         # The header has whole seconds, and the answer took a moment.
         if abs(apart) > self.issuer.clock_skew + 2:
-            yield Step("clock", "fail", f"the issuer's clock is {apart:+.0f} s from ours", "Set the clock (NTP), or allow more: clockSkew.")
+            yield Step(
+                "clock",
+                "fail",
+                f"the issuer's clock is {apart:+.0f} s from ours",
+                "Set the clock (NTP), or allow more: clockSkew.",
+            )
         else:
             yield Step("clock", "ok", f"within {abs(apart):.0f} s of the issuer's")
 
     def _in_force(self) -> Step:
         held, count = self.state.keys, len(self.state.keys.keys)
         if not count:
-            return Step("in force", "fail", f"no key is in force yet: {self.state.error or 'none was fetched'}", "Mend the steps above.")
+            return Step(
+                "in force",
+                "fail",
+                f"no key is in force yet: {self.state.error or 'none was fetched'}",
+                "Mend the steps above.",
+            )
         age = max(0, int(self._now) - self.state.fetched_at)
         if held.jwks() != self.keys.jwks():
             return Step(

@@ -12,7 +12,13 @@ from typing import Any, Literal
 from kapi.identity.issuers.claims import as_scopes, has_audience, organization_of
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.keyset import KeySet
-from kapi.identity.verify import LARGEST_TOKEN, IssuerKeys, signature_fault, split, time_fault
+from kapi.identity.tokens.verify import (
+    LARGEST_TOKEN,
+    IssuerKeys,
+    signature_fault,
+    split,
+    time_fault,
+)
 from kapi.policies.claim_names import client_of, find
 
 Result = Literal["ok", "note", "fail"]
@@ -90,9 +96,13 @@ def _issuer_step(claims: dict[str, Any], issuer: Issuer) -> Step:
         return Step("iss", "ok", issuer.issuer)
     close = isinstance(said, str) and said.rstrip("/").lower() == issuer.issuer.rstrip("/").lower()
     hint = (
-        "They differ in a slash or in case only: declare it exactly so." if close else "Another provider, tenant, realm or version made it."
+        "They differ in a slash or in case only: declare it exactly so."
+        if close
+        else "Another provider, tenant, realm or version made it."
     )
-    return Step("iss", "fail", f"the token says {_short(said)}, declared is {issuer.issuer!r}", hint)
+    return Step(
+        "iss", "fail", f"the token says {_short(said)}, declared is {issuer.issuer!r}", hint
+    )
 
 
 def _signature_step(header: dict[str, Any], fault: str, issuer: Issuer, keys: KeySet) -> Step:
@@ -145,7 +155,9 @@ def _kind_step(header: dict[str, Any], claims: dict[str, Any], issuer: Issuer) -
         return Step(
             "kind",
             "ok",
-            "an ID token or an access token; both are accepted" if issuer.id_tokens else "an access token",
+            "an ID token or an access token; both are accepted"
+            if issuer.id_tokens
+            else "an access token",
         )
     name = objection.name
     if objection.rule == "typ":
@@ -217,7 +229,9 @@ def _time_step(claims: dict[str, Any], issuer: Issuer, now: int) -> Step:
     try:
         fault = time_fault(claims, issuer, now)
     except ValueError as error:
-        return Step("time", "fail", f"{error} is missing or is not a number", "Every token must have exp.")
+        return Step(
+            "time", "fail", f"{error} is missing or is not a number", "Every token must have exp."
+        )
     if not fault:
         return Step("time", "ok", f"valid until {claims['exp']}")
     return Step(
@@ -231,7 +245,11 @@ def _time_step(claims: dict[str, Any], issuer: Issuer, now: int) -> Step:
 def _audience_step(claims: dict[str, Any], issuer: Issuer) -> Step:
     said = _short(claims.get("aud"))
     if not issuer.audiences:
-        hint = "Give one with --audience, or tokens made for other APIs are accepted too." if issuer.audience_needed else ""
+        hint = (
+            "Give one with --audience, or tokens made for other APIs are accepted too."
+            if issuer.audience_needed
+            else ""
+        )
         return Step(
             "aud",
             "note" if issuer.audience_needed else "ok",

@@ -23,7 +23,7 @@ from kapi.identity.issuers.fetching import LARGEST_DOCUMENT, SECONDS, Get, fetch
 from kapi.identity.issuers.following import Followed, Pace
 from kapi.identity.issuers.kept import stored_declarations
 from kapi.identity.issuers.trial import Step, trial
-from kapi.identity.verify import INBUILT, IssuerKeys
+from kapi.identity.tokens.verify import INBUILT, IssuerKeys
 from kapi.settings import IssuerSettings, Settings
 from kapi.store.database import StoreClosed
 from kapi.store.issuers import IssuerStore, StoredIssuer, StoredKeys
@@ -110,11 +110,17 @@ class Trust:
         with self._lock:
             if name in self._followed:
                 return self._followed[name]
-        raise Problem(404, "900961", f"there is no issuer {name!r}", hint="See them with: kapi issuer list.")
+        raise Problem(
+            404, "900961", f"there is no issuer {name!r}", hint="See them with: kapi issuer list."
+        )
 
     def issuers(self) -> tuple[IssuerKeys, ...]:
         """Whose tokens are accepted now, each with at least one key."""
-        others = (IssuerKeys(item.issuer, item.state.keys) for item in self.followed() if item.state.keys.keys)
+        others = (
+            IssuerKeys(item.issuer, item.state.keys)
+            for item in self.followed()
+            if item.state.keys.keys
+        )
         return (*((self._inbuilt,) if self._inbuilt else ()), *others)
 
     def use_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
@@ -124,7 +130,9 @@ class Trust:
 
     def name_of(self, issuer: str) -> str:
         """The name of the issuer with this `iss`; empty when there is none."""
-        return next((item.issuer.name for item in self.issuers() if item.issuer.issuer == issuer), "")
+        return next(
+            (item.issuer.name for item in self.issuers() if item.issuer.issuer == issuer), ""
+        )
 
     def publish_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
         """The same, and return when the gateway has confirmed it. Raises GatewayError with nothing changed."""
@@ -153,7 +161,9 @@ class Trust:
     def refusals_of(self, name: str) -> dict[str, int]:
         """Refused tokens of one issuer, by reason."""
         with self._lock:
-            return {reason: count for (issuer, reason), count in self.refusals.items() if issuer == name}
+            return {
+                reason: count for (issuer, reason), count in self.refusals.items() if issuer == name
+            }
 
     def log_refusals(self) -> None:
         """Say what was refused since the last time, a line for each issuer."""
@@ -161,7 +171,11 @@ class Trust:
             new = self.refusals - self._logged
             self._logged = Counter(self.refusals)
         for name in sorted({issuer for issuer, _ in new}):
-            counts = ", ".join(f"{reason} {count}" for (issuer, reason), count in sorted(new.items()) if issuer == name)
+            counts = ", ".join(
+                f"{reason} {count}"
+                for (issuer, reason), count in sorted(new.items())
+                if issuer == name
+            )
             _LOG.info("issuer %s: refused tokens: %s", name or "(unknown)", counts)
 
     def add(self, settings: IssuerSettings, *, replace: bool = False) -> Followed:
@@ -223,21 +237,42 @@ class Trust:
 
     def _refuse_fixed(self, name: str) -> None:
         if name in self.fixed:
-            raise Problem(409, "900963", f"{name} is declared in the settings", hint="Change it in kapi.toml and start again.")
+            raise Problem(
+                409,
+                "900963",
+                f"{name} is declared in the settings",
+                hint="Change it in kapi.toml and start again.",
+            )
 
     def _refuse_conflicts(self, issuer: Issuer, *, replace: bool) -> None:
         self._refuse_fixed(issuer.name)
         if self._inbuilt and issuer.issuer == self._inbuilt.issuer.issuer:
-            raise Problem(409, "900963", f"{issuer.issuer} is the inbuilt provider", hint="Give the other provider's issuer.")
+            raise Problem(
+                409,
+                "900963",
+                f"{issuer.issuer} is the inbuilt provider",
+                hint="Give the other provider's issuer.",
+            )
         for other in self.followed():
             if other.issuer.name == issuer.name:
                 if not replace:
-                    raise Problem(409, "900963", f"there is an issuer {issuer.name} already", hint="Remove it first, or say --replace.")
+                    raise Problem(
+                        409,
+                        "900963",
+                        f"there is an issuer {issuer.name} already",
+                        hint="Remove it first, or say --replace.",
+                    )
             elif other.issuer.issuer == issuer.issuer and (
-                other.issuer.in_organization(issuer.organization) or issuer.in_organization(other.issuer.organization)
+                other.issuer.in_organization(issuer.organization)
+                or issuer.in_organization(other.issuer.organization)
             ):
                 detail = f"{other.issuer.name} is the same issuer for the same organization"
-                raise Problem(409, "900963", detail, hint="Change that one, or give this one another organization.")
+                raise Problem(
+                    409,
+                    "900963",
+                    detail,
+                    hint="Change that one, or give this one another organization.",
+                )
 
     def _changed(self, followed: Followed) -> None:
         with self._lock:
@@ -250,7 +285,15 @@ class Trust:
         issuer, state = followed.issuer, followed.state
         if not issuer.fetches or not state.keys.keys:
             return
-        kept = StoredKeys(issuer.name, issuer.source, state.keys.jwks(), state.jwks_uri, state.etag, state.fetched_at, state.changed_at)
+        kept = StoredKeys(
+            issuer.name,
+            issuer.source,
+            state.keys.jwks(),
+            state.jwks_uri,
+            state.etag,
+            state.fetched_at,
+            state.changed_at,
+        )
         try:
             self._store.save_keys(kept)
         except StoreClosed:

@@ -7,8 +7,19 @@ preset = Preset(
     title="WSO2 Identity Server",
     issuer="https://{domain}{tenant}/oauth2/token",
     parameters=(
-        Parameter("domain", "host and port", "is.acme.example:9443", r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?"),
-        Parameter("tenant", "path of a tenant other than carbon.super", "/t/acme", r"(?:/t/[A-Za-z0-9._-]+)?", default=""),
+        Parameter(
+            "domain",
+            "host and port",
+            "is.acme.example:9443",
+            r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?",
+        ),
+        Parameter(
+            "tenant",
+            "path of a tenant other than carbon.super",
+            "/t/acme",
+            r"(?:/t/[A-Za-z0-9._-]+)?",
+            default="",
+        ),
     ),
     jwks_uri="https://{domain}{tenant}/oauth2/jwks",
     consumer_key_claim="client_id",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kapi.errors import OAuthError
-from kapi.identity.http import Answer, Headers
+from kapi.identity.protocol.http import Answer, Headers
 from kapi.identity.provider import Provider
 
 if TYPE_CHECKING:
@@ -69,10 +69,21 @@ def page(
 
     `logo` is the one image that it may load from elsewhere.
     """
-    known = {"style": style_link(), "submit": SUBMIT, "host": provider.settings.identity.host, "logo": logo}
+    known = {
+        "style": style_link(),
+        "submit": SUBMIT,
+        "host": provider.settings.identity.host,
+        "logo": logo,
+    }
     body = templates().get_template(template).render(**known, **values).encode("utf-8")
     policy = _policy(leads_to, script, frames, logo)
-    sent: Headers = (("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), *SHUT, *_NO_STORE, *headers)
+    sent: Headers = (
+        ("content-type", "text/html; charset=utf-8"),
+        ("content-security-policy", policy),
+        *SHUT,
+        *_NO_STORE,
+        *headers,
+    )
     return Answer(status, (*sent, *(("set-cookie", cookie) for cookie in cookies)), body)
 
 
@@ -80,12 +91,26 @@ def error_page(provider: Provider, error: OAuthError) -> Answer:
     """An error that must not, or cannot, go back to the client."""
     status = error.status if error.status != 401 else 400
     headers: Headers = (("allow", error.allow),) if error.allow else ()
-    return page(provider, "error.html", status=status, headers=headers, error=error.error, description=error.detail)
+    return page(
+        provider,
+        "error.html",
+        status=status,
+        headers=headers,
+        error=error.error,
+        description=error.detail,
+    )
 
 
 def form_post_page(provider: Provider, action: str, parameters: Mapping[str, str]) -> Answer:
     """The Form Post Response Mode."""
-    return page(provider, "form_post.html", leads_to=action, script=SUBMIT, action=action, parameters=parameters)
+    return page(
+        provider,
+        "form_post.html",
+        leads_to=action,
+        script=SUBMIT,
+        action=action,
+        parameters=parameters,
+    )
 
 
 def style() -> bytes:
@@ -125,4 +150,9 @@ def templates() -> Environment:
     """Those beside this file; a name that is not given is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(loader=PackageLoader("kapi.identity", "pages"), autoescape=True, undefined=StrictUndefined, auto_reload=False)
+    return Environment(
+        loader=PackageLoader("kapi.identity", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+    )

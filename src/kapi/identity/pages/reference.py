@@ -1,6 +1,6 @@
 """A page that people read an OpenAPI document on: everything in one file, no script, nothing from elsewhere (`reference.html`).
 
-The provider shows its own document so, and the system APIs theirs (`front/web/openapi_api.py`).
+The provider shows its own document so, and the system APIs theirs (`front/web/openapi/document.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from kapi.identity.http import Headers
 from kapi.identity.pages import SHUT, style, templates
+from kapi.identity.protocol.http import Headers
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_SECURITY = {"client": "the client authenticates", "bearer": "an access token", "stsAuthKey": "the header stsAuthKey"}
+_SECURITY = {
+    "client": "the client authenticates",
+    "bearer": "an access token",
+    "stsAuthKey": "the header stsAuthKey",
+}
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -40,7 +44,9 @@ class _Operation:
 
     @property
     def security(self) -> str:
-        return ", ".join(_SECURITY.get(name, name) for item in self.value.get("security", ()) for name in item)
+        return ", ".join(
+            _SECURITY.get(name, name) for item in self.value.get("security", ()) for name in item
+        )
 
     @property
     def body(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -53,11 +59,18 @@ class _Operation:
         for status, response in sorted(self.value["responses"].items()):
             content = response.get("content", {})
             examples = [
-                {"summary": item["summary"], "text": json.dumps(item["value"], indent=2, ensure_ascii=False)}
+                {
+                    "summary": item["summary"],
+                    "text": json.dumps(item["value"], indent=2, ensure_ascii=False),
+                }
                 for media in content.values()
                 for item in media.get("examples", {}).values()
             ]
-            names = {media["schema"]["$ref"].rpartition("/")[2] for media in content.values() if "$ref" in media["schema"]}
+            names = {
+                media["schema"]["$ref"].rpartition("/")[2]
+                for media in content.values()
+                if "$ref" in media["schema"]
+            }
             yield {
                 "status": status,
                 "description": response["description"],
@@ -70,8 +83,19 @@ class _Operation:
 def reference_page(document: Mapping[str, Any], note: str = "") -> tuple[Headers, bytes]:
     """The page and its headers. `note` is said above everything."""
     css = _css()
-    schemas = {name: (schema, _members(schema)) for name, schema in document["components"]["schemas"].items()}
-    return one_file_page("reference.html", css, document=document, groups=_groups(document), schemas=schemas, note=note, marked=marked)
+    schemas = {
+        name: (schema, _members(schema))
+        for name, schema in document["components"]["schemas"].items()
+    }
+    return one_file_page(
+        "reference.html",
+        css,
+        document=document,
+        groups=_groups(document),
+        schemas=schemas,
+        note=note,
+        marked=marked,
+    )
 
 
 def one_file_page(template: str, css: str, **values: Any) -> tuple[Headers, bytes]:
@@ -79,7 +103,11 @@ def one_file_page(template: str, css: str, **values: Any) -> tuple[Headers, byte
     body = templates().get_template(template).render(css=css, **values)
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-    return (("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy), *SHUT), body.encode("utf-8")
+    return (
+        ("content-type", "text/html; charset=utf-8"),
+        ("content-security-policy", policy),
+        *SHUT,
+    ), body.encode("utf-8")
 
 
 def _groups(document: Mapping[str, Any]) -> Mapping[str, list[_Operation]]:
@@ -98,7 +126,9 @@ def _groups(document: Mapping[str, Any]) -> Mapping[str, list[_Operation]]:
             same[key] = _Operation(method.upper(), path, item[method])
             made.setdefault(item[method]["tags"][0], []).append(same[key])
     for operations in made.values():
-        operations.sort(key=lambda operation: (operation.path, _METHODS.index(operation.method.lower())))
+        operations.sort(
+            key=lambda operation: (operation.path, _METHODS.index(operation.method.lower()))
+        )
     return dict(sorted(made.items()))
 
 

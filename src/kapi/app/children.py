@@ -1,0 +1,137 @@
+"""The child processes of the supervisor: how each is started, found dead, and ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kapi.gateway.envoy.process.output import Output
+from kapi.log_files import open_log, set_aside
+from kapi.run_files import log_path
+from kapi.settings import Settings
+
+HEALTHY_SECONDS = 10.0
+"""A child that lived this long is restarted at once; one that dies sooner waits longer each time."""
+MAX_PAUSE = 5.0
+_LEAN = {"MALLOC_ARENA_MAX": "2"}
+"""Fewer heaps: several megabytes less in a process with threads."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One child process and how to start it again."""
+
+    name: str
+    command: tuple[str, ...]
+    listener: socket.socket | None = None
+    probe: str = ""
+    """Path that answers 200 when it is ready."""
+    output: Output | None = None
+    """What its output goes through; without one it goes to its log as it is."""
+    fault: str = ""
+    """Why it was killed; empty when it died by itself."""
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    restarts: int = 0
+    quick_deaths: int = 0
+    start_at: float = 0.0
+    asked: bool = False
+    """It was asked to end, and starts again with other settings."""
+
+    def start(self, settings: Settings, now: float) -> None:
+        """Start it, its output appended to its log; it dies with this process."""
+        set_aside(log_path(settings, self.name))
+        fds = () if self.listener is None else (self.listener.fileno(),)
+        log_file = log_path(settings, self.name)
+        sink = open_log(log_file) if self.output is None else self.output.begin()
+        with os.fdopen(sink, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                env=_LEAN | os.environ,
+                stdout=log,
+                stderr=log,
+                pass_fds=fds,
+                start_new_session=True,
+                preexec_fn=_before_exec(),
+            )
+        self.started = now
+        self.asked = False
+
+    def end(self) -> None:
+        """Ask it to end; it is started again."""
+        if self.process is not None and self.process.poll() is None:
+            self.asked = True
+            self.process.terminate()
+
+    def kill(self, why: str) -> None:
+        """End it at once; it is started again."""
+        if self.process is not None:
+            self.fault = why
+            self.process.kill()
+
+    def last_words(self) -> str:
+        """What is known about its end, as a part of a sentence that begins with its name."""
+        fault, self.fault = self.fault, ""
+        if fault or self.output is None:
+            return fault or "ended unexpectedly"
+        return str(self.output.death())
+
+    def reap(self, now: float) -> bool:
+        """True when it has just died; says when it may start again."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        self.process = None
+        self.restarts += 1
+        self.quick_deaths = 0 if now - self.started > HEALTHY_SECONDS else self.quick_deaths + 1
+        # The first restart is immediate: one death is an accident, a row of them is a fault to slow down.
+        self.start_at = now + (
+            0.0 if self.quick_deaths <= 1 else min(0.1 * 2 ** (self.quick_deaths - 2), MAX_PAUSE)
+        )
+        return True
+
+
+def _before_exec() -> Callable[[], None]:
+    """What a child does before it becomes its program: ignore SIGHUP, and die with this process (Linux).
+
+    It leaves no core file: that would hold the credentials of all callers.
+    """
+    import resource
+
+    linux = sys.platform.startswith("linux")
+    if linux:
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def prepare() -> None:
+        # A signal that arrives before the program has a handler of its own would end it.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if linux:
+            prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return prepare
+
+
+def end_all(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Ask processes to end, and kill those that do not within five seconds."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    deadline = time.monotonic() + 5
+    for process in processes:
+        try:
+            process.wait(max(0.05, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

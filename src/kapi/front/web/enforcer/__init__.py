@@ -1,0 +1,1 @@
+"""What Envoy asks the control process during a call."""

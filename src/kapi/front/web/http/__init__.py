@@ -1,0 +1,1 @@
+"""HTTP of the system APIs: bodies, forms, errors, callers."""

@@ -1,0 +1,81 @@
+"""Who may call a system API, and the table of its paths. Shared by every system API (`system_api.py` and its neighbours)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.errors import Problem
+from kapi.front.web.http.holders import Holders
+from kapi.identity.tokens.verify import IssuerKeys, Principal, Refused, require_scope, verify_bearer
+
+VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
+
+Row = tuple[str, str, str, Callable[[Request], Any]]
+"""Method, API, path below it, endpoint."""
+
+
+class Access:
+    """The check of callers that every system API makes."""
+
+    def __init__(
+        self,
+        issuers: Callable[[], Sequence[IssuerKeys]],
+        organization: str,
+        revoked: Callable[[str, str], bool],
+        refused: Refused,
+        holders: Holders,
+    ) -> None:
+        """`issuers` gives the trusted issuers of now; `organization` is the owner when a token names none.
+
+        `revoked` says of an issuer and a `jti` whether that token was revoked; `refused` hears why tokens are not accepted;
+        `holders` checks the proofs of tokens that are bound to a key.
+        """
+        self._refused = refused
+        self._issuers = issuers
+        self._revoked = revoked
+        self._organization = organization
+        self._holders = holders
+
+    def principal(self, request: Request, *any_of: str) -> Principal:
+        """The caller, who must have one of these scopes. Raises Problem 401 or 403."""
+        headers = request.headers.getlist("authorization")
+        sent = headers[0] if len(headers) == 1 else ""
+        holder = self._holders.of(request)
+        try:
+            principal = verify_bearer(
+                sent, self._issuers(), int(time.time()), self._revoked, self._refused, holder
+            )
+            require_scope(principal, any_of)
+        except Problem as problem:
+            if challenge := problem.headers.get("WWW-Authenticate"):
+                # RFC 9728 §5.1: where a client finds out whom to ask for a token.
+                problem.headers["WWW-Authenticate"] = (
+                    f'{challenge}, resource_metadata="{self._holders.metadata_url}"'
+                )
+            raise
+        return principal
+
+    def organization(self, principal: Principal) -> str:
+        """Whose things the caller sees and makes."""
+        return principal.organization or self._organization
+
+
+def versioned(table: Iterable[Row]) -> list[Route]:
+    """Routes for each row: without a version, and with each version in the path."""
+    return [
+        Route(f"{api}{version}{path}", endpoint, methods=[method])
+        for method, api, path, endpoint in table
+        for version in ("", *(f"/{number}" for number in VERSIONS))
+    ]
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(value), status, media_type="application/json")

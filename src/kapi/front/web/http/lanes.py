@@ -1,0 +1,106 @@
+"""Lanes for work that takes long: each has places of its own, so that what is slow in one never keeps the others waiting.
+
+A lane has a number of threads, and of requests that wait for one. One caller has at most a part of both, by network address. A request
+beyond that is refused (429 for the caller's own share, 503 for the lane), and one whose caller leaves is stopped. Pure asyncio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from starlette.requests import ClientDisconnect, Request
+
+from kapi.callers import CALLER, Caller, CallerLeft
+from kapi.errors import Problem
+from kapi.identity.protocol.http import network_of
+
+_RETRY_SECONDS = "5"
+
+
+class Lane:
+    """At most `at_once` requests work, and `waiting` more wait; of one caller at most `each` work."""
+
+    def __init__(self, at_once: int, waiting: int, each: int) -> None:
+        self._at_once = at_once
+        self._most = at_once + waiting
+        self._each = each
+        self._most_each = max(each, self._most * each // at_once)
+        self._limiter: CapacityLimiter | None = None
+        self._own: dict[str, CapacityLimiter] = {}
+        self._present: Counter[str] = Counter()
+
+    async def run(self, request: Request, work: Callable[..., Any], *arguments: Any) -> Any:
+        """What `work` returns, which runs in a thread. Raises what it raises, Problem 429 or 503, or ClientDisconnect."""
+        name = _network(request)
+        self._admit(name)
+        caller = Caller()
+        job = asyncio.ensure_future(self._turn(name, caller, partial(work, *arguments)))
+        watch = asyncio.ensure_future(_closed(request))
+        try:
+            await asyncio.wait((job, watch), return_when=asyncio.FIRST_COMPLETED)
+            if not job.done():
+                caller.leave()
+                job.cancel()
+            return await job
+        except (CallerLeft, asyncio.CancelledError) as error:
+            raise ClientDisconnect from error
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await watch
+            self._dismiss(name)
+
+    def _admit(self, name: str) -> None:
+        if self._present[name] >= self._most_each:
+            detail = f"{self._present[name]} requests from your network are being worked on."
+            raise _busy(429, "900957", "Too many requests at once", detail)
+        if self._present.total() >= self._most:
+            raise _busy(
+                503,
+                "900958",
+                "Too busy",
+                f"{self._most} requests of this kind are being worked on.",
+            )
+        self._present[name] += 1
+
+    def _dismiss(self, name: str) -> None:
+        self._present[name] -= 1
+        if not self._present[name]:
+            del self._present[name]
+            self._own.pop(name, None)
+
+    async def _turn(self, name: str, caller: Caller, work: Callable[[], Any]) -> Any:
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(self._at_once)
+        own = self._own.setdefault(name, CapacityLimiter(self._each))
+        async with own:
+            CALLER.set(caller)
+            return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+def _network(request: Request) -> str:
+    return network_of(request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip())
+
+
+async def _closed(request: Request) -> None:
+    """Return when the caller has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _busy(status: int, code: str, title: str, detail: str) -> Problem:
+    return Problem(
+        status,
+        code,
+        title,
+        detail,
+        f"Try again in {_RETRY_SECONDS} seconds.",
+        headers={"Retry-After": _RETRY_SECONDS},
+    )

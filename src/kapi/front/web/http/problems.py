@@ -1,0 +1,99 @@
+"""Errors of the system APIs as HTTP answers: APK's JSON shape, or RFC 9457 when the caller accepts only that better."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kapi.errors import (
+    FULL,
+    GatewayRejected,
+    GatewayUnavailable,
+    Invalid,
+    KapiError,
+    Problem,
+    StorageBusy,
+    StorageError,
+    StorageFull,
+)
+
+_LOG = logging.getLogger("kapi.system_api")
+
+
+def answer(request: Request, error: Exception) -> Response:
+    """The HTTP face of any error. What was not foreseen is logged whole and shown as a bare 500."""
+    problem = _as_problem(error)
+    if problem.status >= 500:
+        _LOG.error(
+            "%s %s: %s",
+            request.method,
+            request.url.path,
+            problem.title,
+            exc_info=None if isinstance(error, KapiError) else error,
+        )
+    if "application/problem+json" in request.headers.get("accept", ""):
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": problem.title,
+            "status": problem.status,
+            "detail": problem.detail,
+            "instance": request.url.path,
+            "code": problem.code,
+            "hint": problem.hint,
+        }
+        if isinstance(problem, Invalid):
+            body["errors"] = [asdict(item) for item in problem.diagnostics]
+        media_type = "application/problem+json"
+    else:
+        body = body_of(problem)
+        media_type = "application/json"
+    return Response(
+        orjson.dumps(body),
+        problem.status,
+        {"Cache-Control": "no-store", **problem.headers},
+        media_type,
+    )
+
+
+def body_of(problem: Problem) -> dict[str, Any]:
+    """APK's shape of it, with what to do next and the place of every mistake."""
+    body: dict[str, Any] = {
+        "code": int(problem.code) if problem.code.isdigit() else problem.code,
+        "message": problem.title,
+        "description": problem.detail or problem.title,
+        "moreInfo": problem.more_info,
+    }
+    if problem.hint:
+        body["hint"] = problem.hint
+    if isinstance(problem, Invalid):
+        body["diagnostics"] = [asdict(item) for item in problem.diagnostics]
+    return body
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, StorageError):
+        headers = {"Retry-After": "2"} if isinstance(error, StorageBusy) else {}
+        return Problem(
+            error.status, error.code, error.title, error.detail, error.hint, headers=headers
+        )
+    if isinstance(error, OSError) and error.errno in FULL:
+        return _as_problem(StorageFull())
+    if isinstance(error, GatewayRejected):
+        return Problem(400, error.code, error.title, error.detail, error.hint)
+    if isinstance(error, GatewayUnavailable):
+        return Problem(
+            503, error.code, error.title, error.detail, error.hint, headers={"Retry-After": "2"}
+        )
+    return Problem(
+        500,
+        "900900",
+        "Internal Server Error",
+        "The request could not be processed; the log of the control process says why.",
+    )

@@ -1,0 +1,1 @@
+"""The inbuilt identity provider over HTTP: the hot path."""

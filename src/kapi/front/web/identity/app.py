@@ -1,0 +1,298 @@
+"""The inbuilt identity provider over HTTP: a pure ASGI callable, the hot path of the identity workers.
+
+No framework between the socket and the endpoints: a table of paths, bodies of at most 64 kB, one place where every
+OAuthError becomes RFC 6749 §5.2 JSON. What touches the store runs in a thread, so that it never holds up a signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any
+
+import orjson
+
+from kapi.errors import FULL, OAuthError, StorageBusy, StorageError, StorageFull
+from kapi.front.web.http.draining import App, Message, Receive, Send, discard_body
+from kapi.identity.clients.fetch_places import PLACES
+from kapi.identity.endpoints import ENDPOINTS, Endpoint
+from kapi.identity.grants import offered
+from kapi.identity.protocol.forms import check_media_type, parse_form
+from kapi.identity.protocol.http import Answer, Credentials, Request, error_answer, network_of
+from kapi.identity.protocol.token_endpoint import PATHS as TOKEN_PATHS
+from kapi.identity.protocol.token_endpoint import TokenEndpoint
+from kapi.identity.provider import Provider
+
+LARGEST_FORM = 64 * 1024
+FORM_SECONDS = 10.0
+_THREADS = PLACES + 16
+"""Of them so many that documents of clients cannot occupy all; each is started when it is needed."""
+_LOG = logging.getLogger("kapi.identity")
+_NOT_FOUND = Answer(
+    404,
+    (("content-type", "application/json"),),
+    b'{"error":"not_found","error_description":"There is nothing at this path"}',
+)
+_FAILED = OAuthError("server_error", "The request could not be processed", status=500)
+TOKEN_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"pragma", b"no-cache"),
+    (b"access-control-allow-origin", b"*"),
+]
+
+
+def _of_storage(error: Exception) -> OAuthError | None:
+    """The answer when the data directory could not do it."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        error = StorageFull()
+    if isinstance(error, StorageBusy):
+        return OAuthError(
+            "temporarily_unavailable",
+            f"{error.title}: {error.hint}",
+            status=error.status,
+            headers=(("retry-after", "2"),),
+        )
+    return (
+        OAuthError("server_error", f"{error.title}: {error.hint}", status=error.status)
+        if isinstance(error, StorageError)
+        else None
+    )
+
+
+class _Table:
+    """Endpoints by path: exact ones, then the longest one that ends in `/`; `/` itself is exact."""
+
+    def __init__(self, provider: Provider, endpoints: Sequence[Endpoint]) -> None:
+        paths = [(path, endpoint) for endpoint in endpoints for path in endpoint.paths(provider)]
+        below = [(path, endpoint) for path, endpoint in paths if path.endswith("/") and path != "/"]
+        self._exact = {path: endpoint for path, endpoint in paths if (path, endpoint) not in below}
+        self._below = sorted(below, key=lambda row: -len(row[0]))
+
+    def find(self, path: str) -> Endpoint | None:
+        found = self._exact.get(path)
+        return found or next(
+            (endpoint for prefix, endpoint in self._below if path.startswith(prefix)), None
+        )
+
+
+def token_endpoint_of(provider: Provider) -> TokenEndpoint:
+    """The token endpoint with the grants that the settings offer."""
+    return TokenEndpoint(provider, offered(provider.settings.identity))
+
+
+def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
+    """The ASGI application of an identity worker. `now` gives seconds since the epoch."""
+    token_endpoint = token_endpoint_of(provider)
+    table = _Table(provider, ENDPOINTS)
+    token_paths = frozenset(TOKEN_PATHS)
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="identity")
+
+    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path = scope["path"]
+        try:
+            if path in token_paths:
+                await _token(token_endpoint, now, threads, scope, receive, send)
+            elif (endpoint := table.find(path)) is not None:
+                await _endpoint(endpoint, provider, now, threads, scope, receive, send)
+            else:
+                await discard_body(receive)
+                await _send(send, _NOT_FOUND)
+        except Exception as error:
+            known = _of_storage(error)
+            _LOG.error(
+                "%s %s failed: %s",
+                scope["method"],
+                path,
+                known.detail if known else error,
+                exc_info=not known,
+            )
+            await _send(send, error_answer(known or _FAILED))
+
+    return app
+
+
+async def _token(
+    endpoint: TokenEndpoint,
+    now: Callable[[], float],
+    threads: Executor,
+    scope: Mapping[str, Any],
+    receive: Receive,
+    send: Send,
+) -> None:
+    untouched = True
+    try:
+        if scope["method"] != "POST":
+            if scope["method"] == "OPTIONS":
+                await _preflight(send)
+                return
+            raise OAuthError(
+                "invalid_request",
+                "The token endpoint takes POST requests only",
+                status=405,
+                allow="POST",
+            )
+        credentials = checked_headers(scope["headers"], scope["path"])
+        untouched = False
+        body = await _read_body(receive)
+        if body is None:
+            return
+        form = parse_form(body)
+        if endpoint.quick(form, credentials):
+            members = endpoint.answer(form, credentials, int(now()))
+        else:
+            members = await _in(threads, endpoint.answer, form, credentials, int(now()))
+    except OAuthError as error:
+        if untouched:
+            await discard_body(receive)
+        await _send(send, error_answer(error))
+        return
+    content = orjson.dumps(members)
+    headers = [*TOKEN_HEADERS, (b"content-length", str(len(content)).encode("ascii"))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Credentials:
+    """Who the headers say is calling; refuses what is not a form or too large. Raises OAuthError."""
+    authorization = certificate = None
+    proofs: tuple[str, ...] = ()
+    content_type = ""
+    for name, value in headers:
+        if name == b"authorization":
+            if authorization is not None:
+                raise OAuthError("invalid_request", "More than one Authorization header")
+            authorization = value.decode("latin-1")
+        elif name == b"content-type":
+            content_type = value.decode("latin-1")
+        elif name == b"content-length" and value.isdigit() and int(value) > LARGEST_FORM:
+            raise _too_large()
+        elif name == b"dpop":
+            proofs = (*proofs, value.decode("latin-1"))
+        elif name == b"x-kapi-client-certificate":
+            certificate = value.decode("latin-1")
+    check_media_type(content_type)
+    # Only those who send proofs have the store keep something by where they come from, and no one else pays for looking.
+    network = caller_network(headers) if proofs else ""
+    return Credentials(authorization, proofs, certificate, "POST", path, network)
+
+
+def caller_network(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """As `Request.network`."""
+    found = [value for name, value in headers if name == b"x-forwarded-for"]
+    return network_of(found[-1].rpartition(b",")[2].strip().decode("latin-1")) if found else ""
+
+
+async def _endpoint(
+    endpoint: Endpoint,
+    provider: Provider,
+    now: Callable[[], float],
+    threads: Executor,
+    scope: Mapping[str, Any],
+    receive: Receive,
+    send: Send,
+) -> None:
+    method = scope["method"]
+    allowed = ("GET", "HEAD") if endpoint.methods == ("GET",) else endpoint.methods
+    untouched = True
+    try:
+        if method == "OPTIONS" and getattr(endpoint, "cross_origin", True):
+            await _preflight(send)
+            return
+        if method not in allowed:
+            names = ", ".join(allowed)
+            raise OAuthError(
+                "invalid_request", f"This path takes {names} requests only", status=405, allow=names
+            )
+        headers = tuple(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        )
+        if any(
+            name == "content-length" and value.isdigit() and int(value) > LARGEST_FORM
+            for name, value in headers
+        ):
+            raise _too_large()
+        untouched = False
+        body = await _read_body(receive)
+        if body is None:
+            return
+        query = scope.get("query_string", b"").decode("latin-1")
+        request = Request(method, scope["path"], query, headers, body, int(now()))
+        quick = (
+            endpoint.quick
+            if isinstance(endpoint.quick, bool)
+            else endpoint.quick(provider, request)
+        )
+        answer = (
+            endpoint.answer(provider, request)
+            if quick
+            else await _in(threads, endpoint.answer, provider, request)
+        )
+    except OAuthError as error:
+        if untouched:
+            await discard_body(receive)
+        answer = error_answer(error)
+    await _send(send, answer, head=method == "HEAD")
+
+
+async def _in(threads: Executor, work: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body; None when the caller went away. Raises OAuthError when it is too large or too slow."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) > LARGEST_FORM:
+            raise _too_large()
+        return body
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            return await _read_rest(message, receive)
+    except TimeoutError:
+        raise OAuthError("invalid_request", "The body did not arrive in time", status=408) from None
+
+
+async def _read_rest(message: Message, receive: Receive) -> bytes | None:
+    body = b""
+    while message["type"] == "http.request":
+        piece: bytes = message.get("body", b"")
+        body += piece
+        more = message.get("more_body", False)
+        if len(body) > LARGEST_FORM:
+            if more:
+                await discard_body(receive)
+            raise _too_large()
+        if not more:
+            return body
+        message = await receive()
+    return None
+
+
+def _too_large() -> OAuthError:
+    return OAuthError(
+        "invalid_request", f"The body is larger than {LARGEST_FORM} bytes", status=413
+    )
+
+
+async def _preflight(send: Send) -> None:
+    headers = (
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, POST, PUT, DELETE"),
+        ("access-control-allow-headers", "authorization, content-type, dpop"),
+        ("access-control-max-age", "86400"),
+    )
+    await _send(send, Answer(204, headers))
+
+
+async def _send(send: Send, answer: Answer, *, head: bool = False) -> None:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.status not in {204, 304}:
+        headers.append((b"content-length", str(len(answer.body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})

@@ -1,0 +1,1 @@
+"""The system APIs: one file for each, and the table of their paths."""

@@ -1,0 +1,272 @@
+"""The system APIs on `api.am.wso2.com`: generate a configuration, deploy, undeploy, list. Paths and shapes are APK's.
+
+A Starlette application that the control process serves on its Unix socket. Work that blocks (compiling, waiting for
+Envoy) runs in Starlette's thread pool, so that one deploy never holds up another request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from kapi.addresses import is_loopback
+from kapi.errors import KapiError, Problem
+from kapi.front.web.http.access import Access, Row, json_answer, versioned
+from kapi.front.web.http.draining import App, draining
+from kapi.front.web.http.lanes import Lane
+from kapi.front.web.http.multipart import read_form
+from kapi.front.web.http.problems import answer
+from kapi.gateway.deployer import Deployed, Deployer
+from kapi.settings import Settings
+from kapi.store import StoredApi
+
+DEPLOY_SCOPE = "apk:api_create"
+DEPLOYMENT_HEADER = "Kapi-Deployment"
+"""Of an answered deployment: `created`, `replaced` or `unchanged`."""
+GONE_HEADER = "Kapi-Gone"
+"""Of an answered deployment: addresses where the API answered until now, with a space between them."""
+_URL_BYTES = 2048
+
+
+class Fetch(Protocol):
+    """Gets a definition by URL; see `kapi.fetch.fetch`."""
+
+    def __call__(
+        self, url: str, *, max_bytes: int, timeout: float, allow_private: bool
+    ) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The lanes of work that takes long."""
+
+    fetching: Lane
+    generating: Lane
+    deploying: Lane
+
+    @classmethod
+    def of(cls, places: int) -> Lanes:
+        """`places` is how many documents of one kind are read at the same time. A deployment mostly waits for Envoy."""
+        return cls(
+            Lane(16, 32, 8), Lane(places, 16, max(1, places // 2)), Lane(4 * places, 64, 4 * places)
+        )
+
+
+class SystemApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        deployer: Deployer,
+        access: Access,
+        fetch: Fetch,
+        ready: Callable[[], bool],
+        generate: Callable[[bytes, str, str, str], str],
+        lanes: Lanes,
+    ) -> None:
+        """`generate` makes an apk-conf of a definition, an API type, a file name and the URL that it is from, if any."""
+        self._generate = generate
+        self._lanes = lanes
+        self._settings = settings
+        self._deployer = deployer
+        self._access = access
+        self._fetch = fetch
+        self._ready = ready
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        table: tuple[Row, ...] = (
+            (
+                "POST",
+                "/api/configurator",
+                "/apis/generate-configuration",
+                self.generate_configuration,
+            ),
+            (
+                "POST",
+                "/api/configurator",
+                "/apis/generate-k8s-resources",
+                self.generate_k8s_resources,
+            ),
+            ("POST", "/api/deployer", "/apis/deploy", self.deploy),
+            ("POST", "/api/deployer", "/apis/undeploy", self.undeploy),
+            ("GET", "/api/deployer", "/apis", self.list_apis),
+        )
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/ready", self.ready, methods=["GET"]),
+            *versioned(table),
+        ]
+
+    async def health(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
+        """Alive."""
+        return json_answer({"status": "healthy"})
+
+    async def ready(self, request: Request) -> Response:  # noqa: ARG002
+        """Ready once Envoy holds what the store says."""
+        return (
+            json_answer({"status": "ready"})
+            if self._ready()
+            else json_answer({"status": "starting"}, 503)
+        )
+
+    async def generate_configuration(self, request: Request) -> Response:
+        """An apk-conf made from a definition: part `definition` or `url`, and `apiType` (default REST)."""
+        apis = self._settings.apis
+        form = await read_form(
+            request, {"definition": apis.max_definition_bytes, "url": _URL_BYTES, "apiType": 64}
+        )
+        if ("definition" in form) == ("url" in form):
+            raise Problem(
+                400,
+                "90091",
+                "Specify either definition or url",
+                hint="Send one of the two parts: definition (a file) or url (text).",
+            )
+        api_type = form["apiType"].text("apiType") if "apiType" in form else "REST"
+        if "definition" in form:
+            content, file_name, url = form["definition"].content, form["definition"].file_name, ""
+        else:
+            url = form["url"].text("url")
+            content = await self._lanes.fetching.run(request, self._fetched, url)
+            file_name = url.partition("?")[0].rpartition("/")[2]
+        conf = await self._lanes.generating.run(
+            request, self._generate, content, api_type, file_name, url
+        )
+        return Response(conf, 200, media_type="application/yaml")
+
+    async def generate_k8s_resources(self, request: Request) -> Response:
+        """Not there yet, and says so."""
+        detail = f"{request.url.path} is planned"
+        raise Problem(
+            501,
+            "909052",
+            "Kubernetes resources are not there yet",
+            detail,
+            "Deploy the conf to kapi: POST …/apis/deploy.",
+        )
+
+    def _fetched(self, url: str) -> bytes:
+        apis = self._settings.apis
+        on_loopback = is_loopback(self._settings.gateway.listen)
+        allow_private = on_loopback or apis.fetch_private_networks
+        return self._fetch(
+            url,
+            max_bytes=apis.max_definition_bytes,
+            timeout=apis.fetch_timeout,
+            allow_private=allow_private,
+        )
+
+    async def deploy(self, request: Request) -> Response:
+        """Deploy an API; answers once Envoy has confirmed it and the store has kept it."""
+        principal = self._access.principal(request, DEPLOY_SCOPE)
+        apis = self._settings.apis
+        form = await read_form(
+            request,
+            {"apkConfiguration": apis.max_conf_bytes, "definitionFile": apis.max_definition_bytes},
+        )
+        missing = [name for name in ("apkConfiguration", "definitionFile") if name not in form]
+        if missing:
+            raise Problem(
+                406,
+                "909018",
+                "Invalid API request",
+                f"missing: {', '.join(missing)}",
+                "Send both parts, apkConfiguration and definitionFile, as files.",
+            )
+        conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
+        organization = self._access.organization(principal)
+        deployed = await self._lanes.deploying.run(
+            request, self._deployer.deploy, conf, definition, organization
+        )
+        return Response(deployed.conf_text, 200, self._told(deployed), "application/yaml")
+
+    async def undeploy(self, request: Request) -> Response:
+        """Take an API away: query parameter `apiId`."""
+        principal = self._access.principal(request, DEPLOY_SCOPE)
+        ids = [text.strip() for text in request.query_params.getlist("apiId")]
+        if len(ids) != 1 or not ids[0]:
+            raise Problem(
+                400,
+                "909005",
+                "apiId is required once",
+                hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.",
+            )
+        organization = self._access.organization(principal)
+        await self._lanes.deploying.run(request, self._deployer.undeploy, ids[0], organization)
+        return Response(
+            orjson.dumps({"status": f"API with id {ids[0]} undeployed successfully"}),
+            202,
+            media_type="text/plain",
+        )
+
+    async def list_apis(self, request: Request) -> Response:
+        """The caller's organization's APIs, with the addresses they answer on."""
+        principal = self._access.principal(request, DEPLOY_SCOPE)
+        apis = await run_in_threadpool(self._deployer.list, self._access.organization(principal))
+        return json_answer({"apis": [self._listed(api) for api in apis]})
+
+    def _told(self, deployed: Deployed) -> dict[str, str]:
+        """Headers that say what a deployment was, and which addresses went away by it."""
+        if deployed.before is None or deployed.stored is None:
+            return {DEPLOYMENT_HEADER: "created"}
+        now = self._urls(deployed.stored)
+        gone = [url for url in self._urls(deployed.before) if url not in now]
+        told = {DEPLOYMENT_HEADER: "unchanged" if deployed.unchanged else "replaced"}
+        return {**told, **({GONE_HEADER: " ".join(gone)} if gone else {})}
+
+    def _urls(self, api: StoredApi) -> list[str]:
+        gateway = self._settings.gateway
+        host = f"{api.organization}-{api.environment}" if api.environment else api.organization
+        return [f"{gateway.origin(f'{host}.{gateway.domain}')}{path}" for path in api.base_paths]
+
+    def _listed(self, api: StoredApi) -> dict[str, Any]:
+        return {
+            "id": api.id,
+            "name": api.name,
+            "version": api.version,
+            "organization": api.organization,
+            "environment": api.environment,
+            "basePath": api.base_path,
+            "defaultBasePath": api.default_base_path,
+            "revision": api.revision,
+            "deployedAt": api.deployed_at,
+            "urls": self._urls(api),
+        }
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)
+    if isinstance(error, HTTPException):
+        titles = {404: "Not Found", 405: "Method Not Allowed"}
+        title = titles.get(error.status_code, "Invalid request")
+        return answer(
+            request,
+            Problem(
+                error.status_code, str(error.status_code), title, headers=dict(error.headers or {})
+            ),
+        )
+    return answer(request, error)
+
+
+def build_system_api(routes: Sequence[BaseRoute]) -> App:
+    """The ASGI application of the control process: the routes of every system API, one face for every error."""
+    handlers: Any = dict.fromkeys(
+        (KapiError, HTTPException, ClientDisconnect, OSError, Exception), _on_error
+    )
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    # A path with a slash too many is not there; a redirect would be one more answer to explain.
+    app.router.redirect_slashes = False
+    return draining(app)

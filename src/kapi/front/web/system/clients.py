@@ -1,0 +1,145 @@
+"""The clients API, `/api/clients`: OAuth clients of the inbuilt provider. A secret goes out once, when it is made. Called by `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.errors import Problem
+from kapi.front.web.http.access import Access, json_answer
+from kapi.front.web.http.bodies import read_json_body
+from kapi.identity.clients.policy import ANYTHING, client_policy
+from kapi.identity.clients.registration import RegistrationError, register, shown
+from kapi.identity.clients.remote_documents import RemoteDocuments
+from kapi.identity.keys.keyring import wanted_algorithms
+from kapi.settings import ClientSettings, Settings
+from kapi.store.registered_clients import RegisteredClients
+
+CLIENTS_SCOPE = "kapi:clients"
+
+
+class ClientsApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(
+        self,
+        access: Access,
+        settings: Settings,
+        registered: RegisteredClients,
+        documents: RemoteDocuments,
+        random_bytes: Callable[[int], bytes],
+        new_id: Callable[[], str],
+        now: Callable[[], float],
+    ) -> None:
+        self._access = access
+        self._registered = registered
+        self._documents = documents
+        self._configured = settings.identity.clients
+        self._policy = client_policy(
+            settings.identity, wanted_algorithms(settings.identity), ANYTHING
+        )
+        self._random_bytes = random_bytes
+        self._new_id = new_id
+        self._now = now
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        one = "/api/clients/{client_id}"
+        return [
+            Route("/api/clients", self.list, methods=["GET"]),
+            Route("/api/clients", self.create, methods=["POST"]),
+            Route(one, self.show, methods=["GET"]),
+            Route(one, self.remove, methods=["DELETE"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """All clients, without secrets."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        stored = await run_in_threadpool(self._registered.all)
+        configured = [_configured(item) for item in self._configured]
+        return json_answer(
+            {"clients": [*configured, *({**shown(item), "source": "store"} for item in stored)]}
+        )
+
+    async def create(self, request: Request) -> Response:
+        """A new client from its metadata (RFC 7591 §2); the answer holds its secret, this once."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        sent = await read_json_body(request, "/openapi.html on this host describes it.")
+        try:
+            made = await run_in_threadpool(self._create, sent)
+        except RegistrationError as error:
+            raise Problem(
+                400,
+                "900971",
+                "Invalid client",
+                f"{error.error}: {error.detail}",
+                "/openapi.html on this host describes it.",
+            ) from error
+        return json_answer(made, 201)
+
+    def _create(self, sent: Any) -> dict[str, Any]:
+        made = register(
+            self._registered,
+            sent,
+            self._policy,
+            documents=self._documents,
+            random_bytes=self._random_bytes,
+            new_id=self._new_id,
+            now=int(self._now()),
+        )
+        return {**shown(made.client), **({"client_secret": made.secret} if made.secret else {})}
+
+    async def show(self, request: Request) -> Response:
+        """One client."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        client_id = request.path_params["client_id"]
+        configured = next((item for item in self._configured if item.id == client_id), None)
+        if configured is not None:
+            return json_answer(_configured(configured))
+        stored = await run_in_threadpool(self._registered.get, client_id)
+        if stored is None:
+            raise _nobody(client_id)
+        return json_answer({**shown(stored), "source": "store"})
+
+    async def remove(self, request: Request) -> Response:
+        """Forget a client; its tokens stay good until they expire."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        client_id = request.path_params["client_id"]
+        if any(item.id == client_id for item in self._configured):
+            detail = f"{client_id} stands in the settings"
+            raise Problem(
+                409,
+                "900972",
+                "Not a registered client",
+                detail,
+                "Change [[identity.clients]] in kapi.toml and start again.",
+            )
+        if not await run_in_threadpool(self._registered.remove, client_id):
+            raise _nobody(client_id)
+        return Response(status_code=204)
+
+
+def _configured(client: ClientSettings) -> dict[str, Any]:
+    return {
+        "client_id": client.id,
+        "client_name": client.name,
+        "grant_types": list(client.grants),
+        "redirect_uris": list(client.redirect_uris),
+        "scope": " ".join(client.scopes),
+        "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "source": "settings",
+    }
+
+
+def _nobody(client_id: str) -> Problem:
+    return Problem(
+        404,
+        "900973",
+        f"there is no client {client_id[:255]!r}",
+        hint="See them with: kapi client list.",
+    )

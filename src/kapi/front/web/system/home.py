@@ -1,0 +1,51 @@
+"""The pages at `/` of the hosts that are not the provider's: the system APIs, and the hosts of deployed APIs.
+
+The gateway sends requests for them here only when their Accept header says that a page is wanted
+(`gateway/envoy/resources/routes/scopes.py`).
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.identity.pages.home import home_page
+from kapi.settings import Settings
+
+_SYSTEM = (
+    "System APIs",
+    (
+        "This host deploys APIs and runs the platform. Programs call the paths below `/api/` with an access token.",
+        "The command `kapi` does the same: `kapi --help`.",
+    ),
+    (
+        ("Read the OpenAPI document", "/openapi.html"),
+        ("See whether the platform is ready", "/ready"),
+    ),
+)
+_GATEWAY = (
+    "Gateway",
+    (
+        "APIs answer on this host, each below its base path, such as `/petstore/1.0.0`. Which APIs there are is not told here.",
+        "A path that no API has is answered with 404.",
+    ),
+    (),
+)
+
+
+class HomePages:
+    """The endpoint, bound to the names of the hosts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._system_hosts = {settings.gateway.api_host.lower(), "localhost"}
+
+    def routes(self) -> list[Route]:
+        """One."""
+        return [Route("/", self.show, methods=["GET"])]
+
+    async def show(self, request: Request) -> Response:
+        """The page of the host."""
+        host = request.headers.get("host", "").partition(":")[0].lower()
+        headers, body = home_page(*(_SYSTEM if host in self._system_hosts else _GATEWAY))
+        return Response(body, headers=dict(headers))

@@ -1,0 +1,266 @@
+"""The issuers API, `/api/issuers`: whose tokens are accepted. Names and shapes are those of APK's TokenIssuer (apk-interface §4.2).
+
+A caller without an organization sees and changes all; one with an organization only the issuers of that organization.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.errors import Diagnostic, Invalid, Problem
+from kapi.front.web.http.access import Access, json_answer
+from kapi.front.web.http.bodies import json_object, read_body
+from kapi.front.web.http.lanes import Lane
+from kapi.identity.issuers.following import Followed
+from kapi.identity.issuers.trial import Step
+from kapi.identity.issuers.trust import Trust
+from kapi.identity.tokens.verify import Principal
+from kapi.settings import IssuerSettings
+from kapi.settings.values import REFUSED, checked
+
+ISSUER_SCOPE = "kapi:issuers"
+LARGEST_BODY = 1024 * 1024
+_FIELDS = {field.name for field in dataclasses.fields(IssuerSettings)}
+
+
+class IssuersApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(self, access: Access, trust: Trust, fetching: Lane) -> None:
+        self._fetching = fetching
+        self._access = access
+        self._trust = trust
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        one = "/api/issuers/{name}"
+        return [
+            Route("/api/issuers", self.list, methods=["GET"]),
+            Route("/api/issuers", self.add, methods=["POST"]),
+            Route(one, self.show, methods=["GET"]),
+            Route(one, self.replace, methods=["PUT"]),
+            Route(one, self.remove, methods=["DELETE"]),
+            Route(f"{one}/test", self.test, methods=["POST"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Every issuer that the caller may see, and how its keys stand."""
+        principal = self._access.principal(request, ISSUER_SCOPE)
+        return json_answer(
+            {
+                "issuers": [
+                    self._shown(item)
+                    for item in self._trust.followed()
+                    if _may(principal, item.issuer.organization)
+                ]
+            }
+        )
+
+    async def show(self, request: Request) -> Response:
+        """One issuer."""
+        return json_answer(self._shown(self._mine(request)))
+
+    async def add(self, request: Request) -> Response:
+        """Trust an issuer; its keys are fetched before the answer, but need not arrive."""
+        principal = self._access.principal(request, ISSUER_SCOPE)
+        settings = _declared(await _body(request))
+        return await self._add(principal, settings, replace=False)
+
+    async def replace(self, request: Request) -> Response:
+        """Declare an issuer anew, or for the first time."""
+        principal = self._access.principal(request, ISSUER_SCOPE)
+        name = request.path_params["name"]
+        settings = _declared({**await _body(request), "name": name})
+        existing = next((item for item in self._trust.followed() if item.issuer.name == name), None)
+        if existing is not None:
+            self._refuse_others(principal, existing)
+        return await self._add(principal, settings, replace=True)
+
+    async def _add(
+        self, principal: Principal, settings: IssuerSettings, *, replace: bool
+    ) -> Response:
+        if not _may(principal, settings.organization):
+            detail = f"callers of {principal.organization} may declare issuers for {principal.organization} only"
+            raise Problem(
+                403,
+                "900964",
+                "Not your organization",
+                detail,
+                f'Say "organization": "{principal.organization}".',
+            )
+        followed = await run_in_threadpool(self._trust.add, settings, replace=replace)
+        return json_answer(self._shown(followed), 200 if replace else 201)
+
+    async def remove(self, request: Request) -> Response:
+        """Trust an issuer no longer."""
+        followed = self._mine(request)
+        await run_in_threadpool(self._trust.remove, followed.issuer.name)
+        return Response(status_code=204)
+
+    async def test(self, request: Request) -> Response:
+        """Walk discovery, TLS, keys and clock, and a token when the body has one: `{"token": "…"}`."""
+        followed = self._mine(request)
+        body = await _body(request, empty={})
+        token = body.get("token", "")
+        if not isinstance(token, str) or body.keys() - {"token"}:
+            raise Problem(
+                400,
+                "900960",
+                "Invalid request",
+                "the body may have a token only",
+                'Send {"token": "…"}, or nothing.',
+            )
+        steps: tuple[Step, ...] = await self._fetching.run(
+            request, self._trust.test, followed, token.strip()
+        )
+        return json_answer(
+            {"issuer": followed.issuer.name, "steps": [dataclasses.asdict(step) for step in steps]}
+        )
+
+    def _mine(self, request: Request) -> Followed:
+        principal = self._access.principal(request, ISSUER_SCOPE)
+        followed = self._trust.find(request.path_params["name"])
+        self._refuse_others(principal, followed)
+        return followed
+
+    def _refuse_others(self, principal: Principal, followed: Followed) -> None:
+        """Another organization's issuer does not exist for the caller."""
+        if not _may(principal, followed.issuer.organization):
+            raise Problem(
+                404,
+                "900961",
+                f"there is no issuer {followed.issuer.name!r}",
+                hint="See them with: kapi issuer list.",
+            )
+
+    def _shown(self, followed: Followed) -> dict[str, Any]:
+        issuer, state = followed.issuer, followed.state
+        return {
+            "name": issuer.name,
+            "preset": issuer.preset,
+            "organization": issuer.organization,
+            "organizations": dict(issuer.organizations),
+            "environments": list(issuer.environments),
+            "issuer": issuer.issuer,
+            "discovery": issuer.discovery if issuer.fetches else None,
+            "signatureValidation": _signature_validation(followed),
+            "consumerKeyClaim": issuer.consumer_key_claim or None,
+            "scopesClaims": list(issuer.scopes_claims),
+            "claimMappings": [
+                {"remoteClaim": remote, "localClaim": local}
+                for remote, local in issuer.claim_mappings
+            ],
+            "audiences": list(issuer.audiences),
+            "algorithms": list(issuer.algorithms),
+            "types": list(issuer.types),
+            "clockSkew": issuer.clock_skew,
+            "requiredClaims": dict(issuer.required_claims),
+            "idTokens": issuer.id_tokens,
+            "declaredIn": "settings" if issuer.name in self._trust.fixed else "api",
+            "status": {
+                "keys": [
+                    {"kid": key.kid or None, "algorithms": list(key.algorithms)}
+                    for key in state.keys.keys
+                ],
+                "ignored": list(state.keys.ignored),
+                "fetchedAt": state.fetched_at or None,
+                "changedAt": state.changed_at or None,
+                "fetches": state.fetches,
+                "failures": state.failures,
+                "error": state.error or None,
+                "refusals": self._trust.refusals_of(issuer.name),
+            },
+            "advice": list(issuer.advice),
+            "warnings": list(issuer.warnings),
+        }
+
+
+def _signature_validation(followed: Followed) -> dict[str, Any]:
+    issuer = followed.issuer
+    if not issuer.fetches:
+        return {"publicKey": issuer.key_pem}
+    return {
+        "jwks": {
+            "url": issuer.jwks_uri or followed.state.jwks_uri or None,
+            "tls": {"certificateInline": issuer.ca} if issuer.ca else None,
+        }
+    }
+
+
+def _may(principal: Principal, organization: str) -> bool:
+    return principal.organization in {"", organization}
+
+
+async def _body(request: Request, empty: dict[str, Any] | None = None) -> dict[str, Any]:
+    content = await read_body(request, LARGEST_BODY)
+    if not content and empty is not None:
+        return empty
+    return json_object(content, "/openapi.html on this host shows one.")
+
+
+def _declared(body: dict[str, Any]) -> IssuerSettings:
+    """The declaration in the body: our field names in camel case, or a TokenIssuer of APK. Raises Invalid."""
+    mistakes: list[Diagnostic] = []
+
+    def wrong(where: str, message: str, hint: str = "") -> None:
+        hint = (
+            hint if "_file" not in hint else ""
+        ) or "/openapi.html on this host lists the fields."
+        mistakes.append(
+            Diagnostic(
+                "issuer",
+                f"{where}: {message}".removeprefix("issuer: "),
+                hint,
+                f"#/{where.partition('.')[2]}",
+            )
+        )
+
+    given: dict[str, Any] = {}
+    for name, value in _flattened(body).items():
+        field = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()
+        if field not in _FIELDS or name != _camel(field):
+            wrong(f"issuer.{name}", "unknown field")
+        elif value is not None:
+            given[field] = value
+    made = checked(IssuerSettings, given, "issuer", wrong)
+    if made is REFUSED or mistakes:
+        raise Invalid(tuple(mistakes), code="900960", title="Invalid issuer")
+    declared: IssuerSettings = made
+    return declared
+
+
+def _camel(field: str) -> str:
+    first, *rest = field.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _flattened(body: dict[str, Any]) -> dict[str, Any]:
+    """APK's nesting taken out: `signatureValidation`, `scopesClaim`, and lists of claim mappings."""
+    flat = {**body}
+    validation = flat.pop("signatureValidation", None)
+    if isinstance(validation, dict):
+        jwks, certificate = validation.get("jwks"), validation.get("certificate")
+        if isinstance(jwks, dict):
+            flat.setdefault("jwksUri", jwks.get("url"))
+            tls = jwks.get("tls")
+            flat.setdefault("ca", tls.get("certificateInline") if isinstance(tls, dict) else None)
+        if isinstance(certificate, dict):
+            flat.setdefault("certificate", certificate.get("certificateInline"))
+        flat.setdefault("publicKey", validation.get("publicKey"))
+    elif validation is not None:
+        flat["signatureValidation"] = validation
+    if isinstance(scopes := flat.pop("scopesClaim", None), str):
+        flat.setdefault("scopesClaims", [scopes])
+    mappings = flat.get("claimMappings")
+    if isinstance(mappings, list) and all(
+        isinstance(item, dict) and item.keys() == {"remoteClaim", "localClaim"} for item in mappings
+    ):
+        flat["claimMappings"] = {str(item["remoteClaim"]): item["localClaim"] for item in mappings}
+    return flat

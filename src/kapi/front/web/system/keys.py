@@ -1,0 +1,108 @@
+"""The keys API, `/api/keys`: the signing keys of the inbuilt provider and their rotation. Never a key itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.errors import Problem
+from kapi.front.web.http.access import Access, json_answer
+from kapi.front.web.http.bodies import json_object, read_body
+from kapi.identity.keys.rotation import Rotation
+from kapi.settings import DEFAULT_ALGORITHM
+from kapi.store.keys import StoredKey
+
+KEYS_SCOPE = "kapi:keys"
+
+
+class KeysApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(self, access: Access, rotation: Rotation) -> None:
+        self._access = access
+        self._rotation = rotation
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        one = "/api/keys/{kid:path}"
+        return [
+            Route("/api/keys", self.list, methods=["GET"]),
+            Route("/api/keys", self.stage, methods=["POST"]),
+            Route("/api/keys/rotate", self.rotate, methods=["POST"]),
+            Route(f"{one}/activate", self.activate, methods=["POST"]),
+            Route(one, self.retire, methods=["DELETE"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Every key, with its state and when that changes."""
+        self._access.principal(request, KEYS_SCOPE)
+        return json_answer(
+            {"keys": [_shown(key) for key in await run_in_threadpool(self._rotation.all)]}
+        )
+
+    async def stage(self, request: Request) -> Response:
+        """Make a key and show it: `{"algorithm": "RS256"}`."""
+        self._access.principal(request, KEYS_SCOPE)
+        body = await _body(request, algorithm=str)
+        return json_answer(
+            _shown(
+                await run_in_threadpool(
+                    self._rotation.stage, body.get("algorithm", DEFAULT_ALGORITHM)
+                )
+            ),
+            201,
+        )
+
+    async def rotate(self, request: Request) -> Response:
+        """A new key in place of the active one: `{"algorithm": "RS256", "now": false, "emergency": false}`."""
+        self._access.principal(request, KEYS_SCOPE)
+        body = await _body(request, algorithm=str, now=bool, emergency=bool)
+        key = await run_in_threadpool(
+            self._rotation.rotate,
+            body.get("algorithm", DEFAULT_ALGORITHM),
+            at_once=body.get("now", False),
+            emergency=body.get("emergency", False),
+        )
+        return json_answer(_shown(key), 201)
+
+    async def activate(self, request: Request) -> Response:
+        """Let a published key sign."""
+        self._access.principal(request, KEYS_SCOPE)
+        return json_answer(
+            _shown(await run_in_threadpool(self._rotation.activate, request.path_params["kid"]))
+        )
+
+    async def retire(self, request: Request) -> Response:
+        """Take a key away at once."""
+        self._access.principal(request, KEYS_SCOPE)
+        await run_in_threadpool(self._rotation.retire, request.path_params["kid"])
+        return Response(status_code=204)
+
+
+async def _body(request: Request, **members: type) -> dict[str, Any]:
+    content = await read_body(request)
+    value = json_object(content, "/openapi.html on this host describes it.") if content else {}
+    if any(name not in members or type(item) is not members[name] for name, item in value.items()):
+        known = ", ".join(f"{name} ({kind.__name__})" for name, kind in members.items())
+        raise Problem(
+            400,
+            "900970",
+            "Invalid request",
+            f"the body may be a JSON object with {known}",
+            "/openapi.html on this host describes it.",
+        )
+    return value
+
+
+def _shown(key: StoredKey) -> dict[str, Any]:
+    return {
+        "kid": key.kid,
+        "algorithm": key.algorithm,
+        "state": key.state,
+        "createdAt": key.created_at,
+        "dueAt": key.due_at,
+    }

@@ -1,0 +1,169 @@
+"""Protected resource metadata (RFC 9728): which authorization servers the system APIs and each deployed API trust.
+
+A client that got a 401 finds here where to ask for a token. Answers on the host of the system APIs and on the gateway's hosts,
+below `/.well-known/oauth-protected-resource`; the rest of the path is that of the resource. Called by `app.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import plain, read_yaml
+from kapi.errors import Problem
+from kapi.gateway.deployer import Deployer
+from kapi.gateway.envoy.resources.routes.version_aliases import aliases
+from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
+from kapi.identity.tokens.verify import IssuerKeys
+from kapi.policies.challenge import RESOURCES as PATH
+from kapi.settings import Settings
+from kapi.settings.words import PROOF_ALGORITHMS
+from kapi.store import Store, StoredApi
+
+_MOST_KEPT = 2000
+SYSTEM_SCOPES = (
+    "apk:api_create",
+    "kapi:clients",
+    "kapi:issuers",
+    "kapi:keys",
+    "kapi:metrics",
+    "kapi:users",
+)
+
+
+class ProtectedResources:
+    """The endpoint, bound to what is deployed and who is trusted."""
+
+    def __init__(self, settings: Settings, store: Store, deployer: Deployer, issuers: Any) -> None:
+        """`issuers` gives the trusted issuers of the system APIs."""
+        self._settings = settings
+        self._store = store
+        self._deployer = deployer
+        self._issuers = issuers
+        self._said: dict[tuple[str, int], tuple[tuple[str, ...], dict[str, Any]]] = {}
+        self._reading = threading.Lock()
+
+    def routes(self) -> list[Route]:
+        """At the root, and with the path of a resource behind (RFC 9728 §3.1)."""
+        return [
+            Route(PATH, self.show, methods=["GET"]),
+            Route(f"{PATH}/{{rest:path}}", self.show, methods=["GET"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """The metadata of the resource that the host and the rest of the path name."""
+        host = request.headers.get("host", "").partition(":")[0].lower()
+        path = (
+            f"/{request.path_params['rest']}".rstrip("/") if "rest" in request.path_params else ""
+        )
+        if host in {self._settings.gateway.api_host.lower(), "localhost"}:
+            found = self._system(path)
+        else:
+            found = await run_in_threadpool(self._deployed, host, path)
+        if found is None:
+            raise Problem(404, "404", "Not Found", "There is no protected resource at this address")
+        headers = {"Cache-Control": "max-age=60", "Access-Control-Allow-Origin": "*"}
+        return Response(orjson.dumps(found), 200, headers, "application/json")
+
+    def _system(self, path: str) -> dict[str, Any] | None:
+        if path and path != "/api" and not path.startswith("/api/"):
+            return None
+        trusted: Sequence[IssuerKeys] = self._issuers()
+        issuers = (
+            item.issuer.issuer
+            for item in trusted
+            if item.issuer.in_organization(SYSTEM_ORGANIZATION)
+        )
+        host = self._settings.gateway.api_host
+        bound = {
+            "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
+            "tls_client_certificate_bound_access_tokens": True,
+        }
+        return {**self._document(host, path, issuers, SYSTEM_SCOPES, "kapi system APIs"), **bound}
+
+    def _deployed(self, host: str, path: str) -> dict[str, Any] | None:
+        apis = self._store.apis()
+        more = aliases(apis) if self._settings.gateway.version_routing else {}
+        api = next(
+            (api for api in apis if path in _paths(api, more) and host in self._hosts(api)), None
+        )
+        if api is None:
+            return None
+        scopes, dpop = self._conf_says(api)
+        trusted = (
+            item.issuer
+            for item in self._deployer.issuers
+            if not item.api_keys and item.serves(api.organization, api.environment)
+        )
+        return {**self._document(host, path, trusted, scopes, api.name), **dpop}
+
+    def _document(
+        self, host: str, path: str, issuers: Iterable[str], scopes: Sequence[str], name: str
+    ) -> dict[str, Any]:
+        return {
+            "resource": f"{self._settings.gateway.origin(host)}{path}",
+            "authorization_servers": list(dict.fromkeys(issuers)),
+            "scopes_supported": list(scopes),
+            "bearer_methods_supported": ["header"],
+            "resource_name": name,
+        }
+
+    def _hosts(self, api: StoredApi) -> tuple[str, ...]:
+        label = f"{api.organization}-{api.environment}" if api.environment else api.organization
+        domain = self._settings.gateway.domain
+        return (f"{label}.{domain}".lower(), f"{label}.sandbox.{domain}".lower())
+
+    def _conf_says(self, api: StoredApi) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """The scopes and the members about proofs. A conf is read once for each revision: anybody may ask, any number of times."""
+        place = api.id, api.revision
+        with self._reading:
+            if place not in self._said:
+                source = self._store.api_source(api.id)
+                root = read_yaml(source[0].encode(), Report("")) if source else None
+                conf = {} if root is None else plain(root)
+                if len(self._said) >= _MOST_KEPT:
+                    self._said.clear()
+                self._said[place] = (_scopes(conf), _dpop(conf))
+            return self._said[place]
+
+
+def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scopes that its operations ask for, as the conf names them."""
+    named = (
+        item.get("scopes") or () for item in conf.get("operations") or () if isinstance(item, dict)
+    )
+    return tuple(
+        dict.fromkeys(scope for scopes in named for scope in scopes if isinstance(scope, str))
+    )
+
+
+def _dpop(conf: Mapping[str, Any]) -> dict[str, Any]:
+    """What the API says of proofs (RFC 9728 §2); nothing where it takes none."""
+    items = [
+        item
+        for item in conf.get("authentication") or ()
+        if isinstance(item, dict) and item.get("authType") == "OAuth2"
+    ]
+    taken = next((item.get("dpop") for item in items if item.get("enabled", True)), None)
+    if not taken:
+        return {}
+    must = (
+        {"dpop_bound_access_tokens_required": True, "bearer_methods_supported": []}
+        if taken == "mandatory"
+        else {}
+    )
+    return {"dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS), **must}
+
+
+def _paths(api: StoredApi, more: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        path.rstrip("/") for path in (*api.base_paths, *([more[api.id]] if api.id in more else []))
+    )

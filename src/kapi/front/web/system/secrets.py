@@ -1,0 +1,89 @@
+"""The system API of named secrets: `/api/secrets`. Values go in and never come out. Called by `app.py`.
+
+GET lists names and keys; PUT `/api/secrets/<name>/<key>` with the value as the body sets one; DELETE removes it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kapi.errors import Problem
+from kapi.front.web.http.access import Access, Row, json_answer, versioned
+from kapi.front.web.http.bodies import read_body
+from kapi.front.web.system.apis import DEPLOY_SCOPE
+from kapi.gateway.secrets import NamedSecrets
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+
+
+class SecretsApi:
+    """The endpoints, bound to what they need."""
+
+    def __init__(self, secrets: NamedSecrets, access: Access) -> None:
+        self._secrets = secrets
+        self._access = access
+
+    def routes(self) -> list[Route]:
+        """The one page of paths."""
+        table: tuple[Row, ...] = (
+            ("GET", "/api/secrets", "", self.list),
+            ("PUT", "/api/secrets", "/{name}/{key}", self.put),
+            ("DELETE", "/api/secrets", "/{name}/{key}", self.delete),
+        )
+        return versioned(table)
+
+    async def list(self, request: Request) -> Response:
+        """The names and keys of the caller's organization."""
+        organization = self._organization(request)
+        found = await run_in_threadpool(self._secrets.list, organization)
+        return json_answer({"secrets": [asdict(item) for item in found]})
+
+    async def put(self, request: Request) -> Response:
+        """Set a value: the body, UTF-8 text of at most 64 KiB. Every API that names it uses it when this answers."""
+        organization, (name, key) = self._organization(request), _names(request)
+        content = await read_body(request)
+        try:
+            value = content.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Problem(
+                400,
+                "909018",
+                "the value is not UTF-8 text",
+                hint="Encode binary values, such as in PEM form.",
+            ) from None
+        if not value or "\x00" in value:
+            raise Problem(
+                400,
+                "909018",
+                "the value is empty or has a null character",
+                hint="Send the value as the body.",
+            )
+        await run_in_threadpool(self._secrets.set, organization, name, key, value)
+        return Response(status_code=204)
+
+    async def delete(self, request: Request) -> Response:
+        """Remove a value that no API uses."""
+        organization, (name, key) = self._organization(request), _names(request)
+        await run_in_threadpool(self._secrets.remove, organization, name, key)
+        return Response(status_code=204)
+
+    def _organization(self, request: Request) -> str:
+        return self._access.organization(self._access.principal(request, DEPLOY_SCOPE))
+
+
+def _names(request: Request) -> tuple[str, str]:
+    name, key = request.path_params["name"], request.path_params["key"]
+    if not _NAME.fullmatch(name) or not _NAME.fullmatch(key):
+        raise Problem(
+            400,
+            "909018",
+            "name and key of a secret",
+            hint="Use letters, digits, `.`, `_` and `-`, at most 253.",
+        )
+    return name, key

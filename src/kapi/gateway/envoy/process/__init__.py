@@ -1,0 +1,1 @@
+"""Envoy as a child process: its bootstrap, its check of a configuration, its certificate."""

@@ -1,0 +1,176 @@
+"""Backends and our own processes as Envoy clusters. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+
+from kapi.apis.ir import CircuitBreaker, Endpoint
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.names import CONTROL, IDENTITY, REFUSALS, backend_name, typed
+
+CONNECT_TIMEOUT = "20s"
+NOBODY = "unknown-secret.invalid"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def authority(endpoint: Endpoint) -> str:
+    """The Host header that the backend expects."""
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return (
+        host if DEFAULT_PORTS.get(endpoint.scheme) == endpoint.port else f"{host}:{endpoint.port}"
+    )
+
+
+def cluster_name(endpoint: Endpoint, site: Site, organization: str) -> str:
+    """Endpoints that differ in their path only share a cluster."""
+    return backend_name(_content(endpoint, site, organization))
+
+
+def own_cluster_name(endpoint: Endpoint, site: Site) -> str:
+    """For an endpoint of the settings: a name that no API's routes keep alive or take away."""
+    return cluster_name(endpoint, site, site.organization).replace("backend_", "own_", 1)
+
+
+def own_clusters(endpoints: Iterable[Endpoint], site: Site) -> tuple[dict[str, Any], ...]:
+    """The clusters of the endpoints that the settings name, each once."""
+    clusters = {}
+    for endpoint in endpoints:
+        name = own_cluster_name(endpoint, site)
+        content = _content(endpoint, site, site.organization)
+        content["load_assignment"]["cluster_name"] = name
+        clusters[name] = {"name": name, **content}
+    return tuple(clusters.values())
+
+
+def backend_cluster(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any]:
+    """The cluster of one backend, named after its content. `organization` is whose secrets the endpoint names."""
+    content = _content(endpoint, site, organization)
+    name = backend_name(content)
+    content["load_assignment"]["cluster_name"] = name
+    return {"name": name, **content}
+
+
+def _content(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any]:
+    address, port = _address(endpoint, site)
+    cluster: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "type": "STATIC" if _is_ip(address) else "STRICT_DNS",
+        "load_assignment": _members(
+            "", [{"socket_address": {"address": address, "port_value": port}}]
+        ),
+        "circuit_breakers": {"thresholds": [_thresholds(endpoint, site.gateway.max_connections)]},
+    }
+    if cluster["type"] == "STRICT_DNS":
+        cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
+    if endpoint.scheme == "https":
+        cluster["transport_socket"] = _tls(*_trusted(endpoint, site, organization))
+    return cluster
+
+
+def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
+    """The conf's numbers one to one; what it leaves open is as wide as the gateway itself."""
+    asked = endpoint.circuit_breaker or CircuitBreaker()
+    # Envoy lets three retries run at once, which an API that asks for retries outgrows under load.
+    usual = {
+        "max_connections": limit,
+        "max_pending_requests": limit,
+        "max_requests": limit,
+        **({"max_retries": limit} if endpoint.retry else {}),
+    }
+    given = {
+        "max_connection_pools": asked.max_connection_pools,
+        "max_connections": asked.max_connections,
+        "max_pending_requests": asked.max_pending_requests,
+        "max_requests": asked.max_requests,
+        "max_retries": asked.max_retries,
+    }
+    return usual | {name: value for name, value in given.items() if value is not None}
+
+
+def system_clusters(site: Site) -> tuple[dict[str, Any], ...]:
+    """The identity workers and the control process, over their Unix sockets."""
+    refusals = (_grpc(REFUSALS, site.refusals_socket),) if site.refusals_socket else ()
+    identity = (_pipes(IDENTITY, site.identity_sockets),) if site.identity_sockets else ()
+    return (*identity, _pipes(CONTROL, (site.control_socket,)), *refusals)
+
+
+def _grpc(name: str, socket: str) -> dict[str, Any]:
+    http2 = typed(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        explicit_http_config={"http2_protocol_options": {}},
+    )
+    return {
+        **_pipes(name, (socket,)),
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2
+        },
+    }
+
+
+def _pipes(name: str, sockets: tuple[str, ...]) -> dict[str, Any]:
+    members = _members(name, [{"pipe": {"path": path}} for path in sockets])
+    return {"name": name, "connect_timeout": "5s", "type": "STATIC", "load_assignment": members}
+
+
+def _members(name: str, addresses: list[dict[str, Any]]) -> dict[str, Any]:
+    endpoints = [{"endpoint": {"address": address}} for address in addresses]
+    return {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
+
+
+def _address(endpoint: Endpoint, site: Site) -> tuple[str, int]:
+    """Where the backend really is: `gateway.hosts` may say otherwise than DNS."""
+    hosts = site.gateway.hosts
+    mapped = hosts.get(f"{endpoint.host}:{endpoint.port}") or hosts.get(endpoint.host)
+    if mapped is None:
+        return endpoint.host.strip("[]"), endpoint.port
+    if _is_ip(mapped.strip("[]")):
+        return mapped.strip("[]"), endpoint.port
+    address, colon, port = mapped.rpartition(":")
+    return (address.strip("[]"), int(port)) if colon else (mapped, endpoint.port)
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _trusted(endpoint: Endpoint, site: Site, organization: str) -> tuple[str, dict[str, str]]:
+    """The name that the backend must prove, and the authorities that may say so: those that the conf names, else the system's."""
+    if endpoint.certificate is None:
+        return endpoint.host, {"filename": site.ca_file}
+    authorities = site.secrets.get(organization, endpoint.certificate)
+    # An unknown name is refused at deployment; a secret that has vanished since trusts nobody.
+    return (
+        (endpoint.host, {"inline_string": authorities})
+        if authorities
+        else (NOBODY, {"filename": site.ca_file})
+    )
+
+
+def _tls(host: str, authorities: dict[str, str]) -> dict[str, Any]:
+    """TLS that checks the chain and the name."""
+    bare = host.strip("[]")
+    kind = "IP_ADDRESS" if _is_ip(bare) else "DNS"
+    validation = {
+        "trusted_ca": authorities,
+        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": bare}}],
+    }
+    context: dict[str, Any] = {
+        "common_tls_context": {
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+            "validation_context": validation,
+        }
+    }
+    if kind == "DNS":
+        context["sni"] = bare
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": typed(
+            "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", **context
+        ),
+    }

@@ -1,0 +1,119 @@
+"""What resources are rendered from besides the IR: the one input of the renderers, a frozen value, so that they stay pure.
+
+Renderers and policies get no other settings. So whatever can show in a rendered resource is in this value, and `gateway/fingerprint.py`
+hashes all of it: a resource that was kept with another input is not used again.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from kapi import run_files
+from kapi.apis.secrets import NO_SECRETS, Secrets
+from kapi.gateway.envoy.process.process import threads_of
+from kapi.settings import GatewaySettings, Settings, SubscriptionsSettings
+
+_CA_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The inbuilt identity provider, as far as routes lead to it."""
+
+    enabled: bool
+    host: str
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One installation as Envoy sees it."""
+
+    gateway: GatewaySettings
+    subscriptions: SubscriptionsSettings
+    provider: Provider
+    organization: str
+    """Owner of what names no organization."""
+    ca_file: str
+    """Certificate authorities that backends are checked against."""
+    control_socket: str
+    identity_sockets: tuple[str, ...]
+    access_log: str = ""
+    """File of the access log; empty means none."""
+    backend_log: str = ""
+    """File of the log of https backends that are not believed; empty means none."""
+    ledger_socket: str = ""
+    """Where Envoy answers the control process about its counters; empty means nowhere."""
+    refusals_socket: str = ""
+    """Where refused tokens are told; empty means nowhere."""
+    secrets: Secrets = NO_SECRETS
+    threads: int = 1
+    """Worker threads of Envoy."""
+
+    def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
+        """Where the APIs of an organization answer."""
+        label = f"{organization}-{environment}" if environment else organization
+        return f"{label}.{'sandbox.' if sandbox else ''}{self.gateway.domain}".lower()
+
+
+def site_of(settings: Settings, secrets: Secrets = NO_SECRETS) -> Site:
+    """The site on this machine."""
+    workers = settings.identity.workers if settings.identity.enabled else 0
+    return site_from(
+        settings,
+        ca_file=system_ca_file(),
+        control_socket=str(run_files.control_socket(settings)),
+        identity_sockets=tuple(str(run_files.identity_socket(settings, n)) for n in range(workers)),
+        backend_log=str(run_files.log_path(settings, "backends")),
+        access_log=str(run_files.log_path(settings, "access"))
+        if settings.gateway.access_log
+        else "",
+        ledger_socket=str(run_files.ledger_socket(settings)),
+        refusals_socket=str(run_files.refusals_socket(settings)),
+        secrets=secrets,
+    )
+
+
+def site_from(
+    settings: Settings,
+    *,
+    ca_file: str,
+    control_socket: str,
+    identity_sockets: tuple[str, ...],
+    access_log: str = "",
+    backend_log: str = "",
+    ledger_socket: str = "",
+    refusals_socket: str = "",
+    secrets: Secrets = NO_SECRETS,
+) -> Site:
+    """A site with these settings; the other arguments are the machine's, as in `Site`."""
+    identity = settings.identity
+    return Site(
+        gateway=settings.gateway,
+        subscriptions=settings.subscriptions,
+        provider=Provider(identity.enabled, identity.host, identity.issuer),
+        organization=settings.apis.organization,
+        ca_file=ca_file,
+        control_socket=control_socket,
+        identity_sockets=identity_sockets,
+        access_log=access_log,
+        backend_log=backend_log,
+        ledger_socket=ledger_socket,
+        refusals_socket=refusals_socket,
+        secrets=secrets,
+        threads=threads_of(settings.gateway),
+    )
+
+
+def system_ca_file() -> str:
+    """The system's list of certificate authorities; SSL_CERT_FILE overrides it."""
+    found = ssl.get_default_verify_paths().cafile
+    candidates = (*((found,) if found else ()), *_CA_FILES)
+    return next((path for path in candidates if Path(path).is_file()), _CA_FILES[0])

@@ -1,0 +1,233 @@
+"""The one listener on the network: TLS, the connection manager with all edge limits, the filters in order. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kapi.gateway.envoy.resources.backend_log import backend_log
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.edge_headers import early_mutation, front_ranges
+from kapi.gateway.envoy.resources.names import (
+    ADS,
+    CERTIFICATE,
+    EDGE,
+    LEDGER,
+    PATH_HEADER,
+    ROUTER_FILTER,
+    typed,
+)
+from kapi.gateway.envoy.resources.replies import local_reply_config
+from kapi.gateway.envoy.resources.tokens.refusal_log import refusal_log
+from kapi.policies import HttpFilter, http_filters
+from kapi.policies.admission import part
+from kapi.policies.contract import STAND_IN
+
+NO_CERTIFICATE = "00" * 32
+"""A SHA-256 digest that is no certificate's."""
+_HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+IDLE = "300s"
+
+LIMITS: dict[str, Any] = {
+    "use_remote_address": True,
+    "always_set_request_id_in_response": True,
+    "normalize_path": True,
+    "merge_slashes": True,
+    "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+    "strip_any_host_port": True,
+    "max_request_headers_kb": 32,
+    "request_headers_timeout": "10s",
+    "request_timeout": IDLE,
+    "stream_idle_timeout": IDLE,
+    "common_http_protocol_options": {
+        "idle_timeout": IDLE,
+        "max_headers_count": 100,
+        "headers_with_underscores_action": "ALLOW",
+    },
+    "http2_protocol_options": {
+        "max_concurrent_streams": 100,
+        "initial_stream_window_size": 64 * 1024,
+        "initial_connection_window_size": 1024 * 1024,
+    },
+}
+"""Envoy's edge guide: generous for people, tight for attackers. No upgrade_configs: WebSocket is refused."""
+
+
+def listener(site: Site) -> dict[str, Any]:
+    """The LDS resource."""
+    gateway = site.gateway
+    chains = [_chain(site)]
+    if ranges := front_ranges(gateway):
+        chains.append(
+            {
+                "name": "fronts",
+                "filter_chain_match": {"direct_source_prefix_ranges": ranges},
+                **_chain(site, trusted=True),
+            }
+        )
+    return {
+        "name": EDGE,
+        "address": {"socket_address": {"address": gateway.listen, "port_value": gateway.port}},
+        # Two processes would share the port in silence otherwise.
+        "enable_reuse_port": False,
+        "per_connection_buffer_limit_bytes": 32 * 1024,
+        "filter_chains": chains,
+    }
+
+
+def _chain(site: Site, *, trusted: bool = False) -> dict[str, Any]:
+    manager = connection_manager(site, trusted=trusted)
+    return {"filters": [{"name": "http", "typed_config": manager}], "transport_socket": _tls()}
+
+
+def connection_manager(site: Site, *, trusted: bool = False) -> dict[str, Any]:
+    """HTTP on the listener; `trusted` for connections from the fronts that the settings name."""
+    manager: dict[str, Any] = {
+        "stat_prefix": EDGE,
+        **LIMITS,
+        "server_header_transformation": "PASS_THROUGH",
+        "early_header_mutation_extensions": [early_mutation(site.gateway, trusted=trusted)],
+        "scoped_routes": _scopes(),
+        "http_filters": [*map(_filter, http_filters()), router()],
+        "local_reply_config": local_reply_config(),
+    }
+    logs = [backend_log(site.backend_log)] if site.backend_log else []
+    if site.refusals_socket:
+        logs.append(refusal_log())
+    if site.access_log:
+        manager["http_filters"].insert(0, _remember_what_was_asked())
+        logs.append(_access_log(site.access_log))
+    if logs:
+        manager["access_log"] = logs
+    if site.access_log or site.backend_log:
+        manager["access_log_options"] = {"access_log_flush_interval": "1s"}
+    return typed(_HCM, **manager)
+
+
+def ledger_listener(site: Site) -> dict[str, Any]:
+    """Where the control process asks the admission filter for its counters and tells it who may call what."""
+    routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
+    manager = typed(
+        _HCM,
+        stat_prefix=LEDGER,
+        route_config={
+            "name": LEDGER,
+            "virtual_hosts": [{"name": LEDGER, "domains": ["*"], "routes": routes}],
+        },
+        http_filters=[{"name": "kapi.ledger", "typed_config": part("ledger")}, router()],
+    )
+    return {
+        "name": LEDGER,
+        "address": {"pipe": {"path": site.ledger_socket, "mode": 0o600}},
+        "ignore_global_conn_limit": True,
+        "per_connection_buffer_limit_bytes": 16 * 1024 * 1024,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def router() -> dict[str, Any]:
+    """The last filter of every chain."""
+    return {
+        "name": ROUTER_FILTER,
+        "typed_config": typed(
+            "envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True
+        ),
+    }
+
+
+def _filter(item: HttpFilter) -> dict[str, Any]:
+    if item.on_demand:
+        source = {"config_source": ADS, "type_urls": [item.config["@type"], STAND_IN["@type"]]}
+        return {"name": item.name, "config_discovery": source, "disabled": item.disabled}
+    if item.discovered:
+        types = [
+            f"type.googleapis.com/{item.discovered}",
+            *([STAND_IN["@type"]] if item.stands_by else []),
+        ]
+        source = {"config_source": ADS, "type_urls": types}
+        return {
+            "name": item.name,
+            "config_discovery": source,
+            **({"disabled": True} if item.disabled else {}),
+        }
+    return {
+        "name": item.name,
+        "typed_config": dict(item.config),
+        **({"disabled": True} if item.disabled else {}),
+    }
+
+
+def _scopes() -> dict[str, Any]:
+    extractor = {"name": PATH_HEADER, "element_separator": "/", "index": 1}
+    return {
+        "name": EDGE,
+        "scope_key_builder": {"fragments": [{"header_value_extractor": extractor}]},
+        "rds_config_source": ADS,
+        "scoped_rds": {"scoped_rds_config_source": ADS},
+    }
+
+
+def _tls() -> dict[str, Any]:
+    """Clients are asked for a certificate and may send any, or none: whether it is good is decided on the route (`certificates.py`).
+
+    Envoy asks for one only when it has something to check it against: a digest that no certificate has decides nothing here. An
+    authority would do too, but its name would be told to clients, and those that choose a certificate by the names of authorities
+    would send none (RFC 8446 §4.2.4).
+    """
+    common = {
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+        "alpn_protocols": ["h2", "http/1.1"],
+        "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": ADS}],
+        "validation_context": {
+            "verify_certificate_hash": [NO_CERTIFICATE],
+            "trust_chain_verification": "ACCEPT_UNTRUSTED",
+        },
+    }
+    context = typed(
+        "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common
+    )
+    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+
+
+def _remember_what_was_asked() -> dict[str, Any]:
+    """When the log is written, host and path are already those of the backend."""
+    values = [_state("kapi.host", "%REQ(:AUTHORITY)%"), _state("kapi.path", "%PATH(NQ:PATH)%")]
+    config = typed(
+        "envoy.extensions.filters.http.set_filter_state.v3.Config", on_request_headers=values
+    )
+    return {"name": "envoy.filters.http.set_filter_state", "typed_config": config}
+
+
+def _state(key: str, value: str) -> dict[str, Any]:
+    return {
+        "object_key": key,
+        "factory_key": "envoy.string",
+        "format_string": {"text_format_source": {"inline_string": value}},
+    }
+
+
+def _access_log(path: str) -> dict[str, Any]:
+    """No query and no header of the caller but the user agent: those may hold credentials."""
+    line = {
+        "time": "%START_TIME%",
+        "method": "%REQ(:METHOD)%",
+        "host": "%FILTER_STATE(kapi.host:PLAIN)%",
+        "path": "%FILTER_STATE(kapi.path:PLAIN)%",
+        "protocol": "%PROTOCOL%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "milliseconds": "%DURATION%",
+        "bytes_in": "%BYTES_RECEIVED%",
+        "bytes_out": "%BYTES_SENT%",
+        "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "upstream": "%UPSTREAM_HOST%",
+        "route": "%ROUTE_NAME%",
+        "request_id": "%RESP(X-REQUEST-ID)%",
+        "user_agent": "%REQ(USER-AGENT)%",
+    }
+    config = typed(
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        path=path,
+        log_format={"json_format": line},
+    )
+    return {"name": "file", "typed_config": config}

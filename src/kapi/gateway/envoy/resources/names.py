@@ -1,0 +1,80 @@
+"""Names shared by the renderers and the stream: resource types, resource names, filter names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.apis.secrets import SecretId
+from kapi.policies.trust import OWN_HEADERS as CALLER_HEADERS
+
+_TYPES = "type.googleapis.com/"
+CLUSTER = _TYPES + "envoy.config.cluster.v3.Cluster"
+LISTENER = _TYPES + "envoy.config.listener.v3.Listener"
+SCOPE = _TYPES + "envoy.config.route.v3.ScopedRouteConfiguration"
+EXTENSION = _TYPES + "envoy.config.core.v3.TypedExtensionConfig"
+SECRET = _TYPES + "envoy.extensions.transport_sockets.tls.v3.Secret"
+
+JWT_FILTER = "envoy.filters.http.jwt_authn"
+"""Also the name of its ECDS resource: per-route settings are found by this name."""
+ROUTER_FILTER = "envoy.filters.http.router"
+
+LEDGER = "ledger"
+REFUSALS = "refusals"
+"""Cluster of the log of refused tokens."""
+FAULT = "fault/"
+"""With an issuer's name: where the token filter says in its metadata why that issuer's provider refused."""
+"""Name of the listener for the control process, on a Unix socket."""
+EDGE = "edge"
+"""Name of the listener, and prefix of its statistics."""
+CERTIFICATE = "edge_certificate"
+IDENTITY = "identity"
+CONTROL = "control"
+
+PATH_HEADER = "x-kapi-path"
+"""Carries the path without the query from the edge to the scope key; removed before the backend."""
+
+OWN_HEADERS = (PATH_HEADER, *CALLER_HEADERS)
+"""Removed before the backend; what a client sends by these names is removed at the edge."""
+
+ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}
+
+_NAME = re.compile(rb"(?:backend|secret)_[0-9a-f]{16}")
+
+
+def typed(type_name: str, **fields: Any) -> dict[str, Any]:
+    """A typed_config."""
+    return {"@type": _TYPES + type_name, **fields}
+
+
+def backend_name(content: dict[str, Any]) -> str:
+    """A name made of the content, so that equal backends are one cluster and a changed one is a new cluster."""
+    return (
+        "backend_" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    )
+
+
+def secret_id(secret: SecretId) -> str:
+    """How a rendered scope says that it, or a backend of it, was made with a secret: not by the secret's own name."""
+    return "secret_" + hashlib.sha256(json.dumps(secret).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an encoded scope names."""
+
+    backends: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+
+
+NOTHING = Names()
+
+
+def names_in(body: bytes) -> Names:
+    """The backend clusters and the secrets that an encoded scope names."""
+    found = frozenset(name.decode("ascii") for name in _NAME.findall(body))
+    backends = frozenset(name for name in found if name.startswith("backend_"))
+    return Names(backends, found - backends)

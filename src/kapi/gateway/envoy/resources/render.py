@@ -1,0 +1,108 @@
+"""IR → Envoy resources as plain dictionaries: the whole of one API, one scope, and what is there without any API. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kapi.apis.ir import Api, endpoints_in
+from kapi.gateway.envoy.resources.clusters import backend_cluster, own_clusters, system_clusters
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.listener import listener
+from kapi.gateway.envoy.resources.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
+from kapi.gateway.envoy.resources.on_demand import on_demand
+from kapi.gateway.envoy.resources.routes.claim_headers import claim_headers_filter
+from kapi.gateway.envoy.resources.routes.scopes import render_scope, segments
+from kapi.gateway.envoy.resources.routes.system import system_routes
+from kapi.gateway.envoy.resources.tokens.api_keys import credentials_filter
+from kapi.gateway.envoy.resources.tokens.claims import claims_filter
+from kapi.gateway.envoy.resources.tokens.deny_list import empty_deny_list
+from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
+from kapi.gateway.envoy.resources.tokens.token_checks import token_checks
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.policies.interceptor import settings_endpoints
+from kapi.policies.trust import Need
+
+__all__ = [
+    "render_api",
+    "render_backends",
+    "render_base",
+    "render_issuers",
+    "render_scope",
+    "segments",
+    "system_segments",
+]
+
+
+def render_base(
+    site: Site,
+    issuers: Sequence[TrustedIssuer],
+    certificate: str,
+    private_key: str,
+    needs: Iterable[Need] = (),
+    asked: frozenset[str] = frozenset(),
+) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """(type, resource) of everything that no deployment touches; `needs` are those of the routes there are, `asked` see `on_demand.py`."""
+    pair = {
+        "certificate_chain": {"inline_string": certificate},
+        "private_key": {"inline_string": private_key},
+    }
+    return (
+        *((CLUSTER, cluster) for cluster in system_clusters(site)),
+        *(
+            (CLUSTER, cluster)
+            for cluster in own_clusters(settings_endpoints(site.gateway.interceptors), site)
+        ),
+        (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
+        *((EXTENSION, item) for item in render_issuers(site, issuers, needs)),
+        (EXTENSION, credentials_filter()),
+        (EXTENSION, empty_deny_list()),
+        (LISTENER, listener(site)),
+        *on_demand(site, asked),
+    )
+
+
+def render_issuers(
+    site: Site, issuers: Sequence[TrustedIssuer], needs: Iterable[Need]
+) -> tuple[dict[str, Any], ...]:
+    """Whose tokens are accepted, and where."""
+    gateway = site.gateway
+    return (
+        jwt_filter(
+            issuers,
+            TokenCache(gateway.token_cache_size, gateway.token_cache_bytes, site.threads),
+            needs,
+        ),
+        claim_headers_filter(issuers),
+        claims_filter(issuers),
+        token_checks(issuers, gateway.domain),
+    )
+
+
+def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ...]:
+    """The clusters of these APIs, each once, by name."""
+    owned = {
+        (api.organization, endpoint)
+        for api in apis
+        for endpoint in endpoints_in(api.operations)
+        if endpoint.weight
+    }
+    clusters = {
+        cluster["name"]: cluster
+        for cluster in (backend_cluster(endpoint, site, owner) for owner, endpoint in owned)
+    }
+    return tuple(clusters[name] for name in sorted(clusters))
+
+
+def system_segments(site: Site) -> tuple[str, ...]:
+    """The scopes that exist without any API."""
+    return tuple(dict.fromkeys(route.segment for route in system_routes(site)))
+
+
+def render_api(api: Api, site: Site) -> dict[str, Any]:
+    """One API alone: its clusters and its scopes, as `kapi export --to envoy` shows them."""
+    scopes = (render_scope(segment, (api,), site) for segment in sorted(segments(api)))
+    return {
+        "clusters": list(render_backends((api,), site)),
+        "scopes": [scope for scope in scopes if scope],
+    }

@@ -1,0 +1,238 @@
+"""What a caller reads when the gateway itself refuses: APK's bodies (apk-interface §4.3). One table, read from the top. Pure.
+
+Two shapes, as in APK: `error_message, code, error_description` for authentication and authorization, `code, message,
+description` for the router. Deviation, on purpose: a request without a token gets 900902, which APK defines but never sends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.gateway.envoy.resources.names import typed
+from kapi.policies.challenge import METADATA as ROUTE
+from kapi.policies.challenge import REALM
+from kapi.policies.scopes import METADATA as SCOPES
+
+_CONTENT_TYPE = "application/json; charset=UTF-8"
+_ADVICE = "Make sure you have provided the correct security credentials"
+_MISSING = "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer ACCESS_TOKEN"
+_DENIED = "response.code_details.startsWith('jwt_authn_access_denied{"
+_FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
+_REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
+"""A refusing policy's name begins with the code of its answer."""
+_GIVEN_UP = "response.code_details.startsWith('filter_removed_required_response_headers')"
+_SCHEME, _MORE = f"%METADATA(ROUTE:{ROUTE}:scheme)% {REALM}", f"%METADATA(ROUTE:{ROUTE}:more)%"
+CHALLENGE = f"{_SCHEME}{_MORE}"
+INVALID = f'{_SCHEME}, error="invalid_token"{_MORE}'
+INSUFFICIENT_SCOPE = (
+    f'{_SCHEME}, error="insufficient_scope", scope="%METADATA(ROUTE:{SCOPES}:scope)%"{_MORE}'
+)
+"""RFC 6750 §3: no error code when no token was sent. Envoy's own challenge would repeat the caller's URL with its query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A refusal by a policy: when (CEL over the reply), status, and the three texts."""
+
+    when: str
+    status: int
+    code: str
+    message: str
+    description: str
+    challenge: str = ""
+    """For WWW-Authenticate; none when asking again with other credentials is no use."""
+
+
+DENIALS = (
+    Denial(
+        f"{_DENIED}Jwt_is_missing')",
+        401,
+        "900902",
+        "Missing Credentials",
+        _MISSING,
+        CHALLENGE,
+    ),
+    Denial(
+        f"{_DENIED}Jwt_is_expired')",
+        401,
+        "900903",
+        "Access Token Expired",
+        "Access Token Expired. Renew the access token and try again",
+        INVALID,
+    ),
+    Denial(
+        f"{_DENIED}')",
+        401,
+        "900901",
+        "Invalid Credentials",
+        f"Invalid Credentials. {_ADVICE}",
+        INVALID,
+    ),
+    Denial(f"{_REFUSED}900902')", 401, "900902", "Missing Credentials", _MISSING, CHALLENGE),
+    Denial(f"{_REFUSED}900908')", 403, "900908", "Resource forbidden", "Resource forbidden"),
+    Denial(
+        f"{_REFUSED}900901')",
+        401,
+        "900901",
+        "Invalid Credentials",
+        f"Invalid Credentials. {_ADVICE}",
+        INVALID,
+    ),
+    Denial(
+        _FORBIDDEN,
+        403,
+        "900910",
+        "The access token does not allow you to access the requested resource",
+        "User is NOT authorized to access the Resource: %PATH(NQ:ORIG_OR_PATH)%. Scope validation failed.",
+        INSUFFICIENT_SCOPE,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A backend or a connection that failed, by Envoy's response flag."""
+
+    flag: str
+    code: str
+    message: str
+    status: int
+
+
+FAILURES = (
+    Failure("UT", "102504", "Upstream connection timeout", 504),
+    # Before URX: when the connection failed at every attempt, the cause says more than the number of attempts.
+    Failure("UF", "102503", "Upstream connection failed", 503),
+    Failure("UO", "102505", "Upstream overflow", 503),
+    Failure("UR", "102509", "Upstream connection reset by the remote", 503),
+    Failure("URX", "102506", "Upstream maximum connect attempts reached", 500),
+    Failure("NC", "102507", "Upstream not configured for the resource", 500),
+    Failure("UH", "102508", "No healthy upstream", 503),
+    Failure("UC", "102510", "Upstream connection termination", 503),
+    Failure("LR", "102511", "Connection reset by the gateway", 503),
+    Failure("IH", "102512", "Strictly checked header validation failure", 400),
+    Failure("SI", "102513", "Stream idle timeout", 500),
+    Failure("DPE", "102514", "HTTP protocol error in downstream request", 500),
+    Failure("UPE", "102515", "HTTP protocol error in upstream request", 500),
+    Failure("UMSDR", "102516", "Upstream request reached max stream duration", 500),
+)
+"""APK's rows. With two flags at once the first row holds."""
+
+STATUSES = {
+    400: ("Bad Request", "The request is not valid HTTP."),
+    403: ("Forbidden", "The gateway does not allow this request."),
+    404: ("Not Found", "The requested resource is not available."),
+    405: ("Method Not Allowed", "The requested resource does not have this method."),
+    408: ("Request Timeout", "The request was not received in time."),
+    413: ("Payload Too Large", "The request body is larger than the gateway allows."),
+    426: ("Upgrade Required", "Use HTTP/1.1 or HTTP/2."),
+    431: (
+        "Request Header Fields Too Large",
+        "The request headers are larger than the gateway allows.",
+    ),
+    500: ("Internal Server Error", "The gateway could not handle the request."),
+    501: ("Not Implemented", "The gateway does not support this request."),
+    503: ("Service Unavailable", "The gateway cannot take the request now; try again."),
+    504: ("Gateway Timeout", "The backend did not answer in time."),
+}
+
+
+def local_reply_config() -> dict[str, Any]:
+    """The connection manager's table: the first match wins."""
+    return {
+        "mappers": [
+            _SAID,
+            _mediation(),
+            *map(_denial, DENIALS),
+            *map(_failure, FAILURES),
+            _SLASH,
+            *(_status(code) for code in STATUSES),
+            _ANY,
+        ]
+    }
+
+
+def _mediation() -> dict[str, Any]:
+    """A script that fails on the way back takes the status away, so that Envoy drops what the backend said; it left a code behind."""
+    body = {
+        "error_message": "Internal Server Error",
+        "code": "%DYNAMIC_METADATA(kapi.reply:code)%",
+        "error_description": "Internal Server Error",
+    }
+    return {"filter": _cel(_GIVEN_UP), "status_code": 500, "body_format_override": _json(body)}
+
+
+def _denial(item: Denial) -> dict[str, Any]:
+    body = {"error_message": item.message, "code": item.code, "error_description": item.description}
+    mapper = {
+        "filter": _cel(item.when),
+        "status_code": item.status,
+        "body_format_override": _json(body),
+    }
+    if not item.challenge:
+        return mapper
+    challenge = {
+        "header": {"key": "www-authenticate", "value": item.challenge},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+    return {**mapper, "headers_to_add": [challenge]}
+
+
+def _failure(item: Failure) -> dict[str, Any]:
+    body = {"code": item.code, "message": item.message, "description": "%LOCAL_REPLY_BODY%"}
+    return {
+        "filter": {"response_flag_filter": {"flags": [item.flag]}},
+        "status_code": item.status,
+        "body_format_override": _json(body),
+    }
+
+
+def _status(status: int) -> dict[str, Any]:
+    message, description = STATUSES[status]
+    body = {"code": str(status), "message": message, "description": description}
+    return {
+        "filter": _cel(f"response.code == {status}"),
+        "body_format_override": _json(body),
+        "headers_to_add": [_ID],
+    }
+
+
+def _cel(expression: str) -> dict[str, Any]:
+    config = typed(
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=expression
+    )
+    return {"extension_filter": {"name": "cel", "typed_config": config}}
+
+
+def _json(body: dict[str, str]) -> dict[str, Any]:
+    return {"json_format": body, "content_type": _CONTENT_TYPE}
+
+
+_ID = {"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"}
+"""For answers to what is refused before the request has an id: headers that are too large, a redirect to the plain path."""
+_REFUSED_PATH = {
+    "code": "400",
+    "message": "Bad Request",
+    "description": "The path has an escaped slash, which this API does not take.",
+}
+_SLASH = {
+    "filter": _cel("response.code == 400 && response.code_details == 'direct_response'"),
+    "body_format_override": _json(_REFUSED_PATH),
+}
+"""See `slash_routes.py`."""
+_ANY = {"filter": _cel("response.code > 0"), "headers_to_add": [_ID]}
+_OF_ENVOY = (
+    "request_payload_too_large",
+    "response_payload_too_large",
+    "wasm_fail_stream",
+    "route_not_found",
+    "cluster_not_found",
+)
+_MODULE = f"('kapi.guard' in metadata.filter_metadata && response.flags == 0 && !(response.code_details in {list(_OF_ENVOY)}))"
+_SAID = {
+    "filter": _cel(
+        f"response.code_details.startsWith('kapi_') || response.code_details == 'lua_response' || {_MODULE}"
+    )
+}
+"""The admission filter, interceptors, scripts and modules answer in full by themselves. A module is known by its guard only."""

@@ -1,0 +1,1 @@
+"""Where a request goes: scopes, virtual hosts, routes. Pure."""

@@ -1,0 +1,50 @@
+"""The route of an API's own definition (apk-conf `definitionPath`): GET and HEAD below a base path, without a token. Pure; for `routes.py`.
+
+Envoy itself answers with a small one. A large one, which Envoy would hold once for each base path and host, comes from the control
+process (`front/web/system/definitions.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from kapi.apis.ir import Api
+from kapi.gateway.envoy.resources.names import CONTROL, JWT_FILTER
+from kapi.gateway.envoy.resources.routes.paths import match_pattern
+from kapi.policies.authentication import PER_ROUTE
+from kapi.policies.contract import literal_header
+
+LARGEST_IN_ENVOY: Final = 8 * 1024
+"""Bytes."""
+PATH: Final = "/definitions"
+"""Where the control process answers, by the id of the API; no host of ours leads there."""
+
+
+def definition_route(api: Api, base_path: str) -> dict[str, Any] | None:
+    """The route, or None when the conf has an operation of its own there."""
+    definition = api.definition
+    if definition is None:
+        return None
+    route: dict[str, Any] = {
+        "name": f"{api.id}:definition",
+        "match": {
+            "safe_regex": {"regex": match_pattern(base_path, definition.path)},
+            "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}],
+        },
+        "typed_per_filter_config": {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}},
+    }
+    if definition.text and len(definition.text.encode()) <= LARGEST_IN_ENVOY:
+        route["direct_response"] = {"status": 200, "body": {"inline_string": definition.text}}
+        route["response_headers_to_add"] = [literal_header("content-type", definition.media_type)]
+        return route
+    rewrite = {"pattern": {"regex": "^.*$"}, "substitution": f"{PATH}/{quote(api.id, safe='')}"}
+    # Nobody's credentials belong in the control process.
+    route["request_headers_to_remove"] = ["authorization", "cookie"]
+    route["route"] = {
+        "cluster": CONTROL,
+        "host_rewrite_literal": "localhost",
+        "regex_rewrite": rewrite,
+        "timeout": "10s",
+    }
+    return route

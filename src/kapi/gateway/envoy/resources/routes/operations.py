@@ -1,0 +1,259 @@
+"""One operation at one place → its routes: where the request goes, how its path is rewritten, what the policies add. Pure; for `routes.py`.
+
+One route is enough unless the endpoints of a kind differ in what Envoy keeps per route (path, times, retries, credentials):
+then each kind of them gets a route of its own, and Envoy chooses among these by the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+from kapi.apis.header_rules import other_spellings
+from kapi.apis.ir import ApiKeyCredential, BasicCredentials, Endpoint, Retry
+from kapi.gateway.envoy.resources.clusters import authority, cluster_name
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.edge_headers import removed_at_edge
+from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
+from kapi.policies import POLICIES, EnvoyRoute, Place
+from kapi.policies.contract import literal_header
+
+BACKEND_TIMEOUT = "60s"
+_FRACTION = 1_000_000
+
+
+def operation_routes(place: Place, site: Site) -> list[dict[str, Any]]:
+    """The routes of an operation; before them those to its other kind of endpoints, where a filter may choose these."""
+    header = next((part.other_kind_header for part in _parts(place) if part.other_kind_header), "")
+    kind, others = (
+        ("production", place.operation.production)
+        if place.sandbox
+        else ("sandbox", place.operation.sandbox)
+    )
+    routes = _shared(place, site)
+    if not header or not others:
+        return routes
+    moved = _shared(replace(place, endpoints=others), site)
+    for route in moved:
+        route["match"]["headers"].append({"name": header, "string_match": {"exact": kind}})
+    return [*moved, *routes]
+
+
+def _shared(place: Place, site: Site) -> list[dict[str, Any]]:
+    """Routes with the same match but for the share of the requests they take."""
+    groups = _alike(place.endpoints)
+    total = sum(endpoint.weight for group in groups for endpoint in group)
+    routes: list[dict[str, Any]] = []
+    passed = 0
+    for number, group in enumerate(groups):
+        route = _route(replace(place, endpoints=group), site)
+        passed += sum(endpoint.weight for endpoint in group)
+        if number < len(groups) - 1:
+            # Envoy compares one random number of the request with each fraction in turn, so these add up.
+            share = {"numerator": round(passed * _FRACTION / total), "denominator": "MILLION"}
+            route["match"]["runtime_fraction"] = {"default_value": share}
+        routes.append(route)
+    return routes
+
+
+def _route(place: Place, site: Site) -> dict[str, Any]:
+    parts = _parts(place)
+    if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
+        return {**_named(place), "redirect": redirect, **_additions(parts)}
+    # For backends that write their own address; what the conf or a script sets by this name wins.
+    prefix = EnvoyRoute(
+        request_headers_to_add=[
+            literal_header("x-forwarded-prefix", place.base_path, "ADD_IF_ABSENT")
+        ]
+    )
+    return {**_named(place), "route": _action(place, parts, site), **_additions([*parts, prefix])}
+
+
+def _parts(place: Place) -> list[EnvoyRoute]:
+    nodes = {node.policy: node for node in place.operation.policies}
+    parts = []
+    for policy in POLICIES:
+        if policy.name in nodes:
+            parts.append(policy.envoy(nodes[policy.name], place))
+        elif (everywhere := getattr(policy, "everywhere", None)) and (part := everywhere(place)):
+            parts.append(part)
+    return parts
+
+
+def _named(place: Place) -> dict[str, Any]:
+    return {
+        "name": f"{place.api.id}:{place.operation.verb}:{place.operation.target}",
+        "match": {
+            "safe_regex": {
+                "regex": match_pattern(place.base_path, place.operation.target, exact=place.exact)
+            },
+            "headers": [{"name": ":method", "string_match": _method(place)}],
+        },
+    }
+
+
+def _method(place: Place) -> dict[str, Any]:
+    if len(place.methods) > 1:
+        return {"safe_regex": {"regex": "|".join(place.methods)}}
+    return {"exact": place.operation.verb.upper()}
+
+
+def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
+    """The endpoints that get requests, grouped by what must be the same within one route."""
+    groups: dict[tuple[Any, ...], list[Endpoint]] = {}
+    for item in endpoints:
+        if item.weight:
+            # Each endpoint with limits of its own is counted apart.
+            limited = (item.ai_limits, item.scheme, item.authority) if item.ai_limits else ()
+            traits = (
+                item.base_path,
+                item.response_timeout,
+                item.idle_timeout,
+                item.retry,
+                item.security,
+                limited,
+            )
+            groups.setdefault(traits, []).append(item)
+    return [tuple(group) for group in groups.values()]
+
+
+def _action(place: Place, parts: Sequence[EnvoyRoute], site: Site) -> dict[str, Any]:
+    first = place.endpoint
+    action: dict[str, Any] = {
+        **_target(place, site),
+        **_rewrite(place),
+        "timeout": BACKEND_TIMEOUT
+        if first.response_timeout is None
+        else f"{first.response_timeout}s",
+    }
+    if first.idle_timeout is not None:
+        action["idle_timeout"] = f"{first.idle_timeout}s"
+    if first.retry is not None:
+        action["retry_policy"] = _retry_policy(first.retry)
+    action |= {name: value for part in parts for name, value in part.action.items()}
+    if mirrors := [mirror for part in parts for mirror in part.mirrors]:
+        action["request_mirror_policies"] = [_mirror(mirror, place, site) for mirror in mirrors]
+    return action
+
+
+def _rewrite(place: Place) -> dict[str, Any]:
+    """A path that does not depend on the request's is put in its place whole, which spares a regular expression."""
+    path = rewrite(place.base_path, place.operation.target, place.endpoint.base_path)
+    if path.is_fixed:
+        return {"prefix_rewrite": path.substitution}
+    return {
+        "regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution}
+    }
+
+
+def _target(place: Place, site: Site) -> dict[str, Any]:
+    targets = [
+        {
+            "name": cluster_name(item, site, place.api.organization),
+            "weight": item.weight,
+            "host_rewrite_literal": authority(item),
+        }
+        for item in place.endpoints
+    ]
+    if len(targets) == 1:
+        return {
+            "cluster": targets[0]["name"],
+            "host_rewrite_literal": targets[0]["host_rewrite_literal"],
+        }
+    return {"weighted_clusters": {"clusters": targets}}
+
+
+def _mirror(endpoint: Endpoint, place: Place, site: Site) -> dict[str, Any]:
+    """A copy of the request, without the credentials that are meant for the endpoint alone."""
+    name = cluster_name(endpoint, site, place.api.organization)
+    mirror: dict[str, Any] = {
+        "cluster": name,
+        "host_rewrite_literal": authority(endpoint),
+        "disable_shadow_host_suffix_append": True,
+    }
+    if secret := _credential_header(place.endpoint):
+        mirror["request_headers_mutations"] = [{"remove": secret}]
+    return mirror
+
+
+def _credential_header(endpoint: Endpoint) -> str:
+    match endpoint.security:
+        case BasicCredentials():
+            return "authorization"
+        case ApiKeyCredential("Header", parameter):
+            return parameter.lower()
+    return ""
+
+
+def _retry_policy(retry: Retry) -> dict[str, Any]:
+    policy: dict[str, Any] = {
+        "retry_on": "retriable-status-codes,connect-failure,refused-stream",
+        "num_retries": retry.count,
+        "retriable_status_codes": list(retry.status_codes),
+    }
+    if retry.base_interval_millis:
+        seconds = retry.base_interval_millis / 1000
+        # Envoy draws from the whole interval and doubles it with each attempt, at most to the tenfold.
+        policy["retry_back_off"] = {
+            "base_interval": f"{seconds:.3f}s",
+            "max_interval": f"{seconds * 10:.3f}s",
+        }
+    return policy
+
+
+def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
+    """What the policies add around the action; a field that nobody fills is left out."""
+    metadata: dict[str, dict[str, Any]] = {}
+    for name, value in (item for part in parts for item in part.metadata.items()):
+        # Policies may share a filter: each says fields of its own, the same as another one, or more of a text between tabs.
+        said = metadata.setdefault(name, {})
+        for field, item in value.items():
+            said[field] = item if said.get(field, item) == item else f"{said[field]}\t{item}"
+    fields: dict[str, Any] = {
+        "typed_per_filter_config": {
+            name: value for part in parts for name, value in part.per_route.items()
+        },
+        "request_headers_to_add": [
+            header for part in parts for header in part.request_headers_to_add
+        ],
+        "request_headers_to_remove": [
+            name for part in parts for name in part.remove_request_headers
+        ]
+        + _misspelt(parts),
+        "response_headers_to_add": [
+            header for part in parts for header in part.response_headers_to_add
+        ],
+        "response_headers_to_remove": [
+            name for part in parts for name in part.remove_response_headers
+        ],
+        "metadata": {"filter_metadata": metadata} if metadata else {},
+        **{name: value for part in parts for name, value in part.route.items()},
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
+    """The other spellings of headers that a route sets or removes: a backend that reads `_` as `-` would take these for the same."""
+    added = [
+        header["header"]["key"].lower()
+        for part in parts
+        for header in part.request_headers_to_add
+        if _sets(header)
+    ]
+    others = [
+        name
+        for part in parts
+        for name in (*part.remove_request_headers, *part.sets_request_headers)
+    ]
+    names = dict.fromkeys((*added, *others))
+    spellings = dict.fromkeys(
+        chain(*(other_spellings(name) for name in names if not removed_at_edge(name)))
+    )
+    return [spelling for spelling in spellings if spelling not in names]
+
+
+def _sets(header: dict[str, Any]) -> bool:
+    """Whether a header of a route is set for certain; the gateway's own were removed from the request in each spelling."""
+    return bool(header["append_action"] != "ADD_IF_ABSENT")

@@ -1,0 +1,113 @@
+"""What the gateway answers itself below an API: OPTIONS, 405 and, with cross-origin rules, 404. Pure; for `routes.py`.
+
+A plain OPTIONS request gets 204 with the methods that the target has (RFC 9110 §9.3.7), without a token, as APK answers it. Another
+method that the target does not have gets 405 with the same list in `Allow` (§15.5.6), or APK's 404 where the settings ask for it.
+An API with cross-origin rules has OPTIONS operations already (`policies/cors.py`); its 404 and 405 carry the headers of these rules,
+so that a page can read them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from kapi.gateway.envoy.resources.names import CONTROL, JWT_FILTER
+from kapi.gateway.envoy.resources.replies import STATUSES
+from kapi.gateway.envoy.resources.routes.paths import is_literal, match_pattern
+from kapi.policies import EnvoyRoute, Place
+from kapi.policies.authentication import PER_ROUTE
+from kapi.policies.contract import literal_header
+from kapi.policies.cors import answer
+
+DEFINITION_METHODS = ("GET", "HEAD")
+_TARGETS_OF_A_ROUTE = 32
+
+_Found = tuple[tuple[str, ...], list[str]]
+"""Methods, and the patterns of the targets that have these."""
+
+
+def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, Any]]:
+    """Routes that belong behind the operations' own. Targets with the same methods share one, which spares Envoy memory."""
+    methods: dict[str, set[str]] = {}
+    literal: set[str] = set()
+    for target, verbs in _targets(placed):
+        pattern = match_pattern(base_path, target)
+        methods.setdefault(pattern, set()).update(verbs)
+        if is_literal(base_path + target):
+            literal.add(pattern)
+    answered = {pattern for pattern, verbs in methods.items() if "OPTIONS" in verbs}
+    known = [(pattern, tuple(sorted({*verbs, "OPTIONS"}))) for pattern, verbs in methods.items()]
+    # A literal target is none of the others, so these may stand in any order. Those with parameters keep theirs.
+    first = sorted((item for item in known if item[0] in literal), key=lambda item: item[1])
+    then = [item for item in known if item[0] not in literal]
+    routes: list[dict[str, Any]] = []
+    for items in (first, then):
+        for allow, patterns in _runs(items):
+            if left := [pattern for pattern in patterns if pattern not in answered]:
+                routes.append(_options(left, allow))
+            if not placed[0].gateway.apk_methods:
+                routes.append(refusal(placed[0], "|".join(patterns), 405, ", ".join(allow)))
+    return [*routes, *_nothing_else(placed[0], base_path)]
+
+
+def _nothing_else(place: Place, base_path: str) -> Iterator[dict[str, Any]]:
+    """Where pages of other origins may read answers, they may read that there is nothing."""
+    if answer(place, 404, "") is not None:
+        yield refusal(place, match_pattern(base_path, "/*"), 404)
+
+
+def _targets(placed: Iterable[Place]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for item in placed:
+        if item.api.definition is not None:
+            yield item.api.definition.path, DEFINITION_METHODS
+        yield item.operation.target, item.methods or (item.operation.verb.upper(),)
+
+
+def _runs(items: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[_Found]:
+    for allow, run in groupby(items, key=lambda item: item[1]):
+        patterns = [pattern for pattern, _ in run]
+        for start in range(0, len(patterns), _TARGETS_OF_A_ROUTE):
+            yield allow, patterns[start : start + _TARGETS_OF_A_ROUTE]
+
+
+def _options(patterns: Sequence[str], allow: Sequence[str]) -> dict[str, Any]:
+    return {
+        "match": {
+            "safe_regex": {"regex": "|".join(patterns)},
+            "headers": [{"name": ":method", "string_match": {"exact": "OPTIONS"}}],
+        },
+        "direct_response": {"status": 204},
+        "response_headers_to_add": [literal_header("allow", ", ".join(allow))],
+        "typed_per_filter_config": {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}},
+    }
+
+
+def refusal(
+    place: Place, regex: str, status: int, allow: str = "", methods: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A route that answers with a status, as the table of `replies.py` has it, and with the cross-origin headers of the place's API."""
+    message, description = STATUSES[status]
+    body = json.dumps({"code": str(status), "message": message, "description": description})
+    open_to_all = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
+    route: dict[str, Any] = {
+        "match": {"safe_regex": {"regex": regex}},
+        "typed_per_filter_config": open_to_all,
+    }
+    if methods:
+        route["match"]["headers"] = [
+            {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}
+        ]
+    part = answer(place, status, body, allow)
+    if part is None:
+        route["direct_response"] = {"status": status}
+        return route | (
+            {"response_headers_to_add": [literal_header("allow", allow)]} if allow else {}
+        )
+    return route | _answered_by_script(part, open_to_all)
+
+
+def _answered_by_script(part: EnvoyRoute, more: dict[str, Any]) -> dict[str, Any]:
+    """Envoy's CORS filter does nothing on a direct response, so the route has a cluster, which no request reaches."""
+    return {"route": {"cluster": CONTROL}, "typed_per_filter_config": {**more, **part.per_route}}

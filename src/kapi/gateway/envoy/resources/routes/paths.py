@@ -1,0 +1,83 @@
+"""Operation targets as regular expressions (apk-interface §2.3): `/pets/{id}`, `/files/*`, one trailing slash tolerated.
+
+The slash is tolerated in what a caller asks for; a backend gets the path of the conf.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+_PARAMETER = re.compile(r"\{[^{}/]*\}")
+_SEGMENT = "([^/]+)"
+_ANY = "[^/]+"
+_LEGAL = "/:@!$&'()*+,;=-._~%"
+"""What stands unescaped in a request path, and an escape that is already one (RFC 3986 §3.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """How the path for the backend is made: RE2 pattern and substitution."""
+
+    pattern: str
+    substitution: str
+    is_fixed: bool = False
+    """Whether nothing of the request's path is in the backend's."""
+
+
+def first_segment(path: str) -> str:
+    """The first segment as Envoy sees it in a request; empty when there is none or it is not literal."""
+    segment = path.lstrip("/").partition("/")[0]
+    return "" if segment == "*" or _PARAMETER.search(segment) else _literal(segment)
+
+
+def is_literal(path: str) -> bool:
+    """Whether it stands for one path only."""
+    return not (path.endswith("/*") or _PARAMETER.search(path))
+
+
+def match_pattern(base_path: str, target: str, *, exact: bool = False) -> str:
+    """What a whole request path (without query) must look like; `exact` where the last slash tells two targets apart."""
+    if exact:
+        return _pattern(base_path.rstrip("/") + target)
+    stem, wildcard = _split(base_path.rstrip("/") + target)
+    return _pattern(stem.rstrip("/")) + (
+        "(?:/.*)?" if wildcard else "/?" if stem.rstrip("/") else "/"
+    )
+
+
+def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
+    """Request path → backend path: `backend_base` and what follows the base path, the tolerated slash gone.
+
+    That is one group whatever stands in it: a substitution can name nine at most.
+    """
+    base, backend = _pattern(base_path.rstrip("/")), _literal(backend_base.rstrip("/"))
+    stem, wildcard = _split(target)
+    fixed = stem.rstrip("/")
+    if not wildcard and not _PARAMETER.search(stem):
+        return Rewrite(
+            f"^{base}{_pattern(fixed)}/?$",
+            _literal(backend_base.rstrip("/") + target) or "/",
+            is_fixed=True,
+        )
+    if not wildcard:
+        return Rewrite(
+            f"^{base}({_pattern(fixed, _ANY)})/?$", f"{backend}\\1{stem.removeprefix(fixed)}"
+        )
+    if not fixed and not backend:
+        # The backend path may not be empty, so the slash is the substitution's own.
+        return Rewrite(f"^{base}/?(.*)$", "/\\1")
+    return Rewrite(f"^{base}({_pattern(fixed, _ANY)}(?:/.*)?)$", f"{backend}\\1")
+
+
+def _split(path: str) -> tuple[str, bool]:
+    return (path[:-2], True) if path.endswith("/*") else (path, False)
+
+
+def _literal(text: str) -> str:
+    return quote(text, safe=_LEGAL)
+
+
+def _pattern(stem: str, segment: str = _SEGMENT) -> str:
+    return segment.join(re.escape(_literal(text)) for text in _PARAMETER.split(stem))

@@ -1,0 +1,224 @@
+"""Scopes: one ScopedRouteConfiguration per first path segment, with every API and system route of that segment. Pure.
+
+Closed by default: the virtual host of an organization names a requirement that nothing meets; each route names its own, or none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
+from kapi.apis.rules import target_key
+from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.edge_headers import public_address
+from kapi.gateway.envoy.resources.names import JWT_FILTER, OWN_HEADERS, secret_id
+from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY, definition_route
+from kapi.gateway.envoy.resources.routes.disguises import disguise_routes
+from kapi.gateway.envoy.resources.routes.operations import operation_routes
+from kapi.gateway.envoy.resources.routes.options import options_routes
+from kapi.gateway.envoy.resources.routes.paths import first_segment, match_pattern
+from kapi.gateway.envoy.resources.routes.slashes import other_slashes, slash_routes
+from kapi.gateway.envoy.resources.routes.system import ROOT, SystemRoute, system_routes
+from kapi.gateway.envoy.resources.routes.version_aliases import aliases
+from kapi.policies import Place
+from kapi.policies.authentication import CLOSED, PER_ROUTE
+from kapi.settings import GatewaySettings
+
+SYSTEM_TIMEOUT = "60s"
+CERTIFICATE_HEADER = "x-kapi-client-certificate"
+"""Read by `identity/possession/certificates.py`. What a client sends by this name is removed at the edge, as by any name that begins so."""
+_OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
+_CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
+
+
+def segments(api: Api) -> frozenset[str]:
+    """The first path segments the API answers below. An empty one cannot be routed: it is the root or a parameter."""
+    return frozenset(
+        first_segment(base.rstrip("/") + op.target)
+        for base in api.base_paths
+        for op in api.operations
+    )
+
+
+def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any] | None:
+    """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
+    apis = tuple(apis)
+    hosts: dict[str, list[Place]] = {}
+    more = aliases(apis) if site.gateway.version_routing else {}
+    for api in sorted(apis, key=lambda api: api.id):
+        for placed in _places(
+            api, segment, (*api.base_paths, *([more[api.id]] if api.id in more else [])), site
+        ):
+            hosts.setdefault(placed.host, []).append(placed)
+    system = system_routes(site)
+    by_host = {route.host: route for route in reversed(system) if route.segment == segment}
+    virtual_hosts = [_system_host(by_host[host], site.gateway) for host in sorted(by_host)]
+    # A system host is ours alone: an organization of that name would take it over otherwise.
+    taken = {route.host for route in system}
+    virtual_hosts += [
+        _api_host(host, hosts[host], site) for host in sorted(hosts) if host not in taken
+    ]
+    if not virtual_hosts:
+        return None
+    # A resource needs a name.
+    name = segment or "/"
+    routes: dict[str, Any] = {
+        "name": name,
+        "virtual_hosts": virtual_hosts,
+        "request_headers_to_remove": [*OWN_HEADERS, "x-envoy-external-address"],
+        "response_headers_to_remove": ["server"],
+        "max_direct_response_body_size_bytes": LARGEST_IN_ENVOY,
+    }
+    if used := sorted(
+        {
+            secret_id((api.organization, ref.name, ref.key))
+            for api in apis
+            for ref in secret_refs(api.operations)
+        }
+    ):
+        routes["metadata"] = {"filter_metadata": {"kapi": {"secrets": used}}}
+    return {
+        "name": name,
+        "key": {"fragments": [{"string_key": segment}]},
+        "route_configuration": routes,
+    }
+
+
+def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> Iterable[Place]:
+    twins = _twins(api)
+    own_head = {key for verb, key in map(_tolerant, api.operations) if verb == "HEAD"}
+    for base_path in (path.rstrip("/") for path in base_paths):
+        for operation in api.operations:
+            if first_segment(base_path + operation.target) != segment:
+                continue
+            for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
+                if endpoints:
+                    host = site.host(api.organization, api.environment, sandbox=sandbox)
+                    placed = _place(
+                        api, operation, endpoints, host, base_path, site, sandbox=sandbox
+                    )
+                    verb, key = _tolerant(operation)
+                    head = verb == "GET" and key not in own_head and not site.gateway.apk_methods
+                    # HEAD is GET without the body (RFC 9110 §9.3.2).
+                    yield replace(
+                        placed, exact=(verb, key) in twins, methods=("GET", "HEAD") if head else ()
+                    )
+
+
+def _twins(api: Api) -> frozenset[tuple[str, str]]:
+    """Verbs and targets that the API has with and without a slash at the end."""
+    counted = Counter(map(_tolerant, api.operations))
+    return frozenset(item for item, number in counted.items() if number > 1)
+
+
+def _tolerant(operation: Operation) -> tuple[str, str]:
+    return operation.verb, target_key(operation.target)
+
+
+def _place(
+    api: Api,
+    operation: Operation,
+    endpoints: tuple[Endpoint, ...],
+    host: str,
+    base_path: str,
+    site: Site,
+    *,
+    sandbox: bool,
+) -> Place:
+    def cluster(endpoint: Endpoint) -> str:
+        return cluster_name(endpoint, site, api.organization)
+
+    def own_cluster(endpoint: Endpoint) -> str:
+        return own_cluster_name(endpoint, site)
+
+    of_site = (site.secrets, site.gateway, cluster, own_cluster, site.subscriptions)
+    return Place(api, operation, endpoints, host, base_path, sandbox, *of_site)
+
+
+def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
+    bases: dict[str, list[Place]] = {}
+    for item in placed:
+        bases.setdefault(item.base_path, []).append(item)
+    routes: list[dict[str, Any]] = []
+    # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version at `/petstore`.
+    for base_path in sorted(bases, key=lambda base: (-len(base), base)):
+        routes += slash_routes(bases[base_path][0].api, base_path, site.gateway)
+        routes += _below(base_path, bases[base_path], site)
+        if any(base_path.startswith(other + "/") for other in bases):
+            routes.append(_nothing_else_below(base_path))
+    routes.append(other_slashes(site.gateway))
+    address = public_address(host, site.gateway)
+    return {
+        "name": host,
+        "domains": [host],
+        "routes": routes,
+        "request_headers_to_add": address,
+        "typed_per_filter_config": _CLOSED,
+    }
+
+
+def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict[str, Any]]:
+    """The operations in match order, the definition of each API before its first operation with a parameter or wildcard; then OPTIONS."""
+    waiting = {item.api.id: item.api for item in placed}
+    before: list[Place] = []
+    guarded: set[tuple[str, str]] = set()
+    for item in placed:
+        if {"{", "*"} & set(item.operation.target):
+            if (api := waiting.pop(item.api.id, None)) and (
+                route := definition_route(api, base_path)
+            ):
+                yield route
+            yield from disguise_routes(item, before, guarded)
+        before.append(item)
+        yield from operation_routes(item, site)
+    yield from _definitions(waiting.values(), base_path)
+    yield from options_routes(placed, base_path)
+
+
+def _definitions(apis: Iterable[Api], base_path: str) -> Iterable[dict[str, Any]]:
+    return (route for api in apis if (route := definition_route(api, base_path)))
+
+
+def _nothing_else_below(base_path: str) -> dict[str, Any]:
+    """What one API leaves out must not fall through to the wildcard of a shorter base path, which may be another API."""
+    return {
+        "match": {"safe_regex": {"regex": match_pattern(base_path, "/*")}},
+        "direct_response": {"status": 404},
+        "typed_per_filter_config": _OPEN,
+    }
+
+
+def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any]:
+    """Our own processes check their callers themselves; they are told the client's certificate (RFC 8705), if there is one."""
+    to_process = {
+        "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
+        "typed_per_filter_config": _OPEN,
+    }
+    matches = (
+        _home_matches(system)
+        if system.segment == ROOT
+        else [{"path_separated_prefix": f"/{system.segment}{system.below}"}]
+    )
+    routes = [other_slashes(gateway), *({"match": match, **to_process} for match in matches)]
+    certificate = {"key": CERTIFICATE_HEADER, "value": "%DOWNSTREAM_PEER_CERT%"}
+    told = [{"header": certificate, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+    return {
+        "name": system.host,
+        "domains": [system.host],
+        "routes": routes,
+        "request_headers_to_add": told,
+    }
+
+
+def _home_matches(system: SystemRoute) -> list[dict[str, Any]]:
+    """Requests for the page at `/`, by their Accept header (RFC 9110 §12.5.1). Those that ask for JSON get the 404 of the gateway."""
+    read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+    page = {"name": "accept", "string_match": {"contains": "text/html", "ignore_case": True}}
+    json = {"name": "accept", "string_match": {"contains": "json", "ignore_case": True}}
+    anything_else = {**json, "invert_match": True, "treat_missing_header_as_empty": True}
+    wanted = [page] if system.browsers_only else [page, anything_else]
+    return [{"path": "/", "headers": [read, accept]} for accept in wanted]

@@ -1,0 +1,51 @@
+r"""Escaped slashes in a path (`%2F`, `%5C`): what an API does with them (apk-conf `routing.escapedSlashes`). Pure; for `routes.py`.
+
+Usually a caller is sent to the path without the escapes, so that gateway and backend read the same segments; an API may refuse such
+paths, or keep them as part of a segment. Envoy has one such setting for a whole listener, so the listener keeps them and routes decide.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kapi.apis.ir import Api
+from kapi.gateway.envoy.resources.names import JWT_FILTER
+from kapi.policies.authentication import PER_ROUTE
+from kapi.settings import GatewaySettings
+
+_ESCAPED = "%(?:2[fF]|5[cC])"
+_HTTPS_PORT = 443
+
+
+def slash_routes(api: Api, base_path: str, gateway: GatewaySettings) -> list[dict[str, Any]]:
+    """What comes before the routes of an API below one base path."""
+    match = {"safe_regex": {"regex": f"{re.escape(base_path.rstrip('/'))}/.*{_ESCAPED}.*"}}
+    if api.escaped_slashes == "keep":
+        return []
+    if api.escaped_slashes == "reject":
+        return [_open(match, {"direct_response": {"status": 400}})]
+    return [_open(match, _unescaped(gateway))]
+
+
+def other_slashes(gateway: GatewaySettings) -> dict[str, Any]:
+    """For all other paths of a host: an escape in a base path, or in a path of our own, leads to the path without it."""
+    return _open({"safe_regex": {"regex": f".*{_ESCAPED}.*"}}, _unescaped(gateway))
+
+
+def _unescaped(gateway: GatewaySettings) -> dict[str, Any]:
+    port = gateway.public_port or gateway.port
+    rewrite = {"pattern": {"regex": _ESCAPED}, "substitution": "/"}
+    # The listener has taken the port away from the host.
+    own_port = {} if port == _HTTPS_PORT else {"port_redirect": port}
+    return {
+        "redirect": {"regex_rewrite": rewrite, "response_code": "TEMPORARY_REDIRECT", **own_port}
+    }
+
+
+def _open(match: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "match": match,
+        **action,
+        "typed_per_filter_config": {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}},
+    }

@@ -1,0 +1,81 @@
+"""Which paths of our own hosts go to which of our own processes: the one list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.names import CONTROL, IDENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRoute:
+    """All below `/segment` on `host` goes to `cluster`. A host that begins with `*.` stands for all below it that are not named."""
+
+    host: str
+    segment: str
+    cluster: str
+    below: str = ""
+    """Only what begins with this, after the segment."""
+    browsers_only: bool = False
+    """For the root: only requests that ask for a page by name, not those that take anything."""
+
+
+ROOT = ""
+"""Segment of the path `/`."""
+IDENTITY_SEGMENTS = (
+    "oauth2",
+    ".well-known",
+    "health",
+    "authenticationEndpoint",
+    "commonauth",
+    "dcr",
+    "device",
+    "connect",
+    "oidc",
+    "openapi.json",
+    "openapi.yaml",
+    "openapi.html",
+)
+CONTROL_SEGMENTS = (
+    "api",
+    "health",
+    "ready",
+    "openapi.json",
+    "openapi.yaml",
+    "openapi.html",
+    ".wellknown",
+    ".well-known",
+    "1.0.0",
+)
+
+
+def system_routes(site: Site) -> tuple[SystemRoute, ...]:
+    """The routes of the system hosts; each must also hold when no API is deployed."""
+    # OpenID Connect Discovery appends its path to the issuer's own.
+    of_issuer = urlsplit(site.provider.issuer).path.strip("/").partition("/")[0]
+    segments = dict.fromkeys((*IDENTITY_SEGMENTS, *((of_issuer,) if of_issuer else ())))
+    identity = [
+        SystemRoute(site.provider.host.lower(), segment, IDENTITY)
+        for segment in segments
+        if site.provider.enabled
+    ]
+    hosts = dict.fromkeys((site.gateway.api_host.lower(), "localhost"))
+    control = [
+        SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS
+    ]
+    # Any host of the gateway: which authorization servers an API trusts (RFC 9728).
+    resources = SystemRoute(
+        f"*.{site.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource"
+    )
+    return (*identity, *control, resources, *_home_pages(site, hosts))
+
+
+def _home_pages(site: Site, control_hosts: Iterable[str]) -> Iterable[SystemRoute]:
+    """What `/` is to people. On the hosts of APIs programs that take any answer get the 404 of a path that no API has."""
+    if site.provider.enabled:
+        yield SystemRoute(site.provider.host.lower(), ROOT, IDENTITY)
+    yield from (SystemRoute(host, ROOT, CONTROL) for host in control_hosts)
+    yield SystemRoute(f"*.{site.gateway.domain.lower()}", ROOT, CONTROL, browsers_only=True)

@@ -1,0 +1,48 @@
+"""Semantic-version routing (setting `gateway.version_routing`): `/orders/v1/…` leads to the newest deployed `v1.x`. Pure; for `routes.py`.
+
+Versions are written `vX.Y`. An API that is also a default version takes no part, and a base path that is really deployed wins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+
+class Versioned(Protocol):
+    """What counts here of an API, as compiled or as stored."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def organization(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def base_path(self) -> str: ...
+    @property
+    def default_base_path(self) -> str | None: ...
+    @property
+    def base_paths(self) -> tuple[str, ...]: ...
+
+
+_VERSION = re.compile(r"v(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
+
+
+def aliases(apis: Sequence[Versioned]) -> Mapping[str, str]:
+    """API id → the base path it answers on besides its own. `apis` are all of one scope, or all."""
+    newest: dict[tuple[str, str, str], tuple[int, str]] = {}
+    for api in apis:
+        version = _VERSION.fullmatch(api.version)
+        bare = api.base_path.removesuffix(f"/{api.version}")
+        if version is None or not bare or api.default_base_path is not None:
+            continue
+        where = (api.organization, api.environment, f"{bare}/v{version[1]}")
+        newest[where] = max(newest.get(where, (-1, "")), (int(version[2]), api.id))
+    deployed = {
+        (api.organization, api.environment, path) for api in apis for path in api.base_paths
+    }
+    return {api_id: where[2] for where, (_, api_id) in newest.items() if where not in deployed}

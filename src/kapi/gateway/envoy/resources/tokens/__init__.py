@@ -1,0 +1,1 @@
+"""Who is let in: token filters, their keys, the deny list. Pure."""

@@ -1,0 +1,68 @@
+"""The script for tokens that Envoy's own filters cannot judge, run for those only: a matcher skips it for all others. Pure; by ECDS.
+
+Run for issuers whose scopes stand in another claim than `scope` or `scp`, and for tokens bound to a client certificate. Where no
+issuer has either, a filter that does nothing stands in its place: asking the matcher costs each call some microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kapi.gateway.envoy.resources.lua_values import lua
+from kapi.gateway.envoy.resources.names import typed
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.policies.authentication import CLAIMS_FILTER
+from kapi.policies.claim_names import paths
+from kapi.policies.contract import STAND_IN
+from kapi.policies.lua import script
+from kapi.policies.scopes import SCOPE_CLAIMS
+from kapi.policies.trust import ISSUER_HEADER, THUMBPRINT_HEADER
+
+_SCRIPT = script("claims")
+
+
+def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
+    """The ECDS resource."""
+    own = {
+        item.issuer: [paths(name) for name in item.scopes_claims]
+        for item in issuers
+        if not item.api_keys and not set(item.scopes_claims) <= set(SCOPE_CLAIMS)
+    }
+    if not own and not any(item.binds_to_certificates for item in issuers if not item.api_keys):
+        return {"name": CLAIMS_FILTER, "typed_config": STAND_IN}
+    needed = [
+        _header(THUMBPRINT_HEADER, {"safe_regex": {"regex": ".+", "google_re2": {}}}),
+        *(_header(ISSUER_HEADER, {"exact": name}) for name in sorted(own)),
+    ]
+    others = {
+        "not_matcher": needed[0] if len(needed) == 1 else {"or_matcher": {"predicate": needed}}
+    }
+    skip = {
+        "action": {
+            "name": "skip",
+            "typed_config": typed("envoy.extensions.filters.common.matcher.action.v3.SkipFilter"),
+        }
+    }
+    source = {"inline_string": f"local SCOPES = {lua(own)}\n{_SCRIPT}"}
+    config = typed(
+        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        extension_config={
+            "name": "claims",
+            "typed_config": typed(
+                "envoy.extensions.filters.http.lua.v3.Lua", default_source_code=source
+            ),
+        },
+        xds_matcher={"matcher_list": {"matchers": [{"predicate": others, "on_match": skip}]}},
+    )
+    return {"name": CLAIMS_FILTER, "typed_config": config}
+
+
+def _header(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    source = {
+        "name": name,
+        "typed_config": typed(
+            "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name=name
+        ),
+    }
+    return {"single_predicate": {"input": source, "value_match": value}}

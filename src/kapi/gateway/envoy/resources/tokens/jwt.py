@@ -1,0 +1,185 @@
+"""The jwt_authn filter: providers per trusted issuer, their keys inline, and a requirement for each need that a route names.
+
+Pure; travels by ECDS, so a key change closes nothing and empties the token cache. What this filter cannot check (`typ`, `crit`,
+tokens that are not access tokens) is checked right after it, in `token_checks.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.apis.reserved_headers import may_hold_claim
+from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER, typed
+from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.policies.claim_names import paths
+from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
+from kapi.policies.trust import (
+    API_KEY,
+    BEARER,
+    DPOP,
+    ISSUER_HEADER,
+    JTI_HEADER,
+    MOVED_BEARER,
+    MOVED_BEARER_HEADER,
+    MOVED_JWT_HEADER,
+    MOVED_KEY_HEADER,
+    MOVED_QUERY_HEADER,
+    OPTIONAL,
+    RAW_JWT,
+    THUMBPRINT_HEADER,
+    Need,
+)
+
+LARGEST_CACHED_TOKEN = 8192
+BYTES_OF_CACHED_TOKEN = 7 * 1024
+"""What Envoy keeps of a token of about a thousand characters: text, claims in two forms, places in tables.
+
+Measured as the growth of Envoy under 25,000 fresh tokens."""
+_TAIL = 3
+"""Letters of a scheme that the token filter looks for."""
+
+
+def _spellings(scheme: str) -> tuple[str, ...]:
+    """How the end of a scheme may be written, with the space after it.
+
+    A scheme is case-insensitive (RFC 9110 §11.1). Envoy's prefix is not, and is looked for anywhere in the header, so eight spellings of
+    three letters stand for the 64 of a whole `Bearer`. What comes before them is checked in `token_checks.py`.
+    """
+    letters = [(letter.lower(), letter.upper()) for letter in scheme[-_TAIL:]]
+    return tuple(f"{''.join(spelling)} " for spelling in itertools.product(*letters))
+
+
+SCHEMES = _spellings("Bearer")
+DPOP_SCHEMES = _spellings("DPoP")
+_PLACES: dict[str, tuple[dict[str, str], ...]] = {
+    # Named, because the default also takes the access_token query parameter (RFC 9700 §4.3.2 forbids it).
+    BEARER: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES),
+    DPOP: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in DPOP_SCHEMES),
+    MOVED_BEARER: (
+        *({"name": MOVED_BEARER_HEADER, "value_prefix": scheme} for scheme in SCHEMES),
+        {"name": MOVED_QUERY_HEADER},
+    ),
+    RAW_JWT: ({"name": MOVED_JWT_HEADER},),
+    API_KEY: ({"name": MOVED_KEY_HEADER},),
+}
+_FIELD_NAME = re.compile(r"[a-z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCache:
+    """How many verified tokens Envoy may remember: each provider does, in each thread."""
+
+    most_tokens: int
+    """For one provider in one thread."""
+    most_bytes: int
+    """For all of them together."""
+    threads: int
+
+    def tokens(self, providers: int) -> int:
+        """Tokens for each provider in each thread; Envoy takes 0 for its own default."""
+        share = self.most_bytes // (BYTES_OF_CACHED_TOKEN * self.threads * max(1, providers))
+        return max(1, min(self.most_tokens, share))
+
+
+def jwt_filter(
+    issuers: Sequence[TrustedIssuer], cache: TokenCache, needs: Iterable[Need] = ()
+) -> dict[str, Any]:
+    """The ECDS resource. A need without an issuer that has keys gets no requirement, and Envoy refuses what names it."""
+    wanted = sorted(needs)
+    keys = {
+        issuer.name: found
+        for issuer in issuers
+        if (found := verifying_keys(issuer.jwks, issuer.algorithms))
+    }
+    issuers = [issuer for issuer in issuers if issuer.name in keys]
+    used = {kind for need in wanted for kind in need.kinds} & _PLACES.keys()
+    provided = [(issuer, kind) for issuer in issuers for kind in sorted(used & set(_kinds(issuer)))]
+    tokens = cache.tokens(len(provided))
+    providers = {
+        _provider_name(issuer, kind): _provider(issuer, kind, keys[issuer.name], tokens)
+        for issuer, kind in provided
+    }
+    requirements = {need.name: made for need in wanted if (made := _requirement(need, issuers))}
+    config = typed(
+        "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+        providers=providers,
+        requirement_map=requirements,
+    )
+    return {"name": JWT_FILTER, "typed_config": config}
+
+
+def _kinds(issuer: TrustedIssuer) -> str:
+    return API_KEY if issuer.api_keys else BEARER + DPOP + MOVED_BEARER + RAW_JWT
+
+
+def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
+    serving = [issuer for issuer in issuers if issuer.serves(need.organization, need.environment)]
+    each: list[dict[str, Any]] = [
+        {"provider_name": _provider_name(issuer, kind)}
+        for kind in need.kinds
+        if kind != OPTIONAL
+        for issuer in serving
+        if kind in _kinds(issuer)
+    ]
+    if OPTIONAL in need.kinds:
+        # Alone, too: with no issuer there is nothing a credential could be checked against, and none is needed.
+        each.append({"allow_missing": {}})
+    if len(each) < 2:
+        return each[0] if each else {}
+    return {"requires_any": {"requirements": each}}
+
+
+def _provider_name(issuer: TrustedIssuer, kind: str) -> str:
+    return issuer.name if kind == BEARER else f"{issuer.name}/{kind}"
+
+
+def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> dict[str, Any]:
+    provider: dict[str, Any] = {
+        "issuer": issuer.issuer,
+        "local_jwks": {"inline_string": keys},
+        "require_expiration": not issuer.api_keys,
+        "forward": True,
+        "from_headers": list(_PLACES[kind]),
+        "payload_in_metadata": API_KEY_CLAIMS if kind == API_KEY else CLAIMS,
+        "header_in_metadata": HEADER,
+        "failed_status_in_metadata": FAULT + issuer.name,
+        "claim_to_headers": _claim_headers(issuer),
+        "clock_skew_seconds": issuer.clock_skew,
+        "jwt_cache_config": {
+            "jwt_cache_size": cache_size,
+            "jwt_max_token_size": LARGEST_CACHED_TOKEN,
+        },
+    }
+    if issuer.audiences:
+        provider["audiences"] = list(issuer.audiences)
+    return provider
+
+
+def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, Any]]:
+    """Of a name with dots that are part of it, Envoy must be told so: `claim_path`."""
+    own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti", THUMBPRINT_HEADER: "cnf.x5t#S256"}
+    named = [{"header_name": header, "claim_name": claim} for header, claim in own.items()]
+    mapped = {local.lower(): remote for remote, local in issuer.claim_mappings if mappable(local)}
+    return [
+        *named,
+        *(_claim_header(header, path) for header, claim in mapped.items() for path in paths(claim)),
+    ]
+
+
+def _claim_header(header: str, path: tuple[str, ...]) -> dict[str, Any]:
+    whole = (
+        {"claim_path": [{"key": path[0]}]}
+        if len(path) == 1 and "." in path[0]
+        else {"claim_name": ".".join(path)}
+    )
+    return {"header_name": header, **whole}
+
+
+def mappable(header: str) -> bool:
+    """Whether a claim may be forwarded by this name."""
+    return bool(_FIELD_NAME.fullmatch(header.lower())) and may_hold_claim(header)

@@ -1,0 +1,51 @@
+"""Where Envoy tells which tokens it refused and why: a gRPC access log of 401 answers only, without any header of the request. Pure.
+
+Each issuer's provider leaves its fault in the token filter's metadata; `gateway/refusals.py` reads it there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kapi.gateway.envoy.resources.names import REFUSALS, typed
+
+_FLUSH = "0.05s"
+"""A key that is not known yet should be looked for at once."""
+_BUFFER_BYTES = 16 * 1024
+
+
+def refusal_log() -> dict[str, Any]:
+    """The access log."""
+    source = {
+        "log_name": REFUSALS,
+        "grpc_service": {"envoy_grpc": {"cluster_name": REFUSALS}},
+        "transport_api_version": "V3",
+        "buffer_flush_interval": _FLUSH,
+        "buffer_size_bytes": _BUFFER_BYTES,
+    }
+    config = typed(
+        "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig", common_config=source
+    )
+    denied = " || ".join(
+        f"response.code_details.startsWith('{detail}')"
+        for detail in ("jwt_authn_access_denied", "rbac_access_denied")
+    )
+    cel = typed(
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=denied
+    )
+    # The status first: it costs nothing, and this runs for every request.
+    status = {
+        "comparison": {
+            "op": "EQ",
+            "value": {"default_value": 401, "runtime_key": "kapi.refusals.status"},
+        }
+    }
+    filters = [
+        {"status_code_filter": status},
+        {"extension_filter": {"name": "cel", "typed_config": cel}},
+    ]
+    return {
+        "name": REFUSALS,
+        "filter": {"and_filter": {"filters": filters}},
+        "typed_config": config,
+    }

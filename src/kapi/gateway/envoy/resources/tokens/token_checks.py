@@ -1,0 +1,205 @@
+"""What the token filter cannot check: refuses verified tokens that are not access tokens, or not for here. Pure; travels by ECDS.
+
+The rule for access tokens of each issuer (`policies/token_kinds.py`) as Envoy's rules; `crit` (RFC 7515 §4.1.11); APK's `keytype`; tokens
+bound to a key of the client (`cnf`, RFC 7800) without their proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from kapi.gateway.envoy.resources.tokens.jwt import DPOP_SCHEMES, SCHEMES, mappable
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.jose.compact import bare_type
+from kapi.policies.authentication import TOKEN_FILTER
+from kapi.policies.claim_names import paths
+from kapi.policies.rbac import (
+    CLAIMS,
+    FACTS,
+    HEADER,
+    JWT_FILTER,
+    PRESENT,
+    TRUE,
+    Principal,
+    claim,
+    every,
+    header,
+    holds,
+    metadata,
+    no,
+    one_of,
+    rbac,
+    some,
+    text,
+)
+from kapi.policies.token_kinds import (
+    ACCESS_TOKEN_TYPE,
+    EVENT_CLAIM,
+    ID_KINDS,
+    ID_TOKEN_CLAIMS,
+    KIND_CLAIMS,
+    OTHER_KINDS,
+    USUAL_TYPES,
+    AccessTokenRule,
+)
+from kapi.policies.trust import MOVED_BEARER_HEADER
+
+_Rule = tuple[str, AccessTokenRule]
+"""An `iss`, and what is an access token of it."""
+_CONTROLS = {"string_match": {"safe_regex": {"regex": r"(?s).*[\x00-\x08\x0a-\x1f\x7f].*"}}}
+_NULL: dict[str, Any] = {"null_match": {}}
+
+
+def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any]:
+    """The ECDS resource; `domain` is that of the hosts of APIs."""
+    rules = [(issuer.issuer, issuer.rule) for issuer in issuers if not issuer.api_keys]
+    refused: dict[str, Principal] = {
+        "900901_crit": some(_jose("crit", PRESENT), _jose("b64", PRESENT)),
+        "900901_typ": _wrong_type(rules),
+        "900901_kind": _other_kind(rules),
+        "900901_id_token": _id_token(rules),
+        "900901_keytype": _wrong_key_type(domain),
+        "900901_scheme": some(*map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))),
+        "900901_bound": every(claim("cnf", PRESENT), no(metadata(FACTS, ("proved",), TRUE))),
+    }
+    if headers := sorted(
+        {
+            local.lower()
+            for issuer in issuers
+            for _, local in issuer.claim_mappings
+            if mappable(local)
+        }
+    ):
+        # The backend could not be called: such a text cannot stand in a header (RFC 9110 §5.5).
+        refused["900901_claims"] = some(*(header(name, _CONTROLS) for name in headers))
+    for number, (issuer, rule) in enumerate(rules):
+        if rule.required_claims:
+            missing = some(*(no(_has(name, value)) for name, value in rule.required_claims))
+            refused[f"900901_required_{number}"] = every(_of(issuer), missing)
+    return {"name": TOKEN_FILTER, "typed_config": rbac(refused)}
+
+
+def _jose(name: str, value: dict[str, Any]) -> Principal:
+    return metadata(JWT_FILTER, (HEADER, name), value)
+
+
+def _of(issuer: str) -> Principal:
+    return claim("iss", text(issuer))
+
+
+def _of_none(issuers: Iterable[str]) -> list[Principal]:
+    return [no(_of(issuer)) for issuer in sorted(issuers)]
+
+
+def _where_all(rules: Sequence[_Rule], holds_for: Callable[[AccessTokenRule], bool]) -> set[str]:
+    """Issuers that it holds for; of one that is declared twice, both declarations count."""
+    return {issuer for issuer, _ in rules} - {
+        issuer for issuer, rule in rules if not holds_for(rule)
+    }
+
+
+def _other_kind(rules: Sequence[_Rule]) -> Principal:
+    """A claim names another kind of token."""
+    id_kind = some(*(claim(name, one_of(ID_KINDS)) for name in KIND_CLAIMS))
+    return some(
+        claim(EVENT_CLAIM, PRESENT),
+        *(claim(name, one_of(OTHER_KINDS)) for name in KIND_CLAIMS),
+        every(id_kind, *_of_none(_where_all(rules, lambda rule: rule.id_tokens))),
+    )
+
+
+def _id_token(rules: Sequence[_Rule]) -> Principal:
+    """Claims of ID tokens, where neither the type nor the issuer's declaration says that they may be there."""
+    return every(
+        some(*(claim(name, PRESENT) for name in ID_TOKEN_CLAIMS)),
+        _has_no_type_of((ACCESS_TOKEN_TYPE,)),
+        *_of_none(_where_all(rules, lambda rule: rule.ignores_id_token_claims)),
+    )
+
+
+def _has(name: str, value: str) -> Principal:
+    """A claim has the value, itself or in a list; where a path may be meant too, it counts only without a claim of that very name."""
+    first, *others = paths(name)
+    found = _at(first, value)
+    for path in others:
+        found = some(found, every(no(_at(first, "")), _at(path, value)))
+    return found
+
+
+def _at(path: tuple[str, ...], value: str) -> Principal:
+    def is_(match: dict[str, Any]) -> Principal:
+        return metadata(JWT_FILTER, (CLAIMS, *path), match)
+
+    if not value:
+        return every(is_(PRESENT), no(is_(_NULL)))
+    if value not in {"true", "false"}:
+        return some(is_(text(value)), is_(holds(value)))
+    truth = {"bool_match": value == "true"}
+    return some(
+        is_(text(value)), is_(holds(value)), is_(truth), is_({"list_match": {"one_of": truth}})
+    )
+
+
+def _wrong_type(rules: Sequence[_Rule]) -> Principal:
+    """Most issuers accept the usual types; those that do not have a rule of their own."""
+    special = [
+        (issuer, rule) for issuer, rule in rules if _types(rule.types) != _types(USUAL_TYPES)
+    ]
+    usual = every(
+        _has_no_type_of(USUAL_TYPES),
+        claim("iss", PRESENT),
+        *_of_none({issuer for issuer, _ in special}),
+    )
+    return some(
+        usual, *(every(_of(issuer), _has_no_type_of(rule.types)) for issuer, rule in special)
+    )
+
+
+def _types(types: Sequence[str]) -> set[str]:
+    return {bare_type(name) for name in types}
+
+
+def _has_no_type_of(types: Sequence[str]) -> Principal:
+    """Media types do not depend on the case of letters, and `application/` may be left out (RFC 2045 §5.1, RFC 7515 §4.1.9)."""
+    bare = [name for name in dict.fromkeys(map(bare_type, types)) if name]
+    names, untyped = (
+        [*bare, *(f"application/{name}" for name in bare)],
+        _jose("typ", PRESENT) if "" in types else claim("iss", PRESENT),
+    )
+    # First what decides for most tokens, as nothing else is then looked at.
+    return every(no(_jose("typ", one_of(names, any_case=True))), untyped) if names else untyped
+
+
+def _other_scheme(name: str) -> Principal:
+    """A header in which the token filter found the end of a scheme, and that does not begin with that scheme."""
+
+    def begins(text: str) -> Principal:
+        return header(name, {"string_match": {"prefix": text, "ignore_case": True}})
+
+    def contains(text: str) -> Principal:
+        return header(name, {"string_match": {"contains": text, "ignore_case": True}})
+
+    ends = sorted({spelling.lower() for spelling in (*SCHEMES, *DPOP_SCHEMES)})
+    # First what decides for most tokens.
+    return every(
+        no(begins("bearer ")),
+        no(begins("dpop ")),
+        claim("iss", PRESENT),
+        some(*map(contains, ends)),
+    )
+
+
+def _wrong_key_type(domain: str) -> Principal:
+    """Those of API keys are checked where the keys are (`key_claims.lua`)."""
+    sandbox = header(
+        ":authority",
+        {"string_match": {"suffix": f".sandbox.{domain.lower()}", "ignore_case": True}},
+    )
+    return every(
+        claim("keytype", PRESENT),
+        some(
+            every(sandbox, no(claim("keytype", text("SANDBOX", any_case=True)))),
+            every(no(sandbox), no(claim("keytype", text("PRODUCTION", any_case=True)))),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""How resources get to Envoy: encoding, the delta protocol, the gRPC server."""

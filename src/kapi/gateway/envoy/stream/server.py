@@ -1,0 +1,230 @@
+"""The configuration stream: one delta-ADS gRPC server on a Unix socket (xDS protocol, "Incremental xDS"), in threads.
+
+`publish` returns when every connected Envoy has confirmed; if one refuses or none answers, the previous state is wanted
+again and pushed again, and the caller gets the reason. Called by the deployer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from kapi.errors import GatewayError, GatewayRejected, GatewayUnavailable
+from kapi.gateway.envoy.resources.names import CLUSTER
+from kapi.gateway.envoy.stream.delta import ORDER, Request, Response, Stream
+from kapi.gateway.envoy.stream.encode import Resource
+from kapi.gateway.envoy.stream.socket_service import SocketService
+
+_LOG = logging.getLogger("kapi.gateway")
+_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+_STREAMS = 8
+ROLLBACK_SECONDS = 2.0
+WARM_SECONDS = 1.0
+_WARM_POLL = 0.01
+
+Key = tuple[str, str]
+"""Type and name of a resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the stream is."""
+
+    connected: int
+    confirmed: int
+    """Resources that the connected Envoys hold."""
+    last_error: str
+
+
+@dataclass(slots=True)
+class _Connection:
+    stream: Stream
+    outbox: queue.SimpleQueue[Response | None]
+
+    def push(self, responses: Iterable[Response]) -> None:
+        for response in responses:
+            self.outbox.put(response)
+
+
+class Publisher:
+    """What Envoy should hold, and the streams that make it so. Safe to share between threads."""
+
+    def __init__(
+        self,
+        socket_path: Path,
+        *,
+        timeout: float = 10.0,
+        members: Callable[[str], int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`members` tells how many addresses a cluster has: routes to a new DNS name wait for the first."""
+        self._timeout = timeout
+        self._members = members
+        self._clock = clock
+        self._desired: dict[str, dict[str, Resource]] = {type_url: {} for type_url in ORDER}
+        self._connections: list[_Connection] = []
+        self._last_error = ""
+        self._news = threading.Condition()
+        self._one_publish = threading.Lock()
+        handler = grpc.stream_stream_rpc_method_handler(
+            self._serve, Request.FromString, Response.SerializeToString
+        )
+        service = SocketService(
+            socket_path, _SERVICE, "DeltaAggregatedResources", handler, threads=_STREAMS
+        )
+        self.start = service.start
+        """Listen. Set the initial resources first: an Envoy may be waiting."""
+        self.stop = service.stop
+        """Close the streams; Envoy keeps what it has."""
+
+    def set_initial(self, resources: Iterable[Resource]) -> None:
+        """Want these and nothing else, without waiting for anybody."""
+        with self._news:
+            for wanted in self._desired.values():
+                wanted.clear()
+            for item in resources:
+                self._desired[item.type_url][item.name] = item
+            self._push_differences()
+
+    def publish(self, changed: Sequence[Resource], removed: Sequence[Key] = ()) -> None:
+        """Make every connected Envoy hold `changed` and drop `removed`, all or nothing.
+
+        Raises GatewayRejected with Envoy's sentence, or GatewayUnavailable when none is connected or confirms in time.
+        """
+        deadline = self._clock() + self._timeout
+        clusters = [item for item in changed if item.type_url == CLUSTER]
+        others = [item for item in changed if item.type_url != CLUSTER]
+        with self._one_publish:
+            with self._news:
+                self._await_connection(deadline)
+                keys = [*((item.type_url, item.name) for item in changed), *removed]
+                before = {key: self._desired[key[0]].get(key[1]) for key in keys}
+            try:
+                self._make_so(clusters, (), deadline)
+                self._warm(
+                    [item.name for item in clusters if before[item.type_url, item.name] is None]
+                )
+                self._make_so(others, removed, deadline)
+            except GatewayError as error:
+                self._last_error = error.detail
+                self._roll_back(before)
+                raise
+
+    def wanted(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
+        """What these should be now; None for what should not exist."""
+        with self._news:
+            return {key: self._desired[key[0]].get(key[1]) for key in keys}
+
+    def status(self) -> Status:
+        """How it stands."""
+        with self._news:
+            confirmed = sum(connection.stream.confirmed() for connection in self._connections)
+            return Status(len(self._connections), confirmed, self._last_error)
+
+    def _await_connection(self, deadline: float) -> None:
+        if not self._news.wait_for(lambda: self._connections, max(0.0, deadline - self._clock())):
+            raise GatewayUnavailable("Envoy is not connected.")
+
+    def _make_so(
+        self, changed: Sequence[Resource], removed: Sequence[Key], deadline: float
+    ) -> None:
+        with self._news:
+            for item in changed:
+                self._desired[item.type_url][item.name] = item
+            for type_url, name in removed:
+                self._desired[type_url].pop(name, None)
+            self._push_differences()
+            keys = [*((item.type_url, item.name) for item in changed), *removed]
+            while not self._everybody_holds(keys):
+                left = deadline - self._clock()
+                if left <= 0 or not self._news.wait(left):
+                    raise GatewayUnavailable(f"Envoy did not confirm within {self._timeout:g} s.")
+
+    def _everybody_holds(self, keys: Sequence[Key]) -> bool:
+        for connection in self._connections:
+            for key in keys:
+                if sentence := connection.stream.refusal(*key):
+                    raise GatewayRejected(sentence)
+        return bool(self._connections) and all(
+            connection.stream.holds(*key) for connection in self._connections for key in keys
+        )
+
+    def _warm(self, names: Sequence[str]) -> None:
+        """A route to a cluster whose name is not resolved yet would answer 503."""
+        if self._members is None:
+            return
+        deadline = self._clock() + WARM_SECONDS
+        for name in names:
+            while self._members(name) == 0 and self._clock() < deadline:
+                time.sleep(_WARM_POLL)
+
+    def _roll_back(self, before: dict[Key, Resource | None]) -> None:
+        """Best effort: an Envoy that is away gets the difference when it is back."""
+        with self._news:
+            for (type_url, name), item in before.items():
+                if item is None:
+                    self._desired[type_url].pop(name, None)
+                else:
+                    self._desired[type_url][name] = item
+            self._push_differences()
+            with contextlib.suppress(GatewayRejected):
+                self._news.wait_for(
+                    lambda: self._everybody_holds(list(before)),
+                    ROLLBACK_SECONDS if self._connections else 0,
+                )
+
+    def _push_differences(self) -> None:
+        for connection in self._connections:
+            connection.push(connection.stream.next_responses())
+
+    def _serve(
+        self, requests: Iterator[Request], context: grpc.ServicerContext
+    ) -> Iterator[Response]:
+        connection = _Connection(Stream(self._desired), queue.SimpleQueue())
+        with self._news:
+            self._connections.append(connection)
+        context.add_callback(lambda: self._forget(connection))
+        reader = threading.Thread(
+            target=self._read, args=(requests, connection), name="xds-reader", daemon=True
+        )
+        reader.start()
+        while (response := connection.outbox.get()) is not None:
+            yield response
+
+    def _read(self, requests: Iterator[Request], connection: _Connection) -> None:
+        try:
+            for request in requests:
+                self._take(request, connection)
+        except grpc.RpcError:
+            pass  # The peer is gone; that is how a stream ends.
+        finally:
+            self._forget(connection)
+
+    def _take(self, request: Request, connection: _Connection) -> None:
+        refused = request.HasField("error_detail")
+        if refused:
+            _LOG.warning(
+                "Envoy refused %s: %s",
+                request.type_url.rpartition(".")[2],
+                request.error_detail.message,
+            )
+        with self._news:
+            if refused:
+                self._last_error = request.error_detail.message
+            connection.push(connection.stream.on_request(request))
+            self._news.notify_all()
+
+    def _forget(self, connection: _Connection) -> None:
+        with self._news:
+            if connection in self._connections:
+                self._connections.remove(connection)
+            connection.outbox.put(None)
+            self._news.notify_all()

@@ -1,0 +1,1 @@
+"""Who asks: OAuth clients of the settings, registered ones, and those that publish their metadata."""

@@ -1,0 +1,185 @@
+"""API keys: issued here, as JWTs in API Manager's form or as opaque texts, checked by the gateway. Called by the system API.
+
+A JWT key is signed by a key of its own under an issuer of its own, so that an API key never passes as an access token, nor the
+other way round. Of an opaque key only a SHA-256 digest is kept: it has 256 random bits, so that a slow hash would protect nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from kapi.errors import Problem
+from kapi.store.api_keys import NEVER, ApiKeys, StoredApiKey
+from kapi.store.database import Database
+from kapi.store.revocations import Revocations
+
+ALGORITHM = "RS256"
+_FOREVER = 253_402_300_799
+"""The last second of the year 9999: until then a key without expiry stays revoked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller asks for. `apis` are (name, version) pairs, `*` means every one; `lifetime` in seconds, 0 for no expiry."""
+
+    apis: tuple[tuple[str, str], ...]
+    application: str = "default"
+    kind: str = "jwt"
+    key_type: str = "PRODUCTION"
+    permitted_ip: tuple[str, ...] = ()
+    permitted_referer: tuple[str, ...] = ()
+    lifetime: int = 0
+    tier: str = "Unlimited"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new key: shown once."""
+
+    text: str
+    key: StoredApiKey
+
+    def __repr__(self) -> str:
+        return f"Issued({self.key.id!r})"
+
+
+class ApiKeyIssuer:
+    """Issues and revokes keys. Safe to share between threads."""
+
+    def __init__(
+        self,
+        keys: ApiKeys,
+        revocations: Revocations,
+        issuer: str,
+        now: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._keys = keys
+        self._revocations = revocations
+        self.issuer = issuer
+        self._now = now
+        self._random = random_bytes
+        self._kid, pem = keys.signer(self._make_signer)
+        private = serialization.load_pem_private_key(
+            pem.encode("ascii"), None, unsafe_skip_rsa_key_validation=True
+        )
+        assert isinstance(private, rsa.RSAPrivateKey)  # noqa: S101 - we made it
+        self._private = private
+
+    @classmethod
+    def of(
+        cls,
+        api_host: str,
+        database: Database,
+        now: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> ApiKeyIssuer:
+        """The issuer of this platform, named after the host of its system APIs."""
+        return cls(
+            ApiKeys(database),
+            Revocations(database),
+            f"https://{api_host}/api-keys",
+            now,
+            random_bytes,
+        )
+
+    def jwks(self) -> str:
+        """The public key that verifies JWT keys."""
+        numbers = self._private.public_key().public_numbers()
+        members = {"n": _number(numbers.n), "e": _number(numbers.e)}
+        return json.dumps(
+            {"keys": [{"kty": "RSA", "kid": self._kid, "use": "sig", "alg": ALGORITHM, **members}]}
+        )
+
+    def issue(self, wanted: Wanted, organization: str, subject: str) -> Issued:
+        """A new key for an organization's APIs."""
+        now = int(self._now())
+        expires = now + wanted.lifetime if wanted.lifetime else NEVER
+        key_id = self._random(8).hex()
+        claims = self._claims(wanted, organization, subject, key_id, now, expires)
+        if wanted.kind == "jwt":
+            text, digest = self._signed(claims), ""
+        else:
+            secret = _base64url(self._random(32))
+            text, digest = f"kapi_{key_id}_{secret}", hashlib.sha256(secret.encode()).hexdigest()
+        key = StoredApiKey(key_id, organization, wanted.kind, digest, claims, now, expires)
+        self._keys.add(key)
+        return Issued(text, key)
+
+    def list(self, organization: str) -> tuple[StoredApiKey, ...]:
+        """The organization's keys, without their secrets."""
+        return self._keys.list(organization)
+
+    def revoke(self, key_id: str, organization: str) -> None:
+        """Refuse a key from now on. Raises Problem 404 when the organization has none with that id."""
+        key = self._keys.get(key_id, organization)
+        if key is None:
+            raise Problem(
+                404, "909001", f"{key_id[:64]} not found", hint="See the keys: kapi api-key list."
+            )
+        self._revocations.revoke(key.id, key.expires_at or _FOREVER, "api key", issuer=self.issuer)
+        self._keys.revoke(key.id)
+
+    def _claims(
+        self, wanted: Wanted, organization: str, subject: str, key_id: str, now: int, expires: int
+    ) -> dict[str, Any]:
+        uuid = UUID(
+            bytes=hashlib.sha256(f"{organization}/{wanted.application}".encode()).digest()[:16],
+            version=4,
+        )
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": subject,
+            "organization": organization,
+            "application": {
+                "uuid": str(uuid),
+                "name": wanted.application,
+                "tier": wanted.tier,
+                "owner": subject,
+            },
+            "subscribedAPIs": [
+                {"name": name, "version": version, "subscriptionTier": wanted.tier}
+                for name, version in wanted.apis
+            ],
+            "keytype": wanted.key_type,
+            "token_type": "apiKey",
+            "permittedIP": ",".join(wanted.permitted_ip),
+            "permittedReferer": ",".join(wanted.permitted_referer),
+            "iat": now,
+            "jti": key_id,
+        }
+        return claims | ({"exp": expires} if expires else {})
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        header = {"alg": ALGORITHM, "typ": "JWT", "kid": self._kid}
+        signed = ".".join(
+            _base64url(json.dumps(part, separators=(",", ":")).encode())
+            for part in (header, claims)
+        )
+        return f"{signed}.{_base64url(self._private.sign(signed.encode('ascii'), padding.PKCS1v15(), hashes.SHA256()))}"
+
+    def _make_signer(self) -> tuple[str, str, int]:
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return f"api-keys-{self._random(4).hex()}", pem.decode("ascii"), int(self._now())
+
+
+def _base64url(content: bytes) -> str:
+    return urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
+
+
+def _number(value: int) -> str:
+    return _base64url(value.to_bytes((value.bit_length() + 7) // 8))

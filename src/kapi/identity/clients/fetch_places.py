@@ -1,0 +1,60 @@
+"""How many documents of clients may be fetched and waited for at the same time, in all and of one host.
+
+A thread that fetches or waits serves nobody else. So there are fewer places than threads (`front/web/identity/app.py`), and whoever finds
+none is refused at once: a server that never answers keeps no sign-in waiting that has nothing to do with it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+PLACES: Final = 48
+"""Threads that fetch or wait."""
+_OF_HOST: Final = PLACES // 2
+_FETCHING: Final = 8
+_FETCHING_OF_HOST: Final = 4
+
+
+class NoPlace(Exception):
+    """Too many are fetching and waiting."""
+
+
+class FetchPlaces:
+    """Threads share it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._present: Counter[str] = Counter()
+        self._fetching: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, host: str, seconds: float) -> Iterator[None]:
+        """A place to fetch from a host, waited for at most so many seconds. Raises NoPlace."""
+        with self._changed:
+            if self._present.total() >= PLACES or self._present[host] >= _OF_HOST:
+                raise NoPlace
+            self._present[host] += 1
+            if not self._changed.wait_for(lambda: self._is_free(host), seconds):
+                _take_off(self._present, host)
+                raise NoPlace
+            self._fetching[host] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                _take_off(self._present, host)
+                _take_off(self._fetching, host)
+                self._changed.notify_all()
+
+    def _is_free(self, host: str) -> bool:
+        return self._fetching.total() < _FETCHING and self._fetching[host] < _FETCHING_OF_HOST
+
+
+def _take_off(counts: Counter[str], host: str) -> None:
+    counts[host] -= 1
+    if not counts[host]:
+        del counts[host]

@@ -1,0 +1,1 @@
+"""What signs: the keyring and its rotation."""

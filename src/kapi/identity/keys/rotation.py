@@ -1,0 +1,223 @@
+"""Rotation of signing keys: staged → published → active → retired → gone, by command and by schedule.
+
+Runs in the control process, which speaks to the gateway. No verifier ever sees a token whose key it cannot find: a key signs
+only after the gateway has confirmed it, every worker shows it in the JWKS, and, unless asked to hurry, caches of the JWKS have
+run out. A retired key stays until the last token that it signed has expired. Only an emergency takes it away at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from kapi.errors import GatewayError, Problem
+from kapi.identity.issuers.trust import Trust
+from kapi.identity.keys.keyring import Keyring, load_key, load_keyring, new_key, wanted_algorithms
+from kapi.identity.tokens.verify import IssuerKeys
+from kapi.jose.signing import ALGORITHMS
+from kapi.settings import IdentitySettings
+from kapi.store.database import StoreClosed
+from kapi.store.keys import ACTIVE, PUBLISHED, RETIRED, STAGED, Keys, StoredKey
+
+_LOG = logging.getLogger("kapi.keys")
+SETTLE_SECONDS = 1.0
+"""Ten times what a worker takes to notice a key (`store/watch.py`)."""
+_MARGIN = 60
+"""Seconds a retired key stays longer than its tokens: clocks differ."""
+MOST_KEYS = 100
+_EVERY_SECONDS = 1.0
+
+
+class Rotation:
+    """Moves keys from state to state, one at a time. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        keys: Keys,
+        identity: IdentitySettings,
+        publish: Callable[[Keyring], None],
+        now: Callable[[], float],
+        wait: Callable[[float], object],
+    ) -> None:
+        """`publish` returns when the gateway has confirmed the keys, or raises GatewayError; `wait` waits that many seconds."""
+        self._keys = keys
+        self._identity = identity
+        self._publish = publish
+        self._now = now
+        self._wait = wait
+        self._lock = threading.RLock()
+
+    def all(self) -> tuple[StoredKey, ...]:
+        """Every key, oldest first."""
+        return self._keys.all()
+
+    def stage(self, algorithm: str, *, activate_after: int | None = None) -> StoredKey:
+        """Make a key, and show it; it signs after so many seconds, or when it is told to.
+
+        Raises Problem 400 or 409, or GatewayError: then it is kept as staged and shown later.
+        """
+        if algorithm not in ALGORITHMS:
+            raise Problem(
+                400,
+                "900971",
+                f"{algorithm!r} is no signature algorithm",
+                hint=f"Known: {', '.join(ALGORITHMS)}.",
+            )
+        with self._lock:
+            if len(self._keys.all()) >= MOST_KEYS:
+                raise Problem(
+                    409,
+                    "900972",
+                    f"there are {MOST_KEYS} keys already",
+                    hint="Retire some: kapi key list, kapi key retire KID.",
+                )
+            now = int(self._now())
+            key = replace(
+                new_key(algorithm, now, STAGED),
+                due_at=None if activate_after is None else now + activate_after,
+            )
+            self._keys.add(key)
+            self._show(key)
+            _LOG.info("key %s (%s) is published", key.kid, algorithm)
+            return self._get(key.kid)
+
+    def activate(self, kid: str) -> StoredKey:
+        """Let a published key sign from now on. Raises Problem 404 or 409, or GatewayError with nothing changed."""
+        with self._lock:
+            if self._get(kid).state != PUBLISHED:
+                raise Problem(
+                    409,
+                    "900973",
+                    f"{kid} is not published",
+                    hint="Only a published key can become active: kapi key list.",
+                )
+            self._publish(load_keyring(self._keys))
+            self._wait(SETTLE_SECONDS)
+            self._keys.activate(kid, int(self._now()) + self._longest_lifetime() + _MARGIN)
+            _LOG.info("key %s signs from now on", kid)
+            return self._get(kid)
+
+    def retire(self, kid: str) -> None:
+        """Take a key away at once; tokens that it signed are refused from now on. Raises Problem 404 or 409."""
+        with self._lock:
+            key = self._get(kid)
+            if key.state == ACTIVE:
+                hint = f"Rotate it: kapi key rotate --algorithm {key.algorithm}; add --emergency to refuse its tokens at once."
+                raise Problem(409, "900974", f"{kid} is the active key", hint=hint)
+            self._keys.remove(kid, (STAGED, PUBLISHED, RETIRED))
+            _LOG.info("key %s is gone", kid)
+            self._publish(load_keyring(self._keys))
+
+    def rotate(
+        self, algorithm: str, *, at_once: bool = False, emergency: bool = False
+    ) -> StoredKey:
+        """A new key in place of the active one: after the overlap, at once, or at once with the old ones refused.
+
+        Raises Problem 400 or 409, or GatewayError.
+        """
+        with self._lock:
+            before = [key.kid for key in self._keys.all() if key.algorithm == algorithm]
+            key = self.stage(
+                algorithm,
+                activate_after=None if at_once or emergency else self._identity.key_overlap,
+            )
+            if at_once or emergency:
+                key = self.activate(key.kid)
+            if emergency:
+                for kid in before:
+                    self._keys.remove(kid, (STAGED, PUBLISHED, RETIRED))
+                self._publish(load_keyring(self._keys))
+                _LOG.warning("keys %s are refused from now on", ", ".join(before))
+            return key
+
+    def tick(self) -> None:
+        """Do what is due: show staged keys, let published ones sign, take retired ones away, make the missing ones."""
+        with self._lock:
+            try:
+                self._make_missing()
+                for key in self._keys.all():
+                    self._advance(key)
+            except GatewayError as error:
+                _LOG.warning("keys wait until the gateway confirms: %s", error.detail)
+
+    def _advance(self, key: StoredKey) -> None:
+        due = key.due_at is not None and key.due_at <= self._now()
+        if key.state == STAGED:
+            self._show(key)
+        elif key.state == PUBLISHED and due:
+            self.activate(key.kid)
+        elif key.state == RETIRED and due:
+            self.retire(key.kid)
+
+    def _make_missing(self) -> None:
+        keys, now = self._keys.all(), self._now()
+        for algorithm in wanted_algorithms(self._identity):
+            own = [key for key in keys if key.algorithm == algorithm]
+            if any(key.state in {STAGED, PUBLISHED} for key in own):
+                continue
+            active = next((key for key in own if key.state == ACTIVE), None)
+            if active is None:
+                self.stage(algorithm, activate_after=0)
+            elif (
+                self._identity.key_lifetime
+                and active.created_at + self._identity.key_lifetime <= now
+            ):
+                self.stage(algorithm, activate_after=self._identity.key_overlap)
+
+    def _show(self, key: StoredKey) -> None:
+        """The gateway first, then the JWKS."""
+        shown = load_keyring(self._keys)
+        self._publish(Keyring((*shown.keys, load_key(replace(key, state=PUBLISHED)))))
+        self._keys.move(key.kid, (STAGED,), PUBLISHED, key.due_at)
+
+    def _get(self, kid: str) -> StoredKey:
+        found = next((key for key in self._keys.all() if key.kid == kid), None)
+        if found is None:
+            raise Problem(
+                404,
+                "900975",
+                f"there is no key {kid[:200]!r}",
+                hint="See them with: kapi key list.",
+            )
+        return found
+
+    def _longest_lifetime(self) -> int:
+        identity = self._identity
+        return max(
+            identity.token_lifetime,
+            identity.id_token_lifetime,
+            *(client.token_lifetime for client in identity.clients),
+            0,
+        )
+
+
+def rotating(
+    identity: IdentitySettings, keys: Keys, trust: Trust, connected: Callable[[], bool]
+) -> Rotation:
+    """The rotation of the inbuilt provider's keys, which `trust` tells the gateway; does what is due while the gateway is there."""
+
+    def publish(keyring: Keyring) -> None:
+        trust.publish_inbuilt(IssuerKeys.inbuilt(identity.issuer, keyring.keys))
+
+    rotation = Rotation(
+        keys=keys, identity=identity, publish=publish, now=time.time, wait=time.sleep
+    )
+
+    def run() -> None:
+        while True:
+            time.sleep(_EVERY_SECONDS)
+            try:
+                if connected():
+                    rotation.tick()
+            except StoreClosed:
+                return
+            except Exception:
+                _LOG.exception("what was due could not be done")
+
+    if identity.enabled:
+        threading.Thread(target=run, name="key-rotation", daemon=True).start()
+    return rotation

@@ -1,0 +1,1 @@
+"""Who signs in: users, sessions, consents, and the steps between them."""

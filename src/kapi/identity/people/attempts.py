@@ -1,0 +1,89 @@
+"""Tries to sign in with a password: few wrong ones per name and address, few at a time (OWASP authentication; RFC 6749 §10.10).
+
+Counts stand in the store: they hold for all workers together, and over restarts. Somebody who keeps trying wrong passwords for a name
+could keep its person out, so a browser in which a person signed in before has tries of its own for that name (OWASP: device cookies).
+Called by the login page and by every grant that takes a password.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from kapi.identity.people.users import User, Users
+from kapi.store.records import Record, Records, key_of
+from kapi.store.tries import Tries
+
+PER_ADDRESS = 10
+"""How many times more tries an address has than a user name: people share addresses."""
+KNOWN_SECONDS = 180 * 24 * 3600
+MOST_KNOWN = 20
+"""Browsers that are known for one person; the one they used longest ago is forgotten first."""
+_KIND = "known-browser"
+_AT_ONCE = 2
+_WAIT = 2.0
+
+
+class TooManyTries(Exception):
+    """Too many wrong passwords; try again after `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"try again in {seconds} seconds")
+        self.seconds = seconds
+
+
+class Attempts:
+    """Checks passwords, and counts the wrong ones."""
+
+    def __init__(self, most: int, tries: Tries, records: Records) -> None:
+        """`most` wrong passwords per user name and window."""
+        self._most = most
+        self._tries = tries
+        self._records = records
+        self._running = threading.BoundedSemaphore(_AT_ONCE)
+        self._waiting = threading.BoundedSemaphore(_AT_ONCE + 1)
+
+    def authenticate(
+        self, users: Users, username: str, password: str, address: str, now: int, browser: str = ""
+    ) -> User | None:
+        """The person whose password this is, or None. `browser` is the secret that names the browser, if it is one.
+
+        Raises TooManyTries when the name or the address has none left, or when too many are being checked.
+        """
+        known = key_of(f"{browser} {username}")
+        if browser and self._records.get(_KIND, known, now) is not None:
+            own = f"browser {known}"
+            most = {own: self._most}
+        else:
+            own = f"name {username}"
+            most = {f"address {address}": self._most * PER_ADDRESS, own: self._most}
+        # Looked at first, so that whoever goes on trying neither writes to the store nor keeps others waiting.
+        if seconds := self._tries.wait(most, now):
+            raise TooManyTries(seconds)
+        user = self._one_of_few(users, username, password, most, now)
+        if user is not None:
+            self._tries.take_back(most, own)
+            if browser:
+                record = Record(
+                    known, f"browsers of {username}", {"user": user.subject}, now + KNOWN_SECONDS
+                )
+                self._records.put_newest(_KIND, record, MOST_KNOWN)
+        return user
+
+    def _one_of_few(
+        self, users: Users, username: str, password: str, most: dict[str, int], now: int
+    ) -> User | None:
+        # Those that wait are few as well: they sit in the threads that serve token requests.
+        if not self._waiting.acquire(blocking=False):
+            raise TooManyTries(1)
+        try:
+            if not self._running.acquire(timeout=_WAIT):
+                raise TooManyTries(1)
+            try:
+                # Counted before the slow part, so that parallel tries cannot share one count.
+                if seconds := self._tries.count(most, now):
+                    raise TooManyTries(seconds)
+                return users.authenticate(username, password)
+            finally:
+                self._running.release()
+        finally:
+            self._waiting.release()

@@ -1,0 +1,77 @@
+"""Claims about a person (OpenID Connect Core §5): which the scopes and the `claims` parameter ask for, and their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.identity.people.users import User
+from kapi.identity.tokens.authorized import Authorization
+
+SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
+    "profile": (
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    ),
+    "email": ("email", "email_verified"),
+    "address": ("address",),
+    "phone": ("phone_number", "phone_number_verified"),
+    "groups": ("groups",),
+}
+"""Standard scopes (§5.4), and groups."""
+SCOPES = ("openid", *SCOPE_CLAIMS, "offline_access")
+RESERVED = frozenset({
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "auth_time", "acr", "amr", "azp", "at_hash", "c_hash", "s_hash", "sid",
+    "events", "cnf", "act", "may_act", "scope", "scp", "client_id", "clientId", "cid", "appid", "token_use", "token_type", "typ",
+})  # fmt: skip
+"""Claims of the protocol: nothing that is said about a person may stand for one of them."""
+
+
+def claims_about(
+    user: User, authorization: Authorization, place: str, *, scopes: bool = False
+) -> dict[str, Any]:
+    """Claims for `place`, `userinfo` or `id_token`: those asked for by name (§5.5), and those of the scopes (§5.4).
+
+    The claims of the scopes are for UserInfo, and for an ID token where `scopes` says so.
+    """
+    known = {
+        "preferred_username": user.username,
+        "organization": authorization.organization,
+        "groups": list(user.groups),
+        **user.claims,
+    }
+    wanted: dict[str, None] = {}
+    if place == "userinfo" or scopes:
+        for scope in authorization.scope.split(" "):
+            wanted |= dict.fromkeys(SCOPE_CLAIMS.get(scope, ()))
+    asked = authorization.claims.get(place)
+    for name, demand in (asked if isinstance(asked, dict) else {}).items():
+        if _acceptable(known.get(name), demand):
+            wanted[name] = None
+    wanted["organization"] = None
+    return {
+        name: known[name]
+        for name in wanted
+        if name not in RESERVED and known.get(name) not in (None, "", [])
+    }
+
+
+def _acceptable(value: Any, demand: Any) -> bool:
+    """Whether the value is one of those the client would take (§5.5.1)."""
+    if not isinstance(demand, dict):
+        return True
+    if "value" in demand:
+        return bool(value == demand["value"])
+    return not isinstance(demand.get("values"), list) or value in demand["values"]

@@ -1,0 +1,70 @@
+"""Who a sign-in form says the person is, and whether it is true: one click, or name, password and organization.
+
+Called by the login page of authorization requests, and by pages that begin without one (`page_session.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kapi.identity.people.attempts import TooManyTries
+from kapi.identity.people.one_click import one_click_choices
+from kapi.identity.people.sessions import BROWSER
+from kapi.identity.people.users import User
+from kapi.identity.protocol.forms import Form
+from kapi.identity.protocol.http import Request
+from kapi.identity.provider import Provider
+
+FAILURES: Mapping[str, str] = {
+    "100171": "The user name or the password is not right.",
+    "100172": "Give the organization you belong to.",
+    "100173": "You do not belong to this organization.",
+    "100174": "Too many tries. Wait a few minutes, then try again.",
+    "100175": "The form was not the one we sent to this browser. Try again.",
+}
+"""APK's numbers, and two of our own."""
+PASSWORD_ACR, ONE_CLICK_ACR = "1", "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A person, the organization they signed in to, and how (RFC 8176)."""
+
+    user: User
+    organization: str
+    amr: tuple[str, ...]
+    acr: str
+
+
+def identify(provider: Provider, request: Request, form: Form) -> Identified | str:
+    """The person, or the number of a failure."""
+    username, organization = form.get("username") or "", form.get("organization") or ""
+    if chosen := form.get("one_click"):
+        found = next(
+            (choice for choice in one_click_choices(provider) if choice.value == chosen), None
+        )
+        return (
+            "100171"
+            if found is None
+            else Identified(found.user, found.organization, (), ONE_CLICK_ACR)
+        )
+    try:
+        password, browser = form.get("password") or "", request.cookies.get(BROWSER, "")
+        user = provider.attempts.authenticate(
+            provider.users, username, password, request.network, request.now, browser
+        )
+    except TooManyTries:
+        return "100174"
+    if user is None:
+        return "100171"
+    return _wrong_organization(user, organization) or Identified(
+        user, organization, ("pwd",), PASSWORD_ACR
+    )
+
+
+def _wrong_organization(user: User, organization: str) -> str:
+    """APK's rule: an organization must be one of the person's; only a super admin, or who belongs to none, signs in without."""
+    if organization:
+        return "" if organization in user.organizations else "100173"
+    return "" if user.super_admin or not user.organizations else "100172"

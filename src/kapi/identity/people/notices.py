@@ -1,0 +1,61 @@
+"""Posts to clients that nobody waits for: logout tokens (OpenID Connect Back-Channel Logout §2.5). In threads, with limits.
+
+Never to private addresses unless settings say so, never after a redirect, five seconds each, one more try.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+from kapi.errors import Unfetched
+from kapi.fetch import Way, get
+
+SECONDS = 5.0
+_AGAIN_AFTER = 1.0
+_MOST_WAITING = 1000
+_LOG = logging.getLogger("kapi.identity")
+
+
+class Notices:
+    """A queue and two threads, begun when there is something to send."""
+
+    def __init__(self, *, allow_private: bool, hosts: Mapping[str, str]) -> None:
+        """`hosts` are addresses that stand in for names, as in `gateway.hosts`."""
+        self._allow_private = allow_private
+        self._hosts = hosts
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(2, thread_name_prefix="notice")
+
+    def send(self, url: str, form: bytes) -> None:
+        """Post a form, soon. What cannot be delivered is logged without its content."""
+        if not self._waiting.acquire(blocking=False):
+            _LOG.warning(
+                "too many notices are waiting; one to %s was dropped", url.partition("?")[0]
+            )
+            return
+        self._threads.submit(self._deliver, url, form)
+
+    def _deliver(self, url: str, form: bytes) -> None:
+        way = Way(
+            64 * 1024, SECONDS, self._allow_private, hosts=self._hosts, redirects=0, form=form
+        )
+        try:
+            for last in (False, True):
+                try:
+                    get(url, way)
+                    return
+                except Unfetched as error:
+                    if last or error.code in {"address", "url"}:
+                        _LOG.warning("a notice was not delivered: %s", error.detail)
+                        return
+                    time.sleep(_AGAIN_AFTER)
+        finally:
+            self._waiting.release()

@@ -1,0 +1,43 @@
+"""Signing in with one click, for tests: whom the login page offers without a password (setting `one_click_sign_in`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kapi.identity.people.users import User
+from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
+
+_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One button: a person, in one of their organizations."""
+
+    user: User
+    organization: str
+
+    @property
+    def value(self) -> str:
+        """What the button sends."""
+        return (
+            f"{self.user.username}@{self.organization}" if self.organization else self.user.username
+        )
+
+
+def one_click_choices(provider: Provider) -> tuple[Choice, ...]:
+    """The buttons. People with a password of their own are never among them unless the setting says so."""
+    identity = provider.settings.identity
+    if identity.one_click_sign_in == "off":
+        return ()
+    published = IdentitySettings().users
+    names = {user.username for user in identity.users if user in published}
+    people = [user for user in provider.users.all() if not user.disabled]
+    if identity.one_click_sign_in == "seeded":
+        people = [user for user in people if user.username in names]
+    return tuple(
+        Choice(user, organization)
+        for user in people
+        for organization in user.organizations or ("",)
+    )[:_MOST]

@@ -1,0 +1,89 @@
+"""Pages that a person opens by themselves, not sent by a client: the device page, the approvals page. They sign in right there."""
+
+from __future__ import annotations
+
+from kapi.errors import OAuthError
+from kapi.identity.pages import page, see_other
+from kapi.identity.people.identification import FAILURES, identify
+from kapi.identity.people.one_click import one_click_choices
+from kapi.identity.people.sessions import (
+    BROWSER,
+    Session,
+    browser_of,
+    form_token,
+    form_token_is_right,
+    session_of,
+    sign_in,
+)
+from kapi.identity.people.typed import LONGEST_NAME
+from kapi.identity.protocol.forms import Form
+from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.provider import Provider
+
+NO_FORM = Form({}, {})
+
+
+def session_here(
+    provider: Provider, request: Request, form: Form, path: str, purpose: str, carried: str = ""
+) -> Session | Answer:
+    """The session of the person, in a browser with our cookie, or the page that makes one. Raises OAuthError.
+
+    `purpose` is what the person goes on to; `carried` comes back to `path` as the query parameter `user_code` after sign-in.
+    """
+    session = session_of(provider, request)
+    if session is not None:
+        if BROWSER not in request.cookies:
+            raise OAuthError(
+                "expired_session", "Cookies are off, or this took too long. Open the page again."
+            )
+        return session
+    carried = form.get("sessionKey") or carried
+    if request.method != "POST" or not (form.get("username") or form.get("one_click")):
+        return _page(provider, request, path, purpose, carried)
+    if not form_token_is_right(request, f"sign in at {path}", form.get("token")):
+        return _page(provider, request, path, purpose, carried, "100175")
+    found = identify(provider, request, form)
+    if isinstance(found, str):
+        return _page(provider, request, path, purpose, carried, found, form)
+    who = found.user.subject
+    _, cookie = sign_in(
+        provider,
+        request.now,
+        who,
+        amr=found.amr,
+        acr=found.acr,
+        organization=found.organization,
+        before=None,
+    )
+    safe = "".join(
+        letter for letter in carried if letter.isascii() and (letter.isalnum() or letter == "-")
+    )
+    return see_other(f"{path}?user_code={safe}" if safe else path, cookies=(cookie,))
+
+
+def _page(
+    provider: Provider,
+    request: Request,
+    path: str,
+    purpose: str,
+    carried: str,
+    failure: str = "",
+    typed: Form = NO_FORM,
+) -> Answer:
+    browser, cookie = browser_of(provider, request)
+    return page(
+        provider,
+        "login.html",
+        cookies=(cookie,) if cookie else (),
+        client=purpose,
+        links=(),
+        logo="",
+        failure=FAILURES.get(failure, ""),
+        hint=(typed.get("username") or "")[:LONGEST_NAME],
+        organization=(typed.get("organization") or "")[:LONGEST_NAME],
+        may_decline=False,
+        action=path,
+        key=carried[:64],
+        token=form_token(browser, f"sign in at {path}"),
+        choices=one_click_choices(provider),
+    )

@@ -1,0 +1,124 @@
+"""The people who can sign in (OpenID Connect Core §2, end-user): those of the settings, then those of the store.
+
+Called by the login page, and by whatever puts claims about a person into a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from kapi.identity.people.passwords import password_digest, password_matches
+from kapi.settings import UserSettings
+from kapi.store.users import StoredUser, UserStore
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One person. `subject` is the `sub` of tokens about them, and no other account ever gets it (OpenID Connect Core §2, §5.7)."""
+
+    subject: str
+    username: str
+    organizations: tuple[str, ...] = ()
+    super_admin: bool = False
+    groups: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """About the person (OpenID Connect Core §5.1 and others)."""
+    token_claims: Mapping[str, Any] = field(default_factory=dict)
+    """Put into access tokens about the person."""
+    disabled: bool = False
+    """The person cannot sign in."""
+
+
+class Users:
+    """All people. A person of the settings hides one of the store who has the same user name."""
+
+    def __init__(self, settings: Iterable[UserSettings], stored: UserStore) -> None:
+        self._settings = {item.username: item for item in settings}
+        self._users = {name: user_of(item) for name, item in self._settings.items()}
+        self._stored = stored
+
+    def get(self, subject: str) -> User | None:
+        """The person whose account has this subject, which is who a token is about, or None. May read the store."""
+        return self._users.get(subject) or self._usable(self._stored.of_subject(subject))
+
+    def named(self, username: str) -> User | None:
+        """The person who signs in by this name, or None. May read the store."""
+        return self._users.get(username) or self._usable(self._stored.get(username))
+
+    def account(self, username: str) -> User | None:
+        """As `named`, also when the account is disabled."""
+        return self._users.get(username) or _from_store(self._stored.get(username))
+
+    def all(self) -> tuple[User, ...]:
+        """Everybody, also those whose accounts are disabled."""
+        stored = (
+            _from_store(item) for item in self._stored.all() if item.username not in self._users
+        )
+        return (*self._users.values(), *(user for user in stored if user))
+
+    @property
+    def of_settings(self) -> tuple[User, ...]:
+        """Those that the settings name."""
+        return tuple(self._users.values())
+
+    def authenticate(self, username: str, password: str) -> User | None:
+        """The person whose password this is, or None. Slow on purpose, alike for known and unknown names: call it in a thread."""
+        stored = self._stored.get(username) if username not in self._users else None
+        digest = self._digests.get(username) or (stored.digest if stored else "")
+        if not password_matches(digest, password):
+            return None
+        return self._users.get(username) or self._usable(stored)
+
+    def _usable(self, stored: StoredUser | None) -> User | None:
+        """None for an account that is disabled, or hidden by one of the settings."""
+        if stored is None or stored.disabled or stored.username in self._users:
+            return None
+        return _from_store(stored)
+
+    @cached_property
+    def _digests(self) -> Mapping[str, str]:
+        """Of the passwords in the settings, made at the first sign-in rather than at start."""
+        return {name: password_digest(item.password) for name, item in self._settings.items()}
+
+
+def user_of(item: UserSettings) -> User:
+    """A person as the settings describe one. The guide's people are known by their names, so the name is the subject."""
+    return User(
+        item.username,
+        item.username,
+        item.organizations,
+        item.super_admin,
+        item.groups,
+        item.claims,
+        item.token_claims,
+    )
+
+
+def profile_of(user: User) -> dict[str, Any]:
+    """What the store keeps about a person."""
+    return {
+        "organizations": list(user.organizations),
+        "super_admin": user.super_admin,
+        "groups": list(user.groups),
+        "claims": dict(user.claims),
+        "token_claims": dict(user.token_claims),
+    }
+
+
+def _from_store(stored: StoredUser | None) -> User | None:
+    if stored is None:
+        return None
+    profile = stored.profile
+    return User(
+        stored.subject,
+        stored.username,
+        tuple(profile["organizations"]),
+        profile["super_admin"],
+        tuple(profile["groups"]),
+        profile["claims"],
+        profile["token_claims"],
+        stored.disabled,
+    )

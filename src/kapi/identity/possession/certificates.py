@@ -1,0 +1,99 @@
+"""The client certificate of a request, as Envoy saw it in the TLS handshake (RFC 8705).
+
+The gateway removes what a client sends by the name of its header and writes its own, so this is never the client's word.
+Called by client authentication and sender constraint.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from kapi.client_certificates import Authorities as Named
+
+HEADER = "x-kapi-client-certificate"
+"""What the gateway calls it (`gateway/envoy/resources/routes/scopes.py`): the certificate in PEM form, percent-encoded."""
+_LARGEST = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """A certificate that the other side of the connection has the key of."""
+
+    leaf: x509.Certificate
+
+    @property
+    def thumbprint(self) -> str:
+        """`x5t#S256` (RFC 8705 §3.1): SHA-256 of the DER, base64url."""
+        return (
+            base64.urlsafe_b64encode(hashlib.sha256(self.der).digest()).rstrip(b"=").decode("ascii")
+        )
+
+    @property
+    def der(self) -> bytes:
+        """The certificate itself."""
+        return self.leaf.public_bytes(Encoding.DER)
+
+
+def forwarded_certificate(header: str | None) -> ClientCertificate | None:
+    """The certificate in the gateway's header; None when there is none or it cannot be read."""
+    return _read(header) if header and len(header) <= _LARGEST else None
+
+
+@lru_cache(maxsize=256)
+def _read(header: str) -> ClientCertificate | None:
+    pem = unquote_to_bytes(header)
+    if not pem.startswith(b"-----BEGIN CERTIFICATE-----"):
+        return None
+    try:
+        (leaf,) = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        return None
+    return ClientCertificate(leaf)
+
+
+class Authorities:
+    """The certificate authorities whose clients may use `tls_client_auth`."""
+
+    def __init__(self, pem: bytes) -> None:
+        """`pem` holds their certificates, one after the other; empty trusts no certificate."""
+        self._named = Named(x509.load_pem_x509_certificates(pem) if pem.strip() else ())
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._named)
+
+    def vouch_for(self, certificate: ClientCertificate, now: int) -> bool:
+        """Whether one of them issued it, and it is valid now and for clients. An intermediate authority must be named itself."""
+        return self._named.issued_until(certificate.leaf, now) is not None
+
+
+def names_of(certificate: ClientCertificate) -> Mapping[str, tuple[str, ...]]:
+    """The subject alternative names, by the member of RFC 8705 §2.1.2 that registers one: dns, uri, ip, email."""
+    try:
+        names = certificate.leaf.extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        ).value
+    except (x509.ExtensionNotFound, ValueError):
+        return {}
+    return {
+        "dns": tuple(name.lower() for name in names.get_values_for_type(x509.DNSName)),
+        "uri": tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
+        "ip": tuple(map(str, names.get_values_for_type(x509.IPAddress))),
+        "email": tuple(names.get_values_for_type(x509.RFC822Name)),
+    }
+
+
+def same_subject(certificate: ClientCertificate, registered: str) -> bool:
+    """Whether its subject is this distinguished name (RFC 4514)."""
+    try:
+        return x509.Name.from_rfc4514_string(registered) == certificate.leaf.subject
+    except ValueError:
+        return False

@@ -1,0 +1,22 @@
+"""Public documents with an entity tag (RFC 9110 §8.8.3, §13.1.2): the JWKS, the discovery document."""
+
+from __future__ import annotations
+
+from kapi.identity.keys.keyring import etag
+from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
+
+MAX_AGE = 300
+"""Seconds a client may keep a document."""
+
+
+def document_answer(
+    content: bytes,
+    request: Request,
+    headers: Headers = (("content-type", "application/json"), *ANY_ORIGIN),
+) -> Answer:
+    """The document, or 304 when the caller has it already. `headers` has its media type."""
+    tag = etag(content)
+    headers = (*headers, ("cache-control", f"public, max-age={MAX_AGE}"), ("etag", tag))
+    if any(name == "if-none-match" and tag in value for name, value in request.headers):
+        return Answer(304, headers)
+    return Answer(200, headers, content)

@@ -1,0 +1,114 @@
+"""Parameters of OAuth requests (RFC 6749 §3.1, §3.2, appendix B): form bodies and queries, nothing twice, empty is omitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode
+
+from kapi.errors import OAuthError
+from kapi.identity.protocol.http import Request
+
+MAY_REPEAT = frozenset({"resource", "audience"})
+"""RFC 8707 §2, RFC 8693 §2.1; any other parameter stands at most once (RFC 6749 §3.2)."""
+_MOST_PARAMETERS = 100
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The parameters: `values` has the first of each name, `repeated` all values of those that may repeat."""
+
+    values: Mapping[str, str]
+    repeated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def get(self, name: str) -> str | None:
+        """A parameter, or None."""
+        return self.values.get(name)
+
+    def encoded(self) -> str:
+        """As a query, encoded anew: what came raw must not reach a header."""
+        single = [(name, value) for name, value in self.values.items() if name not in self.repeated]
+        return urlencode(
+            [
+                *single,
+                *((name, value) for name, values in self.repeated.items() for value in values),
+            ]
+        )
+
+    def need(self, name: str) -> str:
+        """A parameter. Raises OAuthError invalid_request when it is missing."""
+        value = self.values.get(name)
+        if value is None:
+            raise OAuthError("invalid_request", f"{name} is missing")
+        return value
+
+
+def sent_form(request: Request) -> Form:
+    """The parameters of a page's request, from its form or its link. Raises OAuthError."""
+    return parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+
+
+def parse_form(body: bytes) -> Form:
+    """The parameters of a form body or a query; those without a value count as omitted (RFC 6749 §3.2).
+
+    Raises OAuthError invalid_request for a broken form or a repeated parameter.
+    """
+    try:
+        pairs = _pairs(body.decode("ascii"))
+    except ValueError as error:
+        raise OAuthError(
+            "invalid_request", "The body is not application/x-www-form-urlencoded text in UTF-8"
+        ) from error
+    values: dict[str, str] = {}
+    repeated: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    for name, value in pairs:
+        if name in MAY_REPEAT:
+            if value:
+                repeated[name] = (*repeated.get(name, ()), value)
+        elif name in seen:
+            raise OAuthError("invalid_request", "A parameter stands more than once (RFC 6749 3.2)")
+        seen.add(name)
+        value = parameter_text(name, value)  # noqa: PLW2901 - the value that counts
+        if value:
+            values.setdefault(name, value)
+    return Form(values, repeated)
+
+
+def parameter_text(name: str, value: str) -> str:
+    """The value that counts.
+
+    `scope` is without blanks around it, which some clients send; any other parameter is unchanged.
+    """
+    return value.strip(" ") if name == "scope" else value
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Names and values. Raises ValueError."""
+    if not text:
+        return []
+    if "%" not in text and "+" not in text and text.count("&") < _MOST_PARAMETERS:
+        # Nothing is encoded, as in nearly every token request: a quarter of the general way's cost.
+        plain = [piece.split("=", 1) for piece in text.split("&")]
+        return [(name, value) for name, value in plain]
+    return parse_qsl(
+        text,
+        keep_blank_values=True,
+        strict_parsing=True,
+        errors="strict",
+        max_num_fields=_MOST_PARAMETERS,
+    )
+
+
+def check_media_type(content_type: str) -> None:
+    """Raise OAuthError invalid_request unless it is a form in UTF-8 (RFC 6749 §3.2)."""
+    if content_type == FORM:
+        return
+    media_type, _, parameters = content_type.lower().partition(";")
+    charset = parameters.strip().replace('"', "")
+    if media_type.strip() != FORM or charset not in {"", "charset=utf-8"}:
+        raise OAuthError(
+            "invalid_request",
+            "The body must be application/x-www-form-urlencoded in UTF-8 (RFC 6749 3.2)",
+        )

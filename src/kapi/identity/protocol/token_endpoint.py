@@ -1,0 +1,101 @@
+"""The token endpoint (RFC 6749 §3.2) as seven numbered steps. Called by `front/web/identity/app.py` with the parsed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.clients.clients import Client
+from kapi.identity.grants import Grant
+from kapi.identity.possession.sender_constraint import confirm
+from kapi.identity.protocol.details import requested_details
+from kapi.identity.protocol.forms import Form
+from kapi.identity.protocol.http import Credentials
+from kapi.identity.protocol.resources import requested_resources
+from kapi.identity.protocol.scopes import granted_scope
+from kapi.identity.provider import Provider
+from kapi.identity.tokens.issuance import TokenRequest
+
+PATHS = ("/oauth2/token", "/oauth2/1.0.0/token", "/oauth2/1.1.0/token", "/oauth2/1.2.0/token")
+CONFIDENTIAL_ONLY = frozenset(
+    {
+        "client_credentials",
+        "urn:openid:params:grant-type:ciba",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+    }
+)
+"""Grants in which the client's own authentication is what is trusted."""
+
+
+class TokenEndpoint:
+    """The pipeline, bound to a provider and its grants."""
+
+    def __init__(self, provider: Provider, grants: Sequence[Grant]) -> None:
+        self._provider = provider
+        self._grants = {grant.grant_type: grant for grant in grants}
+
+    def quick(self, form: Form, credentials: Credentials) -> bool:
+        """Whether answering only computes, so that it may be done in the event loop: assertions and proofs are remembered."""
+        grant = self._grants.get(form.values.get("grant_type", ""))
+        remembers = (
+            credentials.proofs or credentials.certificate or "client_assertion" in form.values
+        )
+        published = "client_secret" not in form.values and credentials.authorization is None
+        return (
+            (grant is None or grant.quick)
+            and not remembers
+            and not published
+            and not self._provider.mints_opaque
+        )
+
+    def answer(self, form: Form, credentials: Credentials, now: int) -> Mapping[str, Any]:
+        """The members of a successful answer (RFC 6749 §5.1). Raises OAuthError."""
+        # 1. who is asking
+        client = authenticate_client(self._provider, form.values, credentials, now)
+        # 2. for which grant, and may the client use it
+        grant = self._grant(form, client)
+        # 3. for which scopes
+        scope = granted_scope(client, form.values.get("scope"))
+        # 4. holding which key
+        confirmation = confirm(self._provider, client, credentials, now)
+        # 5. for which services, and for what in particular
+        resources, details = requested_resources(client, form), requested_details(client, form)
+        # 6. what the grant itself demands
+        issued = grant.authorize(
+            self._provider, TokenRequest(client, form, scope, now, confirmation, resources, details)
+        )
+        # 7. the token
+        access = (
+            replace(issued.access, claims={**issued.access.claims, "cnf": confirmation.members})
+            if confirmation
+            else issued.access
+        )
+        token = self._provider.mint(client, access, form.values, now)
+        return {
+            "access_token": token,
+            "token_type": confirmation.token_type if confirmation else issued.token_type,
+            "expires_in": issued.access.lifetime,
+            "scope": issued.access.scope,
+            **issued.extra,
+            **(issued.with_token(token) if issued.with_token else {}),
+        }
+
+    def _grant(self, form: Form, client: Client) -> Grant:
+        wanted = form.need("grant_type")
+        grant = self._grants.get(wanted)
+        if grant is None:
+            raise OAuthError(
+                "unsupported_grant_type",
+                "This grant type is not supported; the discovery document lists those that are",
+            )
+        if wanted not in client.grants:
+            raise OAuthError("unauthorized_client", "The client may not use this grant type")
+        if client.is_public and wanted in CONFIDENTIAL_ONLY:
+            raise OAuthError(
+                "unauthorized_client",
+                "A public client may not use this grant type: it cannot prove who it is",
+            )
+        return grant

@@ -1,0 +1,136 @@
+"""Access tokens that this provider issued, when they come back: at introspection, revocation, registration, userinfo.
+
+Kinds cannot be confused: the rule for them is the one that the gateway applies (`policies/token_kinds.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.people.ended import is_of_ended_account
+from kapi.identity.possession.confirmation import Confirmation, confirmation_of
+from kapi.identity.possession.sender_constraint import check_holder
+from kapi.identity.protocol.http import Request
+from kapi.identity.provider import Provider
+from kapi.identity.tokens.opaque import opaque_claims
+from kapi.identity.tokens.own_tokens import own_jwt
+from kapi.policies.token_kinds import OWN_MARK, OWN_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class OwnToken:
+    """An access token of ours, good or not any more. Times in seconds since the epoch."""
+
+    jti: str
+    client_id: str
+    scopes: frozenset[str]
+    expires_at: int
+    claims: Mapping[str, Any]
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What it is bound to; None when that is not understood."""
+        return confirmation_of(self.claims)
+
+
+def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
+    """An access token that this provider issued, however old and even if revoked; None for anything else."""
+    if "." not in token:
+        claims = opaque_claims(provider.records, token, now)
+        return None if claims is None else _own(claims)
+    jwt = own_jwt(provider, token)
+    return None if jwt is None or OWN_TOKENS.objection(jwt.header, jwt.claims) else _own(jwt.claims)
+
+
+def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
+    """An access token of ours that is good now: not expired, not revoked, its person's account not ended since.
+
+    Its confirmation is not checked.
+    """
+    own = read_own(provider, token, now)
+    if own is None or own.expires_at <= now:
+        return None
+    issuer, issued = provider.settings.identity.issuer, own.claims.get("iat")
+    if not provider.accounts.may_be_over(issuer, own.jti, issued if isinstance(issued, int) else 0):
+        return own
+    if provider.revocations.is_revoked(issuer, own.jti):
+        return None
+    return None if is_of_ended_account(provider, own.claims, own.client_id, now) else own
+
+
+def bearer(
+    provider: Provider, request: Request, scope: str = "", in_form: str | None = None
+) -> OwnToken:
+    """The access token that a caller of a protected endpoint holds, with its proof where it is bound to a key.
+
+    `in_form` is the token of a form body, where an endpoint takes it (RFC 6750 §2.2). Raises OAuthError 401 or 403 with the
+    challenge of RFC 6750 §3.
+    """
+    authorization = request.header("authorization")
+    if in_form is not None:
+        if authorization is not None:
+            raise OAuthError(
+                "invalid_request",
+                "The access token stands in one place only, header or body (RFC 6750 2)",
+            )
+        authorization = f"Bearer {in_form}"
+    scheme, _, token = (authorization or "").partition(" ")
+    if authorization is None or scheme.lower() not in {"bearer", "dpop"} or not token.strip(" "):
+        raise _unauthorized(
+            "invalid_token", "Send an access token: Authorization: Bearer ...", error_code=False
+        )
+    own = live_own(provider, token.strip(" "), request.now)
+    required = own.confirmation if own else None
+    if own is None or required is None:
+        raise _unauthorized("invalid_token", "The access token is unknown, expired or revoked")
+    try:
+        check_holder(
+            provider, required, request.credentials, scheme.lower(), token.strip(" "), request.now
+        )
+    except OAuthError as error:
+        raise _unauthorized(
+            error.error,
+            error.detail,
+            headers=error.headers,
+            scheme="DPoP" if required.jkt else "Bearer",
+        ) from error
+    if scope and scope not in own.scopes:
+        challenge = f'Bearer realm="kapi", error="insufficient_scope", scope="{scope}"'
+        raise OAuthError(
+            "insufficient_scope",
+            f"The access token needs the scope {scope}",
+            status=403,
+            challenge=challenge,
+        )
+    return own
+
+
+def _own(claims: Mapping[str, Any]) -> OwnToken | None:
+    client_id, scope, jti = claims.get(OWN_MARK), claims.get("scope"), claims.get("jti")
+    expires = claims.get("exp")
+    if (
+        not isinstance(client_id, str)
+        or not isinstance(scope, str)
+        or not isinstance(jti, str)
+        or not isinstance(expires, int)
+    ):
+        return None
+    return OwnToken(jti, client_id, frozenset(scope.split(" ")), expires, claims)
+
+
+def _unauthorized(
+    error: str,
+    description: str,
+    *,
+    error_code: bool = True,
+    headers: tuple[tuple[str, str], ...] = (),
+    scheme: str = "Bearer",
+) -> OAuthError:
+    """RFC 6750 §3.1: no error code in the challenge when no credentials were sent."""
+    challenge = f'{scheme} realm="kapi"' + (
+        f', error="{error}", error_description="{description}"' if error_code else ""
+    )
+    return OAuthError(error, description, status=401, challenge=challenge, headers=headers)

@@ -1,0 +1,49 @@
+"""JWTs that we signed ourselves, when they come back: ID tokens as hints, access tokens at UserInfo and introspection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kapi.identity.provider import Provider
+from kapi.jose.foreign_jwt import ForeignJwt, Unusable, media_type, read_jwt
+from kapi.jose.signatures import signed
+from kapi.jose.signing import ALGORITHMS
+
+_REMEMBERED = 2000
+"""Tokens whose signature need not be checked again; a resource server asks about the same one many times."""
+
+
+def own_claims(provider: Provider, token: str) -> Mapping[str, Any] | None:
+    """The claims of a JWT of ours with the type `JWT`, however old; None for any other text."""
+    jwt = own_jwt(provider, token)
+    return jwt.claims if jwt is not None and media_type(jwt.header) == "jwt" else None
+
+
+def own_jwt(provider: Provider, token: str) -> ForeignJwt | None:
+    """A JWT of ours of any kind, however old; None for any other text."""
+    jwt = provider.verified.get(token)
+    if jwt is None:
+        jwt = _verified(provider, token)
+        if jwt is None:
+            return None
+        if len(provider.verified) >= _REMEMBERED:
+            provider.verified.clear()
+        provider.verified[token] = jwt
+    return jwt
+
+
+def _verified(provider: Provider, token: str) -> ForeignJwt | None:
+    try:
+        jwt = read_jwt(token, algorithms=ALGORITHMS, types=None)
+        key = provider.keyring.find(jwt.header.get("kid"))
+        if (
+            key is None
+            or key.algorithm != jwt.header["alg"]
+            or jwt.claims.get("iss") != provider.settings.identity.issuer
+        ):
+            return None
+        # The key is ours and at hand: no need to read it out of a JWK.
+        return jwt if signed(key.algorithm, key.public, jwt.signed, jwt.signature) else None
+    except Unusable:
+        return None

@@ -1,0 +1,247 @@
+"""Tokens of a person: access token, refresh token, ID token, and the family that ties them together.
+
+Called by every grant that acts for a person. What is issued is written down before it is signed, in one transaction with
+taking the code or the refresh token, so that of parallel uses one wins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kapi.errors import OAuthError
+from kapi.identity.clients.clients import Client
+from kapi.identity.people.claims import claims_about
+from kapi.identity.people.subjects import subject_for
+from kapi.identity.people.users import User
+from kapi.identity.protocol.details import chosen_details
+from kapi.identity.protocol.resources import chosen_resources
+from kapi.identity.provider import Provider
+from kapi.identity.tokens.authorized import Authorization
+from kapi.identity.tokens.hashes import half_hash
+from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.minting import AccessToken
+from kapi.identity.tokens.still_allowed import may_refresh
+from kapi.store.families import Issue
+from kapi.store.records import Record, key_of
+
+
+def narrowed(authorization: Authorization, request: TokenRequest) -> Authorization:
+    """What this token is issued for: the resources and details that the token request names, else all that were authorized.
+
+    Raises OAuthError invalid_target or invalid_authorization_details for more than that.
+    """
+    if not request.resources and not request.details:
+        return authorization
+    resources = chosen_resources(request.resources, authorization.resources)
+    return dataclasses.replace(
+        authorization,
+        resources=resources,
+        details=chosen_details(request.details, authorization.details),
+    )
+
+
+def first_tokens(
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    now: int,
+    *,
+    family: str,
+    source: tuple[str, str],
+    code: str = "",
+    issued_as: Authorization | None = None,
+) -> Issuance:
+    """Begin the family `family` and take its source, kind and key of the record that stands for what was authorized.
+
+    `issued_as` is what the first access token is for, when it is for less.
+    Raises OAuthError invalid_grant when the source was taken before; what it issued is revoked then. Raises invalid_target, with
+    nothing taken, for resources that no one token can be for.
+    """
+    refresh = provider.new_secret() if may_refresh(client, authorization) else ""
+    ends = authorization.auth_time + provider.settings.identity.refresh_token_lifetime
+    issue = _issue(provider, client, issued_as or authorization, now, refresh, ends)
+    record = Record(
+        family,
+        authorization.sid,
+        authorization.payload(),
+        max(ends, issue.access_expires_at) if refresh else issue.access_expires_at,
+    )
+    if not provider.families.start(record, issue, now, source):
+        revoke_family(provider, family, now, "a code was used twice")
+        raise OAuthError(
+            "invalid_grant", "This was used before; what it issued is revoked (RFC 6749 4.1.2)"
+        )
+    return issuance(provider, client, issued_as or authorization, now, issue, refresh, code=code)
+
+
+def next_tokens(
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    now: int,
+    *,
+    refresh_token: str,
+    family: Record,
+) -> Issuance:
+    """Take a refresh token and issue what follows it; a client whose refresh tokens do not rotate keeps using the one it has.
+
+    Raises OAuthError invalid_grant when it was used before; the whole family is revoked then. Raises invalid_target, with nothing
+    taken, for resources that no one token can be for.
+    """
+    identity = provider.settings.identity
+    refresh = provider.new_secret() if client.settings.refresh_token_rotation else ""
+    # The family may be kept for longer: until its last access token has expired.
+    ends = min(family.expires_at, authorization.auth_time + identity.refresh_token_lifetime)
+    issue = _issue(provider, client, authorization, now, refresh, ends)
+    if refresh:
+        outcome = provider.families.rotate(
+            key_of(refresh_token), issue, now, identity.refresh_token_grace
+        )
+    else:
+        outcome = provider.families.use(
+            key_of(refresh_token), issue, now, min(now + identity.refresh_token_idle, ends)
+        )
+    if outcome == "reused":
+        revoke_family(provider, family.key, now, "a refresh token was used twice")
+        raise OAuthError(
+            "invalid_grant",
+            "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)",
+        )
+    if outcome == "unknown":
+        raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked")
+    return issuance(provider, client, authorization, now, issue, refresh)
+
+
+def revoke_family(provider: Provider, family: str, now: int, reason: str) -> None:
+    """End all that one authorization issued, at the gateway too."""
+    provider.families.revoke(family, provider.settings.identity.issuer, now, reason)
+
+
+def issuance(
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    now: int,
+    issue: Issue,
+    refresh: str = "",
+    *,
+    code: str = "",
+) -> Issuance:
+    """The tokens of an issue that is written down."""
+    user = provider.users.get(authorization.user)
+    if user is None or authorization.auth_time < provider.accounts.ended_at(authorization.user):
+        raise OAuthError("invalid_grant", "The person is not known here any more")
+    access = access_token(provider, client, authorization, user, issue)
+    identify: Callable[[str], Mapping[str, Any]] | None = None
+    if "openid" in authorization.scope.split(" "):
+
+        def identify(token: str) -> Mapping[str, Any]:
+            return {
+                "id_token": id_token(
+                    provider, client, authorization, user, now, access_token=token, code=code
+                )
+            }
+
+    extra: dict[str, Any] = {"refresh_token": refresh} if refresh else {}
+    if authorization.details:
+        extra["authorization_details"] = list(authorization.details)
+    return Issuance(access, extra, with_token=identify)
+
+
+def access_token(
+    provider: Provider, client: Client, authorization: Authorization, user: User, issue: Issue
+) -> AccessToken:
+    """The access token of a person, with the organization they signed in to and their groups."""
+    claims: dict[str, Any] = {}
+    if authorization.organization:
+        claims["organization"] = authorization.organization
+    if user.groups:
+        claims["groups"] = list(user.groups)
+    if authorization.details:
+        claims["authorization_details"] = list(authorization.details)
+    audience = _audience(provider, client, authorization)
+    return AccessToken(
+        subject=subject_for(provider, client, user.subject),
+        client_id=client.id,
+        scope=authorization.scope,
+        lifetime=provider.lifetime(client, audience),
+        audience=audience,
+        claims=claims,
+        jti=issue.jti,
+        user=user.subject,
+    )
+
+
+def front_channel_issue(
+    provider: Provider, client: Client, authorization: Authorization, now: int
+) -> Issue:
+    """An access token for the authorization endpoint's answer, written down as a family of its own, without a refresh token."""
+    issue = _issue(provider, client, authorization, now, "", 0)
+    family = Record(
+        provider.new_id(), authorization.sid, authorization.payload(), issue.access_expires_at
+    )
+    provider.families.start(family, issue, now)
+    return issue
+
+
+def id_token(
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    user: User,
+    now: int,
+    *,
+    access_token: str = "",
+    code: str = "",
+    alone: bool = False,
+) -> str:
+    """An ID token (OpenID Connect Core §2, §3.1.3.6).
+
+    `alone`: no access token is ever issued with it, so that it contains the claims of the scopes (§5.4).
+    """
+    identity, algorithm = provider.settings.identity, client.settings.id_token_signed_response_alg
+    claims: dict[str, Any] = {
+        "iss": identity.issuer,
+        "sub": subject_for(provider, client, user.subject),
+        "aud": client.id,
+        "azp": client.id,
+        "exp": now + identity.id_token_lifetime,
+        "iat": now,
+        "auth_time": authorization.auth_time,
+    }
+    claims |= {"acr": authorization.acr} if authorization.acr else {}
+    claims |= {"amr": list(authorization.amr)} if authorization.amr else {}
+    claims |= {"nonce": authorization.nonce} if authorization.nonce else {}
+    claims |= {"sid": authorization.sid} if authorization.sid else {}
+    claims |= {"at_hash": half_hash(algorithm, access_token)} if access_token else {}
+    claims |= {"c_hash": half_hash(algorithm, code)} if code else {}
+    about = claims_about(user, authorization, "id_token", scopes=alone)
+    return provider.sign({**about, **claims}, "JWT", algorithm)
+
+
+def _audience(provider: Provider, client: Client, authorization: Authorization) -> tuple[str, ...]:
+    return authorization.resources or provider.audience(client)
+
+
+def _issue(
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    now: int,
+    refresh: str,
+    ends: int,
+) -> Issue:
+    idle, audience = (
+        provider.settings.identity.refresh_token_idle,
+        _audience(provider, client, authorization),
+    )
+    # Resources that cannot share a token must not cost the client its code.
+    provider.resources.wishes(client, audience)
+    return Issue(
+        provider.new_id(),
+        now + provider.lifetime(client, audience),
+        key_of(refresh) if refresh else "",
+        min(now + idle, ends) if refresh else 0,
+    )

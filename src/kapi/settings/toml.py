@@ -1,0 +1,113 @@
+"""Where the keys of a TOML file are, by dotted name, so that a mistake in `kapi.toml` has a line. Called by `settings/reading.py`.
+
+The standard library reads the values and says nothing of their places. This finds tables and keys by line; it relies on a file
+that was read without a mistake. What is inside an array or an inline table has the place of its key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+_PART = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)"""
+_NAME = rf"{_PART}(?:\s*\.\s*{_PART})*"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*({_NAME})\s*\]")
+_KEY = re.compile(rf"\s*({_NAME})\s*=")
+_TOKEN = re.compile(r'''"""|\'\'\'|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[\[\]{}#]''')
+_AT = re.compile(r"at line (\d+), column (\d+)")
+_LAST = re.compile(r"(?:\.[^.\[\]]*|\[\d+\])$")
+
+Place = tuple[int, int]
+"""Line and column, from 1; zeros are an unknown place."""
+NOWHERE: Place = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Places by name: `gateway.port`, `identity.clients[0].id`."""
+
+    found: Mapping[str, Place] = field(default_factory=dict)
+
+    def find(self, name: str) -> Place:
+        """The place of a setting, else of the nearest table or key that it is in."""
+        while name:
+            if name in self.found:
+                return self.found[name]
+            shorter = _LAST.sub("", name)
+            name = shorter if shorter != name else ""
+        return NOWHERE
+
+
+def place_of_error(message: str) -> Place:
+    """The place that the standard library tells in a syntax error."""
+    at = _AT.search(message)
+    return (int(at[1]), int(at[2])) if at else NOWHERE
+
+
+def places_of(text: str) -> Places:
+    """The places of all tables and keys of a TOML text."""
+    found: dict[str, Place] = {}
+    lists: dict[str, int] = {}
+    table = ""
+    for number, line in _beginnings(text):
+        if header := _HEADER.match(line):
+            table = _table(_parts(header[2]), lists, new=header[1] == "[[")
+            found.setdefault(table, (number, header.start(1) + 1))
+        elif key := _KEY.match(line):
+            name = table
+            for part in _parts(key[1]):
+                name = f"{name}.{part}" if name else part
+                found.setdefault(name, (number, key.start(1) + 1))
+    return Places(found)
+
+
+def _parts(name: str) -> list[str]:
+    return [part[1:-1] if part[0] in "\"'" else part for part in re.findall(_PART, name)]
+
+
+def _table(parts: list[str], lists: dict[str, int], *, new: bool) -> str:
+    """The dotted name of a table; a list of tables stands for its last item."""
+    name = ""
+    for position, part in enumerate(parts):
+        name = f"{name}.{part}" if name else part
+        if new and position == len(parts) - 1:
+            lists[name] = lists.get(name, -1) + 1
+        if name in lists:
+            name = f"{name}[{lists[name]}]"
+    return name
+
+
+def _beginnings(text: str) -> Iterator[tuple[int, str]]:
+    """The lines at which a table or a key begins, with their numbers: those that go on with no array or text."""
+    depth, quotes = 0, ""
+    for number, line in enumerate(text.split("\n"), 1):
+        inside = bool(depth or quotes)
+        if not inside:
+            yield number, line
+        header = not inside and _HEADER.match(line)
+        if not header:
+            depth, quotes = _after(line, depth, quotes)
+
+
+def _after(line: str, depth: int, quotes: str) -> tuple[int, str]:
+    """How many brackets are open after a line, and which quotes of a text of several lines."""
+    position = 0
+    while position < len(line):
+        if quotes:
+            end = line.find(quotes, position)
+            if end < 0:
+                return depth, quotes
+            position, quotes = end + 3, ""
+            continue
+        token = _TOKEN.search(line, position)
+        if token is None or token[0] == "#":
+            return depth, ""
+        position = token.end()
+        if token[0] in ('"""', "'''"):
+            quotes = token[0]
+        elif token[0] in "[{":
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
+    return depth, quotes

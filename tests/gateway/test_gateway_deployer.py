@@ -181,6 +181,24 @@ def test_a_taken_base_path_is_refused(deployer: Deployer, port: int) -> None:
         deployer.deploy(conf(port, name="other"), DEFINITION, "default")
 
 
+def test_of_two_deployments_at_once_only_one_gets_the_base_path(
+    running: Gateway, store: Store, port: int
+) -> None:
+    """The other one is deployed while Envoy checks the first."""
+    others = [conf(port, name="other")]
+
+    def check(*_: object) -> None:
+        if others:
+            made.deploy(others.pop(), DEFINITION, "default")
+
+    made = make(running, store, check=check)
+    made.restore()
+    with pytest.raises(Invalid, match="taken"):
+        made.deploy(conf(port), DEFINITION, "default")
+    assert [api.name for api in made.list("default")] == ["other"]
+    assert [api.name for api in store.apis()] == ["other"]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

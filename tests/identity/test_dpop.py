@@ -13,7 +13,7 @@ import pytest
 from client_keys import certificate, key, proof, public, signed, thumbprint
 from idp import basic, call, identity_app
 from kapi.errors import OAuthError
-from kapi.identity.possession.dpop import Nonces, verify_proof
+from kapi.identity.possession.dpop import NONCE_SECONDS, Nonces, verify_proof
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 
@@ -152,7 +152,9 @@ def test_nonces(tmp_path: Path) -> None:
             call(app, authorization=basic(), dpop=fresh(nonce=wrong)).json()["error"]
             == "use_dpop_nonce"
         )
-    now[0] += 601
+    now[0] += 300
+    assert call(app, authorization=basic(), dpop=fresh(nonce=nonce, iat=now[0])).status == 200
+    now[0] += 301
     late = call(app, authorization=basic(), dpop=fresh(nonce=nonce, iat=now[0]))
     assert late.json()["error"] == "use_dpop_nonce"
     assert late.headers["dpop-nonce"] != nonce
@@ -190,6 +192,17 @@ def test_the_token_belongs_to_the_proof() -> None:
     ):
         with pytest.raises(OAuthError, match="ath"):
             check(sent, token)
+
+
+@pytest.mark.parametrize(
+    ("age", "accepted"),
+    [(0, True), (299, True), (300, True), (599, True), (600, False), (-1, False)],
+)
+def test_a_nonce_is_accepted_in_its_window_and_in_the_next(age: int, accepted: bool) -> None:
+    """So that it is valid for at least `NONCE_SECONDS`, whenever it was made."""
+    nonces = Nonces(b"a" * 32)
+    begins = NOW - NOW % NONCE_SECONDS
+    assert nonces.holds(nonces.fresh(begins), begins + age) is accepted
 
 
 def test_nonces_are_of_one_secret() -> None:

@@ -107,6 +107,8 @@ def test_a_stranger_has_only_so_many_waiting_requests(
         (429, "temporarily_unavailable")
     }
     assert kept(tmp_path) == before == MOST
+    # The gateway adds the last address; the caller chooses what precedes it.
+    assert ask(app, address="198.51.100.1, 203.0.113.7").status == 429
     seconds = int(refused[0].headers["retry-after"])
     assert f"in {seconds} seconds" in refused[0].json()["error_description"]
     # Others, and clients that prove who they are, go on.

@@ -16,13 +16,13 @@ from kapi.identity.keys.keyring import load_keyring
 from kapi.run_files import admin_socket, ledger_socket, refusals_socket, xds_socket
 from kapi.settings import Settings
 from kapi.store import Store
-from kapi.store.duties import TOPIC as DUTIES
-from kapi.store.duties import Duties
 from kapi.store.housekeeping import keep_house
 from kapi.store.issuers import WANTED as KEYS_WANTED
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.revocations import Revocations
+from kapi.store.startup_requirements import TOPIC as STARTUP_REQUIREMENTS
+from kapi.store.startup_requirements import StartupRequirements
 from kapi.store.watch import Watch
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     revocations = Revocations(store.database)
     key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, store.database, time.time, os.urandom)
     trust = trusted(settings, store, keyring)
-    telling = Telling(Duties(store.database), trust)
+    telling = Telling(StartupRequirements(store.database), trust)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
     ledger = Ledger(
         ledger_socket(settings),
@@ -100,7 +100,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         KEYS: lambda: trust.use_inbuilt(inbuilt(settings, load_keyring(Keys(store.database)))),
         KEYS_WANTED: trust.look_again,
         APPLICATIONS: ledger.changed,
-        DUTIES: partial(telling.take_up, deployer),
+        STARTUP_REQUIREMENTS: partial(telling.take_up, deployer),
         **{topic: feed.changed for topic, feed in feeds.items()},
     }
     for topic, changed in changes.items():
@@ -118,7 +118,9 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     _keep_house(store, trust)
     trust.start(lambda issuers: deployer.trust(telling.issuers(issuers)))
     # What was asked for just before a restart.
-    threading.Thread(target=telling.take_up, args=(deployer,), name="duties", daemon=True).start()
+    threading.Thread(
+        target=telling.take_up, args=(deployer,), name="requirements", daemon=True
+    ).start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
     from kapi.app.system_apis import Control, system_apis
 

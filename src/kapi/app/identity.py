@@ -10,11 +10,11 @@ from functools import partial
 from kapi.app.process import open_store, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
-from kapi.store.duties import CERTIFICATE_BOUND, Duties
 from kapi.store.issuers import TOPIC as ISSUERS
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.registered_clients import TOPIC as CLIENTS
+from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 from kapi.store.watch import Watch
 
 
@@ -29,7 +29,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
 
     store, keyring = open_store(settings)
     provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))
-    provider.before_binding = partial(Duties(store.database).ensure, CERTIFICATE_BOUND)
+    provider.before_binding = partial(StartupRequirements(store.database).ensure, CERTIFICATE_BOUND)
     settle_accounts(provider, int(time.time()))
     keys = Keys(store.database)
     watch = Watch(store.database.path)

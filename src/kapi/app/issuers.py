@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kapi.identity.keys.keyring import Keyring
 from kapi.settings import Settings
 from kapi.store import Store
-from kapi.store.duties import CERTIFICATE_BOUND, Duties
+from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 
 if TYPE_CHECKING:
     from kapi.gateway.deployer import Deployer
@@ -47,21 +47,23 @@ def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
 class Telling:
     """Tells the gateway whose tokens are good, and what else it has to check."""
 
-    duties: Duties
+    requirements: StartupRequirements
     trust: Trust
 
     def issuers(self, issuers: Sequence[IssuerKeys] | None = None) -> tuple[TrustedIssuer, ...]:
         """The trusted issuers in the gateway's words; those of now unless others are given."""
-        binds = self.duties.is_wanted(CERTIFICATE_BOUND)
+        binds = self.requirements.is_requested(CERTIFICATE_BOUND)
         return _in_gateway(
             self.trust.issuers() if issuers is None else issuers, inbuilt_binds=binds
         )
 
     def take_up(self, deployer: Deployer) -> None:
         """Do what was asked for and is not done yet."""
-        if self.duties.is_wanted(CERTIFICATE_BOUND) and not self.duties.is_done(CERTIFICATE_BOUND):
+        if self.requirements.is_requested(CERTIFICATE_BOUND) and not self.requirements.is_met(
+            CERTIFICATE_BOUND
+        ):
             deployer.trust(self.issuers())
-            self.duties.done(CERTIFICATE_BOUND)
+            self.requirements.mark_met(CERTIFICATE_BOUND)
 
 
 def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[TrustedIssuer, ...]:

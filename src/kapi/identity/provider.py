@@ -30,11 +30,11 @@ from kapi.store import Store
 from kapi.store.accounts import Accounts
 from kapi.store.families import Families
 from kapi.store.issuers import IssuerStore
+from kapi.store.login_attempts import LoginAttempts
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
 from kapi.store.revocations import Revocations
-from kapi.store.tries import Tries
 from kapi.store.users import UserStore
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Provider:
     revocations: Revocations
     accounts: Accounts
     """Which accounts ended, and when."""
-    tries: Tries
+    login_attempts: LoginAttempts
     attempts: Attempts
     random_bytes: Callable[[int], bytes]
     new_id: Callable[[], str]
@@ -243,7 +243,7 @@ def make_provider(
     get: Fetch = fetch,
 ) -> Provider:
     """The provider of these settings over this store; `get` fetches what clients publish."""
-    records, tries = Records(store.database), Tries(store.database)
+    records, login_attempts = Records(store.database), LoginAttempts(store.database)
     private = fetches_private(settings)
     return Provider(
         settings=settings,
@@ -254,8 +254,8 @@ def make_provider(
         families=Families(store.database),
         revocations=Revocations(store.database),
         accounts=Accounts(store.database),
-        tries=tries,
-        attempts=Attempts(settings.identity.login_attempts, tries, records),
+        login_attempts=login_attempts,
+        attempts=Attempts(settings.identity.login_attempts, login_attempts, records),
         random_bytes=random_bytes,
         new_id=new_id,
         documents=RemoteDocuments(get, allow_private=private),

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from kapi.store.connections import is_busy
 from kapi.store.database import Database
+from kapi.store.login_attempts import WINDOW
 from kapi.store.revocations import GRACE_SECONDS
-from kapi.store.tries import WINDOW
 
 BATCH: Final = 500
 """Rows of one transaction."""

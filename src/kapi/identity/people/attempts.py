@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 
 from kapi.identity.people.users import User, Users
+from kapi.store.login_attempts import LoginAttempts
 from kapi.store.records import Record, Records, key_of
-from kapi.store.tries import Tries
 
 PER_ADDRESS = 10
 """How many times more tries an address has than a user name: people share addresses."""
@@ -34,10 +34,10 @@ class TooManyTries(Exception):
 class Attempts:
     """Checks passwords, and counts the wrong ones."""
 
-    def __init__(self, most: int, tries: Tries, records: Records) -> None:
+    def __init__(self, most: int, login_attempts: LoginAttempts, records: Records) -> None:
         """`most` wrong passwords per user name and window."""
         self._most = most
-        self._tries = tries
+        self._login_attempts = login_attempts
         self._records = records
         self._running = threading.BoundedSemaphore(_AT_ONCE)
         self._waiting = threading.BoundedSemaphore(_AT_ONCE + 1)
@@ -57,11 +57,11 @@ class Attempts:
             own = f"name {username}"
             most = {f"address {address}": self._most * PER_ADDRESS, own: self._most}
         # Looked at first, so that whoever goes on trying neither writes to the store nor keeps others waiting.
-        if seconds := self._tries.wait(most, now):
+        if seconds := self._login_attempts.wait(most, now):
             raise TooManyTries(seconds)
         user = self._one_of_few(users, username, password, most, now)
         if user is not None:
-            self._tries.take_back(most, own)
+            self._login_attempts.take_back(most, own)
             if browser:
                 record = Record(
                     known, f"browsers of {username}", {"user": user.subject}, now + KNOWN_SECONDS
@@ -80,7 +80,7 @@ class Attempts:
                 raise TooManyTries(1)
             try:
                 # Counted before the slow part, so that parallel tries cannot share one count.
-                if seconds := self._tries.count(most, now):
+                if seconds := self._login_attempts.count(most, now):
                     raise TooManyTries(seconds)
                 return users.authenticate(username, password)
             finally:

@@ -42,10 +42,10 @@ def device_of(provider: Provider, code: str, person: str, now: int) -> Record | 
     """The record of the device code; None for a wrong code, or when this person has tried too many."""
     most = {f"user code {person}": MOST_TRIES}
     # Counted first, so that parallel tries cannot share one count.
-    if provider.tries.count(most, now):
+    if provider.login_attempts.count(most, now):
         return None
     found = provider.records.family(KIND, owner_of(code), now) if len(code) == LENGTH else ()
     if len(found) != 1:
         return None
-    provider.tries.take_back(most)
+    provider.login_attempts.take_back(most)
     return found[0]

@@ -1,0 +1,53 @@
+"""Startup requirements: a worker that requests one waits until it is met, and later does not wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kapi.store.database import Database
+from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(tmp_path / "kapi.db")
+    yield opened
+    opened.close()
+
+
+def test_whoever_asks_waits_until_it_is_met(database: Database) -> None:
+    asking, doing = StartupRequirements(database), StartupRequirements(database)
+    assert not doing.is_requested(CERTIFICATE_BOUND)
+    waiting = threading.Thread(target=asking.ensure, args=(CERTIFICATE_BOUND,))
+    waiting.start()
+    while not doing.is_requested(CERTIFICATE_BOUND):
+        time.sleep(0.005)
+    assert not doing.is_met(CERTIFICATE_BOUND)
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    doing.mark_met(CERTIFICATE_BOUND)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert StartupRequirements(database).is_met(CERTIFICATE_BOUND)
+
+
+def test_a_request_does_not_wait_for_ever(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kapi.store.startup_requirements.LONGEST_WAIT", 0.05)
+    asking = StartupRequirements(database)
+    asking.ensure(CERTIFICATE_BOUND)
+    assert asking.is_requested(CERTIFICATE_BOUND)
+    assert not asking.is_met(CERTIFICATE_BOUND)
+
+
+def test_what_was_not_requested_cannot_be_met(database: Database) -> None:
+    requirements = StartupRequirements(database)
+    requirements.mark_met(CERTIFICATE_BOUND)
+    assert not requirements.is_met(CERTIFICATE_BOUND)
+    assert not requirements.is_requested(CERTIFICATE_BOUND)

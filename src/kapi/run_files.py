@@ -53,12 +53,12 @@ def xds_socket(settings: Settings) -> Path:
     return run_dir(settings) / "xds.sock"
 
 
-def ledger_socket(settings: Settings) -> Path:
+def counters_socket(settings: Settings) -> Path:
     """HTTP of Envoy for the control process alone: counters, and who may call what."""
     return run_dir(settings) / "ledger.sock"
 
 
-def refusals_socket(settings: Settings) -> Path:
+def rejected_tokens_socket(settings: Settings) -> Path:
     """gRPC of the control process: Envoy tells which tokens it refused, and why."""
     return run_dir(settings) / "refusals.sock"
 

@@ -14,7 +14,7 @@ from kapi.apis.compile import compile_api
 from kapi.apis.secrets import Secrets
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
-from kapi.gateway.envoy.resources.context import site_from
+from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.render import render_api
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
@@ -49,7 +49,7 @@ def confs(page: Path) -> list[str]:
 def test_the_confs_of_a_page_run(page: Path) -> None:
     clusters: dict[str, Any] = {}
     scopes: list[Any] = []
-    site = site_from(
+    context = render_context_from(
         Settings(Path("/data")),
         ca_file="/etc/ssl/certs/ca-certificates.crt",
         control_socket="/run/control.sock",
@@ -58,7 +58,7 @@ def test_the_confs_of_a_page_run(page: Path) -> None:
     )
     for text in confs(page):
         api = compile_api(text.encode(), DEFINITION, organization="default", policies=POLICIES).api
-        rendered = render_api(with_modules(api, fetched), site)
+        rendered = render_api(with_modules(api, fetched), context)
         clusters |= {cluster["name"]: cluster for cluster in rendered["clusters"]}
         scopes += rendered["scopes"]
     if scopes:

@@ -27,7 +27,7 @@ from kapi import run_files
 from kapi.apis.ir import Api, Endpoint, Operation
 from kapi.gateway.envoy.process import process
 from kapi.gateway.envoy.process.tls import Certificate, ensure_certificate
-from kapi.gateway.envoy.resources.context import Site, site_of
+from kapi.gateway.envoy.resources.context import RenderContext, render_context
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
 from kapi.gateway.envoy.resources.render import (
     render_backends,
@@ -221,7 +221,7 @@ class Gateway:
     publisher: Publisher
     certificate: Certificate
     minter: Minter
-    site: Site
+    context: RenderContext
     envoy: subprocess.Popen[bytes] | None = None
     apis: dict[str, Api] = field(default_factory=dict)
     issuers: Sequence[TrustedIssuer] | None = None
@@ -237,9 +237,13 @@ class Gateway:
         issuers = self.trusted() if issuers is None else issuers
         scopes = self.scopes()
         rendered = render_base(
-            self.site, issuers, self.certificate.chain, self.certificate.private_key, self.needs()
+            self.context,
+            issuers,
+            self.certificate.chain,
+            self.certificate.private_key,
+            self.needs(),
         )
-        clusters = render_backends(self.apis.values(), self.site)
+        clusters = render_backends(self.apis.values(), self.context)
         return [
             *(encode(kind, value) for kind, value in rendered),
             *(encode(CLUSTER, value) for value in clusters),
@@ -248,7 +252,7 @@ class Gateway:
 
     def scopes(self) -> list[Resource]:
         rendered = [
-            render_scope(segment, self.apis.values(), self.site) for segment in self.segments()
+            render_scope(segment, self.apis.values(), self.context) for segment in self.segments()
         ]
         return [encode(SCOPE, value) for value in rendered if value]
 
@@ -258,13 +262,16 @@ class Gateway:
     def trust(self, *issuers: TrustedIssuer) -> None:
         self.issuers = issuers
         self.publisher.publish(
-            [encode(EXTENSION, value) for value in render_issuers(self.site, issuers, self.needs())]
+            [
+                encode(EXTENSION, value)
+                for value in render_issuers(self.context, issuers, self.needs())
+            ]
         )
 
     def segments(self) -> list[str]:
         return sorted(
             {
-                *system_segments(self.site),
+                *system_segments(self.context),
                 *(segment for item in self.apis.values() for segment in segments(item)),
             }
         )
@@ -275,9 +282,9 @@ class Gateway:
             self.apis[item.id] = item
         self.trust(*self.trusted())
         touched = {segment for item in added for segment in segments(item)}
-        resources = [encode(CLUSTER, value) for value in render_backends(added, self.site)]
+        resources = [encode(CLUSTER, value) for value in render_backends(added, self.context)]
         for segment in sorted(touched):
-            scope = render_scope(segment, self.apis.values(), self.site)
+            scope = render_scope(segment, self.apis.values(), self.context)
             assert scope is not None
             resources.append(encode(SCOPE, scope))
         self.publisher.publish(resources)
@@ -357,7 +364,11 @@ def gateway(*, start: bool = True, timeout: float = 10.0, **fields: Any) -> Iter
         members=lambda name: process.members(admin, name),
     )
     live = Gateway(
-        settings, publisher, ensure_certificate(settings, time.time), Minter(), site_of(settings)
+        settings,
+        publisher,
+        ensure_certificate(settings, time.time),
+        Minter(),
+        render_context(settings),
     )
     try:
         if start:

@@ -31,7 +31,7 @@ from kapi.apis.shapes import (
 from kapi.errors import Diagnostic, GatewayRejected, Invalid
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
-from kapi.gateway.envoy.resources.context import site_from
+from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.names import CLUSTER, SCOPE
 from kapi.gateway.envoy.resources.render import render_api
 from kapi.gateway.envoy.stream.encode import encode
@@ -53,7 +53,7 @@ class AnySecret(dict[tuple[str, str, str], str]):
         return AUTHORITY if secret[2] == "ca.crt" else "-- a value: 100% {x} \\"
 
 
-SITE = site_from(
+CONTEXT = render_context_from(
     Settings(Path("/data")),
     ca_file="/etc/ssl/certs/ca-certificates.crt",
     control_socket="/run/c.sock",
@@ -329,7 +329,7 @@ def compiled(conf: dict[str, Any]) -> Any:
 def rendered(conf: dict[str, Any], number: int) -> dict[str, Any]:
     """What Envoy gets, with a first segment of its own, so that many fit into one configuration."""
     conf = {**conf, "basePath": f"/n{number}{conf['basePath']}"}
-    return render_api(with_modules(compiled(conf).api, lambda module: module), SITE)
+    return render_api(with_modules(compiled(conf).api, lambda module: module), CONTEXT)
 
 
 def examples(how_many: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from kapi.errors import Problem
-from kapi.gateway.directory import directory
+from kapi.gateway.consumer_index import consumer_index
 from kapi.gateway.enforcer.backend_jwt import MOST_ANSWERS, BackendJwts
 from kapi.gateway.enforcer.callers import find_caller
 from kapi.gateway.enforcer.signing import ensure_key, jwks
@@ -222,7 +222,9 @@ def test_the_application_is_that_of_the_claim_that_subscriptions_look_at(
         TrustedIssuer("a", "https://a", "{}", consumer_key_claim="org.app"),
         TrustedIssuer("b", "https://b", "{}"),
     ]
-    names = directory([], list, issuers, SubscriptionsSettings())[f"i\t{claims['iss']}"].split("\t")
+    names = consumer_index([], list, issuers, SubscriptionsSettings())[f"i\t{claims['iss']}"].split(
+        "\t"
+    )
     assert client_of(claims, names) == client
     declared = Issuer(
         "x",

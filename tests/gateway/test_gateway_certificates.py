@@ -31,7 +31,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kapi.apis.ir import ClientCertificates, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import Secrets
 from kapi.gateway.enforcer.certificates import judge
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.listener import listener
 from kapi.gateway.envoy.resources.names import LISTENER
 from kapi.gateway.envoy.stream.encode import encode
@@ -182,8 +182,8 @@ def live(issued: dict[str, Issued], folder: Path) -> Iterator[Gateway]:
         "client_certificate_header": "X-WSO2-CLIENT-CERTIFICATE",
         "trusted_fronts": ("198.51.100.0/24",),
     }
-    with backend() as port, gateway(**settings) as it, enforcer(it.site.control_socket):
-        it.site = replace(it.site, secrets=Secrets(MappingProxyType(values)))
+    with backend() as port, gateway(**settings) as it, enforcer(it.context.control_socket):
+        it.context = replace(it.context, secrets=Secrets(MappingProxyType(values)))
         end = (Endpoint("http", "127.0.0.1", port),)
 
         def operation(
@@ -391,7 +391,7 @@ def test_a_certificate_in_a_header_is_worth_nothing_from_anybody(
 def test_a_certificate_in_a_header_of_a_trusted_front(
     live: Gateway, issued: dict[str, Issued]
 ) -> None:
-    before = live.site
+    before = live.context
     gateway_settings = replace(before.gateway, trusted_fronts=("127.0.0.0/8", "::1"))
     try:
         settings_changed(live, replace(before, gateway=gateway_settings))
@@ -432,17 +432,17 @@ def test_a_certificate_in_a_header_of_a_trusted_front(
         wait_for(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 401, 30)
 
 
-def settings_changed(live: Gateway, site: Site) -> None:
+def settings_changed(live: Gateway, context: RenderContext) -> None:
     """Publish what a start with other settings would."""
-    live.site = site
+    live.context = context
     live.put(*live.apis.values())
-    live.publisher.publish([encode(LISTENER, listener(site))])
+    live.publisher.publish([encode(LISTENER, listener(context))])
 
 
 def test_dates_of_a_pinned_certificate_in_a_header_count_unless_the_settings_say_otherwise(
     live: Gateway, issued: dict[str, Issued]
 ) -> None:
-    before = live.site
+    before = live.context
 
     def in_header(name: str, path: str = "/pinned") -> str:
         return code(call(live, path, X_WSO2_CLIENT_CERTIFICATE=quote(issued[name].pem)))
@@ -471,7 +471,7 @@ def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
     )
     accepted = ClientCertificates(True, (SecretRef("clients", "authority"),))
     with backend() as port, gateway() as it:
-        it.site = replace(it.site, secrets=secrets)
+        it.context = replace(it.context, secrets=secrets)
         node = Authentication(True, (), accepted)
         it.put(
             api(
@@ -482,7 +482,7 @@ def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
         # The call of a certificate that nobody has judged goes nowhere while the control process is away.
         assert call(it, "/members", issued["member"]).status == 500
         assert code(call(it, "/members")) == "900902"
-        with enforcer(it.site.control_socket) as server:
+        with enforcer(it.context.control_socket) as server:
             for _ in range(3):
                 assert code(call(it, "/members", issued["member"])) == "200"
                 assert code(call(it, "/members", issued["server-member"])) == "900901"

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from attacks import b64, rsa_jwk
-from kapi.gateway.envoy.resources.context import site_of
+from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.resources.render import render_issuers
 from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
@@ -118,8 +118,10 @@ def test_verified_tokens_of_all_threads_and_issuers_share_the_memory(
 
 def test_the_memory_for_verified_tokens_is_a_setting() -> None:
     def rendered(**fields: int) -> int:
-        site = site_of(Settings(Path("/data"), gateway=GatewaySettings(concurrency=4, **fields)))
-        found = render_issuers(site, [Minter().trusted], [Need("b", "default", "")])[0]
+        context = render_context(
+            Settings(Path("/data"), gateway=GatewaySettings(concurrency=4, **fields))
+        )
+        found = render_issuers(context, [Minter().trusted], [Need("b", "default", "")])[0]
         return found["typed_config"]["providers"]["inbuilt"]["jwt_cache_config"]["jwt_cache_size"]
 
     assert rendered(token_cache_bytes=4 * 7 * 1024 * 1000) == 1000

@@ -18,7 +18,7 @@ from kapi.errors import EnvoyNotFound, GatewayRejected
 from kapi.gateway.envoy.process import process
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.tls import ensure_certificate
-from kapi.gateway.envoy.resources.context import site_of
+from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.resources.render import render_scope
 from kapi.settings import GatewaySettings, Settings
 from live import api, backend, gateway, operation
@@ -66,7 +66,7 @@ def test_a_second_envoy_on_the_port_does_not_share_it() -> None:
             other.settings,
             gateway=dataclasses.replace(other.settings.gateway, port=live.settings.gateway.port),
         )
-        other.site = site_of(other.settings)
+        other.context = render_context(other.settings)
         other.publisher.set_initial(other.base())
         other.publisher.start()
         other.start_envoy()
@@ -82,7 +82,7 @@ def test_the_access_log_holds_no_query() -> None:
             api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)])
         )
         live.call("/a/1.0.0/x?secret=1")
-        log = Path(live.site.access_log)
+        log = Path(live.context.access_log)
         deadline = time.monotonic() + 5
         while not log.read_text() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -92,7 +92,7 @@ def test_the_access_log_holds_no_query() -> None:
 
 def test_the_check_names_the_reason(tmp_path: Path) -> None:
     check = EnvoyCheck(process.find_envoy(""))
-    site = site_of(Settings(tmp_path))
+    context = render_context(Settings(tmp_path))
     scope = render_scope(
         "a",
         [
@@ -101,7 +101,7 @@ def test_the_check_names_the_reason(tmp_path: Path) -> None:
                 [operation("GET", "/{x}/*", Endpoint("https", "h.example", 443), scopes=("s",))],
             )
         ],
-        site,
+        context,
     )
     assert scope is not None
     check([], [scope])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kapi.apis.ir import Endpoint
-from kapi.gateway.caller_feeds import caller_feeds
+from kapi.gateway.caller_resources import caller_resources
 from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
 from kapi.store.database import Database
 from kapi.store.revocations import TOPIC, Revocations
@@ -77,7 +77,7 @@ def test_a_jti_is_the_issuers_own_unless_none_was_named(live: Gateway) -> None:
 def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     database = Database.open(tmp_path / "kapi.db")
     revocations = Revocations(database)
-    carrier = caller_feeds(database, live.publisher, time.time)[TOPIC]
+    carrier = caller_resources(database, live.publisher, time.time)[TOPIC]
     carrier.start()
     token = live.minter.token(jti="stored")
     assert live.call(f"{PATH}/closed", token=token).status == 200
@@ -92,7 +92,7 @@ def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     carrier.stop()
     assert (
         carrier.resource().version
-        == caller_feeds(database, live.publisher, time.time)[TOPIC].resource().version
+        == caller_resources(database, live.publisher, time.time)[TOPIC].resource().version
     )
     database.close()
     deny(live)

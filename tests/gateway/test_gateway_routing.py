@@ -232,9 +232,9 @@ def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
     with backend(certificate=ours.with_name("edge.pem")) as port:
         hosts = {"wrong.example": f"127.0.0.1:{port}"}
         own = dataclasses.replace(live.settings.gateway, hosts=hosts)
-        before, live.site = (
-            live.site,
-            dataclasses.replace(live.site, gateway=own, ca_file=str(ours)),
+        before, live.context = (
+            live.context,
+            dataclasses.replace(live.context, gateway=own, ca_file=str(ours)),
         )
         try:
             for name, host, number in [
@@ -251,7 +251,7 @@ def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
             assert live.call("/byname/1.0.0/x").status == 200
             assert live.call("/byip/1.0.0/x").status == 200
             assert live.call("/wrong/1.0.0/x").status == 503
-            live.site = dataclasses.replace(live.site, ca_file=before.ca_file)
+            live.context = dataclasses.replace(live.context, ca_file=before.ca_file)
             live.put(
                 api(
                     "/stranger",
@@ -260,7 +260,7 @@ def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
             )
             assert live.call("/stranger/1.0.0/x").status == 503
         finally:
-            live.site = before
+            live.context = before
 
 
 def test_http_2_is_spoken(live: Gateway) -> None:

@@ -41,7 +41,7 @@ def simple(port: int, name: str, target: str = "/x") -> Api:
 
 def bad_scope(live: Gateway, name: str) -> Resource:
     """Envoy finds the mistake: a regular expression that does not compile."""
-    scope = render_scope(name, [simple(1, name)], live.site)
+    scope = render_scope(name, [simple(1, name)], live.context)
     assert scope is not None
     scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"][
         "regex"
@@ -68,7 +68,7 @@ def test_a_refusal_carries_envoys_sentence_and_changes_nothing(live: Gateway, po
     with pytest.raises(GatewayRejected, match=r"missing \)"):
         live.publisher.publish(
             [
-                encode(CLUSTER, {**render_backends([simple(9, "z")], live.site)[0]}),
+                encode(CLUSTER, {**render_backends([simple(9, "z")], live.context)[0]}),
                 bad_scope(live, "fresh"),
             ]
         )
@@ -85,7 +85,7 @@ def test_a_refusal_carries_envoys_sentence_and_changes_nothing(live: Gateway, po
 
 
 def test_a_refused_cluster_is_taken_back(live: Gateway, port: int) -> None:
-    cluster = render_backends([simple(port, "a")], live.site)[0]
+    cluster = render_backends([simple(port, "a")], live.context)[0]
     with pytest.raises(GatewayRejected):
         live.publisher.publish([encode(CLUSTER, {**cluster, "connect_timeout": "0s"})])
     live.put(simple(port, "a"))

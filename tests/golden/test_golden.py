@@ -23,7 +23,7 @@ from kapi.apis.secrets import Secrets
 from kapi.errors import Diagnostic, Invalid
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
-from kapi.gateway.envoy.resources.context import site_from
+from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.render import render_api
 from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
@@ -51,7 +51,7 @@ class AnySecret(dict[tuple[str, str, str], str]):
         )
 
 
-SITE = site_from(
+CONTEXT = render_context_from(
     Settings(Path("/data")),
     ca_file="/etc/ssl/certs/ca-certificates.crt",
     control_socket="/run/control.sock",
@@ -62,7 +62,7 @@ SITE = site_from(
 
 OUTPUTS: dict[str, Callable[[Compiled], str]] = {
     "ir.yaml": lambda compiled: emit(plain(compiled.api)),
-    "envoy.yaml": lambda compiled: emit(render_api(compiled.api, SITE)),
+    "envoy.yaml": lambda compiled: emit(render_api(compiled.api, CONTEXT)),
 }
 """File name → what it holds; a renderer adds its line."""
 

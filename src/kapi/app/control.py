@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kapi.app.issuers import Telling, inbuilt, trusted
 from kapi.app.process import every, open_store, serve
 from kapi.identity.keys.keyring import load_keyring
-from kapi.run_files import admin_socket, ledger_socket, refusals_socket, xds_socket
+from kapi.run_files import admin_socket, counters_socket, rejected_tokens_socket, xds_socket
 from kapi.settings import Settings
 from kapi.store import Store
 from kapi.store.housekeeping import keep_house
@@ -42,16 +42,16 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.app.work import compiling
     from kapi.fetch import fetch
     from kapi.gateway.applications import Applications
-    from kapi.gateway.caller_feeds import caller_feeds
+    from kapi.gateway.caller_resources import caller_resources
+    from kapi.gateway.consumer_index import consumer_index
     from kapi.gateway.deployer import Deployer
-    from kapi.gateway.directory import directory
     from kapi.gateway.envoy.process.check import EnvoyCheck
     from kapi.gateway.envoy.process.process import find_envoy, members, threads_of
     from kapi.gateway.envoy.stream.server import Publisher
     from kapi.gateway.issuers import TrustedIssuer
-    from kapi.gateway.ledger import Ledger
     from kapi.gateway.modules import Modules
-    from kapi.gateway.refusals import RefusalLog
+    from kapi.gateway.rate_limit_counters import RateLimitCounters
+    from kapi.gateway.rejected_tokens import RejectedTokenLog
     from kapi.gateway.secrets import known_secrets
     from kapi.identity.clients.api_keys import ApiKeyIssuer
     from kapi.store.applications import TOPIC as APPLICATIONS
@@ -66,10 +66,12 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     trust = trusted(settings, store, keyring)
     telling = Telling(StartupRequirements(store.database), trust)
     publisher = Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
-    ledger = Ledger(
-        ledger_socket(settings),
+    counters = RateLimitCounters(
+        counters_socket(settings),
         Counters(store.database),
-        lambda: directory(applications.all(), store.apis, deployer.issuers, settings.subscriptions),
+        lambda: consumer_index(
+            applications.all(), store.apis, deployer.issuers, settings.subscriptions
+        ),
         str(time.time_ns()),
         lambda: deployer.counts,
     )
@@ -82,26 +84,28 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         issuers=telling.issuers(),
         secrets=known_secrets(settings, SecretStore(store.database)),
         key_issuer=TrustedIssuer("api-keys", key_issuer.issuer, key_issuer.jwks(), api_keys=True),
-        initial=lambda: [feed.resource() for feed in feeds.values()],
-        changed=ledger.refresh,
+        initial=lambda: [item.resource() for item in caller_state.values()],
+        changed=counters.refresh,
         modules=Modules(PinnedModules(store.database), settings, fetch),
         compile=compiler(settings.gateway.ai_providers),
         compile_new=compiling(settings),
     )
-    feeds = caller_feeds(store.database, publisher, time.time)
+    caller_state = caller_resources(store.database, publisher, time.time)
     applications = Applications(
-        settings, ApplicationStore(store.database), time.time, ledger.refresh
+        settings, ApplicationStore(store.database), time.time, counters.refresh
     )
     # Envoy tells from each of its threads; a thread that ends may overlap with the one that follows.
     threads = 2 * threads_of(settings.gateway) + 2
-    refusals = RefusalLog(refusals_socket(settings), trust.refused, trust.name_of, threads)
+    rejected_tokens = RejectedTokenLog(
+        rejected_tokens_socket(settings), trust.refused, trust.name_of, threads
+    )
     watch = Watch(store.database.path)
     changes: dict[str, Callable[[], None]] = {
         KEYS: lambda: trust.use_inbuilt(inbuilt(settings, load_keyring(Keys(store.database)))),
         KEYS_WANTED: trust.look_again,
-        APPLICATIONS: ledger.changed,
+        APPLICATIONS: counters.changed,
         STARTUP_REQUIREMENTS: partial(telling.take_up, deployer),
-        **{topic: feed.changed for topic, feed in feeds.items()},
+        **{topic: item.changed for topic, item in caller_state.items()},
     }
     for topic, changed in changes.items():
         watch.on(topic, changed)
@@ -109,9 +113,9 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     deployer.restore()
     starts: list[Callable[[], None]] = [
         publisher.start,
-        *(feed.start for feed in feeds.values()),
-        ledger.start,
-        refusals.start,
+        *(item.start for item in caller_state.values()),
+        counters.start,
+        rejected_tokens.start,
     ]
     for start in starts:
         start()
@@ -133,7 +137,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
                 publisher,
                 trust,
                 revocations,
-                ledger,
+                counters,
                 applications,
                 key_issuer,
             )
@@ -143,11 +147,11 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     # Envoy is stopped after us, so that it can still tell its counters.
     stops: list[Callable[[], None]] = [
         trust.stop,
-        refusals.stop,
+        rejected_tokens.stop,
         watch.stop,
-        *(feed.stop for feed in feeds.values()),
+        *(item.stop for item in caller_state.values()),
     ]
-    for stop in (*stops, ledger.stop, publisher.stop):
+    for stop in (*stops, counters.stop, publisher.stop):
         stop()
     store.close()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kapi.gateway.applications import Applications
     from kapi.gateway.deployer import Deployer
     from kapi.gateway.envoy.stream.server import Publisher
-    from kapi.gateway.ledger import Ledger
+    from kapi.gateway.rate_limit_counters import RateLimitCounters
     from kapi.identity.clients.api_keys import ApiKeyIssuer
     from kapi.identity.issuers.trust import Trust
     from kapi.identity.possession.dpop import Nonces
@@ -36,13 +36,13 @@ class Control:
     publisher: Publisher
     trust: Trust
     revocations: Revocations
-    ledger: Ledger
+    counters: RateLimitCounters
     applications: Applications
     key_issuer: ApiKeyIssuer
 
     def ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
-        return self.publisher.status().connected > 0 and self.ledger.ready
+        return self.publisher.status().connected > 0 and self.counters.ready
 
 
 def system_apis(control: Control) -> Any:

@@ -17,9 +17,16 @@ from kapi.apis.ir import Api
 from kapi.apis.merge import Placement, conflicts
 from kapi.apis.secrets import NO_SECRETS, SecretId, Secrets
 from kapi.errors import Diagnostic, GatewayError, KapiError, Problem
-from kapi.gateway.deployed import Deployed as Index
+from kapi.gateway.deploy_checks import (
+    objections,
+    refuse,
+    refuse_secrets,
+    refuse_value,
+    refused_code,
+)
+from kapi.gateway.deployed_apis import DeployedApis
 from kapi.gateway.envoy.process.tls import Certificate, ensure_certificate
-from kapi.gateway.envoy.resources.context import site_of
+from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.resources.names import (
     CLUSTER,
     EXTENSION,
@@ -42,7 +49,6 @@ from kapi.gateway.envoy.stream.encode import Resource, encode, resource
 from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.modules import Modules
-from kapi.gateway.objections import objections, refuse, refuse_secrets, refuse_value, refused_code
 from kapi.policies import POLICIES
 from kapi.policies.trust import Need, needs_in
 from kapi.settings import Settings
@@ -56,7 +62,7 @@ Key = tuple[str, str]
 """Type and name of a resource."""
 
 
-class Stream(Protocol):
+class ResourcePublisher(Protocol):
     """What the deployer needs of the configuration stream; `envoy.xds.Publisher` is it."""
 
     def set_initial(self, resources: Iterable[Resource]) -> None:
@@ -70,7 +76,7 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class Deployment:
     """The answer to a deployment: the id, and the conf with its id."""
 
     id: str
@@ -102,7 +108,7 @@ class Deployer:
         self,
         *,
         store: Store,
-        publisher: Stream,
+        publisher: ResourcePublisher,
         check: Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None],
         settings: Settings,
         now: Callable[[], float],
@@ -137,10 +143,10 @@ class Deployer:
         self._needs: frozenset[Need] = frozenset()
         self._asked: frozenset[str] = frozenset()
         self._certificate = certificate or ensure_certificate(settings, now)
-        self._site = site_of(settings, secrets)
+        self._site = render_context(settings, secrets)
         self._fingerprint = fingerprint(self._site)
         self._lock = threading.Lock()
-        self._index = Index(self._compile_stored)
+        self._index = DeployedApis(self._compile_stored)
 
     def restore(self) -> None:
         """Want of Envoy what the store says. Call it once, before Envoy can connect; nothing is compiled unless something changed."""
@@ -175,7 +181,7 @@ class Deployer:
             ]
             self._publisher.set_initial([*own, *self._initial(), *resources])
 
-    def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployed:
+    def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployment:
         """Compile, check, publish, wait for Envoy, keep. Raises Invalid with all mistakes, or GatewayError; then nothing has changed."""
         compiled = self._compile_new(conf, definition, organization=organization, policies=POLICIES)
         api, unfit = compiled.api, refused_code(compiled.api, self._site.gateway)
@@ -201,7 +207,7 @@ class Deployer:
         self._changed()
         for item in compiled.warnings:
             _LOG.warning("API %s %s, line %d: %s", api.name, api.version, item.line, item.message)
-        return Deployed(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
+        return Deployment(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
 
     def undeploy(self, api_id: str, organization: str) -> None:
         """Take an API away. Raises Problem 404 when the organization has none with that id."""

@@ -14,21 +14,21 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import kapi
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.policies import POLICIES
 
 _SOURCES = ("kapi.apis", "kapi.policies", "kapi.gateway")
 _SUFFIXES = (".py", ".lua")
 
 
-def fingerprint(site: Site) -> str:
+def fingerprint(context: RenderContext) -> str:
     """Differs when the version, the input of rendering, the policies or the code in between differ.
 
     The code is part of it because a working copy changes without its version. Raises TypeError for an input that has no one text.
     """
     parts = {
         "version": kapi.__version__,
-        "input": plain(site),
+        "input": plain(context),
         "policies": [policy.name for policy in POLICIES],
         "code": _code(),
     }

@@ -2,7 +2,7 @@
 
 Not a policy but what four of them share: `rate_limit`, `ai_rate_limit`, `subscriptions` and `limit_keys` switch the filter on for
 their routes and tell it what to do by the route's metadata. Its source is `wasm/admission`, its counters live in memory that Envoy's
-threads share. `gateway.ledger` reads and restores the counters and tells it about applications.
+threads share. `gateway.rate_limit_counters` reads and restores the counters and tells it about applications.
 """
 
 from __future__ import annotations

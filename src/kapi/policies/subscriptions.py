@@ -2,7 +2,7 @@
 
 The consumer key of the verified token must belong to an application with an active subscription to the API; else 403 900908, or 900907 and
 900909 when the subscription is blocked or not active. Which key belongs to whom, and the tiers, are told to the filter while it runs
-(`gateway.directory`), so nothing of them stands in a route. Operations that need no token have no consumer, and are not asked.
+(`gateway.consumer_index`), so nothing of them stands in a route. Operations that need no token have no consumer, and are not asked.
 """
 
 from __future__ import annotations

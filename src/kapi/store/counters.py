@@ -1,4 +1,7 @@
-"""Counters of long windows, so that a quota of an hour or a day survives a restart of the gateway. Written by `gateway.ledger` only."""
+"""Counters of long windows: a quota of an hour or a day survives a restart of the gateway.
+
+Only `gateway.rate_limit_counters` writes them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-//! What a route, a consumer or a key is held to. Texts with tabs, made by `kapi.policies` and `kapi.gateway.directory`.
+//! What a route, a consumer or a key is held to. Texts with tabs, made by `kapi.policies` and `kapi.gateway.consumer_index`.
 
 /// What a limit counts: requests, or tokens that a provider says it took. A request counts as one token when it is let through; its
 /// answer adds the others.

@@ -205,10 +205,10 @@ def schema(write: Write = None) -> None:
 
 
 def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
-    from kapi.gateway.envoy.resources.context import site_of
+    from kapi.gateway.envoy.resources.context import render_context
     from kapi.gateway.envoy.resources.render import render_api
 
-    return render_api(api, site_of(settings_of(None, config)))
+    return render_api(api, render_context(settings_of(None, config)))
 
 
 def deploy(

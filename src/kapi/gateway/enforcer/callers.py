@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from kapi.gateway.directory import matches
+from kapi.gateway.consumer_index import matches
 from kapi.gateway.enforcer.backend_jwt import Caller
 from kapi.store.applications import Application
 

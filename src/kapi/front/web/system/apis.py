@@ -25,7 +25,7 @@ from kapi.front.web.http.draining import App, draining
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.multipart import read_form
 from kapi.front.web.http.problems import answer
-from kapi.gateway.deployer import Deployed, Deployer
+from kapi.gateway.deployer import Deployer, Deployment
 from kapi.settings import Settings
 from kapi.store import StoredApi
 
@@ -217,7 +217,7 @@ class SystemApi:
         apis = await run_in_threadpool(self._deployer.list, self._access.organization(principal))
         return json_answer({"apis": [self._listed(api) for api in apis]})
 
-    def _told(self, deployed: Deployed) -> dict[str, str]:
+    def _told(self, deployed: Deployment) -> dict[str, str]:
         """Headers that say what a deployment was, and which addresses went away by it."""
         if deployed.before is None or deployed.stored is None:
             return {DEPLOYMENT_HEADER: "created"}

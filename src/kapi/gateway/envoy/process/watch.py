@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kapi.gateway.envoy.process.process import responds
-from kapi.run_files import admin_socket, ledger_socket
+from kapi.run_files import admin_socket, counters_socket
 from kapi.settings import Settings
 
 PATIENCE = 2
@@ -42,7 +42,7 @@ class Watch:
         most = int(MEMORY * settings.gateway.max_heap_bytes)
         if held > most:
             return f"held {held >> 20} MiB of memory (at most {most >> 20}: gateway.max_heap_bytes)"
-        asked = (admin_socket(settings), ledger_socket(settings))
+        asked = (admin_socket(settings), counters_socket(settings))
         if all(self._answers(path) for path in asked):
             self.answered = now
         if now - self.answered > PATIENCE * settings.gateway.watchdog_seconds:

@@ -7,8 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from kapi.apis.ir import CircuitBreaker, Endpoint
-from kapi.gateway.envoy.resources.context import Site
-from kapi.gateway.envoy.resources.names import CONTROL, IDENTITY, REFUSALS, backend_name, typed
+from kapi.gateway.envoy.resources.context import RenderContext
+from kapi.gateway.envoy.resources.names import (
+    CONTROL,
+    IDENTITY,
+    REJECTED_TOKENS,
+    backend_name,
+    typed,
+)
 
 CONNECT_TIMEOUT = "20s"
 NOBODY = "unknown-secret.invalid"
@@ -23,49 +29,55 @@ def authority(endpoint: Endpoint) -> str:
     )
 
 
-def cluster_name(endpoint: Endpoint, site: Site, organization: str) -> str:
+def cluster_name(endpoint: Endpoint, context: RenderContext, organization: str) -> str:
     """Endpoints that differ in their path only share a cluster."""
-    return backend_name(_content(endpoint, site, organization))
+    return backend_name(_content(endpoint, context, organization))
 
 
-def own_cluster_name(endpoint: Endpoint, site: Site) -> str:
+def own_cluster_name(endpoint: Endpoint, context: RenderContext) -> str:
     """For an endpoint of the settings: a name that no API's routes keep alive or take away."""
-    return cluster_name(endpoint, site, site.organization).replace("backend_", "own_", 1)
+    return cluster_name(endpoint, context, context.organization).replace("backend_", "own_", 1)
 
 
-def own_clusters(endpoints: Iterable[Endpoint], site: Site) -> tuple[dict[str, Any], ...]:
+def own_clusters(
+    endpoints: Iterable[Endpoint], context: RenderContext
+) -> tuple[dict[str, Any], ...]:
     """The clusters of the endpoints that the settings name, each once."""
     clusters = {}
     for endpoint in endpoints:
-        name = own_cluster_name(endpoint, site)
-        content = _content(endpoint, site, site.organization)
+        name = own_cluster_name(endpoint, context)
+        content = _content(endpoint, context, context.organization)
         content["load_assignment"]["cluster_name"] = name
         clusters[name] = {"name": name, **content}
     return tuple(clusters.values())
 
 
-def backend_cluster(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any]:
+def backend_cluster(
+    endpoint: Endpoint, context: RenderContext, organization: str
+) -> dict[str, Any]:
     """The cluster of one backend, named after its content. `organization` is whose secrets the endpoint names."""
-    content = _content(endpoint, site, organization)
+    content = _content(endpoint, context, organization)
     name = backend_name(content)
     content["load_assignment"]["cluster_name"] = name
     return {"name": name, **content}
 
 
-def _content(endpoint: Endpoint, site: Site, organization: str) -> dict[str, Any]:
-    address, port = _address(endpoint, site)
+def _content(endpoint: Endpoint, context: RenderContext, organization: str) -> dict[str, Any]:
+    address, port = _address(endpoint, context)
     cluster: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT,
         "type": "STATIC" if _is_ip(address) else "STRICT_DNS",
         "load_assignment": _members(
             "", [{"socket_address": {"address": address, "port_value": port}}]
         ),
-        "circuit_breakers": {"thresholds": [_thresholds(endpoint, site.gateway.max_connections)]},
+        "circuit_breakers": {
+            "thresholds": [_thresholds(endpoint, context.gateway.max_connections)]
+        },
     }
     if cluster["type"] == "STRICT_DNS":
         cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
     if endpoint.scheme == "https":
-        cluster["transport_socket"] = _tls(*_trusted(endpoint, site, organization))
+        cluster["transport_socket"] = _tls(*_trusted(endpoint, context, organization))
     return cluster
 
 
@@ -89,11 +101,15 @@ def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
     return usual | {name: value for name, value in given.items() if value is not None}
 
 
-def system_clusters(site: Site) -> tuple[dict[str, Any], ...]:
+def system_clusters(context: RenderContext) -> tuple[dict[str, Any], ...]:
     """The identity workers and the control process, over their Unix sockets."""
-    refusals = (_grpc(REFUSALS, site.refusals_socket),) if site.refusals_socket else ()
-    identity = (_pipes(IDENTITY, site.identity_sockets),) if site.identity_sockets else ()
-    return (*identity, _pipes(CONTROL, (site.control_socket,)), *refusals)
+    refusals = (
+        (_grpc(REJECTED_TOKENS, context.rejected_tokens_socket),)
+        if context.rejected_tokens_socket
+        else ()
+    )
+    identity = (_pipes(IDENTITY, context.identity_sockets),) if context.identity_sockets else ()
+    return (*identity, _pipes(CONTROL, (context.control_socket,)), *refusals)
 
 
 def _grpc(name: str, socket: str) -> dict[str, Any]:
@@ -119,9 +135,9 @@ def _members(name: str, addresses: list[dict[str, Any]]) -> dict[str, Any]:
     return {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
 
 
-def _address(endpoint: Endpoint, site: Site) -> tuple[str, int]:
+def _address(endpoint: Endpoint, context: RenderContext) -> tuple[str, int]:
     """Where the backend really is: `gateway.hosts` may say otherwise than DNS."""
-    hosts = site.gateway.hosts
+    hosts = context.gateway.hosts
     mapped = hosts.get(f"{endpoint.host}:{endpoint.port}") or hosts.get(endpoint.host)
     if mapped is None:
         return endpoint.host.strip("[]"), endpoint.port
@@ -139,16 +155,18 @@ def _is_ip(address: str) -> bool:
     return True
 
 
-def _trusted(endpoint: Endpoint, site: Site, organization: str) -> tuple[str, dict[str, str]]:
+def _trusted(
+    endpoint: Endpoint, context: RenderContext, organization: str
+) -> tuple[str, dict[str, str]]:
     """The name that the backend must prove, and the authorities that may say so: those that the conf names, else the system's."""
     if endpoint.certificate is None:
-        return endpoint.host, {"filename": site.ca_file}
-    authorities = site.secrets.get(organization, endpoint.certificate)
+        return endpoint.host, {"filename": context.ca_file}
+    authorities = context.secrets.get(organization, endpoint.certificate)
     # An unknown name is refused at deployment; a secret that has vanished since trusts nobody.
     return (
         (endpoint.host, {"inline_string": authorities})
         if authorities
-        else (NOBODY, {"filename": site.ca_file})
+        else (NOBODY, {"filename": context.ca_file})
     )
 
 
@@ -160,17 +178,17 @@ def _tls(host: str, authorities: dict[str, str]) -> dict[str, Any]:
         "trusted_ca": authorities,
         "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": bare}}],
     }
-    context: dict[str, Any] = {
+    tls_context: dict[str, Any] = {
         "common_tls_context": {
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
             "validation_context": validation,
         }
     }
     if kind == "DNS":
-        context["sni"] = bare
+        tls_context["sni"] = bare
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": typed(
-            "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", **context
+            "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", **tls_context
         ),
     }

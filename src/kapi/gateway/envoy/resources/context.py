@@ -33,7 +33,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class RenderContext:
     """One installation as Envoy sees it."""
 
     gateway: GatewaySettings
@@ -49,9 +49,9 @@ class Site:
     """File of the access log; empty means none."""
     backend_log: str = ""
     """File of the log of https backends that are not believed; empty means none."""
-    ledger_socket: str = ""
+    counters_socket: str = ""
     """Where Envoy answers the control process about its counters; empty means nowhere."""
-    refusals_socket: str = ""
+    rejected_tokens_socket: str = ""
     """Where refused tokens are told; empty means nowhere."""
     secrets: Secrets = NO_SECRETS
     threads: int = 1
@@ -63,10 +63,10 @@ class Site:
         return f"{label}.{'sandbox.' if sandbox else ''}{self.gateway.domain}".lower()
 
 
-def site_of(settings: Settings, secrets: Secrets = NO_SECRETS) -> Site:
-    """The site on this machine."""
+def render_context(settings: Settings, secrets: Secrets = NO_SECRETS) -> RenderContext:
+    """The context on this machine."""
     workers = settings.identity.workers if settings.identity.enabled else 0
-    return site_from(
+    return render_context_from(
         settings,
         ca_file=system_ca_file(),
         control_socket=str(run_files.control_socket(settings)),
@@ -75,13 +75,13 @@ def site_of(settings: Settings, secrets: Secrets = NO_SECRETS) -> Site:
         access_log=str(run_files.log_path(settings, "access"))
         if settings.gateway.access_log
         else "",
-        ledger_socket=str(run_files.ledger_socket(settings)),
-        refusals_socket=str(run_files.refusals_socket(settings)),
+        counters_socket=str(run_files.counters_socket(settings)),
+        rejected_tokens_socket=str(run_files.rejected_tokens_socket(settings)),
         secrets=secrets,
     )
 
 
-def site_from(
+def render_context_from(
     settings: Settings,
     *,
     ca_file: str,
@@ -89,13 +89,13 @@ def site_from(
     identity_sockets: tuple[str, ...],
     access_log: str = "",
     backend_log: str = "",
-    ledger_socket: str = "",
-    refusals_socket: str = "",
+    counters_socket: str = "",
+    rejected_tokens_socket: str = "",
     secrets: Secrets = NO_SECRETS,
-) -> Site:
-    """A site with these settings; the other arguments are the machine's, as in `Site`."""
+) -> RenderContext:
+    """A context with these settings; the other arguments are the machine's, as in `RenderContext`."""
     identity = settings.identity
-    return Site(
+    return RenderContext(
         gateway=settings.gateway,
         subscriptions=settings.subscriptions,
         provider=Provider(identity.enabled, identity.host, identity.issuer),
@@ -105,8 +105,8 @@ def site_from(
         identity_sockets=identity_sockets,
         access_log=access_log,
         backend_log=backend_log,
-        ledger_socket=ledger_socket,
-        refusals_socket=refusals_socket,
+        counters_socket=counters_socket,
+        rejected_tokens_socket=rejected_tokens_socket,
         secrets=secrets,
         threads=threads_of(settings.gateway),
     )

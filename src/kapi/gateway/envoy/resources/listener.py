@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from kapi.gateway.envoy.resources.backend_log import backend_log
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import early_mutation, front_ranges
 from kapi.gateway.envoy.resources.names import (
     ADS,
     CERTIFICATE,
+    COUNTERS,
     EDGE,
-    LEDGER,
     PATH_HEADER,
     ROUTER_FILTER,
     typed,
 )
 from kapi.gateway.envoy.resources.replies import local_reply_config
-from kapi.gateway.envoy.resources.tokens.refusal_log import refusal_log
+from kapi.gateway.envoy.resources.tokens.rejected_token_log import rejected_token_log
 from kapi.policies import HttpFilter, http_filters
 from kapi.policies.admission import part
 from kapi.policies.contract import STAND_IN
@@ -52,16 +52,16 @@ LIMITS: dict[str, Any] = {
 """Envoy's edge guide: generous for people, tight for attackers. No upgrade_configs: WebSocket is refused."""
 
 
-def listener(site: Site) -> dict[str, Any]:
+def listener(context: RenderContext) -> dict[str, Any]:
     """The LDS resource."""
-    gateway = site.gateway
-    chains = [_chain(site)]
+    gateway = context.gateway
+    chains = [_chain(context)]
     if ranges := front_ranges(gateway):
         chains.append(
             {
                 "name": "fronts",
                 "filter_chain_match": {"direct_source_prefix_ranges": ranges},
-                **_chain(site, trusted=True),
+                **_chain(context, trusted=True),
             }
         )
     return {
@@ -74,50 +74,50 @@ def listener(site: Site) -> dict[str, Any]:
     }
 
 
-def _chain(site: Site, *, trusted: bool = False) -> dict[str, Any]:
-    manager = connection_manager(site, trusted=trusted)
+def _chain(context: RenderContext, *, trusted: bool = False) -> dict[str, Any]:
+    manager = connection_manager(context, trusted=trusted)
     return {"filters": [{"name": "http", "typed_config": manager}], "transport_socket": _tls()}
 
 
-def connection_manager(site: Site, *, trusted: bool = False) -> dict[str, Any]:
+def connection_manager(context: RenderContext, *, trusted: bool = False) -> dict[str, Any]:
     """HTTP on the listener; `trusted` for connections from the fronts that the settings name."""
     manager: dict[str, Any] = {
         "stat_prefix": EDGE,
         **LIMITS,
         "server_header_transformation": "PASS_THROUGH",
-        "early_header_mutation_extensions": [early_mutation(site.gateway, trusted=trusted)],
+        "early_header_mutation_extensions": [early_mutation(context.gateway, trusted=trusted)],
         "scoped_routes": _scopes(),
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
     }
-    logs = [backend_log(site.backend_log)] if site.backend_log else []
-    if site.refusals_socket:
-        logs.append(refusal_log())
-    if site.access_log:
+    logs = [backend_log(context.backend_log)] if context.backend_log else []
+    if context.rejected_tokens_socket:
+        logs.append(rejected_token_log())
+    if context.access_log:
         manager["http_filters"].insert(0, _remember_what_was_asked())
-        logs.append(_access_log(site.access_log))
+        logs.append(_access_log(context.access_log))
     if logs:
         manager["access_log"] = logs
-    if site.access_log or site.backend_log:
+    if context.access_log or context.backend_log:
         manager["access_log_options"] = {"access_log_flush_interval": "1s"}
     return typed(_HCM, **manager)
 
 
-def ledger_listener(site: Site) -> dict[str, Any]:
+def counters_listener(context: RenderContext) -> dict[str, Any]:
     """Where the control process asks the admission filter for its counters and tells it who may call what."""
     routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
     manager = typed(
         _HCM,
-        stat_prefix=LEDGER,
+        stat_prefix=COUNTERS,
         route_config={
-            "name": LEDGER,
-            "virtual_hosts": [{"name": LEDGER, "domains": ["*"], "routes": routes}],
+            "name": COUNTERS,
+            "virtual_hosts": [{"name": COUNTERS, "domains": ["*"], "routes": routes}],
         },
         http_filters=[{"name": "kapi.ledger", "typed_config": part("ledger")}, router()],
     )
     return {
-        "name": LEDGER,
-        "address": {"pipe": {"path": site.ledger_socket, "mode": 0o600}},
+        "name": COUNTERS,
+        "address": {"pipe": {"path": context.counters_socket, "mode": 0o600}},
         "ignore_global_conn_limit": True,
         "per_connection_buffer_limit_bytes": 16 * 1024 * 1024,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
@@ -182,10 +182,10 @@ def _tls() -> dict[str, Any]:
             "trust_chain_verification": "ACCEPT_UNTRUSTED",
         },
     }
-    context = typed(
+    tls_context = typed(
         "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common
     )
-    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+    return {"name": "envoy.transport_sockets.tls", "typed_config": tls_context}
 
 
 def _remember_what_was_asked() -> dict[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kapi.gateway.envoy.resources.context import Site
-from kapi.gateway.envoy.resources.listener import ledger_listener
+from kapi.gateway.envoy.resources.context import RenderContext
+from kapi.gateway.envoy.resources.listener import counters_listener
 from kapi.gateway.envoy.resources.names import EXTENSION, LISTENER
 from kapi.policies import http_filters
 from kapi.policies.contract import STAND_IN
@@ -22,7 +22,9 @@ def asked_for(scopes: Iterable[bytes]) -> frozenset[str]:
     return frozenset(name for body in scopes for name in names if name.encode() in body)
 
 
-def on_demand(site: Site, asked: frozenset[str]) -> tuple[tuple[str, dict[str, Any]], ...]:
+def on_demand(
+    context: RenderContext, asked: frozenset[str]
+) -> tuple[tuple[str, dict[str, Any]], ...]:
     """(type, resource) of all such filters, and the listener where they tell their counters if any of them is there."""
     filters = (
         (
@@ -37,5 +39,5 @@ def on_demand(site: Site, asked: frozenset[str]) -> tuple[tuple[str, dict[str, A
     )
     return (
         *filters,
-        *([(LISTENER, ledger_listener(site))] if asked and site.ledger_socket else ()),
+        *([(LISTENER, counters_listener(context))] if asked and context.counters_socket else ()),
     )

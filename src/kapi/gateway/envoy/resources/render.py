@@ -7,7 +7,7 @@ from typing import Any
 
 from kapi.apis.ir import Api, endpoints_in
 from kapi.gateway.envoy.resources.clusters import backend_cluster, own_clusters, system_clusters
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.listener import listener
 from kapi.gateway.envoy.resources.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
 from kapi.gateway.envoy.resources.on_demand import on_demand
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def render_base(
-    site: Site,
+    context: RenderContext,
     issuers: Sequence[TrustedIssuer],
     certificate: str,
     private_key: str,
@@ -48,29 +48,29 @@ def render_base(
         "private_key": {"inline_string": private_key},
     }
     return (
-        *((CLUSTER, cluster) for cluster in system_clusters(site)),
+        *((CLUSTER, cluster) for cluster in system_clusters(context)),
         *(
             (CLUSTER, cluster)
-            for cluster in own_clusters(settings_endpoints(site.gateway.interceptors), site)
+            for cluster in own_clusters(settings_endpoints(context.gateway.interceptors), context)
         ),
         (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
-        *((EXTENSION, item) for item in render_issuers(site, issuers, needs)),
+        *((EXTENSION, item) for item in render_issuers(context, issuers, needs)),
         (EXTENSION, credentials_filter()),
         (EXTENSION, empty_deny_list()),
-        (LISTENER, listener(site)),
-        *on_demand(site, asked),
+        (LISTENER, listener(context)),
+        *on_demand(context, asked),
     )
 
 
 def render_issuers(
-    site: Site, issuers: Sequence[TrustedIssuer], needs: Iterable[Need]
+    context: RenderContext, issuers: Sequence[TrustedIssuer], needs: Iterable[Need]
 ) -> tuple[dict[str, Any], ...]:
     """Whose tokens are accepted, and where."""
-    gateway = site.gateway
+    gateway = context.gateway
     return (
         jwt_filter(
             issuers,
-            TokenCache(gateway.token_cache_size, gateway.token_cache_bytes, site.threads),
+            TokenCache(gateway.token_cache_size, gateway.token_cache_bytes, context.threads),
             needs,
         ),
         claim_headers_filter(issuers),
@@ -79,7 +79,7 @@ def render_issuers(
     )
 
 
-def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ...]:
+def render_backends(apis: Iterable[Api], context: RenderContext) -> tuple[dict[str, Any], ...]:
     """The clusters of these APIs, each once, by name."""
     owned = {
         (api.organization, endpoint)
@@ -89,20 +89,20 @@ def render_backends(apis: Iterable[Api], site: Site) -> tuple[dict[str, Any], ..
     }
     clusters = {
         cluster["name"]: cluster
-        for cluster in (backend_cluster(endpoint, site, owner) for owner, endpoint in owned)
+        for cluster in (backend_cluster(endpoint, context, owner) for owner, endpoint in owned)
     }
     return tuple(clusters[name] for name in sorted(clusters))
 
 
-def system_segments(site: Site) -> tuple[str, ...]:
+def system_segments(context: RenderContext) -> tuple[str, ...]:
     """The scopes that exist without any API."""
-    return tuple(dict.fromkeys(route.segment for route in system_routes(site)))
+    return tuple(dict.fromkeys(route.segment for route in system_routes(context)))
 
 
-def render_api(api: Api, site: Site) -> dict[str, Any]:
+def render_api(api: Api, context: RenderContext) -> dict[str, Any]:
     """One API alone: its clusters and its scopes, as `kapi export --to envoy` shows them."""
-    scopes = (render_scope(segment, (api,), site) for segment in sorted(segments(api)))
+    scopes = (render_scope(segment, (api,), context) for segment in sorted(segments(api)))
     return {
-        "clusters": list(render_backends((api,), site)),
+        "clusters": list(render_backends((api,), context)),
         "scopes": [scope for scope in scopes if scope],
     }

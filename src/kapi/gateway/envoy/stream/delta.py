@@ -22,7 +22,7 @@ _UNKNOWN = "?"
 
 Desired = Mapping[str, Mapping[str, Resource]]
 
-__all__ = ["ORDER", "Desired", "Request", "Response", "Stream"]
+__all__ = ["ORDER", "DeltaStream", "Desired", "Request", "Response"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Type:
     one_by_one: bool = False
 
 
-class Stream:
+class DeltaStream:
     """One connected Envoy."""
 
     def __init__(self, desired: Desired) -> None:

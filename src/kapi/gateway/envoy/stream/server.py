@@ -19,7 +19,7 @@ import grpc
 
 from kapi.errors import GatewayError, GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.resources.names import CLUSTER
-from kapi.gateway.envoy.stream.delta import ORDER, Request, Response, Stream
+from kapi.gateway.envoy.stream.delta import ORDER, DeltaStream, Request, Response
 from kapi.gateway.envoy.stream.encode import Resource
 from kapi.gateway.envoy.stream.socket_service import SocketService
 
@@ -46,7 +46,7 @@ class Status:
 
 @dataclass(slots=True)
 class _Connection:
-    stream: Stream
+    stream: DeltaStream
     outbox: queue.SimpleQueue[Response | None]
 
     def push(self, responses: Iterable[Response]) -> None:
@@ -188,7 +188,7 @@ class Publisher:
     def _serve(
         self, requests: Iterator[Request], context: grpc.ServicerContext
     ) -> Iterator[Response]:
-        connection = _Connection(Stream(self._desired), queue.SimpleQueue())
+        connection = _Connection(DeltaStream(self._desired), queue.SimpleQueue())
         with self._news:
             self._connections.append(connection)
         context.add_callback(lambda: self._forget(connection))

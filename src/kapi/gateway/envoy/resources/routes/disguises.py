@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kapi.apis.disguises import disguised, may_pass_for
-from kapi.gateway.envoy.resources.routes.options import refusal
+from kapi.gateway.envoy.resources.routes.options import error_route
 from kapi.policies import Place
 
 _NEEDS = ("authentication", "scopes")
@@ -39,7 +39,7 @@ def disguise_routes(
         for start in range(0, len(found), _TARGETS_OF_A_ROUTE)
     )
     return [
-        refusal(
+        error_route(
             wider, "|".join(group), 404, methods=wider.methods or (wider.operation.verb.upper(),)
         )
         for group in groups

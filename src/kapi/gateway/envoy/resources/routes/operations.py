@@ -14,7 +14,7 @@ from typing import Any
 from kapi.apis.header_rules import other_spellings
 from kapi.apis.ir import ApiKeyCredential, BasicCredentials, Endpoint, Retry
 from kapi.gateway.envoy.resources.clusters import authority, cluster_name
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import removed_at_edge
 from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
 from kapi.policies import POLICIES, EnvoyRoute, Place
@@ -24,7 +24,7 @@ BACKEND_TIMEOUT = "60s"
 _FRACTION = 1_000_000
 
 
-def operation_routes(place: Place, site: Site) -> list[dict[str, Any]]:
+def operation_routes(place: Place, context: RenderContext) -> list[dict[str, Any]]:
     """The routes of an operation; before them those to its other kind of endpoints, where a filter may choose these."""
     header = next((part.other_kind_header for part in _parts(place) if part.other_kind_header), "")
     kind, others = (
@@ -32,23 +32,23 @@ def operation_routes(place: Place, site: Site) -> list[dict[str, Any]]:
         if place.sandbox
         else ("sandbox", place.operation.sandbox)
     )
-    routes = _shared(place, site)
+    routes = _shared(place, context)
     if not header or not others:
         return routes
-    moved = _shared(replace(place, endpoints=others), site)
+    moved = _shared(replace(place, endpoints=others), context)
     for route in moved:
         route["match"]["headers"].append({"name": header, "string_match": {"exact": kind}})
     return [*moved, *routes]
 
 
-def _shared(place: Place, site: Site) -> list[dict[str, Any]]:
+def _shared(place: Place, context: RenderContext) -> list[dict[str, Any]]:
     """Routes with the same match but for the share of the requests they take."""
     groups = _alike(place.endpoints)
     total = sum(endpoint.weight for group in groups for endpoint in group)
     routes: list[dict[str, Any]] = []
     passed = 0
     for number, group in enumerate(groups):
-        route = _route(replace(place, endpoints=group), site)
+        route = _route(replace(place, endpoints=group), context)
         passed += sum(endpoint.weight for endpoint in group)
         if number < len(groups) - 1:
             # Envoy compares one random number of the request with each fraction in turn, so these add up.
@@ -58,7 +58,7 @@ def _shared(place: Place, site: Site) -> list[dict[str, Any]]:
     return routes
 
 
-def _route(place: Place, site: Site) -> dict[str, Any]:
+def _route(place: Place, context: RenderContext) -> dict[str, Any]:
     parts = _parts(place)
     if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
         return {**_named(place), "redirect": redirect, **_additions(parts)}
@@ -68,7 +68,11 @@ def _route(place: Place, site: Site) -> dict[str, Any]:
             literal_header("x-forwarded-prefix", place.base_path, "ADD_IF_ABSENT")
         ]
     )
-    return {**_named(place), "route": _action(place, parts, site), **_additions([*parts, prefix])}
+    return {
+        **_named(place),
+        "route": _action(place, parts, context),
+        **_additions([*parts, prefix]),
+    }
 
 
 def _parts(place: Place) -> list[EnvoyRoute]:
@@ -119,10 +123,10 @@ def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def _action(place: Place, parts: Sequence[EnvoyRoute], site: Site) -> dict[str, Any]:
+def _action(place: Place, parts: Sequence[EnvoyRoute], context: RenderContext) -> dict[str, Any]:
     first = place.endpoint
     action: dict[str, Any] = {
-        **_target(place, site),
+        **_target(place, context),
         **_rewrite(place),
         "timeout": BACKEND_TIMEOUT
         if first.response_timeout is None
@@ -134,7 +138,7 @@ def _action(place: Place, parts: Sequence[EnvoyRoute], site: Site) -> dict[str, 
         action["retry_policy"] = _retry_policy(first.retry)
     action |= {name: value for part in parts for name, value in part.action.items()}
     if mirrors := [mirror for part in parts for mirror in part.mirrors]:
-        action["request_mirror_policies"] = [_mirror(mirror, place, site) for mirror in mirrors]
+        action["request_mirror_policies"] = [_mirror(mirror, place, context) for mirror in mirrors]
     return action
 
 
@@ -148,10 +152,10 @@ def _rewrite(place: Place) -> dict[str, Any]:
     }
 
 
-def _target(place: Place, site: Site) -> dict[str, Any]:
+def _target(place: Place, context: RenderContext) -> dict[str, Any]:
     targets = [
         {
-            "name": cluster_name(item, site, place.api.organization),
+            "name": cluster_name(item, context, place.api.organization),
             "weight": item.weight,
             "host_rewrite_literal": authority(item),
         }
@@ -165,9 +169,9 @@ def _target(place: Place, site: Site) -> dict[str, Any]:
     return {"weighted_clusters": {"clusters": targets}}
 
 
-def _mirror(endpoint: Endpoint, place: Place, site: Site) -> dict[str, Any]:
+def _mirror(endpoint: Endpoint, place: Place, context: RenderContext) -> dict[str, Any]:
     """A copy of the request, without the credentials that are meant for the endpoint alone."""
-    name = cluster_name(endpoint, site, place.api.organization)
+    name = cluster_name(endpoint, context, place.api.organization)
     mirror: dict[str, Any] = {
         "cluster": name,
         "host_rewrite_literal": authority(endpoint),

@@ -48,14 +48,14 @@ def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, An
             if left := [pattern for pattern in patterns if pattern not in answered]:
                 routes.append(_options(left, allow))
             if not placed[0].gateway.apk_methods:
-                routes.append(refusal(placed[0], "|".join(patterns), 405, ", ".join(allow)))
+                routes.append(error_route(placed[0], "|".join(patterns), 405, ", ".join(allow)))
     return [*routes, *_nothing_else(placed[0], base_path)]
 
 
 def _nothing_else(place: Place, base_path: str) -> Iterator[dict[str, Any]]:
     """Where pages of other origins may read answers, they may read that there is nothing."""
     if answer(place, 404, "") is not None:
-        yield refusal(place, match_pattern(base_path, "/*"), 404)
+        yield error_route(place, match_pattern(base_path, "/*"), 404)
 
 
 def _targets(placed: Iterable[Place]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -84,7 +84,7 @@ def _options(patterns: Sequence[str], allow: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def refusal(
+def error_route(
     place: Place, regex: str, status: int, allow: str = "", methods: Sequence[str] = ()
 ) -> dict[str, Any]:
     """A route that answers with a status, as the table of `replies.py` has it, and with the cross-origin headers of the place's API."""

@@ -13,7 +13,7 @@ from typing import Any
 from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
 from kapi.apis.rules import target_key
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address
 from kapi.gateway.envoy.resources.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY, definition_route
@@ -44,23 +44,25 @@ def segments(api: Api) -> frozenset[str]:
     )
 
 
-def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any] | None:
+def render_scope(
+    segment: str, apis: Iterable[Api], context: RenderContext
+) -> dict[str, Any] | None:
     """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
     apis = tuple(apis)
     hosts: dict[str, list[Place]] = {}
-    more = aliases(apis) if site.gateway.version_routing else {}
+    more = aliases(apis) if context.gateway.version_routing else {}
     for api in sorted(apis, key=lambda api: api.id):
         for placed in _places(
-            api, segment, (*api.base_paths, *([more[api.id]] if api.id in more else [])), site
+            api, segment, (*api.base_paths, *([more[api.id]] if api.id in more else [])), context
         ):
             hosts.setdefault(placed.host, []).append(placed)
-    system = system_routes(site)
+    system = system_routes(context)
     by_host = {route.host: route for route in reversed(system) if route.segment == segment}
-    virtual_hosts = [_system_host(by_host[host], site.gateway) for host in sorted(by_host)]
+    virtual_hosts = [_system_host(by_host[host], context.gateway) for host in sorted(by_host)]
     # A system host is ours alone: an organization of that name would take it over otherwise.
     taken = {route.host for route in system}
     virtual_hosts += [
-        _api_host(host, hosts[host], site) for host in sorted(hosts) if host not in taken
+        _api_host(host, hosts[host], context) for host in sorted(hosts) if host not in taken
     ]
     if not virtual_hosts:
         return None
@@ -88,7 +90,9 @@ def render_scope(segment: str, apis: Iterable[Api], site: Site) -> dict[str, Any
     }
 
 
-def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> Iterable[Place]:
+def _places(
+    api: Api, segment: str, base_paths: Sequence[str], context: RenderContext
+) -> Iterable[Place]:
     twins = _twins(api)
     own_head = {key for verb, key in map(_tolerant, api.operations) if verb == "HEAD"}
     for base_path in (path.rstrip("/") for path in base_paths):
@@ -97,12 +101,12 @@ def _places(api: Api, segment: str, base_paths: Sequence[str], site: Site) -> It
                 continue
             for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
                 if endpoints:
-                    host = site.host(api.organization, api.environment, sandbox=sandbox)
+                    host = context.host(api.organization, api.environment, sandbox=sandbox)
                     placed = _place(
-                        api, operation, endpoints, host, base_path, site, sandbox=sandbox
+                        api, operation, endpoints, host, base_path, context, sandbox=sandbox
                     )
                     verb, key = _tolerant(operation)
-                    head = verb == "GET" and key not in own_head and not site.gateway.apk_methods
+                    head = verb == "GET" and key not in own_head and not context.gateway.apk_methods
                     # HEAD is GET without the body (RFC 9110 §9.3.2).
                     yield replace(
                         placed, exact=(verb, key) in twins, methods=("GET", "HEAD") if head else ()
@@ -125,33 +129,33 @@ def _place(
     endpoints: tuple[Endpoint, ...],
     host: str,
     base_path: str,
-    site: Site,
+    context: RenderContext,
     *,
     sandbox: bool,
 ) -> Place:
     def cluster(endpoint: Endpoint) -> str:
-        return cluster_name(endpoint, site, api.organization)
+        return cluster_name(endpoint, context, api.organization)
 
     def own_cluster(endpoint: Endpoint) -> str:
-        return own_cluster_name(endpoint, site)
+        return own_cluster_name(endpoint, context)
 
-    of_site = (site.secrets, site.gateway, cluster, own_cluster, site.subscriptions)
-    return Place(api, operation, endpoints, host, base_path, sandbox, *of_site)
+    of_context = (context.secrets, context.gateway, cluster, own_cluster, context.subscriptions)
+    return Place(api, operation, endpoints, host, base_path, sandbox, *of_context)
 
 
-def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
+def _api_host(host: str, placed: Sequence[Place], context: RenderContext) -> dict[str, Any]:
     bases: dict[str, list[Place]] = {}
     for item in placed:
         bases.setdefault(item.base_path, []).append(item)
     routes: list[dict[str, Any]] = []
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version at `/petstore`.
     for base_path in sorted(bases, key=lambda base: (-len(base), base)):
-        routes += slash_routes(bases[base_path][0].api, base_path, site.gateway)
-        routes += _below(base_path, bases[base_path], site)
+        routes += slash_routes(bases[base_path][0].api, base_path, context.gateway)
+        routes += _below(base_path, bases[base_path], context)
         if any(base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(base_path))
-    routes.append(other_slashes(site.gateway))
-    address = public_address(host, site.gateway)
+    routes.append(other_slashes(context.gateway))
+    address = public_address(host, context.gateway)
     return {
         "name": host,
         "domains": [host],
@@ -161,7 +165,9 @@ def _api_host(host: str, placed: Sequence[Place], site: Site) -> dict[str, Any]:
     }
 
 
-def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict[str, Any]]:
+def _below(
+    base_path: str, placed: Sequence[Place], context: RenderContext
+) -> Iterable[dict[str, Any]]:
     """The operations in match order, the definition of each API before its first operation with a parameter or wildcard; then OPTIONS."""
     waiting = {item.api.id: item.api for item in placed}
     before: list[Place] = []
@@ -174,7 +180,7 @@ def _below(base_path: str, placed: Sequence[Place], site: Site) -> Iterable[dict
                 yield route
             yield from disguise_routes(item, before, guarded)
         before.append(item)
-        yield from operation_routes(item, site)
+        yield from operation_routes(item, context)
     yield from _definitions(waiting.values(), base_path)
     yield from options_routes(placed, base_path)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.names import CONTROL, IDENTITY
 
 
@@ -52,30 +52,30 @@ CONTROL_SEGMENTS = (
 )
 
 
-def system_routes(site: Site) -> tuple[SystemRoute, ...]:
+def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     """The routes of the system hosts; each must also hold when no API is deployed."""
     # OpenID Connect Discovery appends its path to the issuer's own.
-    of_issuer = urlsplit(site.provider.issuer).path.strip("/").partition("/")[0]
+    of_issuer = urlsplit(context.provider.issuer).path.strip("/").partition("/")[0]
     segments = dict.fromkeys((*IDENTITY_SEGMENTS, *((of_issuer,) if of_issuer else ())))
     identity = [
-        SystemRoute(site.provider.host.lower(), segment, IDENTITY)
+        SystemRoute(context.provider.host.lower(), segment, IDENTITY)
         for segment in segments
-        if site.provider.enabled
+        if context.provider.enabled
     ]
-    hosts = dict.fromkeys((site.gateway.api_host.lower(), "localhost"))
+    hosts = dict.fromkeys((context.gateway.api_host.lower(), "localhost"))
     control = [
         SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS
     ]
     # Any host of the gateway: which authorization servers an API trusts (RFC 9728).
     resources = SystemRoute(
-        f"*.{site.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource"
+        f"*.{context.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource"
     )
-    return (*identity, *control, resources, *_home_pages(site, hosts))
+    return (*identity, *control, resources, *_home_pages(context, hosts))
 
 
-def _home_pages(site: Site, control_hosts: Iterable[str]) -> Iterable[SystemRoute]:
+def _home_pages(context: RenderContext, control_hosts: Iterable[str]) -> Iterable[SystemRoute]:
     """What `/` is to people. On the hosts of APIs programs that take any answer get the 404 of a path that no API has."""
-    if site.provider.enabled:
-        yield SystemRoute(site.provider.host.lower(), ROOT, IDENTITY)
+    if context.provider.enabled:
+        yield SystemRoute(context.provider.host.lower(), ROOT, IDENTITY)
     yield from (SystemRoute(host, ROOT, CONTROL) for host in control_hosts)
-    yield SystemRoute(f"*.{site.gateway.domain.lower()}", ROOT, CONTROL, browsers_only=True)
+    yield SystemRoute(f"*.{context.gateway.domain.lower()}", ROOT, CONTROL, browsers_only=True)

@@ -28,7 +28,7 @@ from kapi.store.applications import Application, ConsumerKey, Subscription
 _SECONDS = {"Second": 1, "Minute": 60, "Hour": 3600, "Day": 86400}
 
 
-def directory(
+def consumer_index(
     applications: Sequence[Application],
     apis: Callable[[], Iterable[StoredApi]],
     issuers: Iterable[TrustedIssuer],

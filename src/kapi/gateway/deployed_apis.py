@@ -18,7 +18,7 @@ _WARM = 512
 """IRs kept; the others are compiled again from the store when their neighbour is deployed."""
 
 
-class Deployed:
+class DeployedApis:
     """An index of the deployed APIs."""
 
     def __init__(self, compile_stored: Callable[[StoredApi], Api | None]) -> None:

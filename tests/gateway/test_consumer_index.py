@@ -8,7 +8,7 @@ import pytest
 
 from kapi.errors import Problem, SettingsError
 from kapi.gateway.applications import Applications, pattern_fault
-from kapi.gateway.directory import directory, matches
+from kapi.gateway.consumer_index import consumer_index, matches
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.settings import ApplicationSettings, Settings, SubscriptionsSettings, TierSettings
 from kapi.settings.limits import KeyLimitSettings
@@ -39,7 +39,7 @@ def application(*subscriptions: Subscription, tier: str = "") -> Application:
 
 
 def consumer(item: Application, *apis: StoredApi) -> str:
-    return directory([item], lambda: apis, (), SubscriptionsSettings(tiers=(GOLD, BURSTY)))[
+    return consumer_index([item], lambda: apis, (), SubscriptionsSettings(tiers=(GOLD, BURSTY)))[
         "k\tdefault\tkey"
     ]
 
@@ -72,9 +72,9 @@ def test_a_tier_may_limit_tokens_with_or_without_requests() -> None:
     both = TierSettings("Both", 5, total_tokens=7, stop_on_quota_reach=False)
     settings = SubscriptionsSettings(tiers=(tokens, both))
     item = application(Subscription("1", "pets", ".*", tier="Tokens"), tier="Both")
-    assert directory([item], lambda: [api("pets", "1.0.0")], (), settings)["k\tdefault\tkey"].split(
-        "\n"
-    ) == [
+    assert consumer_index([item], lambda: [api("pets", "1.0.0")], (), settings)[
+        "k\tdefault\tkey"
+    ].split("\n") == [
         "app\tdefault\tPRODUCTION\tdev\tr\t5\t60\tc\tt\t7\t60\tc",
         "pets-1.0.0\tACTIVE\tp\t10\t3600\ts\tc\t20\t3600\ts\tt\t25\t3600\ts",
     ]
@@ -99,7 +99,7 @@ def test_deployed_apis_are_not_looked_at_without_subscriptions() -> None:
         raise AssertionError
 
     assert (
-        directory([application()], asked, (), SubscriptionsSettings())["k\tdefault\tkey"]
+        consumer_index([application()], asked, (), SubscriptionsSettings())["k\tdefault\tkey"]
         == "app\tdefault\tPRODUCTION\tdev"
     )
 
@@ -114,7 +114,7 @@ def test_issuers_tiers_and_limits_by_key_have_records_too() -> None:
         TrustedIssuer("a", "https://a", "{}", consumer_key_claim="azp"),
         TrustedIssuer("b", "https://b", "{}", consumer_key_claim=""),
     )
-    assert directory([], tuple, issuers, settings) == {
+    assert consumer_index([], tuple, issuers, settings) == {
         "i\thttps://a": "azp",
         "i\thttps://b": "clientId\tclient_id\tazp\tcid\tappid",
         "t": "r\t100\t3600\ts",
@@ -232,7 +232,7 @@ def test_an_api_key_that_names_several_applications_counts_as_none_of_them() -> 
         named("d", "a"),
         named("e", "one"),
     ]
-    records = directory(items, tuple, (), SubscriptionsSettings())
+    records = consumer_index(items, tuple, (), SubscriptionsSettings())
     found = {
         key.removeprefix("a\t"): value.split("\t")[0]
         for key, value in records.items()

@@ -46,7 +46,7 @@ Heard = Callable[[str, str], None]
 """Told an issuer's name, empty when it is not known, and why a token was refused, in the words of `identity/tokens/verify.py`."""
 
 
-class RefusalLog:
+class RejectedTokenLog:
     """The service. Safe to start before Envoy is there."""
 
     def __init__(

@@ -8,24 +8,24 @@ from kapi.gateway.envoy.resources.names import EXTENSION
 from kapi.gateway.envoy.resources.tokens.api_keys import credentials_filter
 from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
 from kapi.gateway.envoy.stream.encode import encode
-from kapi.gateway.feed import Feed, Publish
+from kapi.gateway.resource_sync import Publish, ResourceSync
 from kapi.store import api_keys, revocations
 from kapi.store.database import Database
 
 
-def caller_feeds(
+def caller_resources(
     database: Database, stream: Publish, now: Callable[[], float]
-) -> Mapping[str, Feed]:
+) -> Mapping[str, ResourceSync]:
     """A feed for each topic of the store."""
     revoked = revocations.Revocations(database)
     keys = api_keys.ApiKeys(database)
     return {
-        revocations.TOPIC: Feed(
+        revocations.TOPIC: ResourceSync(
             "deny list",
             lambda: deny_list((item.issuer, item.jti) for item in revoked.active(now())),
             stream,
         ),
-        api_keys.TOPIC: Feed(
+        api_keys.TOPIC: ResourceSync(
             "api keys", lambda: encode(EXTENSION, credentials_filter(keys.opaque(now()))), stream
         ),
     }

@@ -11,7 +11,7 @@ from kapi.apis.authentication_rules import SUBSCRIPTION_HINT
 from kapi.apis.ir import Api
 from kapi.apis.secrets import Secrets, secret_mistakes
 from kapi.errors import Diagnostic, Invalid
-from kapi.gateway.envoy.resources.context import Site
+from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.render import segments
 from kapi.gateway.envoy.resources.routes.system import system_routes
 from kapi.policies.lua_scripts import LuaScripts, Script
@@ -35,13 +35,13 @@ def refuse_value(api: Api, secrets: Secrets) -> None:
         raise Invalid(named, code="909030", title="A deployed API cannot use this value")
 
 
-def objections(api: Api, site: Site) -> tuple[Diagnostic, ...]:
+def objections(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
     """Everything in the settings, the secrets and the gateway itself that keeps the API from being deployed here."""
     return (
         *_root(api),
-        *_host(api, site),
-        *_callers(api, site.subscriptions),
-        *secret_mistakes(api, site.secrets),
+        *_host(api, context),
+        *_callers(api, context.subscriptions),
+        *secret_mistakes(api, context.secrets),
     )
 
 
@@ -62,11 +62,12 @@ def _root(api: Api) -> Iterator[Diagnostic]:
         yield Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration")
 
 
-def _host(api: Api, site: Site) -> Iterator[Diagnostic]:
+def _host(api: Api, context: RenderContext) -> Iterator[Diagnostic]:
     """The hosts of the gateway itself serve no API."""
-    own = {route.host for route in system_routes(site)}
+    own = {route.host for route in system_routes(context)}
     hosts = [
-        site.host(api.organization, api.environment, sandbox=sandbox) for sandbox in (False, True)
+        context.host(api.organization, api.environment, sandbox=sandbox)
+        for sandbox in (False, True)
     ]
     if taken := [host for host in hosts if host in own]:
         message = f"the host {taken[0]} belongs to the gateway itself"

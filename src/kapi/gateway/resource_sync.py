@@ -32,7 +32,7 @@ class Publish(Protocol):
     ) -> None: ...
 
 
-class Feed:
+class ResourceSync:
     """The one writer of a resource."""
 
     def __init__(

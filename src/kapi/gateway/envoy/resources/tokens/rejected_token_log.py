@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.gateway.envoy.resources.names import REFUSALS, typed
+from kapi.gateway.envoy.resources.names import REJECTED_TOKENS, typed
 
 _FLUSH = "0.05s"
 """A key that is not known yet should be looked for at once."""
 _BUFFER_BYTES = 16 * 1024
 
 
-def refusal_log() -> dict[str, Any]:
+def rejected_token_log() -> dict[str, Any]:
     """The access log."""
     source = {
-        "log_name": REFUSALS,
-        "grpc_service": {"envoy_grpc": {"cluster_name": REFUSALS}},
+        "log_name": REJECTED_TOKENS,
+        "grpc_service": {"envoy_grpc": {"cluster_name": REJECTED_TOKENS}},
         "transport_api_version": "V3",
         "buffer_flush_interval": _FLUSH,
         "buffer_size_bytes": _BUFFER_BYTES,
@@ -45,7 +45,7 @@ def refusal_log() -> dict[str, Any]:
         {"extension_filter": {"name": "cel", "typed_config": cel}},
     ]
     return {
-        "name": REFUSALS,
+        "name": REJECTED_TOKENS,
         "filter": {"and_filter": {"filters": filters}},
         "typed_config": config,
     }

@@ -9,7 +9,7 @@ import pytest
 
 from kapi import run_files
 from kapi.apis.ir import Endpoint
-from kapi.gateway.refusals import RefusalLog
+from kapi.gateway.rejected_tokens import RejectedTokenLog
 from live import Gateway, Minter, api, backend, gateway, operation, wait_for
 
 OTHER = Minter("other", "https://other.example")
@@ -26,8 +26,8 @@ def heard() -> Heard:
 def running(heard: Heard) -> Iterator[Gateway]:
     names = {"https://other.example": "other"}
     with gateway(start=False) as live, backend() as port:
-        log = RefusalLog(
-            run_files.refusals_socket(live.settings),
+        log = RejectedTokenLog(
+            run_files.rejected_tokens_socket(live.settings),
             lambda *refusal: heard.append(refusal),
             lambda iss: names.get(iss, ""),
             4,

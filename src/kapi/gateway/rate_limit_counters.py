@@ -29,18 +29,18 @@ _REST = 20
 _BATCH_BYTES = 1024 * 1024
 _IN_FORCE = "g"
 
-Directory = Mapping[str, str]
+ConsumerIndex = Mapping[str, str]
 """Records for the filter by name; see `directory.py`."""
 
 
-class Ledger:
+class RateLimitCounters:
     """Started once by `app`; safe to share between threads."""
 
     def __init__(
         self,
         path: Path,
         counters: Counters,
-        directory: Callable[[], Directory],
+        directory: Callable[[], ConsumerIndex],
         generation: str,
         needed: Callable[[], bool],
     ) -> None:
@@ -55,7 +55,7 @@ class Ledger:
         self._needed = needed
         self._met = False
         self._kept: dict[tuple[str, int], Counter] = {}
-        self._told: Directory = {}
+        self._told: ConsumerIndex = {}
         self._stale = True
         """Whether the directory may have changed since Envoy was told."""
         self._news = threading.Event()
@@ -161,7 +161,7 @@ class Ledger:
             self._send("/directory", f"{_IN_FORCE}\n{self._generation}")
         self._told = wanted
 
-    def _send_records(self, wanted: Directory, told: Directory) -> None:
+    def _send_records(self, wanted: ConsumerIndex, told: ConsumerIndex) -> None:
         changed = {name: value for name, value in wanted.items() if told.get(name) != value}
         records = [f"{name}\n{self._generation}\n{value}" for name, value in changed.items()]
         records += [f"{name}\n" for name in told.keys() - wanted.keys()]

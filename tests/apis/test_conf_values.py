@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kapi.apis.conf import (
+from kapi.apis.conf.from_nodes import api_conf
+from kapi.apis.conf.model import (
     ApiConf,
     ApiKeySecurityConf,
     BasicSecurityConf,
@@ -14,11 +15,10 @@ from kapi.apis.conf import (
     ServiceConf,
     TimeoutConf,
 )
-from kapi.apis.conf_schema import CONF
-from kapi.apis.conf_values import api_conf
+from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.shapes import Checker
+from kapi.apis.conf.yaml_positions import read_yaml
 from kapi.apis.report import Report
-from kapi.apis.shapes import Checker
-from kapi.apis.yaml_positions import read_yaml
 
 START = """
 name: Orders

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kapi.apis.conf_schema import CONF
+from kapi.apis.conf.json_schema import json_schema
+from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.shapes import Checker
+from kapi.apis.conf.yaml_positions import read_yaml
 from kapi.apis.emit import emit
-from kapi.apis.json_schema import json_schema
 from kapi.apis.report import Report
-from kapi.apis.shapes import Checker
-from kapi.apis.yaml_positions import read_yaml
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)

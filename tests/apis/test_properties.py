@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapi.apis.compile import compile_api
+from kapi.apis.conf.reading import read_conf
+from kapi.apis.conf.yaml_positions import plain, read_yaml
 from kapi.apis.definitions import DEFINITIONS, read_definition
 from kapi.apis.emit import emit
-from kapi.apis.reading import read_conf
 from kapi.apis.report import Report
-from kapi.apis.yaml_positions import plain, read_yaml
 from kapi.errors import Invalid
 from kapi.policies import POLICIES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kapi.apis.reading import read_conf
+from kapi.apis.conf.reading import read_conf
 
 CONF = b"""---
 name: "Orders"

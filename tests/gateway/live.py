@@ -41,8 +41,8 @@ from kapi.gateway.envoy.stream.encode import Resource, encode
 from kapi.gateway.envoy.stream.server import Publisher
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import Authentication, Credential
+from kapi.policies.authentication.trust import Need, needs_in
 from kapi.policies.scopes import Scopes
-from kapi.policies.trust import Need, needs_in
 from kapi.settings import GatewaySettings, Settings
 
 ISSUER = "https://idp.am.wso2.com/token"

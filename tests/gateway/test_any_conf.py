@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from kapi.apis.ai_providers import BUILT_IN
 from kapi.apis.compile import compile_api
-from kapi.apis.conf_schema import CONF
-from kapi.apis.secrets import Secrets
-from kapi.apis.shapes import (
+from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.shapes import (
     Anything,
     ByField,
     Either,
@@ -28,6 +27,7 @@ from kapi.apis.shapes import (
     Text,
     Whole,
 )
+from kapi.apis.secrets import Secrets
 from kapi.errors import Diagnostic, GatewayRejected, Invalid
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy

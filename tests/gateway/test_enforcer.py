@@ -19,7 +19,7 @@ from kapi.gateway.enforcer.callers import find_caller
 from kapi.gateway.enforcer.signing import ensure_key, jwks
 from kapi.gateway.issuers import TrustedIssuer, consumer_of
 from kapi.identity.issuers.declaration import Issuer
-from kapi.policies.claim_names import client_of
+from kapi.policies.callers.claim_names import client_of
 from kapi.settings import SubscriptionsSettings
 from kapi.store.applications import Application, ConsumerKey, Subscription
 from kapi.store.database import Database

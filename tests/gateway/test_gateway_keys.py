@@ -13,7 +13,7 @@ from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.resources.render import render_issuers
 from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
-from kapi.policies.trust import Need
+from kapi.policies.authentication.trust import Need
 from kapi.settings import GatewaySettings, Settings
 from live import Minter
 

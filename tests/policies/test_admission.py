@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kapi.apis.ai_providers import BUILT_IN
-from kapi.apis.conf import (
+from kapi.apis.conf.model import (
     AiRateLimitConf,
     ApiConf,
     EndpointConf,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kapi.apis.conf import ApiConf, AuthenticationConf, OperationConf
+from kapi.apis.conf.model import ApiConf, AuthenticationConf, OperationConf
 from kapi.apis.ir import Api, Endpoint, Operation
 from kapi.policies import POLICIES, Place, authentication, scopes
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from kapi.apis.rules import Fault
+from kapi.apis.conf.rules import Fault
 
 _BITS: Final = {"int": 31, "long": 63}
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")

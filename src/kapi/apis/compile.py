@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
+from kapi.apis.conf.reading import read
+from kapi.apis.conf.rules import VERBS, host_label_fault, label_fault, plain_target, target_key
 from kapi.apis.definitions import media_type, read_definition
 from kapi.apis.disguises import weaker_siblings
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Api, ApiDefinition, Operation
-from kapi.apis.reading import read
-from kapi.apis.rules import VERBS, host_label_fault, label_fault, plain_target, target_key
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kapi.apis.ai_providers import Providers
-    from kapi.apis.conf import ApiConf, OperationConf
+    from kapi.apis.conf.model import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import AiProvider, Node
     from kapi.settings import AiProviderSettings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kapi.apis.conf import ApiKeySecurityConf, ServiceConf
+from kapi.apis.conf.model import ApiKeySecurityConf, ServiceConf
+from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.ir import (
     AiLimits,
     ApiKeyCredential,
@@ -14,12 +15,11 @@ from kapi.apis.ir import (
     Retry,
     SecretRef,
 )
-from kapi.apis.rules import Fault, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kapi.apis.conf import (
+    from kapi.apis.conf.model import (
         AiRateLimitConf,
         BasicSecurityConf,
         CircuitBreakerConf,

@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from kapi.apis import report as codes
-from kapi.apis.definitions import parse_definition
-from kapi.apis.definitions.model import Note
-from kapi.apis.emit import emit
-from kapi.apis.rules import (
+from kapi.apis.conf.rules import (
     MAX_OPERATIONS,
     Fault,
     base_path_fault,
@@ -25,12 +22,15 @@ from kapi.apis.rules import (
     plain_target,
     target_fault,
 )
+from kapi.apis.definitions import parse_definition
+from kapi.apis.definitions.model import Note
+from kapi.apis.emit import emit
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kapi.apis.conf import Mark
+    from kapi.apis.conf.model import Mark
     from kapi.apis.definitions import Definition, DefinitionOperation
     from kapi.apis.definitions.model import Server
 

@@ -10,8 +10,8 @@ import re
 from itertools import chain, product
 from typing import Final
 
+from kapi.apis.conf.rules import Fault
 from kapi.apis.reserved_headers import belongs_to_gateway, belongs_to_message, usual
-from kapi.apis.rules import Fault
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Protocol
 
-from kapi.apis.conf import Mark, Unit
+from kapi.apis.conf.model import Mark, Unit
 
 
 class Node(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kapi.apis import report as codes
-from kapi.apis.rules import host_label
+from kapi.apis.conf.rules import host_label
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:

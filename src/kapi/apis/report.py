@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:
-    from kapi.apis.conf import Mark
+    from kapi.apis.conf.model import Mark
 
 NOT_UTF8: Final = "KAPI1001"
 SYNTAX: Final = "KAPI1002"

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from kapi.apis import report as codes
+from kapi.apis.conf.rules import Fault
 from kapi.apis.header_rules import header_value_fault
 from kapi.apis.ir import (
     Api,
@@ -25,7 +26,6 @@ from kapi.apis.ir import (
     endpoints_in,
     secret_refs,
 )
-from kapi.apis.rules import Fault
 from kapi.errors import Diagnostic
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kapi.addresses import is_loopback
 from kapi.apis import report as codes
-from kapi.apis.authentication_rules import SUBSCRIPTION_HINT
+from kapi.apis.conf.authentication_rules import SUBSCRIPTION_HINT
 from kapi.apis.ir import Api
 from kapi.apis.secrets import Secrets, secret_mistakes
 from kapi.errors import Diagnostic, Invalid

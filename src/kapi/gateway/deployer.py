@@ -50,7 +50,7 @@ from kapi.gateway.fingerprint import fingerprint
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.modules import Modules
 from kapi.policies import POLICIES
-from kapi.policies.trust import Need, needs_in
+from kapi.policies.authentication.trust import Need, needs_in
 from kapi.settings import Settings
 from kapi.store import Rendered, Store, StoredApi
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapi.policies.claim_names import CLIENT_CLAIMS, client_claims, client_of
-from kapi.policies.token_kinds import AccessTokenRule
+from kapi.policies.callers.claim_names import CLIENT_CLAIMS, client_claims, client_of
+from kapi.policies.callers.token_kinds import AccessTokenRule
 
 ANY = "*"
 
@@ -25,7 +25,7 @@ class TrustedIssuer:
     consumer_key_claim: str = ""
     """Empty: the first of `policies.claim_names.CLIENT_CLAIMS` that the token has."""
     scopes_claims: tuple[str, ...] = ("scope",)
-    """Where the scopes stand, all of them together, as text or as a list; names as in `policies/claim_names.py`."""
+    """Where the scopes stand, all of them together, as text or as a list; names as in `policies/callers/claim_names.py`."""
     organizations: tuple[str, ...] = ()
     """Whose APIs accept its tokens; empty or `*` means every organization."""
     environments: tuple[str, ...] = ()

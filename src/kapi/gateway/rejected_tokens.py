@@ -17,7 +17,7 @@ from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAc
 
 from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER
 from kapi.gateway.envoy.stream.socket_service import SocketService
-from kapi.policies.rbac import CLAIMS
+from kapi.policies.callers.rbac import CLAIMS
 
 _LOG = logging.getLogger("kapi.gateway")
 _SERVICE = "envoy.service.accesslog.v3.AccessLogService"

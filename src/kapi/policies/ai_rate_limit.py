@@ -20,7 +20,7 @@ from kapi.policies.rate_limit import API_CODE, OPERATION_CODE, SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kapi.apis.conf import ApiConf, OperationConf, Unit
+    from kapi.apis.conf.model import ApiConf, OperationConf, Unit
     from kapi.apis.ir import AiLimits
 
 name = "ai_rate_limit"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kapi.apis.claims import claim_value
-from kapi.apis.conf import ApiConf, Fields, OperationConf, PolicyConf
-from kapi.apis.rules import Fault
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.conf.rules import Fault
 from kapi.policies.authentication import Authentication
+from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
-from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS
 
 name = "backend_jwt"
 phase = Phase.MEDIATE

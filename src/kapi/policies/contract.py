@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import Api, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import NO_SECRETS, Secrets
 from kapi.settings import GatewaySettings, SubscriptionsSettings

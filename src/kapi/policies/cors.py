@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.rules import target_key
 from kapi.apis.ir import Endpoint, Operation
-from kapi.apis.rules import target_key
 from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ApiKeyCredential, BasicCredentials
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 

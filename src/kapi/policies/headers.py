@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from kapi.apis.conf import ApiConf, OperationConf, PolicyConf
+from kapi.apis.conf.model import ApiConf, OperationConf, PolicyConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 
 name = "headers"

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from kapi.apis.conf import ApiConf, OperationConf, PolicyConf
+from kapi.apis.conf.model import ApiConf, OperationConf, PolicyConf
+from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.ir import Endpoint, SecretRef
-from kapi.apis.rules import Fault, endpoint_of
 from kapi.policies import limit_keys
 from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote
 
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.policies.admission import FILTER, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 

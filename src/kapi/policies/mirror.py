@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.rules import endpoint_of
 from kapi.apis.ir import Endpoint
-from kapi.apis.rules import endpoint_of
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "mirror"

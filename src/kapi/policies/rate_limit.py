@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from kapi.apis.conf import ApiConf, OperationConf, RateLimitConf, Unit
+from kapi.apis.conf.model import ApiConf, OperationConf, RateLimitConf, Unit
 from kapi.policies.admission import ADMIT, FILTER, ON, limit
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 

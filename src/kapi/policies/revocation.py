@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "revocation"

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kapi.apis.authentication_rules import methods, needs_caller
-from kapi.apis.conf import ApiConf, OperationConf
-from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
-from kapi.policies.rbac import (
+from kapi.apis.conf.authentication_rules import methods, needs_caller
+from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.policies.callers.rbac import (
     FACTS,
     PRESENT,
     TRUE,
@@ -27,6 +26,7 @@ from kapi.policies.rbac import (
     per_route,
     some,
 )
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "scopes"
 phase = Phase.AUTHORIZE

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import Api
 from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.authentication import Authentication

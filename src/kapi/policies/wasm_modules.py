@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from kapi.apis.conf import ApiConf, Fields, Mark, OperationConf, PolicyConf
+from kapi.apis.conf.model import ApiConf, Fields, Mark, OperationConf, PolicyConf
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf import Mark
+from kapi.apis.conf.model import Mark
 from kapi.apis.definitions import graphql, openapi, proto
 from kapi.apis.definitions.model import Definition, DefinitionFormat, DefinitionOperation
 from kapi.apis.report import Report

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf import Mark
+from kapi.apis.conf.model import Mark
+from kapi.apis.conf.yaml_positions import decode
 from kapi.apis.definitions.model import Definition, DefinitionOperation
-from kapi.apis.yaml_positions import decode
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from kapi.apis.conf import Mark
+from kapi.apis.conf.model import Mark
 from kapi.apis.report import below
 
 if TYPE_CHECKING:

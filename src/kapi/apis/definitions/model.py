@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from kapi.apis.conf import Mark
+from kapi.apis.conf.model import Mark
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf import Mark
+from kapi.apis.conf.model import Mark
+from kapi.apis.conf.yaml_positions import decode
 from kapi.apis.definitions.model import Definition, DefinitionOperation
-from kapi.apis.yaml_positions import decode
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report

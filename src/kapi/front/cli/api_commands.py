@@ -140,7 +140,7 @@ def _say_warnings(warnings: Iterable[Diagnostic]) -> None:
 def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
     """What a conf that is accepted may not mean."""
     from kapi.apis.ai_providers import with_own
-    from kapi.apis.reading import read
+    from kapi.apis.conf.reading import read
 
     return read(conf, ai_providers=with_own(settings.gateway.ai_providers)).warnings
 
@@ -199,7 +199,7 @@ def schema(write: Write = None) -> None:
     """
     import json
 
-    from kapi.apis.json_schema import json_schema
+    from kapi.apis.conf.json_schema import json_schema
 
     put_into(write, json.dumps(json_schema(), indent=2) + "\n")
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from kapi.errors import Problem
 from kapi.gateway.enforcer.signing import SigningKey, base64url
 from kapi.json_reading import read_json
-from kapi.policies.claim_names import client_of
+from kapi.policies.callers.claim_names import client_of
 
 DIALECT = "http://wso2.org/claims/"
 RESTRICTED = frozenset({

@@ -20,8 +20,8 @@ from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.keyset import one_key
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
 from kapi.identity.issuers.static_keys import key_of_certificate, key_of_pem, trusted_certificates
-from kapi.policies.claim_names import client_claims
-from kapi.policies.token_kinds import USUAL_TYPES, AccessTokenRule
+from kapi.policies.callers.claim_names import client_claims
+from kapi.policies.callers.token_kinds import USUAL_TYPES, AccessTokenRule
 from kapi.settings import IssuerSettings
 
 ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")

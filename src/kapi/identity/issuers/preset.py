@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kapi.policies.token_kinds import USUAL_TYPES
+from kapi.policies.callers.token_kinds import USUAL_TYPES
 
 ASYMMETRIC = (
     "RS256",

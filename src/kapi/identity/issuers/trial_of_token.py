@@ -19,7 +19,7 @@ from kapi.identity.tokens.verify import (
     split,
     time_fault,
 )
-from kapi.policies.claim_names import client_of, find
+from kapi.policies.callers.claim_names import client_of, find
 
 Result = Literal["ok", "note", "fail"]
 
@@ -149,7 +149,7 @@ def _no_key(header: dict[str, Any], keys: KeySet) -> tuple[str, str]:
 
 
 def _kind_step(header: dict[str, Any], claims: dict[str, Any], issuer: Issuer) -> Step:
-    """Whether it is an access token, and which part of the rule says that it is not (`policies/token_kinds.py`)."""
+    """Whether it is an access token, and which part of the rule says that it is not (`policies/callers/token_kinds.py`)."""
     objection = issuer.rule.objection(header, claims)
     if objection is None:
         return Step(

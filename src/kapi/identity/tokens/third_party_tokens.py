@@ -24,7 +24,7 @@ from kapi.identity.tokens.verify import (
     signature_fault,
     split,
 )
-from kapi.policies.claim_names import client_of
+from kapi.policies.callers.claim_names import client_of
 
 _LONGEST_SUBJECT = 255
 _DEEPEST = 20

@@ -19,8 +19,8 @@ from kapi.identity.keys.keyring import SigningKey, jwks
 from kapi.identity.possession.confirmation import Confirmation, confirmation_of
 from kapi.jose.compact import decoded, jose_header, json_part
 from kapi.jose.signatures import signed
-from kapi.policies.claim_names import client_of, find
-from kapi.policies.token_kinds import OWN_TOKENS
+from kapi.policies.callers.claim_names import client_of, find
+from kapi.policies.callers.token_kinds import OWN_TOKENS
 
 INBUILT = "inbuilt"
 """Name of the inbuilt provider among the issuers."""

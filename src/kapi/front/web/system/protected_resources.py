@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi.apis.conf.yaml_positions import plain, read_yaml
 from kapi.apis.report import Report
-from kapi.apis.yaml_positions import plain, read_yaml
 from kapi.errors import Problem
 from kapi.gateway.deployer import Deployer
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
 from kapi.identity.tokens.verify import IssuerKeys
-from kapi.policies.challenge import RESOURCES as PATH
+from kapi.policies.authentication.challenge import RESOURCES as PATH
 from kapi.settings import Settings
 from kapi.settings.words import PROOF_ALGORITHMS
 from kapi.store import Store, StoredApi

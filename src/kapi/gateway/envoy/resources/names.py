@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.apis.secrets import SecretId
-from kapi.policies.trust import OWN_HEADERS as CALLER_HEADERS
+from kapi.policies.authentication.trust import OWN_HEADERS as CALLER_HEADERS
 
 _TYPES = "type.googleapis.com/"
 CLUSTER = _TYPES + "envoy.config.cluster.v3.Cluster"

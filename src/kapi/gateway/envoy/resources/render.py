@@ -20,8 +20,8 @@ from kapi.gateway.envoy.resources.tokens.deny_list import empty_deny_list
 from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.resources.tokens.token_checks import token_checks
 from kapi.gateway.issuers import TrustedIssuer
+from kapi.policies.authentication.trust import Need
 from kapi.policies.interceptor import settings_endpoints
-from kapi.policies.trust import Need
 
 __all__ = [
     "render_api",

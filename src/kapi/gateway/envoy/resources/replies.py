@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.gateway.envoy.resources.names import typed
-from kapi.policies.challenge import METADATA as ROUTE
-from kapi.policies.challenge import REALM
+from kapi.policies.authentication.challenge import METADATA as ROUTE
+from kapi.policies.authentication.challenge import REALM
 from kapi.policies.scopes import METADATA as SCOPES
 
 _CONTENT_TYPE = "application/json; charset=UTF-8"

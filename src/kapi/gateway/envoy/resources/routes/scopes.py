@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from kapi.apis.conf.rules import target_key
 from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
-from kapi.apis.rules import target_key
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address

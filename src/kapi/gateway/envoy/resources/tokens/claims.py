@@ -13,11 +13,11 @@ from kapi.gateway.envoy.resources.lua_values import lua
 from kapi.gateway.envoy.resources.names import typed
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import CLAIMS_FILTER
-from kapi.policies.claim_names import paths
+from kapi.policies.authentication.trust import ISSUER_HEADER, THUMBPRINT_HEADER
+from kapi.policies.callers.claim_names import paths
 from kapi.policies.contract import STAND_IN
 from kapi.policies.lua import script
 from kapi.policies.scopes import SCOPE_CLAIMS
-from kapi.policies.trust import ISSUER_HEADER, THUMBPRINT_HEADER
 
 _SCRIPT = script("claims")
 

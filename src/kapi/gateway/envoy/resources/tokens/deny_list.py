@@ -17,8 +17,8 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from kapi.gateway.envoy.resources.names import EXTENSION, typed
 from kapi.gateway.envoy.stream.encode import Resource, resource
+from kapi.policies.authentication.trust import ISSUER_HEADER, JTI_HEADER
 from kapi.policies.revocation import FILTER
-from kapi.policies.trust import ISSUER_HEADER, JTI_HEADER
 
 REFUSAL = "900901_revoked"
 """Name of the action; stands in the details of the reply."""

@@ -16,9 +16,7 @@ from kapi.apis.reserved_headers import may_hold_claim
 from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER, typed
 from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.policies.claim_names import paths
-from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
-from kapi.policies.trust import (
+from kapi.policies.authentication.trust import (
     API_KEY,
     BEARER,
     DPOP,
@@ -34,6 +32,8 @@ from kapi.policies.trust import (
     THUMBPRINT_HEADER,
     Need,
 )
+from kapi.policies.callers.claim_names import paths
+from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
 
 LARGEST_CACHED_TOKEN = 8192
 BYTES_OF_CACHED_TOKEN = 7 * 1024

@@ -1,6 +1,7 @@
 """What the token filter cannot check: refuses verified tokens that are not access tokens, or not for here. Pure; travels by ECDS.
 
-The rule for access tokens of each issuer (`policies/token_kinds.py`) as Envoy's rules; `crit` (RFC 7515 §4.1.11); APK's `keytype`; tokens
+The rule for access tokens of each issuer (`policies/callers/token_kinds.py`) as Envoy's rules;
+`crit` (RFC 7515 §4.1.11); APK's `keytype`; tokens
 bound to a key of the client (`cnf`, RFC 7800) without their proof.
 """
 
@@ -13,8 +14,9 @@ from kapi.gateway.envoy.resources.tokens.jwt import DPOP_SCHEMES, SCHEMES, mappa
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.jose.compact import bare_type
 from kapi.policies.authentication import TOKEN_FILTER
-from kapi.policies.claim_names import paths
-from kapi.policies.rbac import (
+from kapi.policies.authentication.trust import MOVED_BEARER_HEADER
+from kapi.policies.callers.claim_names import paths
+from kapi.policies.callers.rbac import (
     CLAIMS,
     FACTS,
     HEADER,
@@ -33,7 +35,7 @@ from kapi.policies.rbac import (
     some,
     text,
 )
-from kapi.policies.token_kinds import (
+from kapi.policies.callers.token_kinds import (
     ACCESS_TOKEN_TYPE,
     EVENT_CLAIM,
     ID_KINDS,
@@ -43,7 +45,6 @@ from kapi.policies.token_kinds import (
     USUAL_TYPES,
     AccessTokenRule,
 )
-from kapi.policies.trust import MOVED_BEARER_HEADER
 
 _Rule = tuple[str, AccessTokenRule]
 """An `iss`, and what is an access token of it."""

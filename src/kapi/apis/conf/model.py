@@ -1,4 +1,4 @@
-"""The apk-conf as values: what the file said, checked field by field. `conf_values.py` makes them; `compile.py` and the policies read them.
+"""The apk-conf as values: what the file said, checked field by field. `from_nodes.py` makes them; `compile.py` and the policies read them.
 
 All of them are frozen and hashable. A default here is what APK does when the field is not there.
 """

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import provider_of
-from kapi.apis.conf_values import ENDPOINT_KINDS, endpoint_nodes
+from kapi.apis.conf.from_nodes import ENDPOINT_KINDS, endpoint_nodes
+from kapi.apis.conf.yaml_positions import Mapping, Scalar, Sequence, key_mark, mark
 from kapi.apis.report import Report, below
-from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, key_mark, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

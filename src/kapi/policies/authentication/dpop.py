@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.policies.challenge import ALGS, REALM, resource
+from kapi.policies.authentication.challenge import ALGS, REALM, resource
+from kapi.policies.authentication.trust import MOVED_JWT_HEADER
+from kapi.policies.callers.rbac import CLAIMS
 from kapi.policies.contract import HttpFilter, Phase, Place
 from kapi.policies.lua import script
-from kapi.policies.rbac import CLAIMS
-from kapi.policies.trust import MOVED_JWT_HEADER
 
 FILTER = "kapi.filters.http.dpop"
 HEADER = "dpop"

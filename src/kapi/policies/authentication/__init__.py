@@ -10,21 +10,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from kapi.apis.authentication_rules import methods, needs_caller
-from kapi.apis.conf import ApiConf, OperationConf
+from kapi.apis.conf.authentication_rules import methods, needs_caller
+from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
-from kapi.policies.certificates import CHECK
-from kapi.policies.certificates import FILTER as CERTIFICATE_FILTER
-from kapi.policies.certificates import per_route as certificate_route
-from kapi.policies.challenge import METADATA as CHALLENGE
-from kapi.policies.challenge import challenge
-from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
-from kapi.policies.dpop import CHECK as DPOP_CHECK
-from kapi.policies.dpop import FILTER as DPOP_FILTER
-from kapi.policies.dpop import HEADER as DPOP_HEADER
-from kapi.policies.dpop import per_route as dpop_route
-from kapi.policies.lua import script
-from kapi.policies.rbac import (
+from kapi.policies.authentication.certificates import CHECK
+from kapi.policies.authentication.certificates import FILTER as CERTIFICATE_FILTER
+from kapi.policies.authentication.certificates import per_route as certificate_route
+from kapi.policies.authentication.challenge import METADATA as CHALLENGE
+from kapi.policies.authentication.challenge import challenge
+from kapi.policies.authentication.dpop import CHECK as DPOP_CHECK
+from kapi.policies.authentication.dpop import FILTER as DPOP_FILTER
+from kapi.policies.authentication.dpop import HEADER as DPOP_HEADER
+from kapi.policies.authentication.dpop import per_route as dpop_route
+from kapi.policies.authentication.trust import (
+    API_KEY,
+    BEARER,
+    DPOP,
+    MOVED_BEARER,
+    MOVED_BEARER_HEADER,
+    MOVED_JWT_HEADER,
+    MOVED_QUERY_HEADER,
+    OPTIONAL,
+    RAW_JWT,
+    Need,
+)
+from kapi.policies.callers.rbac import (
     FACTS,
     PRESENT,
     TRUE,
@@ -40,19 +50,9 @@ from kapi.policies.rbac import (
     some,
     text,
 )
-from kapi.policies.rbac import JWT_FILTER as FILTER
-from kapi.policies.trust import (
-    API_KEY,
-    BEARER,
-    DPOP,
-    MOVED_BEARER,
-    MOVED_BEARER_HEADER,
-    MOVED_JWT_HEADER,
-    MOVED_QUERY_HEADER,
-    OPTIONAL,
-    RAW_JWT,
-    Need,
-)
+from kapi.policies.callers.rbac import JWT_FILTER as FILTER
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.lua import script
 
 name = "authentication"
 phase = Phase.AUTHENTICATE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kapi.apis.shapes import (
+from kapi.apis.conf.shapes import (
     FLAG,
     TEXT,
     Anything,

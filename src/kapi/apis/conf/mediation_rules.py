@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from kapi.apis import report as codes
 from kapi.apis.claims import claim_value
+from kapi.apis.conf.rules import Fault, endpoint_of
+from kapi.apis.conf.yaml_positions import Mapping, Scalar, Sequence, key_mark, mark
 from kapi.apis.report import Report, below
 from kapi.apis.reserved_headers import may_hold_backend_jwt
-from kapi.apis.rules import Fault, endpoint_of
-from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, key_mark, mark
 
 _REQUEST_ONLY: Final = ("BackendJwt",)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kapi.apis import report as codes
-from kapi.apis.conf_values import ENDPOINT_KINDS, endpoint_nodes
+from kapi.apis.conf.from_nodes import ENDPOINT_KINDS, endpoint_nodes
+from kapi.apis.conf.rules import Fault, endpoint_of, label_fault
+from kapi.apis.conf.yaml_positions import Mapping, Scalar, key_mark, mark
 from kapi.apis.header_rules import header_fault
 from kapi.apis.report import Report, below
-from kapi.apis.rules import Fault, endpoint_of, label_fault
-from kapi.apis.yaml_positions import Mapping, Scalar, key_mark, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from kapi.apis import report as codes
-from kapi.apis.endpoint_rules import apply
+from kapi.apis.conf.endpoint_rules import apply
+from kapi.apis.conf.rules import Fault, endpoint_of
+from kapi.apis.conf.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark
 from kapi.apis.endpoints import endpoints
 from kapi.apis.header_rules import header_fault, header_value_fault
 from kapi.apis.report import Report, below
-from kapi.apis.rules import Fault, endpoint_of
-from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kapi.apis.conf import ApiConf, Mark
+    from kapi.apis.conf.model import ApiConf, Mark
 
 _DIRECTIONS: Final = ("request", "response")
 _HEADER_POLICIES: Final = ("AddHeader", "SetHeader", "RemoveHeader")

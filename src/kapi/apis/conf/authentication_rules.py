@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf import ApiConf, AuthenticationConf, OperationConf
+from kapi.apis.conf.model import ApiConf, AuthenticationConf, OperationConf
 from kapi.apis.report import Report
 from kapi.apis.reserved_headers import may_hold_credential
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kapi.apis import report as codes
+from kapi.apis.conf.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain
 from kapi.apis.report import Report, below
-from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, plain
 
 _FIELDS: Final = ("keyManagers",)
 """Fields not enforced yet."""

@@ -1,6 +1,6 @@
 """Shapes of a document and the check of a node against them, in the words of APK's own messages. Called by `reading.py`.
 
-The vocabulary is what the apk-conf schema needs and no more; the schema itself stands in `conf_schema.py`.
+The vocabulary is what the apk-conf schema needs and no more; the schema itself stands in `schema.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kapi.apis import report as codes
+from kapi.apis.conf.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, type_name
 from kapi.apis.report import Report, below
-from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, type_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Reading an apk-conf: text → YAML with places → schema → rules → `ApiConf`, with all mistakes at once. Called by `compile.py` and the CLI.
 
-The four steps stand in `yaml_positions.py`, `conf_schema.py` (by `shapes.py`), `supported.py` and `rules.py`; here they are put in order.
+The four steps stand in `yaml_positions.py`, `schema.py` (by `shapes.py`), `supported.py` and `rules.py`; here they are put in order.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN
-from kapi.apis.ai_rules import check_ai
-from kapi.apis.authentication_rules import check_authentication
-from kapi.apis.conf_schema import CONF, ELSEWHERE
-from kapi.apis.conf_values import ENDPOINT_KINDS, api_conf, endpoint_nodes
-from kapi.apis.endpoint_rules import apply, check_endpoints
-from kapi.apis.mediation_rules import check_mediation
-from kapi.apis.policy_rules import check_cors, check_mirror_paths, check_policies
-from kapi.apis.report import Report, below
-from kapi.apis.rules import (
+from kapi.apis.conf.ai_rules import check_ai
+from kapi.apis.conf.authentication_rules import check_authentication
+from kapi.apis.conf.endpoint_rules import apply, check_endpoints
+from kapi.apis.conf.from_nodes import ENDPOINT_KINDS, api_conf, endpoint_nodes
+from kapi.apis.conf.mediation_rules import check_mediation
+from kapi.apis.conf.policy_rules import check_cors, check_mirror_paths, check_policies
+from kapi.apis.conf.rules import (
     MAX_OPERATIONS,
     VERBS,
     Fault,
@@ -30,9 +28,10 @@ from kapi.apis.rules import (
     target_key,
     version_fault,
 )
-from kapi.apis.shapes import Checker
-from kapi.apis.supported import refuse_unsupported
-from kapi.apis.yaml_positions import (
+from kapi.apis.conf.schema import CONF, ELSEWHERE
+from kapi.apis.conf.shapes import Checker
+from kapi.apis.conf.supported import refuse_unsupported
+from kapi.apis.conf.yaml_positions import (
     Mapping,
     Node,
     Scalar,
@@ -42,10 +41,11 @@ from kapi.apis.yaml_positions import (
     plain,
     read_yaml,
 )
+from kapi.apis.report import Report, below
 
 if TYPE_CHECKING:
     from kapi.apis.ai_providers import Providers
-    from kapi.apis.conf import ApiConf, Mark
+    from kapi.apis.conf.model import ApiConf, Mark
     from kapi.errors import Diagnostic
 
 _MAX_CONF_BYTES = 2_000_000

@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from kapi.apis import report as codes
-from kapi.apis.conf import Mark
+from kapi.apis.conf.model import Mark
 from kapi.apis.report import Report, below
 
 MAX_BYTES: Final = 10_000_000

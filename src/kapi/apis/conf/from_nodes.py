@@ -1,10 +1,10 @@
-"""Checked YAML nodes → the values of `conf.py`. Called by `reading.py`, once the file has passed every check: shapes are known here."""
+"""Checked YAML nodes → the values of `model.py`. Called by `reading.py`, once the file has passed every check: shapes are known here."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kapi.apis.conf import (
+from kapi.apis.conf.model import (
     AiProviderConf,
     AiRateLimitConf,
     ApiConf,
@@ -25,13 +25,13 @@ from kapi.apis.conf import (
     ServiceConf,
     TimeoutConf,
 )
+from kapi.apis.conf.yaml_positions import Mapping, Node, Sequence, mark, plain
 from kapi.apis.report import below
-from kapi.apis.yaml_positions import Mapping, Node, Sequence, mark, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kapi.apis.conf import AuthType, Mark
+    from kapi.apis.conf.model import AuthType, Mark
 
 ENDPOINT_KINDS: Final = ("production", "sandbox")
 _CREDENTIAL_PLACES: Final[dict[AuthType, tuple[str, str]]] = {

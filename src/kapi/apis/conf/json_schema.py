@@ -1,4 +1,4 @@
-"""The JSON Schema (draft 7, which editors understand best) of the apk-conf, made from `conf_schema.py`. Called by `kapi schema`.
+"""The JSON Schema (draft 7, which editors understand best) of the apk-conf, made from `schema.py`. Called by `kapi schema`.
 
 It says what the reader's first step says, with a description of every field; rules that need more than one field stand in the reader.
 """
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapi.apis.conf_descriptions import DESCRIPTIONS
-from kapi.apis.conf_schema import CONF
-from kapi.apis.shapes import (
+from kapi.apis.conf.descriptions import DESCRIPTIONS
+from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.shapes import (
     Anything,
     ByField,
     Either,

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kapi.jose.compact import bare_type
-from kapi.policies.claim_names import find
+from kapi.policies.callers.claim_names import find
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
 """The type that only access tokens have (RFC 9068 §2.1)."""

@@ -136,13 +136,15 @@ class ProtectedResources:
 
 
 def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:
-    """The scopes that its operations ask for, as the conf names them."""
-    named = (
-        item.get("scopes") or () for item in conf.get("operations") or () if isinstance(item, dict)
-    )
-    return tuple(
-        dict.fromkeys(scope for scopes in named for scope in scopes if isinstance(scope, str))
-    )
+    """The scopes that its operations ask for, in `scopes` or `scopeAlternatives`, as the conf names them."""
+    found: dict[str, None] = {}
+    for operation in conf.get("operations") or ():
+        if not isinstance(operation, dict):
+            continue
+        alternatives = operation.get("scopeAlternatives") or ()
+        for scopes in (operation.get("scopes") or (), *alternatives):
+            found |= dict.fromkeys(scope for scope in scopes if isinstance(scope, str))
+    return tuple(found)
 
 
 def _dpop(conf: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,7 @@ from client_keys import key, proof
 from flows import Clock, client, person_at, provider_app, public
 from idp import Answer, basic, call
 from kapi.front.web.identity import app as oauth
-from kapi.identity.protocol.descriptions import ROWS, SCHEMAS, TOKEN
-from kapi.identity.protocol.refusals import REFUSALS
+from kapi.identity.openapi import CATALOGUE
 from kapi.identity.protocol.waiting import MOST, MOST_PROOFS
 
 TOKEN_PATH, PAR, CIBA_PATH, DEVICE_PATH = (
@@ -207,24 +206,25 @@ ELSEWHERE = {"page", "too_slow"}
 
 @pytest.mark.parametrize("name", list(REQUESTS))
 def test_the_example_is_what_comes(provider: Provider, name: str) -> None:
-    answer, shown = REQUESTS[name](provider), REFUSALS[name]
+    answer, shown = REQUESTS[name](provider), CATALOGUE.refusals[name]
     assert (answer.status, answer.json()) == (shown.status, shown.example)
-    jsonschema.validate(answer.json(), SCHEMAS["OAuthError"])
+    jsonschema.validate(answer.json(), CATALOGUE.schemas["OAuthError"])
 
 
 def test_a_slow_body(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oauth, "FORM_SECONDS", 0.05)
-    answer, shown = provider.slow(), REFUSALS["too_slow"]
+    answer, shown = provider.slow(), CATALOGUE.refusals["too_slow"]
     assert (answer.status, answer.json()) == (shown.status, shown.example)
 
 
 def test_a_page_says_no(provider: Provider) -> None:
     answer = call(provider.app, "GET", "/oauth2/authorize", b"")
-    assert answer.status == REFUSALS["page"].status
+    assert answer.status == CATALOGUE.refusals["page"].status
     assert answer.headers["content-type"].startswith("text/html")
 
 
 def test_every_refusal_is_proved_and_every_one_that_a_row_names_is_there() -> None:
-    assert set(REQUESTS) | ELSEWHERE == set(REFUSALS)
-    rows = [TOKEN, *(row for methods in ROWS.values() for row in methods.values())]
-    assert {name for row in rows for name in row.refuses} <= set(REFUSALS)
+    assert set(REQUESTS) | ELSEWHERE == set(CATALOGUE.refusals)
+    assert {name for row in CATALOGUE.operations.values() for name in row.refuses} <= set(
+        CATALOGUE.refusals
+    )

@@ -10,8 +10,7 @@ import jsonschema
 import pytest
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
-from kapi.front.web.openapi.refusals import REFUSALS
-from kapi.front.web.openapi.rows import ROWS
+from kapi.front.web.openapi.catalogue import CATALOGUE
 
 SCOPES = "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics"
 DEPLOY, GENERATE = "/api/deployer/apis/deploy", "/api/configurator/apis/generate-configuration"
@@ -178,7 +177,7 @@ def token(platform: Platform) -> str:
 
 
 def same(answer: Answer, name: str) -> None:
-    shown = REFUSALS[name]
+    shown = CATALOGUE.refusals[name]
     assert (answer.status, answer.json()) == (shown.status, shown.example)
 
 
@@ -204,9 +203,11 @@ def test_callers_without_what_they_need(platform: Platform) -> None:
 
 def test_the_document_says_them(platform: Platform) -> None:
     document = platform.api("/openapi.json").json()
-    scopes = {name for name in REFUSALS if name.startswith("scope ")}
-    assert set(REQUESTS) | ELSEWHERE | scopes == set(REFUSALS)
-    assert {name for row in ROWS.values() for name in row.refuses} <= set(REFUSALS)
+    scopes = {name for name in CATALOGUE.refusals if name.startswith("scope ")}
+    assert set(REQUESTS) | ELSEWHERE | scopes == set(CATALOGUE.refusals)
+    assert {name for row in CATALOGUE.operations.values() for name in row.refuses} <= set(
+        CATALOGUE.refusals
+    )
     schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():
         for method, operation in item.items():

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the identity provider: what is registered, with the rows of `descriptions.py`."""
+"""The OpenAPI document of the identity provider: the registered endpoints, and what the catalogue says about each."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from typing import Any
 
 import orjson
 
-from kapi.identity.protocol.descriptions import NOT_DESCRIBED, ROWS, SCHEMAS, TAGS, TOKEN
+from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED, TAGS, refusals_of
 from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
-from kapi.identity.protocol.refusals import refusals_of
 from kapi.identity.provider import Provider
-from kapi.openapi import HTML, HTML_PATH, JSON, YAML, Described, Row, document, operation
+from kapi.openapi import HTML, HTML_PATH, JSON, YAML, Described, Row
+from kapi.openapi.document import document, operation
 
 methods = ("GET",)
 quick = True
 _JSON_PATH, _YAML_PATH = "/openapi.json", "/openapi.yaml"
 _NOTE = "This identity provider is for tests only."
 _TOKENS = "Tokens"
+_ABOUT = (
+    "OAuth 2.0 and OpenID Connect. Issuer: {issuer}."
+    " Non-production: some of its credentials are published."
+)
+_SECURITY_SCHEMES = {
+    "client": {"type": "http", "scheme": "basic"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
@@ -44,49 +52,34 @@ def described(provider: Provider) -> dict[str, Any]:
     from kapi.identity.endpoints import ENDPOINTS
     from kapi.identity.protocol.token_endpoint import PATHS, TokenEndpoint
 
-    made: dict[str, dict[str, Any]] = {}
-    for path in PATHS:
-        made[path] = {
-            "post": _operation(
-                TOKEN, "POST", Described(inspect.getdoc(TokenEndpoint.answer) or "", _TOKENS)
-            )
-        }
+    token = Described(inspect.getdoc(TokenEndpoint.answer) or "", _TOKENS)
+    made: dict[str, dict[str, Any]] = {
+        path: {"post": _operation(CATALOGUE.operations["token POST"], "POST", token)}
+        for path in PATHS
+    }
     for endpoint in ENDPOINTS:
         name = getattr(endpoint, "__name__", "").rpartition(".")[2]
         if name in NOT_DESCRIBED:
             continue
-        about = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
+        text = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
         for path in endpoint.paths(provider):
-            shown, parameters = (
-                (f"{path}{{client_id}}", ("client_id",)) if path.endswith("/") else (path, ())
-            )
-            described_as = Described(about, TAGS.get(name, _TOKENS), parameters)
-            made[shown] = {
+            parameters = ("client_id",) if path.endswith("/") else ()
+            described_as = Described(text, TAGS.get(name, _TOKENS), parameters)
+            made[path + "".join(f"{{{item}}}" for item in parameters)] = {
                 method.lower(): _operation(_row(name, method, path), method, described_as)
                 for method in endpoint.methods
             }
-    identity = provider.settings.identity
-    about = f"OAuth 2.0 and OpenID Connect. Issuer: {identity.issuer}. Non-production: some of its credentials are published."
-    schemes = {
-        "client": {"type": "http", "scheme": "basic"},
-        "bearer": {"type": "http", "scheme": "bearer"},
-    }
-    return document(
-        "kapi identity provider",
-        about,
-        provider.base_url,
-        made,
-        {"schemas": SCHEMAS, "securitySchemes": schemes},
-    )
+    about = _ABOUT.format(issuer=provider.settings.identity.issuer)
+    components = {"schemas": CATALOGUE.schemas, "securitySchemes": _SECURITY_SCHEMES}
+    return document("kapi identity provider", about, provider.base_url, made, components)
 
 
 def _row(name: str, method: str, path: str) -> Row:
-    shown = {_YAML_PATH: YAML, HTML_PATH: HTML}
-    return (
-        Row(answers={200: shown[path], 304: ""}, summary=ROWS[name][method].summary)
-        if path in shown
-        else ROWS[name][method]
-    )
+    row = CATALOGUE.operations[f"{name} {method}"]
+    media_type = {_YAML_PATH: YAML, HTML_PATH: HTML}.get(path)
+    if media_type is None:
+        return row
+    return Row(answers={200: media_type, 304: ""}, summary=row.summary)
 
 
 def _operation(row: Row, method: str, described_as: Described) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The OpenAPI document of the system APIs: the routes that are registered, with one row for each (`kapi/openapi.py`)."""
+"""The OpenAPI document of the system APIs: the registered routes, and what the catalogue says about each."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kapi.front.web.http.access import VERSIONS
-from kapi.front.web.openapi.rows import ROWS, refusals_of
+from kapi.front.web.openapi.catalogue import CATALOGUE, refusals_of
 from kapi.identity.protocol.http import Headers
-from kapi.openapi import HTML_PATH, JSON, YAML, Described, Row, document, operation
+from kapi.openapi import HTML_PATH, JSON, YAML, Described, Row
+from kapi.openapi.document import document, operation
 from kapi.settings import Settings
 
 INTERNAL = (
@@ -27,45 +28,28 @@ INTERNAL = (
     "/.wellknown/",
     "/1.0.0/",
 )
-"""What the gateway does not let in, older names of what is described, and longer ones."""
+"""Paths that are not described: internal ones, and aliases of described paths."""
 _VERSION = re.compile("/(" + "|".join(map(re.escape, VERSIONS)) + ")(?=/|$)")
-_TEXT = {"type": "string"}
-_SCHEMAS: Mapping[str, Any] = {
-    "Problem": {
-        "type": "object",
-        "required": ["code", "message"],
-        "properties": {
-            "code": {"type": ["integer", "string"], "description": "APK's number"},
-            "message": _TEXT,
-            "description": _TEXT,
-            "moreInfo": {"type": "object", "description": "each mistake, and where it is"},
-            "hint": {"type": "string", "description": "what to do next"},
-            "diagnostics": {
-                "type": "array",
-                "items": {"type": "object"},
-                "description": "mistakes with code, line and column",
-            },
-        },
-        "description": "As in APK. With `Accept: application/problem+json` the answer is that of RFC 9457.",
-    },
-    "NotificationError": {
-        "type": "object",
-        "required": ["error"],
-        "properties": {"error": _TEXT},
-        "description": "As in APK.",
-    },
+_TAGS = {"deployer": "Deploying", "configurator": "Deploying", "api-keys": "API keys"}
+_ABOUT = (
+    "Deploy APIs and run the platform. Every path under /api/ also answers with a version"
+    " in it, such as /api/deployer/1.2.0/apis."
+)
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "stsAuthKey": {"type": "apiKey", "in": "header", "name": "stsAuthKey"},
 }
 
 
 class OpenApi:
-    """The document of these routes, and the paths that show it."""
+    """The document of these routes, and the routes that serve it."""
 
     def __init__(self, server: str, routes: Iterable[Route]) -> None:
         self._server = server
         self._routes = (*routes, *self.routes())
 
     def routes(self) -> list[Route]:
-        """As JSON, as YAML, and as a page."""
+        """Routes of the document as JSON, as YAML and as a page."""
         shown = (("/openapi.json", self.json), ("/openapi.yaml", self.yaml), (HTML_PATH, self.html))
         return [Route(path, endpoint, methods=["GET"]) for path, endpoint in shown]
 
@@ -102,41 +86,30 @@ class OpenApi:
             path = re.sub(r":path}", "}", route.path)
             if path.startswith(INTERNAL) or _VERSION.search(path):
                 continue
-            for method in (route.methods or set()) - {"HEAD"}:
-                described_as = Described(
-                    inspect.getdoc(route.endpoint) or "", _tag(path), re.findall(r"{(\w+)}", path)
-                )
-                row = ROWS.get((method, path), Row())
-                paths.setdefault(path, {})[method.lower()] = operation(
-                    row, described_as, method.lower(), refusals_of(row, path), "Problem"
-                )
-        about = (
-            "Deploy APIs and run the platform. Every path under /api/ also answers with a version"
-            " in it, such as /api/deployer/1.2.0/apis."
-        )
-        schemes = {
-            "bearer": {"type": "http", "scheme": "bearer"},
-            "stsAuthKey": {"type": "apiKey", "in": "header", "name": "stsAuthKey"},
-        }
-        return document(
-            "kapi system APIs",
-            about,
-            self._server,
-            paths,
-            {"schemas": _SCHEMAS, "securitySchemes": schemes},
-        )
+            methods = (route.methods or set()) - {"HEAD"}
+            for method in methods:
+                paths.setdefault(path, {})[method.lower()] = _operation(route, path, method)
+        components = {"schemas": CATALOGUE.schemas, "securitySchemes": _SECURITY_SCHEMES}
+        return document("kapi system APIs", _ABOUT, self._server, paths, components)
+
+
+def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
+    """The Operation Object of a route."""
+    text = inspect.getdoc(route.endpoint) or ""
+    described_as = Described(text, _tag(path), re.findall(r"{(\w+)}", path))
+    row = CATALOGUE.operations.get(f"{method} {path}", Row())
+    refusals = refusals_of(row, path)
+    return operation(row, described_as, method.lower(), refusals, "Problem")
 
 
 def described(settings: Settings, routes: Sequence[Route]) -> list[Route]:
-    """The routes, and those that show their document."""
+    """The routes, and those that serve their document."""
     return [*routes, *OpenApi(settings.gateway.origin(settings.gateway.api_host), routes).routes()]
 
 
 def _tag(path: str) -> str:
-    """Groups for readers: by the API of the path."""
+    """The group that the document shows an operation in."""
     segments = path.split("/")
     if segments[1] != "api":
         return "Documents"
-    return {"deployer": "Deploying", "configurator": "Deploying", "api-keys": "API keys"}.get(
-        segments[2], segments[2].capitalize()
-    )
+    return _TAGS.get(segments[2], segments[2].capitalize())

@@ -12,11 +12,11 @@ import yaml
 
 from kapi.apis.compile import compile_api
 from kapi.apis.secrets import Secrets
+from kapi.gateway.deployment.modules import with_modules
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.render import render_api
-from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.policies.wasm_modules import Module
 from kapi.settings import Settings

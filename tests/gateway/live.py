@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from kapi import run_files
 from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.gateway.deployment.compiler import ApiCompiler
+from kapi.gateway.deployment.deployer import Deployer
+from kapi.gateway.deployment.shared_resources import SharedResources
 from kapi.gateway.envoy.process import process
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.process.tls import Certificate, ensure_certificate
 from kapi.gateway.envoy.resources.context import RenderContext, render_context
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
@@ -44,6 +49,7 @@ from kapi.policies.authentication import Authentication, Credential
 from kapi.policies.authentication.trust import Need, needs_in
 from kapi.policies.scopes import Scopes
 from kapi.settings import GatewaySettings, Settings
+from kapi.store import Store
 
 ISSUER = "https://idp.am.wso2.com/token"
 
@@ -340,6 +346,29 @@ class Gateway:
             connection.request(method, path, body=body, headers=sent)
             answer = connection.getresponse()
             return Reply(answer.status, answer.headers, answer.read())
+
+
+def deployer(
+    live: Gateway,
+    store: Store,
+    *,
+    context: RenderContext | None = None,
+    publisher: Any = None,
+    now: Callable[[], float] = time.time,
+    **compiling: Any,
+) -> Deployer:
+    """A deployer to this gateway; `compiling` are fields of ApiCompiler."""
+    compiler = ApiCompiler(**{"check": EnvoyCheck(find_envoy("")), **compiling})
+    shared = SharedResources(
+        context or live.context, live.certificate, issuers=(live.minter.trusted,)
+    )
+    return Deployer(
+        store=store,
+        publisher=publisher or live.publisher,
+        compiler=compiler,
+        shared=shared,
+        now=now,
+    )
 
 
 def wait_for(condition: Any, seconds: float = 5.0, what: str = "it did not happen") -> None:

@@ -29,13 +29,13 @@ from kapi.apis.conf.shapes import (
 )
 from kapi.apis.secrets import Secrets
 from kapi.errors import Diagnostic, GatewayRejected, Invalid
+from kapi.gateway.deployment.modules import with_modules
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.names import CLUSTER, SCOPE
 from kapi.gateway.envoy.resources.render import render_api
 from kapi.gateway.envoy.stream.encode import encode
-from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.settings import Settings
 

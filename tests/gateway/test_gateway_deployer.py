@@ -6,25 +6,25 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from kapi import run_files
+from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.secrets import Secrets
 from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
 from kapi.fetch import fetch
-from kapi.gateway import deployer as module
-from kapi.gateway.deployer import Deployer
-from kapi.gateway.envoy.process.check import EnvoyCheck
-from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.deployment.deployer import Deployer
+from kapi.gateway.deployment.fingerprint import fingerprint
+from kapi.gateway.deployment.modules import Modules
 from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.stream.encode import Resource
-from kapi.gateway.fingerprint import fingerprint
-from kapi.gateway.modules import Modules
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
 from kapi.store.modules import PinnedModules
 from live import Gateway, backend, gateway
+from live import deployer as make_deployer
 
 DEFINITION = b"""
 openapi: 3.0.1
@@ -73,19 +73,8 @@ def running() -> Iterator[Gateway]:
         yield it
 
 
-def make(live: Gateway, store: Store, **arguments: object) -> Deployer:
-    return Deployer(
-        **{
-            "store": store,
-            "publisher": live.publisher,
-            "check": EnvoyCheck(find_envoy("")),
-            "settings": live.settings,
-            "now": lambda: 1_700_000_000.0,
-            "issuers": [live.minter.trusted],
-            "certificate": live.certificate,
-            **arguments,
-        }
-    )
+def make(live: Gateway, store: Store, **arguments: Any) -> Deployer:
+    return make_deployer(live, store, now=lambda: 1_700_000_000.0, **arguments)
 
 
 @pytest.fixture
@@ -259,7 +248,7 @@ def test_a_host_of_the_gateway_itself_is_no_place_for_an_api(
 ) -> None:
     gateway_settings = dataclasses.replace(running.settings.gateway, api_host="api.gw.wso2.com")
     made = make(
-        running, store, settings=dataclasses.replace(running.settings, gateway=gateway_settings)
+        running, store, context=dataclasses.replace(running.context, gateway=gateway_settings)
     )
     made.restore()
     with pytest.raises(Invalid, match="belongs to the gateway itself"):
@@ -328,7 +317,7 @@ def test_a_restart_needs_no_compiler(
     running: Gateway, deployer: Deployer, store: Store, port: int
 ) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
-    again = make(running, store, compile=never_compiled)
+    again = make(running, store, compile_stored=never_compiled)
     again.restore()
     assert running.call("/pets/1.0.0/x").status == 200
     assert len(again.list("default")) == 1
@@ -339,23 +328,21 @@ def test_another_version_renders_again_and_leaves_out_what_no_longer_compiles(
     deployer: Deployer,
     store: Store,
     port: int,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
     broken = deployer.deploy(conf(port, name="broken", base="/broken"), DEFINITION, "default")
-    monkeypatch.setattr(module, "fingerprint", lambda context: "another")
-    real = module.compile_api
+    other = dataclasses.replace(running.context, threads=running.context.threads + 1)
 
-    def stricter(text: bytes, definition: bytes, **arguments: object) -> object:
+    def stricter(text: bytes, definition: bytes, **arguments: Any) -> Compiled:
         if b"broken" in text:
             raise Problem(400, "1", "not any more")
-        return real(text, definition, **arguments)
+        return compile_api(text, definition, **arguments)
 
-    again = make(running, store, compile=stricter)
+    again = make(running, store, context=other, compile_stored=stricter)
     again.restore()
     assert running.call("/pets/1.0.0/x").status == 200
-    assert {item.fingerprint for item in store.rendered()} == {"another"}
+    assert {item.fingerprint for item in store.rendered()} == {fingerprint(other)}
     assert "not any more" in caplog.text
     again.undeploy(broken.id, "default")
     assert [item.name for item in again.list("default")] == ["pets"]
@@ -387,7 +374,7 @@ def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
     context = render_context(
         settings, Secrets(MappingProxyType({("default", "name", "key"): "value"}))
     )
-    marks = {module.fingerprint(context)}
+    marks = {fingerprint(context)}
     changed = 0
     for owner, replaced in (
         (context, lambda value: value),
@@ -405,19 +392,17 @@ def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
             if not isinstance(value, Secrets):
                 changed += 1
                 marks.add(
-                    module.fingerprint(
-                        replaced(dataclasses.replace(owner, **{field.name: _other(value)}))
-                    )
+                    fingerprint(replaced(dataclasses.replace(owner, **{field.name: _other(value)})))
                 )
     secrets = Secrets(MappingProxyType({("default", "name", "key"): "another"}))
-    marks.add(module.fingerprint(dataclasses.replace(context, secrets=secrets)))
+    marks.add(fingerprint(dataclasses.replace(context, secrets=secrets)))
     # What is in `gateway` and `subscriptions` is reached twice, with the same first field.
     assert changed > 40
     assert len(marks) >= changed - 2
     again = Settings(
         Path("/data"), gateway=GatewaySettings(hosts={"b": "127.0.0.2", "a": "127.0.0.1"})
     )
-    assert module.fingerprint(render_context(again, context.secrets)) == module.fingerprint(context)
+    assert fingerprint(render_context(again, context.secrets)) == fingerprint(context)
 
 
 def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
@@ -435,16 +420,14 @@ def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
         "authentication:\n- {authType: mTLS, required: mandatory, certificates: [{name: clients, key: ca.crt}]}\n"
         "- {authType: OAuth2, enabled: false}\n"
     )
-    known: dict[str, object] = {"secrets": Secrets(MappingProxyType(secret))}
-    before = make(
-        running, store, settings=dataclasses.replace(running.settings, gateway=trusting), **known
-    )
+    known = dataclasses.replace(running.context, secrets=Secrets(MappingProxyType(secret)))
+    before = make(running, store, context=dataclasses.replace(known, gateway=trusting))
     before.restore()
     before.deploy(
         conf(port, extra=mtls).replace(b"secured: false", b"secured: true"), DEFINITION, "default"
     )
     assert any(header.encode() in item.body for item in store.rendered())
-    after = make(running, store, **known)
+    after = make(running, store, context=known)
     after.restore()
     assert not any(header.encode() in item.body for item in store.rendered())
 
@@ -477,7 +460,7 @@ def test_a_thousand_apis_are_back_without_compiling_one(running: Gateway, store:
         def set_initial(self, resources: list[Resource]) -> None:
             self.names = frozenset(item.name for item in resources)
 
-    again = make(running, store, publisher=(recorder := Recorder()), compile=never_compiled)
+    again = make(running, store, publisher=(recorder := Recorder()), compile_stored=never_compiled)
     again.restore()
     assert recorder.names >= {f"a{number}" for number in range(1000)}
     assert len(again.list("default")) == 1000

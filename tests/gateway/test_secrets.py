@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from kapi.errors import GatewayRejected, Invalid, Problem
-from kapi.gateway.deployer import Deployer
-from kapi.gateway.envoy.process.check import EnvoyCheck
-from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.deployment.deployer import Deployer
+from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.secrets import NamedSecrets, known_secrets
 from kapi.settings import SecretSettings, SecretsSettings, Settings
 from kapi.store import Store
 from kapi.store.secrets import SecretStore
 from live import Gateway, backend, gateway
+from live import deployer as make_deployer
 
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
 BASIC = "endpointSecurity: {enabled: true, securityType: {secretName: login, userNameKey: user, passwordKey: password}}"
@@ -55,16 +55,8 @@ class World:
 
 def made(live: Gateway, store: Store, settings: Settings) -> tuple[Deployer, NamedSecrets]:
     secret_store = SecretStore(store.database)
-    deployer = Deployer(
-        store=store,
-        publisher=live.publisher,
-        check=EnvoyCheck(find_envoy("")),
-        settings=settings,
-        now=time.time,
-        issuers=[live.minter.trusted],
-        certificate=live.certificate,
-        secrets=known_secrets(settings, secret_store),
-    )
+    context = render_context(settings, known_secrets(settings, secret_store))
+    deployer = make_deployer(live, store, context=context)
     deployer.restore()
     return deployer, NamedSecrets(settings, secret_store, deployer, time.time)
 
@@ -201,6 +193,16 @@ def test_a_credential_that_cannot_be_sent_is_a_mistake_with_its_place(
         assert (
             "the-value" not in f"{error.detail} {error.hint} {error.more_info} {error.diagnostics}"
         )
+
+
+def test_every_api_that_cannot_use_a_value_is_named_at_once(world: World) -> None:
+    world.secrets.set("default", "key", "value", "good")
+    world.deploy("first", HEADER_KEY)
+    world.deploy("second", HEADER_KEY)
+    with pytest.raises(Invalid) as refused:
+        world.secrets.set("default", "key", "value", "two\nlines")
+    assert [item.source for item in refused.value.diagnostics] == ["first 1", "second 1"]
+    assert world.seen("first")["x-key"] == world.seen("second")["x-key"] == "good"
 
 
 def test_any_other_character_reaches_the_backend(world: World) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kapi.gateway.deployer import Deployer
-from kapi.gateway.envoy.process.check import EnvoyCheck
-from kapi.gateway.envoy.process.process import find_envoy
+from kapi.gateway.deployment.deployer import Deployer
 from kapi.store import Store
 from live import Gateway, backend, gateway
+from live import deployer as make_deployer
 
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
 
@@ -24,20 +23,17 @@ def live() -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def deployer(live: Gateway, tmp_path: Path) -> Iterator[Deployer]:
-    store = Store.open(tmp_path / "kapi.db")
-    made = Deployer(
-        store=store,
-        publisher=live.publisher,
-        check=EnvoyCheck(find_envoy("")),
-        settings=live.settings,
-        now=lambda: 1_700_000_000.0,
-        issuers=[live.minter.trusted],
-        certificate=live.certificate,
-    )
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "kapi.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def deployer(live: Gateway, store: Store) -> Deployer:
+    made = make_deployer(live, store)
     made.restore()
-    yield made
-    store.close()
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +107,11 @@ def test_a_default_version_takes_no_part(live: Gateway, deployer: Deployer, port
 
 
 def test_without_the_setting_there_are_no_such_paths(
-    deployer: Deployer, live: Gateway, port: int
+    deployer: Deployer, live: Gateway, port: int, store: Store
 ) -> None:
-    off = dataclasses.replace(
-        live.settings, gateway=dataclasses.replace(live.settings.gateway, version_routing=False)
-    )
-    deployer._site = dataclasses.replace(deployer._site, gateway=off.gateway)
-    deployer.deploy(conf("v7.1", port), DEFINITION, "default")
+    off = dataclasses.replace(live.context.gateway, version_routing=False)
+    context = dataclasses.replace(live.context, gateway=off)
+    restarted = make_deployer(live, store, context=context)
+    restarted.restore()
+    restarted.deploy(conf("v7.1", port), DEFINITION, "default")
     assert (answers(live, "/orders/v7.1/x"), answers(live, "/orders/v7/x")) == ("/v7.1/x", "404")

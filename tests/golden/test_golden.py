@@ -21,11 +21,11 @@ from kapi.apis.ir import plain
 from kapi.apis.report import NOT_IN_DEFINITION
 from kapi.apis.secrets import Secrets
 from kapi.errors import Diagnostic, Invalid
+from kapi.gateway.deployment.modules import with_modules
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.render import render_api
-from kapi.gateway.modules import with_modules
 from kapi.policies import POLICIES
 from kapi.policies.wasm_modules import Module
 from kapi.settings import Settings

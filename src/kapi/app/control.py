@@ -26,6 +26,7 @@ from kapi.store.startup_requirements import StartupRequirements
 from kapi.store.watch import Watch
 
 if TYPE_CHECKING:
+    from kapi.gateway.deployment.compiler import ApiCompiler
     from kapi.identity.issuers.trust import Trust
 
 REFUSALS_SECONDS = 60.0
@@ -38,18 +39,16 @@ FIRST_PURGE_SECONDS = 10.0
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until told to stop."""
-    from kapi.apis.compile import compiler
-    from kapi.app.work import compiling
-    from kapi.fetch import fetch
     from kapi.gateway.applications import Applications
     from kapi.gateway.caller_resources import caller_resources
     from kapi.gateway.consumer_index import consumer_index
-    from kapi.gateway.deployer import Deployer
-    from kapi.gateway.envoy.process.check import EnvoyCheck
-    from kapi.gateway.envoy.process.process import find_envoy, members, threads_of
+    from kapi.gateway.deployment.deployer import Deployer
+    from kapi.gateway.deployment.shared_resources import SharedResources
+    from kapi.gateway.envoy.process.process import members, threads_of
+    from kapi.gateway.envoy.process.tls import ensure_certificate
+    from kapi.gateway.envoy.resources.context import render_context
     from kapi.gateway.envoy.stream.server import Publisher
     from kapi.gateway.issuers import TrustedIssuer
-    from kapi.gateway.modules import Modules
     from kapi.gateway.rate_limit_counters import RateLimitCounters
     from kapi.gateway.rejected_tokens import RejectedTokenLog
     from kapi.gateway.secrets import known_secrets
@@ -57,7 +56,6 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.store.applications import TOPIC as APPLICATIONS
     from kapi.store.applications import ApplicationStore
     from kapi.store.counters import Counters
-    from kapi.store.modules import PinnedModules
     from kapi.store.secrets import SecretStore
 
     store, keyring = open_store(settings)
@@ -75,20 +73,20 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         str(time.time_ns()),
         lambda: deployer.counts,
     )
+    shared = SharedResources(
+        render_context(settings, known_secrets(settings, SecretStore(store.database))),
+        ensure_certificate(settings, time.time),
+        issuers=telling.issuers(),
+        key_issuer=TrustedIssuer("api-keys", key_issuer.issuer, key_issuer.jwks(), api_keys=True),
+        synced=lambda: [item.resource() for item in caller_state.values()],
+    )
     deployer = Deployer(
         store=store,
         publisher=publisher,
-        check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
-        settings=settings,
+        compiler=_compiler(settings, store),
+        shared=shared,
         now=time.time,
-        issuers=telling.issuers(),
-        secrets=known_secrets(settings, SecretStore(store.database)),
-        key_issuer=TrustedIssuer("api-keys", key_issuer.issuer, key_issuer.jwks(), api_keys=True),
-        initial=lambda: [item.resource() for item in caller_state.values()],
         changed=counters.refresh,
-        modules=Modules(PinnedModules(store.database), settings, fetch),
-        compile=compiler(settings.gateway.ai_providers),
-        compile_new=compiling(settings),
     )
     caller_state = caller_resources(store.database, publisher, time.time)
     applications = Applications(
@@ -159,3 +157,21 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
 def _keep_house(store: Store, trust: Trust) -> None:
     every(REFUSALS_SECONDS, trust.log_refusals)
     every(PURGE_SECONDS, lambda: keep_house(store.database, int(time.time())), FIRST_PURGE_SECONDS)
+
+
+def _compiler(settings: Settings, store: Store) -> ApiCompiler:
+    from kapi.apis.compile import compiler
+    from kapi.app.work import compiling
+    from kapi.fetch import fetch
+    from kapi.gateway.deployment.compiler import ApiCompiler
+    from kapi.gateway.deployment.modules import Modules
+    from kapi.gateway.envoy.process.check import EnvoyCheck
+    from kapi.gateway.envoy.process.process import find_envoy
+    from kapi.store.modules import PinnedModules
+
+    return ApiCompiler(
+        check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
+        compile_new=compiling(settings),
+        compile_stored=compiler(settings.gateway.ai_providers),
+        modules=Modules(PinnedModules(store.database), settings, fetch),
+    )

@@ -12,7 +12,7 @@ from kapi.store import Store
 from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 
 if TYPE_CHECKING:
-    from kapi.gateway.deployer import Deployer
+    from kapi.gateway.deployment.deployer import Deployer
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.identity.issuers.trust import Trust
     from kapi.identity.tokens.verify import IssuerKeys

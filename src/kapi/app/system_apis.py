@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kapi.gateway.applications import Applications
-    from kapi.gateway.deployer import Deployer
+    from kapi.gateway.deployment.deployer import Deployer
     from kapi.gateway.envoy.stream.server import Publisher
     from kapi.gateway.rate_limit_counters import RateLimitCounters
     from kapi.identity.clients.api_keys import ApiKeyIssuer

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from kapi.apis.secrets import SecretId, Secrets
 from kapi.errors import Problem
-from kapi.gateway.deployer import Key
+from kapi.gateway.deployment.change import Key
 from kapi.settings import Settings
 from kapi.store import Rendered
 from kapi.store.secrets import SecretStore, StoredSecret

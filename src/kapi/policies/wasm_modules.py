@@ -1,7 +1,9 @@
-"""WebAssembly modules of an API (apk-conf policy `WASMInterceptor`): Proxy-Wasm filters inside Envoy, one virtual machine for each API.
+"""WebAssembly modules of an API (apk-conf policy `WASMInterceptor`): Proxy-Wasm filters in Envoy.
 
-The gateway fetches a module when the API is deployed and pins its bytes (`gateway.modules`). A module may read and change the calls
-of its operations, keep data shared by the API's own calls, log, and answer; it may call nobody, and no call may leave its route.
+Each API has a virtual machine of its own. The gateway fetches a module when the API is deployed
+and pins its bytes (`gateway.deployment.modules`). A module may read and change the calls of its
+operations, keep data shared by the API's own calls, log, and answer. It may call no other host,
+and no call may leave its route.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from kapi.front.web.http.draining import App, draining
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.multipart import read_form
 from kapi.front.web.http.problems import answer
-from kapi.gateway.deployer import Deployer, Deployment
+from kapi.gateway.deployment.deployer import Deployer, Deployment
 from kapi.settings import Settings
 from kapi.store import StoredApi
 

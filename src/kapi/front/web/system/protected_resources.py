@@ -19,7 +19,7 @@ from starlette.routing import Route
 from kapi.apis.conf.yaml_positions import plain, read_yaml
 from kapi.apis.report import Report
 from kapi.errors import Problem
-from kapi.gateway.deployer import Deployer
+from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
 from kapi.identity.tokens.verify import IssuerKeys

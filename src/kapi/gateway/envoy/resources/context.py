@@ -1,7 +1,8 @@
-"""What resources are rendered from besides the IR: the one input of the renderers, a frozen value, so that they stay pure.
+"""The one input of the renderers besides the IR: a frozen value.
 
-Renderers and policies get no other settings. So whatever can show in a rendered resource is in this value, and `gateway/fingerprint.py`
-hashes all of it: a resource that was kept with another input is not used again.
+Renderers and policies get no other settings, so everything that can influence a rendered resource
+is in this value. `gateway/deployment/fingerprint.py` hashes all of it: a stored resource that was
+rendered from another input is not used again.
 """
 
 from __future__ import annotations

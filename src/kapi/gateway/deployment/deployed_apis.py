@@ -6,7 +6,8 @@ Kept by the deployer under its lock. The store is the truth; all here can be mad
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.names import NOTHING, Names
@@ -58,12 +59,19 @@ class DeployedApis:
         self._segments.pop(api_id, None)
         self._warm.pop(api_id, None)
 
-    def irs(self, segment: str, *, but: str = "") -> list[Api]:
-        """The IRs of the APIs below a segment, without the API `but`. One that cannot be compiled is left out."""
-        ids = [
-            api_id for api_id, where in self._segments.items() if segment in where and api_id != but
-        ]
-        return [api for api in map(self._ir, ids) if api is not None]
+    def irs(self, segment: str, *, without: str = "") -> list[Api]:
+        """The IRs of the APIs below a segment, except the API with the id `without`.
+
+        An API that does not compile is left out.
+        """
+        found = []
+        for api_id, where in self._segments.items():
+            if segment not in where or api_id == without:
+                continue
+            api = self._ir(api_id)
+            if api is not None:
+                found.append(api)
+        return found
 
     def use(self, segment: str, names: Names) -> None:
         """Say which backends and secrets the routes of a segment name."""
@@ -76,16 +84,10 @@ class DeployedApis:
         """Segments whose routes or backends are made with a secret."""
         return tuple(segment for segment, names in self._names.items() if secret in names.secrets)
 
-    def unused_backends(self, changed: dict[str, Names]) -> tuple[str, ...]:
-        """Backends that nobody names any more once the segments in `changed` name these."""
-        before: set[str] = set().union(
-            *(self._names.get(segment, NOTHING).backends for segment in changed)
-        )
-        others = (
-            names.backends for segment, names in self._names.items() if segment not in changed
-        )
-        after: set[str] = set().union(*(names.backends for names in changed.values()), *others)
-        return tuple(sorted(before - after))
+    @property
+    def names(self) -> Mapping[str, Names]:
+        """Segment → what its scope names. A view of the current state."""
+        return MappingProxyType(self._names)
 
     def all_segments(self) -> Iterable[str]:
         """Every segment with an API."""
@@ -96,11 +98,7 @@ class DeployedApis:
             # At the root the segments are those of the operations.
             api = self._ir(stored.id)
             return frozenset() if api is None else segments(api)
-        paths = (
-            stored.base_path,
-            *([stored.default_base_path] if stored.default_base_path is not None else []),
-        )
-        return frozenset(map(first_segment, paths))
+        return frozenset(map(first_segment, stored.base_paths))
 
     def _ir(self, api_id: str) -> Api | None:
         if api_id in self._warm:

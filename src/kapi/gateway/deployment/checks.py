@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kapi.addresses import is_loopback
 from kapi.apis import report as codes
@@ -20,22 +20,22 @@ from kapi.policies.wasm_modules import Module, WasmModules
 from kapi.settings import GatewaySettings, SubscriptionsSettings
 
 
-def refuse_secrets(api: Api, secrets: Secrets) -> None:
-    """Raise Invalid when the API names unknown secrets, or such that cannot be what it takes them for."""
-    if found := secret_mistakes(api, secrets):
-        raise Invalid(found)
+def raise_unusable_value(apis: Iterable[Api], secrets: Secrets) -> None:
+    """Raise Invalid with every mistake of deployed APIs with these secrets.
+
+    The places are those in the confs; the source of a mistake names the API.
+    """
+    found: list[Diagnostic] = []
+    for api in apis:
+        source = f"{api.name} {api.version}"
+        found += [
+            dataclasses.replace(item, source=source) for item in secret_mistakes(api, secrets)
+        ]
+    if found:
+        raise Invalid(tuple(found), code="909030", title="A deployed API cannot use this value")
 
 
-def refuse_value(api: Api, secrets: Secrets) -> None:
-    """Raise Invalid when a deployed API cannot go on with these secrets; the place is one in its conf."""
-    if found := secret_mistakes(api, secrets):
-        named = tuple(
-            dataclasses.replace(item, source=f"{api.name} {api.version}") for item in found
-        )
-        raise Invalid(named, code="909030", title="A deployed API cannot use this value")
-
-
-def objections(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
+def deploy_mistakes(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
     """Everything in the settings, the secrets and the gateway itself that keeps the API from being deployed here."""
     return (
         *_root(api),
@@ -45,7 +45,7 @@ def objections(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
     )
 
 
-def refuse(found: tuple[Diagnostic, ...]) -> None:
+def raise_mistakes(found: tuple[Diagnostic, ...]) -> None:
     """Raise Invalid with all of them when there are any; APK has a number of its own when all are about authentication (909018)."""
     if not found:
         return
@@ -80,7 +80,7 @@ def _host(api: Api, context: RenderContext) -> Iterator[Diagnostic]:
         )
 
 
-def refused_code(api: Api, gateway: GatewaySettings) -> tuple[Diagnostic, ...]:
+def code_mistakes(api: Api, gateway: GatewaySettings) -> tuple[Diagnostic, ...]:
     """The scripts and modules of the API, where the operator lets no code of APIs into the gateway."""
     allowed = gateway.code_of_apis
     if allowed == "on" or (allowed == "auto" and is_loopback(gateway.listen)):

@@ -15,7 +15,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from waiting import LIMIT
+
 PAUSE = 0.4
+RELEASED = threading.Event()
+"""A stream that is asked to hold waits for this after its first event, and breaks off without it."""
 """Seconds between the events of a stream."""
 
 
@@ -33,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
             "total_tokens": prompt + completion,
         }
         if asked.get("stream"):
-            self.stream(usage if asked.get("usage", True) else None)
+            self.stream(usage if asked.get("usage", True) else None, held="hold" in asked)
             return
         answer: dict[str, Any] = {
             "object": "chat.completion",
@@ -62,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self, usage: dict[str, int] | None) -> None:
+    def stream(self, usage: dict[str, int] | None, *, held: bool) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -75,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
                     "usage": None,
                 }
             )
+            if held and not RELEASED.wait(LIMIT):
+                return
             time.sleep(PAUSE)
         if usage is not None:
             self.event({"object": "chat.completion.chunk", "choices": [], "usage": usage})

@@ -75,7 +75,7 @@ class Platform:
             stderr=log,
             stdout=log,
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while (state := self.state() or {}).get("pid") != self.process.pid or not state["ready"]:
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < deadline, self.output()

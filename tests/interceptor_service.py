@@ -9,7 +9,6 @@ import ipaddress
 import json
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from harness import Answer, Platform, curl
+from waiting import LIMIT
 
 REQUEST, RESPONSE = "/api/v1/handle-request", "/api/v1/handle-response"
 
@@ -33,14 +33,16 @@ class Service:
     port: int = 0
     answers: dict[str, Any] = field(default_factory=dict)
     status: int = 200
-    delay: float = 0.0
+    answering: threading.Event = field(default_factory=threading.Event)
+    """A question waits while this is not set."""
     authority: str = ""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def reset(self, **answers: Any) -> None:
         """Forget all; `request` and `response` are the new answers."""
         self.asked.clear()
-        self.status, self.delay = 200, 0.0
+        self.status = 200
+        self.answering.set()
         self.answers = {REQUEST: answers.get("request", {}), RESPONSE: answers.get("response", {})}
 
     def last(self, path: str) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             service.asked.append((self.path, body))
-            time.sleep(service.delay)
+            service.answering.wait(LIMIT)
             answer = next(
                 (made for path, made in service.answers.items() if self.path.endswith(path)), {}
             )

@@ -102,13 +102,13 @@ class Person:
 
     def open(self, path: str, **headers: str) -> Page:
         """Follow redirects for as long as they stay at the provider."""
-        return self._followed(self.ask("GET", path, **headers))
+        return self.followed(self.ask("GET", path, **headers))
 
     def submit(self, page: Page, number: int = 0, **fields: str) -> Page:
         """Send a form of the page."""
         form = page.forms()[number]
         body = urlencode({**form["fields"], **fields}).encode()
-        return self._followed(self.ask("POST", form["action"], body))
+        return self.followed(self.ask("POST", form["action"], body))
 
     def sign_in(
         self, page: Page, username: str = "org1user", password: str = "", organization: str = "org1"
@@ -117,7 +117,7 @@ class Person:
             page, username=username, password=password or username, organization=organization
         )
 
-    def _followed(self, page: Page) -> Page:
+    def followed(self, page: Page) -> Page:
         for _ in range(10):
             if page.status != 303 or not page.location.startswith("/"):
                 return page

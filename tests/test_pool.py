@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import psutil
@@ -12,6 +11,7 @@ import pytest
 from kapi.callers import CALLER, Caller, CallerLeft
 from kapi.errors import Invalid
 from kapi.pool import Pool, TooMuchWork
+from waiting import until
 
 GENERATE = "kapi.apis.generate:generate"
 SMALL = b"openapi: 3.0.3\ninfo: {title: a, version: '1'}\npaths: {}\n"
@@ -31,13 +31,6 @@ def processes() -> list[psutil.Process]:
         for item in psutil.Process().children(recursive=True)
         if "kapi.pool.process" in " ".join(item.cmdline())
     ]
-
-
-def until(state: object, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not state():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_process_answers_is_used_again_and_ends(pool: Pool) -> None:

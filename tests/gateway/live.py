@@ -50,6 +50,7 @@ from kapi.policies.authentication.trust import Need, needs_in
 from kapi.policies.scopes import Scopes
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
+from waiting import until
 
 ISSUER = "https://idp.am.wso2.com/token"
 
@@ -307,8 +308,8 @@ class Gateway:
         )
         log.close()
 
-    def wait_ready(self, seconds: float = 10.0) -> None:
-        wait_for(lambda: process.ready(self.admin), seconds, f"Envoy is not ready: {self.log()}")
+    def wait_ready(self) -> None:
+        until(lambda: process.ready(self.admin), lambda: f"Envoy is not ready: {self.log()}")
 
     def log(self) -> str:
         return run_files.log_path(self.settings, "envoy").read_text("utf-8", "replace")[-3000:]
@@ -369,13 +370,6 @@ def deployer(
         shared=shared,
         now=now,
     )
-
-
-def wait_for(condition: Any, seconds: float = 5.0, what: str = "it did not happen") -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

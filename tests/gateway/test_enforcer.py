@@ -14,7 +14,8 @@ from joserfc.jwk import KeySet
 
 from kapi.errors import Problem
 from kapi.gateway.consumer_index import consumer_index
-from kapi.gateway.enforcer.backend_jwt import MOST_ANSWERS, BackendJwts
+from kapi.gateway.enforcer import backend_jwt
+from kapi.gateway.enforcer.backend_jwt import BackendJwts
 from kapi.gateway.enforcer.callers import find_caller
 from kapi.gateway.enforcer.signing import ensure_key, jwks
 from kapi.gateway.issuers import TrustedIssuer, consumer_of
@@ -128,16 +129,13 @@ def test_an_answer_is_used_again_until_shortly_before_it_expires(store: Enforcer
     assert first.token not in repr(first)
 
 
-def test_what_is_kept_is_bounded(store: EnforcerKeys) -> None:
+def test_what_is_kept_is_bounded(store: EnforcerKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_jwt, "MOST_ANSWERS", 3)
     made, _ = signer(store)
-    made._answers.update(
-        {
-            str(number).encode(): made.answer(question({"sub": "x"}))
-            for number in range(MOST_ANSWERS)
-        }
-    )
-    made.answer(question({"sub": "y"}))
-    assert len(made._answers) == MOST_ANSWERS
+    questions = [question({"sub": str(number)}) for number in range(4)]
+    answers = [made.answer(item) for item in questions]
+    assert [made.answer(item) for item in questions[1:]] == answers[1:]
+    assert made.answer(questions[0]) != answers[0]
 
 
 @pytest.mark.parametrize(

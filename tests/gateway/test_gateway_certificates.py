@@ -36,7 +36,8 @@ from kapi.gateway.envoy.resources.listener import listener
 from kapi.gateway.envoy.resources.names import LISTENER
 from kapi.gateway.envoy.stream.encode import encode
 from kapi.policies.authentication import Authentication, Credential
-from live import Gateway, Reply, api, backend, gateway, wait_for
+from live import Gateway, Reply, api, backend, gateway
+from waiting import until
 
 PATH = "/mtls/1.0.0"
 NOW = dt.datetime.now(dt.UTC)
@@ -396,7 +397,7 @@ def test_a_certificate_in_a_header_of_a_trusted_front(
     try:
         settings_changed(live, replace(before, gateway=gateway_settings))
         pinned = quote(issued["pinned"].pem)
-        wait_for(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 200, 30)
+        until(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 200)
         for form in (
             quote,
             lambda pem: pem.replace("\n", " "),
@@ -429,7 +430,7 @@ def test_a_certificate_in_a_header_of_a_trusted_front(
         assert code(call(live, "/pinned")) == "900902"
     finally:
         settings_changed(live, before)
-        wait_for(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 401, 30)
+        until(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 401)
 
 
 def settings_changed(live: Gateway, context: RenderContext) -> None:
@@ -453,7 +454,7 @@ def test_dates_of_a_pinned_certificate_in_a_header_count_unless_the_settings_say
                 before.gateway, trusted_fronts=("127.0.0.0/8",), header_certificate_dates=dates
             )
             settings_changed(live, replace(before, gateway=changed))
-            wait_for(lambda: in_header("pinned") == "200", 30)
+            until(lambda: in_header("pinned") == "200")
             assert [in_header("pinned-expired"), in_header("pinned-future")] == [expected] * 2
             # Neither the connection nor an authority asks that setting.
             assert code(call(live, "/pinned", issued["pinned-expired"])) == "900901"
@@ -462,7 +463,7 @@ def test_dates_of_a_pinned_certificate_in_a_header_count_unless_the_settings_say
             ] * 2
     finally:
         settings_changed(live, before)
-        wait_for(lambda: in_header("pinned") == "900902", 30)
+        until(lambda: in_header("pinned") == "900902")
 
 
 def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:

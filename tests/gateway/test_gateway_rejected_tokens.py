@@ -10,7 +10,8 @@ import pytest
 from kapi import run_files
 from kapi.apis.ir import Endpoint
 from kapi.gateway.rejected_tokens import RejectedTokenLog
-from live import Gateway, Minter, api, backend, gateway, operation, wait_for
+from live import Gateway, Minter, api, backend, gateway, operation
+from waiting import until
 
 OTHER = Minter("other", "https://other.example")
 PATH = "/x/1.0.0/a"
@@ -73,7 +74,7 @@ def test_a_refusal_is_told(
 ) -> None:
     heard.clear()
     assert running.call(PATH, token=token).status == 401
-    wait_for(lambda: heard)
+    until(lambda: heard)
     assert heard == [expected]
 
 

@@ -14,6 +14,7 @@ from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
 from kapi.store.database import Database
 from kapi.store.revocations import TOPIC, Revocations
 from live import ISSUER, Gateway, api, backend, gateway, operation
+from waiting import until
 
 PATH = "/revoke/1.0.0"
 
@@ -86,9 +87,7 @@ def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
         carrier.changed()
     revocations.revoke("stored", int(time.time()) + 60, issuer=ISSUER)
     carrier.changed()
-    deadline = time.monotonic() + 10
-    while live.call(f"{PATH}/closed", token=token).status != 401:
-        assert time.monotonic() < deadline
+    until(lambda: live.call(f"{PATH}/closed", token=token).status == 401)
     carrier.stop()
     assert (
         carrier.resource().version

@@ -19,6 +19,7 @@ from kapi.store import Store
 from kapi.store.secrets import SecretStore
 from live import Gateway, backend, gateway
 from live import deployer as make_deployer
+from waiting import until
 
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
 BASIC = "endpointSecurity: {enabled: true, securityType: {secretName: login, userNameKey: user, passwordKey: password}}"
@@ -268,10 +269,7 @@ def test_a_secret_of_the_settings_that_changed_holds_after_a_restart(
         running.settings, secrets=SecretsSettings((SecretSettings("fixed", "value", "new"),))
     )
     made(running, world.store, changed)
-    deadline = time.monotonic() + 5
-    while (now := world.seen("settings")["x-key"]) != "new" and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert now == "new"
+    until(lambda: world.seen("settings")["x-key"] == "new")
 
 
 def test_no_value_shows_in_what_is_printed(world: World) -> None:

@@ -32,6 +32,7 @@ from flows import (
 from idp import basic
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Person, authorize_path, claims_of
+from waiting import until
 
 SHOP = "https://shop.example/cb"
 BYE = "https://shop.example/bye"
@@ -66,10 +67,7 @@ class Listener:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/logout"
 
     def wait(self, count: int) -> list[dict[str, str]]:
-        deadline = time.monotonic() + 10
-        while len(self.got) < count:
-            assert time.monotonic() < deadline, self.got
-            time.sleep(0.01)
+        until(lambda: len(self.got) >= count, lambda: str(self.got))
         return self.got
 
 

@@ -213,7 +213,7 @@ def test_a_form_needs_its_token_its_link_and_its_browser(app: Any, person: Perso
     }
 
     def post(sender: Person, fields: dict[str, str], **headers: str) -> Page:
-        return sender._followed(
+        return sender.followed(
             sender.ask("POST", "/commonauth/login", urlencode(fields).encode(), **headers)
         )
 

@@ -78,15 +78,17 @@ CLIENTS = (
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Provider:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store.open(tmp_path_factory.mktemp("third") / "kapi.db")
+
+
+@pytest.fixture(scope="module")
+def provider(store: Store) -> Provider:
     person = UserSettings("acme|taken", "x")
     identity = IdentitySettings(
         clients=CLIENTS, issuers=ISSUERS, users=(*IdentitySettings().users, person), algorithms=()
     )
-    return provider_of(
-        Settings(Path("/nowhere"), identity),
-        Store.open(tmp_path_factory.mktemp("third") / "kapi.db"),
-    )
+    return provider_of(Settings(Path("/nowhere"), identity), store)
 
 
 @pytest.fixture(scope="module")
@@ -340,10 +342,10 @@ def test_text_that_is_no_token(app: Any) -> None:
         refused(exchange(app, "orders", text))
 
 
-def test_a_revoked_token_is_refused(app: Any, provider: Provider) -> None:
+def test_a_revoked_token_is_refused(app: Any, store: Store) -> None:
     token, twin = acme(jti="gone"), other(jti="gone")
     assert exchange(app, "all", token).status == 200
-    Revocations(provider.records._database).revoke("gone", NOW + 600, issuer=ACME_ISS)
+    Revocations(store.database).revoke("gone", NOW + 600, issuer=ACME_ISS)
     refused(exchange(app, "all", token), "revoked")
     assert exchange(app, "all", twin).status == 200, "another issuer's of the same id"
     refused(exchange(app, "all", acme(), actor_token=token, actor_token_type=ACCESS), "revoked")

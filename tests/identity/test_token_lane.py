@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from idp import basic, provider_of
 from kapi.front.web.identity.app import build_identity_app, token_endpoint_of
 from kapi.front.web.identity.token_lane import protocol_with, token_lane
-from kapi.identity.protocol.forms import _pairs
+from kapi.identity.protocol.forms import read_pairs
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 
@@ -175,7 +175,7 @@ def _general(text: str) -> Any:
 )
 def test_a_form_without_encoding_is_read_as_the_general_way_reads_it(text: str) -> None:
     try:
-        found: Any = _pairs(text)
+        found: Any = read_pairs(text)
     except ValueError:
         found = ValueError
     assert found == _general(text)
@@ -185,7 +185,7 @@ def test_the_number_of_parameters_is_limited_either_way() -> None:
     for count, good in itertools.product((100, 101), (False, True)):
         text = "&".join(["a=b"] * count) + ("" if good else "%41")
         if count == 100:
-            assert len(_pairs(text)) == 100
+            assert len(read_pairs(text)) == 100
         else:
             with pytest.raises(ValueError):
-                _pairs(text)
+                read_pairs(text)

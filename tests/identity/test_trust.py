@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kapi.settings import IdentitySettings, IssuerSettings, Settings
 from kapi.store import Store
 from kapi.store.issuers import IssuerStore
 from standin import Key, StandIn
+from waiting import until
 
 OWN = SigningKey("own", "RS256", Key.make("own").private)
 A, B, C = Key.make("a"), Key.make("b"), Key.make("c")
@@ -68,25 +68,18 @@ def declared(name: str, standin: StandIn, **fields: Any) -> IssuerSettings:
     return IssuerSettings(name=name, issuer=standin.url, **fields)
 
 
-def soon(condition: Any) -> None:
-    deadline = time.monotonic() + 8
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_set_that_the_gateway_refuses_is_left_out_alone(
     tmp_path: Path, standins: tuple[StandIn, StandIn]
 ) -> None:
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway, declared("one", standins[0]), declared("two", standins[1]))
-    soon(lambda: gateway.trusts == {"inbuilt": ("own",), "one": ("a",), "two": ("a",)})
+    until(lambda: gateway.trusts == {"inbuilt": ("own",), "one": ("a",), "two": ("a",)})
     gateway.refuses = {"one b"}
     standins[0].keys, standins[1].keys = [B.jwk()], [C.jwk()]
-    soon(lambda: gateway.trusts.get("two") == ("c",))
+    until(lambda: gateway.trusts.get("two") == ("c",))
     assert gateway.trusts["one"] == ("a",), "its last good keys stay"
     standins[0].keys = [C.jwk()]
-    soon(lambda: gateway.trusts.get("one") == ("c",))
+    until(lambda: gateway.trusts.get("one") == ("c",))
     trust.stop()
 
 
@@ -118,12 +111,12 @@ def test_changes_reach_a_gateway_that_was_away(
 ) -> None:
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway, declared("one", standins[0]))
-    soon(lambda: gateway.trusts.get("one") == ("a",))
+    until(lambda: gateway.trusts.get("one") == ("a",))
     gateway.away = True
     standins[0].keys = [B.jwk()]
-    soon(lambda: trust.find("one").state.keys.kids == ("b",))
+    until(lambda: trust.find("one").state.keys.kids == ("b",))
     gateway.away = False
-    soon(lambda: gateway.trusts.get("one") == ("b",))
+    until(lambda: gateway.trusts.get("one") == ("b",))
     trust.stop()
 
 

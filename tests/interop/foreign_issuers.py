@@ -56,7 +56,7 @@ class _Process:
             self.running = subprocess.Popen(
                 self.command, cwd=self.folder, env=environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             assert self.running.poll() is None, f"{self.command} ended"
             try:

@@ -77,7 +77,7 @@ def _change(
 
 
 def _await_ready(platform: Platform) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             if platform.api("/ready").status == 200 and platform.token():

@@ -6,9 +6,8 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from harness import Platform, conf, free_port
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Person, authorize_path, over_https
+from waiting import until
 
 GENERATE = "/api/configurator/apis/generate-configuration"
 HEAD = b"openapi: 3.0.3\ninfo: {title: a, version: '1'}\n"
@@ -73,13 +73,6 @@ def silent() -> Iterator[Silent]:
         yield server
     finally:
         server.close()
-
-
-def until(state: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def pool_processes(platform: Platform) -> list[psutil.Process]:

@@ -15,6 +15,7 @@ from client_keys import key, proof, public
 from harness import BASIC, DEFINITION, Answer, Platform, conf, free_port
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Person, Pkce, authorize_path, over_https
+from waiting import until
 
 GW = "default.gw.wso2.com"
 IDP, API = "idp.am.wso2.com", "api.am.wso2.com"
@@ -159,16 +160,13 @@ def test_a_bound_token_does_not_pass_as_a_bearer_token_at_an_api(platform: Platf
     assert to_api(platform, bound_token(platform)) == 401
 
 
-def test_a_revoked_token_is_refused_everywhere_within_a_second(platform: Platform) -> None:
+def test_a_revoked_token_is_soon_refused_everywhere(platform: Platform) -> None:
     token = platform.token("apk:api_create")
     assert to_api(platform, token) == 200
-    before = time.monotonic()
     assert form(platform, "/oauth2/revoke", token=token).status == 200
     assert form(platform, "/oauth2/introspect", token=token).json() == {"active": False}
     assert platform.api(APIS, token=token).status == 401
-    while to_api(platform, token) != 401:
-        assert time.monotonic() < before + 5
-        time.sleep(0.02)
+    until(lambda: to_api(platform, token) == 401)
 
 
 def test_a_resource_gets_its_own_kind_of_token_and_the_gateway_takes_it(platform: Platform) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import DEFINITION, Answer, Platform, free_port
+from harness import DEFINITION, Platform, free_port
 from http2_trailers import post_with_trailers
 from interceptor_service import (
     REQUEST,
@@ -24,6 +24,7 @@ from interceptor_service import (
     policy,
     unb64,
 )
+from waiting import until
 
 HTTP = pytest.mark.parametrize("http", ["--http1.1", "--http2"])
 ERROR = {"error_message": "Internal Server Error", "error_description": "Internal Server Error"}
@@ -277,32 +278,36 @@ def test_a_service_that_is_down_gives_a_clean_500_and_leaks_nothing(
 
 
 def test_a_slow_service_holds_up_its_own_api_only(
+    platform: Platform, echo: int, service: Service, token: str
+) -> None:
+    item = policy("Interceptor", backendUrl=f"http://127.0.0.1:{service.port}", headersEnabled=True)
+    slow = deploy(platform, "slow", echo, apiPolicies={"request": [item]})
+    quick = deploy(platform, "quick", echo)
+    service.reset()
+    service.answering.clear()
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(caller(platform, slow), "/items/1", token=token) for _ in range(8)]
+        try:
+            until(lambda: service.asked)
+            assert caller(platform, quick)("/items/1", token=token).status == 200
+            assert not any(answer.done() for answer in waiting)
+        finally:
+            service.answering.set()
+    assert {answer.result().status for answer in waiting} == {200}
+
+
+def test_a_service_that_does_not_answer_gives_a_clean_500(
     slow_platform: Platform, echo: int, service: Service
 ) -> None:
     item = policy("Interceptor", backendUrl=f"http://127.0.0.1:{service.port}", headersEnabled=True)
-    slow = deploy(slow_platform, "slow", echo, apiPolicies={"request": [item]})
-    quick = deploy(slow_platform, "quick", echo)
-    token = slow_platform.token("a")
+    base = deploy(slow_platform, "slow", echo, apiPolicies={"request": [item]})
     service.reset()
-    service.delay = 3
-    results: list[Answer] = []
-    import threading
-
-    waiting = [
-        threading.Thread(
-            target=lambda: results.append(caller(slow_platform, slow)("/items/1", token=token))
-        )
-        for _ in range(8)
-    ]
-    for thread in waiting:
-        thread.start()
-    begun = time.monotonic()
-    for _ in range(5):
-        assert caller(slow_platform, quick)("/items/1", token=token).status == 200
-    assert time.monotonic() - begun < 3, "another API was held up"
-    for thread in waiting:
-        thread.join()
-    assert [(item.status, item.json()["code"]) for item in results] == [(500, "103500")] * 8
+    service.answering.clear()
+    try:
+        answer = caller(slow_platform, base)("/items/1", token=slow_platform.token("a"))
+    finally:
+        service.answering.set()
+    assert (answer.status, answer.json()["code"]) == (500, "103500")
 
 
 def test_a_body_beyond_the_limit_is_refused(

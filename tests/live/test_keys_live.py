@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness import BASIC, DEFINITION, Platform, conf, free_port
+from waiting import until
 
 IDP, API, GATEWAY = "idp.am.wso2.com", "api.am.wso2.com", "default.gw.wso2.com"
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
@@ -127,10 +128,7 @@ def called(platform: Platform, token: str) -> int:
 
 
 def eventually(platform: Platform, token: str, status: int) -> None:
-    deadline = time.monotonic() + 5
-    while called(platform, token) != status:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: called(platform, token) == status)
 
 
 def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_not(
@@ -145,14 +143,11 @@ def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_n
     assert (refused.status, refused.json()["code"]) == (401, "900901")
     assert platform.api("/api/deployer/1.2.0/apis", token=old).status == 401
     # A worker that has not noticed yet may sign once more with the key that is refused; the next token is good.
-    deadline = time.monotonic() + 5
-    while called(platform, new := platform.token("apk:api_create")) != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: called(platform, platform.token("apk:api_create")) == 200)
+    until(lambda: called(platform, platform.token("apk:api_create")) == 200)
+    new = platform.token("apk:api_create")
     assert platform.api("/api/deployer/1.2.0/apis", token=new).status == 200
-    deadline = time.monotonic() + 5
-    while len(platform.request(IDP, "/oauth2/jwks").json()["keys"]) != 4:
-        assert time.monotonic() < deadline
+    until(lambda: len(platform.request(IDP, "/oauth2/jwks").json()["keys"]) == 4)
 
 
 def test_steps_by_command_and_what_is_refused(platform: Platform) -> None:

@@ -17,6 +17,7 @@ from test_interceptors import deploy
 from harness import DEFINITION, Platform, conf, free_port
 from interceptor_service import policy
 from leaks import leaks_in
+from waiting import until
 
 PROBE = (Path(__file__).parents[1] / "wasm" / "probe.wasm").read_bytes()
 SECONDS = 5
@@ -181,12 +182,13 @@ def restarted(platform: Platform, harm: Callable[[], None]) -> str:
     """What the supervisor says about the end of the Envoy that was harmed."""
     before, said = platform.pid("envoy"), len(platform.output())
     harm()
-    deadline = time.monotonic() + 60
-    while (
-        platform.pid("envoy") in {before, None} or "restarting it" not in platform.output()[said:]
-    ):
-        assert time.monotonic() < deadline, platform.output()
-        time.sleep(0.1)
+    until(
+        lambda: (
+            platform.pid("envoy") not in {before, None}
+            and "restarting it" in platform.output()[said:]
+        ),
+        platform.output,
+    )
     return platform.output()[said:]
 
 

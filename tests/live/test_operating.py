@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from backends import wilful
 from client_keys import certificate
 from harness import DEFINITION, KAPI, Platform, conf, free_port
+from waiting import until
 
 HOMELESS = """
 import os, pwd, sys
@@ -42,13 +42,6 @@ id = "reader"
 secret = "reader-secret"
 scopes = ["items:read"]
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
 
 
 def kapi(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

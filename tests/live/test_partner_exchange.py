@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ import pytest
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
 from standin import Key, StandIn
+from waiting import until
 
 A, B, STRANGER = Key.make("a"), Key.make("b"), Key.make("a")
 IDP, GW = "idp.am.wso2.com", "default.gw.wso2.com"
@@ -76,13 +77,6 @@ class World:
         )
 
 
-def soon(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World]:
     standin = StandIn(keys=[A.jwk()]).start()
@@ -101,7 +95,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     platform.cli(
         "issuer", "add", "oidc", standin.url, "--name", "partner", "--audience", "orders", *ca
     )
-    soon(lambda: made.everywhere(made.token()) == {200})
+    until(lambda: made.everywhere(made.token()) == {200})
     yield made
     platform.stop()
     standin.stop()
@@ -176,18 +170,18 @@ def test_a_revoked_token_is_refused(world: World) -> None:
         world.platform.api("/api/notification/1.0.0/notify?type=TOKEN_REVOCATION", *body).status
         == 200
     )
-    soon(lambda: world.everywhere(token) == {400}, 5)
+    until(lambda: world.everywhere(token) == {400})
 
 
 def test_a_new_key_is_looked_for_and_a_withdrawn_one_is_refused(world: World) -> None:
     """Nobody calls an API with the new key: the workers themselves have the control process ask."""
     world.standin.keys = [B.jwk()]
     assert "try again" in world.exchange(world.token(by=B)).json()["error_description"]
-    soon(lambda: world.everywhere(world.token(by=B)) == {200}, 10)
+    until(lambda: world.everywhere(world.token(by=B)) == {200})
     assert world.everywhere(world.token()) == {400}
     time.sleep(1.0)  # the cool-down
     world.standin.keys = [A.jwk()]
-    soon(lambda: world.everywhere(world.token()) == {200}, 10)
+    until(lambda: world.everywhere(world.token()) == {200})
 
 
 def test_it_works_after_a_restart_without_the_partner_and_ends_with_the_trust(world: World) -> None:
@@ -196,4 +190,4 @@ def test_it_works_after_a_restart_without_the_partner_and_ends_with_the_trust(wo
     world.platform.start()
     assert world.everywhere(world.token()) == {200}
     world.platform.cli("issuer", "remove", "partner")
-    soon(lambda: world.everywhere(world.token()) == {400}, 5)
+    until(lambda: world.everywhere(world.token()) == {400})

@@ -14,17 +14,9 @@ from pathlib import Path
 import pytest
 
 from harness import DEFINITION, KAPI, Echo, Platform, conf, free_port
+from waiting import until
 
 GW = "default.gw.wso2.com"
-
-
-def until(condition, seconds: float = 10.0) -> float:
-    """Seconds it took until `condition()` was true."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds, "did not happen in time"
-        time.sleep(0.01)
-    return time.monotonic() - begun
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +159,7 @@ def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     assert platform.process is not None
     platform.process.kill()
     platform.process.wait()
-    until(lambda: not any(_alive(pid) for pid in pids), 3)
+    until(lambda: not any(_alive(pid) for pid in pids))
     platform.start()
     assert platform.stop() == 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from kapi.store.database import Database
 from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from waiting import LIMIT, until
 
 
 @pytest.fixture
@@ -25,13 +25,12 @@ def test_whoever_asks_waits_until_it_is_met(database: Database) -> None:
     assert not doing.is_requested(CERTIFICATE_BOUND)
     waiting = threading.Thread(target=asking.ensure, args=(CERTIFICATE_BOUND,))
     waiting.start()
-    while not doing.is_requested(CERTIFICATE_BOUND):
-        time.sleep(0.005)
+    until(lambda: doing.is_requested(CERTIFICATE_BOUND))
     assert not doing.is_met(CERTIFICATE_BOUND)
     waiting.join(0.2)
     assert waiting.is_alive()
     doing.mark_met(CERTIFICATE_BOUND)
-    waiting.join(5)
+    waiting.join(LIMIT)
     assert not waiting.is_alive()
     assert StartupRequirements(database).is_met(CERTIFICATE_BOUND)
 

@@ -19,6 +19,7 @@ from kapi.store import Rendered, Store, StoredApi
 from kapi.store.database import StoreClosed
 from kapi.store.keys import Keys, StoredKey
 from kapi.store.watch import Watch
+from waiting import until
 
 API = StoredApi(
     "id-1",
@@ -64,8 +65,9 @@ def test_a_new_store_is_empty_and_private(store: Store, path: Path) -> None:
 
 
 def test_writes_reach_the_disk_before_the_call_returns(store: Store) -> None:
-    assert store.database._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store.database._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    with store.database.alone() as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 @pytest.mark.parametrize(
@@ -104,9 +106,7 @@ def test_a_watch_tells_of_changes_by_this_and_other_connections(store: Store, pa
     for database in (store.database, other.database):
         with database.transaction("b"):
             pass
-        deadline = time.monotonic() + 5
-        while not told and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: told)
         assert told == ["b"]
         told.clear()
     with contextlib.suppress(ZeroDivisionError), store.database.transaction("a"):

@@ -55,7 +55,7 @@ def parse_form(body: bytes) -> Form:
     Raises OAuthError invalid_request for a broken form or a repeated parameter.
     """
     try:
-        pairs = _pairs(body.decode("ascii"))
+        pairs = read_pairs(body.decode("ascii"))
     except ValueError as error:
         raise OAuthError(
             "invalid_request", "The body is not application/x-www-form-urlencoded text in UTF-8"
@@ -84,7 +84,7 @@ def parameter_text(name: str, value: str) -> str:
     return value.strip(" ") if name == "scope" else value
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
+def read_pairs(text: str) -> list[tuple[str, str]]:
     """Names and values. Raises ValueError."""
     if not text:
         return []

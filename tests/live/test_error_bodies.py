@@ -1,4 +1,4 @@
-"""Every refusal that a caller can get, as `docs/errors.md` has it: status, code, body and headers, over HTTP/1.1 and HTTP/2."""
+"""Every error in `docs/errors.md`: status, code, body and headers, over HTTP/1.1 and HTTP/2."""
 
 from __future__ import annotations
 
@@ -283,7 +283,11 @@ def table(title: str) -> list[list[str]]:
 
 
 def test_the_page_has_exactly_what_is_shown_here() -> None:
-    sections = ("Who may call", "What a policy could not do", "What could not be carried")
+    sections = (
+        "Authentication, authorization and limits",
+        "Failures of a policy",
+        "Routing and backends",
+    )
     written = {
         (code, status, message) for title in sections for code, status, message, _ in table(title)
     }

@@ -201,7 +201,7 @@ def signed_in_to_ours(settings: Settings) -> dict[str, str]:
 
     from kapi.app.process import open_store
     from kapi.front.web.identity.app import build_identity_app
-    from kapi.identity.provider import make_provider
+    from kapi.identity.wiring import make_provider
 
     store, keyring = open_store(settings)
     person = Person(

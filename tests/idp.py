@@ -14,7 +14,8 @@ from typing import Any
 from kapi.fetch import fetch
 from kapi.front.web.identity.app import build_identity_app
 from kapi.identity.keys.keyring import ensure_keyring, needed_algorithms
-from kapi.identity.provider import Provider, make_provider
+from kapi.identity.provider import Provider
+from kapi.identity.wiring import make_provider
 from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
 from kapi.store import Store
 from kapi.store.keys import Keys

@@ -16,10 +16,10 @@ from joserfc.jwk import ECKey
 
 from flows import NOW, Clock, allowed, client, provider_app
 from idp import Answer, basic, call, provider_of
-from kapi.identity.grants.ciba import grant_type as ciba
-from kapi.identity.grants.device_code import grant_type as device
-from kapi.identity.grants.jwt_bearer import grant_type as jwt_bearer
-from kapi.identity.grants.token_exchange import grant_type as token_exchange
+from kapi.identity.grants import ciba as ciba_grant
+from kapi.identity.grants import device_code as device_code_grant
+from kapi.identity.grants import jwt_bearer as jwt_bearer_grant
+from kapi.identity.grants import token_exchange as token_exchange_grant
 from kapi.identity.people.ended import settle_accounts
 from kapi.identity.people.passwords import password_digest
 from kapi.identity.people.users import profile_of, user_of
@@ -30,6 +30,11 @@ from kapi.store.accounts import Ending
 from kapi.store.revocations import Revocations
 from kapi.store.users import StoredUser, UserStore
 from person import Page, Person, authorize_path, claims_of, over_asgi
+
+ciba = ciba_grant.facts.grant_type
+device = device_code_grant.facts.grant_type
+jwt_bearer = jwt_bearer_grant.facts.grant_type
+token_exchange = token_exchange_grant.facts.grant_type
 
 SHOP = "https://shop.example/cb"
 ISSUER = "https://idp.am.wso2.com/token"

@@ -12,8 +12,10 @@ from client_keys import key, signed
 from client_keys import public as public_keys
 from flows import Clock, client, person_at, provider_app
 from idp import Answer, basic, call
-from kapi.identity.grants.ciba import grant_type
+from kapi.identity.grants import ciba as ciba_grant
 from person import Person, claims_of
+
+grant_type = ciba_grant.facts.grant_type
 
 BANK = client("bank", grants=(grant_type, "refresh_token"), name="The Bank")
 HAND = {"authorization": basic("bank", "s")}

@@ -11,10 +11,13 @@ import pytest
 
 from flows import CODE_AND_REFRESH, Clock, client, person_at, provider_app, public
 from idp import basic, call
-from kapi.identity.grants.ciba import grant_type as ciba
-from kapi.identity.grants.device_code import grant_type as device
+from kapi.identity.grants import ciba as ciba_grant
+from kapi.identity.grants import device_code as device_code_grant
 from kapi.settings.identity import RegistrationSettings
 from person import Page, Person, authorize_path
+
+ciba = ciba_grant.facts.grant_type
+device = device_code_grant.facts.grant_type
 
 SHOP = "https://shop.example/cb"
 LINKS = {

@@ -12,10 +12,12 @@ from urllib.parse import urlencode
 import pytest
 
 from idp import Answer, basic, call, identity_app
-from kapi.identity.grants.device_code import grant_type
+from kapi.identity.grants import device_code as device_code_grant
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 from person import Person, claims_of, over_asgi
+
+grant_type = device_code_grant.facts.grant_type
 
 NOW = 1_800_000_000
 ENDPOINT = "/oauth2/device_authorization"

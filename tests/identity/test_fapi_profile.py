@@ -12,8 +12,8 @@ import pytest
 
 from client_keys import key, proof, public, signed
 from idp import Answer, call, identity_app
+from kapi.identity.clients.facts import client_mistakes
 from kapi.settings import ClientSettings, IdentitySettings, Settings
-from kapi.settings.clients import client_mistakes
 from kapi.store import Store
 from person import Page, Person, Pkce, claims_of, over_asgi
 

@@ -13,11 +13,13 @@ from joserfc.jwk import ECKey, RSAKey
 
 from flows import ISSUER, NOW, Clock, client, provider_app
 from idp import Answer, basic, call
-from kapi.identity.grants.jwt_bearer import grant_type
+from kapi.identity.grants import jwt_bearer as jwt_bearer_grant
 from kapi.identity.tokens.minting import base64url
 from kapi.jose.signing import ALGORITHMS
 from kapi.settings import AssertionIssuerSettings, ResourceSettings
 from person import claims_of
+
+grant_type = jwt_bearer_grant.facts.grant_type
 
 HR = ECKey.generate_key("P-256", {"kid": "hr"})
 OTHER = ECKey.generate_key("P-256", {"kid": "hr"})

@@ -200,6 +200,15 @@ WRONG: dict[str, tuple[Any, str, int]] = {
         "invalid_client_metadata",
         0,
     ),
+    "public client polling for people": (
+        APK
+        | {
+            "token_endpoint_auth_method": "none",
+            "grant_types": ["urn:openid:params:grant-type:ciba"],
+        },
+        "invalid_client_metadata",
+        0,
+    ),
     "logo is a script": (APK | {"logo_uri": "javascript:alert(1)"}, "invalid_client_metadata", 0),
     "contacts are text": (APK | {"contacts": "me"}, "invalid_client_metadata", 0),
     "very long name": (APK | {"client_name": "x" * 5000}, "invalid_client_metadata", 0),

@@ -14,11 +14,13 @@ from joserfc.jwk import KeySet
 
 from flows import Clock, allowed, client, person_at, provider_app, public
 from idp import Answer, basic, call
+from kapi.app.settings import read_settings
 from kapi.errors import SettingsError
-from kapi.identity.grants.token_exchange import grant_type as exchange
+from kapi.identity.grants import token_exchange as token_exchange_grant
 from kapi.settings import ResourceSettings
-from kapi.settings.reading import read_settings
 from person import authorize_path, claims_of
+
+exchange = token_exchange_grant.facts.grant_type
 
 ORDERS, STOCK, LEDGER, SECRET, SHORT = (
     f"https://{name}.example" for name in ("orders", "stock", "ledger", "secret", "short")

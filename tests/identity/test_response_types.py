@@ -12,8 +12,8 @@ import pytest
 
 from flows import Clock, allowed, client, person_at, provider_app
 from idp import basic, call
+from kapi.identity.clients.facts import client_mistakes
 from kapi.settings import ClientSettings
-from kapi.settings.clients import client_mistakes
 from kapi.settings.identity import RegistrationSettings
 from person import Person, authorize_path, claims_of
 

@@ -13,8 +13,10 @@ import pytest
 
 from flows import Clock, allowed, client, person_at, provider_app
 from idp import Answer, basic, call
-from kapi.identity.grants.device_code import grant_type as device
+from kapi.identity.grants import device_code as device_code_grant
 from person import authorize_path, claims_of, over_asgi
+
+device = device_code_grant.facts.grant_type
 
 SHOP = "https://shop.example/cb"
 OTHER = "https://other.example/cb"

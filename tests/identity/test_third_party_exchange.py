@@ -15,7 +15,7 @@ from client_keys import proof
 from flows import ISSUER, NOW, Clock, client
 from idp import Answer, basic, call, provider_of
 from kapi.front.web.identity.app import build_identity_app
-from kapi.identity.grants.token_exchange import grant_type
+from kapi.identity.grants import token_exchange as token_exchange_grant
 from kapi.identity.issuers.preset import ASYMMETRIC as ALGORITHMS
 from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings, IssuerSettings, Settings, UserSettings
@@ -24,6 +24,8 @@ from kapi.store.issuers import WANTED, IssuerStore, StoredIssuer, StoredKeys
 from kapi.store.revocations import Revocations
 from person import claims_of
 from standin import Key
+
+grant_type = token_exchange_grant.facts.grant_type
 
 ACCESS, ID, JWT = (
     f"urn:ietf:params:oauth:token-type:{name}" for name in ("access_token", "id_token", "jwt")

@@ -16,8 +16,10 @@ from joserfc.jwk import RSAKey
 
 from flows import NOW, Clock, allowed, client, person_at, provider_app
 from idp import Answer, basic, call
-from kapi.identity.grants.token_exchange import grant_type
+from kapi.identity.grants import token_exchange as token_exchange_grant
 from person import authorize_path, claims_of
+
+grant_type = token_exchange_grant.facts.grant_type
 
 ACCESS, ID, JWT, REFRESH = (
     f"urn:ietf:params:oauth:token-type:{name}"

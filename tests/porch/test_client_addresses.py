@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kapi.identity.clients.facts import client_mistakes
 from kapi.settings import ClientSettings
-from kapi.settings.clients import client_mistakes, uri_mistake
+from kapi.settings.clients import uri_mistake
 
 RIGHT = (
     "https://shop.example/cb",

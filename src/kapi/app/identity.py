@@ -25,7 +25,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     from kapi.front.web.identity.app import build_identity_app, token_endpoint_of
     from kapi.front.web.identity.token_lane import protocol_with, token_lane
     from kapi.identity.people.ended import settle_accounts
-    from kapi.identity.provider import make_provider
+    from kapi.identity.wiring import make_provider
 
     store, keyring = open_store(settings)
     provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))

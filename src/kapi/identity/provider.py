@@ -1,4 +1,4 @@
-"""The inbuilt provider as one value: what every endpoint and every grant is bound to. Made by `app.py`, and by tests."""
+"""The inbuilt provider as one value: what every endpoint and every grant is bound to. Made by `wiring.py`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapi.addresses import is_loopback
-from kapi.fetch import fetch
 from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.clients.keys import keys_of
-from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
+from kapi.identity.clients.metadata_documents import document_client
+from kapi.identity.clients.registration import Policy
+from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.people.attempts import Attempts
 from kapi.identity.people.notices import Notices
@@ -26,7 +27,6 @@ from kapi.identity.tokens.minting import AccessToken, Minter, base64url, no_key,
 from kapi.identity.tokens.opaque import keep_opaque
 from kapi.jose.foreign_jwt import ForeignJwt
 from kapi.settings import DEFAULT_ALGORITHM, Settings
-from kapi.store import Store
 from kapi.store.accounts import Accounts
 from kapi.store.families import Families
 from kapi.store.issuers import IssuerStore
@@ -35,7 +35,6 @@ from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
 from kapi.store.revocations import Revocations
-from kapi.store.users import UserStore
 
 if TYPE_CHECKING:
     from kapi.identity.issuers.kept import KeptIssuers
@@ -64,6 +63,8 @@ class Provider:
     new_id: Callable[[], str]
     documents: RemoteDocuments
     """What clients publish about themselves."""
+    document_policy: Callable[[Sequence[str]], Policy]
+    """What clients that publish their own metadata may be, by the algorithms the provider signs with."""
     platform_keys: PlatformKeys
     registered: RegisteredClients
     """Clients that were registered at run time, as the store has them."""
@@ -206,12 +207,7 @@ class Provider:
         found = self.known_client(client_id)
         if found is not None or not self.settings.identity.client_id_metadata_documents:
             return found
-        from kapi.identity.clients.metadata_documents import document_client
-        from kapi.identity.clients.policy import document_policy
-
-        policy = document_policy(
-            self.keyring.algorithms, self.settings.identity.registration.scopes
-        )
+        policy = self.document_policy(self.keyring.algorithms)
         return document_client(self.documents, client_id, policy, now)
 
     def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
@@ -232,35 +228,3 @@ class Provider:
         """`aud` of this client's access tokens when the request names no resource."""
         default = self.settings.identity.default_audience
         return client.settings.audience or ((default,) if default else ())
-
-
-def make_provider(
-    settings: Settings,
-    store: Store,
-    keyring: Keyring,
-    random_bytes: Callable[[int], bytes],
-    new_id: Callable[[], str],
-    get: Fetch = fetch,
-) -> Provider:
-    """The provider of these settings over this store; `get` fetches what clients publish."""
-    records, login_attempts = Records(store.database), LoginAttempts(store.database)
-    private = fetches_private(settings)
-    return Provider(
-        settings=settings,
-        keyring=keyring,
-        clients=Clients(settings.identity.clients, random_bytes(16)),
-        users=Users(settings.identity.users, UserStore(store.database)),
-        records=records,
-        families=Families(store.database),
-        revocations=Revocations(store.database),
-        accounts=Accounts(store.database),
-        login_attempts=login_attempts,
-        attempts=Attempts(settings.identity.login_attempts, login_attempts, records),
-        random_bytes=random_bytes,
-        new_id=new_id,
-        documents=RemoteDocuments(get, allow_private=private),
-        platform_keys=PlatformKeys(store.database),
-        registered=RegisteredClients(store.database),
-        issuer_store=IssuerStore(store.database),
-        notices=Notices(allow_private=private, hosts=settings.gateway.hosts),
-    )

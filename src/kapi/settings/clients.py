@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.settings.identity import ClientSettings
 from kapi.settings.profiles import profile_mistakes
 
-WITHOUT_SECRET = frozenset(
-    {"none", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"}
-)
-"""Methods that use no secret."""
 _NEVER = frozenset(
     {"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "ws", "wss", "ftp"}
 )
@@ -23,15 +21,58 @@ _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 """It may come to stand in a Content-Security-Policy, so nothing that separates there."""
 LINKS = ("client_uri", "policy_uri", "tos_uri", "logo_uri")
 """Addresses of a client that people see."""
-_OWN_KEYS = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
 
 
-def client_mistakes(client: ClientSettings) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """What the provider's grants and authentication methods say about the clients that may have them.
+
+    They state it themselves (`identity/grants`, `identity/client_authentication`); the reader of settings is given this value.
+    """
+
+    grants: tuple[str, ...]
+    confidential_grants: frozenset[str]
+    """A public client may not use them."""
+    grants_outside_fapi: frozenset[str]
+    methods: tuple[str, ...]
+    methods_with_secret: frozenset[str]
+    methods_with_keys: frozenset[str]
+    """They need the client's public keys."""
+    fapi_methods: frozenset[str]
+
+    def has_secret(self, method: str) -> bool:
+        """Whether a client with this method has a secret; without a registered method it has one."""
+        return not method or method in self.methods_with_secret
+
+
+def unknown_names(clients: Any, facts: ClientFacts) -> Iterator[tuple[str, str, str]]:
+    """Grants and authentication methods that the provider does not have: the setting, what is wrong, and a hint.
+
+    `clients` is the value as it was written. What has the wrong type is reported elsewhere.
+    """
+    for number, item in enumerate(clients if isinstance(clients, list | tuple) else ()):
+        if not isinstance(item, dict):
+            continue
+        where = f"identity.clients[{number}]"
+        grants = item.get("grants")
+        if isinstance(grants, list | tuple):
+            for place, grant in enumerate(grants):
+                yield from _unknown(f"{where}.grants[{place}]", grant, facts.grants)
+        method = item.get("token_endpoint_auth_method", "")
+        yield from _unknown(f"{where}.token_endpoint_auth_method", method, ("", *facts.methods))
+
+
+def _unknown(where: str, value: Any, known: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    if isinstance(value, str) and value not in known:
+        yield where, f"{value!r} is not known here", f"Known: {', '.join(known)}."
+
+
+def client_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]:
     """Each thing that does not fit, in words. Secrets are looked at by the caller."""
     method = client.token_endpoint_auth_method
     if client.jwks and client.jwks_uri:
         yield "jwks and jwks_uri exclude each other"
-    if method in _OWN_KEYS and not client.jwks and not client.jwks_uri:
+    if method in facts.methods_with_keys and not client.jwks and not client.jwks_uri:
         yield f"{method} needs the client's keys: jwks or jwks_uri"
     if client.jwks and not isinstance(client.jwks.get("keys"), list | tuple):
         yield "jwks must be a JWK Set: a table with the list keys"
@@ -41,7 +82,7 @@ def client_mistakes(client: ClientSettings) -> Iterator[str]:
     if not client.refresh_token_rotation and method == "none" and not bound:
         yield "refresh_token_rotation: a public client must rotate its refresh tokens, or bind its tokens to a key (RFC 9700 2.2.2)"
     yield from _address_mistakes(client)
-    yield from profile_mistakes(client)
+    yield from profile_mistakes(client, facts.fapi_methods, facts.grants_outside_fapi)
     yield from _response_type_mistakes(client)
     yield from _sector_mistakes(client)
     names = [

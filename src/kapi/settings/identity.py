@@ -12,18 +12,6 @@ from kapi.settings.words import ACCESS_TOKEN_FORMATS, SIGNING_ALGORITHMS
 WELL_KNOWN_CLIENT_ID = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 - published in the guide, for tests only
 
-GRANTS = (
-    "client_credentials",
-    "authorization_code",
-    "refresh_token",
-    "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:ietf:params:oauth:grant-type:token-exchange",
-    "urn:ietf:params:oauth:grant-type:jwt-bearer",
-    "urn:openid:params:grant-type:ciba",
-    "password",
-    "implicit",
-)
-"""Grants that a client may have; `identity/grants/` has a file for each but `implicit`, which has no token request."""
 RESPONSE_TYPES = ("code", "id_token", "id_token token", "code id_token")
 """Values of `response_types`, words in this order (OAuth 2.0 Multiple Response Type Encoding Practices)."""
 CONSENT = ("once", "always", "never")
@@ -35,17 +23,6 @@ PROFILES = ("", "fapi2", "fapi2-message-signing")
 """Values of `profile`."""
 ASSERTION_AUDIENCES = ("endpoint", "issuer")
 """Values of `client_assertion_audience`."""
-AUTHENTICATION_METHODS = (
-    "",
-    "none",
-    "client_secret_basic",
-    "client_secret_post",
-    "client_secret_jwt",
-    "private_key_jwt",
-    "tls_client_auth",
-    "self_signed_tls_client_auth",
-)
-"""Values of `token_endpoint_auth_method`; empty takes Basic and the form alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +38,15 @@ class ClientSettings:
     tos_uri: str = ""
     logo_uri: str = ""
     """An https image. That of a client which registered itself must be on the host of one of its redirect URIs."""
-    grants: tuple[str, ...] = field(default=("client_credentials",), metadata={"choices": GRANTS})
+    grants: tuple[str, ...] = ("client_credentials",)
+    """Grant types; those that the provider has (`settings/clients.py`)."""
     redirect_uris: tuple[str, ...] = ()
     response_types: tuple[str, ...] = field(default=("code",), metadata={"choices": RESPONSE_TYPES})
     """What it may ask the authorization endpoint for."""
     scopes: tuple[str, ...] = ("*",)
     """Scopes the client may ask for; `*` grants whatever it asks for (non-production)."""
-    token_endpoint_auth_method: str = field(
-        default="", metadata={"choices": AUTHENTICATION_METHODS}
-    )
+    token_endpoint_auth_method: str = ""
+    """One that the provider has (`settings/clients.py`); empty takes Basic and the form alike."""
     token_lifetime: int = field(default=0, metadata={"range": (0, 365 * 24 * 3600)})
     """Seconds its access tokens are valid; 0 means the provider's setting."""
     audience: tuple[str, ...] = ()
@@ -176,6 +153,11 @@ class ClientSettings:
     """Trusted issuers, by name, whose access tokens it may exchange and name as actors; `*` any that is trusted everywhere."""
     exchange_impersonates: bool = False
     """Exchanged tokens need not say that it acts."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the client cannot authenticate (RFC 6749 §2.1)."""
+        return self.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
 
 
 def _seeded_clients() -> tuple[ClientSettings, ...]:

@@ -7,7 +7,7 @@ What a client says itself is kept where the profile allows it; what contradicts 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +19,6 @@ FAPI_ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")
 MESSAGE_SIGNING = "fapi2-message-signing"
 LONGEST_CODE_SECONDS = 60
 """Seconds a code is valid at most (FAPI 2.0 Security Profile §5.3.2.1)."""
-_METHODS = frozenset({"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"})
-_GRANTS = frozenset({"password"})
 _SIGNED = (
     "access_token_signing_alg",
     "id_token_signed_response_alg",
@@ -74,14 +72,19 @@ def accepted_algorithms(
     return others
 
 
-def profile_mistakes(client: ClientSettings) -> Iterator[str]:
-    """Each thing in a client that its profile forbids, in words."""
+def profile_mistakes(
+    client: ClientSettings, methods: Collection[str], forbidden_grants: Collection[str]
+) -> Iterator[str]:
+    """Each thing in a client that its profile forbids, in words.
+
+    `methods` are the authentication methods that a profile allows.
+    """
     if not client.profile:
         return
     name = client.profile
-    if client.token_endpoint_auth_method not in _METHODS:
-        yield f"profile {name} needs token_endpoint_auth_method {', '.join(sorted(_METHODS))}"
-    for grant in sorted(_GRANTS.intersection(client.grants)):
+    if client.token_endpoint_auth_method not in methods:
+        yield f"profile {name} needs token_endpoint_auth_method {', '.join(sorted(methods))}"
+    for grant in sorted(set(client.grants).intersection(forbidden_grants)):
         yield f"profile {name} forbids the grant {grant}"
     for uri in client.redirect_uris:
         if not _is_secure(uri):

@@ -37,7 +37,7 @@ from kapi.settings.addresses import (
 )
 from kapi.settings.ai import ai_provider_mistakes
 from kapi.settings.claims import mistakes
-from kapi.settings.clients import WITHOUT_SECRET, client_mistakes, has_certificates
+from kapi.settings.clients import ClientFacts, client_mistakes, has_certificates, unknown_names
 from kapi.settings.resources import resource_mistakes
 from kapi.settings.subscriptions import subscription_mistakes
 from kapi.settings.toml import NOWHERE, Place, Places, place_of_error, places_of
@@ -49,13 +49,19 @@ _ALL_SETTINGS = "`kapi config show --config /dev/null` lists all settings with t
 
 
 def read_settings(
-    flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path, config: Path | None = None
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    cwd: Path,
+    config: Path | None = None,
+    *,
+    client_facts: Callable[[], ClientFacts],
 ) -> tuple[Settings, dict[str, str]]:
     """The settings and where each value came from, by dotted name.
 
-    `flags` holds dotted names and values; None means not given. Raises SettingsError with every mistake.
+    `flags` holds dotted names and values; None means not given. `client_facts` is called when there are clients to check.
+    Raises SettingsError with every mistake.
     """
-    reader = _Reader()
+    reader = _Reader(client_facts)
     file = settings_file(environ, cwd, config)
     if file is not None:
         reader.read_file(file)
@@ -126,7 +132,8 @@ def _found_upward(cwd: Path) -> Path | None:
 class _Reader:
     """Collects values by dotted name, and the mistakes."""
 
-    def __init__(self) -> None:
+    def __init__(self, client_facts: Callable[[], ClientFacts]) -> None:
+        self._client_facts = client_facts
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
         self.mistakes: list[Diagnostic] = []
@@ -195,6 +202,9 @@ class _Reader:
             )
             return
         result = checked(kind, value, name, self._from(source), _metadata(name))
+        if name == "identity.clients":
+            for where, message, hint in unknown_names(value, self._client_facts()):
+                self.wrong(where, message, hint, source)
         if result is not REFUSED:
             self.values[name] = result
             self.sources[name] = source
@@ -357,7 +367,7 @@ class _Reader:
 
     def _check_client(self, where: str, client: ClientSettings) -> None:
         method = client.token_endpoint_auth_method
-        without = method in WITHOUT_SECRET
+        without = not self._client_facts().has_secret(method)
         if without == bool(client.secret):
             what = (
                 f"a client with {method} has no secret"
@@ -369,7 +379,7 @@ class _Reader:
             self.wrong(
                 where, "client_secret_jwt needs a secret of at least 32 bytes (RFC 7518 3.2)"
             )
-        for mistake in client_mistakes(client):
+        for mistake in client_mistakes(client, self._client_facts()):
             self.wrong(where, mistake)
 
     def _check_interceptors(self, items: Iterable[InterceptorSettings]) -> None:

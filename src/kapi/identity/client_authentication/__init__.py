@@ -1,40 +1,44 @@
 """Client authentication (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2), the same at every endpoint that clients call.
 
-One method = one function and one name in METHODS. A request uses one method, and a client only the one it is registered for.
+One method is one `Method` beside its proof, and one name in METHODS. A request uses one method, and a client only the one
+it is registered for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import assertions, secrets, tls
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
+from kapi.identity.client_authentication.method import Method
+from kapi.identity.client_authentication.public import NONE
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
 
-Method = Callable[[Provider, Client, Attempt, int], bool]
-"""Whether the attempt proves that the caller is this client; may raise OAuthError invalid_client with the reason."""
+METHODS: tuple[Method, ...] = (
+    secrets.CLIENT_SECRET_BASIC,
+    secrets.CLIENT_SECRET_POST,
+    assertions.CLIENT_SECRET_JWT,
+    assertions.PRIVATE_KEY_JWT,
+    tls.TLS_CLIENT_AUTH,
+    tls.SELF_SIGNED_TLS_CLIENT_AUTH,
+    NONE,
+)
+_BY_NAME: Mapping[str, Method] = {method.name: method for method in METHODS}
+_EITHER_SECRET = (secrets.CLIENT_SECRET_BASIC.name, secrets.CLIENT_SECRET_POST.name)
+_WITHOUT_PROOF_IN_FORM = (
+    NONE.name,
+    tls.TLS_CLIENT_AUTH.name,
+    tls.SELF_SIGNED_TLS_CLIENT_AUTH.name,
+)
 
 
-def _none(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:  # noqa: ARG001 - the shape of a method
-    """A public client names itself and proves nothing."""
-    return not client.digest
-
-
-METHODS: Mapping[str, Method] = {
-    "client_secret_basic": secrets.same_secret,
-    "client_secret_post": secrets.same_secret,
-    "client_secret_jwt": assertions.client_secret_jwt,
-    "private_key_jwt": assertions.private_key_jwt,
-    "tls_client_auth": tls.tls_client_auth,
-    "self_signed_tls_client_auth": tls.self_signed_tls_client_auth,
-    "none": _none,
-}
-"""By the registered names (RFC 8414 §2); discovery says the same."""
-_EITHER_SECRET = ("client_secret_basic", "client_secret_post")
-SYMMETRIC_METHODS = (*_EITHER_SECRET, "client_secret_jwt")
+def methods_supported(identity: IdentitySettings) -> list[str]:
+    """The names of the methods that can succeed with these settings, for discovery (RFC 8414 §2)."""
+    return [method.name for method in METHODS if method.offered(identity)]
 
 
 def methods_of(client: Client) -> tuple[str, ...]:
@@ -55,8 +59,11 @@ def authenticate_client(
     if client is None:
         secrets.same_secret(provider, provider.clients.nobody, attempt, now)
         raise invalid_client(attempt.mistake)
-    method = next((name for name in attempt.methods if name in methods_of(client)), None)
-    if method is None or not METHODS[method](provider, client, attempt, now):
+    allowed = methods_of(client)
+    method = next((name for name in attempt.methods if name in allowed), None)
+    if method is None:
+        raise invalid_client(attempt.mistake)
+    if not _BY_NAME[method].proves(provider, client, attempt, now):
         raise invalid_client(attempt.mistake)
     return client
 
@@ -95,7 +102,7 @@ def _attempt(form: Mapping[str, str], credentials: Credentials) -> Attempt:
     mistake = "Client authentication is missing: this client is not known, is not public, or has no certificate in this connection"
     return Attempt(
         form["client_id"],
-        ("none", *tls.METHODS),
+        _WITHOUT_PROOF_IN_FORM,
         certificate=credentials.certificate,
         mistake=mistake,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
+from kapi.identity.client_authentication.method import Method
 from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
 from kapi.jose.foreign_jwt import (
@@ -52,9 +53,9 @@ def from_form(form: Mapping[str, str]) -> Attempt:
         raise OAuthError(
             "invalid_request", "client_id in the body differs from the one in the assertion"
         )
-    method = "client_secret_jwt" if jwt.header["alg"] in SYMMETRIC else "private_key_jwt"
+    method = CLIENT_SECRET_JWT if jwt.header["alg"] in SYMMETRIC else PRIVATE_KEY_JWT
     mistake = "Unknown client, or another method than it is registered for"
-    return Attempt(client_id, (method,), assertion=assertion, mistake=mistake)
+    return Attempt(client_id, (method.name,), assertion=assertion, mistake=mistake)
 
 
 def private_key_jwt(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
@@ -113,3 +114,23 @@ def _is_ours(provider: Provider, item: Any) -> bool:
 
 def _refused(error: Unusable) -> OAuthError:
     return invalid_client(f"The client assertion is refused: {error}")
+
+
+CLIENT_SECRET_JWT = Method(
+    name="client_secret_jwt",
+    proves=client_secret_jwt,
+    uses_secret=True,
+    needs_keys=False,
+    registrable=False,  # a registered secret is kept as a digest, which cannot check an HMAC
+    document_clients=False,
+    fapi=False,
+)
+PRIVATE_KEY_JWT = Method(
+    name="private_key_jwt",
+    proves=private_key_jwt,
+    uses_secret=False,
+    needs_keys=True,
+    registrable=True,
+    document_clients=True,
+    fapi=True,
+)

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
+from kapi.identity.client_authentication.method import Method
 from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
 
@@ -30,13 +31,16 @@ def from_header(authorization: str, form: Mapping[str, str]) -> Attempt:
             "invalid_request",
             "client_id in the body differs from the one in the Authorization header",
         )
-    return Attempt(client_id, ("client_secret_basic",), secret=secret, mistake=_MISTAKE)
+    return Attempt(client_id, (CLIENT_SECRET_BASIC.name,), secret=secret, mistake=_MISTAKE)
 
 
 def from_form(form: Mapping[str, str]) -> Attempt:
     """The attempt in a form that has both."""
     return Attempt(
-        form["client_id"], ("client_secret_post",), secret=form["client_secret"], mistake=_MISTAKE
+        form["client_id"],
+        (CLIENT_SECRET_POST.name,),
+        secret=form["client_secret"],
+        mistake=_MISTAKE,
     )
 
 
@@ -61,3 +65,23 @@ def _form_decoded(value: bytes) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise invalid_client("The Basic credentials are not UTF-8") from error
+
+
+CLIENT_SECRET_BASIC = Method(
+    name="client_secret_basic",
+    proves=same_secret,
+    uses_secret=True,
+    needs_keys=False,
+    registrable=True,
+    document_clients=False,
+    fapi=False,
+)
+CLIENT_SECRET_POST = Method(
+    name="client_secret_post",
+    proves=same_secret,
+    uses_secret=True,
+    needs_keys=False,
+    registrable=True,
+    document_clients=False,
+    fapi=False,
+)

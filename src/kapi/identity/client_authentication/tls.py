@@ -1,14 +1,16 @@
-"""`tls_client_auth` and `self_signed_tls_client_auth` (RFC 8705 §2): the certificate of the connection, as Envoy saw it."""
+"""`tls_client_auth` and `self_signed_tls_client_auth` (RFC 8705 §2): the certificate of the connection, as Envoy received it."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from typing import Any
 
 from kapi.identity.client_authentication.attempt import Attempt
+from kapi.identity.client_authentication.method import Method
 from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
-
-METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
+from kapi.settings import IdentitySettings
 
 
 def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
@@ -34,7 +36,7 @@ def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: i
 def self_signed_tls_client_auth(
     provider: Provider, client: Client, attempt: Attempt, now: int
 ) -> bool:
-    """One of the certificates in the client's key set, `x5c` or `x5t#S256` (RFC 8705 §2.2.2). Nobody need vouch for it."""
+    """One of the certificates in the client's key set, `x5c` or `x5t#S256` (RFC 8705 §2.2.2). No authority needs to have issued it."""
     from kapi.client_certificates import in_time
     from kapi.identity.possession.certificates import forwarded_certificate
 
@@ -42,11 +44,40 @@ def self_signed_tls_client_auth(
     if certificate is None or not in_time(certificate.leaf, now):
         return False
     der = base64.b64encode(certificate.der).decode("ascii")
-    for key in provider.keys_of(client, None, now):
-        chain = key.get("x5c")
-        first = chain[0] if isinstance(chain, list) and chain else ""
-        if (isinstance(first, str) and first.replace("\n", "") == der) or key.get(
-            "x5t#S256"
-        ) == certificate.thumbprint:
-            return True
-    return False
+    keys = provider.keys_of(client, None, now)
+    return any(_is_of(key, der, certificate.thumbprint) for key in keys)
+
+
+def _is_of(key: Mapping[str, Any], der: str, thumbprint: str) -> bool:
+    """Whether a JWK contains this certificate, or its thumbprint."""
+    if key.get("x5t#S256") == thumbprint:
+        return True
+    chain = key.get("x5c")
+    first = chain[0] if isinstance(chain, list) and chain else None
+    return isinstance(first, str) and first.replace("\n", "") == der
+
+
+def _has_authorities(identity: IdentitySettings) -> bool:
+    """Without a certificate authority, no certificate can be trusted."""
+    return bool(identity.client_ca_file)
+
+
+TLS_CLIENT_AUTH = Method(
+    name="tls_client_auth",
+    proves=tls_client_auth,
+    uses_secret=False,
+    needs_keys=False,
+    registrable=True,
+    document_clients=False,
+    fapi=True,
+    offered=_has_authorities,
+)
+SELF_SIGNED_TLS_CLIENT_AUTH = Method(
+    name="self_signed_tls_client_auth",
+    proves=self_signed_tls_client_auth,
+    uses_secret=False,
+    needs_keys=True,
+    registrable=True,
+    document_clients=True,
+    fapi=True,
+)

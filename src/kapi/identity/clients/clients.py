@@ -41,7 +41,7 @@ class Client:
     @property
     def is_public(self) -> bool:
         """Whether it cannot authenticate (RFC 6749 §2.1)."""
-        return self.settings.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
+        return self.settings.is_public
 
     def allows(self, scope: str) -> bool:
         """Whether it may ask for this scope."""

@@ -18,8 +18,6 @@ from kapi.json_reading import NotJson, read_object
 from kapi.settings import ClientSettings
 from kapi.settings.values import built
 
-METHODS = ("none", "private_key_jwt", "self_signed_tls_client_auth")
-"""There is nobody to share a secret with."""
 _LONGEST = 512
 
 

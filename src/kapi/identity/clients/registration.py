@@ -9,7 +9,7 @@ import base64
 import dataclasses
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from kapi.identity.authorization.response_types import normal_form
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.clients.sectors import sector_mistake
 from kapi.settings import ClientSettings
-from kapi.settings.clients import LINKS, WITHOUT_SECRET, client_mistakes, uri_mistake
+from kapi.settings.clients import LINKS, ClientFacts, client_mistakes, uri_mistake
 from kapi.settings.values import REFUSED, checked, field_types
 from kapi.store.records import key_of
 from kapi.store.registered_clients import RegisteredClient, RegisteredClients
@@ -62,7 +62,6 @@ _OWN = frozenset(
     }
 )
 """Settings that a client may choose for itself. No other: what its tokens say of it is not its own to say."""
-_ADDRESSES = ("post_logout_redirect_uris",)
 _WEB_ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
 _ABOUT = {
     "contacts": list,
@@ -94,6 +93,8 @@ class Policy:
     methods: tuple[str, ...]
     algorithms: tuple[str, ...]
     """What the provider can sign with."""
+    facts: ClientFacts
+    """What the grants and methods state."""
     response_types: tuple[str, ...] = ("code",)
 
 
@@ -120,7 +121,7 @@ def register(
     metadata = checked_metadata(sent, policy)
     _check_sector(metadata, documents, now)
     token = _secret(random_bytes)
-    salt, secret, digest = _credentials(metadata, random_bytes)
+    salt, secret, digest = _credentials(_needs_secret(metadata, policy), random_bytes)
     client = RegisteredClient(new_id(), metadata, salt, digest, key_of(token), now)
     store.put(client)
     return Registration(client, secret, token)
@@ -160,8 +161,8 @@ def change(
     metadata = checked_metadata(sent, policy)
     _check_sector(metadata, documents, now)
     salt, secret, digest = before.salt, "", before.secret_digest
-    if _needs_secret(metadata) != bool(digest):
-        salt, secret, digest = _credentials(metadata, random_bytes)
+    if _needs_secret(metadata, policy) != bool(digest):
+        salt, secret, digest = _credentials(_needs_secret(metadata, policy), random_bytes)
     client = dataclasses.replace(before, metadata=metadata, salt=salt, secret_digest=digest)
     store.put(client)
     return Registration(client, secret)
@@ -182,7 +183,7 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
     _check_redirect_uris(values, sent)
     values["scopes"] = _scopes(values.get("scopes"), policy)
     settings = ClientSettings("new", **values)
-    mistakes += client_mistakes(settings)
+    mistakes += client_mistakes(settings, policy.facts)
     mistakes += _more_mistakes(settings, policy)
     about = {
         name: sent[name]
@@ -330,31 +331,47 @@ def _scopes(wanted: tuple[str, ...] | None, policy: Policy) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def _more_mistakes(settings: ClientSettings, policy: Policy) -> list[str]:
-    made = []
-    if settings.token_endpoint_auth_method not in policy.methods:
-        made.append(f"token_endpoint_auth_method must be one of {', '.join(policy.methods)}")
-    made += [
-        f"{item.name} must be one of {', '.join(policy.algorithms)}"
-        for item in dataclasses.fields(settings)
-        if item.name.endswith("_signed_response_alg")
-        and getattr(settings, item.name) not in {"", *policy.algorithms}
-    ]
-    keys = settings.jwks.get("keys") if settings.jwks else ()
-    if isinstance(keys, list | tuple) and any(
-        not isinstance(key, dict) or _PRIVATE & set(key) for key in keys
-    ):
-        made.append("jwks must hold public keys only")
-    for name in (*_ADDRESSES, *_WEB_ADDRESSES):
-        value = getattr(settings, name)
-        for uri in value if isinstance(value, tuple) else (value,) if value else ():
-            if (wrong := uri_mistake(uri)) or (
-                name in _WEB_ADDRESSES and not uri.startswith(("https://", "http://"))
-            ):
-                made.append(f"{name}: {wrong or 'it must be a web address'}")
-    if settings.token_endpoint_auth_method == "none" and "client_credentials" in settings.grants:  # noqa: S105 - the name of a method
-        made.append("a public client may not use client_credentials")
-    return made
+def _more_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
+    method = settings.token_endpoint_auth_method
+    if method not in policy.methods:
+        yield f"token_endpoint_auth_method must be one of {', '.join(policy.methods)}"
+    yield from _algorithm_mistakes(settings, policy)
+    if not _has_public_keys_only(settings.jwks):
+        yield "jwks must hold public keys only"
+    yield from _logout_mistakes(settings)
+    if settings.is_public:
+        for grant in settings.grants:
+            if grant in policy.facts.confidential_grants:
+                yield f"a public client may not use {grant}"
+
+
+def _algorithm_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
+    for item in dataclasses.fields(settings):
+        if not item.name.endswith("_signed_response_alg"):
+            continue
+        if getattr(settings, item.name) not in {"", *policy.algorithms}:
+            yield f"{item.name} must be one of {', '.join(policy.algorithms)}"
+
+
+def _has_public_keys_only(jwks: Mapping[str, Any]) -> bool:
+    keys = jwks.get("keys", ())
+    if not isinstance(keys, list | tuple):
+        return True  # `client_mistakes` reports it
+    return all(isinstance(key, dict) and _PRIVATE.isdisjoint(key) for key in keys)
+
+
+def _logout_mistakes(settings: ClientSettings) -> Iterator[str]:
+    for uri in settings.post_logout_redirect_uris:
+        if wrong := uri_mistake(uri):
+            yield f"post_logout_redirect_uris: {wrong}"
+    for name in _WEB_ADDRESSES:
+        uri = getattr(settings, name)
+        if not uri:
+            continue
+        if wrong := uri_mistake(uri):
+            yield f"{name}: {wrong}"
+        elif not uri.startswith(("https://", "http://")):
+            yield f"{name}: it must be a web address"
 
 
 def _is_about(name: str, value: Any, kind: type, mistakes: list[str]) -> bool:
@@ -369,15 +386,16 @@ def _is_about(name: str, value: Any, kind: type, mistakes: list[str]) -> bool:
     return right
 
 
-def _needs_secret(metadata: Mapping[str, Any]) -> bool:
-    return metadata["settings"]["token_endpoint_auth_method"] not in WITHOUT_SECRET
+def _needs_secret(metadata: Mapping[str, Any], policy: Policy) -> bool:
+    return policy.facts.has_secret(metadata["settings"]["token_endpoint_auth_method"])
 
 
 def _credentials(
-    metadata: Mapping[str, Any], random_bytes: Callable[[int], bytes]
+    needed: bool,  # noqa: FBT001 - read at two places
+    random_bytes: Callable[[int], bytes],
 ) -> tuple[bytes, str, bytes]:
-    """Salt, secret and digest; no secret when the client's method uses none."""
-    if not _needs_secret(metadata):
+    """Salt, secret and digest; empty when the client's method uses no secret."""
+    if not needed:
         return b"", "", b""
     salt, secret = random_bytes(16), _secret(random_bytes)
     return salt, secret, hashlib.sha256(salt + secret.encode()).digest()

@@ -1,13 +1,11 @@
-"""The endpoints besides the token endpoint. One endpoint = one file, and one name in ENDPOINTS; discovery is put together from them.
+"""The endpoints besides the token endpoint. One endpoint is one file, and one name in the table here.
 
-A page for people says `cross_origin = False`: scripts of other sites may not read it (RFC 9700 §2.6).
-`front/web/identity/app.py` finds the endpoint by its path, checks method and sizes, and turns every OAuthError into its JSON.
+The documents about them (discovery, OpenAPI) are made with this table. A page for people says `cross_origin = False`: scripts of
+other sites may not read it (RFC 9700 §2.6). `front/web/identity/app.py` finds the endpoint by its path, checks method and
+sizes, and turns every OAuthError into its JSON.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
 from kapi.identity.endpoints import (
     approvals,
@@ -18,13 +16,11 @@ from kapi.identity.endpoints import (
     consent,
     device,
     device_authorization,
-    discovery,
     end_session,
     health,
     home,
     introspect,
     jwks,
-    openapi,
     par,
     register,
     revoke,
@@ -33,36 +29,13 @@ from kapi.identity.endpoints import (
     sign_in_paths,
     userinfo,
 )
-from kapi.identity.protocol.http import Answer, Request
-from kapi.identity.provider import Provider
+from kapi.identity.endpoints.discovery import Discovery
+from kapi.identity.endpoints.openapi import OpenapiDocument
+from kapi.identity.protocol.endpoint import Endpoint
 
+__all__ = ["ENDPOINTS", "Endpoint"]
 
-class Endpoint(Protocol):
-    """The shape of an endpoint module."""
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """HTTP methods it takes; HEAD comes with GET."""
-
-    @property
-    def quick(self) -> bool | Callable[[Provider, Request], bool]:
-        """Whether it only computes: the store is neither read nor written, so it may run in the event loop.
-
-        A function says so of one request: it may also look into the store for a moment while that is idle.
-        """
-
-    def paths(self, provider: Provider) -> tuple[str, ...]:
-        """Where it answers. A path that ends in `/` answers for everything below it."""
-
-    def metadata(self, provider: Provider) -> Mapping[str, Any]:
-        """Its members of the discovery document."""
-
-    def answer(self, provider: Provider, request: Request) -> Answer:
-        """Answer a request. Raises OAuthError."""
-
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    discovery,
+_ENDPOINTS: tuple[Endpoint, ...] = (
     jwks,
     health,
     authorize,
@@ -82,6 +55,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     device,
     backchannel_authentication,
     approvals,
-    openapi,
     home,
 )
+_DISCOVERY = Discovery((*_ENDPOINTS, OpenapiDocument(())))
+ENDPOINTS: tuple[Endpoint, ...] = (
+    _DISCOVERY,
+    *_ENDPOINTS,
+    OpenapiDocument((_DISCOVERY, *_ENDPOINTS)),
+)
+"""All of them; the order has no meaning."""

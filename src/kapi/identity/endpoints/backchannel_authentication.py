@@ -10,7 +10,7 @@ from kapi.identity.authorization.hints import subject_of_hint
 from kapi.identity.authorization.signed_backchannel import request_parameters
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients.clients import Client
-from kapi.identity.grants.ciba import KIND, grant_type
+from kapi.identity.grants.ciba import KIND, facts
 from kapi.identity.people.users import User
 from kapi.identity.protocol.decoupled import Pending, ask, decide
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
@@ -49,7 +49,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(provider, form.values, request.credentials, request.now)
-    if grant_type not in client.grants or client.settings.token_endpoint_auth_method == "none":  # noqa: S105 - the name of a method
+    if facts.grant_type not in client.grants or client.is_public:
         raise OAuthError(
             "unauthorized_client", "The client may not use CIBA; a public client never may"
         )

@@ -8,7 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.endpoints.device import DEVICE_PATH
-from kapi.identity.grants.device_code import KIND, grant_type
+from kapi.identity.grants.device_code import KIND, facts
 from kapi.identity.protocol.decoupled import Pending, ask
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
@@ -37,7 +37,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(provider, form.values, request.credentials, request.now)
-    if grant_type not in client.grants:
+    if facts.grant_type not in client.grants:
         raise OAuthError("unauthorized_client", "The client may not use the device code grant")
     scope = granted_scope(client, form.get("scope"))
     lifetime = provider.settings.identity.device_code_lifetime

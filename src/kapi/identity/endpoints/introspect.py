@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.client_authentication import authenticate_client, methods_supported
 from kapi.identity.client_authentication.attempt import invalid_client
 from kapi.identity.clients.clients import Client
 from kapi.identity.people.subjects import subject_for
@@ -52,12 +52,10 @@ def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
     """Where it is, and how callers authenticate."""
-    from kapi.identity.endpoints.discovery import methods_supported
-
     return {
         "introspection_endpoint": f"{provider.base_url}{PATH}",
         "introspection_endpoint_auth_methods_supported": [
-            name for name in methods_supported(provider) if name != "none"
+            name for name in methods_supported(provider.settings.identity) if name != "none"
         ],
         "introspection_signing_alg_values_supported": list(provider.keyring.algorithms),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,13 +11,13 @@ import orjson
 
 from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED, TAGS, refusals_of
 from kapi.identity.protocol.documents import document_answer
+from kapi.identity.protocol.endpoint import Endpoint
 from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
+from kapi.identity.protocol.token_endpoint import PATHS, TokenEndpoint
 from kapi.identity.provider import Provider
 from kapi.openapi import HTML, HTML_PATH, JSON, YAML, Described, Row
 from kapi.openapi.document import document, operation
 
-methods = ("GET",)
-quick = True
 _JSON_PATH, _YAML_PATH = "/openapi.json", "/openapi.yaml"
 _NOTE = "This identity provider is for tests only."
 _TOKENS = "Tokens"
@@ -31,47 +31,58 @@ _SECURITY_SCHEMES = {
 }
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """As JSON, as YAML, and as a page."""
-    return (_JSON_PATH, _YAML_PATH, HTML_PATH)
+class OpenapiDocument:
+    """The endpoint of the document, made with the other endpoints; it also describes itself."""
+
+    methods = ("GET",)
+    quick = True
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self.__name__, self.__doc__ = __name__, __doc__
+        self._endpoints = endpoints
+
+    def paths(self, provider: Provider) -> tuple[str, ...]:  # noqa: ARG002 - the endpoint contract
+        """As JSON, as YAML, and as a page."""
+        return (_JSON_PATH, _YAML_PATH, HTML_PATH)
+
+    def metadata(self, provider: Provider) -> Mapping[str, Any]:
+        """For people who write clients (RFC 8414 §2)."""
+        return {"service_documentation": f"{provider.base_url}{HTML_PATH}"}
+
+    def answer(self, provider: Provider, request: Request) -> Answer:
+        """The document."""
+        content = orjson.dumps(described(provider, (*self._endpoints, self)))
+        headers, rendered = _rendered(content, request.path)
+        return document_answer(rendered, request, headers)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
-    """For people who write clients (RFC 8414 §2)."""
-    return {"service_documentation": f"{provider.base_url}{HTML_PATH}"}
-
-
-def answer(provider: Provider, request: Request) -> Answer:
-    """The document."""
-    headers, content = _rendered(orjson.dumps(described(provider)), request.path)
-    return document_answer(content, request, headers)
-
-
-def described(provider: Provider) -> dict[str, Any]:
-    """The document as a value."""
-    from kapi.identity.endpoints import ENDPOINTS
-    from kapi.identity.protocol.token_endpoint import PATHS, TokenEndpoint
-
-    token = Described(inspect.getdoc(TokenEndpoint.answer) or "", _TOKENS)
-    made: dict[str, dict[str, Any]] = {
-        path: {"post": _operation(CATALOGUE.operations["token POST"], "POST", token)}
-        for path in PATHS
-    }
-    for endpoint in ENDPOINTS:
-        name = getattr(endpoint, "__name__", "").rpartition(".")[2]
-        if name in NOT_DESCRIBED:
-            continue
-        text = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
-        for path in endpoint.paths(provider):
-            parameters = ("client_id",) if path.endswith("/") else ()
-            described_as = Described(text, TAGS.get(name, _TOKENS), parameters)
-            made[path + "".join(f"{{{item}}}" for item in parameters)] = {
-                method.lower(): _operation(_row(name, method, path), method, described_as)
-                for method in endpoint.methods
-            }
+def described(provider: Provider, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """The document about these endpoints and the token endpoint, as a value."""
+    about_token = Described(inspect.getdoc(TokenEndpoint.answer) or "", _TOKENS)
+    token = {"post": _operation(CATALOGUE.operations["token POST"], "POST", about_token)}
+    made: dict[str, dict[str, Any]] = dict.fromkeys(PATHS, token)
+    for endpoint in endpoints:
+        made |= _described_endpoint(provider, endpoint)
     about = _ABOUT.format(issuer=provider.settings.identity.issuer)
     components = {"schemas": CATALOGUE.schemas, "securitySchemes": _SECURITY_SCHEMES}
     return document("kapi identity provider", about, provider.base_url, made, components)
+
+
+def _described_endpoint(provider: Provider, endpoint: Endpoint) -> dict[str, dict[str, Any]]:
+    """The paths of one endpoint."""
+    name = getattr(endpoint, "__name__", "").rpartition(".")[2]
+    if name in NOT_DESCRIBED:
+        return {}
+    text = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
+    made: dict[str, dict[str, Any]] = {}
+    for path in endpoint.paths(provider):
+        parameters = ("client_id",) if path.endswith("/") else ()
+        described_as = Described(text, TAGS.get(name, _TOKENS), parameters)
+        made[path + "".join(f"{{{item}}}" for item in parameters)] = {
+            method.lower(): _operation(_row(name, method, path), method, described_as)
+            for method in endpoint.methods
+        }
+    return made
 
 
 def _row(name: str, method: str, path: str) -> Row:

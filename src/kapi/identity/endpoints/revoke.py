@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.client_authentication import authenticate_client, methods_supported
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
@@ -31,11 +31,9 @@ def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
     """Where it is, and how callers authenticate."""
-    from kapi.identity.endpoints.discovery import methods_supported
-
     return {
         "revocation_endpoint": f"{provider.base_url}{PATH}",
-        "revocation_endpoint_auth_methods_supported": methods_supported(provider),
+        "revocation_endpoint_auth_methods_supported": methods_supported(provider.settings.identity),
     }
 
 

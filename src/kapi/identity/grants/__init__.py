@@ -1,4 +1,4 @@
-"""The grants. One grant = one file that holds only what is its own, and one name in GRANTS.
+"""The grants. One grant is one file, which states its facts, and one name in GRANTS.
 
 The token endpoint does what all grants share (client, permission, scopes, minting), so that no grant can forget it.
 """
@@ -12,11 +12,13 @@ from kapi.identity.grants import (
     ciba,
     client_credentials,
     device_code,
+    implicit,
     jwt_bearer,
     password,
     refresh_token,
     token_exchange,
 )
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.settings import IdentitySettings
@@ -26,12 +28,8 @@ class Grant(Protocol):
     """The shape of a grant module."""
 
     @property
-    def grant_type(self) -> str:
-        """Its value of `grant_type`."""
-
-    @property
-    def quick(self) -> bool:
-        """Whether it only computes: the store is neither read nor written, so it may run in the event loop."""
+    def facts(self) -> GrantFacts:
+        """What others ask about it."""
 
     def authorize(self, provider: Provider, request: TokenRequest) -> Issuance:
         """Decide what to issue. Raises OAuthError."""
@@ -46,9 +44,20 @@ GRANTS: tuple[Grant, ...] = (
     jwt_bearer,
     ciba,
     password,
+    implicit,
 )
 
 
 def offered(identity: IdentitySettings) -> tuple[Grant, ...]:
-    """The grants that the settings offer: all but those that only old test suites need."""
-    return tuple(grant for grant in GRANTS if grant is not password or identity.password_grant)
+    """The grants that the settings offer."""
+    return tuple(grant for grant in GRANTS if grant.facts.offered(identity))
+
+
+def token_grants(identity: IdentitySettings) -> tuple[Grant, ...]:
+    """The grants of the token endpoint."""
+    return tuple(grant for grant in offered(identity) if grant.facts.token_request)
+
+
+def grant_types(identity: IdentitySettings) -> list[str]:
+    """`grant_types_supported` of discovery (RFC 8414 §2)."""
+    return [grant.facts.grant_type for grant in offered(identity)]

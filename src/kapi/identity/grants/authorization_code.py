@@ -9,6 +9,7 @@ import re
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.codes import CODE, read_code
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import base64url
@@ -16,8 +17,14 @@ from kapi.identity.tokens.person_tokens import first_tokens, narrowed, revoke_fa
 from kapi.identity.tokens.still_allowed import still_allowed
 from kapi.store.records import key_of
 
-grant_type = "authorization_code"
-quick = False
+facts = GrantFacts(
+    grant_type="authorization_code",
+    public_clients=True,
+    registrable=True,
+    document_clients=True,
+    fapi=True,
+    quick=False,
+)
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
@@ -48,7 +55,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
             client, dataclasses.replace(found.authorization, redirect_uri=found.redirect_uri)
         ),
         confirmation=dict(request.confirmation.members),
-        grant=grant_type,
+        grant=facts.grant_type,
     )
     issued_as = narrowed(authorization, request)
     source = (CODE, key_of(code))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.protocol.decoupled import redeem
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 
-grant_type = "urn:openid:params:grant-type:ciba"
-quick = False
+facts = GrantFacts(
+    grant_type="urn:openid:params:grant-type:ciba",
+    public_clients=False,
+    registrable=True,
+    document_clients=False,
+    fapi=True,
+    quick=False,
+)
 KIND = "ciba"
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import AccessToken
 
-grant_type = "client_credentials"
-quick = True
+facts = GrantFacts(
+    grant_type="client_credentials",
+    public_clients=False,
+    registrable=True,
+    document_clients=False,
+    fapi=True,
+    quick=True,
+)
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.protocol.decoupled import redeem
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 
-grant_type = "urn:ietf:params:oauth:grant-type:device_code"
-quick = False
+facts = GrantFacts(
+    grant_type="urn:ietf:params:oauth:grant-type:device_code",
+    public_clients=True,
+    registrable=True,
+    document_clients=True,
+    fapi=True,
+    quick=False,
+)
 KIND = "device"
 
 

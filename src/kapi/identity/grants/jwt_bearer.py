@@ -11,6 +11,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import client_of
 from kapi.identity.clients.keys import keys_of
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
@@ -19,8 +20,14 @@ from kapi.jose.foreign_jwt import ForeignJwt, Unusable, check_signature, check_t
 from kapi.settings import AssertionIssuerSettings, ClientSettings
 from kapi.store.records import Record, key_of
 
-grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-quick = False
+facts = GrantFacts(
+    grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer",
+    public_clients=True,
+    registrable=True,
+    document_clients=False,
+    fapi=True,
+    quick=False,
+)
 LONGEST_SECONDS = 3600
 _TYPES = ("", "jwt", "authorization-grant+jwt")
 _SEEN = "assertion"

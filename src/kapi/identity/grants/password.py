@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kapi.errors import OAuthError
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.attempts import TooManyTries
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import Authorization
@@ -10,8 +11,15 @@ from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.person_tokens import first_tokens
 from kapi.store.records import Record, key_of
 
-grant_type = "password"
-quick = False
+facts = GrantFacts(
+    grant_type="password",
+    public_clients=True,
+    registrable=False,
+    document_clients=False,
+    fapi=False,
+    quick=False,
+    offered=lambda identity: identity.password_grant,
+)
 _KIND = "password-grant"
 
 
@@ -47,7 +55,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         acr="1",
         organization=organization,
         resources=request.resources,
-        grant=grant_type,
+        grant=facts.grant_type,
     )
     return first_tokens(
         provider,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from kapi.errors import OAuthError
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import authorization_of
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
@@ -15,8 +16,14 @@ from kapi.identity.tokens.person_tokens import narrowed, next_tokens
 from kapi.identity.tokens.still_allowed import may_refresh, still_allowed
 from kapi.store.records import key_of
 
-grant_type = "refresh_token"
-quick = False
+facts = GrantFacts(
+    grant_type="refresh_token",
+    public_clients=True,
+    registrable=True,
+    document_clients=True,
+    fapi=True,
+    quick=False,
+)
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:

@@ -11,16 +11,22 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
+from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.presented import Presented
 from kapi.settings.resources import is_resource
 
-grant_type = "urn:ietf:params:oauth:grant-type:token-exchange"
-quick = False
+facts = GrantFacts(
+    grant_type="urn:ietf:params:oauth:grant-type:token-exchange",
+    public_clients=False,
+    registrable=True,
+    document_clients=False,
+    fapi=True,
+    quick=False,
+)
 _DEEPEST = 10
 """Actors inside each other."""
 _CARRIED = ("organization", "groups", "acr", "amr", "auth_time", "sub_id")
@@ -28,6 +34,9 @@ _CARRIED = ("organization", "groups", "acr", "amr", "auth_time", "sub_id")
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The new token. Raises OAuthError: invalid_request for a token that is not good, invalid_target, invalid_scope."""
+    # Imported here: it needs the gateway's rules for tokens, and the checks of settings read only the facts.
+    from kapi.identity.tokens.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
+
     client, form = request.client, request.form
     wanted = form.get("requested_token_type") or ACCESS_TOKEN
     if wanted not in {ACCESS_TOKEN, JWT, ID_TOKEN}:
@@ -160,6 +169,8 @@ def _id_token(
     lifetime: int,
 ) -> Issuance:
     """An ID token is no access token: `token_type` is N_A (§2.2.1)."""
+    from kapi.identity.tokens.exchanged_tokens import ID_TOKEN
+
     if not subject.user:
         raise OAuthError(
             "invalid_request", "The subject is no person, so there is no ID token of it"

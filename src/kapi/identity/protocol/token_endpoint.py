@@ -20,14 +20,6 @@ from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import TokenRequest
 
 PATHS = ("/oauth2/token", "/oauth2/1.0.0/token", "/oauth2/1.1.0/token", "/oauth2/1.2.0/token")
-CONFIDENTIAL_ONLY = frozenset(
-    {
-        "client_credentials",
-        "urn:openid:params:grant-type:ciba",
-        "urn:ietf:params:oauth:grant-type:token-exchange",
-    }
-)
-"""Grants in which the client's own authentication is what is trusted."""
 
 
 class TokenEndpoint:
@@ -35,7 +27,7 @@ class TokenEndpoint:
 
     def __init__(self, provider: Provider, grants: Sequence[Grant]) -> None:
         self._provider = provider
-        self._grants = {grant.grant_type: grant for grant in grants}
+        self._grants = {grant.facts.grant_type: grant for grant in grants}
 
     def quick(self, form: Form, credentials: Credentials) -> bool:
         """Whether answering only computes, so that it may be done in the event loop: assertions and proofs are remembered."""
@@ -45,7 +37,7 @@ class TokenEndpoint:
         )
         published = "client_secret" not in form.values and credentials.authorization is None
         return (
-            (grant is None or grant.quick)
+            (grant is None or grant.facts.quick)
             and not remembers
             and not published
             and not self._provider.mints_opaque
@@ -93,7 +85,7 @@ class TokenEndpoint:
             )
         if wanted not in client.grants:
             raise OAuthError("unauthorized_client", "The client may not use this grant type")
-        if client.is_public and wanted in CONFIDENTIAL_ONLY:
+        if client.is_public and not grant.facts.public_clients:
             raise OAuthError(
                 "unauthorized_client",
                 "A public client may not use this grant type: it cannot prove who it is",

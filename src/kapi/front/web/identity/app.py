@@ -18,7 +18,7 @@ from kapi.errors import FULL, OAuthError, StorageBusy, StorageError, StorageFull
 from kapi.front.web.http.draining import App, Message, Receive, Send, discard_body
 from kapi.identity.clients.fetch_places import PLACES
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
-from kapi.identity.grants import offered
+from kapi.identity.grants import token_grants
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Credentials, Request, error_answer, network_of
 from kapi.identity.protocol.token_endpoint import PATHS as TOKEN_PATHS
@@ -80,7 +80,7 @@ class _Table:
 
 def token_endpoint_of(provider: Provider) -> TokenEndpoint:
     """The token endpoint with the grants that the settings offer."""
-    return TokenEndpoint(provider, offered(provider.settings.identity))
+    return TokenEndpoint(provider, token_grants(provider.settings.identity))
 
 
 def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:

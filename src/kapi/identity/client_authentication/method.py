@@ -1,0 +1,42 @@
+"""The shape of a client authentication method: how it proves who is calling, and the facts that others read.
+
+Registration, discovery, the settings and the profiles ask these facts; they keep no lists of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kapi.identity.client_authentication.attempt import Attempt
+from kapi.identity.clients.clients import Client
+from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
+
+Proof = Callable[[Provider, Client, Attempt, int], bool]
+"""Whether the attempt proves that the caller is this client; may raise OAuthError invalid_client with the reason."""
+
+
+def always(identity: IdentitySettings) -> bool:  # noqa: ARG001 - the shape of `offered`
+    """A method that needs nothing in the settings."""
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One method, by its name in the IANA registry (RFC 8414 §2)."""
+
+    name: str
+    proves: Proof
+    uses_secret: bool
+    """A client with this method has a client secret."""
+    needs_keys: bool
+    """A client with this method publishes its keys: `jwks` or `jwks_uri`."""
+    registrable: bool
+    """A client that is registered at run time may have it."""
+    document_clients: bool
+    """A client that publishes its own metadata may have it."""
+    fapi: bool
+    """The FAPI 2.0 Security Profile allows it (§5.3.2.1)."""
+    offered: Callable[[IdentitySettings], bool] = always
+    """Whether it can succeed with these settings."""

@@ -1,0 +1,28 @@
+"""`none`: a public client names itself and proves nothing (RFC 6749 §2.1, RFC 7591 §2)."""
+
+from __future__ import annotations
+
+from kapi.identity.client_authentication.attempt import Attempt
+from kapi.identity.client_authentication.method import Method
+from kapi.identity.clients.clients import Client
+from kapi.identity.provider import Provider
+
+
+def _has_no_secret(
+    provider: Provider,  # noqa: ARG001 - the shape of a proof
+    client: Client,
+    attempt: Attempt,  # noqa: ARG001
+    now: int,  # noqa: ARG001
+) -> bool:
+    return not client.digest
+
+
+NONE = Method(
+    name="none",
+    proves=_has_no_secret,
+    uses_secret=False,
+    needs_keys=False,
+    registrable=True,
+    document_clients=True,
+    fapi=False,
+)

@@ -1,0 +1,65 @@
+"""Puts the inbuilt provider together over a store. Called by `app/identity.py`, and by tests.
+
+This is apart from `provider.py` because the policy for clients is made from the grants, and the grants use the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kapi.fetch import fetch
+from kapi.identity.clients.clients import Clients
+from kapi.identity.clients.policy import document_policy
+from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
+from kapi.identity.keys.keyring import Keyring
+from kapi.identity.people.attempts import Attempts
+from kapi.identity.people.notices import Notices
+from kapi.identity.people.users import Users
+from kapi.identity.provider import Provider
+from kapi.settings import Settings
+from kapi.store import Store
+from kapi.store.accounts import Accounts
+from kapi.store.families import Families
+from kapi.store.issuers import IssuerStore
+from kapi.store.login_attempts import LoginAttempts
+from kapi.store.platform_keys import PlatformKeys
+from kapi.store.records import Records
+from kapi.store.registered_clients import RegisteredClients
+from kapi.store.revocations import Revocations
+from kapi.store.users import UserStore
+
+
+def make_provider(
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    random_bytes: Callable[[int], bytes],
+    new_id: Callable[[], str],
+    get: Fetch = fetch,
+) -> Provider:
+    """The provider of these settings over this store; `get` fetches what clients publish."""
+    identity = settings.identity
+    records, login_attempts = Records(store.database), LoginAttempts(store.database)
+    private = fetches_private(settings)
+    return Provider(
+        settings=settings,
+        keyring=keyring,
+        clients=Clients(identity.clients, random_bytes(16)),
+        users=Users(identity.users, UserStore(store.database)),
+        records=records,
+        families=Families(store.database),
+        revocations=Revocations(store.database),
+        accounts=Accounts(store.database),
+        login_attempts=login_attempts,
+        attempts=Attempts(identity.login_attempts, login_attempts, records),
+        random_bytes=random_bytes,
+        new_id=new_id,
+        documents=RemoteDocuments(get, allow_private=private),
+        document_policy=lambda algorithms: document_policy(
+            algorithms, identity.registration.scopes
+        ),
+        platform_keys=PlatformKeys(store.database),
+        registered=RegisteredClients(store.database),
+        issuer_store=IssuerStore(store.database),
+        notices=Notices(allow_private=private, hosts=settings.gateway.hosts),
+    )

@@ -24,12 +24,7 @@ def disguise_routes(
     found: list[str] = []
     for item in before:
         key = (item.operation.verb, item.operation.target)
-        if (
-            item.operation.verb != wider.operation.verb
-            or key in guarded
-            or _needs(item) == _needs(wider)
-            or not _closed(item)
-        ):
+        if key in guarded or not _differs(item, wider):
             continue
         if may_pass_for(wider.operation.target, item.operation.target):
             guarded.add(key)
@@ -44,6 +39,12 @@ def disguise_routes(
         )
         for group in groups
     ]
+
+
+def _differs(item: Place, wider: Place) -> bool:
+    """Whether a secured operation of the same verb needs something else than the wider one."""
+    same_verb = item.operation.verb == wider.operation.verb
+    return same_verb and _closed(item) and _needs(item) != _needs(wider)
 
 
 def _pattern(item: Place) -> str:

@@ -6,7 +6,7 @@ then each kind of them gets a route of its own, and Envoy chooses among these by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -25,20 +25,33 @@ _FRACTION = 1_000_000
 
 
 def operation_routes(place: Place, context: RenderContext) -> list[dict[str, Any]]:
-    """The routes of an operation; before them those to its other kind of endpoints, where a filter may choose these."""
-    header = next((part.other_kind_header for part in _parts(place) if part.other_kind_header), "")
-    kind, others = (
-        ("production", place.operation.production)
-        if place.sandbox
-        else ("sandbox", place.operation.sandbox)
-    )
+    """The routes of an operation.
+
+    Where a filter may choose the other kind of endpoints (production or sandbox), the routes to
+    these come first.
+    """
+    header = _other_kind_header(place)
     routes = _shared(place, context)
-    if not header or not others:
+    kind, endpoints = _other_kind(place)
+    if not header or not endpoints:
         return routes
-    moved = _shared(replace(place, endpoints=others), context)
+    moved = _shared(replace(place, endpoints=endpoints), context)
     for route in moved:
         route["match"]["headers"].append({"name": header, "string_match": {"exact": kind}})
     return [*moved, *routes]
+
+
+def _other_kind_header(place: Place) -> str:
+    for part in _parts(place):
+        if part.other_kind_header:
+            return part.other_kind_header
+    return ""
+
+
+def _other_kind(place: Place) -> tuple[str, tuple[Endpoint, ...]]:
+    if place.sandbox:
+        return "production", place.operation.production
+    return "sandbox", place.operation.sandbox
 
 
 def _shared(place: Place, context: RenderContext) -> list[dict[str, Any]]:
@@ -60,8 +73,9 @@ def _shared(place: Place, context: RenderContext) -> list[dict[str, Any]]:
 
 def _route(place: Place, context: RenderContext) -> dict[str, Any]:
     parts = _parts(place)
-    if redirect := next((dict(part.redirect) for part in parts if part.redirect), None):
-        return {**_named(place), "redirect": redirect, **_additions(parts)}
+    for part in parts:
+        if part.redirect:
+            return {**_named(place), "redirect": dict(part.redirect), **_additions(parts)}
     # For backends that write their own address; what the conf or a script sets by this name wins.
     prefix = EnvoyRoute(
         request_headers_to_add=[
@@ -81,7 +95,10 @@ def _parts(place: Place) -> list[EnvoyRoute]:
     for policy in POLICIES:
         if policy.name in nodes:
             parts.append(policy.envoy(nodes[policy.name], place))
-        elif (everywhere := getattr(policy, "everywhere", None)) and (part := everywhere(place)):
+            continue
+        everywhere = getattr(policy, "everywhere", None)
+        part = everywhere(place) if everywhere else None
+        if part:
             parts.append(part)
     return parts
 
@@ -128,16 +145,17 @@ def _action(place: Place, parts: Sequence[EnvoyRoute], context: RenderContext) -
     action: dict[str, Any] = {
         **_target(place, context),
         **_rewrite(place),
-        "timeout": BACKEND_TIMEOUT
-        if first.response_timeout is None
-        else f"{first.response_timeout}s",
+        "timeout": BACKEND_TIMEOUT,
     }
+    if first.response_timeout is not None:
+        action["timeout"] = f"{first.response_timeout}s"
     if first.idle_timeout is not None:
         action["idle_timeout"] = f"{first.idle_timeout}s"
     if first.retry is not None:
         action["retry_policy"] = _retry_policy(first.retry)
-    action |= {name: value for part in parts for name, value in part.action.items()}
-    if mirrors := [mirror for part in parts for mirror in part.mirrors]:
+    action |= _merged(part.action for part in parts)
+    mirrors = _joined(part.mirrors for part in parts)
+    if mirrors:
         action["request_mirror_policies"] = [_mirror(mirror, place, context) for mirror in mirrors]
     return action
 
@@ -208,53 +226,58 @@ def _retry_policy(retry: Retry) -> dict[str, Any]:
 
 
 def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
-    """What the policies add around the action; a field that nobody fills is left out."""
-    metadata: dict[str, dict[str, Any]] = {}
-    for name, value in (item for part in parts for item in part.metadata.items()):
-        # Policies may share a filter: each says fields of its own, the same as another one, or more of a text between tabs.
-        said = metadata.setdefault(name, {})
-        for field, item in value.items():
-            said[field] = item if said.get(field, item) == item else f"{said[field]}\t{item}"
+    """What the policies add around the action. Empty fields are left out."""
+    metadata = _metadata(parts)
     fields: dict[str, Any] = {
-        "typed_per_filter_config": {
-            name: value for part in parts for name, value in part.per_route.items()
-        },
-        "request_headers_to_add": [
-            header for part in parts for header in part.request_headers_to_add
-        ],
+        "typed_per_filter_config": _merged(part.per_route for part in parts),
+        "request_headers_to_add": _joined(part.request_headers_to_add for part in parts),
         "request_headers_to_remove": [
-            name for part in parts for name in part.remove_request_headers
-        ]
-        + _misspelt(parts),
-        "response_headers_to_add": [
-            header for part in parts for header in part.response_headers_to_add
+            *_joined(part.remove_request_headers for part in parts),
+            *_misspelt(parts),
         ],
-        "response_headers_to_remove": [
-            name for part in parts for name in part.remove_response_headers
-        ],
+        "response_headers_to_add": _joined(part.response_headers_to_add for part in parts),
+        "response_headers_to_remove": _joined(part.remove_response_headers for part in parts),
         "metadata": {"filter_metadata": metadata} if metadata else {},
-        **{name: value for part in parts for name, value in part.route.items()},
+        **_merged(part.route for part in parts),
     }
     return {name: value for name, value in fields.items() if value}
 
 
+def _metadata(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:
+    """Route metadata by filter. Policies may share a filter.
+
+    Each policy has fields of its own, or the same value as another policy, or adds to a text
+    between tabs.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        for name, fields in part.metadata.items():
+            known = merged.setdefault(name, {})
+            for field, value in fields.items():
+                if known.setdefault(field, value) != value:
+                    known[field] = f"{known[field]}\t{value}"
+    return merged
+
+
+def _merged(mappings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for mapping in mappings:
+        merged |= mapping
+    return merged
+
+
+def _joined(sequences: Iterable[Iterable[Any]]) -> list[Any]:
+    return list(chain.from_iterable(sequences))
+
+
 def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
     """The other spellings of headers that a route sets or removes: a backend that reads `_` as `-` would take these for the same."""
-    added = [
-        header["header"]["key"].lower()
-        for part in parts
-        for header in part.request_headers_to_add
-        if _sets(header)
-    ]
-    others = [
-        name
-        for part in parts
-        for name in (*part.remove_request_headers, *part.sets_request_headers)
-    ]
-    names = dict.fromkeys((*added, *others))
-    spellings = dict.fromkeys(
-        chain(*(other_spellings(name) for name in names if not removed_at_edge(name)))
-    )
+    headers = _joined(part.request_headers_to_add for part in parts)
+    added = [header["header"]["key"].lower() for header in headers if _sets(header)]
+    named = _joined((*part.remove_request_headers, *part.sets_request_headers) for part in parts)
+    names = dict.fromkeys((*added, *named))
+    passed = [name for name in names if not removed_at_edge(name)]
+    spellings = dict.fromkeys(_joined(other_spellings(name) for name in passed))
     return [spelling for spelling in spellings if spelling not in names]
 
 

@@ -29,7 +29,31 @@ _Found = tuple[tuple[str, ...], list[str]]
 
 
 def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, Any]]:
-    """Routes that belong behind the operations' own. Targets with the same methods share one, which spares Envoy memory."""
+    """Routes that belong behind the operations' own.
+
+    Targets with the same methods share one, which saves Envoy memory.
+    """
+    methods, literal = _methods_by_pattern(placed, base_path)
+    known = [(pattern, tuple(sorted({*verbs, "OPTIONS"}))) for pattern, verbs in methods.items()]
+    # A literal target matches no other path, so these may be in any order. Those with parameters
+    # keep theirs.
+    first = [item for item in known if item[0] in literal]
+    first.sort(key=lambda item: item[1])
+    then = [item for item in known if item[0] not in literal]
+    routes: list[dict[str, Any]] = []
+    for allow, patterns in (*_runs(first), *_runs(then)):
+        unanswered = [pattern for pattern in patterns if "OPTIONS" not in methods[pattern]]
+        if unanswered:
+            routes.append(_options(unanswered, allow))
+        if not placed[0].gateway.apk_methods:
+            routes.append(error_route(placed[0], "|".join(patterns), 405, ", ".join(allow)))
+    return [*routes, *_nothing_else(placed[0], base_path)]
+
+
+def _methods_by_pattern(
+    placed: Sequence[Place], base_path: str
+) -> tuple[dict[str, set[str]], set[str]]:
+    """Pattern of a target → the methods of its operations; and which patterns match one path only."""
     methods: dict[str, set[str]] = {}
     literal: set[str] = set()
     for target, verbs in _targets(placed):
@@ -37,19 +61,7 @@ def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, An
         methods.setdefault(pattern, set()).update(verbs)
         if is_literal(base_path + target):
             literal.add(pattern)
-    answered = {pattern for pattern, verbs in methods.items() if "OPTIONS" in verbs}
-    known = [(pattern, tuple(sorted({*verbs, "OPTIONS"}))) for pattern, verbs in methods.items()]
-    # A literal target is none of the others, so these may stand in any order. Those with parameters keep theirs.
-    first = sorted((item for item in known if item[0] in literal), key=lambda item: item[1])
-    then = [item for item in known if item[0] not in literal]
-    routes: list[dict[str, Any]] = []
-    for items in (first, then):
-        for allow, patterns in _runs(items):
-            if left := [pattern for pattern in patterns if pattern not in answered]:
-                routes.append(_options(left, allow))
-            if not placed[0].gateway.apk_methods:
-                routes.append(error_route(placed[0], "|".join(patterns), 405, ", ".join(allow)))
-    return [*routes, *_nothing_else(placed[0], base_path)]
+    return methods, literal
 
 
 def _nothing_else(place: Place, base_path: str) -> Iterator[dict[str, Any]]:
@@ -102,9 +114,9 @@ def error_route(
     part = answer(place, status, body, allow)
     if part is None:
         route["direct_response"] = {"status": status}
-        return route | (
-            {"response_headers_to_add": [literal_header("allow", allow)]} if allow else {}
-        )
+        if allow:
+            route["response_headers_to_add"] = [literal_header("allow", allow)]
+        return route
     return route | _answered_by_script(part, open_to_all)
 
 

@@ -29,7 +29,9 @@ class Rewrite:
 def first_segment(path: str) -> str:
     """The first segment as Envoy sees it in a request; empty when there is none or it is not literal."""
     segment = path.lstrip("/").partition("/")[0]
-    return "" if segment == "*" or _PARAMETER.search(segment) else _literal(segment)
+    if segment == "*" or _PARAMETER.search(segment):
+        return ""
+    return _literal(segment)
 
 
 def is_literal(path: str) -> bool:
@@ -42,9 +44,10 @@ def match_pattern(base_path: str, target: str, *, exact: bool = False) -> str:
     if exact:
         return _pattern(base_path.rstrip("/") + target)
     stem, wildcard = _split(base_path.rstrip("/") + target)
-    return _pattern(stem.rstrip("/")) + (
-        "(?:/.*)?" if wildcard else "/?" if stem.rstrip("/") else "/"
-    )
+    bare = stem.rstrip("/")
+    if wildcard:
+        return f"{_pattern(bare)}(?:/.*)?"
+    return f"{_pattern(bare)}/?" if bare else "/"
 
 
 def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
@@ -72,7 +75,7 @@ def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
 
 
 def _split(path: str) -> tuple[str, bool]:
-    return (path[:-2], True) if path.endswith("/*") else (path, False)
+    return path.removesuffix("/*"), path.endswith("/*")
 
 
 def _literal(text: str) -> str:

@@ -48,21 +48,10 @@ def render_scope(
     segment: str, apis: Iterable[Api], context: RenderContext
 ) -> dict[str, Any] | None:
     """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
-    apis = tuple(apis)
-    hosts: dict[str, list[Place]] = {}
-    more = aliases(apis) if context.gateway.version_routing else {}
-    for api in sorted(apis, key=lambda api: api.id):
-        for placed in _places(
-            api, segment, (*api.base_paths, *([more[api.id]] if api.id in more else [])), context
-        ):
-            hosts.setdefault(placed.host, []).append(placed)
-    system = system_routes(context)
-    by_host = {route.host: route for route in reversed(system) if route.segment == segment}
-    virtual_hosts = [_system_host(by_host[host], context.gateway) for host in sorted(by_host)]
-    # A system host is ours alone: an organization of that name would take it over otherwise.
-    taken = {route.host for route in system}
-    virtual_hosts += [
-        _api_host(host, hosts[host], context) for host in sorted(hosts) if host not in taken
+    apis = sorted(apis, key=lambda api: api.id)
+    virtual_hosts = [
+        *_system_hosts(segment, context),
+        *_api_hosts(segment, apis, context),
     ]
     if not virtual_hosts:
         return None
@@ -75,13 +64,8 @@ def render_scope(
         "response_headers_to_remove": ["server"],
         "max_direct_response_body_size_bytes": LARGEST_IN_ENVOY,
     }
-    if used := sorted(
-        {
-            secret_id((api.organization, ref.name, ref.key))
-            for api in apis
-            for ref in secret_refs(api.operations)
-        }
-    ):
+    used = _secret_ids(apis)
+    if used:
         routes["metadata"] = {"filter_metadata": {"kapi": {"secrets": used}}}
     return {
         "name": name,
@@ -90,27 +74,70 @@ def render_scope(
     }
 
 
+def _system_hosts(segment: str, context: RenderContext) -> list[dict[str, Any]]:
+    # Of several routes of a host, the first one counts.
+    by_host: dict[str, SystemRoute] = {}
+    for route in system_routes(context):
+        if route.segment == segment:
+            by_host.setdefault(route.host, route)
+    return [_system_host(by_host[host], context.gateway) for host in sorted(by_host)]
+
+
+def _api_hosts(segment: str, apis: Sequence[Api], context: RenderContext) -> list[dict[str, Any]]:
+    hosts: dict[str, list[Place]] = {}
+    more = aliases(apis) if context.gateway.version_routing else {}
+    for api in apis:
+        base_paths = api.base_paths
+        if api.id in more:
+            base_paths = (*base_paths, more[api.id])
+        for placed in _places(api, segment, base_paths, context):
+            hosts.setdefault(placed.host, []).append(placed)
+    # No API gets a system host: an organization of that name would take it over otherwise.
+    system = {route.host for route in system_routes(context)}
+    return [_api_host(host, hosts[host], context) for host in sorted(hosts) if host not in system]
+
+
+def _secret_ids(apis: Iterable[Api]) -> list[str]:
+    """The ids of the secrets that these APIs name."""
+    used: set[str] = set()
+    for api in apis:
+        for ref in secret_refs(api.operations):
+            used.add(secret_id((api.organization, ref.name, ref.key)))
+    return sorted(used)
+
+
 def _places(
     api: Api, segment: str, base_paths: Sequence[str], context: RenderContext
 ) -> Iterable[Place]:
     twins = _twins(api)
     own_head = {key for verb, key in map(_tolerant, api.operations) if verb == "HEAD"}
-    for base_path in (path.rstrip("/") for path in base_paths):
+    for base_path in base_paths:
+        base = base_path.rstrip("/")
         for operation in api.operations:
-            if first_segment(base_path + operation.target) != segment:
+            if first_segment(base + operation.target) != segment:
                 continue
-            for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
-                if endpoints:
-                    host = context.host(api.organization, api.environment, sandbox=sandbox)
-                    placed = _place(
-                        api, operation, endpoints, host, base_path, context, sandbox=sandbox
-                    )
-                    verb, key = _tolerant(operation)
-                    head = verb == "GET" and key not in own_head and not context.gateway.apk_methods
-                    # HEAD is GET without the body (RFC 9110 §9.3.2).
-                    yield replace(
-                        placed, exact=(verb, key) in twins, methods=("GET", "HEAD") if head else ()
-                    )
+            exact = _tolerant(operation) in twins
+            methods = _methods(operation, own_head, context)
+            for placed in _of_each_kind(api, operation, base, context):
+                yield replace(placed, exact=exact, methods=methods)
+
+
+def _methods(operation: Operation, own_head: set[str], context: RenderContext) -> tuple[str, ...]:
+    """HEAD is GET without the body (RFC 9110 §9.3.2), unless the target has an operation for it."""
+    verb, key = _tolerant(operation)
+    if verb != "GET" or key in own_head or context.gateway.apk_methods:
+        return ()
+    return ("GET", "HEAD")
+
+
+def _of_each_kind(
+    api: Api, operation: Operation, base_path: str, context: RenderContext
+) -> Iterable[Place]:
+    """One place for the production endpoints, one for those of the sandbox."""
+    for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
+        if endpoints:
+            host = context.host(api.organization, api.environment, sandbox=sandbox)
+            yield _place(api, operation, endpoints, host, base_path, context, sandbox=sandbox)
 
 
 def _twins(api: Api) -> frozenset[tuple[str, str]]:
@@ -174,10 +201,8 @@ def _below(
     guarded: set[tuple[str, str]] = set()
     for item in placed:
         if {"{", "*"} & set(item.operation.target):
-            if (api := waiting.pop(item.api.id, None)) and (
-                route := definition_route(api, base_path)
-            ):
-                yield route
+            if item.api.id in waiting:
+                yield from _definitions([waiting.pop(item.api.id)], base_path)
             yield from disguise_routes(item, before, guarded)
         before.append(item)
         yield from operation_routes(item, context)
@@ -186,7 +211,10 @@ def _below(
 
 
 def _definitions(apis: Iterable[Api], base_path: str) -> Iterable[dict[str, Any]]:
-    return (route for api in apis if (route := definition_route(api, base_path)))
+    for api in apis:
+        route = definition_route(api, base_path)
+        if route is not None:
+            yield route
 
 
 def _nothing_else_below(base_path: str) -> dict[str, Any]:
@@ -204,11 +232,9 @@ def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any
         "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
         "typed_per_filter_config": _OPEN,
     }
-    matches = (
-        _home_matches(system)
-        if system.segment == ROOT
-        else [{"path_separated_prefix": f"/{system.segment}{system.below}"}]
-    )
+    matches: list[dict[str, Any]] = [{"path_separated_prefix": f"/{system.segment}{system.below}"}]
+    if system.segment == ROOT:
+        matches = _home_matches(system)
     routes = [other_slashes(gateway), *({"match": match, **to_process} for match in matches)]
     certificate = {"key": CERTIFICATE_HEADER, "value": "%DOWNSTREAM_PEER_CERT%"}
     told = [{"header": certificate, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]

@@ -41,32 +41,48 @@ def verifying_keys(jwks: str, algorithms: Sequence[str]) -> str:
     except NotJson:
         document = None
     keys = document.get("keys") if isinstance(document, dict) else None
-    usable = [
-        entry
-        for key in (keys if isinstance(keys, list) else [])
-        if isinstance(key, dict)
-        for entry in _entries(key, algorithms)
-    ]
+    if not isinstance(keys, list):
+        return ""
+    usable: list[dict[str, Any]] = []
+    for key in keys:
+        if isinstance(key, dict):
+            usable += _entries(key, algorithms)
     return json.dumps({"keys": usable}) if usable else ""
 
 
 def _entries(key: Mapping[str, Any], algorithms: Sequence[str]) -> list[dict[str, Any]]:
-    operations = key.get("key_ops")
-    if key.get("use", "sig") != "sig" or (
-        operations is not None and (not isinstance(operations, list) or "verify" not in operations)
-    ):
-        return []
-    members = _PUBLIC.get(str(key.get("kty")))
-    if members is None or not all(isinstance(key.get(name), str) for name in members):
-        return []
-    possible = _RSA if key["kty"] == "RSA" else _CURVES.get(key["crv"], ())
+    """One entry for each algorithm that the key may verify."""
+    possible = _possible_algorithms(key) if _is_for_verifying(key) else ()
+    named = key.get("alg")
+    if named is not None:
+        possible = tuple(name for name in possible if name == named)
     if not possible or not _is_sound(key):
         return []
-    named = key.get("alg")
-    chosen = [name for name in possible if name in algorithms and named in (None, name)]
-    kid = {"kid": key["kid"]} if isinstance(key.get("kid"), str) else {}
-    public = {name: key[name] for name in ("kty", *members)}
-    return [{**public, **kid, "use": "sig", "alg": name} for name in chosen]
+    public = {name: key[name] for name in ("kty", *_PUBLIC[key["kty"]])}
+    if isinstance(key.get("kid"), str):
+        public["kid"] = key["kid"]
+    return [{**public, "use": "sig", "alg": name} for name in possible if name in algorithms]
+
+
+def _is_for_verifying(key: Mapping[str, Any]) -> bool:
+    """By `use` and `key_ops` (RFC 7517 §4.2, §4.3)."""
+    if key.get("use", "sig") != "sig":
+        return False
+    operations = key.get("key_ops")
+    if operations is None:
+        return True
+    return isinstance(operations, list) and "verify" in operations
+
+
+def _possible_algorithms(key: Mapping[str, Any]) -> tuple[str, ...]:
+    """By key type and curve; none for a key that lacks a public member."""
+    kind = str(key.get("kty"))
+    members = _PUBLIC.get(kind, ())
+    if not members or not all(isinstance(key.get(name), str) for name in members):
+        return ()
+    if kind == "RSA":
+        return _RSA
+    return _CURVES.get(key["crv"], ())
 
 
 def _is_sound(key: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
+import kapi
 from kapi import run_files
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.secrets import Secrets
 from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
 from kapi.fetch import fetch
 from kapi.gateway.deployment.deployer import Deployer
-from kapi.gateway.deployment.fingerprint import fingerprint
+from kapi.gateway.deployment.fingerprint import SOURCES, fingerprint
 from kapi.gateway.deployment.modules import Modules
 from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.stream.encode import Resource
@@ -403,6 +405,18 @@ def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
         Path("/data"), gateway=GatewaySettings(hosts={"b": "127.0.0.2", "a": "127.0.0.1"})
     )
     assert fingerprint(render_context(again, context.secrets)) == fingerprint(context)
+
+
+def test_all_code_that_rendering_runs_through_is_part_of_the_fingerprint() -> None:
+    root = Path(kapi.__file__).parent
+    used: set[str] = set()
+    for folder in ("apis", "policies", "gateway/envoy/resources"):
+        for path in (root / folder).rglob("*.py"):
+            found = re.findall(r"^\s*from kapi(?:\.(\w+))?\S* import (\w+)", path.read_text(), re.M)
+            used |= {package or name for package, name in found}
+    assert used >= {"apis", "policies", "settings"}
+    # `run_files` and `store` name files and records; a render context contains the names.
+    assert used - {"run_files", "store"} <= {name.removesuffix(".py") for name in SOURCES}
 
 
 def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(

@@ -15,7 +15,7 @@ completions, of both), how many, in how many seconds, and `s` to stop there or `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 import re2
@@ -34,34 +34,50 @@ def consumer_index(
     issuers: Iterable[TrustedIssuer],
     settings: SubscriptionsSettings,
 ) -> dict[str, str]:
-    """All records. `apis` is asked only when somebody has a subscription."""
+    """All records. `apis` is called only when an application has a subscription."""
     tiers = {tier.name: _tier(tier) for tier in settings.tiers}
+    records = _records_of_settings(issuers, settings, tiers)
+    subscribed = any(item.subscriptions for item in applications)
+    named = _by_name(apis()) if subscribed else {}
+    unambiguous = _unambiguous_names(applications)
+    for application in applications:
+        owner = application.organization
+        lines = _subscriptions(application, named, tiers)
+        for key in application.keys:
+            record = _consumer(application, key, lines, tiers)
+            records[f"k\t{owner}\t{key.consumer_key}"] = record
+        whole = _consumer(application, ConsumerKey("", ""), lines, tiers)
+        records[f"a\t{owner}\t{application.id}"] = whole
+        if (owner, application.name) in unambiguous:
+            records[f"a\t{owner}\t{application.name}"] = whole
+    return records
+
+
+def _records_of_settings(
+    issuers: Iterable[TrustedIssuer], settings: SubscriptionsSettings, tiers: Mapping[str, str]
+) -> dict[str, str]:
+    """Records that do not depend on applications: claims of issuers, default tier, limits by key."""
     records = {
         f"i\t{name}": "\t".join(claims) for name, claims in consumer_key_claims(issuers).items()
     }
-    if default := tiers.get(settings.default_tier):
+    default = tiers.get(settings.default_tier)
+    if default:
         records["t"] = default
     for limit in settings.key_limits:
         value = quote(limit.value, safe="") if limit.value else "*"
-        records[f"x\t{limit.organization or '*'}\t{quote(limit.key, safe='')}\t{value}"] = _limit(
-            "r", limit.requests, limit.unit, stops=True
-        )
+        name = f"x\t{limit.organization or '*'}\t{quote(limit.key, safe='')}\t{value}"
+        records[name] = _limit("r", limit.requests, limit.unit, stops=True)
+    return records
+
+
+def _unambiguous_names(applications: Sequence[Application]) -> set[tuple[str, str]]:
+    """Organization and name of each application that an API key may name.
+
+    A name that several applications have, or that is the id of one, names none.
+    """
     names = Counter((item.organization, item.name) for item in applications)
     ids = {(item.organization, item.id) for item in applications}
-    named = _by_name(apis()) if any(item.subscriptions for item in applications) else {}
-    for application in applications:
-        lines = _subscriptions(application, named, tiers)
-        for key in application.keys:
-            records[f"k\t{application.organization}\t{key.consumer_key}"] = _consumer(
-                application, key, lines, tiers
-            )
-        owner = application.organization
-        whole = _consumer(application, ConsumerKey("", ""), lines, tiers)
-        records[f"a\t{owner}\t{application.id}"] = whole
-        # A key that names an application must not count as another one's.
-        if names[owner, application.name] == 1 and (owner, application.name) not in ids:
-            records[f"a\t{owner}\t{application.name}"] = whole
-    return records
+    return {name for name, count in names.items() if count == 1} - ids
 
 
 def matches(pattern: str, version: str) -> bool:
@@ -99,10 +115,11 @@ def _subscriptions(
     found: dict[str, Subscription] = {}
     for item in application.subscriptions:
         for api in named.get((application.organization, item.api_name), ()):
-            # One that names the version itself says more than a pattern; of two patterns the older one holds.
-            if matches(item.api_version, api.version) and (
-                api.id not in found or item.api_version == api.version
-            ):
+            if not matches(item.api_version, api.version):
+                continue
+            # A subscription to the very version overrides patterns; of two patterns, the older one
+            # counts.
+            if api.id not in found or item.api_version == api.version:
                 found[api.id] = item
     return [
         "\t".join(filter(None, (api_id, item.status, tiers.get(item.tier, ""))))

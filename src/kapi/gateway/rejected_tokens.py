@@ -1,13 +1,15 @@
-"""Hears from Envoy which tokens it refused and why, so that unknown keys are looked for and refusals are counted by issuer.
+"""Receives from Envoy which tokens it rejected and why.
 
-The access log service of Envoy (`envoy.service.accesslog.v3`) on a Unix socket of the control process. Nothing of a token is in
-it but verified claims, and nothing is kept but counts. Envoy drops entries rather than wait when nobody reads them.
+So unknown keys are fetched, and rejected tokens are counted by issuer. This is the access log
+service of Envoy (`envoy.service.accesslog.v3`) on a Unix socket of the control process. An entry
+contains nothing of a token but verified claims, and only counts are kept. Envoy drops entries when
+they are not read in time.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,34 +72,44 @@ class RejectedTokenLog:
         try:
             for message in messages:
                 for entry in message.http_logs.log_entry:
-                    self._heard(*self._refusal(entry))
+                    self._heard(*self._rejection(entry))
         except grpc.RpcError:
             pass  # Envoy is gone; that is how a stream ends.
         except Exception:
             _LOG.exception("the log of refused tokens could not be read")
         return StreamAccessLogsResponse()
 
-    def _refusal(self, entry: HTTPAccessLogEntry) -> tuple[str, str]:
+    def _rejection(self, entry: HTTPAccessLogEntry) -> tuple[str, str]:
         """The issuer and the reason."""
         space = entry.common_properties.metadata.filter_metadata.get(JWT_FILTER)
         facts: dict[str, Any] = dict(space.items()) if space is not None else {}
         details = entry.response.response_code_details
         if details.startswith("rbac_access_denied"):
-            claims = facts.get(CLAIMS)
-            issuer = claims["iss"] if claims is not None and "iss" in claims else ""
-            rule = details.partition("[")[2].rstrip("]")
-            return self._name_of(str(issuer)), _RULES.get(
-                rule, "claim" if rule.startswith("900901_required") else "revoked"
-            )
+            return self._name_of(_issuer_in(facts)), _reason_of_rule(details)
         for name, fault in facts.items():
-            # A token that cannot be read is refused by every provider alike, so it is nobody's.
-            if name.startswith(FAULT) and (reason := _REASONS.get(str(fault["message"]))):
+            # Every provider rejects a token that cannot be read, so no issuer is named for it.
+            reason = _REASONS.get(str(fault["message"])) if name.startswith(FAULT) else None
+            if reason:
                 return name.removeprefix(FAULT), reason
-        return (
-            "",
-            "missing"
-            if "Jwt_is_missing" in details
-            else "unknown issuer"
-            if "issuer" in details
-            else "malformed",
-        )
+        return "", _reason_without_issuer(details)
+
+
+def _issuer_in(facts: Mapping[str, Any]) -> str:
+    claims = facts.get(CLAIMS)
+    return str(claims["iss"]) if claims is not None and "iss" in claims else ""
+
+
+def _reason_of_rule(details: str) -> str:
+    """The details name the rule that denied: `rbac_access_denied_matched_policy[900901_typ]`."""
+    rule = details.partition("[")[2].rstrip("]")
+    if rule.startswith("900901_required"):
+        return "claim"
+    return _RULES.get(rule, "revoked")
+
+
+def _reason_without_issuer(details: str) -> str:
+    if "Jwt_is_missing" in details:
+        return "missing"
+    if "issuer" in details:
+        return "unknown issuer"
+    return "malformed"

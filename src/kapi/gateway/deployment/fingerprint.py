@@ -1,6 +1,7 @@
-"""Are the rendered resources in the store still what this program would render? Called by the deployer at start.
+"""Says whether the rendered resources in the store are what this program would render.
 
-The whole input of rendering is hashed, never a choice of it: a setting that is added later is part of it without anybody's doing.
+The whole input of rendering is hashed, never a selection, so a setting that is added later is part
+of the fingerprint. Called by the deployer at the start.
 """
 
 from __future__ import annotations
@@ -17,14 +18,26 @@ import kapi
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.policies import POLICIES
 
-_SOURCES = ("kapi.apis", "kapi.policies", "kapi.gateway")
+SOURCES = (
+    "addresses.py",
+    "apis",
+    "client_certificates.py",
+    "errors.py",
+    "gateway",
+    "jose",
+    "json_reading.py",
+    "policies",
+    "settings",
+)
+"""Modules and packages of kapi that rendering runs through."""
 _SUFFIXES = (".py", ".lua")
 
 
 def fingerprint(context: RenderContext) -> str:
-    """Differs when the version, the input of rendering, the policies or the code in between differ.
+    """A hash of the version, the input of rendering, the policies and the code.
 
-    The code is part of it because a working copy changes without its version. Raises TypeError for an input that has no one text.
+    The code is part of it because a working copy changes without its version. Raises TypeError for
+    an input without a canonical text.
     """
     parts = {
         "version": kapi.__version__,
@@ -36,7 +49,7 @@ def fingerprint(context: RenderContext) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it, the same for equal values whatever order they were made in. Raises TypeError for what has no such form."""
+    """A value in a canonical JSON form: equal for equal values. Raises TypeError for other types."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -54,16 +67,18 @@ def plain(value: Any) -> Any:
 
 def _code() -> str:
     digest = hashlib.sha256()
-    for package in _SOURCES:
-        for path, entry in _files(resources.files(package), package):
+    root = resources.files("kapi")
+    for name in SOURCES:
+        for path, entry in _files(root.joinpath(name), name):
             digest.update(path.encode() + entry.read_bytes())
     return digest.hexdigest()
 
 
-def _files(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        below = f"{path}/{entry.name}"
-        if entry.is_dir():
-            yield from _files(entry, below)
-        elif entry.name.endswith(_SUFFIXES):
-            yield below, entry
+def _files(entry: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
+    """The sources in a folder, or the module itself, in a fixed order."""
+    if entry.is_file():
+        if entry.name.endswith(_SUFFIXES):
+            yield path, entry
+        return
+    for inner in sorted(entry.iterdir(), key=lambda inner: inner.name):
+        yield from _files(inner, f"{path}/{inner.name}")

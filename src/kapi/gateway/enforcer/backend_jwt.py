@@ -101,11 +101,7 @@ class BackendJwts:
         api, wanted, claims = asked["api"], asked["jwt"], asked["claims"]
         ttl = int(wanted["ttl"])
         payload = {
-            **{
-                name: value
-                for name, value in claims.items()
-                if name not in RESTRICTED and not name.startswith(DIALECT)
-            },
+            **{name: value for name, value in claims.items() if _may_pass(name)},
             **_described(api, claims, self._consumer(claims), self._callers),
             **wanted["claims"],
             **({"sub": claims["sub"]} if isinstance(claims.get("sub"), str) else {}),
@@ -129,6 +125,11 @@ class BackendJwts:
         header = {"alg": "RS256", "typ": "JWT", "kid": self._key.kid}
         message = f"{encoded(_json(header))}.{encoded(_json(payload))}"
         return f"{message}.{encoded(self._key.sign(message.encode('ascii')))}"
+
+
+def _may_pass(name: str) -> bool:
+    """Whether a claim of the caller's token may be in the backend JWT."""
+    return name not in RESTRICTED and not name.startswith(DIALECT)
 
 
 def _described(
@@ -174,9 +175,8 @@ def _read(question: bytes) -> Mapping[str, Any]:
     try:
         asked = read_json(question)
         shapes = [asked["api"], asked["jwt"], asked["claims"], asked["jwt"]["claims"]]
-        fits = all(isinstance(item, dict) for item in shapes) and isinstance(
-            asked["jwt"]["ttl"], int
-        )
+        objects = all(isinstance(item, dict) for item in shapes)
+        fits = objects and isinstance(asked["jwt"]["ttl"], int)
     except (ValueError, KeyError, TypeError) as error:
         raise Problem(400, "102500", "this is no question for a backend JWT") from error
     if not fits:

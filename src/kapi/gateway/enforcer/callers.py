@@ -1,4 +1,4 @@
-"""Which application a call comes from, as applications and subscriptions know it; for backend JWTs. Called by `app.py`."""
+"""The application that a call comes from, for backend JWTs. Called by `app/system_apis.py`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ def find_caller(
     api: str,
     version: str,
 ) -> Caller | None:
-    """The application with that consumer key, and the tier of its subscription to the API; None when nobody has it."""
+    """The application with this consumer key, with the tier of its subscription to the API; None when no application has the key."""
     for item in all_applications():
-        if item.organization == organization and any(
-            key.consumer_key == consumer for key in item.keys
-        ):
-            subscribed = (
-                one
-                for one in item.subscriptions
-                if one.api_name == api and matches(one.api_version, version)
-            )
-            tier = next((one.tier for one in subscribed), "")
+        if item.organization != organization:
+            continue
+        if any(key.consumer_key == consumer for key in item.keys):
             return Caller(
                 item.id,
                 item.name,
                 tier=item.tier or "Unlimited",
-                subscription_tier=tier or "Unlimited",
+                subscription_tier=_subscription_tier(item, api, version) or "Unlimited",
             )
     return None
+
+
+def _subscription_tier(application: Application, api: str, version: str) -> str:
+    for item in application.subscriptions:
+        if item.api_name == api and matches(item.api_version, version):
+            return item.tier
+    return ""

@@ -24,7 +24,7 @@ from kapi.gateway.envoy.resources.tokens.claims import claims_filter
 from kapi.gateway.envoy.resources.tokens.deny_list import empty_deny_list
 from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.resources.tokens.token_checks import token_checks
-from kapi.policies import http_filters
+from kapi.policies import HttpFilter, http_filters
 from kapi.policies.contract import STAND_IN
 
 _PREFIXES = re.compile(r"^(?:\[[^\]]*\]\s*)+")
@@ -83,46 +83,47 @@ def static_bootstrap(
     clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """The resources as a static configuration: one listener for each scope, the same filters as at the edge."""
-    of_issuers = (
-        jwt_filter((), TokenCache(1, 1, 1)),
-        claim_headers_filter(()),
-        claims_filter(()),
-        token_checks((), "check"),
-    )
-    discovered = {
-        item["name"]: item for item in (*of_issuers, credentials_filter(), empty_deny_list())
-    }
-    filters = [
-        discovered[item.name]
-        if item.discovered
-        else {
-            "name": item.name,
-            "typed_config": STAND_IN if item.on_demand else dict(item.config),
-            "disabled": item.disabled,
-        }
-        for item in http_filters()
-    ]
-    filters.append(router())
-    listeners = [
-        {
-            "name": scope["name"],
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-            "filter_chains": [
-                {
-                    "filters": [
-                        {
-                            "name": "http",
-                            "typed_config": _manager(scope["route_configuration"], filters),
-                        }
-                    ]
-                }
-            ],
-        }
-        for scope in scopes
-    ]
+    filters = _filters()
     return {
         "layered_runtime": RUNTIME,
-        "static_resources": {"listeners": listeners, "clusters": list(clusters)},
+        "static_resources": {
+            "listeners": [_listener(scope, filters) for scope in scopes],
+            "clusters": list(clusters),
+        },
+    }
+
+
+def _filters() -> list[dict[str, Any]]:
+    """The filters of the edge, without issuers."""
+    discovered = {
+        item["name"]: item
+        for item in (
+            jwt_filter((), TokenCache(1, 1, 1)),
+            claim_headers_filter(()),
+            claims_filter(()),
+            token_checks((), "check"),
+            credentials_filter(),
+            empty_deny_list(),
+        )
+    }
+    filters = [
+        discovered[item.name] if item.discovered else _static_filter(item)
+        for item in http_filters()
+    ]
+    return [*filters, router()]
+
+
+def _static_filter(item: HttpFilter) -> dict[str, Any]:
+    config = STAND_IN if item.on_demand else dict(item.config)
+    return {"name": item.name, "typed_config": config, "disabled": item.disabled}
+
+
+def _listener(scope: dict[str, Any], filters: list[dict[str, Any]]) -> dict[str, Any]:
+    manager = _manager(scope["route_configuration"], filters)
+    return {
+        "name": scope["name"],
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
 
 

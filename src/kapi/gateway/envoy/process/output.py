@@ -52,9 +52,9 @@ class Death:
         called = f"a call of {self.host}{self.path}" if self.host else ""
         during = " for ".join(part for part in (served, called) if part)
         what = self.reason or "ended unexpectedly"
-        return (
-            f"{what} while {during}" if served else f"{what}{f' during {called}' if called else ''}"
-        )
+        if served:
+            return f"{what} while {during}"
+        return f"{what} during {called}" if called else what
 
 
 def cleaned(line: str) -> str:

@@ -62,45 +62,41 @@ RUNTIME: dict[str, Any] = {
 
 
 def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
-    """What Envoy starts with: the way to us, and limits. All else comes over the stream."""
-    ads = {"ads": {}, "resource_api_version": "V3"}
+    """What Envoy starts with: the address of the control process, and limits. All else comes over the stream."""
+    admin_path = str(run_dir / run_files.admin_socket(settings).name)
+    xds_path = str(run_dir / run_files.xds_socket(settings).name)
     return {
         "node": {"id": "kapi", "cluster": "kapi"},
         "admin": {
-            "address": {
-                "pipe": {
-                    "path": str(run_dir / run_files.admin_socket(settings).name),
-                    "mode": 0o600,
-                }
-            },
-            # Who watches must come in however many callers there are.
+            "address": {"pipe": {"path": admin_path, "mode": 0o600}},
+            # The watch must get a connection however many callers there are.
             "ignore_global_conn_limit": True,
         },
         "watchdogs": _watchdogs(settings.gateway.watchdog_seconds),
-        "dynamic_resources": {
-            "ads_config": {
-                "api_type": "DELTA_GRPC",
-                "transport_api_version": "V3",
-                "grpc_services": [
-                    {
-                        "envoy_grpc": {
-                            "cluster_name": _XDS,
-                            "retry_policy": {"retry_back_off": _RECONNECT},
-                        }
-                    }
-                ],
-            },
-            "cds_config": ads,
-            "lds_config": ads,
-        },
-        "static_resources": {
-            "clusters": [_xds_cluster(str(run_dir / run_files.xds_socket(settings).name))]
-        },
+        "dynamic_resources": _dynamic_resources(),
+        "static_resources": {"clusters": [_xds_cluster(xds_path)]},
         "layered_runtime": RUNTIME,
         "overload_manager": _overload(settings),
         "stats_config": {
             "stats_matcher": {"exclusion_list": {"patterns": list(_UNUSED_STATISTICS)}}
         },
+    }
+
+
+def _dynamic_resources() -> dict[str, Any]:
+    ads = {"ads": {}, "resource_api_version": "V3"}
+    service = {
+        "cluster_name": _XDS,
+        "retry_policy": {"retry_back_off": _RECONNECT},
+    }
+    return {
+        "ads_config": {
+            "api_type": "DELTA_GRPC",
+            "transport_api_version": "V3",
+            "grpc_services": [{"envoy_grpc": service}],
+        },
+        "cds_config": ads,
+        "lds_config": ads,
     }
 
 

@@ -1,13 +1,14 @@
-"""What one Envoy holds and what it must be sent next: the delta protocol as a state machine, without threads or sockets.
+"""The delta xDS protocol with one Envoy as a state machine, without threads or sockets.
 
-Level-triggered: it compares the desired resources with those Envoy confirmed and sends the difference, in dependency order:
-clusters, then the rest, scopes last; removals the other way round. So a first start, a reconnection and a deployment are
-one path. The publisher calls it under its lock.
+It is level-triggered: it compares the desired resources with those that Envoy confirmed and sends
+the difference, in dependency order: clusters, then the rest, scopes last; removals the other way
+round. So a first start, a reconnection and a deployment take the same path. The publisher calls it
+under its lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
@@ -18,7 +19,7 @@ from kapi.gateway.envoy.stream.encode import Resource, unpoisoned
 
 ORDER = (CLUSTER, SECRET, EXTENSION, LISTENER, SCOPE)
 _UNKNOWN = "?"
-"""Version of a resource that Envoy refused: whatever is wanted next differs from it."""
+"""Version of a resource that Envoy rejected: it differs from any desired version."""
 
 Desired = Mapping[str, Mapping[str, Resource]]
 
@@ -33,7 +34,7 @@ class _Sent:
 
 
 @dataclass(slots=True)
-class _Type:
+class _TypeState:
     """The state of one resource type on one stream."""
 
     names: set[str] | None
@@ -41,12 +42,19 @@ class _Type:
     held: dict[str, str]
     """Confirmed versions by name."""
     in_flight: _Sent | None = None
-    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Name → (version, Envoy's sentence): not sent again until something else is wanted."""
+    rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Name → (version, Envoy's sentence): not sent again until another version is desired."""
     poisoned: set[str] = field(default_factory=set)
-    """Scopes that shared a message with a refused one."""
+    """Scopes that were in one message with a rejected one."""
     answered: bool = False
     one_by_one: bool = False
+
+    def lacks(self, item: Resource) -> bool:
+        """Whether Envoy neither holds this version nor rejected it."""
+        if self.held.get(item.name) == item.version:
+            return False
+        version, _ = self.rejected.get(item.name, ("", ""))
+        return version != item.version
 
 
 class DeltaStream:
@@ -54,48 +62,57 @@ class DeltaStream:
 
     def __init__(self, desired: Desired) -> None:
         self._desired = desired
-        self._types: dict[str, _Type] = {}
+        self._types: dict[str, _TypeState] = {}
         self._nonces = 0
 
     def on_request(self, request: Request) -> list[Response]:
-        """Take a subscription, a confirmation or a refusal; return what to send now."""
-        state = self._types.get(request.type_url)
-        names = set(request.resource_names_subscribe)
-        if state is None:
-            everything = not names or "*" in names
-            state = _Type(None if everything else names, dict(request.initial_resource_versions))
-            self._types[request.type_url] = state
-        elif state.names is not None:
-            state.names |= names
-            state.names -= set(request.resource_names_unsubscribe)
-            for name in (*names, *request.resource_names_unsubscribe):
-                state.held.pop(name, None)
-        if state.in_flight is not None and request.response_nonce == state.in_flight.nonce:
-            sent, state.in_flight = state.in_flight, None
+        """Process a subscription, an ACK or a NACK; return what to send next."""
+        state = self._subscribed(request)
+        sent = state.in_flight
+        if sent is not None and request.response_nonce == sent.nonce:
+            state.in_flight = None
             if request.HasField("error_detail"):
-                _refused(request.type_url, state, sent, request.error_detail.message)
+                _rejected(request.type_url, state, sent, request.error_detail.message)
             else:
                 _confirmed(state, sent)
         return self.next_responses()
 
+    def _subscribed(self, request: Request) -> _TypeState:
+        """The state of the request's type, after its subscriptions."""
+        state = self._types.get(request.type_url)
+        names = set(request.resource_names_subscribe)
+        if state is None:
+            wildcard = not names or "*" in names
+            held = dict(request.initial_resource_versions)
+            state = _TypeState(None if wildcard else names, held)
+            self._types[request.type_url] = state
+            return state
+        if state.names is not None:
+            state.names |= names
+            state.names -= set(request.resource_names_unsubscribe)
+            for name in (*names, *request.resource_names_unsubscribe):
+                state.held.pop(name, None)
+        return state
+
     def next_responses(self) -> list[Response]:
-        """What can be sent now: at most one message of each type is under way."""
-        return [response for type_url in ORDER if (response := self._next(type_url)) is not None]
+        """What can be sent now: at most one message of each type is in flight."""
+        responses = [self._next(type_url) for type_url in ORDER]
+        return [response for response in responses if response is not None]
 
     def holds(self, type_url: str, name: str) -> bool:
-        """Whether Envoy confirmed what is wanted of this resource, or its absence."""
+        """Whether Envoy confirmed the desired version of this resource, or its absence."""
         state = self._types.get(type_url)
         wanted = self._desired[type_url].get(name)
         if state is None:
             return wanted is None
         return state.held.get(name) == (wanted.version if wanted else None)
 
-    def refusal(self, type_url: str, name: str) -> str:
-        """Envoy's sentence about what is wanted of this resource, or empty."""
+    def rejection(self, type_url: str, name: str) -> str:
+        """Envoy's sentence if it rejected the desired version of this resource; otherwise empty."""
         state, wanted = self._types.get(type_url), self._desired[type_url].get(name)
         if state is None or wanted is None:
             return ""
-        version, sentence = state.refused.get(name, ("", ""))
+        version, sentence = state.rejected.get(name, ("", ""))
         return sentence if version == wanted.version else ""
 
     def confirmed(self) -> int:
@@ -113,35 +130,30 @@ class DeltaStream:
             return None
         if type_url == CLUSTER and not self._settled(SCOPE):
             removed = []
-        if state.one_by_one or (type_url == SCOPE and state.answered):
-            changed, removed = changed[:1], removed if not changed else []
+        if _one_at_a_time(type_url, state) and changed:
+            changed, removed = changed[:1], []
         if not changed and not removed and (state.answered or state.held):
             state.answered = True
             return None
-        missing = (
-            []
-            if state.names is None or state.answered
-            else sorted(state.names - self._desired[type_url].keys())
-        )
-        return self._send(type_url, state, changed, [*removed, *missing])
+        return self._send(type_url, state, changed, [*removed, *self._missing(type_url, state)])
 
-    def _differences(self, type_url: str, state: _Type) -> tuple[list[Resource], list[str]]:
+    def _missing(self, type_url: str, state: _TypeState) -> list[str]:
+        """Names that Envoy asked for and that do not exist; the first response says so."""
+        if state.names is None or state.answered:
+            return []
+        return sorted(state.names - self._desired[type_url].keys())
+
+    def _differences(self, type_url: str, state: _TypeState) -> tuple[list[Resource], list[str]]:
+        """Resources to send, and names to remove."""
         desired = self._desired[type_url]
-        wanted = (
-            desired.values()
-            if state.names is None
-            else [desired[name] for name in sorted(state.names) if name in desired]
-        )
-        changed = [
-            item
-            for item in wanted
-            if state.held.get(item.name) != item.version
-            and state.refused.get(item.name, ("",))[0] != item.version
-        ]
-        return changed, sorted(name for name in state.held if name not in desired)
+        names: Iterable[str] = desired
+        if state.names is not None:
+            names = sorted(state.names & desired.keys())
+        changed = [desired[name] for name in names if state.lacks(desired[name])]
+        return changed, sorted(state.held.keys() - desired.keys())
 
     def _settled(self, type_url: str) -> bool:
-        """Nothing of this type is under way or still to be added, as far as Envoy has asked for it at all."""
+        """Nothing of this type is in flight or still to be added; Envoy has subscribed to it."""
         state = self._types.get(type_url)
         if state is None or state.in_flight is not None:
             return False
@@ -150,7 +162,7 @@ class DeltaStream:
         return not changed and (type_url == CLUSTER or not removed)
 
     def _send(
-        self, type_url: str, state: _Type, changed: list[Resource], removed: list[str]
+        self, type_url: str, state: _TypeState, changed: list[Resource], removed: list[str]
     ) -> Response:
         self._nonces += 1
         response = Response(type_url=type_url, nonce=str(self._nonces), removed_resources=removed)
@@ -165,17 +177,22 @@ class DeltaStream:
         return response
 
 
-def _confirmed(state: _Type, sent: _Sent) -> None:
+def _one_at_a_time(type_url: str, state: _TypeState) -> bool:
+    """A rejected scope damages those in the same message, so each has a message of its own."""
+    return state.one_by_one or (type_url == SCOPE and state.answered)
+
+
+def _confirmed(state: _TypeState, sent: _Sent) -> None:
     state.held |= sent.versions
     for name in sent.removed:
         state.held.pop(name, None)
     for name in (*sent.versions, *sent.removed):
-        state.refused.pop(name, None)
+        state.rejected.pop(name, None)
         state.poisoned.discard(name)
 
 
-def _refused(type_url: str, state: _Type, sent: _Sent, sentence: str) -> None:
-    """One bad resource refuses its whole message: send the others again, alone, to find out which it was."""
+def _rejected(type_url: str, state: _TypeState, sent: _Sent, sentence: str) -> None:
+    """One bad resource rejects its whole message: send each again, alone, to find out which it was."""
     for name in sent.versions:
         state.held[name] = _UNKNOWN
         if type_url == SCOPE:
@@ -185,4 +202,4 @@ def _refused(type_url: str, state: _Type, sent: _Sent, sentence: str) -> None:
     if len(sent.versions) > 1:
         state.one_by_one = True
     else:
-        state.refused |= {name: (version, sentence) for name, version in sent.versions.items()}
+        state.rejected |= {name: (version, sentence) for name, version in sent.versions.items()}

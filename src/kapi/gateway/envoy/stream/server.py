@@ -36,7 +36,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the stream is."""
+    """The state of the stream."""
 
     connected: int
     confirmed: int
@@ -55,7 +55,7 @@ class _Connection:
 
 
 class Publisher:
-    """What Envoy should hold, and the streams that make it so. Safe to share between threads."""
+    """The desired resources, and a stream to each connected Envoy. Safe to share between threads."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Publisher:
         """Close the streams; Envoy keeps what it has."""
 
     def set_initial(self, resources: Iterable[Resource]) -> None:
-        """Want these and nothing else, without waiting for anybody."""
+        """Make these the only desired resources, without waiting for confirmation."""
         with self._news:
             for wanted in self._desired.values():
                 wanted.clear()
@@ -108,23 +108,23 @@ class Publisher:
                 keys = [*((item.type_url, item.name) for item in changed), *removed]
                 before = {key: self._desired[key[0]].get(key[1]) for key in keys}
             try:
-                self._make_so(clusters, (), deadline)
+                self._bring_about(clusters, (), deadline)
                 self._warm(
                     [item.name for item in clusters if before[item.type_url, item.name] is None]
                 )
-                self._make_so(others, removed, deadline)
+                self._bring_about(others, removed, deadline)
             except GatewayError as error:
                 self._last_error = error.detail
                 self._roll_back(before)
                 raise
 
     def wanted(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
-        """What these should be now; None for what should not exist."""
+        """The desired state of these resources; None for those that must not exist."""
         with self._news:
             return {key: self._desired[key[0]].get(key[1]) for key in keys}
 
     def status(self) -> Status:
-        """How it stands."""
+        """The current state of the stream."""
         with self._news:
             confirmed = sum(connection.stream.confirmed() for connection in self._connections)
             return Status(len(self._connections), confirmed, self._last_error)
@@ -133,7 +133,7 @@ class Publisher:
         if not self._news.wait_for(lambda: self._connections, max(0.0, deadline - self._clock())):
             raise GatewayUnavailable("Envoy is not connected.")
 
-    def _make_so(
+    def _bring_about(
         self, changed: Sequence[Resource], removed: Sequence[Key], deadline: float
     ) -> None:
         with self._news:
@@ -143,15 +143,15 @@ class Publisher:
                 self._desired[type_url].pop(name, None)
             self._push_differences()
             keys = [*((item.type_url, item.name) for item in changed), *removed]
-            while not self._everybody_holds(keys):
+            while not self._all_hold(keys):
                 left = deadline - self._clock()
                 if left <= 0 or not self._news.wait(left):
                     raise GatewayUnavailable(f"Envoy did not confirm within {self._timeout:g} s.")
 
-    def _everybody_holds(self, keys: Sequence[Key]) -> bool:
+    def _all_hold(self, keys: Sequence[Key]) -> bool:
         for connection in self._connections:
             for key in keys:
-                if sentence := connection.stream.refusal(*key):
+                if sentence := connection.stream.rejection(*key):
                     raise GatewayRejected(sentence)
         return bool(self._connections) and all(
             connection.stream.holds(*key) for connection in self._connections for key in keys
@@ -177,7 +177,7 @@ class Publisher:
             self._push_differences()
             with contextlib.suppress(GatewayRejected):
                 self._news.wait_for(
-                    lambda: self._everybody_holds(list(before)),
+                    lambda: self._all_hold(list(before)),
                     ROLLBACK_SECONDS if self._connections else 0,
                 )
 

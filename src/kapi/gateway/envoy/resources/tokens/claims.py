@@ -24,20 +24,22 @@ _SCRIPT = script("claims")
 
 def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     """The ECDS resource."""
+    token_issuers = [item for item in issuers if not item.api_keys]
     own = {
         item.issuer: [paths(name) for name in item.scopes_claims]
-        for item in issuers
-        if not item.api_keys and not set(item.scopes_claims) <= set(SCOPE_CLAIMS)
+        for item in token_issuers
+        if not set(item.scopes_claims) <= set(SCOPE_CLAIMS)
     }
-    if not own and not any(item.binds_to_certificates for item in issuers if not item.api_keys):
+    if not own and not any(item.binds_to_certificates for item in token_issuers):
         return {"name": CLAIMS_FILTER, "typed_config": STAND_IN}
     needed = [
         _header(THUMBPRINT_HEADER, {"safe_regex": {"regex": ".+", "google_re2": {}}}),
         *(_header(ISSUER_HEADER, {"exact": name}) for name in sorted(own)),
     ]
-    others = {
-        "not_matcher": needed[0] if len(needed) == 1 else {"or_matcher": {"predicate": needed}}
-    }
+    any_needed = needed[0]
+    if len(needed) > 1:
+        any_needed = {"or_matcher": {"predicate": needed}}
+    others = {"not_matcher": any_needed}
     skip = {
         "action": {
             "name": "skip",

@@ -91,12 +91,8 @@ def jwt_filter(
 ) -> dict[str, Any]:
     """The ECDS resource. A need without an issuer that has keys gets no requirement, and Envoy refuses what names it."""
     wanted = sorted(needs)
-    keys = {
-        issuer.name: found
-        for issuer in issuers
-        if (found := verifying_keys(issuer.jwks, issuer.algorithms))
-    }
-    issuers = [issuer for issuer in issuers if issuer.name in keys]
+    keys = {issuer.name: verifying_keys(issuer.jwks, issuer.algorithms) for issuer in issuers}
+    issuers = [issuer for issuer in issuers if keys[issuer.name]]
     used = {kind for need in wanted for kind in need.kinds} & _PLACES.keys()
     provided = [(issuer, kind) for issuer in issuers for kind in sorted(used & set(_kinds(issuer)))]
     tokens = cache.tokens(len(provided))
@@ -104,7 +100,8 @@ def jwt_filter(
         _provider_name(issuer, kind): _provider(issuer, kind, keys[issuer.name], tokens)
         for issuer, kind in provided
     }
-    requirements = {need.name: made for need in wanted if (made := _requirement(need, issuers))}
+    made = {need.name: _requirement(need, issuers) for need in wanted}
+    requirements = {name: requirement for name, requirement in made.items() if requirement}
     config = typed(
         "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
         providers=providers,
@@ -119,13 +116,11 @@ def _kinds(issuer: TrustedIssuer) -> str:
 
 def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     serving = [issuer for issuer in issuers if issuer.serves(need.organization, need.environment)]
-    each: list[dict[str, Any]] = [
-        {"provider_name": _provider_name(issuer, kind)}
-        for kind in need.kinds
-        if kind != OPTIONAL
-        for issuer in serving
-        if kind in _kinds(issuer)
-    ]
+    each: list[dict[str, Any]] = []
+    for kind in need.kinds:
+        # No issuer has the kind OPTIONAL.
+        accepting = [issuer for issuer in serving if kind in _kinds(issuer)]
+        each += [{"provider_name": _provider_name(issuer, kind)} for issuer in accepting]
     if OPTIONAL in need.kinds:
         # Alone, too: with no issuer there is nothing a credential could be checked against, and none is needed.
         each.append({"allow_missing": {}})
@@ -172,12 +167,9 @@ def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, Any]]:
 
 
 def _claim_header(header: str, path: tuple[str, ...]) -> dict[str, Any]:
-    whole = (
-        {"claim_path": [{"key": path[0]}]}
-        if len(path) == 1 and "." in path[0]
-        else {"claim_name": ".".join(path)}
-    )
-    return {"header_name": header, **whole}
+    if len(path) == 1 and "." in path[0]:
+        return {"header_name": header, "claim_path": [{"key": path[0]}]}
+    return {"header_name": header, "claim_name": ".".join(path)}
 
 
 def mappable(header: str) -> bool:

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from harness import DEFINITION, KAPI, conf, free_port
 from kapi.front.cli.main import app
+from kapi.identity.issuers.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 PETSTORE = ROOT / "examples/petstore"
@@ -353,6 +354,15 @@ def test_a_missing_envoy_is_a_clear_error(run) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_helps_with_examples(run, command: str) -> None:
     assert "Examples" in run(command, "--help").stdout
+
+
+def test_each_preset_parameter_is_an_option_that_names_the_preset(run) -> None:
+    shown = run("issuer", "add", "--help", COLUMNS="600").stdout
+    for preset in PRESETS:
+        for parameter in preset.parameters:
+            option = next(line for line in shown.splitlines() if f"│ --{parameter.name} " in line)
+            assert preset.name in option
+            assert parameter.help in option
 
 
 def test_help_tells_exit_codes_and_stays_light(run) -> None:

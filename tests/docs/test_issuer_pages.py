@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness import KAPI
-from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.declaration import declare
+from kapi.identity.issuers.presets import PRESETS
 from kapi.settings import IssuerSettings
 from kapi.settings.values import checked
 

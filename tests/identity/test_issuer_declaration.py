@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kapi.errors import Invalid
-from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.declaration import Issuer, declare
+from kapi.identity.issuers.presets import PRESETS
 from kapi.settings import IssuerSettings
 from standin import Key
 

@@ -16,9 +16,9 @@ from kapi.addresses import is_label
 from kapi.apis.reserved_headers import may_hold_claim
 from kapi.errors import Diagnostic, Invalid
 from kapi.fetch import is_on_this_machine
-from kapi.identity.issuers import PRESETS
 from kapi.identity.issuers.keyset import one_key
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
+from kapi.identity.issuers.presets import PRESETS, oidc
 from kapi.identity.issuers.static_keys import key_of_certificate, key_of_pem, trusted_certificates
 from kapi.policies.callers.claim_names import client_claims
 from kapi.policies.callers.token_kinds import USUAL_TYPES, AccessTokenRule
@@ -132,7 +132,7 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
             f"Known: {names}. Any other provider: oidc.",
         )
         # What it asks for is unknown: only what the person gave can be judged, as for a provider without a preset.
-        issuer = _whole(settings, PRESETS[-1], {}, wrong)
+        issuer = _whole(settings, oidc.preset, {}, wrong)
         name = settings.name if settings.name != settings.preset else _UNKNOWN
         issuer = dataclasses.replace(
             issuer, name=name, issuer=issuer.issuer or _UNKNOWN, discovery=settings.discovery
@@ -201,7 +201,7 @@ def _whole(
         key_pem=_static_key(settings, wrong),
         audiences=settings.audiences or tuple(map(filled, preset.audiences)),
         algorithms=settings.algorithms or preset.algorithms,
-        types=settings.types or preset.types,
+        types=settings.types or preset.types or USUAL_TYPES,
         clock_skew=settings.clock_skew,
         consumer_key_claim=settings.consumer_key_claim or preset.consumer_key_claim,
         scopes_claims=settings.scopes_claims or preset.scopes_claims,

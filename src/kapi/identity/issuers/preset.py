@@ -1,15 +1,15 @@
-"""What a provider preset is: the facts about one provider that people get wrong, as data. One provider = one file + one name in PRESETS.
+"""What a preset is: the facts about one identity provider, as data.
 
-Texts are templates over the preset's parameters: `https://{domain}/`. An empty template leaves the fact to discovery, or to
-the person. Read by `declaration.py`, the command line and the documentation's test.
+One provider is one file in `presets/` and one name in `PRESETS`. Its texts are templates over its
+parameters: `https://{domain}/`. A fact whose template is empty comes from discovery, or from the
+declaration. `declaration.py` reads presets; the options of `kapi issuer add` are made of their
+parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from kapi.policies.callers.token_kinds import USUAL_TYPES
 
 ASYMMETRIC = (
     "RS256",
@@ -23,7 +23,7 @@ ASYMMETRIC = (
     "ES512",
     "EdDSA",
 )
-"""Every algorithm an issuer may be allowed (RFC 7518, RFC 8037). No symmetric one: its key would have to be shared."""
+"""Algorithms that an issuer may use (RFC 7518, RFC 8037): asymmetric ones."""
 ANY_ORGANIZATION = "*"
 SYSTEM_ORGANIZATION = "apk-system"
 """The organization that the system APIs belong to, as in APK."""
@@ -31,19 +31,22 @@ SYSTEM_ORGANIZATION = "apk-system"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One thing to fill in, such as a domain. `pattern` is a regular expression for all of it."""
+    """A value that a preset needs, such as a domain. `pattern` must match the whole value.
+
+    `help` completes the sentence "NAME is missing: …", and is the help of the command's option.
+    """
 
     name: str
     help: str
     example: str
     pattern: str = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
     default: str | None = None
-    """None means it must be given."""
+    """None means that the parameter is required."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One provider. `mistakes` are shown by `kapi issuer add` and `kapi issuer test`."""
+    """One provider. `mistakes`, what often goes wrong, are shown by `kapi issuer add` and `test`."""
 
     name: str
     title: str
@@ -55,13 +58,23 @@ class Preset:
     consumer_key_claim: str = "azp"
     scopes_claims: tuple[str, ...] = ("scope",)
     algorithms: tuple[str, ...] = ("RS256",)
-    types: tuple[str, ...] = USUAL_TYPES
+    types: tuple[str, ...] = ()
+    """Accepted `typ` headers; empty means `policies.token_kinds.USUAL_TYPES`."""
     audiences: tuple[str, ...] = ()
     required_claims: Mapping[str, str] = field(default_factory=dict)
-    """Claims that must be there; with a value, that value. They tell access tokens from ID tokens of the same keys."""
+    """Claims that a token must contain; an empty value means any value.
+
+    They tell access tokens from ID tokens that the same keys sign.
+    """
     claim_mappings: Mapping[str, str] = field(default_factory=dict)
     id_tokens: bool = False
-    """Whether its ID tokens are accepted: for providers whose access tokens are opaque, or cannot be told from ID tokens."""
+    """Whether its ID tokens are accepted.
+
+    For providers whose access tokens are opaque, or cannot be told from ID tokens.
+    """
     audience_needed: bool = True
-    """A declaration without an audience gets a warning: a token for any other API of the same provider is accepted then."""
+    """Whether a declaration without an audience gets a warning.
+
+    Without one, a token for any other API of the same provider is accepted.
+    """
     mistakes: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Microsoft Entra ID, v1.0 tokens: what an API gets until its manifest asks for version 2. Issuer on another host, with a slash."""
 
-from kapi.identity.issuers.entra import TENANT
 from kapi.identity.issuers.preset import Preset
+from kapi.identity.issuers.presets.entra import TENANT
 
 preset = Preset(
     name="entra-v1",

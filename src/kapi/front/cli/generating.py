@@ -1,4 +1,4 @@
-"""Making a conf of a definition on the command line: warnings and mistakes are told about the definition. For `api_commands.py`."""
+"""Makes a conf of a definition on the command line. Warnings and mistakes name the definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entry point of `kapi`: the list of commands, and the one place where errors become text and exit codes."""
+"""The entry point of `kapi`: the list of commands. Errors become text and exit codes here only."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import traceback
 import typer
 
 from kapi.errors import FULL, KapiError, StorageFull
-from kapi.front.cli import (
-    api_commands,
-    api_key_commands,
-    application_commands,
-    client_commands,
-    config_command,
-    issuer_commands,
-    key_commands,
-    platform_commands,
-    secret_commands,
-    user_commands,
+from kapi.front.cli.commands import (
+    api_keys,
+    apis,
+    applications,
+    clients,
+    config,
+    issuers,
+    keys,
+    platform,
+    secrets,
+    users,
 )
 from kapi.front.cli.output import Exit, InvalidInput, fail, say
 
-_HELP = """kapi: an API platform. One command starts an identity provider, system APIs and a gateway on https port 9095.
+_HELP = """kapi: an API platform. `kapi up` starts an identity provider, system APIs and a gateway.
+
+They listen on one https port, 9095 by default.
 
 [bold]First steps[/bold]
 
@@ -33,8 +35,8 @@ _HELP = """kapi: an API platform. One command starts an identity provider, syste
   kapi token                                   a token to call it with
 """
 _EPILOG = (
-    "Exit codes: 0 done · 1 failed · 2 usage · 3 invalid input · 4 unauthenticated or forbidden · 5 not found · "
-    "6 refused by the gateway · 7 this machine cannot, or kapi is not running"
+    "Exit codes: 0 done · 1 failed · 2 usage · 3 invalid input · 4 unauthenticated or forbidden ·"
+    " 5 not found · 6 refused by the gateway · 7 this machine cannot, or kapi is not running"
 )
 
 app = typer.Typer(
@@ -47,38 +49,43 @@ app = typer.Typer(
 )
 
 RUN, APIS, IDENTITY, OPERATE = "Run", "APIs", "Identity", "Operate"
-for panel, name, command in (
-    (RUN, "up", platform_commands.up),
-    (RUN, "down", platform_commands.down),
-    (RUN, "status", platform_commands.status),
-    (APIS, "generate", api_commands.generate),
-    (APIS, "validate", api_commands.validate),
-    (APIS, "deploy", api_commands.deploy),
-    (APIS, "apis", api_commands.apis),
-    (APIS, "undeploy", api_commands.undeploy),
-    (APIS, "export", api_commands.export),
-    (APIS, "schema", api_commands.schema),
-    (IDENTITY, "token", api_commands.token),
-    (OPERATE, "ca", platform_commands.ca),
-    (OPERATE, "doctor", platform_commands.doctor),
-    (OPERATE, "config", config_command.config),
-    (OPERATE, "version", platform_commands.version),
-):
+COMMANDS = (
+    (RUN, "up", platform.up),
+    (RUN, "down", platform.down),
+    (RUN, "status", platform.status),
+    (APIS, "generate", apis.generate),
+    (APIS, "validate", apis.validate),
+    (APIS, "deploy", apis.deploy),
+    (APIS, "apis", apis.apis),
+    (APIS, "undeploy", apis.undeploy),
+    (APIS, "export", apis.export),
+    (APIS, "schema", apis.schema),
+    (IDENTITY, "token", apis.token),
+    (OPERATE, "ca", platform.ca),
+    (OPERATE, "doctor", platform.doctor),
+    (OPERATE, "config", config.config),
+    (OPERATE, "version", platform.version),
+)
+GROUPS = (
+    (IDENTITY, "api-key", api_keys.app),
+    (APIS, "secret", secrets.app),
+    (APIS, "app", applications.app),
+    (APIS, "subscription", applications.subscription),
+    (IDENTITY, "key", keys.app),
+    (IDENTITY, "user", users.app),
+    (IDENTITY, "client", clients.app),
+    (IDENTITY, "issuer", issuers.app),
+)
+for panel, name, command in COMMANDS:
     app.command(name, rich_help_panel=panel)(command)
-app.add_typer(api_key_commands.app, name="api-key", rich_help_panel=IDENTITY)
-app.add_typer(secret_commands.app, name="secret", rich_help_panel=APIS)
-app.add_typer(application_commands.app, name="app", rich_help_panel=APIS)
-app.add_typer(application_commands.subscription, name="subscription", rich_help_panel=APIS)
-app.add_typer(key_commands.app, name="key", rich_help_panel=IDENTITY)
-app.add_typer(user_commands.app, name="user", rich_help_panel=IDENTITY)
-app.add_typer(client_commands.app, name="client", rich_help_panel=IDENTITY)
-app.add_typer(issuer_commands.app, name="issuer", rich_help_panel=IDENTITY)
+for panel, name, group in GROUPS:
+    app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets it in another spelling, and not an error.
+        # A character that the terminal cannot show is written as an escape, not an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -90,16 +97,17 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output is gone; what is left to flush must not complain either.
+        # The reader of our output has closed it; the final flush must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
-    except Exception as error:  # the last line of defence: a person gets a sentence
+    except Exception as error:  # a fault in kapi: a sentence, not a traceback
         if isinstance(error, OSError) and error.errno in FULL:
             sys.exit(fail(StorageFull(str(error.filename or ""))))
         if os.environ.get("KAPI_DEBUG"):
             traceback.print_exc()
         say(
-            f"error: unexpected {type(error).__name__}: {error}\nhint: this is a fault in kapi; KAPI_DEBUG=1 shows where."
+            f"error: unexpected {type(error).__name__}: {error}\n"
+            "hint: this is a fault in kapi; KAPI_DEBUG=1 shows where."
         )
         sys.exit(Exit.FAILED)
 

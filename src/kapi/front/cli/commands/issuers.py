@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from kapi.front.cli.client import Client
-from kapi.front.cli.issuer_options import declared, with_declaration_options
+from kapi.front.cli.commands.issuer_options import declared, with_declaration_options
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, put, say, show
 

@@ -140,13 +140,11 @@ def with_declaration_options(
 
 def declared(options: Mapping[str, Any]) -> dict[str, Any]:
     """The body of the issuers API that the given options make, without what was not given."""
-    body: dict[str, Any] = {
-        "parameters": {
-            name.removeprefix(_PARAMETER): value
-            for name, value in options.items()
-            if name.startswith(_PARAMETER) and value is not None
-        }
-    }
+    parameters: dict[str, str] = {}
+    for name, value in options.items():
+        if name.startswith(_PARAMETER) and value is not None:
+            parameters[name.removeprefix(_PARAMETER)] = value
+    body: dict[str, Any] = {"parameters": parameters}
     for option in OPTIONS:
         value = options[option.field]
         if option.read and value is not None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kapi.app.settings import read_settings
 from kapi.errors import Problem, SettingsError
 from kapi.gateway.applications import Applications, pattern_fault
 from kapi.gateway.consumer_index import consumer_index, matches
 from kapi.gateway.issuers import TrustedIssuer
+from kapi.identity.settings import read_settings
 from kapi.settings import ApplicationSettings, Settings, SubscriptionsSettings, TierSettings
 from kapi.settings.limits import KeyLimitSettings
 from kapi.store import StoredApi

@@ -12,7 +12,7 @@ import pytest
 
 from client_keys import key, proof, public, signed
 from idp import Answer, call, identity_app
-from kapi.identity.clients.facts import client_mistakes
+from kapi.identity.client_facts import client_mistakes
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 from person import Page, Person, Pkce, claims_of, over_asgi

@@ -18,7 +18,7 @@ from kapi.front.web.openapi.catalogue import CATALOGUE as SYSTEM_CATALOGUE
 from kapi.identity.endpoints import ENDPOINTS
 from kapi.identity.endpoints.openapi import described
 from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED
-from kapi.identity.protocol.token_endpoint import PATHS
+from kapi.identity.token_endpoint import PATHS
 from kapi.settings import Settings
 from kapi.store import Store
 

@@ -23,7 +23,7 @@ from flows import (
     tokens_for,
 )
 from idp import basic
-from kapi.identity.clients.facts import client_mistakes
+from kapi.identity.client_facts import client_mistakes
 from kapi.store.database import Database
 from kapi.store.revocations import Revocations
 from person import Page, Person, claims_of

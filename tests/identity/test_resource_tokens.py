@@ -14,9 +14,9 @@ from joserfc.jwk import KeySet
 
 from flows import Clock, allowed, client, person_at, provider_app, public
 from idp import Answer, basic, call
-from kapi.app.settings import read_settings
 from kapi.errors import SettingsError
 from kapi.identity.grants import token_exchange as token_exchange_grant
+from kapi.identity.settings import read_settings
 from kapi.settings import ResourceSettings
 from person import authorize_path, claims_of
 

@@ -12,7 +12,7 @@ import pytest
 
 from flows import Clock, allowed, client, person_at, provider_app
 from idp import basic, call
-from kapi.identity.clients.facts import client_mistakes
+from kapi.identity.client_facts import client_mistakes
 from kapi.settings import ClientSettings
 from kapi.settings.identity import RegistrationSettings
 from person import Person, authorize_path, claims_of

@@ -13,8 +13,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from idp import basic, call, identity_app, provider_of
-from kapi.app.settings import read_settings
 from kapi.errors import SettingsError
+from kapi.identity.settings import read_settings
 from kapi.identity.tokens.claim_rules import token_claims
 from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.opaque import forget_opaque, opaque_claims

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kapi.identity.clients.facts import client_mistakes
+from kapi.identity.client_facts import client_mistakes
 from kapi.settings import ClientSettings
 from kapi.settings.clients import uri_mistake
 

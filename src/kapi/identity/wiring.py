@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kapi.fetch import fetch
+from kapi.identity.client_policy import document_policy
 from kapi.identity.clients.clients import Clients
-from kapi.identity.clients.policy import document_policy
 from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.people.attempts import Attempts

@@ -43,7 +43,7 @@ def sourced_settings(
     data_dir: Path | None = None, config: Path | None = None, **flags: Any
 ) -> tuple[Settings, dict[str, str]]:
     """The settings, and where each came from."""
-    from kapi.app.settings import read_settings
+    from kapi.identity.settings import read_settings
 
     given = {
         "data_dir": data_dir,

@@ -13,9 +13,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import subject_of_hint
-from kapi.identity.authorization.redirect_uris import allowed
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
-from kapi.identity.authorization.response_types import carries_tokens, normal_form, response_types
 from kapi.identity.authorization.responses import (
     QUERY_MODES,
     RESPONSE_MODES,
@@ -23,6 +21,8 @@ from kapi.identity.authorization.responses import (
     default_mode,
 )
 from kapi.identity.authorization.sources import parameters
+from kapi.identity.clients.redirect_uris import allowed
+from kapi.identity.clients.response_types import carries_tokens, normal_form, response_types
 from kapi.identity.protocol.details import requested_details
 from kapi.identity.protocol.resources import requested_resources
 from kapi.identity.protocol.scopes import granted_scope

@@ -7,12 +7,12 @@ import dataclasses
 from kapi.errors import OAuthError
 from kapi.identity.authorization.codes import new_code
 from kapi.identity.authorization.front_channel import token_parameters
+from kapi.identity.authorization.interactions import Interaction, begin, finish
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.responses import refuse, respond
 from kapi.identity.authorization.sources import use_pushed
 from kapi.identity.pages import CONSENT_PATH, LOGIN_PATH, SELECT_PATH, page_link, see_other
 from kapi.identity.people.consents import consented
-from kapi.identity.people.interactions import Interaction, begin, finish
 from kapi.identity.people.sessions import Session, browser_of, remember_client, session_of
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.http import Answer, Request

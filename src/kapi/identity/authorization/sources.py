@@ -10,11 +10,11 @@ import hashlib
 import re
 
 from kapi.errors import OAuthError
+from kapi.identity.authorization.interactions import SECONDS as INTERACTION_SECONDS
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.request_objects import parameters_of
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.remote_documents import Busy, Unavailable
-from kapi.identity.people.interactions import SECONDS as INTERACTION_SECONDS
 from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.authorization.response_types import normal_form
 from kapi.identity.clients.remote_documents import RemoteDocuments
+from kapi.identity.clients.response_types import normal_form
 from kapi.identity.clients.sectors import sector_mistake
 from kapi.settings import ClientSettings
 from kapi.settings.clients import LINKS, ClientFacts, client_mistakes, uri_mistake

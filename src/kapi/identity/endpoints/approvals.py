@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.decoupled.requests import PENDING, decide, pending_of
 from kapi.identity.endpoints.backchannel_authentication import owner_of
 from kapi.identity.grants.ciba import KIND
 from kapi.identity.pages import error_page, page, see_other
@@ -13,7 +14,6 @@ from kapi.identity.pages.clients import about_client
 from kapi.identity.people.consents import in_words
 from kapi.identity.people.page_session import session_here
 from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
-from kapi.identity.protocol.decoupled import PENDING, decide, pending_of
 from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider

@@ -9,8 +9,8 @@ from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import ACR, PROMPTS, checked
 from kapi.identity.authorization.flow import advance
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
-from kapi.identity.authorization.response_types import response_types
 from kapi.identity.authorization.responses import RESPONSE_MODES, refuse
+from kapi.identity.clients.response_types import response_types
 from kapi.identity.pages import error_page, see_other
 from kapi.identity.people.claims import SCOPES
 from kapi.identity.people.sessions import BROWSER

@@ -10,9 +10,9 @@ from kapi.identity.authorization.hints import subject_of_hint
 from kapi.identity.authorization.signed_backchannel import request_parameters
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients.clients import Client
+from kapi.identity.decoupled.requests import Pending, ask, decide
 from kapi.identity.grants.ciba import KIND, facts
 from kapi.identity.people.users import User
-from kapi.identity.protocol.decoupled import Pending, ask, decide
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.protocol.scopes import granted_scope

@@ -8,10 +8,10 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import advance
+from kapi.identity.authorization.interactions import interaction_of
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
 from kapi.identity.pages import CALLBACK_PATH, error_page
-from kapi.identity.people.interactions import interaction_of
 from kapi.identity.protocol.forms import parse_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider

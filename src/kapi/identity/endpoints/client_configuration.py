@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.clients.policy import ANYTHING, client_policy
+from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.registration import Registration, change
 from kapi.identity.endpoints.register import PATH, json_body, registration_answer
 from kapi.identity.protocol.http import NO_STORE, Answer, Request

@@ -8,6 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.interactions import Interaction, interaction_of, note
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import refuse
 from kapi.identity.pages import (
@@ -21,7 +22,6 @@ from kapi.identity.pages import (
 )
 from kapi.identity.pages.clients import about_client
 from kapi.identity.people.consents import in_words, keep_consent
-from kapi.identity.people.interactions import Interaction, interaction_of, note
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.grants.device_code import KIND
+from kapi.identity.decoupled.requests import PENDING, Pending, decide, pending_of
+from kapi.identity.decoupled.user_codes import KIND, LENGTH, device_of, plain, shown
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.pages.clients import about_client
 from kapi.identity.people.consents import in_words
 from kapi.identity.people.page_session import session_here
 from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
-from kapi.identity.protocol.decoupled import PENDING, Pending, decide, pending_of
 from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
-from kapi.identity.protocol.user_codes import LENGTH, device_of, plain, shown
 from kapi.identity.provider import Provider
 
 methods = ("GET", "POST")

@@ -7,13 +7,13 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.decoupled.requests import Pending, ask
+from kapi.identity.decoupled.user_codes import KIND, new_user_code, owner_of, shown
 from kapi.identity.endpoints.device import DEVICE_PATH
-from kapi.identity.grants.device_code import KIND, facts
-from kapi.identity.protocol.decoupled import Pending, ask
+from kapi.identity.grants.device_code import facts
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.protocol.scopes import granted_scope
-from kapi.identity.protocol.user_codes import new_user_code, owner_of, shown
 from kapi.identity.provider import Provider
 
 methods = ("POST",)

@@ -17,8 +17,8 @@ from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.endpoint import Endpoint
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
-from kapi.identity.protocol.token_endpoint import PATHS as TOKEN_PATHS
 from kapi.identity.provider import Provider
+from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
 from kapi.jose.foreign_jwt import ASYMMETRIC, SYMMETRIC
 
 _RFC8414 = "/.well-known/oauth-authorization-server"

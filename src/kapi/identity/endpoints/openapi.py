@@ -13,8 +13,8 @@ from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED, TAGS, refusals_of
 from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.endpoint import Endpoint
 from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
-from kapi.identity.protocol.token_endpoint import PATHS, TokenEndpoint
 from kapi.identity.provider import Provider
+from kapi.identity.token_endpoint import PATHS, TokenEndpoint
 from kapi.openapi import HTML, HTML_PATH, JSON, YAML, Described, Row
 from kapi.openapi.document import document, operation
 

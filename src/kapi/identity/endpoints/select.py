@@ -8,6 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.interactions import interaction_of, note
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.pages import (
     CALLBACK_PATH,
@@ -19,7 +20,6 @@ from kapi.identity.pages import (
     see_other,
 )
 from kapi.identity.pages.clients import about_client
-from kapi.identity.people.interactions import interaction_of, note
 from kapi.identity.people.sessions import BROWSER, form_token, form_token_is_right, session_of
 from kapi.identity.protocol.forms import sent_form
 from kapi.identity.protocol.http import Answer, Request

@@ -11,6 +11,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.interactions import Interaction, interaction_of, note
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
 from kapi.identity.pages import (
@@ -24,7 +25,6 @@ from kapi.identity.pages import (
 )
 from kapi.identity.pages.clients import about_client
 from kapi.identity.people.identification import FAILURES, identify
-from kapi.identity.people.interactions import Interaction, interaction_of, note
 from kapi.identity.people.logout import end_session
 from kapi.identity.people.one_click import one_click_choices
 from kapi.identity.people.sessions import (

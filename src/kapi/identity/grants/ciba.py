@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kapi.identity.decoupled.requests import redeem
 from kapi.identity.grants.facts import GrantFacts
-from kapi.identity.protocol.decoupled import redeem
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kapi.identity.decoupled.requests import redeem
+from kapi.identity.decoupled.user_codes import KIND
 from kapi.identity.grants.facts import GrantFacts
-from kapi.identity.protocol.decoupled import redeem
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 
@@ -15,7 +16,6 @@ facts = GrantFacts(
     fapi=True,
     quick=False,
 )
-KIND = "device"
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 from kapi.errors import OAuthError
-from kapi.identity.authorization.redirect_uris import allowed
 from kapi.identity.clients.clients import Client
+from kapi.identity.clients.redirect_uris import allowed
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
 from kapi.identity.tokens.authorized import Authorization
 

@@ -21,9 +21,9 @@ from kapi.identity.endpoints import ENDPOINTS, Endpoint
 from kapi.identity.grants import token_grants
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Credentials, Request, error_answer, network_of
-from kapi.identity.protocol.token_endpoint import PATHS as TOKEN_PATHS
-from kapi.identity.protocol.token_endpoint import TokenEndpoint
 from kapi.identity.provider import Provider
+from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
+from kapi.identity.token_endpoint import TokenEndpoint
 
 LARGEST_FORM = 64 * 1024
 FORM_SECONDS = 10.0

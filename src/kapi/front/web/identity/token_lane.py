@@ -18,7 +18,7 @@ from kapi.errors import OAuthError
 from kapi.front.web.identity.app import LARGEST_FORM, TOKEN_HEADERS, checked_headers
 from kapi.identity.protocol.forms import parse_form
 from kapi.identity.protocol.http import error_answer
-from kapi.identity.protocol.token_endpoint import PATHS, TokenEndpoint
+from kapi.identity.token_endpoint import PATHS, TokenEndpoint
 
 Lane = Callable[[bytes, Sequence[tuple[bytes, bytes]], bytes], bytes | None]
 """Path, headers and body of a POST; the whole answer, or None when it must take the usual way."""

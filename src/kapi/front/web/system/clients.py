@@ -13,7 +13,7 @@ from starlette.routing import Route
 from kapi.errors import Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
-from kapi.identity.clients.policy import ANYTHING, client_policy
+from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.registration import RegistrationError, register, shown
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.keys.keyring import wanted_algorithms

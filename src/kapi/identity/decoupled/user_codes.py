@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kapi.identity.grants.device_code import KIND
 from kapi.identity.provider import Provider
 from kapi.store.records import Record, key_of
 
+KIND = "device"
+"""Kind of the records of device codes."""
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 """No vowels, so no words; nothing that looks like another letter. 20 to the power of 8: 34 bits."""
 LENGTH = 8

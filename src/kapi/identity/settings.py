@@ -19,6 +19,6 @@ def read_settings(
 
 def _client_facts() -> ClientFacts:
     # Imported only when there are clients to check: the provider is most of the code.
-    from kapi.identity.clients.facts import client_facts
+    from kapi.identity.client_facts import client_facts
 
     return client_facts()

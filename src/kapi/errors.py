@@ -1,18 +1,18 @@
-"""Every error that kapi raises on purpose, in one tree; each has a public text and a hint that says what to do next.
+"""The errors that kapi raises on purpose. Each has a public text, and a hint that says what to do next.
 
 KapiError(code, title, detail, hint)
 ├── OAuthError(error, status)        RFC 6749 §5.2 JSON
 ├── Problem(status)                  system APIs: APK's {code, message, description, moreInfo}, or RFC 9457
-│   └── Invalid(diagnostics)         a conf, definition or argument with mistakes, all of them
-├── GatewayError                     the gateway could not do it
+│   └── Invalid(diagnostics)         a conf, definition or request with mistakes, all of them
+├── GatewayError                     the gateway could not do the operation
 │   ├── GatewayRejected              Envoy refused the configuration; carries Envoy's own sentence
 │   ├── GatewayUnavailable           Envoy is not connected or did not confirm in time
 │   └── EnvoyNotFound                no Envoy binary for this machine
-├── StorageError(status)           the data directory could not do it: StorageBusy, StorageFull, StorageNewer
-├── Unfetched                        a document that could not be had from another server
+├── StorageError(status)             the data directory failed: StorageBusy, StorageFull, StorageNewer
+├── Unfetched                        a document that could not be fetched from another server
 └── SettingsError(diagnostics)       settings with mistakes, all of them
 
-Faces (JSON, terminal) are made at the rim (`front/`), never here.
+APK's numbers are in `error_codes.py`. `front/` writes an error as JSON or on the terminal.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kapi import error_codes
+from kapi.error_codes import ErrorCode
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One mistake in an input text. `line` and `column` count from 1; 0 means the position is unknown.
+    """One mistake in an input. `line` and `column` count from 1; 0: the position is unknown.
 
     `pointer` is a JSON pointer into the document as a URI fragment (`#/operations/0/verb`).
     """
@@ -38,7 +41,7 @@ class Diagnostic:
     column: int = 0
     severity: Literal["error", "warning"] = "error"
     source: str = ""
-    """Which input it is about: `apkConfiguration`, `definitionFile`, a file name."""
+    """The input that contains it: `apkConfiguration`, `definitionFile`, a file name."""
 
 
 class KapiError(Exception):
@@ -52,7 +55,7 @@ class KapiError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As it is, not made anew: a process of the pool hands it over."""
+        """Pickle the state instead of constructor arguments: the pool sends errors between processes."""
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -66,9 +69,9 @@ def _restored(
 
 
 class OAuthError(KapiError):
-    """An OAuth 2.0 error answer (RFC 6749 §5.2). `challenge` is the WWW-Authenticate value, if any.
+    """An OAuth 2.0 error answer (RFC 6749 §5.2). `challenge` is the value of WWW-Authenticate.
 
-    `headers` are further ones, `members` further members of the answer.
+    `headers` and `members` are added to the answer.
     """
 
     def __init__(
@@ -92,7 +95,10 @@ class OAuthError(KapiError):
 
 
 class Problem(KapiError):
-    """A refused system API request. `code` is APK's number as text; `more_info` its moreInfo object."""
+    """A refused request to a system API. `code` is APK's number; `more_info` is its moreInfo object.
+
+    `Problem.of` takes number and status from `error_codes.py`. The command line creates others.
+    """
 
     def __init__(
         self,
@@ -110,27 +116,46 @@ class Problem(KapiError):
         self.more_info = more_info or {}
         self.headers = headers or {}
 
+    @classmethod
+    def of(
+        cls,
+        error: ErrorCode,
+        title: str = "",
+        detail: str = "",
+        hint: str = "",
+        *,
+        status: int = 0,
+        headers: dict[str, str] | None = None,
+    ) -> Problem:
+        """A problem with this number. `title` and `status` replace those of the table."""
+        return Problem(
+            status or error.status,
+            error.number,
+            title or error.text,
+            detail,
+            hint,
+            headers=headers,
+        )
+
 
 class Invalid(Problem):
-    """An input document with mistakes: all of them at once, each with its place (APK 909029)."""
+    """An input with mistakes: all of them at once, each with its place."""
 
     def __init__(
         self,
         diagnostics: tuple[Diagnostic, ...],
-        *,
-        code: str = "909029",
-        title: str = "Invalid apk-conf provided",
+        error: ErrorCode = error_codes.INVALID_CONF,
     ) -> None:
         more_info: dict[str, str] = {}
         for item in diagnostics:
             text = f"{item.pointer}: {item.message}"
             more_info.setdefault(item.message if item.message not in more_info else text, text)
-        first = diagnostics[0].message if diagnostics else title
+        first = diagnostics[0].message if diagnostics else error.text
         rest = f" (and {len(diagnostics) - 1} more)" if len(diagnostics) > 1 else ""
         super().__init__(
             400,
-            code,
-            title,
+            error.number,
+            error.text,
             first + rest,
             diagnostics[0].hint if diagnostics else "",
             more_info=more_info,
@@ -139,7 +164,7 @@ class Invalid(Problem):
 
 
 class GatewayError(KapiError):
-    """The gateway could not do what was asked."""
+    """The gateway could not do the operation."""
 
 
 class GatewayRejected(GatewayError):
@@ -147,8 +172,8 @@ class GatewayRejected(GatewayError):
 
     def __init__(self, envoy_says: str) -> None:
         super().__init__(
-            "909028",
-            "The gateway refused the configuration",
+            error_codes.GATEWAY_REFUSED.number,
+            error_codes.GATEWAY_REFUSED.text,
             envoy_says,
             "Nothing was changed; mend the conf and deploy again.",
         )
@@ -159,15 +184,15 @@ class GatewayUnavailable(GatewayError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(
-            "909028",
-            "The gateway did not confirm",
+            error_codes.GATEWAY_UNAVAILABLE.number,
+            error_codes.GATEWAY_UNAVAILABLE.text,
             detail,
             "Nothing was changed; see `kapi status`, then try again.",
         )
 
 
 class EnvoyNotFound(GatewayError):
-    """There is no Envoy binary to run on this machine."""
+    """There is no Envoy binary for this machine."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(
@@ -180,11 +205,11 @@ class EnvoyNotFound(GatewayError):
 
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Errors of the operating system that mean that a disk, or a share of it, is full."""
+"""Errors of the operating system that mean that a disk or a quota is full."""
 
 
 class StorageError(KapiError):
-    """The data directory could not do what was asked; `status` is that of an HTTP answer."""
+    """The data directory failed; `status` is the HTTP status of the answer."""
 
     status = 500
 
@@ -192,26 +217,28 @@ class StorageError(KapiError):
 class StorageBusy(StorageError):
     """Another process held the database for too long. Nothing was changed."""
 
-    status = 503
+    status = error_codes.DATABASE_BUSY.status
 
     def __init__(self) -> None:
         super().__init__(
-            "900941",
-            "The database is busy",
+            error_codes.DATABASE_BUSY.number,
+            error_codes.DATABASE_BUSY.text,
             "Another process is writing to it.",
             "Nothing was changed; try again.",
         )
 
 
 class StorageFull(StorageError):
-    """There is no space left on the device of the data directory. Nothing was changed."""
+    """The device of the data directory is full. Nothing was changed."""
 
-    status = 507
+    status = error_codes.DISK_FULL.status
 
     def __init__(self, where: str = "") -> None:
-        detail = f"There is no space left on the device{f' of {where}' if where else ' of the data directory'}."
         super().__init__(
-            "900942", "The disk is full", detail, "Nothing was changed; make space, then try again."
+            error_codes.DISK_FULL.number,
+            error_codes.DISK_FULL.text,
+            f"There is no space left on the device of {where or 'the data directory'}.",
+            "Nothing was changed; make space, then try again.",
         )
 
 
@@ -228,7 +255,7 @@ class StorageNewer(StorageError):
 
 
 class Unfetched(KapiError):
-    """A document could not be fetched; `code` is the kind of fault, `detail` says what happened."""
+    """A document could not be fetched; `code` is the kind of fault, `detail` describes it."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(

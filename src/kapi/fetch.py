@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from kapi import error_codes
 from kapi.addresses import is_loopback, reach
 from kapi.callers import stopped_by_leaving
 from kapi.errors import Problem, Unfetched
@@ -72,9 +73,7 @@ def fetch(
         return get(url, Way(max_bytes, timeout, allow_private, redirects=redirects)).content
     except Unfetched as error:
         hint = "Check the URL, or send the document itself as the part `definition`."
-        raise Problem(
-            406, "909044", "Invalid url provided for openapi definition", error.detail, hint
-        ) from error
+        raise Problem.of(error_codes.INVALID_URL, detail=error.detail, hint=hint) from error
 
 
 def get(url: str, way: Way, headers: Mapping[str, str] | None = None) -> Document:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.reading import read
@@ -19,6 +20,7 @@ from kapi.apis.disguises import weaker_siblings
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Api, ApiDefinition, Operation
+from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
@@ -33,19 +35,12 @@ if TYPE_CHECKING:
 
 _SOURCE = "apkConfiguration"
 DEFINITION_PATH = "/api-definition"
-_INVALID = ("909029", "Invalid apk-conf provided")
 _OF_ITS_OWN = {
-    codes.AUTHENTICATION: ("909018", "Invalid authtypes provided"),
-    codes.POLICIES: (
-        "909025",
-        "Presence of both resource level and API level operation policies is not allowed",
-    ),
-    codes.RATE_LIMITS: (
-        "909026",
-        "Presence of both resource level and API level rate limits is not allowed",
-    ),
+    codes.AUTHENTICATION: error_codes.INVALID_AUTHENTICATION,
+    codes.POLICIES: error_codes.POLICIES_AT_BOTH_LEVELS,
+    codes.RATE_LIMITS: error_codes.RATE_LIMITS_AT_BOTH_LEVELS,
 }
-"""What APK says of a conf whose mistakes are all of one kind: code and title."""
+"""APK's number for a conf whose mistakes are all of one kind."""
 
 
 class Policy(Protocol):
@@ -97,9 +92,7 @@ def compile_api(
     )
     conf = reading.conf
     if diagnostics or conf is None or reading.data is None:
-        kinds = {item.code for item in diagnostics}
-        code, title = _OF_ITS_OWN.get(kinds.pop(), _INVALID) if len(kinds) == 1 else _INVALID
-        raise Invalid(diagnostics, code=code, title=title)
+        raise Invalid(diagnostics, _error_of(diagnostics))
     identity = conf.id or api_id(organization, conf.name, conf.version)
     base_path, default_base_path = base_paths(conf)
     api = Api(
@@ -250,3 +243,10 @@ def _weaker_siblings(conf: ApiConf) -> Iterable[Diagnostic]:
 def _warning(code: str, message: str, hint: str, operation: OperationConf) -> Diagnostic:
     mark = operation.mark
     return Diagnostic(code, message, hint, mark.pointer, mark.line, mark.column, "warning", _SOURCE)
+
+
+def _error_of(diagnostics: Sequence[Diagnostic]) -> ErrorCode:
+    kinds = {item.code for item in diagnostics}
+    if len(kinds) != 1:
+        return error_codes.INVALID_CONF
+    return _OF_ITS_OWN.get(kinds.pop(), error_codes.INVALID_CONF)

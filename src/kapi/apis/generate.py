@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
+from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.conf.rules import (
     MAX_OPERATIONS,
@@ -193,7 +194,7 @@ class _Maker:
         found = Diagnostic(
             codes.OPERATIONS, message, hint, "#/paths", place.line, place.column, source=_SOURCE
         )
-        raise Invalid((found,), code="90091", title="Invalid API Definition")
+        raise Invalid((found,), error_codes.INVALID_DEFINITION)
 
     # operations
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import re2
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.settings import Settings
 from kapi.settings.limits import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
@@ -87,10 +88,12 @@ class Applications:
         found = [item for item in known if item.id == name_or_id] or by_name
         if not found:
             hint = "See the applications: kapi app list."
-            raise Problem(404, "909001", f"{name_or_id} not found", hint=hint)
+            raise Problem.of(error_codes.NOT_FOUND, f"{name_or_id} not found", hint=hint)
         if len(found) > 1:
             message = f"{len(found)} applications are named {name_or_id}"
-            raise Problem(409, "909018", message, hint="Give the id: kapi app list.")
+            raise Problem.of(
+                error_codes.INVALID_REQUEST, message, hint="Give the id: kapi app list.", status=409
+            )
         return found[0]
 
     def create(self, organization: str, name: str, tier: str = "", own_id: str = "") -> Application:
@@ -147,9 +150,8 @@ class Applications:
         """Take a key away."""
         found = self._own(organization, name_or_id)
         if not any(key.consumer_key == consumer_key for key in found.keys):
-            raise Problem(
-                404,
-                "909001",
+            raise Problem.of(
+                error_codes.NOT_FOUND,
                 "the application has no such key",
                 hint="See its keys: kapi app list -o json.",
             )
@@ -194,11 +196,11 @@ class Applications:
     def _own(self, organization: str, name_or_id: str) -> Application:
         found = self.get(organization, name_or_id)
         if found.source == "settings":
-            raise Problem(
-                409,
-                "909018",
+            raise Problem.of(
+                error_codes.INVALID_REQUEST,
                 f"{found.name} is an application of the settings",
                 hint="Change it in kapi.toml, and start kapi again.",
+                status=409,
             )
         return found
 
@@ -208,9 +210,8 @@ class Applications:
                 if item.id == subscription_id:
                     self._own(organization, application.id)
                     return item
-        raise Problem(
-            404,
-            "909001",
+        raise Problem.of(
+            error_codes.NOT_FOUND,
             f"{subscription_id} not found",
             hint="See the subscriptions: kapi subscription list.",
         )
@@ -254,8 +255,13 @@ def _without(item: Application, taken: set[tuple[str, str]]) -> Application:
 
 
 def _invalid(what: str, hint: str) -> Problem:
-    return Problem(400, "909018", f"Invalid {what}", hint=hint)
+    return Problem.of(error_codes.INVALID_REQUEST, f"Invalid {what}", hint=hint)
 
 
 def _taken(what: str) -> Problem:
-    return Problem(409, "909018", what, hint="Choose another, or remove the other first.")
+    return Problem.of(
+        error_codes.INVALID_REQUEST,
+        what,
+        hint="Choose another, or remove the other first.",
+        status=409,
+    )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from kapi import error_codes
 from kapi.apis.secrets import SecretId, Secrets
 from kapi.errors import Problem
 from kapi.gateway.deployment.change import Key
@@ -115,19 +116,18 @@ class NamedSecrets:
             self._refuse_fixed(changed)
             values = dict(known_secrets(self._settings, self._store).values)
             if changed not in values:
-                raise Problem(
-                    404,
-                    "909001",
+                raise Problem.of(
+                    error_codes.NOT_FOUND,
                     f"there is no secret {name} with the key {key}",
                     hint="See the secrets: kapi secret list.",
                 )
             if self._gateway.uses_secret(changed):
                 hint = "Undeploy these APIs first, or set another value."
-                raise Problem(
-                    409,
-                    "909030",
+                raise Problem.of(
+                    error_codes.VALUE_UNUSABLE,
                     f"deployed APIs use the secret {name} with the key {key}",
                     hint=hint,
+                    status=409,
                 )
             del values[changed]
             self._gateway.use_secrets(
@@ -139,9 +139,9 @@ class NamedSecrets:
     def _refuse_fixed(self, changed: SecretId) -> None:
         if changed in self._fixed:
             hint = "Change it there and restart, or choose another name."
-            raise Problem(
-                409,
-                "909030",
+            raise Problem.of(
+                error_codes.VALUE_UNUSABLE,
                 f"the secret {changed[1]} with the key {changed[2]} comes from the settings",
                 hint=hint,
+                status=409,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from kapi import error_codes
 from kapi.apis.conf.model import ApiConf, OperationConf, RateLimitConf, Unit
 from kapi.policies.admission import ADMIT, FILTER, ON, limit
 from kapi.policies.contract import EnvoyRoute, Phase, Place
@@ -18,7 +19,8 @@ phase = Phase.LIMIT
 filters = (ADMIT,)
 
 SECONDS: dict[Unit, int] = {"Minute": 60, "Hour": 3600, "Day": 86400}
-API_CODE, OPERATION_CODE = "900800", "900802"
+API_CODE = error_codes.API_THROTTLED.number
+OPERATION_CODE = error_codes.OPERATION_THROTTLED.number
 
 
 @dataclass(frozen=True, slots=True)

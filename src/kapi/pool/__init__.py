@@ -15,6 +15,7 @@ import threading
 import time
 from typing import Any, Final
 
+from kapi import error_codes
 from kapi.callers import stopped_by_leaving
 from kapi.errors import Problem
 
@@ -24,12 +25,15 @@ _PIECE: Final = 1024 * 1024
 _HEADER: Final = 8
 
 
+_SMALLER = "Send a smaller document, or raise apis.work_seconds or apis.work_bytes in the settings."
+
+
 class TooMuchWork(Problem):
-    """The work needed more time or memory than it may have: status 413, code 900959."""
+    """The work exceeded its limit of time or memory: `error_codes.TOO_MUCH_WORK`."""
 
     def __init__(self, detail: str) -> None:
-        hint = "Send a smaller document, or raise apis.work_seconds or apis.work_bytes in the settings."
-        super().__init__(413, "900959", "The document needs too much work", detail, hint)
+        code = error_codes.TOO_MUCH_WORK
+        super().__init__(code.status, code.number, code.text, detail, _SMALLER)
 
 
 class _Ended(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.conf.model import Mark
 from kapi.apis.definitions import graphql, openapi, proto
@@ -31,7 +32,7 @@ def parse_definition(content: bytes, api_type: str, file_name: str = "") -> Defi
     """The definition; raises Invalid (90091) with every mistake in it."""
     definition, diagnostics = read_definition(content, api_type, file_name)
     if definition is None:
-        raise Invalid(diagnostics, code="90091", title="Invalid API Definition")
+        raise Invalid(diagnostics, error_codes.INVALID_DEFINITION)
     return definition
 
 

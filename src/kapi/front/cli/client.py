@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
+from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, KapiError, Problem
 from kapi.front.cli.output import say
 from kapi.run_files import as_running, lock_holder
@@ -277,8 +278,7 @@ def _problem(answer: Answer) -> Problem:
     if diagnostics := value.get("diagnostics"):
         return Invalid(
             tuple(Diagnostic(**item) for item in diagnostics),
-            code=code,
-            title=str(value.get("message", "")),
+            ErrorCode(code, answer.status, str(value.get("message", ""))),
         )
     return Problem(
         answer.status,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.generate import NO_CHOICES, Choices, Generated, generated, place_in_definition
+from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.cli.output import InvalidInput, explain
 from kapi.settings import Settings
@@ -21,7 +23,11 @@ def named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
         for item in error.diagnostics
     )
     texts = {name: content.decode("utf-8", "replace") for name, content in files.values()}
-    return InvalidInput(Invalid(items, code=error.code, title=error.title), texts)
+    return InvalidInput(Invalid(items, _code_of(error)), texts)
+
+
+def _code_of(error: Invalid) -> ErrorCode:
+    return ErrorCode(error.code, error.status, error.title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Source:
         )
         items = tuple(self._option(item) or placed.get(item, item) for item in error.diagnostics)
         return named(
-            Invalid(items, code=error.code, title=error.title),
+            Invalid(items, _code_of(error)),
             {"definitionFile": (self.name, self.content)},
         )
 
@@ -107,10 +113,10 @@ def refuse_size(content: bytes, name: str, settings: Settings) -> bytes:
     if len(content) <= limit:
         return content
     detail = f"{name} has {len(content)} bytes; at most {limit} are read"
-    raise Problem(
-        413,
-        "90091",
+    raise Problem.of(
+        error_codes.INVALID_DEFINITION,
         "The definition is too large",
         detail,
         "Raise apis.max_definition_bytes in kapi.toml.",
+        status=413,
     )

@@ -12,6 +12,7 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
+from kapi import error_codes
 from kapi.errors import (
     Diagnostic,
     EnvoyNotFound,
@@ -199,7 +200,7 @@ def exit_code(error: KapiError) -> int:
             404: Exit.NOT_FOUND,
             507: Exit.ENVIRONMENT,
         }
-        rejected = error.code == "909028"
+        rejected = error.code == error_codes.GATEWAY_REFUSED.number
         return Exit.REJECTED if rejected else by_status.get(error.status, Exit.FAILED)
     if isinstance(error, EnvoyNotFound):
         return Exit.ENVIRONMENT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from kapi import error_codes
 from kapi.addresses import is_loopback
 from kapi.apis import report as codes
 from kapi.apis.conf.authentication_rules import SUBSCRIPTION_HINT
@@ -32,7 +33,7 @@ def raise_unusable_value(apis: Iterable[Api], secrets: Secrets) -> None:
             dataclasses.replace(item, source=source) for item in secret_mistakes(api, secrets)
         ]
     if found:
-        raise Invalid(tuple(found), code="909030", title="A deployed API cannot use this value")
+        raise Invalid(tuple(found), error_codes.VALUE_UNUSABLE)
 
 
 def deploy_mistakes(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
@@ -50,7 +51,7 @@ def raise_mistakes(found: tuple[Diagnostic, ...]) -> None:
     if not found:
         return
     if {item.code for item in found} == {codes.AUTHENTICATION}:
-        raise Invalid(found, code="909018", title="Invalid authtypes provided")
+        raise Invalid(found, error_codes.INVALID_AUTHENTICATION)
     raise Invalid(found)
 
 

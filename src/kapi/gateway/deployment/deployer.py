@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kapi import error_codes
 from kapi.apis.compile import Compiled
 from kapi.apis.ir import Api
 from kapi.apis.merge import Placement, conflicts
@@ -127,7 +128,7 @@ class Deployer:
             stored = self._apis.get(api_id)
             if stored is None or stored.organization != organization:
                 hint = "See the deployed APIs: kapi apis."
-                raise Problem(404, "909001", f"{api_id} not found", hint=hint)
+                raise Problem.of(error_codes.NOT_FOUND, f"{api_id} not found", hint=hint)
             change = self._change(self._apis.segments_of(api_id), without=api_id)
             self._apply(
                 change,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from kapi import run_files
+from kapi import error_codes, run_files
 from kapi.addresses import is_loopback
 from kapi.apis import report as codes
 from kapi.apis.ir import Api
@@ -62,8 +62,11 @@ class Modules:
         digests = self._store.of(api.id)
         for item in _modules(api):
             if item.url not in digests or not self._file(digests[item.url]).exists():
-                raise Problem(
-                    500, "909030", f"the module {item.url} is gone", hint="Deploy the API again."
+                raise Problem.of(
+                    error_codes.VALUE_UNUSABLE,
+                    f"the module {item.url} is gone",
+                    hint="Deploy the API again.",
+                    status=500,
                 )
         return self._with_files(api, digests)
 
@@ -95,9 +98,8 @@ class Modules:
 
     def _own_file(self, name: str, folder: str, most: int) -> bytes:
         if not folder:
-            raise Problem(
-                400,
-                "909030",
+            raise Problem.of(
+                error_codes.VALUE_UNUSABLE,
                 f"file:{name} needs gateway.wasm.folder",
                 hint="Set it in kapi.toml to the folder of the modules.",
             )
@@ -105,15 +107,13 @@ class Modules:
         with contextlib.suppress(OSError):
             if path.stat().st_size <= most:
                 return path.read_bytes()
-            raise Problem(
-                400,
-                "909030",
+            raise Problem.of(
+                error_codes.VALUE_UNUSABLE,
                 f"{name} is larger than {most} bytes",
                 hint="Raise gateway.wasm.max_module_bytes.",
             )
-        raise Problem(
-            400,
-            "909030",
+        raise Problem.of(
+            error_codes.VALUE_UNUSABLE,
             f"there is no module {name} in gateway.wasm.folder",
             hint="Put it there, or give an https URL.",
         )
@@ -121,16 +121,14 @@ class Modules:
     def _checked(self, content: bytes, item: Module) -> str:
         digest = hashlib.sha256(content).hexdigest()
         if not content.startswith(_MAGIC):
-            raise Problem(
-                400,
-                "909030",
+            raise Problem.of(
+                error_codes.VALUE_UNUSABLE,
                 f"{item.url} is no WebAssembly module",
                 hint="It must be a core module, version 1.",
             )
         if item.sha256 and item.sha256 != digest:
-            raise Problem(
-                400,
-                "909030",
+            raise Problem.of(
+                error_codes.VALUE_UNUSABLE,
                 f"{item.url} has the SHA-256 {digest}",
                 hint="Check the module, or correct sha256.",
             )

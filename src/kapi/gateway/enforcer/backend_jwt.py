@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.gateway.enforcer.signing import SigningKey, base64url
 from kapi.json_reading import read_json
@@ -178,9 +179,13 @@ def _read(question: bytes) -> Mapping[str, Any]:
         objects = all(isinstance(item, dict) for item in shapes)
         fits = objects and isinstance(asked["jwt"]["ttl"], int)
     except (ValueError, KeyError, TypeError) as error:
-        raise Problem(400, "102500", "this is no question for a backend JWT") from error
+        raise Problem.of(
+            error_codes.CHECK_FAILED, "this is no question for a backend JWT", status=400
+        ) from error
     if not fits:
-        raise Problem(400, "102500", "this is no question for a backend JWT")
+        raise Problem.of(
+            error_codes.CHECK_FAILED, "this is no question for a backend JWT", status=400
+        )
     return asked  # type: ignore[no-any-return]  # its shape was checked just now
 
 

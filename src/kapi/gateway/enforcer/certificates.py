@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from kapi import error_codes
 from kapi.client_certificates import Authorities, in_time, last_second
 from kapi.errors import Problem
 from kapi.json_reading import NotJson, read_json
@@ -85,7 +86,9 @@ def _read(question: bytes) -> dict[str, Any]:
     try:
         asked = read_json(question)
     except NotJson as error:
-        raise Problem(400, "102500", "this is not a question about a certificate") from error
+        raise Problem.of(
+            error_codes.CHECK_FAILED, "this is not a question about a certificate", status=400
+        ) from error
     fits = (
         isinstance(asked, dict)
         and isinstance(asked.get("certificate"), str)
@@ -93,6 +96,8 @@ def _read(question: bytes) -> dict[str, Any]:
         and all(isinstance(asked.get(name), list) for name in ("pinned", "authorities"))
     )
     if not fits:
-        raise Problem(400, "102500", "this is not a question about a certificate")
+        raise Problem.of(
+            error_codes.CHECK_FAILED, "this is not a question about a certificate", status=400
+        )
     made: dict[str, Any] = asked
     return made

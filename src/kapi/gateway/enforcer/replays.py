@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from kapi import error_codes
 from kapi.errors import Problem
 
 MOST = 500_000
@@ -33,12 +34,12 @@ class Replays:
             if len(self._until) >= self._most:
                 self._forget_old()
             if len(self._until) >= self._most:
-                raise Problem(
-                    503,
-                    "900900",
+                raise Problem.of(
+                    error_codes.UNEXPECTED,
                     "Too many proofs",
                     "The gateway cannot remember more proofs now.",
                     "Try again.",
+                    status=503,
                 )
             self._until[digest] = until
             return False

@@ -17,6 +17,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.store.api_keys import NEVER, ApiKeys, StoredApiKey
 from kapi.store.database import Database
@@ -123,8 +124,10 @@ class ApiKeyIssuer:
         """Refuse a key from now on. Raises Problem 404 when the organization has none with that id."""
         key = self._keys.get(key_id, organization)
         if key is None:
-            raise Problem(
-                404, "909001", f"{key_id[:64]} not found", hint="See the keys: kapi api-key list."
+            raise Problem.of(
+                error_codes.NOT_FOUND,
+                f"{key_id[:64]} not found",
+                hint="See the keys: kapi api-key list.",
             )
         self._revocations.revoke(key.id, key.expires_at or _FOREVER, "api key", issuer=self.issuer)
         self._keys.revoke(key.id)

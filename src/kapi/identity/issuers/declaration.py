@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from kapi import error_codes
 from kapi.addresses import is_label
 from kapi.apis.reserved_headers import may_hold_claim
 from kapi.errors import Diagnostic, Invalid
@@ -141,7 +142,7 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
         issuer = _whole(settings, preset, _parameters(settings, preset, wrong), wrong)
     _check(issuer, hosts, wrong)
     if mistakes:
-        raise Invalid(tuple(mistakes), code="900960", title="Invalid issuer")
+        raise Invalid(tuple(mistakes), error_codes.INVALID_ISSUER)
     return issuer
 
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from kapi import error_codes
 from kapi.addresses import is_loopback
 from kapi.errors import GatewayError, GatewayRejected, Problem
 from kapi.fetch import Way
@@ -110,8 +111,10 @@ class Trust:
         with self._lock:
             if name in self._followed:
                 return self._followed[name]
-        raise Problem(
-            404, "900961", f"there is no issuer {name!r}", hint="See them with: kapi issuer list."
+        raise Problem.of(
+            error_codes.ISSUER_NOT_FOUND,
+            f"there is no issuer {name!r}",
+            hint="See them with: kapi issuer list.",
         )
 
     def issuers(self) -> tuple[IssuerKeys, ...]:
@@ -237,9 +240,8 @@ class Trust:
 
     def _refuse_fixed(self, name: str) -> None:
         if name in self.fixed:
-            raise Problem(
-                409,
-                "900963",
+            raise Problem.of(
+                error_codes.ISSUER_EXISTS,
                 f"{name} is declared in the settings",
                 hint="Change it in kapi.toml and start again.",
             )
@@ -247,18 +249,16 @@ class Trust:
     def _refuse_conflicts(self, issuer: Issuer, *, replace: bool) -> None:
         self._refuse_fixed(issuer.name)
         if self._inbuilt and issuer.issuer == self._inbuilt.issuer.issuer:
-            raise Problem(
-                409,
-                "900963",
+            raise Problem.of(
+                error_codes.ISSUER_EXISTS,
                 f"{issuer.issuer} is the inbuilt provider",
                 hint="Give the other provider's issuer.",
             )
         for other in self.followed():
             if other.issuer.name == issuer.name:
                 if not replace:
-                    raise Problem(
-                        409,
-                        "900963",
+                    raise Problem.of(
+                        error_codes.ISSUER_EXISTS,
                         f"there is an issuer {issuer.name} already",
                         hint="Remove it first, or say --replace.",
                     )
@@ -267,9 +267,8 @@ class Trust:
                 or issuer.in_organization(other.issuer.organization)
             ):
                 detail = f"{other.issuer.name} is the same issuer for the same organization"
-                raise Problem(
-                    409,
-                    "900963",
+                raise Problem.of(
+                    error_codes.ISSUER_EXISTS,
                     detail,
                     hint="Change that one, or give this one another organization.",
                 )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from kapi import error_codes
 from kapi.errors import GatewayError, Problem
 from kapi.identity.issuers.trust import Trust
 from kapi.identity.keys.keyring import Keyring, load_key, load_keyring, new_key, wanted_algorithms
@@ -61,17 +62,15 @@ class Rotation:
         Raises Problem 400 or 409, or GatewayError: then it is kept as staged and shown later.
         """
         if algorithm not in ALGORITHMS:
-            raise Problem(
-                400,
-                "900971",
+            raise Problem.of(
+                error_codes.UNKNOWN_ALGORITHM,
                 f"{algorithm!r} is no signature algorithm",
                 hint=f"Known: {', '.join(ALGORITHMS)}.",
             )
         with self._lock:
             if len(self._keys.all()) >= MOST_KEYS:
-                raise Problem(
-                    409,
-                    "900972",
+                raise Problem.of(
+                    error_codes.TOO_MANY_KEYS,
                     f"there are {MOST_KEYS} keys already",
                     hint="Retire some: kapi key list, kapi key retire KID.",
                 )
@@ -89,9 +88,8 @@ class Rotation:
         """Let a published key sign from now on. Raises Problem 404 or 409, or GatewayError with nothing changed."""
         with self._lock:
             if self._get(kid).state != PUBLISHED:
-                raise Problem(
-                    409,
-                    "900973",
+                raise Problem.of(
+                    error_codes.KEY_NOT_PUBLISHED,
                     f"{kid} is not published",
                     hint="Only a published key can become active: kapi key list.",
                 )
@@ -107,7 +105,7 @@ class Rotation:
             key = self._get(kid)
             if key.state == ACTIVE:
                 hint = f"Rotate it: kapi key rotate --algorithm {key.algorithm}; add --emergency to refuse its tokens at once."
-                raise Problem(409, "900974", f"{kid} is the active key", hint=hint)
+                raise Problem.of(error_codes.KEY_ACTIVE, f"{kid} is the active key", hint=hint)
             self._keys.remove(kid, (STAGED, PUBLISHED, RETIRED))
             _LOG.info("key %s is gone", kid)
             self._publish(load_keyring(self._keys))
@@ -177,9 +175,8 @@ class Rotation:
     def _get(self, kid: str) -> StoredKey:
         found = next((key for key in self._keys.all() if key.kid == kid), None)
         if found is None:
-            raise Problem(
-                404,
-                "900975",
+            raise Problem.of(
+                error_codes.KEY_NOT_FOUND,
                 f"there is no key {kid[:200]!r}",
                 hint="See them with: kapi key list.",
             )

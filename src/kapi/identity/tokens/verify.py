@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.identity.issuers.claims import as_scopes, has_audience, organization_of
 from kapi.identity.issuers.declaration import Issuer
@@ -115,11 +116,9 @@ def verify_bearer(
     if scheme.lower() not in {"bearer", "dpop"} or not token:
         detail = f"{_SUGGESTION}: a header Authorization: Bearer ACCESS_TOKEN"
         # RFC 6750 §3.1: no error code when no credentials were sent.
-        raise Problem(
-            401,
-            "900902",
-            "Missing Credentials",
-            detail,
+        raise Problem.of(
+            error_codes.MISSING_CREDENTIALS,
+            detail=detail,
             headers={"WWW-Authenticate": 'Bearer realm="kapi"'},
         )
     try:
@@ -141,12 +140,10 @@ def require_scope(principal: Principal, any_of: Sequence[str]) -> None:
     """Raise Problem 403 (900910) unless the caller has one of the scopes."""
     if principal.scopes.isdisjoint(any_of):
         scope = " ".join(any_of)
-        raise Problem(
-            403,
-            "900910",
-            "The access token does not allow you to access the requested resource",
-            f"Scope validation failed: one of these scopes is needed: {scope}",
-            f"Ask for a token with it: kapi token --scope {any_of[0]}",
+        raise Problem.of(
+            error_codes.SCOPE_MISSING,
+            detail=f"Scope validation failed: one of these scopes is needed: {scope}",
+            hint=f"Ask for a token with it: kapi token --scope {any_of[0]}",
             headers={
                 "WWW-Authenticate": f'Bearer realm="kapi", error="insufficient_scope", scope="{scope}"'
             },
@@ -159,25 +156,21 @@ def _face(reason: str) -> Problem:
         "WWW-Authenticate": 'Bearer realm="kapi", error="invalid_token", error_description="The provided token is invalid"'
     }
     if reason == "expired":
-        return Problem(
-            401,
-            "900903",
-            "Access Token Expired",
-            "Access Token Expired. Renew the access token and try again",
+        return Problem.of(
+            error_codes.TOKEN_EXPIRED,
+            detail="Access Token Expired. Renew the access token and try again",
             headers=challenge,
         )
     if reason == "organization":
         hint = "Name it in the issuer's `organizations`, or map the claim that holds it (`claim_mappings`)."
-        return Problem(
-            403,
-            "900962",
-            "Unknown organization",
-            "The organization in the token is not one that can have APIs here.",
-            hint,
+        return Problem.of(
+            error_codes.UNKNOWN_ORGANIZATION,
+            detail="The organization in the token is not one that can have APIs here.",
+            hint=hint,
         )
     why = {"not yet valid": "The token is not valid yet", "revoked": "The token was revoked"}
     detail = f"{why.get(reason, 'Invalid Credentials')}. {_SUGGESTION}"
-    return Problem(401, "900901", "Invalid Credentials", detail, headers=challenge)
+    return Problem.of(error_codes.INVALID_CREDENTIALS, detail=detail, headers=challenge)
 
 
 def _accepted(token: str, issuers: Sequence[IssuerKeys], now: int) -> tuple[Issuer, dict[str, Any]]:

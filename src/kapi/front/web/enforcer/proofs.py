@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from kapi import error_codes
 from kapi.errors import OAuthError, Problem
 from kapi.gateway.enforcer.replays import Replays
 from kapi.identity.possession.dpop import NEWEST, OLDEST, Nonces, verify_proof
@@ -89,11 +90,11 @@ def _read(question: bytes) -> Mapping[str, str]:
     except NotJson:
         asked = None
     if not isinstance(asked, dict) or not all(isinstance(asked.get(name), str) for name in _FIELDS):
-        raise Problem(
-            400,
-            "900900",
+        raise Problem.of(
+            error_codes.UNEXPECTED,
             "Bad question",
             "The question is no JSON object with the fields that are needed.",
             "Ask Envoy's script.",
+            status=400,
         )
     return asked

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.json_reading import NotJson, read_object
 
@@ -36,9 +37,11 @@ def json_object(content: bytes, hint: str) -> dict[str, Any]:
     try:
         return read_object(content)
     except NotJson as error:
-        raise Problem(400, "900955", "The body is not a JSON object", str(error), hint) from error
+        raise Problem.of(error_codes.BODY_NOT_JSON, detail=str(error), hint=hint) from error
 
 
 def too_large(most: int, hint: str = "Send a smaller body.") -> Problem:
     """The answer to a body or a part of it that is too large."""
-    return Problem(413, "900954", "The body is too large", f"At most {most} bytes are read.", hint)
+    return Problem.of(
+        error_codes.BODY_TOO_LARGE, detail=f"At most {most} bytes are read.", hint=hint
+    )

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
+from kapi import error_codes
 from kapi.errors import OAuthError, Problem
 from kapi.identity.possession.confirmation import Confirmation
 from kapi.identity.possession.dpop import Nonces, verify_proof
@@ -97,11 +98,9 @@ def _refused(
     scheme: str, detail: str, error: str = "invalid_token", headers: dict[str, str] | None = None
 ) -> Problem:
     challenge = {"WWW-Authenticate": f'{scheme} realm="kapi", error="{error}"'}
-    return Problem(
-        401,
-        "900901",
-        "Invalid Credentials",
-        detail,
-        "/openapi.html on this host describes it.",
+    return Problem.of(
+        error_codes.INVALID_CREDENTIALS,
+        detail=detail,
+        hint="/openapi.html on this host describes it.",
         headers={**challenge, **(headers or {})},
     )

@@ -17,7 +17,9 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 from starlette.requests import ClientDisconnect, Request
 
+from kapi import error_codes
 from kapi.callers import CALLER, Caller, CallerLeft
+from kapi.error_codes import ErrorCode
 from kapi.errors import Problem
 from kapi.identity.protocol.http import network_of
 
@@ -60,14 +62,10 @@ class Lane:
     def _admit(self, name: str) -> None:
         if self._present[name] >= self._most_each:
             detail = f"{self._present[name]} requests from your network are being worked on."
-            raise _busy(429, "900957", "Too many requests at once", detail)
+            raise _busy(error_codes.TOO_MANY_REQUESTS, detail)
         if self._present.total() >= self._most:
-            raise _busy(
-                503,
-                "900958",
-                "Too busy",
-                f"{self._most} requests of this kind are being worked on.",
-            )
+            detail = f"{self._most} requests of this kind are being worked on."
+            raise _busy(error_codes.TOO_BUSY, detail)
         self._present[name] += 1
 
     def _dismiss(self, name: str) -> None:
@@ -95,12 +93,10 @@ async def _closed(request: Request) -> None:
         pass
 
 
-def _busy(status: int, code: str, title: str, detail: str) -> Problem:
-    return Problem(
-        status,
-        code,
-        title,
-        detail,
-        f"Try again in {_RETRY_SECONDS} seconds.",
+def _busy(error: ErrorCode, detail: str) -> Problem:
+    return Problem.of(
+        error,
+        detail=detail,
+        hint=f"Try again in {_RETRY_SECONDS} seconds.",
         headers={"Retry-After": _RETRY_SECONDS},
     )

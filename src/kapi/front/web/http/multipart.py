@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.bodies import too_large
 
@@ -30,8 +31,10 @@ class Part:
         try:
             return self.content.decode("utf-8").strip()
         except UnicodeDecodeError as error:
-            raise Problem(
-                400, "90091", f"{field} is not UTF-8 text", hint=f"Send {field} as UTF-8 text."
+            raise Problem.of(
+                error_codes.INVALID_DEFINITION,
+                f"{field} is not UTF-8 text",
+                hint=f"Send {field} as UTF-8 text.",
             ) from error
 
 
@@ -44,11 +47,11 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
         request.headers.get("content-type", "").partition(";")[0].strip().lower()
         != "multipart/form-data"
     ):
-        raise Problem(
-            415,
-            "90091",
+        raise Problem.of(
+            error_codes.INVALID_DEFINITION,
             "The body must be multipart/form-data",
             hint="With curl: --form 'name=@file' for each part.",
+            status=415,
         )
     limited = Request(request.scope, _capped(request, sum(limits.values()) + _ROOM_FOR_HEADERS))
     try:
@@ -60,9 +63,8 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
                 if name not in limits:
                     continue
                 if name in parts:
-                    raise Problem(
-                        400,
-                        "90091",
+                    raise Problem.of(
+                        error_codes.INVALID_DEFINITION,
                         f"The part {name} was sent more than once",
                         hint="Send each part once.",
                     )
@@ -82,9 +84,8 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
         LookupError,
     ) as error:
         detail = getattr(error, "message", "") or getattr(error, "detail", "") or str(error)
-        raise Problem(
-            400,
-            "90091",
+        raise Problem.of(
+            error_codes.INVALID_DEFINITION,
             "The multipart body is broken",
             detail,
             "Send a complete multipart/form-data body with its boundary.",

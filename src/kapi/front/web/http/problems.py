@@ -10,6 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kapi import error_codes
 from kapi.errors import (
     FULL,
     GatewayRejected,
@@ -91,9 +92,7 @@ def _as_problem(error: Exception) -> Problem:
         return Problem(
             503, error.code, error.title, error.detail, error.hint, headers={"Retry-After": "2"}
         )
-    return Problem(
-        500,
-        "900900",
-        "Internal Server Error",
-        "The request could not be processed; the log of the control process says why.",
+    return Problem.of(
+        error_codes.UNEXPECTED,
+        detail="The request could not be processed; the log of the control process says why.",
     )

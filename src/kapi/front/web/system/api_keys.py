@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Diagnostic, Invalid
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.bodies import read_json_body
@@ -86,7 +87,7 @@ def read_wanted(body: dict[str, Any]) -> Wanted:
     reader = _Reader(body)
     wanted = reader.read()
     if reader.mistakes:
-        raise Invalid(tuple(reader.mistakes), code="909018", title="Invalid API request")
+        raise Invalid(tuple(reader.mistakes), error_codes.INVALID_REQUEST)
     return wanted
 
 

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from kapi import error_codes
 from kapi.addresses import is_loopback
 from kapi.errors import KapiError, Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
@@ -128,9 +129,8 @@ class SystemApi:
             request, {"definition": apis.max_definition_bytes, "url": _URL_BYTES, "apiType": 64}
         )
         if ("definition" in form) == ("url" in form):
-            raise Problem(
-                400,
-                "90091",
+            raise Problem.of(
+                error_codes.INVALID_DEFINITION,
                 "Specify either definition or url",
                 hint="Send one of the two parts: definition (a file) or url (text).",
             )
@@ -149,12 +149,10 @@ class SystemApi:
     async def generate_k8s_resources(self, request: Request) -> Response:
         """Not there yet, and says so."""
         detail = f"{request.url.path} is planned"
-        raise Problem(
-            501,
-            "909052",
-            "Kubernetes resources are not there yet",
-            detail,
-            "Deploy the conf to kapi: POST …/apis/deploy.",
+        raise Problem.of(
+            error_codes.NOT_IMPLEMENTED,
+            detail=detail,
+            hint="Deploy the conf to kapi: POST …/apis/deploy.",
         )
 
     def _fetched(self, url: str) -> bytes:
@@ -178,12 +176,11 @@ class SystemApi:
         )
         missing = [name for name in ("apkConfiguration", "definitionFile") if name not in form]
         if missing:
-            raise Problem(
-                406,
-                "909018",
-                "Invalid API request",
-                f"missing: {', '.join(missing)}",
-                "Send both parts, apkConfiguration and definitionFile, as files.",
+            raise Problem.of(
+                error_codes.INVALID_REQUEST,
+                detail=f"missing: {', '.join(missing)}",
+                hint="Send both parts, apkConfiguration and definitionFile, as files.",
+                status=406,
             )
         conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
         organization = self._access.organization(principal)
@@ -197,10 +194,8 @@ class SystemApi:
         principal = self._access.principal(request, DEPLOY_SCOPE)
         ids = [text.strip() for text in request.query_params.getlist("apiId")]
         if len(ids) != 1 or not ids[0]:
-            raise Problem(
-                400,
-                "909005",
-                "apiId is required once",
+            raise Problem.of(
+                error_codes.API_ID_MISSING,
                 hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.",
             )
         organization = self._access.organization(principal)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.bodies import read_json_body
@@ -149,9 +150,8 @@ async def _body(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _checked(value: Any, fields: dict[str, Any], prefix: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Problem(
-            400,
-            "909018",
+        raise Problem.of(
+            error_codes.INVALID_REQUEST,
             f"{prefix or 'the body '}must be an object",
             hint=f"Fields: {', '.join(fields)}.",
         )
@@ -162,9 +162,8 @@ def _checked(value: Any, fields: dict[str, Any], prefix: str) -> dict[str, Any]:
         if name in value and not isinstance(value[name], type("" if default is None else default))
     ]
     if wrong:
-        raise Problem(
-            400,
-            "909018",
+        raise Problem.of(
+            error_codes.INVALID_REQUEST,
             f"Invalid {', '.join(wrong)[:200]}",
             hint=f"Fields: {', '.join(prefix + name for name in fields)}.",
         )

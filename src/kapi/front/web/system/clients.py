@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
@@ -73,12 +74,10 @@ class ClientsApi:
         try:
             made = await run_in_threadpool(self._create, sent)
         except RegistrationError as error:
-            raise Problem(
-                400,
-                "900971",
-                "Invalid client",
-                f"{error.error}: {error.detail}",
-                "/openapi.html on this host describes it.",
+            raise Problem.of(
+                error_codes.INVALID_CLIENT,
+                detail=f"{error.error}: {error.detail}",
+                hint="/openapi.html on this host describes it.",
             ) from error
         return json_answer(made, 201)
 
@@ -112,12 +111,10 @@ class ClientsApi:
         client_id = request.path_params["client_id"]
         if any(item.id == client_id for item in self._configured):
             detail = f"{client_id} stands in the settings"
-            raise Problem(
-                409,
-                "900972",
-                "Not a registered client",
-                detail,
-                "Change [[identity.clients]] in kapi.toml and start again.",
+            raise Problem.of(
+                error_codes.CLIENT_IN_SETTINGS,
+                detail=detail,
+                hint="Change [[identity.clients]] in kapi.toml and start again.",
             )
         if not await run_in_threadpool(self._registered.remove, client_id):
             raise _nobody(client_id)
@@ -137,9 +134,8 @@ def _configured(client: ClientSettings) -> dict[str, Any]:
 
 
 def _nobody(client_id: str) -> Problem:
-    return Problem(
-        404,
-        "900973",
+    return Problem.of(
+        error_codes.CLIENT_NOT_FOUND,
         f"there is no client {client_id[:255]!r}",
         hint="See them with: kapi client list.",
     )

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import json_object, read_body
@@ -88,12 +89,10 @@ class IssuersApi:
     ) -> Response:
         if not _may(principal, settings.organization):
             detail = f"callers of {principal.organization} may declare issuers for {principal.organization} only"
-            raise Problem(
-                403,
-                "900964",
-                "Not your organization",
-                detail,
-                f'Say "organization": "{principal.organization}".',
+            raise Problem.of(
+                error_codes.OTHER_ORGANIZATION,
+                detail=detail,
+                hint=f'Say "organization": "{principal.organization}".',
             )
         followed = await run_in_threadpool(self._trust.add, settings, replace=replace)
         return json_answer(self._shown(followed), 200 if replace else 201)
@@ -110,9 +109,8 @@ class IssuersApi:
         body = await _body(request, empty={})
         token = body.get("token", "")
         if not isinstance(token, str) or body.keys() - {"token"}:
-            raise Problem(
-                400,
-                "900960",
+            raise Problem.of(
+                error_codes.INVALID_ISSUER,
                 "Invalid request",
                 "the body may have a token only",
                 'Send {"token": "…"}, or nothing.',
@@ -133,9 +131,8 @@ class IssuersApi:
     def _refuse_others(self, principal: Principal, followed: Followed) -> None:
         """Another organization's issuer does not exist for the caller."""
         if not _may(principal, followed.issuer.organization):
-            raise Problem(
-                404,
-                "900961",
+            raise Problem.of(
+                error_codes.ISSUER_NOT_FOUND,
                 f"there is no issuer {followed.issuer.name!r}",
                 hint="See them with: kapi issuer list.",
             )
@@ -231,7 +228,7 @@ def _declared(body: dict[str, Any]) -> IssuerSettings:
             given[field] = value
     made = checked(IssuerSettings, given, "issuer", wrong)
     if made is REFUSED or mistakes:
-        raise Invalid(tuple(mistakes), code="900960", title="Invalid issuer")
+        raise Invalid(tuple(mistakes), error_codes.INVALID_ISSUER)
     declared: IssuerSettings = made
     return declared
 

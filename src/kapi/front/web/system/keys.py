@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import json_object, read_body
@@ -88,12 +89,10 @@ async def _body(request: Request, **members: type) -> dict[str, Any]:
     value = json_object(content, "/openapi.html on this host describes it.") if content else {}
     if any(name not in members or type(item) is not members[name] for name, item in value.items()):
         known = ", ".join(f"{name} ({kind.__name__})" for name, kind in members.items())
-        raise Problem(
-            400,
-            "900970",
-            "Invalid request",
-            f"the body may be a JSON object with {known}",
-            "/openapi.html on this host describes it.",
+        raise Problem.of(
+            error_codes.INVALID_KEY_REQUEST,
+            detail=f"the body may be a JSON object with {known}",
+            hint="/openapi.html on this host describes it.",
         )
     return value
 

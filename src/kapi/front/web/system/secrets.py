@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.bodies import read_body
@@ -51,16 +52,14 @@ class SecretsApi:
         try:
             value = content.decode("utf-8")
         except UnicodeDecodeError:
-            raise Problem(
-                400,
-                "909018",
+            raise Problem.of(
+                error_codes.INVALID_REQUEST,
                 "the value is not UTF-8 text",
                 hint="Encode binary values, such as in PEM form.",
             ) from None
         if not value or "\x00" in value:
-            raise Problem(
-                400,
-                "909018",
+            raise Problem.of(
+                error_codes.INVALID_REQUEST,
                 "the value is empty or has a null character",
                 hint="Send the value as the body.",
             )
@@ -80,9 +79,8 @@ class SecretsApi:
 def _names(request: Request) -> tuple[str, str]:
     name, key = request.path_params["name"], request.path_params["key"]
     if not _NAME.fullmatch(name) or not _NAME.fullmatch(key):
-        raise Problem(
-            400,
-            "909018",
+        raise Problem.of(
+            error_codes.INVALID_REQUEST,
             "name and key of a secret",
             hint="Use letters, digits, `.`, `_` and `-`, at most 253.",
         )

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
@@ -91,9 +92,8 @@ class UsersApi:
             user.subject,
         )
         if self._users.account(user.username) is not None or not self._stored.add(stored):
-            raise Problem(
-                409,
-                "900951",
+            raise Problem.of(
+                error_codes.USER_EXISTS,
                 f"there is a user {user.username!r} already",
                 hint="Choose another name, or remove that one first.",
             )
@@ -147,9 +147,8 @@ class UsersApi:
 
     def _refuse_settings(self, name: str) -> None:
         if any(user.username == name for user in self._users.of_settings):
-            raise Problem(
-                409,
-                "900952",
+            raise Problem.of(
+                error_codes.USER_IN_SETTINGS,
                 f"{name!r} stands in the settings",
                 hint="Change [[identity.users]] in kapi.toml and start again.",
             )
@@ -167,9 +166,8 @@ class UsersApi:
 
 
 def _nobody(name: str) -> Problem:
-    return Problem(
-        404,
-        "900953",
+    return Problem.of(
+        error_codes.USER_NOT_FOUND,
         f"there is no user {name[:_LONGEST_NAME]!r}",
         hint="See them with: kapi user list.",
     )
@@ -220,4 +218,4 @@ def _refuse(mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = N
             )
             for name, message in mistakes
         )
-        raise Invalid(tuple(items), code="900956", title="Invalid user")
+        raise Invalid(tuple(items), error_codes.INVALID_USER)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kapi import error_codes
+from kapi.error_codes import ErrorCode
 from kapi.gateway.envoy.resources.names import typed
 from kapi.policies.authentication.challenge import METADATA as ROUTE
 from kapi.policies.authentication.challenge import REALM
@@ -33,57 +35,59 @@ INSUFFICIENT_SCOPE = (
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A refusal by a policy: when (CEL over the reply), status, and the three texts."""
+    """A refusal by a policy: its condition (CEL over the reply), number and description."""
 
     when: str
-    status: int
-    code: str
-    message: str
+    error: ErrorCode
     description: str
     challenge: str = ""
     """For WWW-Authenticate; none when asking again with other credentials is no use."""
 
 
+def _refused_by(error: ErrorCode) -> str:
+    """Condition of a refusal by a policy whose name begins with the number."""
+    return f"{_REFUSED}{error.number}')"
+
+
 DENIALS = (
     Denial(
         f"{_DENIED}Jwt_is_missing')",
-        401,
-        "900902",
-        "Missing Credentials",
+        error_codes.MISSING_CREDENTIALS,
         _MISSING,
         CHALLENGE,
     ),
     Denial(
         f"{_DENIED}Jwt_is_expired')",
-        401,
-        "900903",
-        "Access Token Expired",
+        error_codes.TOKEN_EXPIRED,
         "Access Token Expired. Renew the access token and try again",
         INVALID,
     ),
     Denial(
         f"{_DENIED}')",
-        401,
-        "900901",
-        "Invalid Credentials",
+        error_codes.INVALID_CREDENTIALS,
         f"Invalid Credentials. {_ADVICE}",
         INVALID,
     ),
-    Denial(f"{_REFUSED}900902')", 401, "900902", "Missing Credentials", _MISSING, CHALLENGE),
-    Denial(f"{_REFUSED}900908')", 403, "900908", "Resource forbidden", "Resource forbidden"),
     Denial(
-        f"{_REFUSED}900901')",
-        401,
-        "900901",
-        "Invalid Credentials",
+        _refused_by(error_codes.MISSING_CREDENTIALS),
+        error_codes.MISSING_CREDENTIALS,
+        _MISSING,
+        CHALLENGE,
+    ),
+    Denial(
+        _refused_by(error_codes.RESOURCE_FORBIDDEN),
+        error_codes.RESOURCE_FORBIDDEN,
+        "Resource forbidden",
+    ),
+    Denial(
+        _refused_by(error_codes.INVALID_CREDENTIALS),
+        error_codes.INVALID_CREDENTIALS,
         f"Invalid Credentials. {_ADVICE}",
         INVALID,
     ),
     Denial(
         _FORBIDDEN,
-        403,
-        "900910",
-        "The access token does not allow you to access the requested resource",
+        error_codes.SCOPE_MISSING,
         "User is NOT authorized to access the Resource: %PATH(NQ:ORIG_OR_PATH)%. Scope validation failed.",
         INSUFFICIENT_SCOPE,
     ),
@@ -95,27 +99,25 @@ class Failure:
     """A backend or a connection that failed, by Envoy's response flag."""
 
     flag: str
-    code: str
-    message: str
-    status: int
+    error: ErrorCode
 
 
 FAILURES = (
-    Failure("UT", "102504", "Upstream connection timeout", 504),
+    Failure("UT", error_codes.UPSTREAM_TIMEOUT),
     # Before URX: when the connection failed at every attempt, the cause says more than the number of attempts.
-    Failure("UF", "102503", "Upstream connection failed", 503),
-    Failure("UO", "102505", "Upstream overflow", 503),
-    Failure("UR", "102509", "Upstream connection reset by the remote", 503),
-    Failure("URX", "102506", "Upstream maximum connect attempts reached", 500),
-    Failure("NC", "102507", "Upstream not configured for the resource", 500),
-    Failure("UH", "102508", "No healthy upstream", 503),
-    Failure("UC", "102510", "Upstream connection termination", 503),
-    Failure("LR", "102511", "Connection reset by the gateway", 503),
-    Failure("IH", "102512", "Strictly checked header validation failure", 400),
-    Failure("SI", "102513", "Stream idle timeout", 500),
-    Failure("DPE", "102514", "HTTP protocol error in downstream request", 500),
-    Failure("UPE", "102515", "HTTP protocol error in upstream request", 500),
-    Failure("UMSDR", "102516", "Upstream request reached max stream duration", 500),
+    Failure("UF", error_codes.UPSTREAM_CONNECTION_FAILED),
+    Failure("UO", error_codes.UPSTREAM_OVERFLOW),
+    Failure("UR", error_codes.UPSTREAM_RESET),
+    Failure("URX", error_codes.UPSTREAM_ATTEMPTS),
+    Failure("NC", error_codes.UPSTREAM_NOT_CONFIGURED),
+    Failure("UH", error_codes.UPSTREAM_UNHEALTHY),
+    Failure("UC", error_codes.UPSTREAM_TERMINATED),
+    Failure("LR", error_codes.RESET_BY_GATEWAY),
+    Failure("IH", error_codes.INVALID_ENVOY_HEADERS),
+    Failure("SI", error_codes.STREAM_IDLE),
+    Failure("DPE", error_codes.DOWNSTREAM_PROTOCOL),
+    Failure("UPE", error_codes.UPSTREAM_PROTOCOL),
+    Failure("UMSDR", error_codes.UPSTREAM_DURATION),
 )
 """APK's rows. With two flags at once the first row holds."""
 
@@ -164,10 +166,14 @@ def _mediation() -> dict[str, Any]:
 
 
 def _denial(item: Denial) -> dict[str, Any]:
-    body = {"error_message": item.message, "code": item.code, "error_description": item.description}
+    body = {
+        "error_message": item.error.text,
+        "code": item.error.number,
+        "error_description": item.description,
+    }
     mapper = {
         "filter": _cel(item.when),
-        "status_code": item.status,
+        "status_code": item.error.status,
         "body_format_override": _json(body),
     }
     if not item.challenge:
@@ -180,10 +186,14 @@ def _denial(item: Denial) -> dict[str, Any]:
 
 
 def _failure(item: Failure) -> dict[str, Any]:
-    body = {"code": item.code, "message": item.message, "description": "%LOCAL_REPLY_BODY%"}
+    body = {
+        "code": item.error.number,
+        "message": item.error.text,
+        "description": "%LOCAL_REPLY_BODY%",
+    }
     return {
         "filter": {"response_flag_filter": {"flags": [item.flag]}},
-        "status_code": item.status,
+        "status_code": item.error.status,
         "body_format_override": _json(body),
     }
 

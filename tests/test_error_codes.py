@@ -1,0 +1,51 @@
+"""The table of error numbers: the only place that has them, and the documents know each one."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from kapi import error_codes
+from kapi.error_codes import ErrorCode
+from kapi.errors import Diagnostic, Invalid, Problem
+from kapi.front.web.openapi.catalogue import CATALOGUE
+
+ROOT = Path(__file__).parents[1]
+TABLE = {name: value for name, value in vars(error_codes).items() if isinstance(value, ErrorCode)}
+PAGES = "".join(page.read_text("utf-8") for page in (ROOT / "docs").rglob("*.md"))
+NUMBERS = {code.number for code in TABLE.values()}
+
+
+def test_no_other_module_has_a_number() -> None:
+    found = []
+    for path in sorted((ROOT / "src" / "kapi").rglob("*.py")):
+        if path.name == "error_codes.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and str(node.value) in NUMBERS:
+                found.append(f"{path.name}:{node.lineno}: {node.value}")
+    assert found == []
+
+
+@pytest.mark.parametrize("name", list(TABLE))
+def test_the_docs_or_the_catalogue_know_it(name: str) -> None:
+    examples = [refusal.example or {} for refusal in CATALOGUE.refusals.values()]
+    in_catalogue = {str(example.get("code")) for example in examples}
+    assert TABLE[name].number in in_catalogue or TABLE[name].number in PAGES
+
+
+def test_a_problem_takes_number_and_status_from_the_table() -> None:
+    problem = Problem.of(error_codes.NOT_FOUND, "petstore not found", hint="kapi apis")
+    assert (problem.status, problem.code, problem.title) == (404, "909001", "petstore not found")
+    usual = Problem.of(error_codes.TOO_BUSY, detail="18 requests", status=429)
+    assert (usual.status, usual.title, usual.detail) == (429, "Too busy", "18 requests")
+
+
+def test_an_input_with_mistakes_has_the_number_of_its_kind() -> None:
+    mistakes = (Diagnostic("user", "name: missing"), Diagnostic("user", "password: missing"))
+    invalid = Invalid(mistakes, error_codes.INVALID_USER)
+    assert (invalid.code, invalid.title) == ("900956", "Invalid user")
+    assert invalid.detail == "name: missing (and 1 more)"
+    assert Invalid(mistakes).code == "909029"

@@ -14,7 +14,7 @@ from kapi.pool import Pool, TooMuchWork
 from waiting import until
 
 GENERATE = "kapi.apis.generate:generate"
-SMALL = b"openapi: 3.0.3\ninfo: {title: a, version: '1'}\npaths: {}\n"
+SMALL = b"openapi: 3.0.3\ninfo: {title: a, version: '1'}\npaths: {/a: {get: {responses: {}}}}\n"
 ENDLESS = b"openapi: 3.0.3\na: [" + b"a," * 4_000_000 + b"a]"
 
 

@@ -17,9 +17,10 @@ from kapi.gateway.consumer_index import consumer_index
 from kapi.gateway.enforcer import backend_jwt
 from kapi.gateway.enforcer.backend_jwt import BackendJwts
 from kapi.gateway.enforcer.callers import find_caller
-from kapi.gateway.enforcer.signing import ensure_key, jwks
+from kapi.gateway.enforcer.signing import ensure_key
 from kapi.gateway.issuers import TrustedIssuer, consumer_of
 from kapi.identity.issuers.declaration import Issuer
+from kapi.jose.signing_keys import public_jwks as jwks
 from kapi.policies.callers.claim_names import client_of
 from kapi.settings import SubscriptionsSettings
 from kapi.store.applications import Application, ConsumerKey, Subscription

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kapi.identity.issuers.declaration import Issuer
-from kapi.identity.issuers.keyset import KeySet, one_key, read_jwks
 from kapi.identity.issuers.preset import ASYMMETRIC
 from kapi.identity.issuers.trial_of_token import token_steps
-from kapi.jose.signatures import signed
+from kapi.jose.algorithms import verifies as signed
+from kapi.jose.jwk_set import KeySet, one_key, read_jwks
 from standin import Key
 
 RSA, SMALL, EC, ED = (

@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey, RSAKey
 from flows import ISSUER, NOW, Clock, client, provider_app
 from idp import Answer, basic, call
 from kapi.identity.grants import jwt_bearer as jwt_bearer_grant
-from kapi.identity.tokens.minting import base64url
-from kapi.jose.signing import ALGORITHMS
+from kapi.jose import base64url
+from kapi.jose.algorithms import ALGORITHMS
 from kapi.settings import AssertionIssuerSettings, ResourceSettings
 from person import claims_of
 
@@ -79,13 +79,13 @@ def assertion(key: Any = HR, header: dict[str, Any] | None = None, **changes: An
         for name, value in {"alg": "ES256", "kid": "hr", **(header or {})}.items()
         if value is not None
     }
-    signed = b".".join(base64url(json.dumps(part).encode()) for part in (head, claims))
+    signed = ".".join(base64url.encode(json.dumps(part).encode()) for part in (head, claims))
     made = (
-        hmac.digest(key, signed, "sha256")
+        hmac.digest(key, signed.encode(), "sha256")
         if isinstance(key, bytes)
-        else ALGORITHMS[head["alg"]].sign(key.private_key, signed)
+        else ALGORITHMS[head["alg"]].sign(key.private_key, signed.encode())
     )
-    return (signed + b"." + base64url(made)).decode()
+    return f"{signed}.{base64url.encode(made)}"
 
 
 def present(app: Any, text: str, name: str = "payroll", scope: str = "pay") -> Answer:

@@ -13,14 +13,14 @@ from idp import call, identity_app, provider_of
 from kapi.errors import OAuthError
 from kapi.identity.keys.keyring import (
     Keyring,
-    SigningKey,
     ensure_keyring,
     load_keyring,
     needed_algorithms,
     wanted_algorithms,
 )
-from kapi.identity.tokens.minting import sign_jwt
-from kapi.jose.signing import ALGORITHMS
+from kapi.jose.algorithms import ALGORITHMS
+from kapi.jose.compact import sign_jwt
+from kapi.jose.signing_keys import SigningKey
 from kapi.settings import SIGNING_ALGORITHMS, ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 from kapi.store.keys import Keys
@@ -115,6 +115,6 @@ def test_a_change_of_keys_reaches_tokens_jwks_and_discovery(tmp_path: Path) -> N
 
 
 def test_a_signing_key_hides_its_private_half() -> None:
-    key = SigningKey("k", "EdDSA", ALGORITHMS["EdDSA"].make())
+    key = SigningKey("k", "EdDSA", ALGORITHMS["EdDSA"].generate())
     assert set(key.public_jwk()) == {"kty", "kid", "use", "alg", "crv", "x"}
     assert "Ed25519PrivateKey" not in repr(key)

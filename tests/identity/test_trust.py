@@ -12,8 +12,8 @@ import pytest
 from kapi.errors import GatewayRejected, GatewayUnavailable, Problem
 from kapi.fetch import get
 from kapi.identity.issuers.trust import Trust
-from kapi.identity.keys.keyring import SigningKey
 from kapi.identity.tokens.verify import IssuerKeys
+from kapi.jose.signing_keys import SigningKey
 from kapi.settings import IdentitySettings, IssuerSettings, Settings
 from kapi.store import Store
 from kapi.store.issuers import IssuerStore

@@ -63,7 +63,7 @@ def test_every_node_says_which_policy_made_it() -> None:
 
 
 def test_challenges_name_the_algorithms_that_proofs_may_have() -> None:
-    from kapi.jose.foreign_jwt import ASYMMETRIC
+    from kapi.jose.algorithms import ASYMMETRIC
     from kapi.settings.words import PROOF_ALGORITHMS
 
     assert PROOF_ALGORITHMS == ASYMMETRIC

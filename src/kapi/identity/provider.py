@@ -23,9 +23,11 @@ from kapi.identity.possession.dpop import Nonces
 from kapi.identity.protocol.resources import Resources
 from kapi.identity.protocol.sealed import Seal
 from kapi.identity.tokens.claim_rules import token_claims
-from kapi.identity.tokens.minting import AccessToken, Minter, base64url, no_key, sign_jwt
+from kapi.identity.tokens.minting import AccessToken, Minter, no_key
 from kapi.identity.tokens.opaque import keep_opaque
-from kapi.jose.foreign_jwt import ForeignJwt
+from kapi.jose import base64url
+from kapi.jose.compact import sign_jwt
+from kapi.jose.jwt import Jwt
 from kapi.settings import DEFAULT_ALGORITHM, Settings
 from kapi.store.accounts import Accounts
 from kapi.store.families import Families
@@ -74,7 +76,7 @@ class Provider:
     """Issuers that are trusted besides this one, as the store has them."""
     before_binding: Callable[[], None] = lambda: None
     """Called before a token is bound to a client certificate: whoever checks such tokens may have to be told first."""
-    verified: dict[str, ForeignJwt] = field(default_factory=dict)
+    verified: dict[str, Jwt] = field(default_factory=dict)
     """JWTs of ours whose signature was checked; see `own_tokens.py`."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
@@ -109,7 +111,7 @@ class Provider:
         return Resources(self.settings.identity)
 
     def _keep_opaque(self, claims: Mapping[str, Any]) -> str:
-        token = base64url(self.random_bytes(32)).decode("ascii")
+        token = base64url.encode(self.random_bytes(32))
         keep_opaque(self.records, token, claims)
         return token
 
@@ -211,12 +213,12 @@ class Provider:
         return document_client(self.documents, client_id, policy, now)
 
     def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
-        """The public keys of a client as JWKs; `kid` is the one looked for, if any. Raises Unusable."""
+        """The public keys of a client as JWKs; `kid` is the one looked for, if any. Raises InvalidJwt."""
         return keys_of(self.documents, client, kid, now)
 
     def new_secret(self) -> str:
         """A fresh secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
-        return base64url(self.random_bytes(32)).decode("ascii")
+        return base64url.encode(self.random_bytes(32))
 
     def lifetime(self, client: Client, audience: Sequence[str]) -> int:
         """Seconds an access token of this client for this audience is valid."""

@@ -8,7 +8,6 @@ Envoy's threads and restarts share them.
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,9 @@ from typing import Any, Protocol
 
 from kapi import error_codes
 from kapi.errors import Problem
-from kapi.gateway.enforcer.signing import SigningKey, base64url
+from kapi.jose import base64url
+from kapi.jose.compact import sign_jwt
+from kapi.jose.signing_keys import SigningKey
 from kapi.json_reading import read_json
 from kapi.policies.callers.claim_names import client_of
 
@@ -118,14 +119,13 @@ class BackendJwts:
         )
 
     def _signed(self, payload: Mapping[str, Any], *, plain: bool) -> str:
-        """A JWS in compact form; `plain` is APK's own variant in padded base64."""
+        encode = _padded_base64 if plain else base64url.encode
+        return sign_jwt(self._key, payload, encode=encode)
 
-        def encoded(content: bytes) -> str:
-            return base64.b64encode(content).decode("ascii") if plain else base64url(content)
 
-        header = {"alg": "RS256", "typ": "JWT", "kid": self._key.kid}
-        message = f"{encoded(_json(header))}.{encoded(_json(payload))}"
-        return f"{message}.{encoded(self._key.sign(message.encode('ascii')))}"
+def _padded_base64(content: bytes) -> str:
+    """APK's own variant of JWTs is in base64 with padding."""
+    return base64.b64encode(content).decode("ascii")
 
 
 def _may_pass(name: str) -> bool:
@@ -187,7 +187,3 @@ def _read(question: bytes) -> Mapping[str, Any]:
             error_codes.CHECK_FAILED, "this is no question for a backend JWT", status=400
         )
     return asked  # type: ignore[no-any-return]  # its shape was checked just now
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()

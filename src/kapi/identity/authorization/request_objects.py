@@ -13,14 +13,8 @@ from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import MAY_REPEAT, Form, parameter_text
 from kapi.identity.provider import Provider
-from kapi.jose.foreign_jwt import (
-    ASYMMETRIC,
-    Unusable,
-    check_signature,
-    check_times,
-    number,
-    read_jwt,
-)
+from kapi.jose.algorithms import ASYMMETRIC
+from kapi.jose.jwt import InvalidJwt, check_signature, check_times, numeric_date, read_jwt
 from kapi.settings.profiles import accepted_algorithms
 
 LONGEST_SECONDS = 3600
@@ -38,19 +32,19 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
         check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
         claims = jwt.claims
         if claims.get("client_id") != client.id:
-            raise Unusable("client_id in it must be the one outside (RFC 9101 5.2)")
+            raise InvalidJwt("client_id in it must be the one outside (RFC 9101 5.2)")
         if claims.get("iss", client.id) != client.id:
-            raise Unusable("iss must be the client id")
+            raise InvalidJwt("iss must be the client id")
         if "aud" in claims and not is_audience(claims["aud"], provider.settings.identity.issuer):
-            raise Unusable(f"aud must be the issuer, {provider.settings.identity.issuer}")
+            raise InvalidJwt(f"aud must be the issuer, {provider.settings.identity.issuer}")
         if settings.require_request_object_lifetime:
             _check_lifetime(claims)
         if "exp" in claims or "nbf" in claims:
             check_times({"exp": now + 60, **claims}, now, LONGEST_SECONDS)
         if {"request", "request_uri"} & set(claims):
-            raise Unusable("request and request_uri must not stand in it")
+            raise InvalidJwt("request and request_uri must not stand in it")
         return form_of(claims)
-    except Unusable as error:
+    except InvalidJwt as error:
         raise OAuthError(
             "invalid_request_object", f"The request object is refused: {error}"
         ) from error
@@ -58,11 +52,11 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
 
 def _check_lifetime(claims: Mapping[str, Any]) -> None:
     """FAPI 2.0 Message Signing §5.3.1: `aud`, and `exp` at most 60 minutes after an `nbf`; how old `nbf` is follows from both."""
-    begins, ends = number(claims, "nbf"), number(claims, "exp")
+    begins, ends = numeric_date(claims, "nbf"), numeric_date(claims, "exp")
     if "aud" not in claims or begins is None or ends is None:
-        raise Unusable("aud, exp and nbf must be in it: this client needs them")
+        raise InvalidJwt("aud, exp and nbf must be in it: this client needs them")
     if ends - begins > LONGEST_SECONDS:
-        raise Unusable(f"its exp must be at most {LONGEST_SECONDS} seconds after its nbf")
+        raise InvalidJwt(f"its exp must be at most {LONGEST_SECONDS} seconds after its nbf")
 
 
 def is_audience(audience: Any, issuer: str) -> bool:
@@ -71,7 +65,7 @@ def is_audience(audience: Any, issuer: str) -> bool:
 
 
 def form_of(claims: Mapping[str, Any]) -> Form:
-    """The claims that are parameters, as a form has them. Raises Unusable."""
+    """The claims that are parameters, as a form has them. Raises InvalidJwt."""
     values: dict[str, str] = {}
     repeated: dict[str, tuple[str, ...]] = {}
     for name, value in claims.items():
@@ -80,11 +74,11 @@ def form_of(claims: Mapping[str, Any]) -> Form:
         if name in MAY_REPEAT:
             items = tuple(value) if isinstance(value, list) else (value,)
             if not all(isinstance(item, str) for item in items):
-                raise Unusable(f"{name} must be text or a list of texts")
+                raise InvalidJwt(f"{name} must be text or a list of texts")
             repeated[name] = items
             value = items[0] if items else ""  # noqa: PLW2901 - as a form has it
         if isinstance(value, bool) or value is None:
-            raise Unusable(f"{name} is not a parameter")
+            raise InvalidJwt(f"{name} is not a parameter")
         text = parameter_text(name, value if isinstance(value, str) else json.dumps(value))
         if text:
             values[name] = text

@@ -10,14 +10,14 @@ from kapi.identity.authorization.request_objects import form_of, is_audience
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form
 from kapi.identity.provider import Provider
-from kapi.jose.foreign_jwt import (
-    ASYMMETRIC,
-    Unusable,
+from kapi.jose.algorithms import ASYMMETRIC
+from kapi.jose.jwt import (
+    InvalidJwt,
     check_signature,
     check_times,
-    number,
+    numeric_date,
     read_jwt,
-    text,
+    text_claim,
 )
 from kapi.settings.profiles import accepted_algorithms
 from kapi.store.records import Record, key_of
@@ -54,7 +54,7 @@ def request_parameters(provider: Provider, client: Client, form: Form, now: int)
         raise OAuthError("invalid_request", f"{detail} (CIBA Core 7.1.1)")
     try:
         return _verified(provider, client, signed, registered, now)
-    except Unusable as error:
+    except InvalidJwt as error:
         detail = f"The signed request is refused: {error}"
         raise OAuthError("invalid_request", detail) from error
 
@@ -65,18 +65,18 @@ def _verified(provider: Provider, client: Client, signed: str, registered: str, 
     check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
     claims = jwt.claims
     if claims.get("iss") != client.id:
-        raise Unusable("iss must be the client id")
+        raise InvalidJwt("iss must be the client id")
     issuer = provider.settings.identity.issuer
     if not is_audience(claims.get("aud"), issuer):
-        raise Unusable(f"aud must be the issuer, {issuer}")
+        raise InvalidJwt(f"aud must be the issuer, {issuer}")
     for name in ("iat", "nbf"):
-        if number(claims, name) is None:
-            raise Unusable(f"{name} is missing")
+        if numeric_date(claims, name) is None:
+            raise InvalidJwt(f"{name} is missing")
     expires = check_times(claims, now, LONGEST_SECONDS)
     if "request" in claims:
-        raise Unusable("it must not contain another request")
+        raise InvalidJwt("it must not contain another request")
     parameters = form_of(claims)
-    digest = key_of(f"{client.id}\n{text(claims, 'jti', 255)}")
+    digest = key_of(f"{client.id}\n{text_claim(claims, 'jti', 255)}")
     if not provider.records.add(_SEEN, Record(digest, "", {}, max(expires, now) + 60), now):
-        raise Unusable("its jti was used before")
+        raise InvalidJwt("its jti was used before")
     return parameters

@@ -6,7 +6,6 @@ A check of the table in `checks.py`, after the client is known and before its re
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 
 from kapi.errors import OAuthError
@@ -19,7 +18,7 @@ from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.minting import base64url
+from kapi.jose import base64url
 from kapi.store.records import Record, key_of
 
 PUSHED_PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -127,7 +126,7 @@ def _fetched(provider: Provider, client: Client, uri: str, now: int) -> str:
         raise OAuthError(
             "invalid_request_uri", "The request object could not be fetched from request_uri"
         ) from error
-    digest = base64url(hashlib.sha256(content).digest()).decode("ascii")
+    digest = base64url.sha256(content)
     if _HASH.fullmatch(fragment) and fragment != digest:
         detail = "The fragment of request_uri is not the hash of the request object there"
         raise OAuthError("invalid_request_uri", detail)

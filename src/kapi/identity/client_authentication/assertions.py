@@ -15,16 +15,15 @@ from kapi.identity.client_authentication.attempt import Attempt, invalid_client
 from kapi.identity.client_authentication.method import Method
 from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
-from kapi.jose.foreign_jwt import (
-    ASYMMETRIC,
-    SYMMETRIC,
-    ForeignJwt,
-    Unusable,
+from kapi.jose.algorithms import ASYMMETRIC, SYMMETRIC
+from kapi.jose.jwt import (
+    InvalidJwt,
+    Jwt,
     check_hmac,
     check_signature,
     check_times,
     read_jwt,
-    text,
+    text_claim,
 )
 from kapi.settings.profiles import accepted_algorithms
 from kapi.store.records import Record, key_of
@@ -44,10 +43,10 @@ def from_form(form: Mapping[str, str]) -> Attempt:
     assertion = form["client_assertion"]
     try:
         jwt = read_jwt(assertion, algorithms=(*ASYMMETRIC, *SYMMETRIC), types=_TYPES)
-        client_id = text(jwt.claims, "iss", 2048)
+        client_id = text_claim(jwt.claims, "iss", 2048)
         if jwt.claims.get("sub") != client_id:
-            raise Unusable("iss and sub must both be the client id")
-    except Unusable as error:
+            raise InvalidJwt("iss and sub must both be the client id")
+    except InvalidJwt as error:
         raise _refused(error) from error
     if form.get("client_id", client_id) != client_id:
         raise OAuthError(
@@ -64,7 +63,7 @@ def private_key_jwt(provider: Provider, client: Client, attempt: Attempt, now: i
         jwt = _read(client, attempt, ASYMMETRIC)
         check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
         _check_claims(provider, client, jwt.claims, now)
-    except Unusable as error:
+    except InvalidJwt as error:
         raise _refused(error) from error
     return True
 
@@ -74,12 +73,12 @@ def client_secret_jwt(provider: Provider, client: Client, attempt: Attempt, now:
     try:
         check_hmac(_read(client, attempt, SYMMETRIC), client.hmac_key)
         _check_claims(provider, client, _read(client, attempt, SYMMETRIC).claims, now)
-    except Unusable as error:
+    except InvalidJwt as error:
         raise _refused(error) from error
     return True
 
 
-def _read(client: Client, attempt: Attempt, algorithms: Sequence[str]) -> ForeignJwt:
+def _read(client: Client, attempt: Attempt, algorithms: Sequence[str]) -> Jwt:
     settings = client.settings
     accepted = accepted_algorithms(settings, settings.token_endpoint_auth_signing_alg, algorithms)
     return read_jwt(attempt.assertion, algorithms=accepted, types=_TYPES)
@@ -88,10 +87,10 @@ def _read(client: Client, attempt: Attempt, algorithms: Sequence[str]) -> Foreig
 def _check_claims(provider: Provider, client: Client, claims: Mapping[str, Any], now: int) -> None:
     _check_audience(provider, client, claims.get("aud"))
     expires = check_times(claims, now, LONGEST_SECONDS)
-    digest = key_of(f"{client.id}\n{text(claims, 'jti', 255)}")
+    digest = key_of(f"{client.id}\n{text_claim(claims, 'jti', 255)}")
     seen = Record(digest, "", {}, max(expires, now) + 60)
     if not provider.records.add(_SEEN, seen, now):
-        raise Unusable("its jti was used before")
+        raise InvalidJwt("its jti was used before")
 
 
 def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
@@ -99,11 +98,11 @@ def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
     if audience == issuer:
         return
     if client.settings.client_assertion_audience == "issuer":
-        raise Unusable(f"aud must be the issuer as one string, {issuer}")
+        raise InvalidJwt(f"aud must be the issuer as one string, {issuer}")
     # A list that also names another server could be replayed there.
     listed = audience if isinstance(audience, list) else [audience]
     if not listed or not all(_is_ours(provider, item) for item in listed):
-        raise Unusable(f"aud must be the issuer, {issuer}, or the address of the token endpoint")
+        raise InvalidJwt(f"aud must be the issuer, {issuer}, or the address of the token endpoint")
 
 
 def _is_ours(provider: Provider, item: Any) -> bool:
@@ -112,7 +111,7 @@ def _is_ours(provider: Provider, item: Any) -> bool:
     return item == provider.settings.identity.issuer or item.startswith(f"{provider.base_url}/")
 
 
-def _refused(error: Unusable) -> OAuthError:
+def _refused(error: InvalidJwt) -> OAuthError:
     return invalid_client(f"The client assertion is refused: {error}")
 
 

@@ -7,18 +7,16 @@ other way round. Of an opaque key only a SHA-256 digest is kept: it has 256 rand
 from __future__ import annotations
 
 import hashlib
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
 from kapi import error_codes
 from kapi.errors import Problem
+from kapi.jose import base64url
+from kapi.jose.compact import sign_jwt
+from kapi.jose.signing_keys import generate_key, load_key, public_jwks, to_pem
 from kapi.store.api_keys import NEVER, ApiKeys, StoredApiKey
 from kapi.store.database import Database
 from kapi.store.revocations import Revocations
@@ -69,12 +67,8 @@ class ApiKeyIssuer:
         self.issuer = issuer
         self._now = now
         self._random = random_bytes
-        self._kid, pem = keys.signer(self._make_signer)
-        private = serialization.load_pem_private_key(
-            pem.encode("ascii"), None, unsafe_skip_rsa_key_validation=True
-        )
-        assert isinstance(private, rsa.RSAPrivateKey)  # noqa: S101 - we made it
-        self._private = private
+        kid, pem = keys.signer(self._make_signer)
+        self._key = load_key(kid, ALGORITHM, pem)
 
     @classmethod
     def of(
@@ -95,11 +89,7 @@ class ApiKeyIssuer:
 
     def jwks(self) -> str:
         """The public key that verifies JWT keys."""
-        numbers = self._private.public_key().public_numbers()
-        members = {"n": _number(numbers.n), "e": _number(numbers.e)}
-        return json.dumps(
-            {"keys": [{"kty": "RSA", "kid": self._kid, "use": "sig", "alg": ALGORITHM, **members}]}
-        )
+        return public_jwks([self._key]).decode("ascii")
 
     def issue(self, wanted: Wanted, organization: str, subject: str) -> Issued:
         """A new key for an organization's APIs."""
@@ -108,9 +98,9 @@ class ApiKeyIssuer:
         key_id = self._random(8).hex()
         claims = self._claims(wanted, organization, subject, key_id, now, expires)
         if wanted.kind == "jwt":
-            text, digest = self._signed(claims), ""
+            text, digest = sign_jwt(self._key, claims), ""
         else:
-            secret = _base64url(self._random(32))
+            secret = base64url.encode(self._random(32))
             text, digest = f"kapi_{key_id}_{secret}", hashlib.sha256(secret.encode()).hexdigest()
         key = StoredApiKey(key_id, organization, wanted.kind, digest, claims, now, expires)
         self._keys.add(key)
@@ -162,27 +152,6 @@ class ApiKeyIssuer:
         }
         return claims | ({"exp": expires} if expires else {})
 
-    def _signed(self, claims: dict[str, Any]) -> str:
-        header = {"alg": ALGORITHM, "typ": "JWT", "kid": self._kid}
-        signed = ".".join(
-            _base64url(json.dumps(part, separators=(",", ":")).encode())
-            for part in (header, claims)
-        )
-        return f"{signed}.{_base64url(self._private.sign(signed.encode('ascii'), padding.PKCS1v15(), hashes.SHA256()))}"
-
     def _make_signer(self) -> tuple[str, str, int]:
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return f"api-keys-{self._random(4).hex()}", pem.decode("ascii"), int(self._now())
-
-
-def _base64url(content: bytes) -> str:
-    return urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
-
-
-def _number(value: int) -> str:
-    return _base64url(value.to_bytes((value.bit_length() + 7) // 8))
+        key = generate_key(f"api-keys-{self._random(4).hex()}", ALGORITHM)
+        return key.kid, to_pem(key), int(self._now())

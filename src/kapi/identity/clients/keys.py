@@ -7,32 +7,32 @@ from typing import Any
 
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.remote_documents import RemoteDocuments, Unavailable
-from kapi.jose.foreign_jwt import MOST_KEYS, Unusable
+from kapi.jose.jwt import MOST_KEYS, InvalidJwt
 from kapi.json_reading import NotJson, read_json
 
 
 def keys_of(
     documents: RemoteDocuments, client: Client, kid: Any, now: int
 ) -> tuple[Mapping[str, Any], ...]:
-    """The client's keys as JWKs; its address is asked again when none of them has this `kid`. Raises Unusable."""
+    """The client's keys as JWKs; its address is asked again when none of them has this `kid`. Raises InvalidJwt."""
     if client.settings.jwks:
         return keys_in(client.settings.jwks)
     if not client.settings.jwks_uri:
-        raise Unusable("the client has registered no keys (jwks or jwks_uri)")
+        raise InvalidJwt("the client has registered no keys (jwks or jwks_uri)")
     try:
         keys = _read(documents.get(client.settings.jwks_uri, now))
         if isinstance(kid, str) and all(key.get("kid") != kid for key in keys):
             keys = _read(documents.get(client.settings.jwks_uri, now, fresh=True))
     except Unavailable as error:
-        raise Unusable(f"the client's keys cannot be had: {_plain(error)}") from error
+        raise InvalidJwt(f"the client's keys cannot be had: {_plain(error)}") from error
     return keys
 
 
 def keys_in(value: Any) -> tuple[Mapping[str, Any], ...]:
-    """The keys of a JWK Set. Raises Unusable."""
+    """The keys of a JWK Set. Raises InvalidJwt."""
     keys = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(keys, list | tuple):
-        raise Unusable("the client's keys are not a JWK Set")
+        raise InvalidJwt("the client's keys are not a JWK Set")
     return tuple(key for key in list(keys)[:MOST_KEYS] if isinstance(key, dict))
 
 
@@ -40,7 +40,7 @@ def _read(content: bytes) -> tuple[Mapping[str, Any], ...]:
     try:
         return keys_in(read_json(content))
     except NotJson as error:
-        raise Unusable("the client's keys are not JSON") from error
+        raise InvalidJwt("the client's keys are not JSON") from error
 
 
 def _plain(error: Exception) -> str:

@@ -5,7 +5,6 @@ Called by the registration endpoints, and by the system API of clients. Names of
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import hmac
@@ -17,6 +16,7 @@ from kapi.errors import OAuthError
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.clients.response_types import normal_form
 from kapi.identity.clients.sectors import sector_mistake
+from kapi.jose import base64url
 from kapi.settings import ClientSettings
 from kapi.settings.clients import LINKS, ClientFacts, client_mistakes, uri_mistake
 from kapi.settings.values import REFUSED, checked, field_types
@@ -409,7 +409,7 @@ def _is_secret(client: RegisteredClient, secret: Any) -> bool:
 
 
 def _secret(random_bytes: Callable[[int], bytes]) -> str:
-    return base64.urlsafe_b64encode(random_bytes(32)).rstrip(b"=").decode("ascii")
+    return base64url.encode(random_bytes(32))
 
 
 def _json_like(value: Any) -> Any:

@@ -18,7 +18,7 @@ from kapi.identity.people.subjects import TYPES
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.jose.foreign_jwt import ASYMMETRIC
+from kapi.jose.algorithms import ASYMMETRIC
 
 methods = ("GET", "POST")
 quick = False

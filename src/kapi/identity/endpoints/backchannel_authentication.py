@@ -18,7 +18,7 @@ from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import Authorization
-from kapi.jose.foreign_jwt import ASYMMETRIC
+from kapi.jose.algorithms import ASYMMETRIC
 from kapi.store.records import key_of
 
 methods = ("POST",)

@@ -19,7 +19,7 @@ from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
-from kapi.jose.foreign_jwt import ASYMMETRIC, SYMMETRIC
+from kapi.jose.algorithms import ASYMMETRIC, SYMMETRIC
 
 _RFC8414 = "/.well-known/oauth-authorization-server"
 _OPENID = "/.well-known/openid-configuration"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import hmac
 import re
 
@@ -12,9 +11,9 @@ from kapi.identity.authorization.codes import CODE, read_code
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.minting import base64url
 from kapi.identity.tokens.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.tokens.still_allowed import still_allowed
+from kapi.jose import base64url
 from kapi.store.records import key_of
 
 facts = GrantFacts(
@@ -98,8 +97,8 @@ def _check_verifier(verifier: str | None, challenge: str) -> None:
             "invalid_grant",
             "code_verifier must be 43 to 128 letters, digits or -._~ (RFC 7636 4.1)",
         )
-    made = base64url(hashlib.sha256(verifier.encode("ascii")).digest())
-    if not hmac.compare_digest(made, challenge.encode("ascii")):
+    made = base64url.sha256(verifier.encode("ascii"))
+    if not hmac.compare_digest(made.encode("ascii"), challenge.encode("ascii")):
         raise OAuthError(
             "invalid_grant", "code_verifier does not belong to the code_challenge (RFC 7636 4.6)"
         )

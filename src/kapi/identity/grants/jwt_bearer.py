@@ -16,7 +16,7 @@ from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import AccessToken
-from kapi.jose.foreign_jwt import ForeignJwt, Unusable, check_signature, check_times, read_jwt, text
+from kapi.jose.jwt import InvalidJwt, Jwt, check_signature, check_times, read_jwt, text_claim
 from kapi.settings import AssertionIssuerSettings, ClientSettings
 from kapi.store.records import Record, key_of
 
@@ -42,11 +42,11 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     try:
         issuer, jwt = _read(provider, assertion)
         if not {"*", request.client.id} & set(issuer.clients):
-            raise Unusable("this client may not use assertions of its issuer")
+            raise InvalidJwt("this client may not use assertions of its issuer")
         check_signature(jwt, _keys(provider, issuer, jwt, request.now))
         subject = _subject(provider, issuer, jwt.claims)
         _check_claims(provider, issuer, jwt.claims, request.now)
-    except Unusable as error:
+    except InvalidJwt as error:
         raise OAuthError("invalid_grant", f"The assertion is refused: {error}") from error
     scope = _scope(issuer, request)
     client = request.client
@@ -59,20 +59,20 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     return Issuance(AccessToken(subject, client.id, scope, lifetime, audience, claims, jti))
 
 
-def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, ForeignJwt]:
+def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, Jwt]:
     issuers = {item.issuer: item for item in provider.settings.identity.assertion_issuers}
     algorithms = {name for item in issuers.values() for name in item.algorithms}
     jwt = read_jwt(assertion, algorithms=sorted(algorithms), types=_TYPES)
-    issuer = issuers.get(text(jwt.claims, "iss", 2048))
+    issuer = issuers.get(text_claim(jwt.claims, "iss", 2048))
     if issuer is None:
-        raise Unusable("its issuer is not trusted here")
+        raise InvalidJwt("its issuer is not trusted here")
     if jwt.header["alg"] not in issuer.algorithms:
-        raise Unusable("its algorithm is not one of its issuer")
+        raise InvalidJwt("its algorithm is not one of its issuer")
     return issuer, jwt
 
 
 def _keys(
-    provider: Provider, issuer: AssertionIssuerSettings, jwt: ForeignJwt, now: int
+    provider: Provider, issuer: AssertionIssuerSettings, jwt: Jwt, now: int
 ) -> Sequence[Mapping[str, Any]]:
     holder = client_of(
         ClientSettings(issuer.issuer, jwks=issuer.jwks, jwks_uri=issuer.jwks_uri), b""
@@ -82,17 +82,17 @@ def _keys(
 
 def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any]) -> str:
     """`sub` of the token. An assertion may name a person of ours by user name or by subject."""
-    subject = text(claims, "sub", 255)
+    subject = text_claim(claims, "sub", 255)
     person = provider.users.named(subject) or provider.users.get(subject)
     if person is not None:
         return person.subject
     if provider.users.account(subject) is not None:
-        raise Unusable("the account of its subject is disabled")
+        raise InvalidJwt("the account of its subject is disabled")
     if not issuer.any_subject:
-        raise Unusable("its subject is nobody here")
+        raise InvalidJwt("its subject is nobody here")
     if provider.clients.get(subject) is not None:
         # RFC 9068 §5: nobody may be taken for a client.
-        raise Unusable("its subject is the id of a client")
+        raise InvalidJwt("its subject is the id of a client")
     return subject
 
 
@@ -103,13 +103,13 @@ def _check_claims(
     audience = claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience]
     if not any(isinstance(item, str) and item in wanted for item in listed):
-        raise Unusable(f"aud must be {wanted[0]}")
+        raise InvalidJwt(f"aud must be {wanted[0]}")
     expires = check_times(claims, now, LONGEST_SECONDS)
     seen = Record(
-        key_of(f"{issuer.issuer}\n{text(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60
+        key_of(f"{issuer.issuer}\n{text_claim(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60
     )
     if not provider.records.add(_SEEN, seen, now):
-        raise Unusable("its jti was used before")
+        raise InvalidJwt("its jti was used before")
 
 
 def _scope(issuer: AssertionIssuerSettings, request: TokenRequest) -> str:

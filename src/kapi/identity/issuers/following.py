@@ -15,7 +15,7 @@ from kapi.errors import Unfetched
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.fetching import Fetched
 from kapi.identity.issuers.kept import kept_keys
-from kapi.identity.issuers.keyset import KeySet, read_jwks
+from kapi.jose.jwk_set import KeySet, read_jwks
 from kapi.store.issuers import StoredKeys
 
 _LOG = logging.getLogger("kapi.issuers")

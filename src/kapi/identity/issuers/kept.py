@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from kapi.errors import KapiError
 from kapi.identity.issuers.declaration import Issuer, declare
-from kapi.identity.issuers.keyset import KeySet, one_key, read_jwks
 from kapi.identity.tokens.verify import IssuerKeys
+from kapi.jose.jwk_set import KeySet, one_key, read_jwks
 from kapi.settings import IssuerSettings, Settings
 from kapi.settings.values import built
 from kapi.store.issuers import IssuerStore, StoredKeys

@@ -14,8 +14,8 @@ from kapi.errors import Unfetched
 from kapi.fetch import Document, Way
 from kapi.identity.issuers.fetching import Get, discovered
 from kapi.identity.issuers.following import Followed
-from kapi.identity.issuers.keyset import read_jwks
 from kapi.identity.issuers.trial_of_token import Step, token_steps
+from kapi.jose.jwk_set import read_jwks
 
 _HINTS = {
     "name": "Check the spelling of the domain, and this machine's name service.",

@@ -5,20 +5,19 @@ Called by `trial.py`. The token is neither kept nor logged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from kapi.identity.issuers.claims import as_scopes, has_audience, organization_of
 from kapi.identity.issuers.declaration import Issuer
-from kapi.identity.issuers.keyset import KeySet
 from kapi.identity.tokens.verify import (
-    LARGEST_TOKEN,
     IssuerKeys,
     signature_fault,
-    split,
     time_fault,
 )
+from kapi.jose.jwk_set import KeySet
+from kapi.jose.jwt import LARGEST, InvalidJwt, parse_jwt
 from kapi.policies.callers.claim_names import client_of, find
 
 Result = Literal["ok", "note", "fail"]
@@ -39,7 +38,7 @@ def token_steps(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step
     scheme, _, rest = token.strip().partition(" ")
     token = rest.strip() if scheme.lower() in {"bearer", "dpop"} else token.strip()
     dots = token.count(".")
-    if dots != 2 or len(token) > LARGEST_TOKEN:
+    if dots != 2 or len(token) > LARGEST:
         advice = " ".join(issuer.advice)
         if dots == 4:
             return [
@@ -59,8 +58,8 @@ def token_steps(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step
             )
         ]
     try:
-        header, claims, message, signature = split(token)
-    except (ValueError, RecursionError):
+        jwt = parse_jwt(token)
+    except InvalidJwt:
         return [
             Step(
                 "token",
@@ -69,6 +68,7 @@ def token_steps(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step
                 "Copy it whole, without quotes or line breaks.",
             )
         ]
+    header, claims = jwt.header, jwt.claims
     steps = [
         Step(
             "token",
@@ -80,7 +80,7 @@ def token_steps(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step
     steps.append(
         _signature_step(
             header,
-            signature_fault(header, message, signature, IssuerKeys(issuer, keys)),
+            signature_fault(jwt, IssuerKeys(issuer, keys)),
             issuer,
             keys,
         )
@@ -90,7 +90,7 @@ def token_steps(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step
     return steps
 
 
-def _issuer_step(claims: dict[str, Any], issuer: Issuer) -> Step:
+def _issuer_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
     said = claims.get("iss")
     if said == issuer.issuer:
         return Step("iss", "ok", issuer.issuer)
@@ -105,7 +105,7 @@ def _issuer_step(claims: dict[str, Any], issuer: Issuer) -> Step:
     )
 
 
-def _signature_step(header: dict[str, Any], fault: str, issuer: Issuer, keys: KeySet) -> Step:
+def _signature_step(header: Mapping[str, Any], fault: str, issuer: Issuer, keys: KeySet) -> Step:
     if not fault:
         return Step("signature", "ok", "by a key of the issuer")
     if fault == "unknown key":
@@ -128,7 +128,7 @@ def _signature_step(header: dict[str, Any], fault: str, issuer: Issuer, keys: Ke
     return Step("signature", "fail", *explained[fault])
 
 
-def _no_key(header: dict[str, Any], keys: KeySet) -> tuple[str, str]:
+def _no_key(header: Mapping[str, Any], keys: KeySet) -> tuple[str, str]:
     """No key fits: none has the kid, or the one that has it is for another algorithm (RFC 7517 §4.4)."""
     kid, algorithm = header.get("kid"), header.get("alg")
     same = [key for key in keys.keys if key.kid == kid]
@@ -148,7 +148,7 @@ def _no_key(header: dict[str, Any], keys: KeySet) -> tuple[str, str]:
     )
 
 
-def _kind_step(header: dict[str, Any], claims: dict[str, Any], issuer: Issuer) -> Step:
+def _kind_step(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer) -> Step:
     """Whether it is an access token, and which part of the rule says that it is not (`policies/callers/token_kinds.py`)."""
     objection = issuer.rule.objection(header, claims)
     if objection is None:
@@ -193,7 +193,7 @@ def _kind_step(header: dict[str, Any], claims: dict[str, Any], issuer: Issuer) -
     )
 
 
-def _claim_steps(claims: dict[str, Any], issuer: Issuer, now: int) -> Iterator[Step]:
+def _claim_steps(claims: Mapping[str, Any], issuer: Issuer, now: int) -> Iterator[Step]:
     yield _time_step(claims, issuer, now)
     yield _audience_step(claims, issuer)
     client, scopes = (
@@ -225,7 +225,7 @@ def _claim_steps(claims: dict[str, Any], issuer: Issuer, now: int) -> Iterator[S
         yield Step("organization", "ok", organization or "none; the default one is used")
 
 
-def _time_step(claims: dict[str, Any], issuer: Issuer, now: int) -> Step:
+def _time_step(claims: Mapping[str, Any], issuer: Issuer, now: int) -> Step:
     try:
         fault = time_fault(claims, issuer, now)
     except ValueError as error:
@@ -242,7 +242,7 @@ def _time_step(claims: dict[str, Any], issuer: Issuer, now: int) -> Step:
     )
 
 
-def _audience_step(claims: dict[str, Any], issuer: Issuer) -> Step:
+def _audience_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
     said = _short(claims.get("aud"))
     if not issuer.audiences:
         hint = (

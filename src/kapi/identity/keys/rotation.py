@@ -16,9 +16,15 @@ from dataclasses import replace
 from kapi import error_codes
 from kapi.errors import GatewayError, Problem
 from kapi.identity.issuers.trust import Trust
-from kapi.identity.keys.keyring import Keyring, load_key, load_keyring, new_key, wanted_algorithms
+from kapi.identity.keys.keyring import (
+    Keyring,
+    load_keyring,
+    new_key,
+    published_keys,
+    wanted_algorithms,
+)
 from kapi.identity.tokens.verify import IssuerKeys
-from kapi.jose.signing import ALGORITHMS
+from kapi.jose.algorithms import ALGORITHMS
 from kapi.settings import IdentitySettings
 from kapi.store.database import StoreClosed
 from kapi.store.keys import ACTIVE, PUBLISHED, RETIRED, STAGED, Keys, StoredKey
@@ -168,8 +174,7 @@ class Rotation:
 
     def _show(self, key: StoredKey) -> None:
         """The gateway first, then the JWKS."""
-        shown = load_keyring(self._keys)
-        self._publish(Keyring((*shown.keys, load_key(replace(key, state=PUBLISHED)))))
+        self._publish(Keyring((*published_keys(self._keys), replace(key, state=PUBLISHED))))
         self._keys.move(key.kid, (STAGED,), PUBLISHED, key.due_at)
 
     def _get(self, kid: str) -> StoredKey:

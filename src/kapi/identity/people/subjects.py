@@ -8,7 +8,7 @@ import hmac
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.sectors import sector_of
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.minting import base64url
+from kapi.jose import base64url
 
 TYPES = ("public", "pairwise")
 
@@ -22,4 +22,4 @@ def subject_for(provider: Provider, client: Client, user: str) -> str:
         "pairwise-subjects", lambda: provider.random_bytes(32)
     )
     message = f"{sector_of(client)}\0{user}".encode()
-    return base64url(hmac.digest(salt, message, hashlib.sha256)).decode("ascii")
+    return base64url.encode(hmac.digest(salt, message, hashlib.sha256))

@@ -6,8 +6,6 @@ Called by client authentication and sender constraint.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kapi.client_certificates import Authorities as Named
+from kapi.jose import base64url
 
 HEADER = "x-kapi-client-certificate"
 """What the gateway calls it (`gateway/envoy/resources/routes/scopes.py`): the certificate in PEM form, percent-encoded."""
@@ -32,9 +31,7 @@ class ClientCertificate:
     @property
     def thumbprint(self) -> str:
         """`x5t#S256` (RFC 8705 §3.1): SHA-256 of the DER, base64url."""
-        return (
-            base64.urlsafe_b64encode(hashlib.sha256(self.der).digest()).rstrip(b"=").decode("ascii")
-        )
+        return base64url.sha256(self.der)
 
     @property
     def der(self) -> bytes:

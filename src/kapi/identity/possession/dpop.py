@@ -5,7 +5,6 @@ Called by the token pipeline, userinfo, the system APIs and the gateway side.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
@@ -13,15 +12,16 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kapi.errors import OAuthError
-from kapi.jose.foreign_jwt import (
-    ASYMMETRIC,
-    Unusable,
+from kapi.jose import base64url
+from kapi.jose.algorithms import ASYMMETRIC
+from kapi.jose.jwk import thumbprint
+from kapi.jose.jwt import (
+    InvalidJwt,
+    check_embedded_key,
     check_signature,
-    number,
-    public_key,
+    numeric_date,
     read_jwt,
-    text,
-    thumbprint,
+    text_claim,
 )
 
 OLDEST = 300
@@ -55,7 +55,7 @@ class Nonces:
 
     def _of(self, window: int) -> str:
         mac = hmac.new(self.secret, b"dpop-nonce %d" % window, hashlib.sha256).digest()[:24]
-        return base64.urlsafe_b64encode(mac).decode("ascii")
+        return base64url.encode(mac)
 
 
 def verify_proof(
@@ -78,21 +78,21 @@ def verify_proof(
     """
     try:
         if len(proofs) != 1 or len(proofs[0]) > LARGEST_PROOF:
-            raise Unusable("there must be exactly one DPoP header, with one JWT")
+            raise InvalidJwt("there must be exactly one DPoP header, with one JWT")
         proof = read_jwt(proofs[0], algorithms=algorithms, types=("dpop+jwt",), embedded_key=True)
-        key = public_key(proof.header["jwk"])
+        key = check_embedded_key(proof.header["jwk"])
         check_signature(proof, [key])
         claims = proof.claims
-        jti = text(claims, "jti")
-        if text(claims, "htm") != method:
-            raise Unusable("htm is not the method of this request")
-        if not _same_place(text(claims, "htu", 2048), url):
-            raise Unusable(f"htu is not the address of this request, {_without_query(url)}")
-        issued = number(claims, "iat")
+        jti = text_claim(claims, "jti")
+        if text_claim(claims, "htm") != method:
+            raise InvalidJwt("htm is not the method of this request")
+        if not _same_place(text_claim(claims, "htu", 2048), url):
+            raise InvalidJwt(f"htu is not the address of this request, {_without_query(url)}")
+        issued = numeric_date(claims, "iat")
         if issued is None or not now - OLDEST <= issued <= now + NEWEST:
-            raise Unusable("iat is missing or not of now")
+            raise InvalidJwt("iat is missing or not of now")
         if token is not None and claims.get("ath") != _hash_of(token):
-            raise Unusable("ath is not the hash of the access token")
+            raise InvalidJwt("ath is not the hash of the access token")
         if nonces is not None and not nonces.holds(claims.get("nonce"), now):
             raise _nonce_wanted(nonces, now)
         jkt = thumbprint(key)
@@ -100,8 +100,8 @@ def verify_proof(
             hashlib.sha256(f"{jkt}\n{jti}".encode("utf-8", "surrogatepass")).hexdigest(),
             int(issued) + OLDEST + 1,
         ):
-            raise Unusable("it was used before")
-    except Unusable as error:
+            raise InvalidJwt("it was used before")
+    except InvalidJwt as error:
         raise OAuthError("invalid_dpop_proof", f"The DPoP proof is refused: {error}") from error
     return jkt
 
@@ -119,11 +119,7 @@ def _nonce_wanted(nonces: Nonces, now: int) -> OAuthError:
 
 
 def _hash_of(token: str) -> str:
-    return (
-        base64.urlsafe_b64encode(hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest())
-        .rstrip(b"=")
-        .decode("ascii")
-    )
+    return base64url.sha256(token.encode("utf-8", "surrogatepass"))
 
 
 def _same_place(claimed: str, url: str) -> bool:

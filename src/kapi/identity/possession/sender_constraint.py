@@ -12,7 +12,7 @@ from kapi.identity.possession.dpop import verify_proof
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.protocol.waiting import is_used_proof
 from kapi.identity.provider import Provider
-from kapi.jose.foreign_jwt import ASYMMETRIC
+from kapi.jose.algorithms import ASYMMETRIC
 from kapi.settings.profiles import accepted_algorithms
 from kapi.store.records import Record
 

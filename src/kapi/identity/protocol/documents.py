@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kapi.identity.keys.keyring import etag
+import hashlib
+
 from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
 
 MAX_AGE = 300
@@ -15,7 +16,7 @@ def document_answer(
     headers: Headers = (("content-type", "application/json"), *ANY_ORIGIN),
 ) -> Answer:
     """The document, or 304 when the caller has it already. `headers` has its media type."""
-    tag = etag(content)
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = (*headers, ("cache-control", f"public, max-age={MAX_AGE}"), ("etag", tag))
     if any(name == "if-none-match" and tag in value for name, value in request.headers):
         return Answer(304, headers)

@@ -5,14 +5,12 @@ Every process of the platform opens what another sealed, also after a restart. C
 
 from __future__ import annotations
 
-import binascii
 import json
 import zlib
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kapi.identity.tokens.minting import base64url
+from kapi.jose import base64url
 
 _NONCE = 12
 
@@ -33,18 +31,16 @@ class Seal:
         """The sealed text, another one each time."""
         nonce = self._random_bytes(_NONCE)
         plain = zlib.compress(json.dumps(value, separators=(",", ":")).encode("ascii"))
-        return base64url(nonce + self._cipher.encrypt(nonce, plain, self._purpose)).decode("ascii")
+        return base64url.encode(nonce + self._cipher.encrypt(nonce, plain, self._purpose))
 
     def open(self, text: str) -> Mapping[str, Any] | None:
         """What was sealed, or None when it was not sealed here for this purpose. Only one text opens to one sealed value."""
         from cryptography.exceptions import InvalidTag
 
         try:
-            sealed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            if base64url(sealed) != text.encode("ascii"):
-                return None
+            sealed = base64url.decode(text)
             plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._purpose)
-        except (binascii.Error, ValueError, InvalidTag):
+        except (ValueError, InvalidTag):
             return None
         found: Mapping[str, Any] = json.loads(zlib.decompress(plain))
         return found

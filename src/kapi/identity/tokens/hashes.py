@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from kapi.identity.tokens.minting import base64url
+from kapi.jose import base64url
 
 
 def half_hash(algorithm: str, value: str) -> str:
     """The left half of the digest that belongs to the ID token's signature algorithm; EdDSA's is SHA-512."""
     name = {"256": "sha256", "384": "sha384", "512": "sha512"}.get(algorithm[-3:], "sha512")
     digest = hashlib.new(name, value.encode("ascii")).digest()
-    return base64url(digest[: len(digest) // 2]).decode("ascii")
+    return base64url.encode(digest[: len(digest) // 2])

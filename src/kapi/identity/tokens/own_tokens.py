@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.identity.provider import Provider
-from kapi.jose.foreign_jwt import ForeignJwt, Unusable, media_type, read_jwt
-from kapi.jose.signatures import signed
-from kapi.jose.signing import ALGORITHMS
+from kapi.jose.algorithms import ALGORITHMS, verifies
+from kapi.jose.jwt import InvalidJwt, Jwt, media_type, read_jwt
 
 _REMEMBERED = 2000
 """Tokens whose signature need not be checked again; a resource server asks about the same one many times."""
@@ -17,10 +16,10 @@ _REMEMBERED = 2000
 def own_claims(provider: Provider, token: str) -> Mapping[str, Any] | None:
     """The claims of a JWT of ours with the type `JWT`, however old; None for any other text."""
     jwt = own_jwt(provider, token)
-    return jwt.claims if jwt is not None and media_type(jwt.header) == "jwt" else None
+    return jwt.claims if jwt is not None and media_type(jwt) == "jwt" else None
 
 
-def own_jwt(provider: Provider, token: str) -> ForeignJwt | None:
+def own_jwt(provider: Provider, token: str) -> Jwt | None:
     """A JWT of ours of any kind, however old; None for any other text."""
     jwt = provider.verified.get(token)
     if jwt is None:
@@ -33,17 +32,16 @@ def own_jwt(provider: Provider, token: str) -> ForeignJwt | None:
     return jwt
 
 
-def _verified(provider: Provider, token: str) -> ForeignJwt | None:
+def _verified(provider: Provider, token: str) -> Jwt | None:
     try:
-        jwt = read_jwt(token, algorithms=ALGORITHMS, types=None)
-        key = provider.keyring.find(jwt.header.get("kid"))
-        if (
-            key is None
-            or key.algorithm != jwt.header["alg"]
-            or jwt.claims.get("iss") != provider.settings.identity.issuer
-        ):
-            return None
-        # The key is ours and at hand: no need to read it out of a JWK.
-        return jwt if signed(key.algorithm, key.public, jwt.signed, jwt.signature) else None
-    except Unusable:
+        jwt = read_jwt(token, algorithms=tuple(ALGORITHMS), types=None)
+    except InvalidJwt:
         return None
+    key = provider.keyring.find(jwt.header.get("kid"))
+    if key is None or key.algorithm != jwt.header["alg"]:
+        return None
+    if jwt.claims.get("iss") != provider.settings.identity.issuer:
+        return None
+    # The key is ours and loaded, so that it is not read out of a JWK.
+    genuine = verifies(key.algorithm, key.public, jwt.signing_input, jwt.signature)
+    return jwt if genuine else None

@@ -17,13 +17,8 @@ from kapi.identity.issuers.preset import ANY_ORGANIZATION
 from kapi.identity.protocol.scopes import is_scope
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.presented import Presented
-from kapi.identity.tokens.verify import (
-    LARGEST_TOKEN,
-    IssuerKeys,
-    claims_fault,
-    signature_fault,
-    split,
-)
+from kapi.identity.tokens.verify import IssuerKeys, claims_fault, signature_fault
+from kapi.jose.jwt import Jwt, parse_jwt
 from kapi.policies.callers.claim_names import client_of
 
 _LONGEST_SUBJECT = 255
@@ -53,25 +48,23 @@ def third_party(
 
     `name` is the parameter's. Raises OAuthError invalid_request with the reason for a token that is not good.
     """
-    if not client.settings.exchange_issuers or len(token) > LARGEST_TOKEN or token.count(".") != 2:
+    if not client.settings.exchange_issuers:
         return None
     try:
-        header, claims, message, signature = split(token)
-        trusted = _issuer(provider, client, claims.get("iss"))
+        jwt = parse_jwt(token)
+        trusted = _issuer(provider, client, jwt.claims.get("iss"))
         if trusted is None:
             return None
-        fault = signature_fault(header, message, signature, trusted) or _fault(
-            provider, trusted.issuer, header, claims, now
-        )
-    except (ValueError, RecursionError):
-        # What is no JWT at all is nobody's.
+        fault = signature_fault(jwt, trusted) or _fault(provider, trusted.issuer, jwt, now)
+    except ValueError:
+        # A text that is not a JWT has no issuer.
         return None
     if fault in {"unknown key", "signature"}:
         # The key may be new, or its kid may be an old one's.
         provider.others.look_again(now)
     if fault:
         raise OAuthError("invalid_request", f"The {name} is refused: {_WORDS[fault]}")
-    return _presented(trusted.issuer, claims)
+    return _presented(trusted.issuer, jwt.claims)
 
 
 def local_subject(issuer: Issuer, subject: str) -> str:
@@ -91,14 +84,14 @@ def _issuer(provider: Provider, client: Client, iss: Any) -> IssuerKeys | None:
     return None
 
 
-def _fault(
-    provider: Provider, issuer: Issuer, header: dict[str, Any], claims: dict[str, Any], now: int
-) -> str:
-    if fault := claims_fault(header, claims, issuer, now):
+def _fault(provider: Provider, issuer: Issuer, jwt: Jwt, now: int) -> str:
+    """Why the token may not be exchanged, a key of _WORDS; empty when it may."""
+    if fault := claims_fault(jwt, issuer, now):
         return fault
     # A token of ours is given for it, so it must be for here, or say itself what it is (RFC 8725 §3.9, §3.12).
-    if not issuer.audiences and not issuer.rule.tells_kind(header):
+    if not issuer.audiences and not issuer.rule.tells_kind(jwt.header):
         return "no audience"
+    claims = jwt.claims
     if claims["exp"] <= now:
         # Within the skew that a verifier forgives; there is no time left to give a new token.
         return "expired"
@@ -109,10 +102,14 @@ def _fault(
         return "organization"
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         return "subject"
-    ours = local_subject(issuer, subject)
-    # RFC 9068 §5: nobody may be taken for a client or a person of ours.
-    people = provider.users.get(ours) or provider.users.named(ours)
-    return "taken" if provider.clients.get(ours) is not None or people is not None else ""
+    return "taken" if _is_known_here(provider, local_subject(issuer, subject)) else ""
+
+
+def _is_known_here(provider: Provider, subject: str) -> bool:
+    """Whether a client or a person of ours has this name; a subject of others must not be taken for one (RFC 9068 §5)."""
+    if provider.clients.get(subject) is not None:
+        return True
+    return (provider.users.get(subject) or provider.users.named(subject)) is not None
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Bearer tokens of callers of our own system APIs (RFC 6750, RFC 7519 §7.2, RFC 8725, RFC 9068 §4), of whichever trusted issuer.
+"""Access tokens of callers of the system APIs, from any trusted issuer (RFC 6750, RFC 7519 §7.2, RFC 8725, RFC 9068 §4).
 
 The issuer's keys decide the algorithm, never the token; keys come from trusted issuers only, never from the token's header.
 The gateway makes the same checks for deployed APIs (`gateway/envoy/resources/tokens/jwt.py`).
@@ -6,7 +6,7 @@ The gateway makes the same checks for deployed APIs (`gateway/envoy/resources/to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,24 +14,23 @@ from kapi import error_codes
 from kapi.errors import Problem
 from kapi.identity.issuers.claims import as_scopes, has_audience, organization_of
 from kapi.identity.issuers.declaration import Issuer
-from kapi.identity.issuers.keyset import KeySet, read_jwks
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
-from kapi.identity.keys.keyring import SigningKey, jwks
 from kapi.identity.possession.confirmation import Confirmation, confirmation_of
-from kapi.jose.compact import decoded, jose_header, json_part
-from kapi.jose.signatures import signed
+from kapi.jose.algorithms import verifies
+from kapi.jose.jwk_set import KeySet, VerificationKey, read_jwks
+from kapi.jose.jwt import Jwt, has_critical_parameters, parse_jwt
+from kapi.jose.signing_keys import SigningKey, public_jwks
 from kapi.policies.callers.claim_names import client_of, find
 from kapi.policies.callers.token_kinds import OWN_TOKENS
 
 INBUILT = "inbuilt"
 """Name of the inbuilt provider among the issuers."""
-LARGEST_TOKEN = 16 * 1024
 _SUGGESTION = "Make sure you have provided the correct security credentials"
 
 Refused = Callable[[str, str], None]
-"""Told the issuer's name (empty when it is not known) and a reason of REASONS."""
+"""Called with the issuer's name (empty when it is not known) and a reason of REASONS."""
 Holder = Callable[[Confirmation, str], None]
-"""Given what a token is bound to, and the token; raises Problem 401 unless the caller holds that key."""
+"""Called with the confirmation of a token, and the token; raises Problem 401 unless the caller holds that key."""
 REASONS = (
     "malformed",
     "unknown issuer",
@@ -50,7 +49,7 @@ REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class IssuerKeys:
-    """A trusted issuer and its public keys of now."""
+    """A trusted issuer and its current public keys."""
 
     issuer: Issuer
     keys: KeySet
@@ -66,7 +65,7 @@ class IssuerKeys:
             types=OWN_TOKENS.types,
             required_claims=OWN_TOKENS.required_claims,
         )
-        return cls(declared, read_jwks(jwks(keys), algorithms))
+        return cls(declared, read_jwks(public_jwks(keys), algorithms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,8 @@ class _Refused(Exception):
         self.issuer = issuer
 
 
-def _nobody(issuer: str, reason: str) -> None:
-    """Nobody wants to know."""
+def _ignore(issuer: str, reason: str) -> None:
+    """Refusals are not counted."""
 
 
 def _never(issuer: str, jti: str) -> bool:  # noqa: ARG001 - the shape of `revoked`
@@ -100,40 +99,43 @@ def verify_bearer(
     issuers: Sequence[IssuerKeys],
     now: int,
     revoked: Callable[[str, str], bool] = _never,
-    refused: Refused = _nobody,
+    refused: Refused = _ignore,
     holder: Holder | None = None,
 ) -> Principal:
     """The caller behind an Authorization header.
 
-    `revoked` is asked with the verified token's issuer and `jti`; `refused` hears why a token was not accepted; `holder` checks
-    the proof for a token that is bound to a key, and without it such tokens are refused.
+    `revoked` is called with the verified token's issuer and `jti`, `refused` with the reason why a token was not accepted. `holder`
+    checks the proof for a token that is bound to a key; without it such tokens are refused.
 
     Raises Problem 401: 900902 without credentials, 900903 for an expired token, 900901 for any other fault; 403 when the
     token's organization cannot be one here.
     """
     scheme, _, token = authorization.partition(" ")
-    token = token.strip(" ")
-    if scheme.lower() not in {"bearer", "dpop"} or not token:
-        detail = f"{_SUGGESTION}: a header Authorization: Bearer ACCESS_TOKEN"
-        # RFC 6750 §3.1: no error code when no credentials were sent.
-        raise Problem.of(
-            error_codes.MISSING_CREDENTIALS,
-            detail=detail,
-            headers={"WWW-Authenticate": 'Bearer realm="kapi"'},
-        )
+    scheme, token = scheme.lower(), token.strip(" ")
+    if scheme not in {"bearer", "dpop"} or not token:
+        raise _missing_credentials()
     try:
         issuer, claims = _accepted(token, issuers, now)
         jti = claims.get("jti")
         if isinstance(jti, str) and revoked(issuer.issuer, jti):
             raise _Refused("revoked", issuer.name)
-        _check_holder(claims, scheme.lower(), token, holder, issuer)
+        _check_holder(claims, scheme, token, holder, issuer)
         return _principal(issuer, claims)
     except _Refused as error:
         refused(error.issuer, error.reason)
-        raise _face(error.reason) from error
+        raise _problem(error.reason) from error
     except (ValueError, RecursionError) as error:
         refused("", "malformed")
-        raise _face("malformed") from error
+        raise _problem("malformed") from error
+
+
+def _missing_credentials() -> Problem:
+    # RFC 6750 §3.1: no error code when no credentials were sent.
+    return Problem.of(
+        error_codes.MISSING_CREDENTIALS,
+        detail=f"{_SUGGESTION}: a header Authorization: Bearer ACCESS_TOKEN",
+        headers={"WWW-Authenticate": 'Bearer realm="kapi"'},
+    )
 
 
 def require_scope(principal: Principal, any_of: Sequence[str]) -> None:
@@ -150,8 +152,8 @@ def require_scope(principal: Principal, any_of: Sequence[str]) -> None:
         )
 
 
-def _face(reason: str) -> Problem:
-    """What the caller learns: nothing that helps to guess, but that a token has expired."""
+def _problem(reason: str) -> Problem:
+    """What the caller is told: nothing that helps to guess a token."""
     challenge = {
         "WWW-Authenticate": 'Bearer realm="kapi", error="invalid_token", error_description="The provided token is invalid"'
     }
@@ -173,12 +175,12 @@ def _face(reason: str) -> Problem:
     return Problem.of(error_codes.INVALID_CREDENTIALS, detail=detail, headers=challenge)
 
 
-def _accepted(token: str, issuers: Sequence[IssuerKeys], now: int) -> tuple[Issuer, dict[str, Any]]:
+def _accepted(
+    token: str, issuers: Sequence[IssuerKeys], now: int
+) -> tuple[Issuer, Mapping[str, Any]]:
     """The issuer and the claims of a token that is signed, in time, and meant for us."""
-    if len(token) > LARGEST_TOKEN or token.count(".") != 2:
-        raise _Refused("malformed")
-    header, claims, message, signature = split(token)
-    trusted = [item for item in issuers if item.issuer.issuer == claims.get("iss")]
+    jwt = parse_jwt(token)
+    trusted = [item for item in issuers if item.issuer.issuer == jwt.claims.get("iss")]
     if not trusted:
         raise _Refused("unknown issuer")
     # One issuer may be declared twice, for the system APIs and for an organization.
@@ -186,86 +188,71 @@ def _accepted(token: str, issuers: Sequence[IssuerKeys], now: int) -> tuple[Issu
     if own is None:
         raise _Refused("unknown issuer", trusted[0].issuer.name)
     issuer = own.issuer
-    if fault := signature_fault(header, message, signature, own) or claims_fault(
-        header, claims, issuer, now
-    ):
+    if fault := signature_fault(jwt, own):
         raise _Refused(fault, issuer.name)
-    return issuer, claims
+    if fault := claims_fault(jwt, issuer, now):
+        raise _Refused(fault, issuer.name)
+    return issuer, jwt.claims
 
 
-def signature_fault(
-    header: dict[str, Any], message: bytes, signature: bytes, trusted: IssuerKeys
-) -> str:
-    """Why the signature does not count, a reason of REASONS; empty when it does."""
-    algorithm, kid = header.get("alg"), header.get("kid", "")
-    if (
-        not isinstance(algorithm, str)
-        or algorithm not in trusted.issuer.algorithms
-        or not isinstance(kid, str)
-    ):
+def signature_fault(jwt: Jwt, trusted: IssuerKeys) -> str:
+    """Why the signature is not accepted, a reason of REASONS; empty when it is."""
+    algorithm, kid = jwt.header.get("alg"), jwt.header.get("kid", "")
+    if not isinstance(algorithm, str) or algorithm not in trusted.issuer.algorithms:
         return "algorithm"
-    # RFC 7515 §4.1.11: what must be understood and is not, is refused.
-    if "crit" in header or "b64" in header:
+    if has_critical_parameters(jwt.header):
         return "malformed"
-    # A kid may be left out (RFC 7515 §4.1.4), and the gateway then tries every key; our own provider always writes one.
-    keys = (
-        trusted.keys.find(kid, algorithm)
-        if kid or trusted.issuer.name == INBUILT
-        else trusted.keys.of(algorithm)
-    )
+    keys = _keys(trusted, kid, algorithm)
     if not keys:
         return "unknown key"
-    return (
-        ""
-        if any(signed(algorithm, key.public, message, signature) for key in keys)
-        else "signature"
-    )
+    for key in keys:
+        if verifies(algorithm, key.public, jwt.signing_input, jwt.signature):
+            return ""
+    return "signature"
 
 
-def claims_fault(header: dict[str, Any], claims: dict[str, Any], issuer: Issuer, now: int) -> str:
-    """Why the claims do not count, or that it is not an access token, a reason of REASONS; empty when they do."""
-    return (
-        time_fault(claims, issuer, now)
-        or _audience_fault(claims, issuer)
-        or _kind_fault(header, claims, issuer)
-    )
+def _keys(trusted: IssuerKeys, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
+    # A kid may be left out (RFC 7515 §4.1.4), and the gateway then tries every key; our own provider always writes one.
+    if kid or trusted.issuer.name == INBUILT:
+        return trusted.keys.find(kid, algorithm)
+    return trusted.keys.of(algorithm)
 
 
-def time_fault(claims: dict[str, Any], issuer: Issuer, now: int) -> str:
-    """Whether it is too old or too young, a reason of REASONS; empty when it is neither. Raises ValueError without a good `exp`."""
+def claims_fault(jwt: Jwt, issuer: Issuer, now: int) -> str:
+    """Why the claims or the kind of token are not accepted, a reason of REASONS; empty when they are."""
+    if fault := time_fault(jwt.claims, issuer, now):
+        return fault
+    if issuer.audiences and not has_audience(jwt.claims, issuer.audiences):
+        return "audience"
+    objection = issuer.rule.objection(jwt.header, jwt.claims)
+    if objection is None:
+        return ""
+    return "claim" if objection.rule == "required claim" else "type"
+
+
+def time_fault(claims: Mapping[str, Any], issuer: Issuer, now: int) -> str:
+    """Whether a token has expired or is not valid yet, a reason of REASONS; empty for neither. Raises ValueError for a malformed time."""
     expires, not_before = _time(claims, "exp"), _time(claims, "nbf", 0.0)
     if expires + issuer.clock_skew <= now:
         return "expired"
     return "not yet valid" if not_before - issuer.clock_skew > now else ""
 
 
-def _audience_fault(claims: dict[str, Any], issuer: Issuer) -> str:
-    return "audience" if issuer.audiences and not has_audience(claims, issuer.audiences) else ""
-
-
-def _kind_fault(header: dict[str, Any], claims: dict[str, Any], issuer: Issuer) -> str:
-    objection = issuer.rule.objection(header, claims)
-    if objection is None:
-        return ""
-    return "claim" if objection.rule == "required claim" else "type"
-
-
 def _check_holder(
-    claims: dict[str, Any], scheme: str, token: str, holder: Holder | None, issuer: Issuer
+    claims: Mapping[str, Any], scheme: str, token: str, holder: Holder | None, issuer: Issuer
 ) -> None:
-    """What is bound to a key must not be used without the proof (RFC 7800), nor what is not bound with the scheme of what is."""
+    """A token that is bound to a key needs the proof (RFC 7800); the DPoP scheme is for tokens bound to a DPoP key only."""
     required = confirmation_of(claims)
-    if (
-        required is None
-        or (scheme == "dpop") is not bool(required.jkt)
-        or (required and holder is None)
-    ):
+    if required is None or (scheme == "dpop") is not bool(required.jkt):
         raise _Refused("claim", issuer.name)
-    if required and holder is not None:
-        holder(required, token)
+    if not required:
+        return
+    if holder is None:
+        raise _Refused("claim", issuer.name)
+    holder(required, token)
 
 
-def _principal(issuer: Issuer, claims: dict[str, Any]) -> Principal:
+def _principal(issuer: Issuer, claims: Mapping[str, Any]) -> Principal:
     organization = organization_of(claims, issuer)
     if organization is None:
         raise _Refused("organization", issuer.name)
@@ -279,19 +266,7 @@ def _principal(issuer: Issuer, claims: dict[str, Any]) -> Principal:
     )
 
 
-def split(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes, bytes]:
-    """Header, claims, signed bytes and signature of a compact JWS (RFC 7515 §7.1). Raises ValueError."""
-    encoded_header, encoded_claims, encoded_signature = token.split(".")
-    message = f"{encoded_header}.{encoded_claims}".encode("ascii")
-    return (
-        jose_header(encoded_header),
-        json_part(encoded_claims),
-        message,
-        decoded(encoded_signature),
-    )
-
-
-def _time(claims: dict[str, Any], name: str, default: float | None = None) -> float:
+def _time(claims: Mapping[str, Any], name: str, default: float | None = None) -> float:
     value = claims.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
         raise ValueError(name)

@@ -13,7 +13,7 @@ from kapi import error_codes
 from kapi.errors import OAuthError, Problem
 from kapi.gateway.enforcer.replays import Replays
 from kapi.identity.possession.dpop import NEWEST, OLDEST, Nonces, verify_proof
-from kapi.jose.foreign_jwt import Unusable
+from kapi.jose.jwt import InvalidJwt
 from kapi.json_reading import NotJson, read_json
 from kapi.settings import GatewaySettings
 from kapi.store.records import Record, Records
@@ -75,7 +75,7 @@ class Proofs:
     def _seen(self, now: int, digest: str, until: int) -> bool:
         issued, since = until - OLDEST - 1, self._replays.since
         if issued <= since:
-            raise Unusable("it was made before the gateway started; make a new one")
+            raise InvalidJwt("it was made before the gateway started; make a new one")
         if self._replays.seen(digest, until):
             return True
         may_outlive, may_be_older = issued > now, issued <= since + NEWEST

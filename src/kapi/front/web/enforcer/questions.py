@@ -18,7 +18,7 @@ from kapi.errors import OAuthError
 from kapi.front.web.enforcer.proofs import Proofs
 from kapi.gateway.enforcer.backend_jwt import BackendJwts
 from kapi.gateway.enforcer.certificates import judge
-from kapi.gateway.enforcer.signing import SigningKey, jwks
+from kapi.jose.signing_keys import SigningKey, public_jwks
 
 LARGEST_QUESTION = 128 * 1024
 LARGEST_CERTIFICATES = 4 * 1024 * 1024
@@ -50,7 +50,7 @@ class Enforcer:
 
         def prepare() -> tuple[bytes, BackendJwts]:
             keys = ensure_keys()
-            return jwks(keys), signer(keys)
+            return public_jwks(keys), signer(keys)
 
         self._prepared = self._pool.submit(prepare)
 

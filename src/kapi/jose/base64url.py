@@ -1,0 +1,35 @@
+"""Base64url without padding (RFC 7515 §2, RFC 4648 §5)."""
+
+from __future__ import annotations
+
+import hashlib
+from binascii import a2b_base64, b2a_base64
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+_MOST_PADDING = b"=="
+
+
+def encode(content: bytes) -> str:
+    """The base64url text of bytes."""
+    padded = b2a_base64(content, newline=False)
+    return padded.rstrip(b"=").translate(_TO_URL).decode("ascii")
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 digest of bytes as text: `x5t#S256`, `ath`, S256 code challenges, JWK thumbprints."""
+    return encode(hashlib.sha256(content).digest())
+
+
+def decode(text: str) -> bytes:
+    """The bytes of a base64url text. Raises ValueError unless it is the one text that they encode to.
+
+    Refused are padding, other alphabets, and unused bits that are not zero (RFC 4648 §3.5).
+    """
+    try:
+        content = a2b_base64(text.encode("ascii").translate(_FROM_URL) + _MOST_PADDING)
+    except ValueError as error:
+        raise ValueError("it is not base64url without padding") from error
+    if encode(content) != text:
+        raise ValueError("it is not base64url without padding")
+    return content

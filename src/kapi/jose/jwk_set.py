@@ -1,0 +1,166 @@
+"""The keys of a JWK Set that may verify signatures (RFC 7517 §5, RFC 8037), as another server publishes it.
+
+A key that is symmetric, private, malformed, too weak or not for signatures is left out, with the reason; the
+other keys of the set are used. Called when keys are fetched, for keys that a person gave, and when the gateway is configured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+
+from kapi.jose.algorithms import ALGORITHMS, PublicKey, fits, key_type
+from kapi.jose.jwk import (
+    PUBLIC_MEMBERS,
+    InvalidKey,
+    check_rsa_size,
+    is_for_verification,
+    public_key,
+    public_members,
+)
+from kapi.json_reading import NotJson, read_json
+
+LARGEST_SET = 100
+"""Keys of a set that are read."""
+_LONGEST_KID = 512
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key, the algorithms that it verifies, and its bare JWK. A key without a kid is tried for every token."""
+
+    kid: str
+    algorithms: tuple[str, ...]
+    public: PublicKey
+    members: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The usable keys of one issuer, and for each of the others the reason why it is not used."""
+
+    keys: tuple[VerificationKey, ...]
+    ignored: tuple[str, ...] = ()
+
+    def jwks(self) -> str:
+        """The set as JSON for the gateway: one entry per key and algorithm, so that a token cannot choose."""
+        entries = [_entry(key, algorithm) for key in self.keys for algorithm in key.algorithms]
+        return json.dumps({"keys": entries}, separators=(",", ":"), sort_keys=True)
+
+    def find(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
+        """The keys that may have signed it; several when an issuer uses one kid twice."""
+        return tuple(
+            key for key in self.keys if key.kid in {"", kid} and algorithm in key.algorithms
+        )
+
+    def of(self, algorithm: str) -> tuple[VerificationKey, ...]:
+        """Every key for an algorithm."""
+        return tuple(key for key in self.keys if algorithm in key.algorithms)
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The key ids."""
+        return tuple(key.kid for key in self.keys)
+
+
+def read_jwks(content: bytes | str, algorithms: Sequence[str]) -> KeySet:
+    """The usable keys of a document. Raises ValueError when it is not a JWK Set at all."""
+    try:
+        value = read_json(content)
+    except NotJson as error:
+        raise ValueError("the document is not JSON") from error
+    entries = value.get("keys") if isinstance(value, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("the document is not a JWK Set: it has no list `keys` (RFC 7517 5)")  # noqa: TRY004 - its value is wrong, whatever its type
+    return _key_set(entries, algorithms)
+
+
+def one_key(pem: str, algorithms: Sequence[str]) -> KeySet:
+    """A public key given by hand as the only one; tokens need no kid. Raises ValueError when it cannot be used."""
+    public = serialization.load_pem_public_key(pem.encode("ascii"))
+    return KeySet((_verification_key(public, "", None, algorithms),))
+
+
+def _key_set(entries: Iterable[Any], algorithms: Sequence[str]) -> KeySet:
+    keys: dict[tuple[str, str], VerificationKey] = {}
+    ignored: list[str] = []
+    for number, entry in enumerate(entries, 1):
+        if number > LARGEST_SET:
+            ignored.append(f"only the first {LARGEST_SET} keys are looked at")
+            break
+        try:
+            key = _key(entry, algorithms)
+        except InvalidKey as error:
+            ignored.append(f"key {_shown(entry, number)}: {error}")
+            continue
+        # The same key twice is one key. Another key with the same kid is tried too (RFC 7517 §4.5 allows it).
+        identity = (key.kid, json.dumps(key.members, sort_keys=True))
+        keys[identity] = _merged(keys.get(identity), key)
+    return KeySet(tuple(keys.values()), tuple(ignored))
+
+
+def _merged(first: VerificationKey | None, second: VerificationKey) -> VerificationKey:
+    if first is None:
+        return second
+    both = dict.fromkeys((*first.algorithms, *second.algorithms))
+    return replace(second, algorithms=tuple(both))
+
+
+def _shown(entry: Any, number: int) -> str:
+    kid = entry.get("kid") if isinstance(entry, dict) else None
+    return repr(kid[:64]) if isinstance(kid, str) else f"number {number}"
+
+
+def _entry(key: VerificationKey, algorithm: str) -> dict[str, str]:
+    named = {"kid": key.kid} if key.kid else {}
+    return {**key.members, **named, "use": "sig", "alg": algorithm}
+
+
+def _key(entry: Any, algorithms: Sequence[str]) -> VerificationKey:
+    if not isinstance(entry, dict):
+        raise InvalidKey("it is not a JSON object")
+    kty, kid = entry.get("kty"), entry.get("kid", "")
+    if kty == "oct":
+        raise InvalidKey("it is symmetric")
+    if not isinstance(kty, str) or kty not in PUBLIC_MEMBERS:
+        raise InvalidKey("its type is unknown")
+    if "d" in entry:
+        raise InvalidKey("its private half is published, so anybody may sign with it")
+    if not is_for_verification(entry):
+        raise InvalidKey("it is not for signatures")
+    if not isinstance(kid, str) or len(kid) > _LONGEST_KID:
+        raise InvalidKey("its kid is not a short text")
+    return _verification_key(public_key(entry), kid, entry.get("alg"), algorithms)
+
+
+def _verification_key(
+    public: Any, kid: str, alg: Any, algorithms: Sequence[str]
+) -> VerificationKey:
+    """The key with the algorithms that its type has, its own `alg` allows, and the issuer is allowed."""
+    kty, crv = key_type(public)
+    able = [name for name in ALGORITHMS if fits(name, kty, crv)]
+    if not able:
+        raise InvalidKey("its curve or type is not supported")
+    if kty == "RSA":
+        check_rsa_size(public.key_size)
+    alg = "EdDSA" if alg == "Ed25519" else alg  # RFC 9864
+    accepted = [name for name in able if name in algorithms]
+    allowed = [name for name in accepted if alg in (None, name)]
+    if not allowed:
+        raise InvalidKey(_not_accepted(alg, able, accepted))
+    return VerificationKey(kid, tuple(allowed), public, public_members(public))
+
+
+def _not_accepted(alg: Any, able: Sequence[str], accepted: Sequence[str]) -> str:
+    if alg in able and accepted:
+        # Providers publish keys for PS256 that say RS256.
+        return (
+            f"its alg says {alg}, and from this issuer {', '.join(accepted)} is accepted;"
+            " a key is used for its own alg only (RFC 7517 4.4):"
+            f" accept {alg}, or let the provider publish the key with alg {accepted[0]} or without alg"
+        )
+    return f"its algorithm ({alg or able[0]}) is not accepted from this issuer"

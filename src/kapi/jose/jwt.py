@@ -1,0 +1,171 @@
+"""JWTs that others sign: assertions, DPoP proofs, request objects, access tokens (RFC 7519, RFC 8725).
+
+What decides is registered, never said by the token: the algorithms, the types, the keys. Sizes are limited before anything is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kapi.jose.algorithms import fits, verifies, verifies_hmac
+from kapi.jose.compact import bare_type, jose_header, json_part, octets
+from kapi.jose.jwk import PRIVATE_MEMBERS, InvalidKey, is_for_verification, public_key
+
+LARGEST = 16 * 1024
+MOST_KEYS = 50
+"""Keys of one client that are tried."""
+_KEY_REFERENCES = ("jku", "x5u", "x5c")
+_SKEW = 30
+"""Seconds that another machine's clock may differ."""
+
+
+class InvalidJwt(ValueError):
+    """Why a JWT is refused. The text may be shown to the caller: it contains nothing of the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    """A JWT in its parts; its signature is not checked yet. `text` is the whole JWT."""
+
+    text: str
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    signature: bytes
+
+    @property
+    def signing_input(self) -> bytes:
+        """The bytes that are signed (RFC 7515 §2)."""
+        return self.text.rpartition(".")[0].encode("ascii")
+
+
+def parse_jwt(text: str) -> Jwt:
+    """The parts of a signed JWT in compact form. Raises InvalidJwt."""
+    if len(text) > LARGEST or text.count(".") != 2:
+        raise InvalidJwt(f"it is not a signed JWT of at most {LARGEST} characters")
+    header, claims, signature = text.split(".")
+    try:
+        return Jwt(text, jose_header(header), json_part(claims), octets(signature))
+    except (ValueError, RecursionError) as error:
+        raise InvalidJwt(str(error)) from error
+
+
+def read_jwt(
+    text: str,
+    *,
+    algorithms: Collection[str],
+    types: Collection[str] | None,
+    embedded_key: bool = False,
+) -> Jwt:
+    """Parse a JWT and check its header. Raises InvalidJwt.
+
+    `types` are the accepted values of `typ` in lower case, `""` for an absent one; None leaves the check to the caller.
+    `embedded_key` demands `jwk` (DPoP).
+    """
+    jwt = parse_jwt(text)
+    if jwt.header.get("alg") not in algorithms:
+        raise InvalidJwt(f"its alg must be one of {' '.join(algorithms)}")
+    if types is not None and media_type(jwt) not in types:
+        raise InvalidJwt(f"its typ must be {' or '.join(name or 'absent' for name in types)}")
+    _check_parameters(jwt.header, embedded_key=embedded_key)
+    return jwt
+
+
+def media_type(jwt: Jwt) -> str:
+    """The `typ` of a JWT in lower case and without `application/`; empty when it is absent (RFC 7515 §4.1.9)."""
+    return bare_type(jwt.header.get("typ", ""))
+
+
+def _check_parameters(header: Mapping[str, Any], *, embedded_key: bool) -> None:
+    if has_critical_parameters(header):
+        raise InvalidJwt("it has critical header parameters that are not understood here")
+    if embedded_key and "jwk" not in header:
+        raise InvalidJwt("its header has no jwk")
+    if any(name in header for name in _KEY_REFERENCES) or ("jwk" in header and not embedded_key):
+        raise InvalidJwt("keys in or behind its header (jwk, jku, x5u, x5c) are not trusted")
+
+
+def has_critical_parameters(header: Mapping[str, Any]) -> bool:
+    """Whether a header has extensions that must be understood; none is supported (RFC 7515 §4.1.11, RFC 7797)."""
+    return "crit" in header or "b64" in header
+
+
+def check_signature(jwt: Jwt, keys: Iterable[Mapping[str, Any]]) -> None:
+    """Raise InvalidJwt unless one of the public keys (JWKs) signed it. Only keys that fit its `alg` and `kid` are tried."""
+    algorithm = str(jwt.header["alg"])
+    candidates = [key for key in list(keys)[:MOST_KEYS] if _is_candidate(key, jwt.header)]
+    if not candidates:
+        raise InvalidJwt("the client has no key that fits its alg and kid")
+    if not any(_is_signed_by(jwt, algorithm, key) for key in candidates):
+        raise InvalidJwt("its signature is wrong")
+
+
+def check_hmac(jwt: Jwt, secret: bytes) -> None:
+    """Raise InvalidJwt unless it was signed with the secret (HS256, HS384, HS512)."""
+    if not verifies_hmac(str(jwt.header["alg"]), secret, jwt.signing_input, jwt.signature):
+        raise InvalidJwt("its signature is wrong")
+
+
+def check_embedded_key(value: Any) -> Mapping[str, Any]:
+    """The JWK in a header, when it is a public key and nothing more. Raises InvalidJwt."""
+    if not isinstance(value, dict) or value.get("kty") not in ("RSA", "EC", "OKP"):
+        raise InvalidJwt("its jwk is not a public key")
+    if PRIVATE_MEMBERS & set(value):
+        raise InvalidJwt("its jwk holds a private key")
+    try:
+        public_key(value)
+    except InvalidKey as error:
+        raise InvalidJwt(f"its jwk cannot be used: {error}") from error
+    return value
+
+
+def check_times(claims: Mapping[str, Any], now: int, longest: int) -> int:
+    """The `exp` of claims that are valid now, at most `longest` seconds away. Raises InvalidJwt, also for a wrong `iat` or `nbf`."""
+    expires = numeric_date(claims, "exp")
+    if expires is None:
+        raise InvalidJwt("exp is missing")
+    if expires + _SKEW <= now:
+        raise InvalidJwt("it has expired")
+    if expires > now + longest + _SKEW:
+        raise InvalidJwt(f"its exp is more than {longest} seconds away")
+    for name in ("iat", "nbf"):
+        begins = numeric_date(claims, name)
+        if begins is not None and begins > now + _SKEW:
+            raise InvalidJwt(f"its {name} is in the future")
+    return int(expires)
+
+
+def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate (RFC 7519 §2), or None when it is absent. Raises InvalidJwt for any other value."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+        raise InvalidJwt(f"its {name} is not a number of seconds")
+    return float(value)
+
+
+def text_claim(claims: Mapping[str, Any], name: str, longest: int = 512) -> str:
+    """A text claim of 1 to `longest` characters. Raises InvalidJwt."""
+    value = claims.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise InvalidJwt(f"{name} must be a text of 1 to {longest} characters")
+    return value
+
+
+def _is_candidate(key: Mapping[str, Any], header: Mapping[str, Any]) -> bool:
+    algorithm, kid = str(header["alg"]), header.get("kid")
+    if not fits(algorithm, key.get("kty"), key.get("crv")) or not is_for_verification(key):
+        return False
+    if key.get("alg", algorithm) != algorithm:
+        return False
+    return kid is None or key.get("kid", kid) == kid
+
+
+def _is_signed_by(jwt: Jwt, algorithm: str, key: Mapping[str, Any]) -> bool:
+    try:
+        public = public_key(key)
+    except InvalidKey:
+        return False
+    return verifies(algorithm, public, jwt.signing_input, jwt.signature)

@@ -10,6 +10,7 @@ import yaml
 from kapi.apis.compile import api_id, compile_api
 from kapi.apis.merge import Placement, conflicts
 from kapi.errors import Invalid
+from kapi.policies import POLICIES
 
 CONF = """---
 name: "Orders"
@@ -40,10 +41,10 @@ def test_ids_are_those_of_apk() -> None:
 
 
 def test_the_answer_is_the_conf_with_its_id_first() -> None:
-    compiled = compile_api(CONF.encode(), DEFINITION, organization="default", policies=())
+    compiled = compile_api(CONF.encode(), DEFINITION, organization="default", policies=POLICIES)
     assert compiled.conf_text == CONF.replace("---\n", f'---\nid: "{compiled.api.id}"\n')
     again = compile_api(
-        compiled.conf_text.encode(), DEFINITION, organization="default", policies=()
+        compiled.conf_text.encode(), DEFINITION, organization="default", policies=POLICIES
     )
     assert (again.api, again.conf_text) == (compiled.api, compiled.conf_text)
 
@@ -52,7 +53,7 @@ def test_texts_survive_the_echo_whatever_they_hold() -> None:
     value = 'a "b" \\ \n\t\u0085\u2028 \U0001f600 \x7f #:{}'
     conf = yaml.safe_load(CONF) | {"additionalProperties": [{"name": "n", "value": value}]}
     compiled = compile_api(
-        yaml.safe_dump(conf).encode(), DEFINITION, organization="default", policies=()
+        yaml.safe_dump(conf).encode(), DEFINITION, organization="default", policies=POLICIES
     )
     assert compiled.api.properties == (("n", value),)
     assert yaml.safe_load(compiled.conf_text)["additionalProperties"] == [
@@ -74,7 +75,9 @@ def test_base_paths(base_path: str, version: str, default: str, expected: tuple[
         '"1.0.0"\n', f'"{version}"\ndefaultVersion: {default}\n'
     )
     assert (
-        compile_api(conf.encode(), DEFINITION, organization="default", policies=()).api.base_paths
+        compile_api(
+            conf.encode(), DEFINITION, organization="default", policies=POLICIES
+        ).api.base_paths
         == expected
     )
 
@@ -85,7 +88,7 @@ def test_mistakes_of_conf_definition_and_organization_come_together() -> None:
             CONF.replace("GET", "get").encode(),
             b'{"openapi": "3.0.3"}',
             organization="Org 1",
-            policies=(),
+            policies=POLICIES,
         )
     assert {item.source for item in caught.value.diagnostics} == {
         "organization",
@@ -97,7 +100,7 @@ def test_mistakes_of_conf_definition_and_organization_come_together() -> None:
 
 def test_a_target_keeps_its_last_slash() -> None:
     conf = CONF + '- {target: "/x/", verb: GET}\n- {target: "/x", verb: GET}\n'
-    made = compile_api(conf.encode(), DEFINITION, organization="default", policies=()).api
+    made = compile_api(conf.encode(), DEFINITION, organization="default", policies=POLICIES).api
     assert {"/x", "/x/"} <= {operation.target for operation in made.operations}
 
 

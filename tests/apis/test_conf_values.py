@@ -9,17 +9,21 @@ from kapi.apis.conf.model import (
     BasicSecurityConf,
     CircuitBreakerConf,
     Fields,
-    Mark,
     RetryConf,
     SecretKey,
     ServiceConf,
     TimeoutConf,
 )
-from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.schema import conf_format
 from kapi.apis.conf.shapes import Checker
-from kapi.apis.conf.yaml_positions import read_yaml
-from kapi.apis.report import Report
+from kapi.apis.report import Mark, Report
+from kapi.apis.yaml_positions import read_yaml
+from kapi.policies import POLICIES, cors, rate_limit
+from kapi.policies.authentication.conf import item_of, items
+from kapi.policies.cors import Cors
+from kapi.policies.rate_limit import RateLimit
 
+FORMAT = conf_format(POLICIES)
 START = """
 name: Orders
 basePath: /orders
@@ -34,9 +38,9 @@ def conf(extra: str = "", start: str = START) -> ApiConf:
     report = Report("test")
     root = read_yaml((start + extra).encode(), report)
     assert root is not None
-    Checker(report).check(root, CONF, "#")
+    Checker(report).check(root, FORMAT.root, "#")
     assert report.diagnostics == ()
-    return api_conf(root)
+    return api_conf(root, FORMAT.fields)
 
 
 def test_every_part_of_an_endpoint_arrives() -> None:
@@ -100,14 +104,12 @@ rateLimit: {requestsPerUnit: 5, unit: Hour}
     assert made.policies.request[1].parameter("urls") == ("http://m",)
     assert made.policies.response[0].parameter("headerName") == "c"
     assert made.policies.response[0].parameter("headerValue", "none") == "none"
-    assert made.rate_limit is not None
-    assert (made.rate_limit.requests_per_unit, made.rate_limit.unit) == (5, "Hour")
     operation = made.operations[0]
+    assert rate_limit.compile(made, operation) == RateLimit(5, "Hour", "api")
     assert operation.policies.request[0].parameter("customClaims") == (
         Fields((("claim", "c"), ("value", "v"))),
     )
-    assert operation.rate_limit is not None
-    assert operation.rate_limit.unit == "Day"
+    assert operation.field("rateLimit").get("unit") == "Day"
     hash(made)
 
 
@@ -117,15 +119,15 @@ def test_authentication_has_the_defaults_of_its_type() -> None:
     )
     assert [
         (item.auth_type, item.required, item.enabled, item.header, item.query)
-        for item in made.authentication
+        for item in items(made)
     ] == [
         ("OAuth2", "mandatory", True, "Authorization", ""),
         ("JWT", "mandatory", True, "Authorization", ""),
         ("APIKey", "optional", True, "apikey", "apikey"),
         ("mTLS", "optional", True, "", ""),
     ]
-    assert made.authentication_of("JWT") is made.authentication[1]
-    assert conf().authentication_of("JWT") is None
+    assert item_of(made, "JWT") is items(made)[1]
+    assert item_of(conf(), "JWT") is None
 
 
 def test_authentication_says_where_a_credential_is_looked_for() -> None:
@@ -136,7 +138,7 @@ authentication:
 - {authType: APIKey, headerName: key, queryParamEnable: false}
 - {authType: mTLS, required: mandatory, certificates: [{name: c, key: tls.crt}]}
 """)
-    oauth2, jwt, key, mtls = made.authentication
+    oauth2, jwt, key, mtls = items(made)
     assert (
         oauth2.required,
         oauth2.enabled,
@@ -167,24 +169,13 @@ corsConfiguration:
   accessControlAllowMethods: [GET, PUT]
   accessControlAllowMaxAge: 60
   accessControlExposeHeaders: [b]
-keyManagers:
-- {name: k, issuer: i, JWKSEndpoint: j, claimMappings: [{localClaim: l, remoteClaim: r}], k8sBackend: {name: n, port: 1}}
 """)
-    assert (made.definition_path, made.subscription_validation) == ("/docs", True)
-    cors = made.cors
-    assert cors is not None
-    assert (cors.enabled, cors.origins, cors.credentials, cors.max_age) == (
-        True,
-        ("https://*.example",),
-        True,
-        60,
+    assert (made.definition_path, made.field("subscriptionValidation")) == ("/docs", True)
+    assert cors.compile(made, made.operations[0]) == Cors(
+        origins=("https://*.example",),
+        credentials=True,
+        headers=("a",),
+        methods=("GET", "PUT"),
+        max_age=60,
+        expose_headers=("b",),
     )
-    assert (cors.headers, cors.methods, cors.expose_headers) == (("a",), ("GET", "PUT"), ("b",))
-    manager = made.key_managers[0]
-    assert (manager.name, manager.issuer, manager.jwks_endpoint, manager.claim_mappings) == (
-        "k",
-        "i",
-        "j",
-        (("l", "r"),),
-    )
-    assert manager.backend == ServiceConf("n", "default", 1, "http")

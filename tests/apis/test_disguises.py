@@ -8,6 +8,7 @@ import pytest
 
 from kapi.apis.compile import compile_api
 from kapi.apis.disguises import disguised, may_pass_for
+from kapi.policies import POLICIES
 
 CONF = """
 name: "Orders"
@@ -68,7 +69,7 @@ def test_what_is_another_name(path: str) -> None:
 
 def warned(operations: str) -> list[str]:
     made = compile_api(
-        (CONF + operations).encode(), DEFINITION, organization="default", policies=()
+        (CONF + operations).encode(), DEFINITION, organization="default", policies=POLICIES
     )
     return [item.message for item in made.warnings if item.code == "KAPI1305"]
 

@@ -13,6 +13,7 @@ from kapi.apis.compile import compile_api
 from kapi.apis.definitions import parse_definition
 from kapi.apis.generate import generate
 from kapi.errors import Invalid
+from kapi.policies import POLICIES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROTO = b'syntax = "proto3";\npackage shop.v2;\nservice Orders { rpc Get (A) returns (B); }\n'
@@ -26,7 +27,9 @@ def test_the_sample_of_apk_comes_out_byte_by_byte() -> None:
 
 def test_what_is_generated_compiles() -> None:
     content = (EXAMPLES / "employee" / "EmployeeServiceDefinition.json").read_bytes()
-    compiled = compile_api(generate(content).encode(), content, organization="default", policies=())
+    compiled = compile_api(
+        generate(content).encode(), content, organization="default", policies=POLICIES
+    )
     assert compiled.api.base_path == "/RW1wbG95ZWVTZXJ2aWNlQVBJMy4xNA/3.14"
     assert compiled.warnings == ()
 
@@ -37,7 +40,7 @@ def test_the_petstore_has_its_19_operations_and_its_conf_compiles_without_a_warn
         (EXAMPLES / "petstore" / "petstore.apk-conf").read_bytes(),
         definition,
         organization="default",
-        policies=(),
+        policies=POLICIES,
     )
     assert len(compiled.api.operations) == 19
     assert compiled.warnings == ()
@@ -48,7 +51,7 @@ def test_without_an_absolute_server_the_endpoint_is_left_to_the_person() -> None
     conf = generate(definition)
     assert "endpointConfigurations" not in conf
     with pytest.raises(Invalid) as caught:
-        compile_api(conf.encode(), definition, organization="default", policies=())
+        compile_api(conf.encode(), definition, organization="default", policies=POLICIES)
     assert (
         caught.value.diagnostics[0].message
         == "production/sandbox endpoint not available for /pet and 18 more"
@@ -62,7 +65,10 @@ def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
     content = f'{{"openapi": "3.0.3", "info": {{"title": "{title}", "version": "1.0"}}, "servers": [{{"url": "http://b"}}], '
     content += '"paths": {"/a": {"get": {}}}}'
     compiled = compile_api(
-        generate(content.encode()).encode(), content.encode(), organization="default", policies=()
+        generate(content.encode()).encode(),
+        content.encode(),
+        organization="default",
+        policies=POLICIES,
     )
     assert compiled.api.base_path.count("/") == 2
 

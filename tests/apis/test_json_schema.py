@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapi.apis.conf.json_schema import json_schema
-from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.schema import conf_format
 from kapi.apis.conf.shapes import Checker
-from kapi.apis.conf.yaml_positions import read_yaml
 from kapi.apis.emit import emit
 from kapi.apis.report import Report
+from kapi.apis.yaml_positions import read_yaml
+from kapi.policies import POLICIES
 
-SCHEMA = json_schema()
+SCHEMA = json_schema(POLICIES)
+CONF = conf_format(POLICIES).root
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 ENDPOINT: dict[str, Any] = {
     "endpoint": "https://backend",

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapi.apis.compile import compile_api
-from kapi.apis.conf.reading import read_conf
-from kapi.apis.conf.yaml_positions import plain, read_yaml
+from kapi.apis.conf.model import ApiConf
+from kapi.apis.conf.reading import read
 from kapi.apis.definitions import DEFINITIONS, read_definition
 from kapi.apis.emit import emit
 from kapi.apis.report import Report
-from kapi.errors import Invalid
+from kapi.apis.yaml_positions import plain, read_yaml
+from kapi.errors import Diagnostic, Invalid
 from kapi.policies import POLICIES
 
 CONF: dict[str, Any] = {
@@ -55,6 +56,11 @@ anything = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+def read_conf(text: bytes) -> tuple[ApiConf | None, tuple[Diagnostic, ...]]:
+    reading = read(text, POLICIES)
+    return reading.conf, reading.diagnostics
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from kapi.apis.conf.reading import read_conf
+from kapi.apis.conf.model import ApiConf
+from kapi.apis.conf.reading import read
+from kapi.errors import Diagnostic
+from kapi.policies import POLICIES
+
+
+def read_conf(text: bytes) -> tuple[ApiConf | None, tuple[Diagnostic, ...]]:
+    reading = read(text, POLICIES)
+    return reading.conf, reading.diagnostics
+
 
 CONF = b"""---
 name: "Orders"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kapi.apis.ai_providers import BUILT_IN
 from kapi.apis.compile import compile_api
-from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.schema import conf_format
 from kapi.apis.conf.shapes import (
     Anything,
     ByField,
@@ -317,7 +317,7 @@ def _mend_policy(policy: dict[str, Any]) -> None:
         policy.get("parameters", {}).pop("header", None)
 
 
-CONFS = record(CONF).map(mended)
+CONFS = record(conf_format(POLICIES).root).map(mended)
 
 
 def compiled(conf: dict[str, Any]) -> Any:

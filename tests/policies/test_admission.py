@@ -11,10 +11,10 @@ from kapi.apis.conf.model import (
     AiRateLimitConf,
     ApiConf,
     EndpointConf,
+    Fields,
     OperationConf,
     PoliciesConf,
     PolicyConf,
-    RateLimitConf,
 )
 from kapi.apis.ir import AiLimits, Api, Endpoint, Operation
 from kapi.policies import Place, ai_rate_limit, limit_keys, rate_limit
@@ -37,17 +37,16 @@ def test_the_built_module_was_made_from_the_sources_beside_it() -> None:
     assert Path(MODULE).read_bytes().startswith(b"\0asm")
 
 
-def limits(
-    conf: RateLimitConf | None, operation: RateLimitConf | None, *, sandbox: bool = False
-) -> str:
-    api = ApiConf("pets", "/pets", "1.0.0", "REST", (), rate_limit=conf)
-    node = rate_limit.compile(api, OperationConf("/a", "GET", rate_limit=operation))
+def limits(conf: Fields | None, operation: Fields | None, *, sandbox: bool = False) -> str:
+    api = ApiConf("pets", "/pets", "1.0.0", "REST", (), fields=Fields((("rateLimit", conf),)))
+    own = Fields((("rateLimit", operation),))
+    node = rate_limit.compile(api, OperationConf("/a", "GET", fields=own))
     assert node is not None
     return rate_limit.envoy(node, place(sandbox)).metadata[FILTER]["limits"]
 
 
 def test_an_api_is_counted_alike_on_both_hosts_and_an_operation_apart() -> None:
-    minute = RateLimitConf(5, "Minute")
+    minute = Fields((("requestsPerUnit", 5), ("unit", "Minute")))
     assert limits(minute, None) == limits(minute, None, sandbox=True) == "r\tapi/id\t5\t60\t900800"
     assert limits(None, minute) == "r\toperation/id/GET/a\t5\t60\t900802"
     assert limits(None, minute, sandbox=True) == "r\toperation/id/GET/a#sandbox\t5\t60\t900802"

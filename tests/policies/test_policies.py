@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from kapi.apis.conf.model import ApiConf, AuthenticationConf, OperationConf
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf
 from kapi.apis.ir import Api, Endpoint, Operation
 from kapi.policies import POLICIES, Place, authentication, scopes
+from kapi.policies.authentication.conf import AuthenticationConf
 
 ENDPOINT = Endpoint("http", "backend", 80)
 OPERATION = Operation("GET", "/a", (ENDPOINT,))
@@ -13,7 +14,7 @@ PLACE = Place(API, OPERATION, (ENDPOINT,), "default.gw.wso2.com", "/pets/1.0.0",
 
 
 def conf(*auth: AuthenticationConf) -> ApiConf:
-    return ApiConf("pets", "/pets", "1.0.0", "REST", (), authentication=auth)
+    return ApiConf("pets", "/pets", "1.0.0", "REST", (), fields=Fields((("authentication", auth),)))
 
 
 def test_policies_stand_in_the_order_of_their_phases() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
+from kapi.apis.conf.policy_part import HasConfPart
 from kapi.apis.conf.reading import read
 from kapi.apis.conf.rules import VERBS, host_label_fault, label_fault, plain_target, target_key
 from kapi.apis.definitions import media_type, read_definition
@@ -36,14 +37,12 @@ if TYPE_CHECKING:
 _SOURCE = "apkConfiguration"
 DEFINITION_PATH = "/api-definition"
 _OF_ITS_OWN = {
-    codes.AUTHENTICATION: error_codes.INVALID_AUTHENTICATION,
     codes.POLICIES: error_codes.POLICIES_AT_BOTH_LEVELS,
-    codes.RATE_LIMITS: error_codes.RATE_LIMITS_AT_BOTH_LEVELS,
 }
-"""APK's number for a conf whose mistakes are all of one kind."""
+"""APK's number for a conf whose mistakes are all of one kind. Policies add theirs."""
 
 
-class Policy(Protocol):
+class Policy(HasConfPart, Protocol):
     """What compile needs of a policy."""
 
     def compile(self, conf: ApiConf, operation: OperationConf) -> Node | None:
@@ -83,7 +82,7 @@ def compile_api(
 
     The definition of an API that is `restored` from the store is not read: it was accepted once, and only says what callers are told.
     """
-    reading = read(conf_text, _SOURCE, ai_providers)
+    reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
     parsed, mistakes = (None, ()) if restored else read_definition(definition, reading.api_type)
     diagnostics = (
         *_organization_mistakes(organization, reading.conf),
@@ -92,7 +91,7 @@ def compile_api(
     )
     conf = reading.conf
     if diagnostics or conf is None or reading.data is None:
-        raise Invalid(diagnostics, _error_of(diagnostics))
+        raise Invalid(diagnostics, _error_of(diagnostics, policies))
     identity = conf.id or api_id(organization, conf.name, conf.version)
     base_path, default_base_path = base_paths(conf)
     api = Api(
@@ -245,8 +244,11 @@ def _warning(code: str, message: str, hint: str, operation: OperationConf) -> Di
     return Diagnostic(code, message, hint, mark.pointer, mark.line, mark.column, "warning", _SOURCE)
 
 
-def _error_of(diagnostics: Sequence[Diagnostic]) -> ErrorCode:
+def _error_of(diagnostics: Sequence[Diagnostic], policies: Sequence[Policy]) -> ErrorCode:
     kinds = {item.code for item in diagnostics}
     if len(kinds) != 1:
         return error_codes.INVALID_CONF
-    return _OF_ITS_OWN.get(kinds.pop(), error_codes.INVALID_CONF)
+    known = dict(_OF_ITS_OWN)
+    for policy in policies:
+        known |= policy.conf_part.error_codes
+    return known.get(kinds.pop(), error_codes.INVALID_CONF)

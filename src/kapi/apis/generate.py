@@ -31,9 +31,9 @@ from kapi.errors import Diagnostic, Invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kapi.apis.conf.model import Mark
     from kapi.apis.definitions import Definition, DefinitionOperation
     from kapi.apis.definitions.model import Server
+    from kapi.apis.report import Mark
 
 _SOURCE: Final = "definitionFile"
 _LONGEST_NAME: Final = 60

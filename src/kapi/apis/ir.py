@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Protocol
 
-from kapi.apis.conf.model import Mark, Unit
+from kapi.apis.conf.model import Unit
+from kapi.apis.report import Mark
 
 
 class Node(Protocol):

@@ -5,12 +5,23 @@ A reader never stops at the first mistake; it adds to the report and goes on, so
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final
 
 from kapi.errors import Diagnostic
 
-if TYPE_CHECKING:
-    from kapi.apis.conf.model import Mark
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The place of a value in a text: 1-based line and column, and its JSON pointer (`#/operations/0/verb`)."""
+
+    line: int = 0
+    column: int = 0
+    pointer: str = "#"
+
+
+NO_MARK: Final = Mark()
+"""Of what is not read from a text."""
 
 NOT_UTF8: Final = "KAPI1001"
 SYNTAX: Final = "KAPI1002"

@@ -10,18 +10,21 @@ own, apart for the sandbox; they do not change when an API is deployed again. Ov
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
+from kapi.apis import report as codes
+from kapi.apis.conf.model import ApiConf, OperationConf, Unit
+from kapi.apis.conf.nodes import ENDPOINT_KINDS, endpoint_nodes, is_true, operation_nodes
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import FLAG, UNIT, Record, Whole
+from kapi.apis.ir import AiLimits
+from kapi.apis.report import Report, below
+from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.admission import ADMIT, FILTER, ON, limit, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.rate_limit import API_CODE, OPERATION_CODE, SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kapi.apis.conf.model import ApiConf, OperationConf, Unit
-    from kapi.apis.ir import AiLimits
 
 name = "ai_rate_limit"
 phase = Phase.LIMIT
@@ -67,10 +70,9 @@ def _key(node: AiRateLimit, place: Place) -> str:
     endpoint = place.endpoint
     address = f"{endpoint.scheme}://{endpoint.authority}{endpoint.base_path}"
     own = f"{place.operation.verb}{place.operation.target}" if node.counted == "operation" else ""
-    where = hashlib.sha256(address.encode()).hexdigest()[:16] + (
-        "#sandbox" if place.sandbox else ""
-    )
-    return f"ai/{place.api.id}/{own}@{where}"
+    where = hashlib.sha256(address.encode()).hexdigest()[:16]
+    host = "#sandbox" if place.sandbox else ""
+    return f"ai/{place.api.id}/{own}@{where}{host}"
 
 
 def _counts(limits: AiLimits) -> Iterator[tuple[str, int, Unit]]:
@@ -82,3 +84,105 @@ def _counts(limits: AiLimits) -> Iterator[tuple[str, int, Unit]]:
         ("t", limits.total_tokens, limits.token_unit),
     )
     return ((kind, allowed, unit) for kind, allowed, unit in counts if allowed is not None)
+
+
+FIELD: Final = "aiRatelimit"
+_LIMITS: Final = {
+    "token": ("promptLimit", "completionLimit", "totalLimit"),
+    "request": ("requestLimit",),
+}
+
+
+def _check(root: Mapping, report: Report) -> None:
+    """Check the limits that are enabled, at the endpoints of the API and of operations."""
+    at_api = list(_enabled(root, "#"))
+    for operation, pointer in operation_nodes(root):
+        own = list(_enabled(operation, pointer))
+        if at_api and own:
+            endpoint, here = own[0]
+            message = "Presence of both resource level and API level AI rate limits is not allowed"
+            place = key_mark(endpoint, FIELD, here)
+            hint = "Remove it, or the aiRatelimit of the API's endpoints."
+            report.add(codes.RATE_LIMITS, message, place, hint)
+        for endpoint, here in own:
+            _check_limits(root, endpoint, here, report)
+    for endpoint, here in at_api:
+        _check_limits(root, endpoint, here, report)
+
+
+def _enabled(owner: Mapping, pointer: str) -> Iterator[tuple[Mapping, str]]:
+    """The endpoints of the API or of an operation whose limits are enabled."""
+    for kind in ENDPOINT_KINDS:
+        for endpoint, here in endpoint_nodes(owner, kind, pointer):
+            limits = endpoint.entries.get(FIELD)
+            if limits is not None and is_true(limits, "enabled"):
+                yield endpoint, here
+
+
+def _check_limits(root: Mapping, endpoint: Mapping, pointer: str, report: Report) -> None:
+    here = below(pointer, FIELD)
+    limits = endpoint.entries.get(FIELD)
+    if not isinstance(limits, Mapping) or report.has_within(here):
+        return
+    place = key_mark(endpoint, FIELD, pointer)
+    if "aiProvider" not in root.entries:
+        hint = "Name the provider in aiProvider: its answers say how many tokens a call took."
+        report.add(codes.COMBINATION, "aiRatelimit needs an aiProvider", place, hint)
+    given = {group: _given(limits, group) for group in _LIMITS}
+    if not any(given.values()):
+        known = ", ".join(f"{group}.{name}" for group, names in _LIMITS.items() for name in names)
+        hint = f"Write one of: {known}. Or enabled: false."
+        report.add(codes.MISSING, "aiRatelimit has no limit", place, hint)
+    for group, found in given.items():
+        node = limits.entries.get(group)
+        if found and isinstance(node, Mapping) and "unit" not in node.entries:
+            message = f"required key [unit] not found for {found[0]}"
+            spot = mark(node, below(here, group))
+            report.add(codes.MISSING, message, spot, "Add `unit: Minute`, Hour or Day.")
+
+
+def _given(limits: Mapping, group: str) -> list[str]:
+    """The limits that a group names."""
+    node = limits.entries.get(group)
+    if not isinstance(node, Mapping):
+        return []
+    return [name for name in _LIMITS[group] if name in node.entries]
+
+
+_TOKENS: Final = Record(
+    {
+        "promptLimit": Whole(1),
+        "completionLimit": Whole(1),
+        "totalLimit": Whole(1),
+        "unit": UNIT,
+    }
+)
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("endpoint",),
+            shape=Record(
+                {
+                    "enabled": FLAG,
+                    "token": _TOKENS,
+                    "request": Record({"requestLimit": Whole(1), "unit": UNIT}),
+                },
+                ("enabled", "token", "request"),
+            ),
+            descriptions={
+                "aiRatelimit": "Limits of an AI backend, by tokens and requests. Needs an aiProvider.",
+                "aiRatelimit.enabled": "true holds the limits.",
+                "aiRatelimit.token": "Tokens in each unit, as the provider's answers say; a limit that is left out is none.",
+                "aiRatelimit.token.promptLimit": "Tokens of prompts.",
+                "aiRatelimit.token.completionLimit": "Tokens of completions.",
+                "aiRatelimit.token.totalLimit": "Tokens of both.",
+                "aiRatelimit.token.unit": "The window of the tokens, by the clock in UTC.",
+                "aiRatelimit.request": "Requests in each unit; {} for no limit.",
+                "aiRatelimit.request.requestLimit": "How many requests.",
+                "aiRatelimit.request.unit": "The window of the requests, by the clock in UTC.",
+            },
+        ),
+    ),
+    check=_check,
+)

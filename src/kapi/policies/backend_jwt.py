@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from kapi.apis.claims import claim_value
+from kapi.apis import report as codes
 from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.conf.nodes import mappings_at, text_at
+from kapi.apis.conf.policy_lists import uses
+from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.rules import Fault
+from kapi.apis.conf.shapes import FLAG, NAME, TEXT, Items, Record, Text, Whole
+from kapi.apis.report import Report
+from kapi.apis.reserved_headers import may_hold_backend_jwt
+from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.authentication import Authentication
+from kapi.policies.callers.custom_claims import TYPES, claim_value
 from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
@@ -22,6 +31,7 @@ from kapi.policies.lua import script
 name = "backend_jwt"
 phase = Phase.MEDIATE
 
+POLICY: Final = "BackendJwt"
 FILTER = "kapi.backend_jwt"
 ENFORCER = "control"
 """The cluster of the control process."""
@@ -49,7 +59,7 @@ class BackendJwt:
 def compile(conf: ApiConf, operation: OperationConf) -> BackendJwt | None:  # noqa: A001 - the verb of the policy contract
     """The operation's wins over the API's; of several in one list the last."""
     for policies in (operation.policies.request, conf.policies.request):
-        found = [item for item in policies if item.name == "BackendJwt"]
+        found = [item for item in policies if item.name == POLICY]
         if found:
             return _node(found[-1]) if found[-1].parameter("enabled", default=True) else None
     return None
@@ -108,3 +118,74 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
         "filter_context": {"id": digest, "of": of},
     }
     return EnvoyRoute({FILTER: per_route}, sets_request_headers=(node.header.lower(),))
+
+
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_MOST_SECONDS: Final = 365 * 24 * 3600
+
+
+def _check(parameters: Mapping, pointer: str, report: Report) -> None:
+    header = text_at(parameters, "header")
+    if header and not _may_hold_jwt(header):
+        message = f"header [{header[:60]}] cannot carry the JWT"
+        place = key_mark(parameters, "header", pointer)
+        hint = "Use a header of its own, such as X-JWT-Assertion."
+        report.add(codes.FORMAT, message, place, hint)
+    for item, here in mappings_at(parameters, "customClaims", pointer):
+        value = claim_value(text_at(item, "value"), text_at(item, "type") or "string")
+        if isinstance(value, Fault) and not report.has_within(here):
+            place = key_mark(item, "value", here)
+            report.add(codes.FORMAT, f"value {value.message}", place, value.hint)
+
+
+def _check_flows(root: Mapping, report: Report) -> None:
+    for use in uses(root):
+        if use.name == POLICY and use.flow == "response":
+            message = f"{POLICY} acts on requests only"
+            place = mark(use.node, use.pointer)
+            report.add(codes.COMBINATION, message, place, "Move it to the request list.")
+
+
+def _may_hold_jwt(header: str) -> bool:
+    return bool(_HEADER_NAME.fullmatch(header)) and may_hold_backend_jwt(header)
+
+
+conf_part = ConfPart(
+    listed=(
+        ListedPolicy(
+            POLICY,
+            flows=("request",),
+            both_levels=True,
+            needs_parameters=False,
+            parameters=Record(
+                {
+                    "enabled": FLAG,
+                    "encoding": Text(one_of=("Base64", "Base64Url")),
+                    "signingAlgorithm": Text(one_of=("SHA256withRSA", "RS256")),
+                    "header": Text(1, 256),
+                    "tokenTTL": Whole(1, _MOST_SECONDS),
+                    "customClaims": Items(
+                        Record(
+                            {"claim": NAME, "value": TEXT, "type": Text(one_of=TYPES)},
+                            ("claim", "value"),
+                        )
+                    ),
+                }
+            ),
+            descriptions={
+                "enabled": "false sends no token. true when left out.",
+                "encoding": "Base64 when left out, or Base64Url.",
+                "signingAlgorithm": "SHA256withRSA when left out.",
+                "header": "Header of the token; X-JWT-Assertion when left out.",
+                "tokenTTL": "Seconds the token is valid; 3600 when left out.",
+                "customClaims": "Claims to add.",
+                "customClaims.claim": "Name of the claim.",
+                "customClaims.value": "Value of the claim, as text.",
+                "customClaims.type": "Type of the value; string when left out.",
+            },
+            example={},
+            check=_check,
+        ),
+    ),
+    check=_check_flows,
+)

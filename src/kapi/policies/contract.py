@@ -1,4 +1,4 @@
-"""What a policy is: one file with its parameters, its IR node and its Envoy part. Named in `policies.POLICIES`."""
+"""What a policy is: one module with its part of the conf, its IR node and its Envoy part. Named in `policies.POLICIES`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import ConfPart
 from kapi.apis.ir import Api, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import NO_SECRETS, Secrets
 from kapi.settings import GatewaySettings, SubscriptionsSettings
@@ -133,6 +134,10 @@ class Policy(Protocol):
     @property
     def name(self) -> str:
         """What its nodes carry as `policy`."""
+
+    @property
+    def conf_part(self) -> ConfPart:
+        """Its names in the conf, where they may be used, their shape, checks and descriptions."""
 
     @property
     def phase(self) -> Phase:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from kapi.apis import report as codes
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.nodes import is_true, items_at
+from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.rules import target_key
+from kapi.apis.conf.shapes import FLAG, TEXT, Items, Record, Whole
 from kapi.apis.ir import Endpoint, Operation
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, mark
 from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 
@@ -60,6 +66,13 @@ _ORIGIN_PART = "[A-Za-z0-9.:_-]*"
 """What a `*` within an origin stands for: part of a host, or a port."""
 
 
+FIELD: Final = "corsConfiguration"
+_ORIGINS: Final = "accessControlAllowOrigins"
+_HEADERS: Final = "accessControlAllowHeaders"
+_METHODS: Final = "accessControlAllowMethods"
+_EXPOSED: Final = "accessControlExposeHeaders"
+
+
 @dataclass(frozen=True, slots=True)
 class Cors:
     """Who may read answers, and what a pre-flight request is told. `options` is what a plain OPTIONS request is told it may use."""
@@ -104,17 +117,21 @@ def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[
 
 
 def _node(conf: ApiConf, options: tuple[str, ...] = ()) -> Cors | None:
-    cors = conf.cors
-    if cors is None or not cors.enabled:
+    cors = conf.field(FIELD)
+    if cors is None or not cors.get("corsConfigurationEnabled"):
         return None
+
+    def distinct(name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(cors.get(name, ())))
+
     return Cors(
-        cors.origins,
-        cors.credentials,
-        cors.headers,
-        cors.methods,
-        cors.max_age,
-        cors.expose_headers,
-        options,
+        origins=distinct(_ORIGINS),
+        credentials=cors.get("accessControlAllowCredentials", False),
+        headers=distinct(_HEADERS),
+        methods=distinct(_METHODS),
+        max_age=cors.get("accessControlAllowMaxAge"),
+        expose_headers=distinct(_EXPOSED),
+        options=options,
     )
 
 
@@ -180,3 +197,72 @@ def _origin(origin: str) -> dict[str, Any]:
     return {
         "safe_regex": {"regex": _ORIGIN_PART.join(re.escape(part) for part in origin.split("*"))}
     }
+
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_ORIGIN: Final = re.compile(r"(?!(?:[^*]*\*){9})[\x21-\x7e]{1,512}")
+"""At most eight stars: it becomes a regular expression for the gateway."""
+_HEADER_HINT: Final = "Use letters, digits and `-` (RFC 9110 §5.1), or *."
+_RULES: Final = {
+    _ORIGINS: (
+        _ORIGIN,
+        "an origin",
+        "Write it as https://host:port, with * for a part of the host (at most 8), or *.",
+    ),
+    _HEADERS: (_TOKEN, "a header name", _HEADER_HINT),
+    _METHODS: (_TOKEN, "a method", "Write GET, POST and so on, or *."),
+    _EXPOSED: (_TOKEN, "a header name", _HEADER_HINT),
+}
+"""Fields with the form of their items, what an item is, and what to write."""
+
+
+def _check(root: Mapping, report: Report) -> None:
+    cors = root.entries.get(FIELD)
+    if not isinstance(cors, Mapping):
+        return
+    for name, (form, what, hint) in _RULES.items():
+        for item, here in items_at(cors, name, f"#/{FIELD}"):
+            if not isinstance(item, Scalar) or not isinstance(item.value, str):
+                continue
+            if not form.fullmatch(item.value):
+                message = f"[{item.value[:60]}] is not {what}"
+                report.add(codes.HEADER, message, mark(item, here), hint)
+    origins = cors.entries.get(_ORIGINS)
+    has_origins = isinstance(origins, Sequence) and bool(origins.items)
+    if is_true(cors, "corsConfigurationEnabled") and not has_origins:
+        message = f"required key [{_ORIGINS}] not found"
+        hint = "Name the origins that may read answers, or `*`."
+        report.add(codes.MISSING, message, mark(cors, f"#/{FIELD}"), hint)
+
+
+_TEXTS: Final = Items(TEXT)
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("api",),
+            shape=Record(
+                {
+                    "corsConfigurationEnabled": FLAG,
+                    "accessControlAllowCredentials": FLAG,
+                    "accessControlAllowMaxAge": Whole(-1),
+                    _ORIGINS: _TEXTS,
+                    _HEADERS: _TEXTS,
+                    _METHODS: _TEXTS,
+                    _EXPOSED: _TEXTS,
+                }
+            ),
+            descriptions={
+                f".{FIELD}": "Which web pages may call the API from a browser.",
+                "corsConfigurationEnabled": "true answers cross-origin requests. false when left out.",
+                _ORIGINS: "Origins that may read answers, as https://host:port; `*` stands for a part of the host, alone for all.",
+                "accessControlAllowCredentials": "true lets browsers send cookies and other credentials. false when left out.",
+                _HEADERS: "Request headers that pages may set.",
+                _METHODS: "Methods that pages may use.",
+                "accessControlAllowMaxAge": "Seconds a browser may remember the answer to a pre-flight request.",
+                _EXPOSED: "Response headers that pages may read.",
+            },
+        ),
+    ),
+    check=_check,
+)

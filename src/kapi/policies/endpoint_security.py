@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
+from kapi.apis import report as codes
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.nodes import (
+    ENDPOINT_KINDS,
+    check_text,
+    endpoint_nodes,
+    is_true,
+    operation_nodes,
+    text_at,
+)
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import FLAG, NAME, OneOf, Record, Text
+from kapi.apis.header_rules import header_fault
 from kapi.apis.ir import ApiKeyCredential, BasicCredentials
+from kapi.apis.report import Report, below
+from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 
 name = "endpoint_security"
@@ -84,3 +98,64 @@ def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 -
 def _query(parameter: str, value: str) -> dict[str, Any]:
     pair = f"{quote(parameter, safe='')}={quote(value, safe='')}"
     return {"@type": PER_ROUTE, "filter_context": {"name": parameter, "pair": pair}}
+
+
+FIELD: Final = "endpointSecurity"
+
+
+def _check(root: Mapping, report: Report) -> None:
+    for owner, pointer in ((root, "#"), *operation_nodes(root)):
+        for kind in ENDPOINT_KINDS:
+            for endpoint, here in endpoint_nodes(owner, kind, pointer):
+                security = endpoint.entries.get(FIELD)
+                if isinstance(security, Mapping) and is_true(security, "enabled"):
+                    _check_security(security, below(here, FIELD), report)
+
+
+def _check_security(security: Mapping, pointer: str, report: Report) -> None:
+    kind = security.entries.get("securityType")
+    if kind is None:
+        message = "required key [securityType] not found"
+        hint = "Add securityType with secretName and the keys of user name and password, or of the API key."
+        report.add(codes.MISSING, message, mark(security, pointer), hint)
+    elif isinstance(kind, Mapping) and (
+        "in" not in kind.entries or text_at(kind, "in") == "Header"
+    ):
+        spot = below(pointer, "securityType")
+        check_text(kind, "apiKeyNameKey", header_fault, codes.HEADER, report, spot)
+
+
+_BASIC: Final = Record(
+    {"secretName": NAME, "userNameKey": NAME, "passwordKey": NAME},
+    ("secretName", "userNameKey", "passwordKey"),
+)
+_API_KEY: Final = Record(
+    {
+        "secretName": NAME,
+        "in": Text(one_of=("Header", "Query")),
+        "apiKeyNameKey": NAME,
+        "apiKeyValueKey": NAME,
+    },
+    ("secretName", "apiKeyNameKey", "apiKeyValueKey"),
+)
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("endpoint",),
+            shape=Record({"enabled": FLAG, "securityType": OneOf((_BASIC, _API_KEY))}),
+            descriptions={
+                FIELD: "What the gateway sends to the backend to say who it is.",
+                f"{FIELD}.enabled": "true sends it. false when left out.",
+                f"{FIELD}.securityType": "User name and password (Basic), or an API key; the values are named secrets.",
+                "securityType.secretName": "Name of the secret; see `kapi secret`.",
+                "securityType.userNameKey": "Key of the user name in the secret.",
+                "securityType.passwordKey": "Key of the password in the secret.",
+                "securityType.in": "Where the API key is sent: Header when left out, or Query.",
+                "securityType.apiKeyNameKey": "Name of the header or query parameter itself.",
+                "securityType.apiKeyValueKey": "Key of the API key in the secret.",
+            },
+        ),
+    ),
+    check=_check,
+)

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar, Final, Literal
 
+from kapi.apis import report as codes
 from kapi.apis.conf.model import ApiConf, OperationConf, PolicyConf
+from kapi.apis.conf.nodes import check_text
+from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
+from kapi.apis.conf.shapes import Record, Text
+from kapi.apis.header_rules import header_fault, header_value_fault
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 
 name = "headers"
@@ -53,13 +61,12 @@ def _changes(policies: Sequence[PolicyConf]) -> tuple[HeaderChange, ...]:
     """A gateway removes before it adds, so what a later removal undoes is left out."""
     made: list[HeaderChange] = []
     for item in policies:
-        if (action := _ACTIONS.get(item.name)) is None:
+        action = _ACTIONS.get(item.name)
+        if action is None:
             continue
-        change = HeaderChange(
-            action,
-            str(item.parameter("headerName")).lower(),
-            item.parameter("headerValue", "") if action != "remove" else "",
-        )
+        header = str(item.parameter("headerName")).lower()
+        value = "" if action == "remove" else item.parameter("headerValue", "")
+        change = HeaderChange(action, header, value)
         if action != "add":
             made = [before for before in made if before.header != change.header]
         made.append(change)
@@ -86,3 +93,53 @@ def _values(changes: Sequence[HeaderChange]) -> list[dict[str, object]]:
 
 def _removals(changes: Sequence[HeaderChange]) -> tuple[str, ...]:
     return tuple(item.header for item in changes if item.action == "remove")
+
+
+def _check_name(parameters: Mapping, pointer: str, report: Report) -> None:
+    check_text(parameters, "headerName", header_fault, codes.HEADER, report, pointer)
+
+
+def _check_name_and_value(policy: str, parameters: Mapping, pointer: str, report: Report) -> None:
+    _check_name(parameters, pointer, report)
+    if "headerValue" not in parameters.entries:
+        message = f"required key [headerValue] not found for {policy}"
+        report.add(codes.MISSING, message, mark(parameters, pointer), "Add `headerValue: …` here.")
+    check_text(parameters, "headerValue", header_value_fault, codes.HEADER, report, pointer)
+
+
+def _parameters() -> Record:
+    return Record({"headerName": Text(1, 256), "headerValue": Text(0, 8192)}, ("headerName",))
+
+
+_NAME_TEXT: Final = "Name of the header."
+
+
+def _listed(policy: str) -> ListedPolicy:
+    """AddHeader or SetHeader."""
+    return ListedPolicy(
+        policy,
+        flows=("request", "response"),
+        parameters=_parameters(),
+        descriptions={
+            "headerName": _NAME_TEXT,
+            "headerValue": "Value of the header, literally.",
+        },
+        example={"headerName": "X-A", "headerValue": "1"},
+        check=partial(_check_name_and_value, policy),
+    )
+
+
+conf_part = ConfPart(
+    listed=(
+        _listed("AddHeader"),
+        _listed("SetHeader"),
+        ListedPolicy(
+            "RemoveHeader",
+            flows=("request", "response"),
+            parameters=_parameters(),
+            descriptions={"headerName": _NAME_TEXT, "headerValue": "Not used."},
+            example={"headerName": "X-A"},
+            check=_check_name,
+        ),
+    )
+)

@@ -12,9 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from kapi.apis import report as codes
 from kapi.apis.conf.model import ApiConf, OperationConf, PolicyConf
+from kapi.apis.conf.nodes import is_text, text_at
+from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.rules import Fault, endpoint_of
+from kapi.apis.conf.shapes import FLAG, NAME, Record, Text
 from kapi.apis.ir import Endpoint, SecretRef
+from kapi.apis.report import Report, below
+from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies import limit_keys
 from kapi.policies.authentication import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
@@ -243,3 +249,51 @@ def _invocation(place: Place) -> str:
         "environment": api.environment,
     }
     return json.dumps(fields)[1:-1]
+
+
+def _check(parameters: Mapping, pointer: str, report: Report) -> None:
+    url = parameters.entries.get("backendUrl")
+    text = text_at(parameters, "backendUrl")
+    fault = endpoint_of(text)
+    if url is not None and is_text(url) and isinstance(fault, Fault):
+        message = fault.message.replace("endpoint", "backendUrl", 1)
+        report.add(codes.ENDPOINT, message, mark(url, below(pointer, "backendUrl")), fault.hint)
+    for given, other in (("tlsSecretName", "tlsSecretKey"), ("tlsSecretKey", "tlsSecretName")):
+        if given in parameters.entries and other not in parameters.entries:
+            place = key_mark(parameters, given, pointer)
+            hint = f"Add {other}, or remove it."
+            report.add(codes.COMBINATION, f"{given} without {other}", place, hint)
+
+
+conf_part = ConfPart(
+    listed=(
+        ListedPolicy(
+            "Interceptor",
+            flows=("request", "response"),
+            both_levels=True,
+            parameters=Record(
+                {
+                    "backendUrl": Text(1, 2048),
+                    "headersEnabled": FLAG,
+                    "bodyEnabled": FLAG,
+                    "trailersEnabled": FLAG,
+                    "contextEnabled": FLAG,
+                    "tlsSecretName": NAME,
+                    "tlsSecretKey": NAME,
+                },
+                ("backendUrl",),
+            ),
+            descriptions={
+                "backendUrl": "URL of the interceptor service.",
+                "headersEnabled": "Send it the headers.",
+                "bodyEnabled": "Send it the body.",
+                "trailersEnabled": "Send it the trailers.",
+                "contextEnabled": "Send it the invocation context.",
+                "tlsSecretName": "Name of the secret with the authorities of an https service.",
+                "tlsSecretKey": "Key of the certificates (PEM) in that secret.",
+            },
+            example={"backendUrl": "http://interceptor:8080"},
+            check=_check,
+        ),
+    )
+)

@@ -15,11 +15,14 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import NOTHING
 from kapi.policies.admission import FILTER, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "limit_keys"
 phase = Phase.LIMIT_KEYS
+conf_part = NOTHING
+"""The policy Interceptor switches it on."""
 
 KEYS_FILTER = "kapi.limit_keys"
 HEADER = "x-kapi-limit-keys"

@@ -11,8 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from kapi.apis.conf.model import ApiConf, Fields, Mark, OperationConf, PolicyConf
+from kapi.apis import report as codes
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.conf.nodes import text_at
+from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
+from kapi.apis.conf.shapes import FLAG, NAME, SCRIPT_NAME, Either, Record, Text
 from kapi.apis.ir import SecretRef
+from kapi.apis.report import Mark, Report
+from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
 
@@ -97,3 +103,51 @@ def _literal(item: Script, place: Place) -> str:
     # Lua drops the first line break of such a string; the last one keeps a `]` of the source from closing it.
     quoted = f"[{'=' * level}[\n{source}\n]{'=' * level}]"
     return f"{{name = {json.dumps(item.name)}, source = {quoted}}}"
+
+
+def _check(parameters: Mapping, pointer: str, report: Report) -> None:
+    given = [name for name in ("sourceCode", "sourceCodeRef") if name in parameters.entries]
+    if len(given) != 1:
+        message = "LuaInterceptor needs one of sourceCode and sourceCodeRef"
+        hint = "Write the script as sourceCode, or name where it is kept by sourceCodeRef."
+        report.add(codes.COMBINATION, message, mark(parameters, pointer), hint)
+    source = text_at(parameters, "sourceCode")
+    if "\x00" in source or source.lstrip("\r\n").startswith("\x1b"):
+        message = "sourceCode is not the text of a script"
+        place = key_mark(parameters, "sourceCode", pointer)
+        report.add(codes.FORMAT, message, place, "Give the source, not compiled code.")
+
+
+conf_part = ConfPart(
+    listed=(
+        ListedPolicy(
+            "LuaInterceptor",
+            flows=("request", "response"),
+            both_levels=True,
+            parameters=Record(
+                {
+                    "name": SCRIPT_NAME,
+                    "sourceCode": Text(1, 64 * 1024),
+                    "sourceCodeRef": Either(
+                        Record({"name": NAME, "key": NAME}, ("name", "key")), NAME
+                    ),
+                    "mountInConfigMap": FLAG,
+                },
+                ("name",),
+            ),
+            descriptions={
+                "name": "Name of the script.",
+                "sourceCode": "The script itself.",
+                "sourceCodeRef": "Where the script is kept.",
+                "sourceCodeRef.name": "Name of the secret that holds the script.",
+                "sourceCodeRef.key": "Key of the script in the secret.",
+                "mountInConfigMap": "For Kubernetes only.",
+            },
+            example={
+                "name": "script",
+                "sourceCode": "function envoy_on_request(handle) end",
+            },
+            check=_check,
+        ),
+    )
+)

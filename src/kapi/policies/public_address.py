@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import Endpoint
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
@@ -18,6 +20,7 @@ from kapi.policies.lua import script
 name = "public_address"
 phase = Phase.TRANSFORM
 
+FIELD = "rewriteLocations"
 FILTER = "kapi.public_address"
 _MATCHER = "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher"
 _SKIP = "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
@@ -68,7 +71,7 @@ class PublicAddress:
 
 def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  # noqa: A001, ARG001 - the policy contract
     """A node where the conf says that nothing is rewritten."""
-    return None if conf.rewrite_locations else PublicAddress()
+    return None if conf.field(FIELD, default=True) else PublicAddress()
 
 
 def envoy(node: PublicAddress, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
@@ -96,3 +99,17 @@ def _origins(endpoint: Endpoint) -> list[str]:
     origin = f"{endpoint.scheme}://{endpoint.authority}".lower()
     usual = _DEFAULT_PORTS[endpoint.scheme]
     return [origin, f"{origin}:{usual}"] if endpoint.port == usual else [origin]
+
+
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("routing",),
+            shape=FLAG,
+            descriptions={
+                f"routing.{FIELD}": "false leaves `Location` and cookie paths of answers as the backend made them. true when left out."
+            },
+        ),
+    )
+)

@@ -7,10 +7,16 @@ counted apart for the sandbox. Counts do not change when an API is deployed agai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from kapi import error_codes
-from kapi.apis.conf.model import ApiConf, OperationConf, RateLimitConf, Unit
+from kapi.apis import report as codes
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf, Unit
+from kapi.apis.conf.nodes import operation_nodes
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import UNIT, Record, Whole
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import Mapping, key_mark
 from kapi.policies.admission import ADMIT, FILTER, ON, limit
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 
@@ -18,6 +24,7 @@ name = "rate_limit"
 phase = Phase.LIMIT
 filters = (ADMIT,)
 
+FIELD: Final = "rateLimit"
 SECONDS: dict[Unit, int] = {"Minute": 60, "Hour": 3600, "Day": 86400}
 API_CODE = error_codes.API_THROTTLED.number
 OPERATION_CODE = error_codes.OPERATION_THROTTLED.number
@@ -35,13 +42,13 @@ class RateLimit:
 
 def compile(conf: ApiConf, operation: OperationConf) -> RateLimit | None:  # noqa: A001 - the verb of the policy contract
     """A conf has limits at one of the two levels only; reading it made sure."""
-    if conf.rate_limit is not None:
-        return _limit(conf.rate_limit, "api")
-    return _limit(operation.rate_limit, "operation") if operation.rate_limit is not None else None
+    return _limit(conf.field(FIELD), "api") or _limit(operation.field(FIELD), "operation")
 
 
-def _limit(conf: RateLimitConf, counted: Literal["api", "operation"]) -> RateLimit:
-    return RateLimit(conf.requests_per_unit, conf.unit, counted)
+def _limit(field: Fields | None, counted: Literal["api", "operation"]) -> RateLimit | None:
+    if field is None:
+        return None
+    return RateLimit(field.get("requestsPerUnit"), field.get("unit"), counted)
 
 
 def envoy(node: RateLimit, place: Place) -> EnvoyRoute:
@@ -49,12 +56,40 @@ def envoy(node: RateLimit, place: Place) -> EnvoyRoute:
     if node.counted == "api":
         key, code = f"api/{place.api.id}", API_CODE
     else:
-        key, code = (
-            f"operation/{place.api.id}/{place.operation.verb}{place.operation.target}",
-            OPERATION_CODE,
-        )
-        key += "#sandbox" if place.sandbox else ""
+        operation = f"{place.operation.verb}{place.operation.target}"
+        host = "#sandbox" if place.sandbox else ""
+        key, code = f"operation/{place.api.id}/{operation}{host}", OPERATION_CODE
     return EnvoyRoute(
         {FILTER: ON},
         metadata={FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}},
     )
+
+
+def _check_levels(root: Mapping, report: Report) -> None:
+    """APK's 909026: one of two limits would hide the other."""
+    if not isinstance(root.entries.get(FIELD), Mapping):
+        return
+    for operation, pointer in operation_nodes(root):
+        if isinstance(operation.entries.get(FIELD), Mapping):
+            message = "Presence of both resource level and API level rate limits is not allowed"
+            place = key_mark(operation, FIELD, pointer)
+            report.add(codes.RATE_LIMITS, message, place, "Remove it, or the rateLimit of the API.")
+
+
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("api", "operation"),
+            shape=Record({"requestsPerUnit": Whole(1), "unit": UNIT}, ("requestsPerUnit", "unit")),
+            descriptions={
+                ".rateLimit": "So many requests in each unit for the whole API; not together with limits of operations.",
+                "operations.rateLimit": "So many requests in each unit for this operation; not together with a limit of the API.",
+                "rateLimit.requestsPerUnit": "How many requests each window of the clock allows.",
+                "rateLimit.unit": "The window: a minute, hour or day of the clock (UTC).",
+            },
+        ),
+    ),
+    check=_check_levels,
+    error_codes={codes.RATE_LIMITS: error_codes.RATE_LIMITS_AT_BOTH_LEVELS},
+)

@@ -6,16 +6,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
+from kapi.apis import report as codes
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.nodes import check_text
+from kapi.apis.conf.policy_lists import uses
+from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
+from kapi.apis.conf.rules import Fault, endpoint_of
+from kapi.apis.conf.shapes import Record, Text, Whole
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import Mapping, mark
+from kapi.policies import mirror
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "redirect"
 phase = Phase.TRANSFORM
 filters: tuple[HttpFilter, ...] = ()
 
+POLICY: Final = "RequestRedirect"
 _CODES = {301: "MOVED_PERMANENTLY", 302: "FOUND"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -31,27 +41,21 @@ class Redirect:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Redirect | None:  # noqa: A001 - the verb of the policy contract
     """The one redirect; reading the conf has seen to it that there is no second."""
-    found = next(
-        (item for item in conf.policies_of(operation).request if item.name == "RequestRedirect"),
-        None,
-    )
-    return (
-        None
-        if found is None
-        else Redirect(found.parameter("url"), found.parameter("statusCode", 302))
-    )
+    for item in conf.policies_of(operation).request:
+        if item.name == POLICY:
+            return Redirect(item.parameter("url"), item.parameter("statusCode", 302))
+    return None
 
 
 def envoy(node: Redirect, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Every part of the URL is given, so that nothing of the request shows in the answer."""
     url = urlsplit(node.url)
+    host = url.hostname or ""
     scheme = url.scheme.lower()
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     redirect: dict[str, Any] = {
         "scheme_redirect": scheme,
-        "host_redirect": url.hostname
-        if url.hostname and ":" not in url.hostname
-        else f"[{url.hostname}]",
+        "host_redirect": f"[{host}]" if ":" in host else host,
         "path_redirect": path,
         "response_code": _CODES[node.status],
         "strip_query": not url.query,
@@ -59,3 +63,58 @@ def envoy(node: Redirect, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the pol
     if url.port and url.port != _DEFAULT_PORTS[scheme]:
         redirect["port_redirect"] = url.port
     return EnvoyRoute(redirect=redirect)
+
+
+def _url_fault(url: str) -> Fault | None:
+    """A URL that a caller is sent to may have a query; all else is as for an endpoint."""
+    plain, _, query = url.partition("?")
+    endpoint = endpoint_of(plain)
+    if isinstance(endpoint, Fault):
+        return Fault(endpoint.message.replace("endpoint", "url"), endpoint.hint)
+    if "#" in query or not url.isascii() or any(char <= " " or char == "\x7f" for char in query):
+        return Fault(
+            "url has a query with spaces, non-ASCII characters or a fragment",
+            "Percent-encode them.",
+        )
+    if not urlsplit(url).hostname:
+        return Fault("url has no host", "Write it as https://host/path.")
+    return None
+
+
+def _check(parameters: Mapping, pointer: str, report: Report) -> None:
+    check_text(parameters, "url", _url_fault, codes.ENDPOINT, report, pointer)
+
+
+def _check_others(root: Mapping, report: Report) -> None:
+    """A redirect answers the call, so a second one or a mirror in the same list would do nothing."""
+    found = [use for use in uses(root) if use.parameters is not None]
+    mirrored = {use.owner for use in uses(root) if use.name == mirror.POLICY}
+    seen: set[str] = set()
+    for use in found:
+        if use.name != POLICY:
+            continue
+        if use.owner in seen or use.owner in mirrored:
+            message = (
+                "a redirect stands beside another one, or beside a mirror that would get nothing"
+            )
+            hint = "Keep one redirect and no mirror."
+            report.add(codes.COMBINATION, message, mark(use.node, use.pointer), hint)
+        seen.add(use.owner)
+
+
+conf_part = ConfPart(
+    listed=(
+        ListedPolicy(
+            POLICY,
+            flows=("request",),
+            parameters=Record({"url": Text(1, 2048), "statusCode": Whole(301, 302)}, ("url",)),
+            descriptions={
+                "url": "Where callers are sent, as it will stand in `Location`.",
+                "statusCode": "301, or 302 when left out.",
+            },
+            example={"url": "https://new.example"},
+            check=_check,
+        ),
+    ),
+    check=_check_others,
+)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import NOTHING
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
 name = "revocation"
 phase = Phase.REVOKE
+conf_part = NOTHING
 
 FILTER = "kapi.filters.http.revoked"
 filters = (HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.rbac.v3.RBAC"),)

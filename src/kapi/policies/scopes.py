@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from kapi.apis.conf.authentication_rules import methods, needs_caller
+from kapi.apis import report as codes
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.nodes import items_at, operation_nodes
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import Items, Text
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import Mapping, Sequence, mark
+from kapi.policies.authentication.conf import methods, needs_caller
 from kapi.policies.callers.rbac import (
     FACTS,
     PRESENT,
@@ -112,3 +118,51 @@ def _usual(scope: str) -> dict[str, Any]:
 
 def _own(scope: str) -> dict[str, Any]:
     return metadata(FACTS, ("scopes",), holds(scope))
+
+
+MAX_ALTERNATIVES: Final = 100
+"""Most alternatives of scopes at one operation."""
+_SCOPES: Final = Items(
+    Text(
+        1,
+        256,
+        pattern=r"[\x21\x23-\x5b\x5d-\x7e]+",
+        hint='A scope is 1 to 256 printable ASCII characters, without blanks, `"` and `\\` (RFC 6749 §3.3).',
+    )
+)
+
+
+def _check(root: Mapping, report: Report) -> None:
+    """An alternative without scopes accepts every token, so the others would ask for nothing."""
+    for operation, pointer in operation_nodes(root):
+        for item, here in items_at(operation, "scopeAlternatives", pointer):
+            if isinstance(item, Sequence) and not item.items:
+                message = "an alternative without scopes accepts every token"
+                hint = "Name scopes in it, or remove scopeAlternatives."
+                report.add(codes.COMBINATION, message, mark(item, here), hint)
+
+
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            "scopes",
+            places=("operation",),
+            shape=_SCOPES,
+            descriptions={
+                "operations.scopes": "The token must have all of them; none when left out."
+            },
+        ),
+        ConfField(
+            "scopeAlternatives",
+            places=("operation",),
+            shape=Items(_SCOPES, MAX_ALTERNATIVES),
+            descriptions={
+                "operations.scopeAlternatives": (
+                    "Lists of scopes: besides `scopes`, the token must have all scopes of one list."
+                    " kapi's own field."
+                )
+            },
+        ),
+    ),
+    check=_check,
+)

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import Api
 from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.authentication import Authentication
+from kapi.policies.authentication.conf import SUBSCRIPTIONS
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 
 name = "subscriptions"
@@ -30,7 +33,7 @@ class Subscriptions:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:  # noqa: A001 - the verb of the policy contract
     """Where the conf asks for it."""
-    return Subscriptions() if conf.subscription_validation and operation.secured else None
+    return Subscriptions() if operation.secured and conf.field(SUBSCRIPTIONS) else None
 
 
 def callable_by_nobody(api: Api) -> bool:
@@ -70,3 +73,17 @@ def _route(place: Place, *, validate: bool) -> EnvoyRoute:
     if place.api.ai_provider and any(tier.limits_tokens for tier in place.subscriptions.tiers):
         fields["usage"] = usage(place.api.ai_provider)
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})
+
+
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            SUBSCRIPTIONS,
+            places=("api",),
+            shape=FLAG,
+            descriptions={
+                f".{SUBSCRIPTIONS}": "true lets in only applications that are subscribed to the API."
+            },
+        ),
+    )
+)

@@ -9,11 +9,19 @@ and no call may leave its route.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
 
-from kapi.apis.conf.model import ApiConf, Fields, Mark, OperationConf, PolicyConf
+from kapi.apis import report as codes
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.conf.nodes import text_at
+from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
+from kapi.apis.conf.shapes import FLAG, SCRIPT_NAME, Either, Items, Record, Text
+from kapi.apis.report import Mark, Report
+from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
@@ -213,3 +221,87 @@ def _filter(item: Module, place: Place) -> dict[str, Any]:
             "value": item.config,
         }
     return {"@type": _EXTENSIONS + "filters.http.wasm.v3.Wasm", "config": config}
+
+
+_URL_HINT: Final = "https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
+_FILE_URL: Final = re.compile(r"file:[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def _check(parameters: Mapping, pointer: str, report: Report) -> None:
+    if "image" in parameters.entries:
+        message = "image is not supported: modules do not come from OCI registries"
+        place = key_mark(parameters, "image", pointer)
+        report.add(codes.NOT_SUPPORTED, message, place, f"Give a url: {_URL_HINT}")
+        return
+    if "url" not in parameters.entries:
+        place = mark(parameters, pointer)
+        report.add(codes.MISSING, "required key [url] not found", place, f"Give {_URL_HINT}")
+        return
+    url = text_at(parameters, "url")
+    if not _is_module_url(url):
+        message = f"url [{url[:80]}] leads to no module"
+        place = key_mark(parameters, "url", pointer)
+        report.add(codes.ENDPOINT, message, place, f"Write {_URL_HINT}")
+
+
+def _is_module_url(url: str) -> bool:
+    if _FILE_URL.fullmatch(url):
+        return True
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+
+
+conf_part = ConfPart(
+    listed=(
+        ListedPolicy(
+            "WASMInterceptor",
+            flows=("request", "response"),
+            both_levels=True,
+            parameters=Record(
+                {
+                    "name": SCRIPT_NAME,
+                    "rootId": Text(1, 256),
+                    "url": Text(1, 2048),
+                    "sha256": Text(
+                        64,
+                        64,
+                        pattern="[0-9a-f]+",
+                        hint="Write the SHA-256 of the module: 64 digits of 0-9 and a-f (sha256sum).",
+                    ),
+                    "image": Text(1, 2048),
+                    "imagePullPolicy": Text(one_of=("Always", "IfNotPresent")),
+                    "config": Either(Record({}, more=True), Text(0, 64 * 1024)),
+                    "failOpen": FLAG,
+                    "hostKeys": Items(
+                        Text(
+                            1,
+                            256,
+                            pattern="[A-Za-z_][A-Za-z0-9_]*",
+                            hint="Name a variable: letters, digits and `_`, no digit first.",
+                        )
+                    ),
+                },
+                ("name", "rootId"),
+            ),
+            descriptions={
+                "name": "Name of the module.",
+                "rootId": "Root id within the module.",
+                "url": "Where the module is.",
+                "sha256": "Digest of the module, in hexadecimal.",
+                "image": "Image that holds the module, for Kubernetes.",
+                "imagePullPolicy": "When the image is fetched, for Kubernetes.",
+                "config": "Configuration of the module.",
+                "failOpen": "true lets requests pass when the module fails. false when left out.",
+                "hostKeys": "Environment variables that the module may read.",
+            },
+            example={"name": "module", "rootId": "r", "url": "https://modules.example/a.wasm"},
+            check=_check,
+        ),
+    )
+)

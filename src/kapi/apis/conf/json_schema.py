@@ -6,12 +6,12 @@ It says what the reader's first step says, with a description of every field; ru
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapi.apis.conf.descriptions import DESCRIPTIONS
-from kapi.apis.conf.schema import CONF
+from kapi.apis.conf.policy_part import HasConfPart
+from kapi.apis.conf.schema import conf_format
 from kapi.apis.conf.shapes import (
     Anything,
     ByField,
@@ -29,12 +29,13 @@ Path = tuple[str, ...]
 """Names of fields, and of the policy or authentication type where a field decides the shape."""
 
 
-def json_schema() -> dict[str, Any]:
-    """The whole schema; a shape that stands in several places is written once."""
-    writer = _Writer(
-        frozenset(shape for shape, times in Counter(map(id, _records(CONF))).items() if times > 1)
-    )
-    whole = writer.schema(CONF, ())
+def json_schema(policies: Iterable[HasConfPart]) -> dict[str, Any]:
+    """The whole schema; a shape that is used in several places is written once. A field without a description has none."""
+    conf = conf_format(policies)
+    uses = Counter(id(shape) for shape in _records(conf.root))
+    shared = frozenset(shape for shape, times in uses.items() if times > 1)
+    writer = _Writer(shared, conf.descriptions)
+    whole = writer.schema(conf.root, ())
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "apk-conf",
@@ -43,10 +44,11 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def description(path: Path) -> str:
-    """What a field means: the text for the longest end of its path that has one. Raises StopIteration where there is none."""
-    ends = (".".join(("", *path)), *(".".join(path[start:]) for start in range(len(path))))
-    return next(DESCRIPTIONS[end] for end in ends if end in DESCRIPTIONS)
+def description(path: Path, known: Mapping[str, str]) -> str:
+    """What a field means: the text for the longest end of its path that has one; empty where there is none."""
+    ends = [".".join(("", *path))]
+    ends += [".".join(path[start:]) for start in range(len(path))]
+    return next((known[end] for end in ends if end in known), "")
 
 
 def _records(shape: Shape) -> Iterator[Record]:
@@ -74,6 +76,7 @@ class _Writer:
     """Writes shapes; `shared` holds the identities of records that stand in several places."""
 
     shared: frozenset[int]
+    descriptions: Mapping[str, str]
     definitions: dict[str, Any] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
 
@@ -127,14 +130,16 @@ class _Writer:
     def _field(self, shape: Shape, path: Path) -> dict[str, Any]:
         schema = self.schema(shape, path)
         # Draft 7 ignores what stands beside a reference.
-        return {
-            "description": description(path),
-            **({"allOf": [schema]} if "$ref" in schema else schema),
-        }
+        described = {"allOf": [schema]} if "$ref" in schema else schema
+        return self._description(path) | described
+
+    def _description(self, path: Path) -> dict[str, Any]:
+        text = description(path, self.descriptions)
+        return {"description": text} if text else {}
 
     def _by_field(self, shape: ByField, path: Path) -> dict[str, Any]:
         """`if … then` for each value, so that a mistake in one is not told as a mistake in all."""
-        names = {"description": description((*path, shape.name)), "enum": list(shape.records)}
+        names = self._description((*path, shape.name)) | {"enum": list(shape.records)}
         branches = [
             {
                 "if": {"properties": {shape.name: {"const": value}}, "required": [shape.name]},

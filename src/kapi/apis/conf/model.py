@@ -8,17 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-AuthType = Literal["OAuth2", "JWT", "APIKey", "mTLS"]
+from kapi.apis.report import NO_MARK, Mark
+
 Unit = Literal["Minute", "Hour", "Day"]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Where a value stands: 1-based line and column, and its JSON pointer (`#/operations/0/verb`)."""
-
-    line: int = 0
-    column: int = 0
-    pointer: str = "#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class SecretKey:
 
     name: str
     key: str
-    mark: Mark = Mark()
+    mark: Mark = NO_MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +112,9 @@ class EndpointConf:
     retry: RetryConf | None = None
     circuit_breaker: CircuitBreakerConf | None = None
     ai_rate_limit: AiRateLimitConf | None = None
-    mark: Mark = Mark()
+    fields: Fields = Fields()
+    """Values of the fields that policies claim, by their names in the conf."""
+    mark: Mark = NO_MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +126,7 @@ class PolicyConf:
     id: str = ""
     parameters: Fields | tuple[Any, ...] = Fields()
     """A tuple for the guardrails of APK 2, whose parameters are a list."""
-    mark: Mark = Mark()
+    mark: Mark = NO_MARK
 
     def parameter(self, name: str, default: Any = None) -> Any:
         """One parameter by its name in the conf, or the default."""
@@ -150,67 +144,12 @@ class PoliciesConf:
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimitConf:
-    """`rateLimit` of an API or an operation."""
-
-    requests_per_unit: int
-    unit: Unit
-    mark: Mark = Mark()
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticationConf:
-    """One item of `authentication`, with the defaults of its type filled in.
-
-    `header` and `query` are names, empty when the credential is not looked for there. `audiences` belong to JWT only,
-    `certificates` to mTLS only, `dpop` to OAuth2 only.
-    """
-
-    auth_type: AuthType = "OAuth2"
-    required: Literal["mandatory", "optional"] = "mandatory"
-    enabled: bool = True
-    send_token_to_upstream: bool = False
-    header: str = "Authorization"
-    query: str = ""
-    audiences: tuple[str, ...] = ()
-    dpop: Literal["", "optional", "mandatory"] = ""
-    certificates: tuple[SecretKey, ...] = ()
-    mark: Mark = Mark()
-
-
-@dataclass(frozen=True, slots=True)
-class CorsConf:
-    """`corsConfiguration`. `max_age` is in seconds, None where the file says nothing."""
-
-    enabled: bool = False
-    origins: tuple[str, ...] = ()
-    credentials: bool = False
-    headers: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    max_age: int | None = None
-    expose_headers: tuple[str, ...] = ()
-    mark: Mark = Mark()
-
-
-@dataclass(frozen=True, slots=True)
-class KeyManagerConf:
-    """One item of `keyManagers`: an issuer of this API's own. `claim_mappings` are (local, remote) names."""
-
-    name: str
-    issuer: str
-    jwks_endpoint: str
-    claim_mappings: tuple[tuple[str, str], ...] = ()
-    backend: ServiceConf | None = None
-    mark: Mark = Mark()
-
-
-@dataclass(frozen=True, slots=True)
 class AiProviderConf:
     """`aiProvider`: whose answers the API's backends give."""
 
     name: str
     api_version: str
-    mark: Mark = Mark()
+    mark: Mark = NO_MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +166,13 @@ class OperationConf:
     production: tuple[EndpointConf, ...] = ()
     sandbox: tuple[EndpointConf, ...] = ()
     policies: PoliciesConf = PoliciesConf()
-    rate_limit: RateLimitConf | None = None
-    mark: Mark = Mark()
+    fields: Fields = Fields()
+    """Values of the fields that policies claim, by their names in the conf."""
+    mark: Mark = NO_MARK
+
+    def field(self, name: str, default: Any = None) -> Any:
+        """The value of a field that a policy claims, or the default."""
+        return self.fields.get(name, default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,26 +187,25 @@ class ApiConf:
     id: str = ""
     default_version: bool = False
     definition_path: str = ""
-    subscription_validation: bool = False
     environment: str = ""
     production: tuple[EndpointConf, ...] = ()
     sandbox: tuple[EndpointConf, ...] = ()
     policies: PoliciesConf = PoliciesConf()
-    rate_limit: RateLimitConf | None = None
-    authentication: tuple[AuthenticationConf, ...] = ()
-    cors: CorsConf | None = None
-    key_managers: tuple[KeyManagerConf, ...] = ()
     ai_provider: AiProviderConf | None = None
     additional_properties: tuple[tuple[str, str], ...] = ()
-    rewrite_locations: bool = True
     escaped_slashes: Literal["unescape", "reject", "keep"] = "unescape"
-    mark: Mark = Mark()
+    fields: Fields = Fields()
+    """Values of the fields that policies claim, by their names in the conf."""
+    mark: Mark = NO_MARK
+
+    def field(self, name: str, default: Any = None) -> Any:
+        """The value of a field that a policy claims, or the default."""
+        return self.fields.get(name, default)
 
     def policies_of(self, operation: OperationConf) -> PoliciesConf:
-        """The policies that hold for an operation: a conf has them at one of the two levels, but for interceptors and tokens."""
+        """The policies of an operation, or those of the API when it has none.
+
+        Policies that may be at both levels read `ApiConf.policies` and `OperationConf.policies` themselves.
+        """
         own = operation.policies
         return own if own.request or own.response else self.policies
-
-    def authentication_of(self, auth_type: AuthType) -> AuthenticationConf | None:
-        """The item of a type, or None; there is at most one."""
-        return next((item for item in self.authentication if item.auth_type == auth_type), None)

@@ -1,40 +1,69 @@
-"""The apk-conf schema as one table, fields of APK 1.0 to 2.0. Called by `reading.py`.
+"""The apk-conf schema, fields of APK 1.0 to 2.0: what the format itself has, and what the policies claim. Called by `reading.py`.
 
-What stands here may be written; what of it is enforced so far stands in `supported.py`.
+A field is here, in `not_enforced.py`, or in the `ConfPart` of a policy. Any other name is refused.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as Table
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+from kapi.apis.conf.descriptions import DESCRIPTIONS
+from kapi.apis.conf.not_enforced import DESCRIPTIONS as UNCLAIMED_DESCRIPTIONS
+from kapi.apis.conf.not_enforced import FIELDS as UNCLAIMED_FIELDS
+from kapi.apis.conf.not_enforced import POLICIES as UNCLAIMED_POLICIES
+from kapi.apis.conf.policy_part import (
+    ConfField,
+    ConfPart,
+    Flow,
+    HasConfPart,
+    Level,
+    ListedPolicy,
+    Place,
+)
 from kapi.apis.conf.shapes import (
     FLAG,
+    NAME,
     TEXT,
-    Anything,
     ByField,
     Either,
     Items,
-    OneOf,
     Record,
     Shape,
     Text,
     Whole,
 )
+from kapi.apis.definitions import DEFINITIONS
 
-TYPES: Final = ("REST", "GRAPHQL", "GRPC")
-CLAIM_TYPES: Final = ("string", "int", "long", "float", "bool", "date")
 VERSION_PATTERN: Final = r"""[^~!@#;:%^*()+={}|\\<>"',&/$\[\]\s]+"""
-MAX_ALTERNATIVES: Final = 100
-"""Most alternatives of scopes at one operation."""
-_COUNT: Final = Whole()
-_SECONDS: Final = Whole(0, 86_400)
-_NAME: Final = Text(1, 253)
-_SCOPE_HINT: Final = (
-    'A scope is 1 to 256 printable ASCII characters, without blanks, `"` and `\\` (RFC 6749 §3.3).'
+ELSEWHERE: Final = {
+    "context": "Use basePath.",
+    "organization": "Remove it: the organization is the one of the token.",
+    "vhosts": "Remove it: hosts are made of the organization and environment.",
+    "authTypeEnabled": "Use secured.",
+    "provider": "Remove it.",
+}
+"""Names from other APK releases and from API Manager, with what to write instead."""
+_REQUIRED: Final = ("name", "basePath", "version", "type", "operations")
+_APK_ORDER: Final = (
+    "Interceptor",
+    "BackendJwt",
+    "AddHeader",
+    "SetHeader",
+    "RemoveHeader",
+    "RequestMirror",
+    "RequestRedirect",
+    "ModelBasedRoundRobin",
+    "LuaInterceptor",
+    "WASMInterceptor",
 )
-_SCRIPT_NAME: Final = Text(1, 64, pattern="[A-Za-z0-9._-]+")
-_UNIT: Final = Text(one_of=("Minute", "Hour", "Day"))
-_TEXTS: Final = Items(TEXT)
+_MOST_POLICIES: Final = 100
+_MOST_ENDPOINTS: Final = 50
+_SECONDS: Final = Whole(0, 86_400)
 
 _SERVICE: Final = Record(
     {
@@ -45,13 +74,6 @@ _SERVICE: Final = Record(
     },
     ("name", "namespace", "port"),
 )
-_SECURITY_TYPE: Final = OneOf((
-    Record({"secretName": _NAME, "userNameKey": _NAME, "passwordKey": _NAME}, ("secretName", "userNameKey", "passwordKey")),
-    Record(
-        {"secretName": _NAME, "in": Text(one_of=("Header", "Query")), "apiKeyNameKey": _NAME, "apiKeyValueKey": _NAME},
-        ("secretName", "apiKeyNameKey", "apiKeyValueKey"),
-    ),
-))  # fmt: skip
 _RESILIENCY: Final = Record(
     {
         "timeout": Record(
@@ -73,284 +95,171 @@ _RESILIENCY: Final = Record(
                     "maxRequests",
                     "maxRetries",
                 ),
-                _COUNT,
+                Whole(),
             )
         ),
     }
 )
-_AI_LIMIT: Final = Whole(1)
-_AI_RATE_LIMIT: Final = Record(
-    {
-        "enabled": FLAG,
-        "token": Record(
-            {
-                **dict.fromkeys(("promptLimit", "completionLimit", "totalLimit"), _AI_LIMIT),
-                "unit": _UNIT,
-            }
-        ),
-        "request": Record({"requestLimit": _AI_LIMIT, "unit": _UNIT}),
-    },
-    ("enabled", "token", "request"),
-)
-_ENDPOINT: Final = Record(
-    {
-        "endpoint": Either(_SERVICE, Text(1, 2048)),
-        "endpointSecurity": Record({"enabled": FLAG, "securityType": _SECURITY_TYPE}),
-        "certificate": Record(
-            {"secretName": _NAME, "secretKey": _NAME}, ("secretName", "secretKey")
-        ),
-        "resiliency": _RESILIENCY,
-        "aiRatelimit": _AI_RATE_LIMIT,
-        "weight": Whole(0, 1_000_000),
-    },
-    ("endpoint",),
-)
-_ENDPOINTS: Final = Record(
-    dict.fromkeys(("production", "sandbox"), Either(_ENDPOINT, Items(_ENDPOINT, 50)))
-)
-_RATE_LIMIT: Final = Record(
-    {"requestsPerUnit": Whole(1), "unit": _UNIT}, ("requestsPerUnit", "unit")
-)
 
 
-def _policy(parameters: Shape, *, needed: bool = True) -> Record:
-    fields: dict[str, Shape] = {
-        "policyName": TEXT,
-        "policyVersion": TEXT,
-        "policyId": TEXT,
-        "parameters": parameters,
-    }
-    return Record(fields, ("policyName", "parameters") if needed else ("policyName",))
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfFormat:
+    """The apk-conf as the policies of an installation make it."""
+
+    root: Record
+    descriptions: Table[str, str]
+    parts: tuple[ConfPart, ...]
+    listed: Table[str, ListedPolicy]
+    """What may be named in a list of policies and is enforced."""
+
+    @property
+    def fields(self) -> Iterator[ConfField]:
+        """The fields that policies claim."""
+        return (item for part in self.parts for item in part.fields)
+
+    def has_field(self, name: str) -> bool:
+        """Whether a policy claims a field of this name."""
+        return any(item.name == name for item in self.fields)
 
 
-_HEADER: Final = _policy(
-    Record({"headerName": Text(1, 256), "headerValue": Text(0, 8192)}, ("headerName",))
-)
-_MODEL: Final = Items(
-    Record({"model": _NAME, "endpoint": Text(1, 2048), "weight": _COUNT}, ("model", "endpoint"))
-)
-_POLICIES: Final[dict[str, Record]] = {
-    "Interceptor": _policy(
-        Record(
-            {
-                "backendUrl": Text(1, 2048),
-                **dict.fromkeys(
-                    ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled"), FLAG
-                ),
-                "tlsSecretName": _NAME,
-                "tlsSecretKey": _NAME,
-            },
-            ("backendUrl",),
-        )
-    ),
-    "BackendJwt": _policy(
-        Record(
-            {
-                "enabled": FLAG,
-                "encoding": Text(one_of=("Base64", "Base64Url")),
-                "signingAlgorithm": Text(one_of=("SHA256withRSA", "RS256")),
-                "header": Text(1, 256),
-                "tokenTTL": Whole(1, 365 * 24 * 3600),
-                "customClaims": Items(
-                    Record(
-                        {"claim": _NAME, "value": TEXT, "type": Text(one_of=CLAIM_TYPES)},
-                        ("claim", "value"),
-                    )
-                ),
-            }
-        ),
-        needed=False,
-    ),
-    "AddHeader": _HEADER,
-    "SetHeader": _HEADER,
-    "RemoveHeader": _HEADER,
-    "RequestMirror": _policy(Record({"urls": Items(Text(1, 2048), 10)}, ("urls",))),
-    "RequestRedirect": _policy(
-        Record({"url": Text(1, 2048), "statusCode": Whole(301, 302)}, ("url",))
-    ),
-    "ModelBasedRoundRobin": _policy(
-        Record(
-            {
-                "onQuotaExceedSuspendDuration": _COUNT,
-                "productionModels": _MODEL,
-                "sandboxModels": _MODEL,
-            },
-            ("onQuotaExceedSuspendDuration", "productionModels"),
-        )
-    ),
-    "LuaInterceptor": _policy(
-        Record(
-            {
-                "name": _SCRIPT_NAME,
-                "sourceCode": Text(1, 64 * 1024),
-                "sourceCodeRef": Either(
-                    Record({"name": _NAME, "key": _NAME}, ("name", "key")), _NAME
-                ),
-                "mountInConfigMap": FLAG,
-            },
-            ("name",),
-        )
-    ),
-    "WASMInterceptor": _policy(
-        Record(
-            {
-                "name": _SCRIPT_NAME,
-                "rootId": Text(1, 256),
-                "url": Text(1, 2048),
-                "sha256": Text(
-                    64,
-                    64,
-                    pattern="[0-9a-f]+",
-                    hint="Write the SHA-256 of the module: 64 digits of 0-9 and a-f (sha256sum).",
-                ),
-                "image": Text(1, 2048),
-                "imagePullPolicy": Text(one_of=("Always", "IfNotPresent")),
-                "config": Either(Record({}, more=True), Text(0, 64 * 1024)),
-                "failOpen": FLAG,
-                "hostKeys": Items(
-                    Text(
-                        1,
-                        256,
-                        pattern="[A-Za-z_][A-Za-z0-9_]*",
-                        hint="Name a variable: letters, digits and `_`, no digit first.",
-                    )
-                ),
-            },
-            ("name", "rootId"),
-        )
-    ),
-    **{
-        name: _policy(Anything(), needed=False)
-        for name in (
-            "WordCountGuardrail",
-            "SentenceCountGuardrail",
-            "ContentLengthGuardrail",
-            "PIIMaskingGuardrail",
-            "URLGuardrail",
-            "RegexGuardrail",
-        )
-    },
-}
-_REQUEST_ONLY: Final = ("BackendJwt", "RequestMirror", "RequestRedirect", "ModelBasedRoundRobin")
-_RESPONSE_POLICIES: Final = {
-    name: record for name, record in _POLICIES.items() if name not in _REQUEST_ONLY
-}
-_POLICY_LISTS: Final = Record({
-    "request": Items(ByField("policyName", _POLICIES), 100),
-    "response": Items(ByField("policyName", _RESPONSE_POLICIES), 100),
-})  # fmt: skip
+def conf_format(policies: Iterable[HasConfPart]) -> ConfFormat:
+    """The format with what these policies claim; made once for each tuple of parts."""
+    return _conf_format(tuple(policy.conf_part for policy in policies))
 
-_REQUIRED: Final = Text(one_of=("mandatory", "optional"))
-_TOKEN: Final[dict[str, Shape]] = {
-    "authType": TEXT,
-    "required": _REQUIRED,
-    "enabled": FLAG,
-    "sendTokenToUpstream": FLAG,
-    "headerName": Text(1, 256),
-    "headerEnable": FLAG,
-    "queryParamName": Text(1, 256),
-    "queryParamEnable": FLAG,
-}
-_CERTIFICATES: Final = Items(Record({"name": _NAME, "key": _NAME}, ("name", "key"), more=True))
-_AUTHENTICATION: Final = ByField(
-    "authType",
-    {
-        "OAuth2": Record({**_TOKEN, "dpop": _REQUIRED}, ("authType",)),
-        "JWT": Record({**_TOKEN, "audience": _TEXTS}, ("authType",)),
-        "APIKey": Record(_TOKEN, ("authType",)),
-        "mTLS": Record(
-            {
-                "authType": TEXT,
-                "required": _REQUIRED,
-                "enabled": FLAG,
-                "certificates": _CERTIFICATES,
-            },
-            ("authType",),
-        ),
-    },
-)
-_CORS: Final = Record(
-    {
-        "corsConfigurationEnabled": FLAG,
-        "accessControlAllowCredentials": FLAG,
-        "accessControlAllowMaxAge": Whole(-1),
-        **dict.fromkeys(
-            (
-                "accessControlAllowOrigins",
-                "accessControlAllowHeaders",
-                "accessControlAllowMethods",
-                "accessControlExposeHeaders",
+
+@lru_cache(maxsize=8)
+def _conf_format(parts: tuple[ConfPart, ...]) -> ConfFormat:
+    _refuse_two_claims(parts)
+    listed = {item.name: item for part in parts for item in part.listed}
+    return ConfFormat(_Schema(parts, listed).root(), _descriptions(parts), parts, listed)
+
+
+def _refuse_two_claims(parts: Sequence[ConfPart]) -> None:
+    """Raise ValueError when two policies claim one name: one of them would not be enforced."""
+    names = [item.name for part in parts for item in part.listed]
+    names += [
+        f"{place}.{item.name}" for part in parts for item in part.fields for place in item.places
+    ]
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    if twice:
+        raise ValueError(f"claimed by more than one policy: {', '.join(twice)}")
+
+
+def _descriptions(parts: Sequence[ConfPart]) -> dict[str, str]:
+    found = DESCRIPTIONS | UNCLAIMED_DESCRIPTIONS
+    for part in parts:
+        for item in part.fields:
+            found |= item.descriptions
+        for policy in part.listed:
+            for name, text in policy.descriptions.items():
+                found[f"{policy.name}.parameters.{name}"] = text
+    return found
+
+
+def _order(name: str) -> int:
+    """Where a policy is in lists for people: in the order of APK's guide, then in that of `POLICIES`."""
+    return _APK_ORDER.index(name) if name in _APK_ORDER else len(_APK_ORDER)
+
+
+class _Schema:
+    """Puts the records together. Equal lists of policies are one record, so that `kapi schema` writes them once."""
+
+    def __init__(self, parts: Sequence[ConfPart], listed: Table[str, ListedPolicy]) -> None:
+        self._fields = [item for part in parts for item in part.fields]
+        self._listed = listed
+        self._records: dict[str, Record] = {}
+
+    def root(self) -> Record:
+        endpoints = self._endpoints()
+        lists = {level: self._names(level) for level in _LEVELS}
+        at_api = self._lists("api")
+        at_operation = at_api if lists["api"] == lists["operation"] else self._lists("operation")
+        operation: dict[str, Shape] = {
+            "target": Text(1, 256),
+            "verb": Text(1, 64),
+            **self._claimed("operation"),
+            "endpointConfigurations": endpoints,
+            "operationPolicies": at_operation,
+        }
+        fields: dict[str, Shape] = {
+            "id": Text(1, 128, pattern=r"[A-Za-z0-9._-]+"),
+            "name": Text(1, 60),
+            "basePath": Text(1, 256),
+            "version": Text(1, 30, pattern=VERSION_PATTERN),
+            "type": Text(one_of=tuple(form.TYPE for form in DEFINITIONS)),
+            "definitionPath": Text(1, 256),
+            "defaultVersion": FLAG,
+            "environment": Text(1, 63),
+            "endpointConfigurations": endpoints,
+            "aiProvider": Record({"name": NAME, "apiVersion": NAME}, ("name", "apiVersion")),
+            "operations": Items(Record(operation, ("target", "verb"))),
+            "apiPolicies": at_api,
+            "additionalProperties": Items(
+                Record({"name": Text(1, 256), "value": Text(0, 4096)}, ("name", "value"), more=True)
             ),
-            _TEXTS,
-        ),
-    }
-)
-_KEY_MANAGER: Final = Record(
-    {
-        "name": _NAME,
-        "issuer": Text(1, 2048),
-        "JWKSEndpoint": Text(1, 2048),
-        "claimMappings": Items(
-            Record({"localClaim": _NAME, "remoteClaim": _NAME}, ("localClaim", "remoteClaim"))
-        ),
-        "k8sBackend": Record(
-            {"name": _NAME, "namespace": _NAME, "port": Whole(1, 65535)}, ("name", "port")
-        ),
-    },
-    ("name", "issuer", "JWKSEndpoint"),
-)
-_SCOPES: Final = Items(Text(1, 256, pattern=r"[\x21\x23-\x5b\x5d-\x7e]+", hint=_SCOPE_HINT))
-_OPERATION: Final = Record(
-    {
-        "target": Text(1, 256),
-        "verb": Text(1, 64),
-        "secured": FLAG,
-        "scopes": _SCOPES,
-        "scopeAlternatives": Items(_SCOPES, MAX_ALTERNATIVES),
-        "endpointConfigurations": _ENDPOINTS,
-        "operationPolicies": _POLICY_LISTS,
-        "rateLimit": _RATE_LIMIT,
-    },
-    ("target", "verb"),
-)
+            "routing": Record(
+                {
+                    **self._claimed("routing"),
+                    "escapedSlashes": Text(one_of=("unescape", "reject", "keep")),
+                }
+            ),
+            **UNCLAIMED_FIELDS,
+            **self._claimed("api"),
+        }
+        return Record(fields, _REQUIRED)
 
-CONF: Final = Record(
-    {
-        "id": Text(1, 128, pattern=r"[A-Za-z0-9._-]+"),
-        "name": Text(1, 60),
-        "basePath": Text(1, 256),
-        "version": Text(1, 30, pattern=VERSION_PATTERN),
-        "type": Text(one_of=TYPES),
-        "definitionPath": Text(1, 256),
-        "defaultVersion": FLAG,
-        "subscriptionValidation": FLAG,
-        "environment": Text(1, 63),
-        "endpointConfigurations": _ENDPOINTS,
-        "aiProvider": Record({"name": _NAME, "apiVersion": _NAME}, ("name", "apiVersion")),
-        "operations": Items(_OPERATION),
-        "apiPolicies": _POLICY_LISTS,
-        "rateLimit": _RATE_LIMIT,
-        "authentication": Items(_AUTHENTICATION),
-        "additionalProperties": Items(
-            Record({"name": Text(1, 256), "value": Text(0, 4096)}, ("name", "value"), more=True)
-        ),
-        "corsConfiguration": _CORS,
-        "routing": Record(
+    def _claimed(self, place: Place) -> dict[str, Shape]:
+        return {item.name: item.shape for item in self._fields if place in item.places}
+
+    def _endpoints(self) -> Record:
+        endpoint = Record(
             {
-                "rewriteLocations": FLAG,
-                "escapedSlashes": Text(one_of=("unescape", "reject", "keep")),
-            }
-        ),
-        "keyManagers": Items(_KEY_MANAGER),
-    },
-    ("name", "basePath", "version", "type", "operations"),
-)
+                "endpoint": Either(_SERVICE, Text(1, 2048)),
+                "certificate": Record(
+                    {"secretName": NAME, "secretKey": NAME}, ("secretName", "secretKey")
+                ),
+                "resiliency": _RESILIENCY,
+                "weight": Whole(0, 1_000_000),
+                **self._claimed("endpoint"),
+            },
+            ("endpoint",),
+        )
+        one_or_more = Either(endpoint, Items(endpoint, _MOST_ENDPOINTS))
+        return Record({"production": one_or_more, "sandbox": one_or_more})
 
-ELSEWHERE: Final = {
-    "context": "Use basePath.",
-    "organization": "Remove it: the organization is the one of the token.",
-    "vhosts": "Remove it: hosts are made of the organization and environment.",
-    "authTypeEnabled": "Use secured.",
-    "provider": "Remove it.",
-}
-"""Names from other APK releases and from API Manager, with what to write instead."""
+    def _lists(self, level: Level) -> Record:
+        lists: dict[str, Shape] = {
+            flow: Items(ByField("policyName", self._policies(level, flow)), _MOST_POLICIES)
+            for flow in _FLOWS
+        }
+        return Record(lists)
+
+    def _names(self, level: Level) -> set[str]:
+        return {name for name, policy in self._listed.items() if level in policy.levels}
+
+    def _policies(self, level: Level, flow: Flow) -> dict[str, Record]:
+        """What may be named in one list: what a policy claims there, and what is refused with a message of its own."""
+        found = {}
+        for name, policy in self._listed.items():
+            if level in policy.levels and flow in policy.flows:
+                found[name] = self._policy(name, policy.parameters, needed=policy.needs_parameters)
+        for name, (shape, flows) in UNCLAIMED_POLICIES.items():
+            if name not in self._listed and flow in flows:
+                found[name] = self._policy(name, shape, needed=isinstance(shape, Record))
+        return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+
+    def _policy(self, name: str, parameters: Shape, *, needed: bool) -> Record:
+        if name not in self._records:
+            fields: dict[str, Shape] = {
+                "policyName": TEXT,
+                "policyVersion": TEXT,
+                "policyId": TEXT,
+                "parameters": parameters,
+            }
+            required = ("policyName", "parameters") if needed else ("policyName",)
+            self._records[name] = Record(fields, required)
+        return self._records[name]
+
+
+_LEVELS: Final[tuple[Level, ...]] = ("api", "operation")
+_FLOWS: Final[tuple[Flow, ...]] = ("request", "response")

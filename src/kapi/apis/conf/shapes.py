@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, type_name
 from kapi.apis.report import Report, below
+from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,12 @@ Shape = Text | Flag | Whole | Items | Record | ByField | OneOf | Either | Anythi
 
 FLAG: Final = Flag()
 TEXT: Final = Text()
+NAME: Final = Text(1, 253)
+"""The name of something kept elsewhere: a secret, a key, a model."""
+SCRIPT_NAME: Final = Text(1, 64, pattern="[A-Za-z0-9._-]+")
+"""The name of a script or module of an API."""
+UNIT: Final = Text(one_of=("Minute", "Hour", "Day"))
+"""A window of the clock."""
 _MAX_LIKENESS_LENGTH: Final = 64
 
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from kapi import error_codes
 from kapi.apis import report as codes
-from kapi.apis.conf.model import Mark
 from kapi.apis.definitions import graphql, openapi, proto
 from kapi.apis.definitions.model import Definition, DefinitionFormat, DefinitionOperation
-from kapi.apis.report import Report
+from kapi.apis.report import Mark, Report
 from kapi.errors import Invalid
 
 if TYPE_CHECKING:

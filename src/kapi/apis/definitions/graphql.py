@@ -6,14 +6,16 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import Mark
-from kapi.apis.conf.yaml_positions import decode
 from kapi.apis.definitions.model import Definition, DefinitionOperation
+from kapi.apis.report import Mark
+from kapi.apis.yaml_positions import decode
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report
 
 TYPE: Final = "GRAPHQL"
+DEPLOYABLE: Final = False
+HAS_PATHS: Final = False
 _HEAD: Final = re.compile(
     rb"(?m)^[ \t]*(extend[ \t]+)?"
     rb"(type|schema|interface|union|enum|scalar|directive|input)\b[^:=]*[{=@\n]"

@@ -11,8 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from kapi.apis.conf.model import Mark
-from kapi.apis.report import below
+from kapi.apis.report import Mark, below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

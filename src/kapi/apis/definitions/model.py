@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from kapi.apis.conf.model import Mark
+from kapi.apis.report import Mark
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report
@@ -78,6 +78,14 @@ class DefinitionFormat(Protocol):
     @property
     def TYPE(self) -> str:  # noqa: N802  a module constant
         """The apk-conf type it makes."""
+
+    @property
+    def DEPLOYABLE(self) -> bool:  # noqa: N802  a module constant
+        """Whether an API of the type can be deployed."""
+
+    @property
+    def HAS_PATHS(self) -> bool:  # noqa: N802  a module constant
+        """Whether the targets of its operations are paths."""
 
     def detect(self, content: bytes, file_name: str) -> bool:
         """Whether the content looks like this format; cheap, and never raises."""

@@ -11,20 +11,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.yaml_positions import Mapping, Scalar, Sequence, decode, find, plain, read_yaml
 from kapi.apis.definitions import json_places
 from kapi.apis.definitions.openapi_document import TYPE, Document
 from kapi.apis.report import Report
+from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, decode, find, plain, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Mapping as Table
 
-    from kapi.apis.conf.model import Mark
-    from kapi.apis.conf.yaml_positions import Node
     from kapi.apis.definitions.model import Definition
+    from kapi.apis.report import Mark
+    from kapi.apis.yaml_positions import Node
 
-__all__ = ["TYPE", "detect", "parse"]
+__all__ = ["DEPLOYABLE", "HAS_PATHS", "TYPE", "detect", "parse"]
+
+DEPLOYABLE: Final = True
+HAS_PATHS: Final = True
 
 _HEAD: Final = re.compile(rb"""(?m)(^|[{,\s])["']?(openapi|swagger)["']?\s*:""")
 

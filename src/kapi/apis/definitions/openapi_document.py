@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from kapi.apis.conf.yaml_positions import MAX_DEPTH
 from kapi.apis.definitions.model import Definition, DefinitionOperation, Note, Server
 from kapi.apis.definitions.openapi_security import Security, scheme
 from kapi.apis.definitions.openapi_servers import server, servers_of, swagger_server
 from kapi.apis.report import below
+from kapi.apis.yaml_positions import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

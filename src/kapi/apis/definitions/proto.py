@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import Mark
-from kapi.apis.conf.yaml_positions import decode
 from kapi.apis.definitions.model import Definition, DefinitionOperation
+from kapi.apis.report import Mark
+from kapi.apis.yaml_positions import decode
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report
 
 TYPE: Final = "GRPC"
+DEPLOYABLE: Final = False
+HAS_PATHS: Final = False
 _HEAD: Final = re.compile(
     rb"""(?m)^[ \t]*(syntax\s*=\s*["']proto|package\s+[\w.]+\s*;|service\s+\w+\s*\{)"""
 )

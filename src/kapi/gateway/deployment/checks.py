@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from kapi import error_codes
 from kapi.addresses import is_loopback
 from kapi.apis import report as codes
-from kapi.apis.conf.authentication_rules import SUBSCRIPTION_HINT
 from kapi.apis.ir import Api
 from kapi.apis.secrets import Secrets, secret_mistakes
 from kapi.errors import Diagnostic, Invalid
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.render import segments
 from kapi.gateway.envoy.resources.routes.system import system_routes
+from kapi.policies.authentication.conf import SUBSCRIPTION_HINT
 from kapi.policies.lua_scripts import LuaScripts, Script
 from kapi.policies.subscriptions import callable_by_nobody
 from kapi.policies.wasm_modules import Module, WasmModules

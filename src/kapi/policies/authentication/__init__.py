@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from kapi.apis.conf.authentication_rules import methods, needs_caller
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
+from kapi.policies.authentication import conf as in_conf
 from kapi.policies.authentication.certificates import CHECK
 from kapi.policies.authentication.certificates import FILTER as CERTIFICATE_FILTER
 from kapi.policies.authentication.certificates import per_route as certificate_route
 from kapi.policies.authentication.challenge import METADATA as CHALLENGE
 from kapi.policies.authentication.challenge import challenge
+from kapi.policies.authentication.conf import item_of, methods, needs_caller
 from kapi.policies.authentication.dpop import CHECK as DPOP_CHECK
 from kapi.policies.authentication.dpop import FILTER as DPOP_FILTER
 from kapi.policies.authentication.dpop import HEADER as DPOP_HEADER
@@ -56,6 +57,7 @@ from kapi.policies.lua import script
 
 name = "authentication"
 phase = Phase.AUTHENTICATE
+conf_part = in_conf.conf_part
 
 PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig"
 CREDENTIALS_FILTER = "kapi.filters.http.credentials"
@@ -160,7 +162,7 @@ class Authentication:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa: A001 - the verb of the policy contract
     """Every operation gets a node: leaving one out must not decide anything."""
-    mtls = conf.authentication_of("mTLS")
+    mtls = item_of(conf, "mTLS")
     certificates = None
     if mtls and mtls.enabled and operation.secured:
         refs = tuple(SecretRef(item.name, item.key, mtls.mark) for item in mtls.certificates)

@@ -141,8 +141,10 @@ def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
     """What a conf that is accepted may not mean."""
     from kapi.apis.ai_providers import with_own
     from kapi.apis.conf.reading import read
+    from kapi.policies import POLICIES
 
-    return read(conf, ai_providers=with_own(settings.gateway.ai_providers)).warnings
+    providers = with_own(settings.gateway.ai_providers)
+    return read(conf, POLICIES, ai_providers=providers).warnings
 
 
 def validate(conf: ConfFile, definition: Definition = None, config: Config = None) -> None:
@@ -200,8 +202,9 @@ def schema(write: Write = None) -> None:
     import json
 
     from kapi.apis.conf.json_schema import json_schema
+    from kapi.policies import POLICIES
 
-    put_into(write, json.dumps(json_schema(), indent=2) + "\n")
+    put_into(write, json.dumps(json_schema(POLICIES), indent=2) + "\n")
 
 
 def _rendered(api: Any, config: Path | None) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kapi.apis.conf.yaml_positions import plain, read_yaml
 from kapi.apis.report import Report
+from kapi.apis.yaml_positions import plain, read_yaml
 from kapi.errors import Problem
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases

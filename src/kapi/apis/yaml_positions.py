@@ -13,8 +13,7 @@ from typing import Any, Final
 import yaml
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import Mark
-from kapi.apis.report import Report, below
+from kapi.apis.report import Mark, Report, below
 
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 100

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Final
 
 from kapi.apis.conf.rules import Fault
 
+TYPES: Final = ("string", "int", "long", "float", "bool", "date")
 _BITS: Final = {"int": 31, "long": 63}
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _FLOAT: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -16,30 +18,30 @@ _FLOAT: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,
 def claim_value(text: str, kind: str) -> str | int | float | bool | Fault:
     """The claim's value, or why the text has none of that type. A date (ISO 8601) becomes a NumericDate (RFC 7519 §2)."""
     if kind in _BITS:
-        number = int(text) if _WHOLE.fullmatch(text) else None
-        limit = 2 ** _BITS[kind]
-        return (
-            number
-            if number is not None and -limit <= number < limit
-            else Fault(f"{text[:60]} is no {kind}", "Write a whole number.")
-        )
+        return _whole(text, kind)
     if kind == "float":
-        number_text = text if _FLOAT.fullmatch(text) else ""
-        value = float(number_text) if number_text else float("inf")
-        return (
-            value
-            if abs(value) != float("inf")
-            else Fault(f"{text[:60]} is no float", "Write a number such as 1.5.")
-        )
+        return _float(text)
     if kind == "bool":
-        return (
-            text.lower() == "true"
-            if text.lower() in ("true", "false")
-            else Fault(f"{text[:60]} is no bool", "Write true or false.")
-        )
+        if text.lower() not in ("true", "false"):
+            return Fault(f"{text[:60]} is no bool", "Write true or false.")
+        return text.lower() == "true"
     if kind == "date":
         return _numeric_date(text)
     return text
+
+
+def _whole(text: str, kind: str) -> int | Fault:
+    limit = 2 ** _BITS[kind]
+    if not _WHOLE.fullmatch(text) or not -limit <= int(text) < limit:
+        return Fault(f"{text[:60]} is no {kind}", "Write a whole number.")
+    return int(text)
+
+
+def _float(text: str) -> float | Fault:
+    value = float(text) if _FLOAT.fullmatch(text) else math.inf
+    if math.isinf(value):
+        return Fault(f"{text[:60]} is no float", "Write a number such as 1.5.")
+    return value
 
 
 def _numeric_date(text: str) -> int | Fault:

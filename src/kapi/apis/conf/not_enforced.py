@@ -1,0 +1,126 @@
+"""What APK knows and nothing here enforces: in the schema, and refused by its name. Read by `schema.py` and `reading.py`.
+
+A field that is silently ignored is a security hole (a rate limit that is none), so nothing is ignored.
+When a policy claims one of these names, its row here goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from kapi.apis import report as codes
+from kapi.apis.conf.nodes import text_at
+from kapi.apis.conf.policy_lists import uses
+from kapi.apis.conf.shapes import NAME, Anything, Items, Record, Shape, Text, Whole
+from kapi.apis.definitions import DEFINITIONS
+from kapi.apis.report import Report, below
+from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
+
+if TYPE_CHECKING:
+    from kapi.apis.conf.policy_part import Flow
+    from kapi.apis.conf.schema import ConfFormat
+
+_KEY_MANAGER: Final = Record(
+    {
+        "name": NAME,
+        "issuer": Text(1, 2048),
+        "JWKSEndpoint": Text(1, 2048),
+        "claimMappings": Items(
+            Record({"localClaim": NAME, "remoteClaim": NAME}, ("localClaim", "remoteClaim"))
+        ),
+        "k8sBackend": Record(
+            {"name": NAME, "namespace": NAME, "port": Whole(1, 65535)}, ("name", "port")
+        ),
+    },
+    ("name", "issuer", "JWKSEndpoint"),
+)
+_MODEL: Final = Items(
+    Record({"model": NAME, "endpoint": Text(1, 2048), "weight": Whole()}, ("model", "endpoint"))
+)
+_BOTH_FLOWS: Final[tuple[Flow, ...]] = ("request", "response")
+_GUARDRAILS: Final = (
+    "WordCountGuardrail",
+    "SentenceCountGuardrail",
+    "ContentLengthGuardrail",
+    "PIIMaskingGuardrail",
+    "URLGuardrail",
+    "RegexGuardrail",
+)
+
+FIELDS: Final[dict[str, Shape]] = {"keyManagers": Items(_KEY_MANAGER)}
+"""Fields of the API."""
+POLICIES: Final[dict[str, tuple[Shape, tuple[Flow, ...]]]] = {
+    "ModelBasedRoundRobin": (
+        Record(
+            {
+                "onQuotaExceedSuspendDuration": Whole(),
+                "productionModels": _MODEL,
+                "sandboxModels": _MODEL,
+            },
+            ("onQuotaExceedSuspendDuration", "productionModels"),
+        ),
+        ("request",),
+    ),
+    **dict.fromkeys(_GUARDRAILS, (Anything(), _BOTH_FLOWS)),
+}
+"""Policies: the shape of the parameters, and the flows."""
+DESCRIPTIONS: Final = {
+    ".keyManagers": "Issuers whose tokens are accepted for this API.",
+    "keyManagers.name": "Name of the issuer, for people.",
+    "keyManagers.issuer": "`iss` of its tokens, byte for byte.",
+    "keyManagers.JWKSEndpoint": "URL of its keys.",
+    "keyManagers.claimMappings": "Claims under other names.",
+    "claimMappings.localClaim": "Name of the claim here.",
+    "claimMappings.remoteClaim": "Name of the claim in the token.",
+    "keyManagers.k8sBackend": "Kubernetes service of the keys.",
+    "k8sBackend.name": "Name of the service.",
+    "k8sBackend.namespace": "Namespace of the service.",
+    "k8sBackend.port": "Port of the service.",
+    "parameters.onQuotaExceedSuspendDuration": "Seconds a model is left out when its quota is used up.",
+    "parameters.productionModels": "Models that share the requests of the production host.",
+    "parameters.sandboxModels": "Models that share the requests of the sandbox host.",
+    "productionModels.model": "Name of the model.",
+    "productionModels.endpoint": "URL of the model's backend.",
+    "productionModels.weight": "Share of the requests.",
+    "sandboxModels.model": "Name of the model.",
+    "sandboxModels.endpoint": "URL of the model's backend.",
+    "sandboxModels.weight": "Share of the requests.",
+}
+
+
+def asks_for_something(value: Any) -> bool:
+    """Whether a value differs from "nothing": false, empty, zero, or only such things inside."""
+    if isinstance(value, dict):
+        return any(asks_for_something(item) for item in value.values())
+    if isinstance(value, list):
+        return any(asks_for_something(item) for item in value)
+    return bool(value)
+
+
+def refuse_unclaimed(root: Mapping, conf_format: ConfFormat, report: Report) -> None:
+    """Report every type, field and policy that nothing enforces."""
+    _refuse_type(root, report)
+    for name in FIELDS:
+        if name not in root.entries or conf_format.has_field(name):
+            continue
+        if not report.has_within(below("#", name)) and asks_for_something(
+            plain(root.entries[name])
+        ):
+            _refuse(report, root, name, "#")
+    for use in uses(root):
+        if use.name not in conf_format.listed and not report.has_within(use.pointer):
+            _refuse(report, use.node, "policyName", use.pointer, f"policy {use.name}")
+
+
+def _refuse_type(root: Mapping, report: Report) -> None:
+    kind = text_at(root, "type")
+    if any(kind == form.TYPE and not form.DEPLOYABLE for form in DEFINITIONS):
+        message = f"type {kind} is not supported yet"
+        place = mark(root.entries["type"], "#/type")
+        report.add(codes.NOT_SUPPORTED, message, place, "Only REST APIs can be deployed so far.")
+
+
+def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "") -> None:
+    message = f"{what or name} is not supported yet"
+    place = key_mark(mapping, name, pointer)
+    report.add(codes.NOT_SUPPORTED, message, place, "Remove it; nothing would enforce it.")

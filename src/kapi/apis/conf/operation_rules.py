@@ -1,0 +1,90 @@
+"""Rules for `operations` beyond the schema: targets, verbs, duplicates, and an endpoint for each. Called by `reading.py`."""
+
+from __future__ import annotations
+
+from kapi.apis import report as codes
+from kapi.apis.conf.endpoint_rules import check_endpoints
+from kapi.apis.conf.nodes import (
+    ENDPOINT_KINDS,
+    check_text,
+    endpoint_nodes,
+    operation_nodes,
+    text_at,
+)
+from kapi.apis.conf.rules import MAX_OPERATIONS, VERBS, Fault, operation_key, target_fault
+from kapi.apis.definitions import DEFINITIONS
+from kapi.apis.report import Mark, Report, below
+from kapi.apis.yaml_positions import Mapping, Sequence, mark
+
+
+def check_operations(root: Mapping, report: Report) -> None:
+    """Add every mistake in the operations."""
+    operations = root.entries.get("operations")
+    if not isinstance(operations, Sequence):
+        return
+    place = mark(operations, "#/operations")
+    if not operations.items:
+        hint = "Add an operation: a target and a verb."
+        report.add(codes.OPERATIONS, "Atleast one operation need to specified", place, hint)
+    if len(operations.items) > MAX_OPERATIONS:
+        message = f"{len(operations.items)} operations; at most {MAX_OPERATIONS} can be deployed in one API"
+        report.add(codes.OPERATIONS, message, place, "Split the API, or use {parameters} and /*.")
+        return
+    seen: dict[tuple[str, str], Mark] = {}
+    for operation, pointer in operation_nodes(root):
+        check_endpoints(operation, pointer, report)
+        if _has_paths(root):
+            _check_rest_operation(operation, pointer, seen, report)
+    _refuse_unserved(root, report)
+
+
+def _has_paths(root: Mapping) -> bool:
+    """Whether targets are paths: they are, unless the type is one with other targets."""
+    kind = text_at(root, "type")
+    return all(form.HAS_PATHS for form in DEFINITIONS if kind == form.TYPE)
+
+
+def _has_endpoint(owner: Mapping, pointer: str) -> bool:
+    return any(endpoint_nodes(owner, kind, pointer) for kind in ENDPOINT_KINDS)
+
+
+def _refuse_unserved(root: Mapping, report: Report) -> None:
+    """One mistake for all operations without an endpoint: one line mends them."""
+    if _has_endpoint(root, "#"):
+        return
+    found = [item for item in operation_nodes(root) if not _has_endpoint(*item)]
+    if not found:
+        return
+    first, pointer = found[0]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    target = text_at(first, "target")[:256]
+    message = f"production/sandbox endpoint not available for {target}{more}"
+    hint = "Add endpointConfigurations with production or sandbox."
+    report.add(codes.NO_ENDPOINT, message, mark(first, pointer), hint)
+
+
+def _check_rest_operation(
+    operation: Mapping, pointer: str, seen: dict[tuple[str, str], Mark], report: Report
+) -> None:
+    check_text(operation, "target", target_fault, codes.TARGET, report, pointer)
+    check_text(operation, "verb", _verb_fault, codes.VERB, report, pointer)
+    if report.has_within(below(pointer, "target")) or report.has_within(below(pointer, "verb")):
+        return
+    target, verb = text_at(operation, "target"), text_at(operation, "verb")
+    if not target or not verb:
+        return
+    place = mark(operation, pointer)
+    first = seen.setdefault((verb, operation_key(target)), place)
+    if first is not place:
+        message = f"duplicate operation {verb} {target}"
+        hint = f"It stands on line {first.line} already (parameter names make no difference)."
+        report.add(codes.SAME_OPERATION, message, place, hint)
+
+
+def _verb_fault(verb: str) -> Fault | None:
+    if verb in VERBS:
+        return None
+    message = f"{verb[:60]} is not a valid enum value"
+    if verb.upper() in VERBS:
+        return Fault(message, f"Write {verb.upper()}.")
+    return Fault(message, f"Use one of: {', '.join(VERBS)}.")

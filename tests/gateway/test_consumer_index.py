@@ -12,7 +12,7 @@ from kapi.gateway.consumer_index import consumer_index, matches
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.identity.settings import read_settings
 from kapi.settings import ApplicationSettings, Settings, SubscriptionsSettings, TierSettings
-from kapi.settings.limits import KeyLimitSettings
+from kapi.settings.subscriptions import KeyLimitSettings
 from kapi.store import StoredApi
 from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
 from kapi.store.database import Database

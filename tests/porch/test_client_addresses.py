@@ -6,7 +6,7 @@ import pytest
 
 from kapi.identity.client_facts import client_mistakes
 from kapi.settings import ClientSettings
-from kapi.settings.clients import uri_mistake
+from kapi.settings.identity.client_checks import uri_mistake
 
 RIGHT = (
     "https://shop.example/cb",

@@ -11,7 +11,7 @@ from kapi.apis.ai_providers import with_own
 from kapi.errors import SettingsError
 from kapi.identity.settings import read_settings
 from kapi.settings import WELL_KNOWN_CLIENT_ID, Settings, from_json_value, to_json_value
-from kapi.settings.reading import check_non_production
+from kapi.settings.start_checks import check_non_production
 
 HOME = {"HOME": "/home/somebody"}
 

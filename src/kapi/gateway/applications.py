@@ -14,7 +14,7 @@ import re2
 from kapi import error_codes
 from kapi.errors import Problem
 from kapi.settings import Settings
-from kapi.settings.limits import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
+from kapi.settings.subscriptions import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
 from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
 
 LONGEST_NAME = 120

@@ -8,8 +8,8 @@ from functools import cache
 from kapi.identity.client_authentication import METHODS
 from kapi.identity.grants import GRANTS
 from kapi.settings import ClientSettings
-from kapi.settings import clients as settings
-from kapi.settings.clients import ClientFacts
+from kapi.settings.identity import client_checks as settings
+from kapi.settings.identity.client_checks import ClientFacts
 
 
 @cache

@@ -1,16 +1,19 @@
-"""Forms of addresses in settings: host names, IP addresses, networks, URLs. Called by `settings/reading.py`."""
+"""Forms of addresses in settings: host names, IP addresses, networks, URLs."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from kapi.addresses import is_loopback
+from kapi.settings.checks import check_text
 
-HOST = re.compile(
-    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
-)
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
+
+check_host = check_text(_HOST.fullmatch, "{} is not a host name")
+"""The check of a setting that is a host name."""
 
 
 def is_address(value: str) -> bool:
@@ -33,55 +36,55 @@ def is_network(value: str) -> bool:
 
 def is_issuer(value: str) -> bool:
     """Whether it can be an issuer (RFC 8414 §2); http is for loopback only."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
+    parts = _url(value)
+    if parts is None or not parts.hostname:
         return False
-    secure = parts.scheme == "https" or (
-        parts.scheme == "http" and is_loopback(parts.hostname or "")
-    )
-    return bool(
-        secure
-        and parts.hostname
-        and not {"?", "#"} & set(value)
-        and value.isascii()
-        and value.isprintable()
-    )
+    if not _is_printable_without(value, "?#"):
+        return False
+    if parts.scheme == "http":
+        return is_loopback(parts.hostname)
+    return parts.scheme == "https"
 
 
 def is_service_url(value: str) -> bool:
     """Whether it is an http or https URL without user name, query and fragment."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
+    parts = _url(value)
+    if parts is None or parts.scheme not in ("http", "https"):
         return False
-    plain = value.isascii() and value.isprintable() and not {"?", "#", "@", " "} & set(value)
-    return (
-        plain
-        and parts.scheme in ("http", "https")
-        and bool(HOST.fullmatch(parts.hostname or "") or is_address(parts.hostname or ""))
-    )
+    host = parts.hostname or ""
+    named = bool(_HOST.fullmatch(host)) or is_address(host)
+    return named and _is_printable_without(value, "?#@ ")
 
 
 def is_host_port(value: str) -> bool:
     """Whether it is a host name, with or without a port."""
     host, colon, port = value.partition(":")
-    return bool(HOST.fullmatch(host)) and (not colon or (port.isdigit() and 0 < int(port) < 65536))
+    if not _HOST.fullmatch(host):
+        return False
+    if not colon:
+        return True
+    return port.isdigit() and 0 < int(port) < 65536
 
 
 def is_address_port(value: str) -> bool:
     """Whether it is an IP address, with or without a port."""
-    parts = urlsplit(
-        f"//{value}" if value.count(":") < 2 or value.startswith("[") else f"//[{value}]"
-    )
-    try:
-        return (
-            bool(parts.hostname)
-            and is_address(parts.hostname or "")
-            and (parts.port is None or parts.port > 0)
-            and not parts.path
-        )
-    except ValueError:
+    bare_ipv6 = value.count(":") > 1 and not value.startswith("[")
+    parts = _url(f"//[{value}]" if bare_ipv6 else f"//{value}")
+    if parts is None or parts.path or parts.port == 0:
         return False
+    return is_address(parts.hostname or "")
+
+
+def _url(value: str) -> SplitResult | None:
+    """The parts of a URL whose port is a number; None for anything else."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_printable_without(value: str, forbidden: str) -> bool:
+    """Whether a text is printable ASCII and contains none of these characters."""
+    return value.isascii() and value.isprintable() and not set(forbidden) & set(value)

@@ -1,4 +1,4 @@
-"""Settings of AI providers that are not built in. Part of `settings.py`."""
+"""The part `gateway.ai_providers`: AI providers that are not built in."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-Mistake = tuple[str, str, str]
-"""Dotted name, what is wrong, hint."""
+from kapi.settings.checks import Mistake
 
 _PLACE = re.compile(
-    r"\$?\.?[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,15}|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}"
+    r"\$?\.?[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,15}"
+    r"|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}"
 )
 _MOST_PLACES = 10
 """For each number; the module that reads the answers looks at 32 in all."""
+
+
+def _check_places(places: tuple[str, ...]) -> Iterator[Mistake]:
+    if len(places) > _MOST_PLACES:
+        yield Mistake(f"names more than {_MOST_PLACES} places")
+    for place in places:
+        if not _PLACE.fullmatch(place):
+            hint = "Write it as usage.total_tokens, or header:x-total-tokens."
+            yield Mistake(f"{place!r} is no place in an answer", hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +31,25 @@ class AiProviderSettings:
 
     name: str = field(metadata={"needed": True})
     api_version: str = field(metadata={"needed": True})
-    prompt_tokens: tuple[str, ...] = ("usage.prompt_tokens",)
-    """Places in a JSON body, parts between dots, or `header:NAME`; the greatest number that stands at one of them counts."""
-    completion_tokens: tuple[str, ...] = ("usage.completion_tokens",)
-    total_tokens: tuple[str, ...] = ("usage.total_tokens",)
-    """Where there is none, prompt and completion are added up."""
+    prompt_tokens: tuple[str, ...] = field(
+        default=("usage.prompt_tokens",), metadata={"check": _check_places}
+    )
+    """Places in a JSON body, names between dots, or `header:NAME`; the greatest number counts."""
+    completion_tokens: tuple[str, ...] = field(
+        default=("usage.completion_tokens",), metadata={"check": _check_places}
+    )
+    total_tokens: tuple[str, ...] = field(
+        default=("usage.total_tokens",), metadata={"check": _check_places}
+    )
+    """Without such a number, prompt and completion are added up."""
 
 
-def ai_provider_mistakes(providers: Sequence[AiProviderSettings]) -> Iterator[Mistake]:
-    """Providers that stand twice, and places that are none."""
+def repeated_providers(providers: Sequence[AiProviderSettings]) -> Iterator[Mistake]:
+    """A mistake for each provider that is declared again."""
     seen: set[tuple[str, str]] = set()
     for number, item in enumerate(providers):
-        where = f"gateway.ai_providers[{number}]"
-        if (same := (item.name, item.api_version)) in seen:
-            yield where, f"{item.name} {item.api_version} stands twice", "Keep one."
-        seen.add(same)
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
-            places: tuple[str, ...] = getattr(item, name)
-            if len(places) > _MOST_PLACES:
-                yield f"{where}.{name}", f"names more than {_MOST_PLACES} places", ""
-            for place in places:
-                if not _PLACE.fullmatch(place):
-                    hint = "Write it as usage.total_tokens, or header:x-total-tokens."
-                    yield f"{where}.{name}", f"{place!r} is no place in an answer", hint
+        own = (item.name, item.api_version)
+        if own in seen:
+            what = f"{item.name} {item.api_version} stands twice"
+            yield Mistake(what, "Keep one.", f"[{number}]")
+        seen.add(own)

@@ -1,106 +1,211 @@
-"""What the settings of subscriptions mean together: tiers that exist, names and keys that stand once, patterns that are some.
-
-Called by `settings/reading.py`.
-"""
+"""The section `subscriptions`: tiers, applications with their keys, and limits by key."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
-from kapi.settings.limits import APPLICATION_ID, SubscriptionsSettings
+from kapi.settings.checks import Mistake
 
-Mistake = tuple[str, str, str]
-"""Dotted name, what is wrong, hint."""
+UNITS = ("Second", "Minute", "Hour", "Day")
+KEY_TYPES = ("PRODUCTION", "SANDBOX")
+STATUSES = ("ACTIVE", "BLOCKED", "PROD_ONLY_BLOCKED", "ON_HOLD", "REJECTED", "INACTIVE")
+APPLICATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_COUNT = {"range": (1, 2**31 - 1)}
+_COUNT_OR_NONE = {"range": (0, 2**31 - 1)}
 
 
-def subscription_mistakes(settings: SubscriptionsSettings, organization: str) -> Iterator[Mistake]:
-    """Every mistake; `organization` owns what names no other."""
-    known = {tier.name for tier in settings.tiers}
-    hint = f"Known tiers: {', '.join(sorted(known)) or 'none'}."
-    if settings.default_tier and settings.default_tier not in known:
-        yield "subscriptions.default_tier", f"there is no tier {settings.default_tier!r}", hint
-    for number, tier in enumerate(settings.tiers):
-        if not tier.requests and not tier.burst and not tier.limits_tokens:
-            example = (
-                "Set requests, burst, or one of prompt_tokens, completion_tokens, total_tokens."
+@dataclass(frozen=True, slots=True)
+class TierSettings:
+    """How much a consumer may use in each window of the clock."""
+
+    name: str = field(metadata={"key": True, "needed": True})
+    requests: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Requests in each `unit`; 0 is no such limit."""
+    unit: str = field(default="Minute", metadata={"choices": UNITS})
+    burst: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Requests in each `burst_unit`, besides; 0 is no such limit."""
+    burst_unit: str = field(default="Second", metadata={"choices": UNITS})
+    stop_on_quota_reach: bool = True
+    """False lets through what comes over `requests` or a limit of tokens, and only counts it."""
+    prompt_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Tokens of prompts in each `token_unit`, at APIs with an `aiProvider`; 0 is no such limit."""
+    completion_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Tokens of completions, likewise."""
+    total_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
+    """Tokens of both, likewise."""
+    token_unit: str = field(default="Minute", metadata={"choices": UNITS})
+
+    @property
+    def limits_tokens(self) -> bool:
+        """Whether a consumer of this tier may use a limited number of tokens."""
+        return bool(self.prompt_tokens or self.completion_tokens or self.total_tokens)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What its fields say together."""
+        if not self.requests and not self.burst and not self.limits_tokens:
+            yield Mistake(
+                f"the tier {self.name!r} has no limit",
+                "Set requests, burst, or one of prompt_tokens, completion_tokens, total_tokens.",
             )
-            yield f"subscriptions.tiers[{number}]", f"the tier {tier.name!r} has no limit", example
-        if tier.requests and tier.burst and tier.burst_unit == tier.unit:
-            yield (
-                f"subscriptions.tiers[{number}].burst_unit",
-                f"is {tier.unit}, as the unit of the tier",
-                "Use a shorter unit.",
-            )
-    names: set[tuple[str, str]] = set()
-    ids: set[str] = set()
-    keys: set[tuple[str, str]] = set()
-    for number, application in enumerate(settings.applications):
-        where, owner = (
-            f"subscriptions.applications[{number}]",
-            application.organization or organization,
-        )
-        if application.id:
-            yield from _id_mistakes(application.id, where, ids)
-            ids.add(application.id)
-        elif (owner, application.name) in names:
-            yield (
-                where,
-                f"the name {application.name!r} stands twice",
-                "Give each an id of its own.",
-            )
-        else:
-            names.add((owner, application.name))
-        for key in application.keys:
-            if (owner, key.consumer_key) in keys:
-                yield (
-                    f"{where}.keys",
-                    f"the consumer key {key.consumer_key!r} stands twice",
-                    "A key belongs to one application.",
-                )
-            keys.add((owner, key.consumer_key))
-        for tier_name in (application.tier, *(item.tier for item in application.subscriptions)):
-            if tier_name and tier_name not in known:
-                yield where, f"there is no tier {tier_name!r}", hint
-        yield from (
-            (f"{where}.subscriptions", *fault)
-            for item in application.subscriptions
-            for fault in _pattern(item.version)
-        )
-    limits: set[tuple[str, str, str]] = set()
-    for number, limit in enumerate(settings.key_limits):
-        if (same := (limit.organization, limit.key, limit.value)) in limits:
-            yield (
-                f"subscriptions.key_limits[{number}]",
-                f"there is a limit for {limit.key} {limit.value} already",
-                "Keep one.",
-            )
-        limits.add(same)
+        if self.requests and self.burst and self.burst_unit == self.unit:
+            what = f"is {self.unit}, as the unit of the tier"
+            yield Mistake(what, "Use a shorter unit.", ".burst_unit")
 
 
-def _id_mistakes(own: str, where: str, taken: set[str]) -> Iterator[Mistake]:
-    if not APPLICATION_ID.fullmatch(own):
-        yield (
-            f"{where}.id",
-            f"{own[:80]!r} is no id",
-            "Use 1 to 64 letters, digits, `.`, `_` and `-`.",
-        )
-    if own in taken:
-        yield (
-            f"{where}.id",
-            f"the id {own!r} stands twice",
-            "Give each application an id of its own.",
-        )
+@dataclass(frozen=True, slots=True)
+class KeyLimitSettings:
+    """A limit by a key that an interceptor supplies."""
+
+    key: str = field(metadata={"needed": True})
+    requests: int = field(metadata=_COUNT)
+    value: str = ""
+    """The value it is about; empty means each value has a count of its own."""
+    unit: str = field(default="Minute", metadata={"choices": UNITS})
+    organization: str = ""
+    """On whose APIs; empty means one count for all of them."""
 
 
-def _pattern(pattern: str) -> Iterator[tuple[str, str]]:
-    import re2  # only where there is a pattern to look at
+@dataclass(frozen=True, slots=True)
+class ConsumerKeySettings:
+    """A key of an application: the value of the consumer key claim of its tokens."""
+
+    consumer_key: str = field(metadata={"needed": True})
+    type: str = field(default="PRODUCTION", metadata={"choices": KEY_TYPES})
+    environment: str = ""
+    """The environment in which it is valid; empty means all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionSettings:
+    """What an application may call."""
+
+    api: str = field(metadata={"needed": True})
+    version: str = ".*"
+    """A pattern (RE2) that the whole version must match."""
+    status: str = field(default="ACTIVE", metadata={"choices": STATUSES})
+    tier: str = ""
+
+
+def _check_versions(subscriptions: tuple[SubscriptionSettings, ...]) -> Iterator[Mistake]:
+    hint = r"Write a version, or a pattern (RE2) such as 1\..*"
+    for item in subscriptions:
+        if not _is_pattern(item.version):
+            yield Mistake(f"the version {item.version!r} is no pattern", hint)
+
+
+def _is_pattern(text: str) -> bool:
+    import re2  # only where there is a pattern
 
     options = re2.Options()
     options.log_errors = False
     try:
-        re2.compile(pattern, options)
+        re2.compile(text, options)
     except re2.error:
-        yield (
-            f"the version {pattern!r} is no pattern",
-            r"Write a version, or a pattern (RE2) such as 1\..*",
-        )
+        return False
+    return True
+
+
+def _check_id(own: str) -> Iterator[Mistake]:
+    if own and not APPLICATION_ID.fullmatch(own):
+        yield Mistake(f"{own[:80]!r} is no id", "Use 1 to 64 letters, digits, `.`, `_` and `-`.")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSettings:
+    """An application with its keys and subscriptions."""
+
+    name: str = field(metadata={"needed": True})
+    id: str = field(default="", metadata={"check": _check_id})
+    """Tells it from others of the same name; empty makes one of the name."""
+    organization: str = ""
+    """Whose APIs it calls; empty means `apis.organization`."""
+    tier: str = ""
+    keys: tuple[ConsumerKeySettings, ...] = ()
+    subscriptions: tuple[SubscriptionSettings, ...] = field(
+        default=(), metadata={"check": _check_versions}
+    )
+
+
+def _check_repeated(limits: tuple[KeyLimitSettings, ...]) -> Iterator[Mistake]:
+    seen: set[tuple[str, str, str]] = set()
+    for number, limit in enumerate(limits):
+        own = (limit.organization, limit.key, limit.value)
+        if own in seen:
+            what = f"there is a limit for {limit.key} {limit.value} already"
+            yield Mistake(what, "Keep one.", f"[{number}]")
+        seen.add(own)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionsSettings:
+    """Who may call what, and how often."""
+
+    mandatory: bool = False
+    """Whether every API asks for a subscription, also where its conf does not."""
+    default_tier: str = ""
+    """Tier of consumers that belong to no application; empty is none."""
+    tiers: tuple[TierSettings, ...] = ()
+    applications: tuple[ApplicationSettings, ...] = ()
+    key_limits: tuple[KeyLimitSettings, ...] = field(
+        default=(), metadata={"check": _check_repeated}
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What its fields say together."""
+        known = {tier.name for tier in self.tiers}
+        hint = f"Known tiers: {', '.join(sorted(known)) or 'none'}."
+        if self.default_tier and self.default_tier not in known:
+            yield Mistake(f"there is no tier {self.default_tier!r}", hint, ".default_tier")
+        for number, application in enumerate(self.applications):
+            for tier in (application.tier, *(item.tier for item in application.subscriptions)):
+                if tier and tier not in known:
+                    yield Mistake(f"there is no tier {tier!r}", hint, f".applications[{number}]")
+
+    def repeated_applications(self, organization: str) -> Iterator[Mistake]:
+        """Ids, names and keys that are there twice; `organization` owns what names no other."""
+        ids: set[str] = set()
+        names: set[tuple[str, str]] = set()
+        keys: set[tuple[str, str]] = set()
+        for number, application in enumerate(self.applications):
+            where = f".applications[{number}]"
+            owner = application.organization or organization
+            if application.id:
+                yield from _unique(
+                    application.id,
+                    ids,
+                    Mistake(
+                        f"the id {application.id!r} stands twice",
+                        "Give each application an id of its own.",
+                        f"{where}.id",
+                    ),
+                )
+            else:
+                yield from _unique(
+                    (owner, application.name),
+                    names,
+                    Mistake(
+                        f"the name {application.name!r} stands twice",
+                        "Give each an id of its own.",
+                        where,
+                    ),
+                )
+            for key in application.keys:
+                yield from _unique(
+                    (owner, key.consumer_key),
+                    keys,
+                    Mistake(
+                        f"the consumer key {key.consumer_key!r} stands twice",
+                        "A key belongs to one application.",
+                        f"{where}.keys",
+                    ),
+                )
+
+
+def _unique(own: Any, seen: set[Any], mistake: Mistake) -> Iterator[Mistake]:
+    """The mistake, if the value has been seen; it is seen from now on."""
+    if own in seen:
+        yield mistake
+    seen.add(own)

@@ -1,7 +1,8 @@
-"""Where the keys of a TOML file are, by dotted name, so that a mistake in `kapi.toml` has a line. Called by `settings/reading.py`.
+"""The places of keys in a TOML file, by dotted name, so that a mistake in `kapi.toml` has a line.
 
-The standard library reads the values and says nothing of their places. This finds tables and keys by line; it relies on a file
-that was read without a mistake. What is inside an array or an inline table has the place of its key.
+The standard library reads the values without their places. This finds tables and keys by line, in a
+file that was read without a mistake. A value in an array or an inline table has the place of its
+key.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ class Places:
 
 
 def place_of_error(message: str) -> Place:
-    """The place that the standard library tells in a syntax error."""
+    """The place in the message of a syntax error of the standard library."""
     at = _AT.search(message)
-    return (int(at[1]), int(at[2])) if at else NOWHERE
+    if at is None:
+        return NOWHERE
+    return int(at[1]), int(at[2])
 
 
 def places_of(text: str) -> Places:
@@ -79,7 +82,7 @@ def _table(parts: list[str], lists: dict[str, int], *, new: bool) -> str:
 
 
 def _beginnings(text: str) -> Iterator[tuple[int, str]]:
-    """The lines at which a table or a key begins, with their numbers: those that go on with no array or text."""
+    """The numbered lines where a table or key may begin: no array or text continues there."""
     depth, quotes = 0, ""
     for number, line in enumerate(text.split("\n"), 1):
         inside = bool(depth or quotes)

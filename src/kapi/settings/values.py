@@ -1,7 +1,9 @@
-"""Checks one value against the type its setting has, by the annotations of `settings.py`. Called by `settings/reading.py`.
+"""Checks a value against the type of its setting. Called by `reading.py` and the issuers API.
 
-It knows text, whole numbers, switches, lists, tables, JSON-like values and lists or tables of nested settings, and what the
-field's metadata say: `range` (least, greatest), `choices`, `secret` (may come from a file: NAME_file).
+The types are those of the dataclasses: text, whole numbers, switches, lists, tables, JSON values,
+and lists or tables of other settings. The metadata of a field add: `range` (least, greatest),
+`choices`, `secret` (the value may come from a file: NAME_file), `needed` (not empty), `key` (no two
+items of a list have the same value).
 """
 
 from __future__ import annotations
@@ -15,26 +17,22 @@ from pathlib import Path
 from typing import Any
 
 REFUSED = object()
-"""Stands for a value that was wrong; the mistake has been reported."""
+"""The result for a wrong value; the mistake has been reported."""
 Wrong = Callable[..., None]
 """Called with the dotted name, what is wrong, and a hint."""
-_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_NAMES_OF_TYPES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_NO_METADATA: Mapping[str, Any] = {}
 
 
 def checked(
-    kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any] | None = None
+    kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any] = _NO_METADATA
 ) -> Any:
     """The value as its setting holds it, or REFUSED after `wrong` was called."""
-    metadata = metadata or {}
     if kind is Any:
         return value
     if kind is Path:
-        return (
-            _path(value, where, wrong)
-            if isinstance(value, str | Path)
-            else _refuse(wrong, where, "must be a path", "")
-        )
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _path(value, where, wrong)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _record(kind, value, where, wrong)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
@@ -46,14 +44,14 @@ def checked(
 
 @cache
 def field_types(cls: type) -> Mapping[str, Any]:
-    """The type of each field of a settings class; looked up once, since records of sign-ins are built by it too."""
+    """The type of each field of a settings class. Cached: sign-ins build records with it too."""
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def built(kind: Any, value: Any) -> Any:
-    """A checked value out of JSON, for the processes that get checked settings: lists to tuples, tables to settings."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+    """A checked value from JSON: lists become tuples, tables become settings."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         types = field_types(kind)
         return kind(**{name: built(types[name], item) for name, item in value.items()})
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -64,137 +62,141 @@ def built(kind: Any, value: Any) -> Any:
     return Path(value) if kind is Path else value
 
 
-def _path(value: str | Path, where: str, wrong: Wrong) -> Any:
+def _refuse(wrong: Wrong, where: str, message: str, hint: str = "") -> Any:
+    wrong(where, message, hint)
+    return REFUSED
+
+
+def _path(value: Any, where: str, wrong: Wrong) -> Any:
+    if not isinstance(value, str | Path):
+        return _refuse(wrong, where, "must be a path")
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        return _refuse(
-            wrong,
-            where,
-            f"{value} needs a home directory, which this user does not have",
-            "Write the whole path.",
-        )
-
-
-def _refuse(wrong: Wrong, where: str, message: str, hint: str) -> Any:
-    wrong(where, message, hint)
-    return REFUSED
+        what = f"{value} needs a home directory, which this user does not have"
+        return _refuse(wrong, where, what, "Write the whole path.")
 
 
 def _scalar(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        return _refuse(
-            wrong,
-            where,
-            f"must be {_WORDS.get(kind, 'of another type')}, not {type(value).__name__}",
-            "",
-        )
+        wanted = _NAMES_OF_TYPES.get(kind, "of another type")
+        return _refuse(wrong, where, f"must be {wanted}, not {type(value).__name__}")
     if "range" in metadata:
         low, high = metadata["range"]
         if not low <= value <= high:
-            return _refuse(wrong, where, f"must be between {low} and {high}, not {value}", "")
-    return _choice(value, where, wrong, metadata)
-
-
-def _choice(value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]) -> Any:
+            return _refuse(wrong, where, f"must be between {low} and {high}, not {value}")
     choices = metadata.get("choices")
     if choices and value not in choices:
-        shown = repr(value) if not metadata.get("secret") else "this"
-        return _refuse(
-            wrong, where, f"{shown} is not known here", f"Known: {', '.join(map(str, choices))}."
-        )
+        shown = "this" if metadata.get("secret") else repr(value)
+        known = ", ".join(map(str, choices))
+        return _refuse(wrong, where, f"{shown} is not known here", f"Known: {known}.")
     return value
 
 
 def _list(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]) -> Any:
     if not isinstance(value, list | tuple):
-        nested = dataclasses.is_dataclass(kind)
-        hint = (
-            f"Write [[{where}]] before each."
-            if nested
-            else f'Write {where.rpartition(".")[2]} = ["…", "…"].'
-        )
-        return _refuse(
-            wrong, where, "must be a list of tables" if nested else "must be a list", hint
-        )
+        return _not_a_list(kind, where, wrong)
     # The choices of a list are those of its items.
     items = [
         checked(kind, item, f"{where}[{number}]", wrong, metadata)
         for number, item in enumerate(value)
     ]
-    if any(item is REFUSED for item in items):
+    if REFUSED in items:
         return REFUSED
-    if dataclasses.is_dataclass(kind) and (name := _key(kind)):
+    name = _key(kind)
+    if name:
         keys = [getattr(item, name) for item in items]
-        for repeated in sorted({key for key in keys if keys.count(key) > 1}):
-            return _refuse(wrong, where, f"the {name} {repeated!r} stands twice", "")
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        if repeated:
+            return _refuse(wrong, where, f"the {name} {repeated[0]!r} stands twice")
     return tuple(items)
 
 
+def _not_a_list(kind: Any, where: str, wrong: Wrong) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _refuse(wrong, where, "must be a list of tables", f"Write [[{where}]] before each.")
+    name = where.rpartition(".")[2]
+    return _refuse(wrong, where, "must be a list", f'Write {name} = ["…", "…"].')
+
+
 def _key(kind: Any) -> str:
-    """The field that tells items of a list apart: the one whose metadata say so."""
-    return next((field.name for field in dataclasses.fields(kind) if field.metadata.get("key")), "")
+    """The field whose metadata say that it tells the items of a list apart; empty without one."""
+    if not dataclasses.is_dataclass(kind):
+        return ""
+    keys = (field.name for field in dataclasses.fields(kind) if field.metadata.get("key"))
+    return next(keys, "")
 
 
 def _table(kind: Any, value: Any, where: str, wrong: Wrong) -> Any:
     if not isinstance(value, dict):
-        return _refuse(
-            wrong, where, "must be a table", f"Write [{where}] and a line for each entry."
-        )
+        hint = f"Write [{where}] and a line for each entry."
+        return _refuse(wrong, where, "must be a table", hint)
     items = {name: checked(kind, item, f"{where}.{name}", wrong) for name, item in value.items()}
-    return REFUSED if any(item is REFUSED for item in items.values()) else items
+    return REFUSED if REFUSED in items.values() else items
 
 
 def _record(cls: type, value: Any, where: str, wrong: Wrong) -> Any:
+    """Settings made of a table, or REFUSED after all mistakes in it were reported."""
     if not isinstance(value, dict):
-        return _refuse(wrong, where, "must be a table", "")
-    types, made, before = field_types(cls), {}, 0
+        return _refuse(wrong, where, "must be a table")
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    given = dict(value)
-    for name, field in fields.items():
-        if field.metadata.get("secret") and f"{name}_file" in given:
-            before += _read_secret(given, name, where, wrong)
-    for name, item in given.items():
-        if name not in fields:
-            close = difflib.get_close_matches(name, fields, 1)
-            wrong(
-                f"{where}.{name}", "unknown setting", f"Did you mean {close[0]}?" if close else ""
-            )
-            before += 1
-            continue
-        made[name] = checked(types[name], item, f"{where}.{name}", wrong, fields[name].metadata)
-        if fields[name].metadata.get("needed") and made[name] == "":
-            made[name] = _refuse(wrong, f"{where}.{name}", "must not be empty", "")
-    for name, field in fields.items():
-        if (
-            name not in given
-            and field.default is dataclasses.MISSING
-            and field.default_factory is dataclasses.MISSING
-        ):
-            file = f" (or {name}_file)" if field.metadata.get("secret") else ""
-            wrong(where, f"{name}{file} is missing", "")
-            before += 1
-    if before or any(item is REFUSED for item in made.values()):
+    given, unread = _with_secrets(fields, value, where, wrong)
+    results = {name: _field(cls, name, item, where, wrong) for name, item in given.items()}
+    missing = [name for name, field in fields.items() if name not in given and _is_needed(field)]
+    for name in missing:
+        file = f" (or {name}_file)" if fields[name].metadata.get("secret") else ""
+        wrong(where, f"{name}{file} is missing", "")
+    if unread or missing or REFUSED in results.values():
         return REFUSED
-    return cls(**made)
+    return cls(**results)
 
 
-def _read_secret(given: dict[str, Any], name: str, where: str, wrong: Wrong) -> int:
-    """Replace NAME_file by its content as NAME; 1 when that is not possible."""
-    file = given.pop(f"{name}_file")
-    if name in given:
-        wrong(where, f"give one of {name} and {name}_file", "")
-        return 1
+def _field(cls: type, name: str, value: Any, where: str, wrong: Wrong) -> Any:
+    types = field_types(cls)
+    if name not in types:
+        close = difflib.get_close_matches(name, types, 1)
+        hint = f"Did you mean {close[0]}?" if close else ""
+        return _refuse(wrong, f"{where}.{name}", "unknown setting", hint)
+    field = next(item for item in dataclasses.fields(cls) if item.name == name)
+    result = checked(types[name], value, f"{where}.{name}", wrong, field.metadata)
+    if field.metadata.get("needed") and result == "":
+        return _refuse(wrong, f"{where}.{name}", "must not be empty")
+    return result
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field has no default."""
+    no_factory = field.default_factory is dataclasses.MISSING
+    return field.default is dataclasses.MISSING and no_factory
+
+
+def _with_secrets(
+    fields: Mapping[str, dataclasses.Field[Any]],
+    value: Mapping[str, Any],
+    where: str,
+    wrong: Wrong,
+) -> tuple[dict[str, Any], bool]:
+    """The values with the content of each NAME_file as NAME, and whether one could not be read."""
+    given, unread = dict(value), False
+    for name, field in fields.items():
+        if not field.metadata.get("secret") or f"{name}_file" not in given:
+            continue
+        file = given.pop(f"{name}_file")
+        content = REFUSED
+        if name in given:
+            wrong(where, f"give one of {name} and {name}_file", "")
+        else:
+            content = _content(file, f"{where}.{name}_file", wrong)
+            given[name] = "" if content is REFUSED else content
+        unread = unread or content is REFUSED
+    return given, unread
+
+
+def _content(file: Any, where: str, wrong: Wrong) -> Any:
     try:
-        given[name] = Path(str(file)).read_text("utf-8").strip()
+        return Path(str(file)).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        wrong(
-            f"{where}.{name}_file",
-            f"cannot read {file}",
-            "Name a readable text file; a relative path starts at kapi.toml's folder.",
-        )
-        given[name] = ""
-        return 1
-    return 0
+        hint = "Name a readable text file; a relative path starts at kapi.toml's folder."
+        return _refuse(wrong, where, f"cannot read {file}", hint)

@@ -15,6 +15,7 @@ SIGNING_ALGORITHMS = (
     "EdDSA",
 )
 """What the provider can sign with (RFC 7518 §3.1, RFC 8037 §3.1)."""
+DEFAULT_ALGORITHM = "RS256"
 PROOF_ALGORITHMS = (*SIGNING_ALGORITHMS, "Ed25519")
 """What clients may sign DPoP proofs with: anything asymmetric (RFC 9449 §4.2, RFC 9864)."""
 ACCESS_TOKEN_FORMATS = ("jwt", "at+jwt", "opaque")

@@ -34,7 +34,7 @@ def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> 
 
 def checked_settings(text: str) -> Settings:
     """The settings that a platform may start with. Raises SettingsError with every mistake."""
-    from kapi.settings.reading import check_non_production, check_secrets
+    from kapi.settings.start_checks import check_non_production, check_secrets
 
     value = json.loads(text)
     data_dir, config = (

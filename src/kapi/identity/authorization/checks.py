@@ -28,7 +28,7 @@ from kapi.identity.protocol.resources import requested_resources
 from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
 from kapi.json_reading import NotJson, read_object
-from kapi.settings.profiles import MESSAGE_SIGNING
+from kapi.settings.identity.profiles import MESSAGE_SIGNING
 
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
 """Gives the request with one more thing known. Raises OAuthError."""

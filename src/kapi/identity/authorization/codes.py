@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import Authorization, authorization_of
-from kapi.settings.profiles import LONGEST_CODE_SECONDS
+from kapi.settings.identity.profiles import LONGEST_CODE_SECONDS
 from kapi.store.records import Record, key_of
 
 CODE = "code"

@@ -15,7 +15,7 @@ from kapi.identity.protocol.forms import MAY_REPEAT, Form, parameter_text
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.jose.jwt import InvalidJwt, check_signature, check_times, numeric_date, read_jwt
-from kapi.settings.profiles import accepted_algorithms
+from kapi.settings.identity.profiles import accepted_algorithms
 
 LONGEST_SECONDS = 3600
 _TYPES = ("", "jwt", "oauth-authz-req+jwt")

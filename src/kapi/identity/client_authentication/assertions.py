@@ -25,7 +25,7 @@ from kapi.jose.jwt import (
     read_jwt,
     text_claim,
 )
-from kapi.settings.profiles import accepted_algorithms
+from kapi.settings.identity.profiles import accepted_algorithms
 from kapi.store.records import Record, key_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

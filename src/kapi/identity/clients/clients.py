@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kapi.settings import ClientSettings
-from kapi.settings.clients import LINKS
-from kapi.settings.profiles import with_profile
+from kapi.settings.identity.client_checks import LINKS
+from kapi.settings.identity.profiles import with_profile
 from kapi.settings.values import built
 from kapi.store.registered_clients import RegisteredClient
 

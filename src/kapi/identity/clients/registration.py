@@ -18,7 +18,7 @@ from kapi.identity.clients.response_types import normal_form
 from kapi.identity.clients.sectors import sector_mistake
 from kapi.jose import base64url
 from kapi.settings import ClientSettings
-from kapi.settings.clients import LINKS, ClientFacts, client_mistakes, uri_mistake
+from kapi.settings.identity.client_checks import LINKS, ClientFacts, client_mistakes, uri_mistake
 from kapi.settings.values import REFUSED, checked, field_types
 from kapi.store.records import key_of
 from kapi.store.registered_clients import RegisteredClient, RegisteredClients

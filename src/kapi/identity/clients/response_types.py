@@ -6,7 +6,8 @@ Called by the checks of a request, by registration and by discovery.
 
 from __future__ import annotations
 
-from kapi.settings.identity import RESPONSE_TYPES, IdentitySettings
+from kapi.settings.identity import IdentitySettings
+from kapi.settings.identity.clients import RESPONSE_TYPES
 
 _FRONT = frozenset({"id_token", "token"})
 

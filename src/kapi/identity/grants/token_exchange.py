@@ -17,7 +17,7 @@ from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.presented import Presented
-from kapi.settings.resources import is_resource
+from kapi.settings.identity.resources import is_resource
 
 facts = GrantFacts(
     grant_type="urn:ietf:params:oauth:grant-type:token-exchange",

@@ -15,7 +15,7 @@ from kapi.jose.algorithms import ALGORITHMS
 from kapi.jose.jwk import thumbprint
 from kapi.jose.signing_keys import SigningKey, generate_key, load_key, public_jwks, to_pem
 from kapi.settings import DEFAULT_ALGORITHM, ClientSettings, IdentitySettings
-from kapi.settings.profiles import with_profile
+from kapi.settings.identity.profiles import with_profile
 from kapi.store.keys import ACTIVE, IN_JWKS, Keys, StoredKey
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
-from kapi.settings.clients import link_mistake
+from kapi.settings.identity.client_checks import link_mistake
 
 _LINKS = (
     ("client_uri", "Home page"),

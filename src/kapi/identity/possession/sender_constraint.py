@@ -13,7 +13,7 @@ from kapi.identity.protocol.http import Credentials
 from kapi.identity.protocol.waiting import is_used_proof
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
-from kapi.settings.profiles import accepted_algorithms
+from kapi.settings.identity.profiles import accepted_algorithms
 from kapi.store.records import Record
 
 _SEEN = "dpop-proof"

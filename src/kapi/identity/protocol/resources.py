@@ -12,7 +12,7 @@ from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form
 from kapi.settings import IdentitySettings, ResourceSettings
-from kapi.settings.resources import is_resource
+from kapi.settings.identity.resources import is_resource
 
 _MOST = 10
 

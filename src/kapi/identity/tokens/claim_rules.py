@@ -1,4 +1,4 @@
-"""Follows the claim rules of settings (`settings/claims.py`): what an access token says besides its standard claims.
+"""Follows the claim rules of settings (`settings/identity/claims.py`): what an access token says besides its standard claims.
 
 Called for every access token in the pipeline, so that no grant can forget it. What a grant itself says wins over a rule.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from kapi.identity.clients.clients import Client
 from kapi.identity.people.users import User, Users
 from kapi.identity.tokens.minting import AccessToken
-from kapi.settings.claims import MARK, RESERVED
+from kapi.settings.identity.claims import MARK, RESERVED
 
 _NOTHING = object()
 

@@ -1,7 +1,8 @@
-"""Profiles of clients: a name in the settings that turns on all demands of a specification at once.
+"""Profiles of clients: one setting that turns on all demands of a specification.
 
-`fapi2` is the FAPI 2.0 Security Profile (§5.3.2, §5.4), `fapi2-message-signing` also FAPI 2.0 Message Signing (§5.3 to §5.5).
-What a client says itself is kept where the profile allows it; what contradicts the profile is a mistake in the settings.
+`fapi2` is the FAPI 2.0 Security Profile (§5.3.2, §5.4); `fapi2-message-signing` is also FAPI 2.0
+Message Signing (§5.3 to §5.5). A setting of the client is kept if the profile allows it; one that
+contradicts the profile is a mistake.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.addresses import LOOPBACK_LITERALS
-from kapi.settings.identity import DEFAULT_ALGORITHM, ClientSettings
+from kapi.settings.identity.clients import ClientSettings
+from kapi.settings.words import DEFAULT_ALGORITHM
 
 FAPI_ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")
 """What may sign (FAPI 2.0 Security Profile §5.4.1)."""
@@ -53,18 +55,19 @@ def with_profile(client: ClientSettings) -> ClientSettings:
         demands |= {
             "require_signed_request_object": True,
             "require_request_object_lifetime": True,
-            "authorization_signed_response_alg": client.authorization_signed_response_alg
-            or _DEFAULT,
-            "introspection_signed_response_alg": client.introspection_signed_response_alg
-            or _DEFAULT,
         }
+        for setting in ("authorization_signed_response_alg", "introspection_signed_response_alg"):
+            demands[setting] = getattr(client, setting) or _DEFAULT
     return dataclasses.replace(client, **demands)
 
 
 def accepted_algorithms(
     client: ClientSettings, registered: str, others: Sequence[str]
 ) -> Sequence[str]:
-    """What a JWT of the client may be signed with: `registered` when it has one, else `others`, as far as its profile allows."""
+    """The algorithms that a JWT of the client may be signed with.
+
+    That is `registered`, or else those of `others` that its profile allows.
+    """
     if registered:
         return (registered,)
     if client.profile:
@@ -75,7 +78,7 @@ def accepted_algorithms(
 def profile_mistakes(
     client: ClientSettings, methods: Collection[str], forbidden_grants: Collection[str]
 ) -> Iterator[str]:
-    """Each thing in a client that its profile forbids, in words.
+    """Each setting of a client that its profile forbids, in words.
 
     `methods` are the authentication methods that a profile allows.
     """
@@ -96,7 +99,7 @@ def profile_mistakes(
 
 
 def _default_of(setting: str) -> Any:
-    """The value of a setting that nobody wrote; a profile replaces it."""
+    """The default of a setting; a profile replaces it."""
     return getattr(ClientSettings(""), setting)
 
 

@@ -1,4 +1,4 @@
-"""Settings of issuers that are trusted besides the inbuilt one: `[[identity.issuers]]`, and what the issuers API takes."""
+"""The part `identity.issuers`: trusted issuers. The issuers API accepts the same fields."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class IssuerSettings:
-    """A trusted issuer as it is declared; what is left out is the preset's. The names are those of APK's TokenIssuer, in snake case."""
+    """A trusted issuer as it is declared. What is left out comes from the preset.
+
+    The names are those of APK's TokenIssuer, in snake case.
+    """
 
     name: str = field(metadata={"key": True, "needed": True})
     preset: str = "oidc"
     parameters: dict[str, str] = field(default_factory=dict)
-    """What the preset's templates need: `domain = "acme.eu.auth0.com"`."""
+    """Parameters of the preset: `domain = "acme.eu.auth0.com"`."""
     organization: str = "*"
-    """Whose APIs accept its tokens: an organization, `apk-system` (the system APIs alone), or `*`."""
+    """Whose APIs accept its tokens: an organization, `apk-system` (the system APIs), or `*`."""
     organizations: dict[str, str] = field(default_factory=dict)
     """Organizations by the value the token's claim has: `"org_9ybsU1dN2dKfDkBi" = "acme"`."""
     environments: tuple[str, ...] = ()
@@ -24,7 +27,7 @@ class IssuerSettings:
     ca: str = field(default="", metadata={"secret": True})
     certificate: str = field(default="", metadata={"secret": True})
     public_key: str = field(default="", metadata={"secret": True})
-    """Nothing secret: marked so that each may come from a file, `ca_file = "ca.pem"`."""
+    """Not secret; marked so that each may come from a file: `ca_file = "ca.pem"`."""
     audiences: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -34,4 +37,4 @@ class IssuerSettings:
     claim_mappings: dict[str, str] = field(default_factory=dict)
     required_claims: dict[str, str] = field(default_factory=dict)
     id_tokens: bool = False
-    """Accept ID tokens too, for a provider that gives APIs nothing else."""
+    """Accept ID tokens too, for a provider without verifiable access tokens."""

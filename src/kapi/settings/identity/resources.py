@@ -1,4 +1,4 @@
-"""Settings of services that tokens are for (RFC 8707): which access tokens each of them takes. A part of `settings.py`."""
+"""The part `identity.resources`: services that tokens are for (RFC 8707), and their tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from kapi.settings.checks import Mistake
 from kapi.settings.words import ACCESS_TOKEN_FORMATS, SIGNING_ALGORITHMS
 
 LONGEST = 2048
@@ -14,10 +15,10 @@ LONGEST = 2048
 
 @dataclass(frozen=True, slots=True)
 class ResourceSettings:
-    """One service, by its resource indicator. What is left out is the client's, then the provider's."""
+    """One service. What is left out comes from the client, then from the provider."""
 
     resource: str = field(metadata={"key": True, "needed": True})
-    """Its resource indicator, compared letter by letter with `resource` of requests and `aud` of tokens."""
+    """Its resource indicator: exactly `resource` of requests and `aud` of tokens."""
     access_token_format: str = field(default="", metadata={"choices": ("", *ACCESS_TOKEN_FORMATS)})
     access_token_signing_alg: str = field(
         default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)}
@@ -26,25 +27,23 @@ class ResourceSettings:
     """Most seconds that access tokens for it are valid; 0 sets no limit of its own."""
 
 
-def resource_mistakes(resources: Iterable[ResourceSettings]) -> Iterator[str]:
-    """Each thing that is wrong with them, in words."""
+def resource_mistakes(resources: Iterable[ResourceSettings]) -> Iterator[Mistake]:
+    """A mistake for each resource indicator that is malformed."""
     for item in resources:
         if not is_resource(item.resource):
-            yield f"{item.resource[:200]!r} must be an absolute URI without a fragment (RFC 8707 2)"
+            what = "must be an absolute URI without a fragment (RFC 8707 2)"
+            yield Mistake(f"{item.resource[:200]!r} {what}")
 
 
 def is_resource(text: str) -> bool:
-    """Whether a text can be a resource indicator: an absolute URI without a fragment (RFC 8707 §2)."""
+    """Whether it is a resource indicator: an absolute URI without a fragment (RFC 8707 §2)."""
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
         return False
-    return (
-        bool(parts.scheme and (parts.netloc or parts.path))
-        and "#" not in text
-        and len(text) <= LONGEST
-        and text.isascii()
-        and text.isprintable()
-        and not {" ", '"', "\\"} & set(text)
-    )
+    if not parts.scheme or not (parts.netloc or parts.path):
+        return False
+    if len(text) > LONGEST or not text.isascii() or not text.isprintable():
+        return False
+    return not {"#", " ", '"', "\\"} & set(text)

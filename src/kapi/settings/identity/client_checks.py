@@ -1,0 +1,276 @@
+"""Checks of an OAuth client, from the settings, a registration or a metadata document alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kapi.settings.checks import Mistake
+from kapi.settings.identity.clients import ClientSettings
+from kapi.settings.identity.profiles import profile_mistakes
+
+_NEVER = frozenset(
+    {"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "ws", "wss", "ftp"}
+)
+"""Schemes that do not lead to a client."""
+_LONGEST_URI = 2048
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+"""It may become part of a Content-Security-Policy: no character that separates there."""
+LINKS = ("client_uri", "policy_uri", "tos_uri", "logo_uri")
+"""Addresses of a client that people see."""
+
+
+_NAMES = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
+"""What a certificate may name a client by: `tls_client_auth_…` (RFC 8705 §2.1.2)."""
+_ROTATION = (
+    "refresh_token_rotation: a public client must rotate its refresh tokens,"
+    " or bind its tokens to a key (RFC 9700 2.2.2)"
+)
+_FORBIDDEN = frozenset(' "<>\\^`{|}')
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """What the provider's grants and authentication methods state about their clients.
+
+    The facts are in `identity/grants` and `identity/client_authentication`; the reader of settings
+    is given this value.
+    """
+
+    grants: tuple[str, ...]
+    confidential_grants: frozenset[str]
+    """A public client may not use them."""
+    grants_outside_fapi: frozenset[str]
+    methods: tuple[str, ...]
+    methods_with_secret: frozenset[str]
+    methods_with_keys: frozenset[str]
+    """They need the client's public keys."""
+    fapi_methods: frozenset[str]
+
+    def has_secret(self, method: str) -> bool:
+        """Whether a client with this method has a secret; without a registered method it has."""
+        return not method or method in self.methods_with_secret
+
+
+def unknown_names(clients: Any, facts: ClientFacts) -> Iterator[Mistake]:
+    """Grants and authentication methods that the provider does not have.
+
+    `clients` is the value of `identity.clients` as it was written; wrong types are reported
+    elsewhere.
+    """
+    if not isinstance(clients, list | tuple):
+        return
+    for number, item in enumerate(clients):
+        if isinstance(item, dict):
+            for mistake in _unknown_names_of(item, facts):
+                yield mistake.below(f"[{number}]")
+
+
+def _unknown_names_of(client: Mapping[str, Any], facts: ClientFacts) -> Iterator[Mistake]:
+    grants = client.get("grants")
+    if isinstance(grants, list | tuple):
+        for place, grant in enumerate(grants):
+            yield from _unknown(f".grants[{place}]", grant, facts.grants)
+    method = client.get("token_endpoint_auth_method", "")
+    yield from _unknown(".token_endpoint_auth_method", method, ("", *facts.methods))
+
+
+def _unknown(where: str, value: Any, known: tuple[str, ...]) -> Iterator[Mistake]:
+    if isinstance(value, str) and value not in known:
+        yield Mistake(f"{value!r} is not known here", f"Known: {', '.join(known)}.", where)
+
+
+def clients_mistakes(clients: tuple[ClientSettings, ...], facts: ClientFacts) -> Iterator[Mistake]:
+    """Each mistake in the clients of the settings."""
+    for number, client in enumerate(clients):
+        for mistake in _secret_mistakes(client, facts):
+            yield mistake.below(f"[{number}]")
+        for what in client_mistakes(client, facts):
+            yield Mistake(what, where=f"[{number}]")
+
+
+def _secret_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[Mistake]:
+    method = client.token_endpoint_auth_method
+    public_hint = 'Public clients say token_endpoint_auth_method = "none".'
+    if client.secret and not facts.has_secret(method):
+        yield Mistake(f"a client with {method} has no secret", public_hint)
+    if not client.secret and facts.has_secret(method):
+        yield Mistake("secret (or secret_file) is missing", public_hint)
+    if method == "client_secret_jwt" and 0 < len(client.secret.encode()) < 32:
+        yield Mistake("client_secret_jwt needs a secret of at least 32 bytes (RFC 7518 3.2)")
+
+
+def client_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]:
+    """Each mistake of a client but those of its secret, in words."""
+    method = client.token_endpoint_auth_method
+    yield from _key_mistakes(client, facts)
+    if client.is_public and not client.refresh_token_rotation and not _is_bound(client):
+        yield _ROTATION
+    yield from _address_mistakes(client)
+    yield from profile_mistakes(client, facts.fapi_methods, facts.grants_outside_fapi)
+    yield from _response_type_mistakes(client)
+    yield from _sector_mistakes(client)
+    names = [name for name in _NAMES if getattr(client, f"tls_client_auth_{name}")]
+    if (method == "tls_client_auth") != (len(names) == 1):
+        what = "needs exactly one tls_client_auth_... name (RFC 8705 2.1.2)"
+        yield f"tls_client_auth, and only it, {what}"
+
+
+def _key_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]:
+    method = client.token_endpoint_auth_method
+    if client.jwks and client.jwks_uri:
+        yield "jwks and jwks_uri exclude each other"
+    if method in facts.methods_with_keys and not client.jwks and not client.jwks_uri:
+        yield f"{method} needs the client's keys: jwks or jwks_uri"
+    if client.jwks and not isinstance(client.jwks.get("keys"), list | tuple):
+        yield "jwks must be a JWK Set: a table with the list keys"
+    if client.jwks_uri and not _is_web(client.jwks_uri):
+        yield "jwks_uri must be an https URL"
+
+
+def _is_bound(client: ClientSettings) -> bool:
+    """Whether its tokens are always bound to a key."""
+    return client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
+
+
+def _response_type_mistakes(client: ClientSettings) -> Iterator[str]:
+    """OpenID Connect Dynamic Client Registration §2: each response type needs its grants."""
+    for response_type in client.response_types:
+        words = response_type.split(" ")
+        if "id_token" in words and "implicit" not in client.grants:
+            yield f"response type {response_type!r} needs the grant implicit"
+        if "code" in words and len(words) > 1 and "authorization_code" not in client.grants:
+            yield f"response type {response_type!r} needs the grant authorization_code"
+        if "token" in words and _is_bound(client):
+            yield f"response type {response_type!r} cannot bind its access token to a key"
+        if client.profile and response_type != "code":
+            yield f"profile {client.profile} allows the response type code only"
+
+
+def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
+    """Redirect URIs on several hosts do not name one sector (OpenID Connect Core §8.1)."""
+    uri = client.sector_identifier_uri
+    wrong = uri and (uri_mistake(uri) or link_mistake(uri))
+    if wrong:
+        yield f"sector_identifier_uri: {wrong}"
+    if uri and client.sector_identifier:
+        yield "sector_identifier and sector_identifier_uri exclude each other"
+    hosts = {urlsplit(item).hostname for item in client.redirect_uris if not uri_mistake(item)}
+    named = uri or client.sector_identifier
+    if client.subject_type == "pairwise" and len(hosts) > 1 and not named:
+        what = "subject_type pairwise with redirect URIs on several hosts"
+        yield f"{what} needs a sector_identifier_uri (OpenID Connect Core 8.1)"
+
+
+def _address_mistakes(client: ClientSettings) -> Iterator[str]:
+    for name, mistake_of in _ADDRESS_LISTS:
+        for uri in getattr(client, name):
+            wrong = mistake_of(uri)
+            if wrong:
+                yield f"{name}: {uri[:200]!r}: {wrong}"
+    for name, mistake_of in _ADDRESSES:
+        uri = getattr(client, name)
+        wrong = uri and mistake_of(uri)
+        if wrong:
+            yield f"{name}: {wrong}"
+    yield from _logout_mistakes(client)
+
+
+def _logout_mistakes(client: ClientSettings) -> Iterator[str]:
+    """OpenID Connect Front-Channel Logout 1.0 §2."""
+    uri = client.frontchannel_logout_uri
+    if uri and _origin(uri) not in map(_origin, client.redirect_uris):
+        yield "frontchannel_logout_uri must have scheme, host and port of a redirect URI"
+
+
+def link_mistake(uri: str) -> str:
+    """What is wrong with an address that pages link to; empty if nothing. Fragments are allowed."""
+    if not _is_web(uri):
+        return "it must be a web address"
+    wrong = uri_mistake(uri.partition("#")[0])
+    if wrong or (uri.isascii() and uri.isprintable()):
+        return wrong
+    return "it must be printable ASCII"
+
+
+def _image_mistake(uri: str) -> str:
+    wrong = link_mistake(uri)
+    if wrong or uri.startswith("https://"):
+        return wrong
+    return "it must be an https address: pages may not load images over http"
+
+
+def _logout_uri_mistake(uri: str) -> str:
+    wrong = uri_mistake(uri)
+    if wrong or _is_web(uri):
+        return wrong
+    return "it must be a web address"
+
+
+def _is_web(uri: str) -> bool:
+    return uri.startswith(("https://", "http://"))
+
+
+def _origin(uri: str) -> str:
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}".lower()
+
+
+def uri_mistake(uri: str) -> str:
+    """What is wrong with an address that a client wants people sent to; empty if nothing."""
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError:
+        return "it is malformed"
+    if len(uri) > _LONGEST_URI or not _is_plain(uri):
+        return f"it must be a URI of at most {_LONGEST_URI} printable ASCII characters"
+    if "#" in uri:
+        return "it must have no fragment (RFC 6749 3.1.2)"
+    web = parts.scheme in {"http", "https"}
+    if not parts.scheme or parts.scheme in _NEVER or (web and not parts.hostname):
+        return "it must be absolute, with a scheme that leads to the client"
+    if web and not _AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2]):
+        return "its host must be a name or an address, with or without a port"
+    if parts.username is not None:
+        return "it must have no user name"
+    return ""
+
+
+def _is_plain(uri: str) -> bool:
+    return uri.isascii() and uri.isprintable() and not _FORBIDDEN & set(uri)
+
+
+_ADDRESS_LISTS = (
+    ("redirect_uris", uri_mistake),
+    ("post_logout_redirect_uris", uri_mistake),
+    # A fragment is a hash of the document (OpenID Connect Registration §2).
+    ("request_uris", link_mistake),
+)
+_ADDRESSES = (
+    ("client_uri", link_mistake),
+    ("policy_uri", link_mistake),
+    ("tos_uri", link_mistake),
+    ("logo_uri", _image_mistake),
+    ("backchannel_logout_uri", _logout_uri_mistake),
+    ("frontchannel_logout_uri", _logout_uri_mistake),
+)
+
+
+def check_certificates(file: str) -> Iterator[Mistake]:
+    """The check of `identity.client_ca_file`: a file with certificates in PEM form."""
+    if file and not _has_certificates(file):
+        yield Mistake(f"{file} is not a readable file with certificates in PEM form")
+
+
+def _has_certificates(file: str) -> bool:
+    from cryptography import x509
+
+    try:
+        return bool(x509.load_pem_x509_certificates(Path(file).read_bytes()))
+    except (OSError, ValueError):
+        return False

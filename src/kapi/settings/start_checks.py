@@ -1,0 +1,61 @@
+"""Checks of the settings that a platform starts with; other commands do without them."""
+
+from __future__ import annotations
+
+from kapi.addresses import is_loopback
+from kapi.errors import Diagnostic, SettingsError
+from kapi.settings import Settings
+from kapi.settings.identity import IdentitySettings
+from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_SECRET, published_users
+
+
+def check_non_production(settings: Settings) -> None:
+    """Raise SettingsError if the published client or users would be reachable from the network.
+
+    `identity.non_production_on_network` allows it.
+    """
+    if not settings.identity.enabled or settings.identity.non_production_on_network:
+        return
+    if is_loopback(settings.gateway.listen):
+        return
+    found = _well_known(settings.identity)
+    if not found:
+        return
+    names = " and ".join(found)
+    switches = " and ".join(f"identity.well_known_{name} = false" for name in found)
+    own = "[[identity.clients]] and [[identity.users]] of your own"
+    raise SettingsError((
+        Diagnostic(
+            "settings",
+            f"the well-known, published {names} would be reachable on {settings.gateway.listen}",
+            f"Say {switches} in kapi.toml, and declare {own};"
+            " or say --non-production-on-network.",
+            pointer="identity.clients",
+        ),
+    ))  # fmt: skip
+
+
+def _well_known(identity: IdentitySettings) -> list[str]:
+    """Which of them there are: `client`, `users`."""
+    found = []
+    if any(client.secret == WELL_KNOWN_CLIENT_SECRET for client in identity.clients):
+        found.append("client")
+    if any(user in published_users() for user in identity.users):
+        found.append("users")
+    return found
+
+
+def check_secrets(settings: Settings) -> None:
+    """Raise SettingsError if a named secret has no value: its variable is not set."""
+    missing = [
+        Diagnostic(
+            "settings",
+            f"the variable {item.value_variable} is not set",
+            "Set it, or give value_file.",
+            pointer=f"secrets.values[{number}]",
+        )
+        for number, item in enumerate(settings.secrets.values)
+        if not item.value
+    ]
+    if missing:
+        raise SettingsError(tuple(missing))

@@ -1,6 +1,7 @@
-"""Applications of an installation, those of the settings and those set while it runs. Called by `front/web/system/applications.py`.
+"""Applications of an installation: those of the settings, and those that are set while it runs.
 
-Every change is in the gateway when the call returns (`changed`), if Envoy is there; else as soon as it is.
+Called by `front/web/system/applications.py`. When a call returns, its change is in Envoy
+(`changed`); if Envoy does not run, it is there as soon as Envoy runs.
 """
 
 from __future__ import annotations
@@ -78,11 +79,11 @@ class Applications:
         return (*self._fixed, *(_without(item, fixed) for item in others))
 
     def list(self, organization: str) -> tuple[Application, ...]:
-        """Those of an organization."""
+        """The applications of an organization."""
         return tuple(item for item in self.all() if item.organization == organization)
 
     def get(self, organization: str, name_or_id: str) -> Application:
-        """One, by its id or its name. Raises Problem: 404, or 409 for a name that several have."""
+        """An application by id or name. Raises Problem: 404, or 409 for a name that several have."""
         known = self.list(organization)
         by_name = [item for item in known if item.name == name_or_id]
         found = [item for item in known if item.id == name_or_id] or by_name
@@ -97,7 +98,7 @@ class Applications:
         return found[0]
 
     def create(self, organization: str, name: str, tier: str = "", own_id: str = "") -> Application:
-        """A new one. Without an id of its own, no other of the organization may have its name.
+        """Add an application. Without `own_id` its name must be unique in the organization.
 
         Raises Problem.
         """
@@ -120,12 +121,12 @@ class Applications:
         return made
 
     def remove(self, organization: str, name_or_id: str) -> None:
-        """Forget one with all that belongs to it."""
+        """Remove an application with its keys and subscriptions."""
         found = self._own(organization, name_or_id)
         self._keep(lambda: self._store.remove(found.id))
 
     def add_key(self, organization: str, name_or_id: str, key: ConsumerKey) -> Application:
-        """Let tokens with this consumer key count as the application's."""
+        """Add a consumer key: tokens with it belong to the application."""
         found = self._own(organization, name_or_id)
         if not 0 < len(key.consumer_key) <= LONGEST_KEY or not key.consumer_key.isprintable():
             raise _invalid("consumerKey", f"Use 1 to {LONGEST_KEY} printable characters.")
@@ -135,11 +136,7 @@ class Applications:
             raise _invalid(
                 "environment of a key", "Use the environment of the APIs, or leave it out for all."
             )
-        if any(
-            key.consumer_key == other.consumer_key
-            for item in self.list(organization)
-            for other in item.keys
-        ):
+        if key.consumer_key in self._consumer_keys(organization):
             raise _taken("the consumer key belongs to an application")
         self._keep(
             lambda: self._store.add_key(found, key), "the consumer key belongs to an application"
@@ -147,7 +144,7 @@ class Applications:
         return self.get(organization, found.id)
 
     def remove_key(self, organization: str, name_or_id: str, consumer_key: str) -> None:
-        """Take a key away."""
+        """Remove a consumer key."""
         found = self._own(organization, name_or_id)
         if not any(key.consumer_key == consumer_key for key in found.keys):
             raise Problem.of(
@@ -178,20 +175,23 @@ class Applications:
     ) -> Subscription:
         """Change status or tier of a subscription. Raises Problem."""
         found = self._subscription(organization, subscription_id)
-        made = dataclasses.replace(
-            found,
-            status=found.status if status is None else status,
-            tier=found.tier if tier is None else tier,
-        )
+        made = found
+        if status is not None:
+            made = dataclasses.replace(made, status=status)
+        if tier is not None:
+            made = dataclasses.replace(made, tier=tier)
         self._check_status(made.status)
         self._check_tier(made.tier)
         self._keep(lambda: self._store.change(made))
         return made
 
     def unsubscribe(self, organization: str, subscription_id: str) -> None:
-        """Forget a subscription."""
+        """Remove a subscription."""
         found = self._subscription(organization, subscription_id)
         self._keep(lambda: self._store.unsubscribe(found.id))
+
+    def _consumer_keys(self, organization: str) -> set[str]:
+        return {key.consumer_key for item in self.list(organization) for key in item.keys}
 
     def _own(self, organization: str, name_or_id: str) -> Application:
         found = self.get(organization, name_or_id)
@@ -245,7 +245,9 @@ def pattern_fault(pattern: str) -> str:
         re2.compile(pattern, options)
     except re2.error as error:
         text = error.args[0] if error.args else ""
-        return f"Write a version, or a pattern (RE2) such as 1\\..*: {text.decode() if isinstance(text, bytes) else text}"
+        if isinstance(text, bytes):
+            text = text.decode()
+        return f"Write a version, or a pattern (RE2) such as 1\\..*: {text}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What changes about callers while the gateway runs: revoked tokens and API keys, from the store to Envoy. Called by `app`."""
+"""The deny list and the records of API keys, from the store to Envoy. Called by `app`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kapi.store.database import Database
 def caller_resources(
     database: Database, stream: Publish, now: Callable[[], float]
 ) -> Mapping[str, ResourceSync]:
-    """A feed for each topic of the store."""
+    """A resource sync for each topic of the store."""
     revoked = revocations.Revocations(database)
     keys = api_keys.ApiKeys(database)
     return {

@@ -1,15 +1,17 @@
-"""Who may call what and how often, as records for the admission filter (`wasm/admission/src/rules.rs` reads them). Pure.
+"""Which consumer may call what and how often, as records for the admission filter. Pure.
 
-A name is a letter and what it is looked up by, a value is lines of fields, with tabs between. The ledger sends what has changed.
+`wasm/admission/src/rules.rs` reads them. A name is a letter and a lookup key, a value is lines of
+fields with tabs between. `rate_limit_counters.py` sends what has changed.
 
-    i <issuer>                        the claims that may hold the consumer key; the first that a token has
-    k <organization> <consumer key>   application, organization, key type, environment, tier…; then a line per API: id, status, tier…
-    a <organization> <name or id>     the same, for API keys; no name that several applications have
-    t                                 the tier of consumers that belong to no application
+    i <issuer>                      claims that may contain the consumer key; the first one counts
+    k <organization> <consumer key> application, organization, key type, environment, tier…;
+                                    then a line for each API: id, status, tier…
+    a <organization> <name or id>   the same, for API keys; no name that several applications have
+    t                               the tier of consumers that belong to no application
+    x <organization|*> <key> <value|*>  a limit by a key that an interceptor supplies
 
 A tier is a list of limits: what it counts (`r` requests; `p`, `c`, `t` tokens of prompts, of
-completions, of both), how many, in how many seconds, and `s` to stop there or `c` to count only. Also
-    x <organization|*> <key> <value|*>  a limit by a key that an interceptor supplies
+completions, of both), how many, in how many seconds, and `s` to stop there or `c` to count only.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ def _unambiguous_names(applications: Sequence[Application]) -> set[tuple[str, st
 
 
 def matches(pattern: str, version: str) -> bool:
-    """Whether a subscription's version pattern is about this version; in linear time, and the whole of it."""
+    """Whether a subscription's version pattern matches the whole version, in linear time."""
     return pattern == version or re2.fullmatch(pattern, version) is not None
 
 
@@ -99,7 +101,8 @@ def _tier(tier: TierSettings) -> str:
 
 
 def _limit(kind: str, allowed: int, unit: str, *, stops: bool) -> str:
-    return f"{kind}\t{allowed}\t{_SECONDS[unit]}\t{'s' if stops else 'c'}"
+    effect = "s" if stops else "c"
+    return f"{kind}\t{allowed}\t{_SECONDS[unit]}\t{effect}"
 
 
 def _by_name(apis: Iterable[StoredApi]) -> dict[tuple[str, str], list[StoredApi]]:

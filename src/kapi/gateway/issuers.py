@@ -1,4 +1,4 @@
-"""An issuer whose tokens the gateway accepts. `app` makes the list; the gateway never fetches keys itself."""
+"""Issuers of the tokens that the gateway accepts. `app` makes the list; the gateway fetches no keys."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """One issuer with its public keys. `name` is unique; `issuer` must equal the token's `iss` to the letter."""
+    """One issuer with its public keys. `name` is unique; `issuer` equals the `iss` of its tokens."""
 
     name: str
     issuer: str
     jwks: str
-    """The JWK Set as JSON text (RFC 7517 §5). What cannot verify a token of the `algorithms` is left out by the gateway."""
+    """The JWK Set as JSON text (RFC 7517 §5). The gateway leaves out keys for other `algorithms`."""
     audiences: tuple[str, ...] = ()
-    """When not empty, the token's `aud` must hold one of them."""
+    """If not empty, the token's `aud` must contain one of them."""
     consumer_key_claim: str = ""
     """Empty: the first of `policies.claim_names.CLIENT_CLAIMS` that the token has."""
     scopes_claims: tuple[str, ...] = ("scope",)
-    """Where the scopes stand, all of them together, as text or as a list; names as in `policies/callers/claim_names.py`."""
+    """Claims that together contain the scopes, as text or list; named as in `callers/claim_names.py`."""
     organizations: tuple[str, ...] = ()
-    """Whose APIs accept its tokens; empty or `*` means every organization."""
+    """Organizations whose APIs accept its tokens; empty or `*` means all."""
     environments: tuple[str, ...] = ()
-    """In which environments; empty or `*` means all of them."""
+    """Environments whose APIs accept its tokens; empty or `*` means all."""
     algorithms: tuple[str, ...] = ("RS256",)
-    """Signature algorithms (RFC 7518 §3.1) its keys are used with; a key that names its `alg` is used with that one only."""
+    """Signature algorithms (RFC 7518 §3.1); a key that names its `alg` is used with that one only."""
     rule: AccessTokenRule = field(default_factory=AccessTokenRule)
-    """What is an access token of it."""
+    """Which of its tokens are access tokens."""
     clock_skew: int = 5
     """Seconds a token may be used before `nbf` and after `exp`."""
     claim_mappings: tuple[tuple[str, str], ...] = ()
@@ -54,7 +54,7 @@ def _holds(allowed: tuple[str, ...], value: str) -> bool:
 
 
 def consumer_key_claims(issuers: Iterable[TrustedIssuer]) -> dict[str, tuple[str, ...]]:
-    """For each `iss`, the claims that may name the client, in order: what subscriptions and backend JWTs look at alike."""
+    """For each `iss`, the claims that may name the client, in order of precedence."""
     return {issuer.issuer: client_claims(issuer.consumer_key_claim) for issuer in issuers}
 
 

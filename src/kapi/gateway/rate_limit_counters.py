@@ -1,9 +1,9 @@
-"""The control process's side of the admission filter: keeps Envoy's counters, and tells Envoy who may call what.
+"""Keeps the counters of Envoy's admission filter, and sends Envoy the consumer index.
 
-A thread reads the counters of long windows into the store and gives them back to an Envoy that has just started.
-
-It speaks HTTP to Envoy on a Unix socket, where `wasm/admission/src/ledger.rs` answers; nothing of it is on the way of a request. What
-is counted in the last second before Envoy is killed may be lost; a stop in peace loses nothing.
+A thread reads the counters of long windows into the store and restores them in an Envoy that has
+just started. It speaks HTTP with Envoy on a Unix socket, where `wasm/admission/src/ledger.rs`
+answers; no request waits for it. Counts of the last second before Envoy is killed may be lost. An
+orderly stop loses none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOG = logging.getLogger("kapi.gateway")
 EVERY_SECONDS = 1.0
 """How often the counters are read."""
 SOON_SECONDS = 0.05
-"""How often an Envoy that is not there yet is looked for."""
+"""How often it tries to reach an Envoy that does not answer yet."""
 _SECONDS = 10.0
 _FIRST_SECONDS = 2.0
 _REST = 20
@@ -30,7 +30,7 @@ _BATCH_BYTES = 1024 * 1024
 _IN_FORCE = "g"
 
 ConsumerIndex = Mapping[str, str]
-"""Records for the filter by name; see `directory.py`."""
+"""Records for the filter by name; see `consumer_index.py`."""
 
 
 class RateLimitCounters:
@@ -40,56 +40,58 @@ class RateLimitCounters:
         self,
         path: Path,
         counters: Counters,
-        directory: Callable[[], ConsumerIndex],
+        index: Callable[[], ConsumerIndex],
         generation: str,
         needed: Callable[[], bool],
     ) -> None:
-        """`directory` gives the records as they must be now; `generation` tells those of this process from all earlier ones.
+        """`index` returns the current records; `generation` distinguishes this process from earlier ones.
 
-        As long as it is not `needed`, Envoy has no filter that counts, and there is nobody to talk to.
+        While `needed` is false, Envoy has no filter that counts, so nothing is sent.
         """
         self._path = path
         self._counters = counters
-        self._directory = directory
+        self._index = index
         self._generation = generation
         self._needed = needed
         self._met = False
         self._kept: dict[tuple[str, int], Counter] = {}
-        self._told: ConsumerIndex = {}
+        self._sent: ConsumerIndex = {}
         self._stale = True
-        """Whether the directory may have changed since Envoy was told."""
+        """Whether the index may have changed since it was sent."""
         self._news = threading.Event()
         self._stopped = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._thread: threading.Thread | None = None
         self.ready = False
-        """Whether Envoy has its counters back and knows who may call what."""
+        """Whether Envoy has its counters and the current index."""
 
     def start(self) -> None:
-        """Look after Envoy from now on."""
+        """Start the thread."""
         self._kept = {(item.name, item.unit): item for item in self._counters.all()}
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rate-limit-counters", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Read the counters a last time; Envoy must still be there."""
+        """Read the counters a last time; Envoy must still run."""
         self._stopped.set()
         self._news.set()
         if self._thread is not None:
             self._thread.join(_SECONDS)
 
     def changed(self) -> None:
-        """The directory has changed: tell Envoy soon."""
+        """The index has changed: send it soon."""
         self._stale = True
         self._news.set()
 
     def refresh(self) -> None:
-        """The directory has changed: tell Envoy before this returns, if it is there."""
+        """The index has changed: send it before this returns, if Envoy answers."""
         self._stale = True
         if not self._needed():
             return
         # Right after the first limited API was deployed, Envoy may need a moment to open the socket.
-        deadline = time.monotonic() + (0.0 if self._met else _FIRST_SECONDS)
+        deadline = time.monotonic()
+        if not self._met:
+            deadline += _FIRST_SECONDS
         while True:
             try:
                 self._visit()
@@ -97,7 +99,7 @@ class RateLimitCounters:
                 if time.monotonic() < deadline:
                     time.sleep(SOON_SECONDS)
                     continue
-                _LOG.info("Envoy was not told who may call what, trying again: %s", error)
+                _LOG.info("the consumer index did not reach Envoy, trying again: %s", error)
                 self._news.set()
             return
 
@@ -116,7 +118,7 @@ class RateLimitCounters:
                 self.ready = False
             except Exception:
                 _LOG.exception("the counters could not be read")
-            # A hundred thousand counters take a while to tell, and Envoy has other work.
+            # A hundred thousand counters take a while to read, and Envoy has other work.
             pause = (time.monotonic() - begun) * _REST
             if self._stopped.is_set():
                 return
@@ -129,7 +131,7 @@ class RateLimitCounters:
                     self._send("/restore", batch)
                 self._send("/restored")
             if self._stale or generation != self._generation:
-                self._tell(anew=generation != self._generation)
+                self._send_index(whole=generation != self._generation)
             self.ready = self._met = True
             if restored:
                 self._keep(found)
@@ -147,30 +149,30 @@ class RateLimitCounters:
             self._counters.save(changed, gone)
             self._kept = found
 
-    def _tell(self, *, anew: bool) -> None:
-        """Send what differs from what was told; all of it to an Envoy that knows nothing of this process."""
+    def _send_index(self, *, whole: bool) -> None:
+        """Send the difference; the `whole` index to an Envoy that has none of this process."""
         self._stale = False
         try:
-            wanted, told = self._directory(), {} if anew else self._told
-            self._send_records(wanted, told)
+            wanted = self._index()
+            self._send_records(wanted, {} if whole else self._sent)
         except BaseException:
             self._stale = True
             raise
-        if anew:
-            # Only now do the records count, all at once, and those of an earlier process no longer.
+        if whole:
+            # Puts all records in force at once, in place of those of an earlier process.
             self._send("/directory", f"{_IN_FORCE}\n{self._generation}")
-        self._told = wanted
+        self._sent = wanted
 
-    def _send_records(self, wanted: ConsumerIndex, told: ConsumerIndex) -> None:
-        changed = {name: value for name, value in wanted.items() if told.get(name) != value}
+    def _send_records(self, wanted: ConsumerIndex, sent: ConsumerIndex) -> None:
+        changed = {name: value for name, value in wanted.items() if sent.get(name) != value}
         records = [f"{name}\n{self._generation}\n{value}" for name, value in changed.items()]
-        records += [f"{name}\n" for name in told.keys() - wanted.keys()]
+        records += [f"{name}\n" for name in sent.keys() - wanted.keys()]
         for batch in _batches(records, "\f"):
             self._send("/directory", batch)
 
     def _send(self, path: str, body: str = "") -> str:
-        """One call. Raises OSError when Envoy is away or says no."""
-        connection = http.client.HTTPConnection("ledger", timeout=_SECONDS)
+        """One call. Raises OSError when Envoy does not answer, or answers with an error."""
+        connection = http.client.HTTPConnection("envoy", timeout=_SECONDS)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(_SECONDS)
             peer.connect(str(self._path))

@@ -45,16 +45,16 @@ _RULES = {
 """Rules of `token_checks.py` and the deny list that refuse verified tokens."""
 
 Heard = Callable[[str, str], None]
-"""Told an issuer's name, empty when it is not known, and why a token was refused, in the words of `identity/tokens/verify.py`."""
+"""Called with an issuer's name, empty when unknown, and a reason of `identity/tokens/verify.py`."""
 
 
 class RejectedTokenLog:
-    """The service. Safe to start before Envoy is there."""
+    """The service. It may be started before Envoy."""
 
     def __init__(
         self, socket_path: Path, heard: Heard, name_of: Callable[[str], str], streams: int
     ) -> None:
-        """`name_of` gives the name of the issuer with an `iss`; `streams` is how many Envoy opens, one a thread."""
+        """`name_of` maps an `iss` to an issuer's name; Envoy opens one of `streams` for each thread."""
         self._heard = heard
         self._name_of = name_of
         handler = grpc.stream_unary_rpc_method_handler(

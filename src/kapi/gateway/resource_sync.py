@@ -1,7 +1,7 @@
-"""Carries something from the store to Envoy whenever it has changed: a thread that publishes one resource, a few times a second at most.
+"""Keeps one Envoy resource equal to the store: a thread that publishes it when it has changed.
 
-The deny list and the records of API keys travel this way. `app` starts feeds in the control process; the store's watch calls
-`changed`. A push that fails is tried again.
+It publishes a few times a second at most. The deny list and the records of API keys use it. `app`
+starts it in the control process; the store's watch calls `changed`. A failed push is tried again.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _LOG = logging.getLogger("kapi.gateway")
 INTERVAL = 0.2
 """Seconds between two pushes: a burst of changes becomes one."""
 LONGEST_INTERVAL = 0.5
-"""When a push takes longer than the interval, as long as that, up to this: a long list does not keep a processor busy."""
+"""Seconds. A longer push is followed by a pause of its own length, up to this."""
 SWEEP_SECONDS = 60.0
-"""How often what has expired leaves."""
+"""Seconds between two removals of what has expired."""
 
 
 class Publish(Protocol):
-    """What it needs of the configuration stream."""
+    """The part of the configuration stream that it uses."""
 
     def publish(
         self, changed: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()
@@ -33,7 +33,7 @@ class Publish(Protocol):
 
 
 class ResourceSync:
-    """The one writer of a resource."""
+    """The only writer of a resource."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ResourceSync:
         sweep: Callable[[], object] = lambda: None,
         interval: float = INTERVAL,
     ) -> None:
-        """`make` gives the resource as it must be now; `sweep` forgets what has expired, once a minute."""
+        """`make` returns the current resource; `sweep` removes what has expired, once a minute."""
         self.resource = make
         self._name = name
         self._stream = stream
@@ -56,16 +56,16 @@ class ResourceSync:
         self._published = ""
 
     def changed(self) -> None:
-        """There is something new."""
+        """The source of the resource has changed."""
         self._news.set()
 
     def start(self) -> None:
-        """Publish from now on."""
+        """Start the thread."""
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Publish nothing any more."""
+        """Stop the thread."""
         self._stopped.set()
         self._news.set()
         if self._thread is not None:

@@ -1,9 +1,6 @@
-"""Named secrets and certificates of an installation.
+"""Named secrets and certificates of an installation. Called by `front/web/system/secrets.py`.
 
-Called by `front/web/system/secrets.py`; `app.py`
-gives the first lookup to the deployer.
-
-Those of the settings stay as they are while it runs; others are set through the system API.
+Those of the settings do not change while kapi runs; others are set through the system API.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from kapi.store.secrets import SecretStore, StoredSecret
 
 
 class Gateway(Protocol):
-    """What is needed of the deployer."""
+    """The part of the deployer that is used here."""
 
     def use_secrets(
         self,
@@ -32,7 +29,7 @@ class Gateway(Protocol):
         changed: SecretId,
         keep: Callable[[Sequence[Rendered], Sequence[Key]], None],
     ) -> None:
-        """Take a changed secret up everywhere; raise with nothing changed when that is not possible."""
+        """Render again whatever names the secret; raise with nothing changed if that fails."""
 
     def uses_secret(self, changed: SecretId) -> bool:
         """Whether a deployed API names it."""
@@ -40,7 +37,10 @@ class Gateway(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SecretName:
-    """A secret without its value. `source` is `settings` or `stored`; `updated_at` is 0 for those of the settings."""
+    """A secret without its value. `source` is `settings` or `stored`.
+
+    `updated_at` is 0 for a secret of the settings.
+    """
 
     name: str
     key: str
@@ -93,7 +93,10 @@ class NamedSecrets:
         return tuple(sorted((*fixed, *stored), key=lambda item: (item.name, item.key)))
 
     def set(self, organization: str, name: str, key: str, value: str) -> None:
-        """Keep a value; every API that names it uses it when this returns. Raises Problem or GatewayError with nothing changed."""
+        """Set a value. When this returns, every API that names it uses it.
+
+        Raises Problem or GatewayError with nothing changed.
+        """
         changed = (organization, name, key)
         with self._lock:
             self._refuse_fixed(changed)
@@ -110,7 +113,7 @@ class NamedSecrets:
             )
 
     def remove(self, organization: str, name: str, key: str) -> None:
-        """Forget a value. Raises Problem 404 when there is none, 409 while an API names it."""
+        """Remove a value. Raises Problem 404 when there is none, 409 while an API names it."""
         changed = (organization, name, key)
         with self._lock:
             self._refuse_fixed(changed)

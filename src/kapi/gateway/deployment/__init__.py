@@ -1,1 +1,1 @@
-"""Deploying APIs: from two files to a gateway that confirmed the API, and the same state after a restart."""
+"""Deployment of APIs: from two files to an API that Envoy confirmed; restored at each start."""

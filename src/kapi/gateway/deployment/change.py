@@ -1,4 +1,4 @@
-"""What one deployment changes in Envoy and in the store. Pure: for `deployer.py` and `restore.py`."""
+"""What a deployment changes in Envoy and in the store. Pure; for `deployer.py` and `restore.py`."""
 
 from __future__ import annotations
 

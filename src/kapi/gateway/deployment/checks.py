@@ -1,4 +1,7 @@
-"""Why an API that compiles is not deployed here, or a secret not taken: it depends on settings, secrets, the gateway. For `deployer.py`."""
+"""Reasons not to deploy an API that compiles, or not to accept a secret. For `deployer.py`.
+
+They depend on the settings, the secrets and the gateway itself.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def raise_unusable_value(apis: Iterable[Api], secrets: Secrets) -> None:
 
 
 def deploy_mistakes(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
-    """Everything in the settings, the secrets and the gateway itself that keeps the API from being deployed here."""
+    """All reasons in the settings, the secrets and the gateway not to deploy the API."""
     return (
         *_root(api),
         *_host(api, context),
@@ -47,7 +50,10 @@ def deploy_mistakes(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
 
 
 def raise_mistakes(found: tuple[Diagnostic, ...]) -> None:
-    """Raise Invalid with all of them when there are any; APK has a number of its own when all are about authentication (909018)."""
+    """Raise Invalid with all of them, if there are any.
+
+    APK has a code of its own for mistakes of authentication only (909018).
+    """
     if not found:
         return
     if {item.code for item in found} == {codes.AUTHENTICATION}:
@@ -58,7 +64,10 @@ def raise_mistakes(found: tuple[Diagnostic, ...]) -> None:
 def _root(api: Api) -> Iterator[Diagnostic]:
     """Envoy finds an API by its first path segment, so there must be a literal one."""
     if "" in segments(api):
-        message = f"an operation of {api.name} {api.version} has no fixed first path segment when its version is the default one"
+        message = (
+            f"an operation of {api.name} {api.version} has no fixed first path segment"
+            " when its version is the default one"
+        )
         hint = "Give the API a basePath besides its version, or remove defaultVersion: true."
         yield Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration")
 
@@ -82,7 +91,7 @@ def _host(api: Api, context: RenderContext) -> Iterator[Diagnostic]:
 
 
 def code_mistakes(api: Api, gateway: GatewaySettings) -> tuple[Diagnostic, ...]:
-    """The scripts and modules of the API, where the operator lets no code of APIs into the gateway."""
+    """Scripts and modules of the API, where the settings do not allow code of APIs."""
     allowed = gateway.code_of_apis
     if allowed == "on" or (allowed == "auto" and is_loopback(gateway.listen)):
         return ()
@@ -119,7 +128,10 @@ def _code(node: object) -> Iterator[tuple[str, tuple[Script, ...] | tuple[Module
 def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnostic]:
     """The settings may ask for subscriptions that no caller of this API could have."""
     if subscriptions.mandatory and callable_by_nobody(api):
-        message = "Invalid authtypes provided: the settings ask every API for subscriptions, and a certificate names no application"
+        message = (
+            "Invalid authtypes provided: the settings ask every API for subscriptions,"
+            " and a certificate names no application"
+        )
         yield Diagnostic(
             codes.AUTHENTICATION,
             message,

@@ -1,4 +1,7 @@
-"""From the files of an API to its IR, with modules as files, as far as this gateway accepts it. For `deployer.py` and `restore.py`."""
+"""From the files of an API to an IR that this gateway and its Envoy accept.
+
+For `deployer.py` and `restore.py`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ EnvoyCheck = Callable[[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], None
 
 @dataclass(frozen=True, slots=True)
 class ApiCompiler:
-    """Compiles APIs. A new API may come from anybody; a stored API was compiled before."""
+    """Compiles APIs. A new API is untrusted input; a stored API was compiled before."""
 
     check: EnvoyCheck
     compile_new: Callable[..., Compiled] = compile_api

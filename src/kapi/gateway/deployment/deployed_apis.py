@@ -1,6 +1,7 @@
-"""What is deployed, in memory: where each API stands, its IR while it is warm, and who uses which backend.
+"""The deployed APIs in memory: segments and backends of each, and the IRs used last.
 
-Kept by the deployer under its lock. The store is the truth; all here can be made again from it.
+The deployer changes it under its lock. The store is the source of truth; everything here can be
+derived from it again.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from kapi.gateway.envoy.resources.routes.paths import first_segment
 from kapi.store import StoredApi
 
 _WARM = 512
-"""IRs kept; the others are compiled again from the store when their neighbour is deployed."""
+"""IRs kept. Others are compiled again from the store when an API of their segment is deployed."""
 
 
 class DeployedApis:
     """An index of the deployed APIs."""
 
     def __init__(self, compile_stored: Callable[[StoredApi], Api | None]) -> None:
-        """`compile_stored` makes the IR of a stored API, or None when that is no longer possible."""
+        """`compile_stored` returns the IR of a stored API, or None if it no longer compiles."""
         self._compile_stored = compile_stored
         self._apis: dict[str, StoredApi] = {}
         self._segments: dict[str, frozenset[str]] = {}
@@ -32,29 +33,29 @@ class DeployedApis:
         self._broken: set[str] = set()
 
     def all(self) -> tuple[StoredApi, ...]:
-        """Every deployed API."""
+        """All deployed APIs."""
         return tuple(self._apis.values())
 
     def get(self, api_id: str) -> StoredApi | None:
-        """One, or None."""
+        """An API by its id."""
         return self._apis.get(api_id)
 
     def segments_of(self, api_id: str) -> frozenset[str]:
-        """Where it answers now."""
+        """The segments that an API answers below."""
         return self._segments.get(api_id, frozenset())
 
     def put(self, stored: StoredApi, api: Api | None = None) -> None:
-        """Remember an API; without its IR when that is not at hand."""
+        """Add or replace an API, with its IR if that is known."""
         self._apis[stored.id] = stored
         self._broken.discard(stored.id)
-        if api is not None:
+        if api is None:
+            self._segments[stored.id] = self._segments_of_stored(stored)
+        else:
             self._keep_warm(api)
-        self._segments[stored.id] = (
-            segments(api) if api is not None else self._segments_of_stored(stored)
-        )
+            self._segments[stored.id] = segments(api)
 
     def remove(self, api_id: str) -> None:
-        """Forget an API."""
+        """Remove an API."""
         self._apis.pop(api_id, None)
         self._segments.pop(api_id, None)
         self._warm.pop(api_id, None)
@@ -74,14 +75,14 @@ class DeployedApis:
         return found
 
     def use(self, segment: str, names: Names) -> None:
-        """Say which backends and secrets the routes of a segment name."""
+        """Set which backends and secrets the scope of a segment names."""
         if names == NOTHING:
             self._names.pop(segment, None)
         else:
             self._names[segment] = names
 
     def segments_with(self, secret: str) -> tuple[str, ...]:
-        """Segments whose routes or backends are made with a secret."""
+        """Segments whose routes or backends are rendered with a secret."""
         return tuple(segment for segment, names in self._names.items() if secret in names.secrets)
 
     @property

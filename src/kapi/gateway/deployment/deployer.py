@@ -36,7 +36,7 @@ _LOG = logging.getLogger("kapi.gateway")
 
 
 class ResourcePublisher(Protocol):
-    """The part of the configuration stream that the deployer uses: `envoy.stream.server.Publisher`."""
+    """The part of the configuration stream that the deployer uses; see `envoy.stream.server`."""
 
     def set_initial(self, resources: Iterable[Resource]) -> None:
         """Replace the desired state by these resources."""
@@ -76,7 +76,7 @@ class Deployer:
         now: Callable[[], float],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called after other APIs are deployed or other issuers trusted, before the call that did it returns."""
+        """`changed` is called when APIs or issuers have changed, before the call returns."""
         self._store = store
         self._publisher = publisher
         self._compiler = compiler
@@ -144,7 +144,7 @@ class Deployer:
         return tuple(sorted(own, key=lambda item: (item.name, item.version, item.id)))
 
     def trust(self, issuers: Sequence[TrustedIssuer]) -> None:
-        """Accept the tokens of these issuers only; cached tokens of other keys are refused at once."""
+        """Accept the tokens of these issuers only, cached tokens included."""
         with self._lock:
             self._publish_token_filters(dataclasses.replace(self._shared, issuers=tuple(issuers)))
         self._changed()

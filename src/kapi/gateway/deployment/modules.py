@@ -1,6 +1,7 @@
-"""WebAssembly modules of APIs: fetched when an API is deployed, pinned by their digest, kept as files that Envoy reads.
+"""WebAssembly modules of APIs: fetched at deployment, pinned by digest, kept as files for Envoy.
 
-A redeployment fetches anew; a restart uses the pinned bytes. Called by the deployer, from threads.
+A redeployment fetches them again; a restart uses the pinned bytes. Called by the deployer, from
+threads.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Fetch(Protocol):
 
 
 class Modules:
-    """Turns the modules that an API names into files."""
+    """Files of the modules that APIs name."""
 
     def __init__(self, store: PinnedModules, settings: Settings, fetch: Fetch) -> None:
         self._store = store
@@ -42,7 +43,7 @@ class Modules:
         self._folder = settings.data_dir / "modules"
 
     def fetched(self, api: Api) -> tuple[Api, tuple[Diagnostic, ...]]:
-        """The API with its modules as files; or as it is, and everything that is wrong with them."""
+        """The API with its modules as files; or the API unchanged, and all mistakes."""
         mistakes: list[Diagnostic] = []
         digests: dict[str, str] = {}
         for item in dict.fromkeys(_modules(api)):
@@ -53,10 +54,12 @@ class Modules:
                 self._write(content, digests[item.url])
             except KapiError as error:
                 mistakes.append(_diagnostic(item, error.detail or error.title, error.hint))
-        return (api, tuple(mistakes)) if mistakes else (self._with_files(api, digests), ())
+        if mistakes:
+            return api, tuple(mistakes)
+        return self._with_files(api, digests), ()
 
     def pinned(self, api: Api) -> Api:
-        """A stored API with the modules that it was deployed with. Raises Problem when one is gone."""
+        """A stored API with its pinned modules. Raises Problem when a file is gone."""
         if not any(_modules(api)):
             return api
         digests = self._store.of(api.id)
@@ -71,11 +74,11 @@ class Modules:
         return self._with_files(api, digests)
 
     def keep(self, api: Api) -> None:
-        """Pin what an API that is deployed now uses, and forget bytes that nobody uses."""
+        """Pin the modules of a deployed API, and delete files that no API uses."""
         self._pin(api.id, {item.url: Path(item.file).stem for item in _modules(api)})
 
     def forget(self, api_id: str) -> None:
-        """The API is gone."""
+        """Remove the pins of an API that is no longer deployed."""
         self._pin(api_id, {})
 
     def _pin(self, api_id: str, digests: dict[str, str]) -> None:
@@ -163,11 +166,9 @@ def with_modules(api: Api, change: Callable[[Module], Module]) -> Api:
     """The API with each of its modules changed."""
 
     def changed(node: object) -> object:
-        return (
-            WasmModules(tuple(change(item) for item in node.modules))
-            if isinstance(node, WasmModules)
-            else node
-        )
+        if not isinstance(node, WasmModules):
+            return node
+        return WasmModules(tuple(change(item) for item in node.modules))
 
     operations = tuple(
         dataclasses.replace(item, policies=tuple(map(changed, item.policies)))

@@ -1,4 +1,7 @@
-"""Resources that no single API owns: listener, token filters, filters on demand. For `deployer.py`."""
+"""Resources that no single API owns: listener, token filters, filters on demand.
+
+For `deployer.py`.
+"""
 
 from __future__ import annotations
 

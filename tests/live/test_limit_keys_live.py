@@ -151,12 +151,10 @@ def test_an_api_whose_callers_name_no_application_is_refused_where_all_need_a_su
 ) -> None:
     mtls = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: mTLS, certificates: [{name: a, key: b}], required: mandatory}\n"
     answer = platform.deploy(conf("Certificate", "/certificate", port=echo, extra=mtls), DEFINITION)
-    assert (answer.status, answer.json()["code"]) == (400, 909018)
-    (found,) = answer.json()["diagnostics"]
-    assert (found["pointer"], "names no application" in found["message"]) == (
-        "#/authentication",
-        True,
-    )
+    assert (answer.status, answer.json()["code"]) == (400, 909029)
+    authentication, secret = answer.json()["diagnostics"]
+    assert "names no application" in authentication["message"]
+    assert "there is no secret a" in secret["message"]
 
 
 def test_subscriptions_hold_while_the_control_process_is_away_and_after(

@@ -22,6 +22,7 @@ SOURCES = (
     "addresses.py",
     "apis",
     "client_certificates.py",
+    "error_codes.py",
     "errors.py",
     "gateway",
     "jose",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kapi.gateway.envoy.process.tls import Certificate
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.names import EXTENSION, SCOPE
-from kapi.gateway.envoy.resources.on_demand import asked_for, on_demand
+from kapi.gateway.envoy.resources.on_demand import on_demand, used_on_demand
 from kapi.gateway.envoy.resources.render import (
     render_base,
     render_issuers,
@@ -48,7 +48,7 @@ class SharedResources:
         return dataclasses.replace(
             self,
             needs=self.needs | needs_in(scopes),
-            filters=self.filters | asked_for(scopes),
+            filters=self.filters | used_on_demand(scopes),
         )
 
     def initial(self, scopes: Iterable[str]) -> tuple[Resource, ...]:

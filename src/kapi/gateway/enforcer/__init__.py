@@ -1,5 +1,6 @@
-"""The few decisions that Envoy cannot take alone, in the control process: Envoy's scripts ask for them over its Unix socket.
+"""Decisions that Envoy cannot take alone: its scripts ask the control process over a Unix socket.
 
-Scripts keep what they get, so that a call seldom comes here. Another kind of check per route is another module here, a path in
-`front/web/enforcer/questions.py` and a script that asks for it (`policies/lua/backend_jwt.lua` shows how: refuse when nobody answers).
+Scripts keep the answers, so few calls come here. Another kind of check for a route is another
+module here, a path in `front/web/enforcer/questions.py`, and a script that asks for it and refuses
+if there is no answer (as `policies/lua/backend_jwt.lua`).
 """

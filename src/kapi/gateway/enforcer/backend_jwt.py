@@ -1,8 +1,8 @@
-"""Backend JWTs (APK's BackendJwt policy): verified claims of a call → a JWT for the backend, signed by our own key.
+"""Backend JWTs (APK's BackendJwt policy): verified claims of a call → a JWT for the backend.
 
-The claims come from Envoy, which took them out of a token it had verified itself; see `policies/backend_jwt.py` for the question.
-Called by `front/web/enforcer/questions.py`. Answers are kept for as long as they may be used, so that
-Envoy's threads and restarts share them.
+The claims come from Envoy, which verified the token; see `policies/backend_jwt.py` for the
+question. Called by `front/web/enforcer/questions.py`. Answers are kept while they are valid, so
+that Envoy's threads and restarts share them.
 """
 
 from __future__ import annotations

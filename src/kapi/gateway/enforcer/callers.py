@@ -16,7 +16,7 @@ def find_caller(
     api: str,
     version: str,
 ) -> Caller | None:
-    """The application with this consumer key, with the tier of its subscription to the API; None when no application has the key."""
+    """The application with this consumer key and the tier of its subscription; None if there is none."""
     for item in all_applications():
         if item.organization != organization:
             continue

@@ -31,7 +31,7 @@ _ENVELOPE = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the certificate with this SHA-256 digest is accepted; `until` in seconds since the epoch."""
+    """Whether the certificate with this SHA-256 digest is accepted, and until when (epoch)."""
 
     digest: str
     accepted: bool
@@ -43,7 +43,7 @@ class Verdict:
 
 
 def judge(question: bytes, now: float) -> Verdict:
-    """The verdict for a question: `certificate`, `pinned` (digests), `authorities` (base64 of DER), `dates`.
+    """The verdict for `certificate`, `pinned` (digests), `authorities` (base64 of DER), `dates`.
 
     Raises Problem 400 when the question is malformed.
     """
@@ -66,7 +66,7 @@ def judge(question: bytes, now: float) -> Verdict:
 
 
 def certificate_in(text: str) -> x509.Certificate | None:
-    """The one certificate in a text: PEM, percent-encoded or with blanks as line breaks, or its base64 alone."""
+    """The certificate in a text: PEM, percent-encoded or with blanks as line breaks, or base64."""
     content = unquote_to_bytes(text)
     if found := _ENVELOPE.search(content):
         content = found[1]

@@ -1,6 +1,7 @@
-"""Which proofs were used already: a bounded memory of the control process. Called by `front/web/enforcer/proofs.py`.
+"""The proofs that were used already: a bounded memory of the control process.
 
-What was used before a restart is forgotten, so `since` says from when on a proof must have been made.
+After a restart it is empty, so a proof must be newer than `since`. Called by
+`front/web/enforcer/proofs.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ class Replays:
         self.since = int(now())
 
     def seen(self, digest: str, until: int) -> bool:
-        """Whether it was here before; from now on it was, up to `until`. Raises Problem 503 when there are too many to remember."""
+        """Whether a proof was used before; it is kept until `until`.
+
+        Raises Problem 503 when there are too many.
+        """
         with self._lock:
             if digest in self._until:
                 return True
@@ -45,7 +49,7 @@ class Replays:
             return False
 
     def _forget_old(self) -> None:
-        """Nearly in the order in which they came: a few with odd clocks stay longer, none is forgotten too early."""
+        """In order of arrival: a proof with a wrong clock stays longer; none is removed too early."""
         now = self._now()
         while self._until:
             digest, until = next(iter(self._until.items()))

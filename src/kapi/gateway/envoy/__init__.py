@@ -1,1 +1,1 @@
-"""IR → Envoy resources; the stream that carries them; check, publish, confirm; the process and its certificate."""
+"""Envoy: the resources that are rendered, the stream that carries them, the process."""

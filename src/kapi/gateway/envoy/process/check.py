@@ -1,6 +1,7 @@
-"""Ask the real Envoy whether it would take a configuration: `envoy --mode validate` on a small static bootstrap (70 ms).
+"""Asks Envoy whether it accepts a configuration: `envoy --mode validate`, about 70 ms.
 
-Done before anything is published, because a refused scope damages those in the same message. Called by the deployer.
+Called by the deployer before anything is published, because a rejected scope damages those in the
+same message.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class EnvoyCheck:
 def static_bootstrap(
     clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """The resources as a static configuration: one listener for each scope, the same filters as at the edge."""
+    """The resources as a static configuration, with a listener for each scope."""
     filters = _filters()
     return {
         "layered_runtime": RUNTIME,
@@ -138,7 +139,7 @@ def _manager(routes: dict[str, Any], filters: list[dict[str, Any]]) -> dict[str,
 
 
 def sentence(output: str) -> str:
-    """Envoy's reason out of its log, without time stamps, files, introductions and the configuration itself."""
+    """Envoy's reason in its log, without time stamps, file names and the configuration."""
     lines = [_PREFIXES.sub("", line) for line in output.splitlines()]
     # A message that fails its constraints is printed whole, over many lines, before the reason.
     text = next(

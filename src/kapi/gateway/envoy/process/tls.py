@@ -1,6 +1,7 @@
-"""The certificate of the edge: a development authority and a leaf for all our hosts, made once, below `data_dir/tls`.
+"""The certificate of the edge: a development authority, and a leaf for all our hosts.
 
-Strict clients accept it: key identifiers, key usage, extended key usage, at most 398 days (RFC 5280 §4.2, CA/B BR §6.3.2).
+They are made once, below `data_dir/tls`. Strict clients accept them: key identifiers, key usage,
+extended key usage, at most 398 days (RFC 5280 §4.2, CA/B BR §6.3.2).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _BACKDATE = dt.timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The edge's certificate chain and private key as PEM text, and the file of the authority that signed it."""
+    """Certificate chain and private key of the edge as PEM, and the file of the authority."""
 
     chain: str
     private_key: str = field(repr=False)
@@ -38,7 +39,7 @@ class Certificate:
 
 
 def ensure_certificate(settings: Settings, now: Callable[[], float]) -> Certificate:
-    """The certificate, made or renewed when it must be. Several processes may ask at the same time."""
+    """The certificate, made or renewed if necessary. Several processes may call it at a time."""
     folder = settings.data_dir / "tls"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)

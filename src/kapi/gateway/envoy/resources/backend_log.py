@@ -1,7 +1,7 @@
-"""The log of https backends that Envoy does not believe: always on, and read by `kapi doctor`. Pure.
+"""The log of https backends whose certificate Envoy does not accept: always on. Pure.
 
-A call to such a backend is answered with 503, and nothing in that answer may say why. The line names the backend, its address and
-Envoy's reason, and holds nothing of the caller's request.
+`kapi doctor` reads it. A call to such a backend is answered with 503, and that answer must not say
+why. The line contains the backend, its address and Envoy's reason, and nothing of the request.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ _REASONS = (
     (("PROTOCOL VERSION", "UNSUPPORTED PROTOCOL"), "it speaks no version of TLS from 1.2 on"),
 )
 _REPAIRS = {
-    "its certificate is not signed": "Name the authority in the conf, as `certificate` of the endpoint, and set it: kapi secret set.",
+    "its certificate is not signed": (
+        "Name the authority in the conf, as `certificate` of the endpoint, and set it:"
+        " kapi secret set."
+    ),
     "its certificate": "Give the backend a certificate that holds for its host now.",
     "it does not speak TLS": "Write http:// in the conf, or another port.",
 }

@@ -17,16 +17,16 @@ from kapi.gateway.envoy.resources.names import (
 )
 
 CONNECT_TIMEOUT = "20s"
-NOBODY = "unknown-secret.invalid"
+NO_HOST = "unknown-secret.invalid"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def authority(endpoint: Endpoint) -> str:
     """The Host header that the backend expects."""
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return (
-        host if DEFAULT_PORTS.get(endpoint.scheme) == endpoint.port else f"{host}:{endpoint.port}"
-    )
+    if DEFAULT_PORTS.get(endpoint.scheme) == endpoint.port:
+        return host
+    return f"{host}:{endpoint.port}"
 
 
 def cluster_name(endpoint: Endpoint, context: RenderContext, organization: str) -> str:
@@ -55,7 +55,10 @@ def own_clusters(
 def backend_cluster(
     endpoint: Endpoint, context: RenderContext, organization: str
 ) -> dict[str, Any]:
-    """The cluster of one backend, named after its content. `organization` is whose secrets the endpoint names."""
+    """The cluster of one backend, named after its content.
+
+    The endpoint names secrets of `organization`.
+    """
     content = _content(endpoint, context, organization)
     name = backend_name(content)
     content["load_assignment"]["cluster_name"] = name
@@ -89,8 +92,9 @@ def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
         "max_connections": limit,
         "max_pending_requests": limit,
         "max_requests": limit,
-        **({"max_retries": limit} if endpoint.retry else {}),
     }
+    if endpoint.retry:
+        usual["max_retries"] = limit
     given = {
         "max_connection_pools": asked.max_connection_pools,
         "max_connections": asked.max_connections,
@@ -103,13 +107,12 @@ def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
 
 def system_clusters(context: RenderContext) -> tuple[dict[str, Any], ...]:
     """The identity workers and the control process, over their Unix sockets."""
-    refusals = (
-        (_grpc(REJECTED_TOKENS, context.rejected_tokens_socket),)
-        if context.rejected_tokens_socket
-        else ()
-    )
-    identity = (_pipes(IDENTITY, context.identity_sockets),) if context.identity_sockets else ()
-    return (*identity, _pipes(CONTROL, (context.control_socket,)), *refusals)
+    clusters = [_pipes(CONTROL, (context.control_socket,))]
+    if context.identity_sockets:
+        clusters.insert(0, _pipes(IDENTITY, context.identity_sockets))
+    if context.rejected_tokens_socket:
+        clusters.append(_grpc(REJECTED_TOKENS, context.rejected_tokens_socket))
+    return tuple(clusters)
 
 
 def _grpc(name: str, socket: str) -> dict[str, Any]:
@@ -158,16 +161,18 @@ def _is_ip(address: str) -> bool:
 def _trusted(
     endpoint: Endpoint, context: RenderContext, organization: str
 ) -> tuple[str, dict[str, str]]:
-    """The name that the backend must prove, and the authorities that may say so: those that the conf names, else the system's."""
+    """The name that the backend must prove, and the trusted authorities.
+
+    These are the ones that the conf names, else those of the system.
+    """
     if endpoint.certificate is None:
         return endpoint.host, {"filename": context.ca_file}
     authorities = context.secrets.get(organization, endpoint.certificate)
-    # An unknown name is refused at deployment; a secret that has vanished since trusts nobody.
-    return (
-        (endpoint.host, {"inline_string": authorities})
-        if authorities
-        else (NOBODY, {"filename": context.ca_file})
-    )
+    if authorities:
+        return endpoint.host, {"inline_string": authorities}
+    # Deployment refuses an unknown name. Without a secret that was removed since, no certificate
+    # is trusted.
+    return NO_HOST, {"filename": context.ca_file}
 
 
 def _tls(host: str, authorities: dict[str, str]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """One installation as Envoy sees it."""
+    """The settings, files, sockets and secrets that resources are rendered from."""
 
     gateway: GatewaySettings
     subscriptions: SubscriptionsSettings
@@ -61,11 +61,12 @@ class RenderContext:
     def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
         """Where the APIs of an organization answer."""
         label = f"{organization}-{environment}" if environment else organization
-        return f"{label}.{'sandbox.' if sandbox else ''}{self.gateway.domain}".lower()
+        domain = f"sandbox.{self.gateway.domain}" if sandbox else self.gateway.domain
+        return f"{label}.{domain}".lower()
 
 
 def render_context(settings: Settings, secrets: Secrets = NO_SECRETS) -> RenderContext:
-    """The context on this machine."""
+    """The context of this installation."""
     workers = settings.identity.workers if settings.identity.enabled else 0
     return render_context_from(
         settings,
@@ -94,7 +95,7 @@ def render_context_from(
     rejected_tokens_socket: str = "",
     secrets: Secrets = NO_SECRETS,
 ) -> RenderContext:
-    """A context with these settings; the other arguments are the machine's, as in `RenderContext`."""
+    """A context with these settings; the other arguments are fields of `RenderContext`."""
     identity = settings.identity
     return RenderContext(
         gateway=settings.gateway,
@@ -116,5 +117,7 @@ def render_context_from(
 def system_ca_file() -> str:
     """The system's list of certificate authorities; SSL_CERT_FILE overrides it."""
     found = ssl.get_default_verify_paths().cafile
-    candidates = (*((found,) if found else ()), *_CA_FILES)
-    return next((path for path in candidates if Path(path).is_file()), _CA_FILES[0])
+    for path in (found, *_CA_FILES):
+        if path and Path(path).is_file():
+            return path
+    return _CA_FILES[0]

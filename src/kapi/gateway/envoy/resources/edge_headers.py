@@ -1,7 +1,8 @@
-"""Request headers that say who is calling, and by which address: those of callers are removed, the gateway's own are added. Pure.
+"""Request headers about the caller and the public address. Pure.
 
-What callers send is removed as a request comes in, before anything reads it. Many servers read `_` in a name as `-` (RFC 3875
-§4.1.18), so both spellings are removed. One expression is compared with each header: Envoy does that before it looks for a route.
+Those of callers are removed as a request comes in, before anything reads them; the gateway adds its
+own. Many servers read `_` in a name as `-` (RFC 3875 §4.1.18), so both spellings are removed. One
+expression is matched with each header: Envoy does that before it looks for a route.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _NAMES: Final = (
 
 
 def _either_spelling(names: Iterable[str]) -> str:
-    """One expression for all names, in which each `-` also stands for `_`."""
+    """One expression for all names, in which each `-` also matches `_`."""
     return "|".join(re.sub(r"\\?-", "[-_]", name) for name in names if name)
 
 
@@ -40,9 +41,11 @@ _REMOVED: Final = re.compile(_either_spelling((*_NAMES, _FORWARDED_BUT_FOR)))
 def early_mutation(gateway: GatewaySettings, *, trusted: bool) -> dict[str, Any]:
     """The extension that removes them, and adds the path without the query.
 
-    `trusted` is for connections from `gateway.trusted_fronts`: these may send X-Forwarded-For and the certificate header.
+    `trusted` is for connections from `gateway.trusted_fronts`: these may send X-Forwarded-For and
+    the certificate header.
 
-    The scope key cannot be taken from `:path`: that includes the query, and `/health?x=1` would have the key `health?x=1`.
+    The scope key cannot be taken from `:path`, which includes the query: `/health?x=1` would have
+    the key `health?x=1`.
     """
     certificate = re.escape(gateway.client_certificate_header.lower())
     names = (*_NAMES, _FORWARDED_BUT_FOR) if trusted else (*_NAMES, _FORWARDED, certificate)
@@ -58,12 +61,17 @@ def early_mutation(gateway: GatewaySettings, *, trusted: bool) -> dict[str, Any]
 
 
 def removed_at_edge(name: str) -> bool:
-    """Whether a request has no header of this name, nor of another spelling of it, when a route gets it. `name` is in small letters."""
+    """Whether headers of this name, in any spelling, are removed before the route.
+
+    `name` is in lower case.
+    """
     return _REMOVED.fullmatch(name) is not None
 
 
 def public_address(host: str, gateway: GatewaySettings) -> list[dict[str, Any]]:
-    """Headers that tell the backends of a virtual host by which address it was called (RFC 7239 §5); Envoy adds X-Forwarded-Proto.
+    """Headers with the public address of a virtual host (RFC 7239 §5), for its backends.
+
+    Envoy adds X-Forwarded-Proto.
 
     A header of the conf wins, so these are added only where there is none.
     """
@@ -78,7 +86,7 @@ def public_address(host: str, gateway: GatewaySettings) -> list[dict[str, Any]]:
 
 
 def front_ranges(gateway: GatewaySettings) -> list[dict[str, Any]]:
-    """The networks of trusted fronts, for the match of a filter chain; empty when there are none."""
+    """The networks of trusted fronts, for the match of a filter chain."""
     networks = (ipaddress.ip_network(text, strict=False) for text in gateway.trusted_fronts)
     return [
         {"address_prefix": str(item.network_address), "prefix_len": item.prefixlen}

@@ -1,4 +1,4 @@
-"""The one listener on the network: TLS, the connection manager with all edge limits, the filters in order. Pure."""
+"""The one listener on the network: TLS, edge limits, and the filters in order. Pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LIMITS: dict[str, Any] = {
         "initial_connection_window_size": 1024 * 1024,
     },
 }
-"""Envoy's edge guide: generous for people, tight for attackers. No upgrade_configs: WebSocket is refused."""
+"""The limits of Envoy's guide for edge proxies. No upgrade_configs: WebSocket is refused."""
 
 
 def listener(context: RenderContext) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def connection_manager(context: RenderContext, *, trusted: bool = False) -> dict
 
 
 def counters_listener(context: RenderContext) -> dict[str, Any]:
-    """Where the control process asks the admission filter for its counters and tells it who may call what."""
+    """Where the control process reads and restores counters and sends the consumer index."""
     routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
     manager = typed(
         _HCM,
@@ -139,21 +139,16 @@ def _filter(item: HttpFilter) -> dict[str, Any]:
         source = {"config_source": ADS, "type_urls": [item.config["@type"], STAND_IN["@type"]]}
         return {"name": item.name, "config_discovery": source, "disabled": item.disabled}
     if item.discovered:
-        types = [
-            f"type.googleapis.com/{item.discovered}",
-            *([STAND_IN["@type"]] if item.stands_by else []),
-        ]
+        types = [f"type.googleapis.com/{item.discovered}"]
+        if item.stands_by:
+            types.append(STAND_IN["@type"])
         source = {"config_source": ADS, "type_urls": types}
-        return {
-            "name": item.name,
-            "config_discovery": source,
-            **({"disabled": True} if item.disabled else {}),
-        }
-    return {
-        "name": item.name,
-        "typed_config": dict(item.config),
-        **({"disabled": True} if item.disabled else {}),
-    }
+        made: dict[str, Any] = {"name": item.name, "config_discovery": source}
+    else:
+        made = {"name": item.name, "typed_config": dict(item.config)}
+    if item.disabled:
+        made["disabled"] = True
+    return made
 
 
 def _scopes() -> dict[str, Any]:
@@ -167,11 +162,11 @@ def _scopes() -> dict[str, Any]:
 
 
 def _tls() -> dict[str, Any]:
-    """Clients are asked for a certificate and may send any, or none: whether it is good is decided on the route (`certificates.py`).
+    """Clients may send any certificate, or none; the route decides on it (`certificates.py`).
 
-    Envoy asks for one only when it has something to check it against: a digest that no certificate has decides nothing here. An
-    authority would do too, but its name would be told to clients, and those that choose a certificate by the names of authorities
-    would send none (RFC 8446 §4.2.4).
+    Envoy requests a certificate only if it has something to verify it with: a digest that no
+    certificate has. With an authority instead, its name would be sent to clients, and a client that
+    chooses a certificate by the names of authorities would send none (RFC 8446 §4.2.4).
     """
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},

@@ -23,11 +23,11 @@ JWT_FILTER = "envoy.filters.http.jwt_authn"
 ROUTER_FILTER = "envoy.filters.http.router"
 
 COUNTERS = "ledger"
-REJECTED_TOKENS = "refusals"
-"""Cluster of the log of refused tokens."""
-FAULT = "fault/"
-"""With an issuer's name: where the token filter says in its metadata why that issuer's provider refused."""
 """Name of the listener for the control process, on a Unix socket."""
+REJECTED_TOKENS = "refusals"
+"""Cluster of the log of rejected tokens."""
+FAULT = "fault/"
+"""With an issuer's name: metadata of the token filter, why that issuer's provider rejected."""
 EDGE = "edge"
 """Name of the listener, and prefix of its statistics."""
 CERTIFICATE = "edge_certificate"
@@ -51,14 +51,14 @@ def typed(type_name: str, **fields: Any) -> dict[str, Any]:
 
 
 def backend_name(content: dict[str, Any]) -> str:
-    """A name made of the content, so that equal backends are one cluster and a changed one is a new cluster."""
+    """A name derived from the content: equal backends share a cluster."""
     return (
         "backend_" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     )
 
 
 def secret_id(secret: SecretId) -> str:
-    """How a rendered scope says that it, or a backend of it, was made with a secret: not by the secret's own name."""
+    """The mark of a scope that was rendered with a secret; it does not contain the secret's name."""
     return "secret_" + hashlib.sha256(json.dumps(secret).encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,8 @@
-"""Filters that are only there once a route asks for them: until then a filter that does nothing stands in their place. Pure.
+"""Filters that are configured only when a route uses them; before, a filter that does nothing. Pure.
 
-A WebAssembly machine takes Envoy 25 MB, which an installation without limits and subscriptions need not pay. The configuration travels by
-itself (ECDS), so bringing it in closes no connection. Called by `render.py`, `check.py` and the deployer.
+A WebAssembly machine takes 25 MB of Envoy's memory, which an installation without limits and
+subscriptions does not need. The configuration travels by ECDS, so adding it closes no connection.
+Called by `render.py` and the deployer.
 """
 
 from __future__ import annotations
@@ -16,28 +17,21 @@ from kapi.policies import http_filters
 from kapi.policies.contract import STAND_IN
 
 
-def asked_for(scopes: Iterable[bytes]) -> frozenset[str]:
-    """The names of such filters that encoded scopes name."""
+def used_on_demand(scopes: Iterable[bytes]) -> frozenset[str]:
+    """Names of the filters on demand that encoded scopes name."""
     names = [item.name for item in http_filters() if item.on_demand]
     return frozenset(name for body in scopes for name in names if name.encode() in body)
 
 
 def on_demand(
-    context: RenderContext, asked: frozenset[str]
+    context: RenderContext, used: frozenset[str]
 ) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """(type, resource) of all such filters, and the listener where they tell their counters if any of them is there."""
-    filters = (
-        (
-            EXTENSION,
-            {
-                "name": item.name,
-                "typed_config": dict(item.config) if item.name in asked else STAND_IN,
-            },
-        )
-        for item in http_filters()
-        if item.on_demand
-    )
-    return (
-        *filters,
-        *([(LISTENER, counters_listener(context))] if asked and context.counters_socket else ()),
-    )
+    """(type, resource) of all filters on demand, and of their listener if one is `used`."""
+    resources: list[tuple[str, dict[str, Any]]] = []
+    for item in http_filters():
+        if item.on_demand:
+            config = dict(item.config) if item.name in used else STAND_IN
+            resources.append((EXTENSION, {"name": item.name, "typed_config": config}))
+    if used and context.counters_socket:
+        resources.append((LISTENER, counters_listener(context)))
+    return tuple(resources)

@@ -1,4 +1,4 @@
-"""IR → Envoy resources as plain dictionaries: the whole of one API, one scope, and what is there without any API. Pure."""
+"""IR → Envoy resources as plain dictionaries: one API, one scope, and what needs no API. Pure."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ def render_base(
     certificate: str,
     private_key: str,
     needs: Iterable[Need] = (),
-    asked: frozenset[str] = frozenset(),
+    used: frozenset[str] = frozenset(),
 ) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """(type, resource) of everything that no deployment touches; `needs` are those of the routes there are, `asked` see `on_demand.py`."""
+    """(type, resource) of everything that does not depend on a single API.
+
+    `needs` are the token requirements of the routes, `used` the filters on demand that they use.
+    """
     pair = {
         "certificate_chain": {"inline_string": certificate},
         "private_key": {"inline_string": private_key},
@@ -58,7 +61,7 @@ def render_base(
         (EXTENSION, credentials_filter()),
         (EXTENSION, empty_deny_list()),
         (LISTENER, listener(context)),
-        *on_demand(context, asked),
+        *on_demand(context, used),
     )
 
 

@@ -1,7 +1,8 @@
-"""What a caller reads when the gateway itself refuses: APK's bodies (apk-interface §4.3). One table, read from the top. Pure.
+"""The bodies of the gateway's own error responses: APK's (apk-interface §4.3). Pure.
 
-Two shapes, as in APK: `error_message, code, error_description` for authentication and authorization, `code, message,
-description` for the router. Deviation, on purpose: a request without a token gets 900902, which APK defines but never sends.
+One table; the first match counts. Two shapes, as in APK: `error_message, code, error_description`
+for authentication and authorization, `code, message, description` for the router. A deliberate
+deviation: a request without a token gets 900902, which APK defines but never sends.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from kapi.policies.scopes import METADATA as SCOPES
 
 _CONTENT_TYPE = "application/json; charset=UTF-8"
 _ADVICE = "Make sure you have provided the correct security credentials"
-_MISSING = "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer ACCESS_TOKEN"
+_MISSING = (
+    "Missing Credentials. Make sure your API invocation call has a header:"
+    " Authorization: Bearer ACCESS_TOKEN"
+)
 _DENIED = "response.code_details.startsWith('jwt_authn_access_denied{"
 _FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
 _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
@@ -30,18 +34,18 @@ INVALID = f'{_SCHEME}, error="invalid_token"{_MORE}'
 INSUFFICIENT_SCOPE = (
     f'{_SCHEME}, error="insufficient_scope", scope="%METADATA(ROUTE:{SCOPES}:scope)%"{_MORE}'
 )
-"""RFC 6750 §3: no error code when no token was sent. Envoy's own challenge would repeat the caller's URL with its query."""
+"""RFC 6750 §3: no error code when no token was sent. Envoy's own challenge would repeat the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A refusal by a policy: its condition (CEL over the reply), number and description."""
+    """A denial by a policy: its condition (CEL over the reply), number and description."""
 
     when: str
     error: ErrorCode
     description: str
     challenge: str = ""
-    """For WWW-Authenticate; none when asking again with other credentials is no use."""
+    """For WWW-Authenticate; empty if other credentials would not help."""
 
 
 def _refused_by(error: ErrorCode) -> str:
@@ -88,7 +92,8 @@ DENIALS = (
     Denial(
         _FORBIDDEN,
         error_codes.SCOPE_MISSING,
-        "User is NOT authorized to access the Resource: %PATH(NQ:ORIG_OR_PATH)%. Scope validation failed.",
+        "User is NOT authorized to access the Resource: %PATH(NQ:ORIG_OR_PATH)%."
+        " Scope validation failed.",
         INSUFFICIENT_SCOPE,
     ),
 )
@@ -104,7 +109,7 @@ class Failure:
 
 FAILURES = (
     Failure("UT", error_codes.UPSTREAM_TIMEOUT),
-    # Before URX: when the connection failed at every attempt, the cause says more than the number of attempts.
+    # Before URX: the cause of the last attempt says more than the number of attempts.
     Failure("UF", error_codes.UPSTREAM_CONNECTION_FAILED),
     Failure("UO", error_codes.UPSTREAM_OVERFLOW),
     Failure("UR", error_codes.UPSTREAM_RESET),
@@ -156,7 +161,10 @@ def local_reply_config() -> dict[str, Any]:
 
 
 def _mediation() -> dict[str, Any]:
-    """A script that fails on the way back takes the status away, so that Envoy drops what the backend said; it left a code behind."""
+    """A script that fails on a response removes the status, so Envoy drops the response.
+
+    The script leaves a code in the metadata.
+    """
     body = {
         "error_message": "Internal Server Error",
         "code": "%DYNAMIC_METADATA(kapi.reply:code)%",
@@ -220,7 +228,7 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
 
 
 _ID = {"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"}
-"""For answers to what is refused before the request has an id: headers that are too large, a redirect to the plain path."""
+"""For responses before the request has an id: headers too large, a redirect of escaped slashes."""
 _REFUSED_PATH = {
     "code": "400",
     "message": "Bad Request",
@@ -245,4 +253,4 @@ _SAID = {
         f"response.code_details.startsWith('kapi_') || response.code_details == 'lua_response' || {_MODULE}"
     )
 }
-"""The admission filter, interceptors, scripts and modules answer in full by themselves. A module is known by its guard only."""
+"""Responses of the admission filter, interceptors, scripts and modules (known by the guard)."""

@@ -158,7 +158,7 @@ class DeltaStream:
         if state is None or state.in_flight is not None:
             return False
         changed, removed = self._differences(type_url, state)
-        # Clusters wait for scopes to be gone, scopes for clusters to be there: only additions count for the latter.
+        # Clusters wait until scopes are removed, scopes until clusters are added.
         return not changed and (type_url == CLUSTER or not removed)
 
     def _send(
@@ -192,7 +192,7 @@ def _confirmed(state: _TypeState, sent: _Sent) -> None:
 
 
 def _rejected(type_url: str, state: _TypeState, sent: _Sent, sentence: str) -> None:
-    """One bad resource rejects its whole message: send each again, alone, to find out which it was."""
+    """One bad resource rejects its whole message, so each is sent again in its own."""
     for name in sent.versions:
         state.held[name] = _UNKNOWN
         if type_url == SCOPE:

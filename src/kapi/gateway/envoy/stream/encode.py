@@ -1,4 +1,4 @@
-"""Plain dictionaries in Envoy's JSON form → protobuf bytes, by the official classes. Deterministic: the hash is the version."""
+"""Envoy resources from JSON form to protobuf bytes. Deterministic: the hash is the version."""
 
 from __future__ import annotations
 
@@ -65,13 +65,14 @@ class Resource:
 
 
 def resource(type_url: str, name: str, body: bytes) -> Resource:
-    """A resource whose version is its content, so that a restarted control process sends nothing again."""
+    """A resource with a hash as its version: a restarted control process sends nothing again."""
     return Resource(type_url, name, hashlib.sha256(body).hexdigest()[:16], body)
 
 
 def encode(type_url: str, value: dict[str, Any]) -> Resource:
     """Encode one resource; its `name` field is its name."""
-    # ParseDict takes "@type" out of a dictionary while it reads it, and the renderers share theirs between threads.
+    # ParseDict removes "@type" from a dictionary while it reads it, and renderers share theirs
+    # between threads.
     given = copy.deepcopy(value)
     config = given.get("typed_config", {})
     if config.get("@type") == JWT_TYPE:
@@ -88,8 +89,8 @@ def encode(type_url: str, value: dict[str, Any]) -> Resource:
 def unpoisoned(item: Resource) -> bytes:
     """The same scope under another route name.
 
-    A scope that came in one message with a refused one is kept by Envoy but never used, and is skipped as unchanged
-    when it comes again; only a changed one repairs it.
+    Envoy keeps a scope that was in one message with a rejected one, but never uses it, and skips it
+    as unchanged when it is sent again. Only a changed one is used.
     """
     if item.type_url != SCOPE:
         return item.body

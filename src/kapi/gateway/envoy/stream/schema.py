@@ -1,6 +1,7 @@
-"""Messages of Envoy's API with the fields that Envoy 1.40 has and the published Python classes lack. Pure; used by `encode.py`.
+"""Messages of Envoy's API with fields of Envoy 1.40 that the published Python classes lack. Pure.
 
-A copy of the published schema in a pool of its own, with the fields added: JSON form and bytes are then what Envoy expects.
+A copy of the published schema in a pool of its own, with the fields added, so JSON form and bytes
+are what Envoy expects. For `encode.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ JWT_TYPE = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAu
 
 
 def jwt_bytes(config: dict[str, Any]) -> bytes:
-    """The token filter's configuration, which may have `claim_to_headers[].claim_path`, without its "@type"."""
+    """The token filter's configuration without its "@type"; `claim_to_headers[].claim_path` works."""
     pool = _jwt_pool()
     message = message_factory.GetMessageClass(
         pool.FindMessageTypeByName(JWT_TYPE.partition("/")[2])

@@ -1,7 +1,8 @@
-"""The configuration stream: one delta-ADS gRPC server on a Unix socket (xDS protocol, "Incremental xDS"), in threads.
+"""The configuration stream: a delta-ADS gRPC server on a Unix socket (xDS, "Incremental xDS").
 
-`publish` returns when every connected Envoy has confirmed; if one refuses or none answers, the previous state is wanted
-again and pushed again, and the caller gets the reason. Called by the deployer.
+`publish` returns when every connected Envoy has confirmed. If one rejects or none answers, the
+previous state is desired and pushed again, and the caller gets the reason. It runs in threads.
+Called by the deployer.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class _Connection:
 
 
 class Publisher:
-    """The desired resources, and a stream to each connected Envoy. Safe to share between threads."""
+    """The desired resources, and a stream to each connected Envoy. Thread-safe."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Publisher:
         members: Callable[[str], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`members` tells how many addresses a cluster has: routes to a new DNS name wait for the first."""
+        """`members` counts addresses of a cluster: routes to a new DNS name wait for the first."""
         self._timeout = timeout
         self._members = members
         self._clock = clock
@@ -97,7 +98,8 @@ class Publisher:
     def publish(self, changed: Sequence[Resource], removed: Sequence[Key] = ()) -> None:
         """Make every connected Envoy hold `changed` and drop `removed`, all or nothing.
 
-        Raises GatewayRejected with Envoy's sentence, or GatewayUnavailable when none is connected or confirms in time.
+        Raises GatewayRejected with Envoy's sentence, or GatewayUnavailable when none is connected
+        or confirms in time.
         """
         deadline = self._clock() + self._timeout
         clusters = [item for item in changed if item.type_url == CLUSTER]

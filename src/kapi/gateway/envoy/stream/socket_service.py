@@ -1,4 +1,4 @@
-"""A gRPC service of one method on a Unix socket that only this user opens: how Envoy asks and tells the control process."""
+"""A gRPC service of one method on a Unix socket with mode 0600: from Envoy to the control process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 
 
 class SocketService:
-    """The server. Safe to start before Envoy is there."""
+    """The server. It may be started before Envoy."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class SocketService:
         self._server = server
 
     def stop(self) -> None:
-        """Close the streams and listen no longer."""
+        """Close the streams and the socket."""
         if self._server is not None:
             self._server.stop(0).wait()
             self._server = None

@@ -1,7 +1,8 @@
-"""Headers that claims of a verified token become: what a caller sends by their names is removed, on every route. Pure; by ECDS.
+"""Removes the headers that claims of a verified token are mapped to from each request. Pure.
 
-The token filter removes them where it checks a token, in the spelling that it sets. An operation that is open to any caller has no
-such check, and a backend may read `_` in a name as `-`. Where no issuer maps a claim, a filter that does nothing is in its place.
+The token filter removes them where it checks a token, in the spelling that it sets. An operation
+without security has no such check, and a backend may read `_` in a name as `-`. If no issuer maps a
+claim, a filter that does nothing replaces it. It travels by ECDS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The route of an API's own definition (apk-conf `definitionPath`): GET and HEAD below a base path, without a token. Pure; for `routes.py`.
+"""The route of an API's definition (apk-conf `definitionPath`): GET and HEAD, no token. Pure.
 
-Envoy itself answers with a small one. A large one, which Envoy would hold once for each base path and host, comes from the control
-process (`front/web/system/definitions.py`).
+Envoy itself answers with a small one. A large one, of which Envoy would hold a copy for each base
+path and host, comes from the control process (`front/web/system/definitions.py`). For `scopes.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""404 for paths that a backend may take for an operation which needs more than the one that they match. Pure; for `routes.py`.
+"""404 for paths that a backend may take for an operation with stricter security. Pure.
 
-They stand right before the operation that they would fall through to, and only where there is such a pair. See `apis/disguises.py`.
+These routes come right before the operation that such a path would match, and only for such pairs;
+see `apis/disguises.py`. For `scopes.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ _TARGETS_OF_A_ROUTE = 8
 def disguise_routes(
     wider: Place, before: Iterable[Place], guarded: set[tuple[str, str]]
 ) -> list[dict[str, Any]]:
-    """Routes for the operations in `before` that need something else than `wider`; `guarded` remembers those that have one already."""
+    """Routes for the operations in `before` that need something else than `wider`.
+
+    `guarded` collects the operations that have such a route.
+    """
     found: list[str] = []
     for item in before:
         key = (item.operation.verb, item.operation.target)

@@ -1,7 +1,8 @@
-"""One operation at one place → its routes: where the request goes, how its path is rewritten, what the policies add. Pure; for `routes.py`.
+"""The routes of one operation at one place: target, rewritten path, and what the policies add. Pure.
 
-One route is enough unless the endpoints of a kind differ in what Envoy keeps per route (path, times, retries, credentials):
-then each kind of them gets a route of its own, and Envoy chooses among these by the weights.
+One route is enough unless endpoints of a kind differ in what Envoy has per route (path, timeouts,
+retries, credentials). Then each group of equal endpoints gets a route of its own, and Envoy chooses
+among them by the weights. For `scopes.py`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def _shared(place: Place, context: RenderContext) -> list[dict[str, Any]]:
         route = _route(replace(place, endpoints=group), context)
         passed += sum(endpoint.weight for endpoint in group)
         if number < len(groups) - 1:
-            # Envoy compares one random number of the request with each fraction in turn, so these add up.
+            # Envoy compares one random number of the request with each fraction in turn, so these
+            # are sums.
             share = {"numerator": round(passed * _FRACTION / total), "denominator": "MILLION"}
             route["match"]["runtime_fraction"] = {"default_value": share}
         routes.append(route)
@@ -161,7 +163,7 @@ def _action(place: Place, parts: Sequence[EnvoyRoute], context: RenderContext) -
 
 
 def _rewrite(place: Place) -> dict[str, Any]:
-    """A path that does not depend on the request's is put in its place whole, which spares a regular expression."""
+    """A path that does not depend on the request's needs no regular expression."""
     path = rewrite(place.base_path, place.operation.target, place.endpoint.base_path)
     if path.is_fixed:
         return {"prefix_rewrite": path.substitution}
@@ -217,7 +219,7 @@ def _retry_policy(retry: Retry) -> dict[str, Any]:
     }
     if retry.base_interval_millis:
         seconds = retry.base_interval_millis / 1000
-        # Envoy draws from the whole interval and doubles it with each attempt, at most to the tenfold.
+        # Envoy takes a random time within the interval and doubles it with each attempt.
         policy["retry_back_off"] = {
             "base_interval": f"{seconds:.3f}s",
             "max_interval": f"{seconds * 10:.3f}s",
@@ -271,7 +273,10 @@ def _joined(sequences: Iterable[Iterable[Any]]) -> list[Any]:
 
 
 def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
-    """The other spellings of headers that a route sets or removes: a backend that reads `_` as `-` would take these for the same."""
+    """Other spellings of headers that a route sets or removes.
+
+    A backend that reads `_` as `-` would take these for the same header.
+    """
     headers = _joined(part.request_headers_to_add for part in parts)
     added = [header["header"]["key"].lower() for header in headers if _sets(header)]
     named = _joined((*part.remove_request_headers, *part.sets_request_headers) for part in parts)
@@ -282,5 +287,5 @@ def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
 
 
 def _sets(header: dict[str, Any]) -> bool:
-    """Whether a header of a route is set for certain; the gateway's own were removed from the request in each spelling."""
+    """Whether a route sets the header in any case, also when the request has it."""
     return bool(header["append_action"] != "ADD_IF_ABSENT")

@@ -1,9 +1,10 @@
-"""What the gateway answers itself below an API: OPTIONS, 405 and, with cross-origin rules, 404. Pure; for `routes.py`.
+"""Responses of the gateway itself below an API: OPTIONS, 405 and, with CORS rules, 404. Pure.
 
-A plain OPTIONS request gets 204 with the methods that the target has (RFC 9110 §9.3.7), without a token, as APK answers it. Another
-method that the target does not have gets 405 with the same list in `Allow` (§15.5.6), or APK's 404 where the settings ask for it.
-An API with cross-origin rules has OPTIONS operations already (`policies/cors.py`); its 404 and 405 carry the headers of these rules,
-so that a page can read them.
+A plain OPTIONS request gets 204 with the methods of the target (RFC 9110 §9.3.7), without a token,
+as in APK. A method that the target does not have gets 405 with the same list in `Allow` (§15.5.6),
+or APK's 404 if the settings ask for it. An API with CORS rules has OPTIONS operations already
+(`policies/cors.py`); its 404 and 405 have the headers of these rules, so that a page can read them.
+For `scopes.py`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, An
 def _methods_by_pattern(
     placed: Sequence[Place], base_path: str
 ) -> tuple[dict[str, set[str]], set[str]]:
-    """Pattern of a target → the methods of its operations; and which patterns match one path only."""
+    """Pattern → methods of its operations; and the patterns that match one path only."""
     methods: dict[str, set[str]] = {}
     literal: set[str] = set()
     for target, verbs in _targets(placed):
@@ -99,7 +100,7 @@ def _options(patterns: Sequence[str], allow: Sequence[str]) -> dict[str, Any]:
 def error_route(
     place: Place, regex: str, status: int, allow: str = "", methods: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """A route that answers with a status, as the table of `replies.py` has it, and with the cross-origin headers of the place's API."""
+    """A route with a status of the table of `replies.py` and the CORS headers of the API."""
     message, description = STATUSES[status]
     body = json.dumps({"code": str(status), "message": message, "description": description})
     open_to_all = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
@@ -121,5 +122,5 @@ def error_route(
 
 
 def _answered_by_script(part: EnvoyRoute, more: dict[str, Any]) -> dict[str, Any]:
-    """Envoy's CORS filter does nothing on a direct response, so the route has a cluster, which no request reaches."""
+    """Envoy's CORS filter ignores direct responses: the route has a cluster that no request reaches."""
     return {"route": {"cluster": CONTROL}, "typed_per_filter_config": {**more, **part.per_route}}

@@ -1,6 +1,6 @@
-"""Operation targets as regular expressions (apk-interface §2.3): `/pets/{id}`, `/files/*`, one trailing slash tolerated.
+"""Operation targets as regular expressions (apk-interface §2.3): `/pets/{id}`, `/files/*`. Pure.
 
-The slash is tolerated in what a caller asks for; a backend gets the path of the conf.
+One trailing slash of a request is tolerated; the backend gets the path of the conf.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _PARAMETER = re.compile(r"\{[^{}/]*\}")
 _SEGMENT = "([^/]+)"
 _ANY = "[^/]+"
 _LEGAL = "/:@!$&'()*+,;=-._~%"
-"""What stands unescaped in a request path, and an escape that is already one (RFC 3986 §3.3)."""
+"""Characters that are not escaped in a request path, and `%` of an escape (RFC 3986 §3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Rewrite:
 
 
 def first_segment(path: str) -> str:
-    """The first segment as Envoy sees it in a request; empty when there is none or it is not literal."""
+    """The first segment as it is in a request; empty if there is none or it is not literal."""
     segment = path.lstrip("/").partition("/")[0]
     if segment == "*" or _PARAMETER.search(segment):
         return ""
@@ -35,12 +35,12 @@ def first_segment(path: str) -> str:
 
 
 def is_literal(path: str) -> bool:
-    """Whether it stands for one path only."""
+    """Whether a target matches one path only."""
     return not (path.endswith("/*") or _PARAMETER.search(path))
 
 
 def match_pattern(base_path: str, target: str, *, exact: bool = False) -> str:
-    """What a whole request path (without query) must look like; `exact` where the last slash tells two targets apart."""
+    """The pattern of a request path without query; `exact` if the last slash is significant."""
     if exact:
         return _pattern(base_path.rstrip("/") + target)
     stem, wildcard = _split(base_path.rstrip("/") + target)
@@ -51,9 +51,9 @@ def match_pattern(base_path: str, target: str, *, exact: bool = False) -> str:
 
 
 def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
-    """Request path → backend path: `backend_base` and what follows the base path, the tolerated slash gone.
+    """Request path → backend path: `backend_base` and what follows the base path.
 
-    That is one group whatever stands in it: a substitution can name nine at most.
+    A tolerated slash is removed. The rest is one group, since a substitution can name nine at most.
     """
     base, backend = _pattern(base_path.rstrip("/")), _literal(backend_base.rstrip("/"))
     stem, wildcard = _split(target)

@@ -1,6 +1,7 @@
-"""Scopes: one ScopedRouteConfiguration per first path segment, with every API and system route of that segment. Pure.
+"""Scopes: one ScopedRouteConfiguration for each first path segment, with all its routes. Pure.
 
-Closed by default: the virtual host of an organization names a requirement that nothing meets; each route names its own, or none.
+Closed by default: the virtual host of an organization names a requirement that nothing meets; each
+route names its own, or none.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from kapi.settings import GatewaySettings
 
 SYSTEM_TIMEOUT = "60s"
 CERTIFICATE_HEADER = "x-kapi-client-certificate"
-"""Read by `identity/possession/certificates.py`. What a client sends by this name is removed at the edge, as by any name that begins so."""
+"""Read by `identity/possession/certificates.py`. The edge removes what clients send by this name."""
 _OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
 _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
 
 
 def segments(api: Api) -> frozenset[str]:
-    """The first path segments the API answers below. An empty one cannot be routed: it is the root or a parameter."""
+    """The first path segments of an API. An empty one cannot be routed: the root or a parameter."""
     return frozenset(
         first_segment(base.rstrip("/") + op.target)
         for base in api.base_paths
@@ -47,7 +48,7 @@ def segments(api: Api) -> frozenset[str]:
 def render_scope(
     segment: str, apis: Iterable[Api], context: RenderContext
 ) -> dict[str, Any] | None:
-    """All routes below `/segment`; None when there are none. The order of `apis` does not matter."""
+    """All routes below `/segment`, or None; the same for any order of `apis`."""
     apis = sorted(apis, key=lambda api: api.id)
     virtual_hosts = [
         *_system_hosts(segment, context),
@@ -123,7 +124,7 @@ def _places(
 
 
 def _methods(operation: Operation, own_head: set[str], context: RenderContext) -> tuple[str, ...]:
-    """HEAD is GET without the body (RFC 9110 §9.3.2), unless the target has an operation for it."""
+    """HEAD is GET without the body (RFC 9110 §9.3.2) if the target has no HEAD of its own."""
     verb, key = _tolerant(operation)
     if verb != "GET" or key in own_head or context.gateway.apk_methods:
         return ()
@@ -175,7 +176,8 @@ def _api_host(host: str, placed: Sequence[Place], context: RenderContext) -> dic
     for item in placed:
         bases.setdefault(item.base_path, []).append(item)
     routes: list[dict[str, Any]] = []
-    # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version at `/petstore`.
+    # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version
+    # at `/petstore`.
     for base_path in sorted(bases, key=lambda base: (-len(base), base)):
         routes += slash_routes(bases[base_path][0].api, base_path, context.gateway)
         routes += _below(base_path, bases[base_path], context)
@@ -195,7 +197,10 @@ def _api_host(host: str, placed: Sequence[Place], context: RenderContext) -> dic
 def _below(
     base_path: str, placed: Sequence[Place], context: RenderContext
 ) -> Iterable[dict[str, Any]]:
-    """The operations in match order, the definition of each API before its first operation with a parameter or wildcard; then OPTIONS."""
+    """The operations in match order, then OPTIONS.
+
+    The definition of an API comes before its first operation with a parameter or wildcard.
+    """
     waiting = {item.api.id: item.api for item in placed}
     before: list[Place] = []
     guarded: set[tuple[str, str]] = set()
@@ -218,7 +223,7 @@ def _definitions(apis: Iterable[Api], base_path: str) -> Iterable[dict[str, Any]
 
 
 def _nothing_else_below(base_path: str) -> dict[str, Any]:
-    """What one API leaves out must not fall through to the wildcard of a shorter base path, which may be another API."""
+    """404 for other paths: they must not match the wildcard of another API's shorter base path."""
     return {
         "match": {"safe_regex": {"regex": match_pattern(base_path, "/*")}},
         "direct_response": {"status": 404},
@@ -227,7 +232,10 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
 
 
 def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any]:
-    """Our own processes check their callers themselves; they are told the client's certificate (RFC 8705), if there is one."""
+    """Routes to our own processes, which check callers themselves.
+
+    They get the client's certificate (RFC 8705) in a header.
+    """
     to_process = {
         "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
         "typed_per_filter_config": _OPEN,
@@ -247,7 +255,7 @@ def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any
 
 
 def _home_matches(system: SystemRoute) -> list[dict[str, Any]]:
-    """Requests for the page at `/`, by their Accept header (RFC 9110 §12.5.1). Those that ask for JSON get the 404 of the gateway."""
+    """Requests for the page at `/`, by their Accept header (RFC 9110 §12.5.1); not those for JSON."""
     read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
     page = {"name": "accept", "string_match": {"contains": "text/html", "ignore_case": True}}
     json = {"name": "accept", "string_match": {"contains": "json", "ignore_case": True}}

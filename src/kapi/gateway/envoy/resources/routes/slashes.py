@@ -1,7 +1,8 @@
-r"""Escaped slashes in a path (`%2F`, `%5C`): what an API does with them (apk-conf `routing.escapedSlashes`). Pure; for `routes.py`.
+r"""Escaped slashes in a path (`%2F`, `%5C`), by API (apk-conf `routing.escapedSlashes`). Pure.
 
-Usually a caller is sent to the path without the escapes, so that gateway and backend read the same segments; an API may refuse such
-paths, or keep them as part of a segment. Envoy has one such setting for a whole listener, so the listener keeps them and routes decide.
+By default a caller is redirected to the path without the escapes, so that gateway and backend read
+the same segments. An API may refuse such paths, or keep them as part of a segment. Envoy has one
+such setting for a whole listener, so the listener keeps them and routes decide. For `scopes.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def slash_routes(api: Api, base_path: str, gateway: GatewaySettings) -> list[dic
 
 
 def other_slashes(gateway: GatewaySettings) -> dict[str, Any]:
-    """For all other paths of a host: an escape in a base path, or in a path of our own, leads to the path without it."""
+    """All other paths of a host with an escape: a redirect to the path without it."""
     return _open({"safe_regex": {"regex": f".*{_ESCAPED}.*"}}, _unescaped(gateway))
 
 

@@ -12,7 +12,10 @@ from kapi.gateway.envoy.resources.names import CONTROL, IDENTITY
 
 @dataclass(frozen=True, slots=True)
 class SystemRoute:
-    """All below `/segment` on `host` goes to `cluster`. A host that begins with `*.` stands for all below it that are not named."""
+    """All below `/segment` on `host` goes to `cluster`.
+
+    A host that begins with `*.` matches all hosts below it that no other route names.
+    """
 
     host: str
     segment: str
@@ -56,12 +59,11 @@ def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     """The routes of the system hosts; each must also hold when no API is deployed."""
     # OpenID Connect Discovery appends its path to the issuer's own.
     of_issuer = urlsplit(context.provider.issuer).path.strip("/").partition("/")[0]
-    segments = dict.fromkeys((*IDENTITY_SEGMENTS, *((of_issuer,) if of_issuer else ())))
-    identity = [
-        SystemRoute(context.provider.host.lower(), segment, IDENTITY)
-        for segment in segments
-        if context.provider.enabled
-    ]
+    segments = dict.fromkeys((*IDENTITY_SEGMENTS, of_issuer))
+    identity: list[SystemRoute] = []
+    if context.provider.enabled:
+        host = context.provider.host.lower()
+        identity = [SystemRoute(host, segment, IDENTITY) for segment in segments if segment]
     hosts = dict.fromkeys((context.gateway.api_host.lower(), "localhost"))
     control = [
         SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS
@@ -74,7 +76,7 @@ def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
 
 
 def _home_pages(context: RenderContext, control_hosts: Iterable[str]) -> Iterable[SystemRoute]:
-    """What `/` is to people. On the hosts of APIs programs that take any answer get the 404 of a path that no API has."""
+    """The page at `/`. On the hosts of APIs, clients that accept any type get the 404 of the gateway."""
     if context.provider.enabled:
         yield SystemRoute(context.provider.host.lower(), ROOT, IDENTITY)
     yield from (SystemRoute(host, ROOT, CONTROL) for host in control_hosts)

@@ -1,6 +1,7 @@
-"""Semantic-version routing (setting `gateway.version_routing`): `/orders/v1/…` leads to the newest deployed `v1.x`. Pure; for `routes.py`.
+"""Semantic-version routing (setting `gateway.version_routing`). Pure; for `scopes.py`.
 
-Versions are written `vX.Y`. An API that is also a default version takes no part, and a base path that is really deployed wins.
+`/orders/v1/…` leads to the newest deployed `v1.x`. Versions are written `vX.Y`. An API that is also
+a default version takes no part, and the base path of a deployed API wins.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _VERSION = re.compile(r"v(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})")
 
 
 def aliases(apis: Sequence[Versioned]) -> Mapping[str, str]:
-    """API id → the base path it answers on besides its own. `apis` are all of one scope, or all."""
+    """API id → the base path besides its own. `apis` are all of one scope, or all."""
     newest: dict[tuple[str, str, str], tuple[int, str]] = {}
     for api in apis:
         version = _VERSION.fullmatch(api.version)

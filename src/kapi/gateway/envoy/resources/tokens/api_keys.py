@@ -1,6 +1,7 @@
-"""The script that takes credentials where a conf says they are, with the records of opaque API keys in it. Pure; travels by ECDS.
+"""The script that reads credentials where a conf says they are, with the records of API keys. Pure.
 
-Only digests of the keys are in it, so whoever reads Envoy's configuration cannot use one.
+It contains only digests of opaque keys, so no key can be read from Envoy's configuration. It
+travels by ECDS.
 """
 
 from __future__ import annotations

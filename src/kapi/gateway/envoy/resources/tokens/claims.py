@@ -1,7 +1,8 @@
-"""The script for tokens that Envoy's own filters cannot judge, run for those only: a matcher skips it for all others. Pure; by ECDS.
+"""The script for tokens that Envoy's own filters cannot check; a matcher skips it for others. Pure.
 
-Run for issuers whose scopes stand in another claim than `scope` or `scp`, and for tokens bound to a client certificate. Where no
-issuer has either, a filter that does nothing stands in its place: asking the matcher costs each call some microseconds.
+It runs for issuers whose scopes are in another claim than `scope` or `scp`, and for tokens bound to
+a client certificate. If no issuer has either, a filter that does nothing replaces it: the matcher
+costs each call some microseconds. It travels by ECDS.
 """
 
 from __future__ import annotations

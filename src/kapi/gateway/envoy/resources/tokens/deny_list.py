@@ -1,7 +1,9 @@
-"""The deny list: an RBAC filter that refuses revoked tokens by issuer and `jti`, found in constant time. Pure; travels by ECDS.
+"""The deny list: an RBAC filter that refuses revoked tokens by issuer and `jti`. Pure.
 
-jwt_authn copies both claims of a verified token into headers (and removes what a client sends by these names), so they cannot
-be spoofed; the routes remove them before the backend. Built from messages, not from JSON: the list may hold 100,000 tokens.
+A token is found in constant time. jwt_authn copies both claims of a verified token into headers,
+and removes what a client sends by these names, so they cannot be forged; the routes remove them
+before the backend. Built from messages, not from JSON: the list may contain 100,000 tokens. It
+travels by ECDS.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from kapi.policies.authentication.trust import ISSUER_HEADER, JTI_HEADER
 from kapi.policies.revocation import FILTER
 
 REFUSAL = "900901_revoked"
-"""Name of the action; stands in the details of the reply."""
+"""Name of the action; the details of the reply contain it."""
 
 
 def empty_deny_list() -> dict[str, Any]:

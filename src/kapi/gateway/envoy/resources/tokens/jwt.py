@@ -1,7 +1,8 @@
-"""The jwt_authn filter: providers per trusted issuer, their keys inline, and a requirement for each need that a route names.
+"""The jwt_authn filter: a provider for each trusted issuer, and a requirement for each need. Pure.
 
-Pure; travels by ECDS, so a key change closes nothing and empties the token cache. What this filter cannot check (`typ`, `crit`,
-tokens that are not access tokens) is checked right after it, in `token_checks.py`.
+Keys are inline. The filter travels by ECDS, so a change of keys closes no connection and empties
+the token cache. `token_checks.py` comes right after it and checks what it cannot (`typ`, `crit`,
+tokens that are not access tokens).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
 
 LARGEST_CACHED_TOKEN = 8192
 BYTES_OF_CACHED_TOKEN = 7 * 1024
-"""What Envoy keeps of a token of about a thousand characters: text, claims in two forms, places in tables.
+"""Memory of Envoy for a token of about a thousand characters.
 
 Measured as the growth of Envoy under 25,000 fresh tokens."""
 _TAIL = 3
@@ -47,8 +48,9 @@ _TAIL = 3
 def _spellings(scheme: str) -> tuple[str, ...]:
     """How the end of a scheme may be written, with the space after it.
 
-    A scheme is case-insensitive (RFC 9110 §11.1). Envoy's prefix is not, and is looked for anywhere in the header, so eight spellings of
-    three letters stand for the 64 of a whole `Bearer`. What comes before them is checked in `token_checks.py`.
+    A scheme is case-insensitive (RFC 9110 §11.1). Envoy's prefix is not, but it is found anywhere
+    in the header. So eight spellings of three letters cover the 64 of a whole `Bearer`.
+    `token_checks.py` checks what comes before them.
     """
     letters = [(letter.lower(), letter.upper()) for letter in scheme[-_TAIL:]]
     return tuple(f"{''.join(spelling)} " for spelling in itertools.product(*letters))
@@ -57,7 +59,7 @@ def _spellings(scheme: str) -> tuple[str, ...]:
 SCHEMES = _spellings("Bearer")
 DPOP_SCHEMES = _spellings("DPoP")
 _PLACES: dict[str, tuple[dict[str, str], ...]] = {
-    # Named, because the default also takes the access_token query parameter (RFC 9700 §4.3.2 forbids it).
+    # The default also accepts the query parameter access_token, which RFC 9700 §4.3.2 forbids.
     BEARER: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES),
     DPOP: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in DPOP_SCHEMES),
     MOVED_BEARER: (
@@ -89,7 +91,10 @@ class TokenCache:
 def jwt_filter(
     issuers: Sequence[TrustedIssuer], cache: TokenCache, needs: Iterable[Need] = ()
 ) -> dict[str, Any]:
-    """The ECDS resource. A need without an issuer that has keys gets no requirement, and Envoy refuses what names it."""
+    """The ECDS resource.
+
+    A need without an issuer that has keys gets no requirement; Envoy refuses routes that name it.
+    """
     wanted = sorted(needs)
     keys = {issuer.name: verifying_keys(issuer.jwks, issuer.algorithms) for issuer in issuers}
     issuers = [issuer for issuer in issuers if keys[issuer.name]]
@@ -122,7 +127,7 @@ def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]
         accepting = [issuer for issuer in serving if kind in _kinds(issuer)]
         each += [{"provider_name": _provider_name(issuer, kind)} for issuer in accepting]
     if OPTIONAL in need.kinds:
-        # Alone, too: with no issuer there is nothing a credential could be checked against, and none is needed.
+        # Also without an issuer: no credential could be checked, and none is needed.
         each.append({"allow_missing": {}})
     if len(each) < 2:
         return each[0] if each else {}

@@ -1,6 +1,7 @@
-"""Where Envoy tells which tokens it refused and why: a gRPC access log of 401 answers only, without any header of the request. Pure.
+"""The log of rejected tokens: a gRPC access log of 401 answers, without headers of requests. Pure.
 
-Each issuer's provider leaves its fault in the token filter's metadata; `gateway/refusals.py` reads it there.
+Each issuer's provider leaves its fault in the metadata of the token filter;
+`gateway/rejected_tokens.py` reads it there.
 """
 
 from __future__ import annotations

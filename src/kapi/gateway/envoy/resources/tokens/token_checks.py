@@ -1,8 +1,8 @@
-"""What the token filter cannot check: refuses verified tokens that are not access tokens, or not for here. Pure; travels by ECDS.
+"""Rules for what the token filter cannot check: verified tokens that are not access tokens. Pure.
 
-The rule for access tokens of each issuer (`policies/callers/token_kinds.py`) as Envoy's rules;
-`crit` (RFC 7515 §4.1.11); APK's `keytype`; tokens
-bound to a key of the client (`cnf`, RFC 7800) without their proof.
+They contain the rule for access tokens of each issuer (`policies/callers/token_kinds.py`); `crit`
+(RFC 7515 §4.1.11); APK's `keytype`; tokens bound to a key of the client (`cnf`, RFC 7800) without
+their proof. They travel by ECDS.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
             if mappable(local)
         }
     ):
-        # The backend could not be called: such a text cannot stand in a header (RFC 9110 §5.5).
+        # A header field cannot contain such a text (RFC 9110 §5.5), so no backend could be called.
         refused["900901_claims"] = some(*(header(name, _CONTROLS) for name in headers))
     for number, (issuer, rule) in enumerate(rules):
         if rule.required_claims:
@@ -111,7 +111,7 @@ def _other_kind(rules: Sequence[_Rule]) -> Principal:
 
 
 def _id_token(rules: Sequence[_Rule]) -> Principal:
-    """Claims of ID tokens, where neither the type nor the issuer's declaration says that they may be there."""
+    """Claims of ID tokens, unless the type or the declaration of the issuer allows them."""
     return every(
         some(*(claim(name, PRESENT) for name in ID_TOKEN_CLAIMS)),
         _has_no_type_of((ACCESS_TOKEN_TYPE,)),
@@ -120,7 +120,10 @@ def _id_token(rules: Sequence[_Rule]) -> Principal:
 
 
 def _has(name: str, value: str) -> Principal:
-    """A claim has the value, itself or in a list; where a path may be meant too, it counts only without a claim of that very name."""
+    """A claim has the value, itself or in a list.
+
+    A name with dots may also be a path, which counts only without a claim of that very name.
+    """
     first, *others = paths(name)
     found = _at(first, value)
     for path in others:
@@ -162,18 +165,18 @@ def _types(types: Sequence[str]) -> set[str]:
 
 
 def _has_no_type_of(types: Sequence[str]) -> Principal:
-    """Media types do not depend on the case of letters, and `application/` may be left out (RFC 2045 §5.1, RFC 7515 §4.1.9)."""
+    """Media types are case-insensitive (RFC 2045 §5.1), `application/` is optional (RFC 7515 §4.1.9)."""
     bare = [name for name in dict.fromkeys(map(bare_type, types)) if name]
-    names, untyped = (
-        [*bare, *(f"application/{name}" for name in bare)],
-        _jose("typ", PRESENT) if "" in types else claim("iss", PRESENT),
-    )
-    # First what decides for most tokens, as nothing else is then looked at.
-    return every(no(_jose("typ", one_of(names, any_case=True))), untyped) if names else untyped
+    names = [*bare, *(f"application/{name}" for name in bare)]
+    untyped = _jose("typ", PRESENT) if "" in types else claim("iss", PRESENT)
+    if not names:
+        return untyped
+    # The first condition decides for most tokens; the other is not evaluated then.
+    return every(no(_jose("typ", one_of(names, any_case=True))), untyped)
 
 
 def _other_scheme(name: str) -> Principal:
-    """A header in which the token filter found the end of a scheme, and that does not begin with that scheme."""
+    """A header with the end of a scheme in it that does not begin with that scheme."""
 
     def begins(text: str) -> Principal:
         return header(name, {"string_match": {"prefix": text, "ignore_case": True}})

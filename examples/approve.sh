@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a person does on the page of a device, or on the page of approvals, with curl: signs in and allows what is asked there.
+# Sign in and approve on the page of a device or of approvals, with curl.
 # usage: approve.sh URL [USER] [ORGANIZATION]
 set -eu
 url=$1 user=${2:-org1user} organization=${3-org1}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What a browser and a client do in the authorization code flow, with curl: prints the token answer.
-# usage: sign-in.sh [SCOPE] [USER] [ORGANIZATION]      cookies are kept in $JAR when it is set
+# The authorization code flow with curl, as browser and client. Prints the token response.
+# usage: sign-in.sh [SCOPE] [USER] [ORGANIZATION]      cookies are in $JAR if it is set
 set -eu
 scope=${1:-openid default} user=${2:-org1user} organization=${3-org1}
 port=${KAPI_GATEWAY__PORT:-9095}
@@ -15,7 +15,7 @@ base64url() { openssl base64 -A | tr '+/' '-_' | tr -d =; }
 verifier=$(openssl rand -hex 32)
 challenge=$(printf %s "$verifier" | openssl dgst -sha256 -binary | base64url)
 
-# The browser: the link of the client leads to the login page; its form, and that of the consent page, are filled in.
+# The browser: open the link of the client, submit the login form and the consent form.
 page=$(call -L -G "$idp/oauth2/authorize" -d response_type=code -d "client_id=$client" --data-urlencode redirect_uri=http://httpbin.org \
   --data-urlencode "scope=$scope" -d state=xyz -d "code_challenge=$challenge" -d code_challenge_method=S256)
 call -o /dev/null -d "sessionKey=$(field sessionKey)" -d "token=$(field token)" \
@@ -25,7 +25,7 @@ next=$(call -o /dev/null -w '%{redirect_url}' -d "sessionKey=$(field sessionKey)
   "$idp/authenticationEndpoint/consent")
 back=$(call -o /dev/null -w '%{redirect_url}' "$next")
 
-# The client: the code from the link that the browser was sent back with, for tokens.
+# The client: exchange the code of the redirect for tokens.
 code=$(printf %s "$back" | sed -n 's/.*[?&]code=\([^&]*\).*/\1/p')
 call -u "$client:$secret" -d grant_type=authorization_code -d "code=$code" -d redirect_uri=http://httpbin.org \
   -d "code_verifier=$verifier" "$idp/oauth2/token"

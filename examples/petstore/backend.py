@@ -1,4 +1,4 @@
-"""A backend for the Petstore example: every operation of `openapi.yaml`, JSON only, kept in memory. Standard library only.
+"""A backend for the Petstore example: every operation of `openapi.yaml`, JSON only, in memory, standard library only.
 
 Usage: python backend.py [port]     (default 8080, on 127.0.0.1, base path /api/v3)
 """
@@ -20,7 +20,7 @@ Answer = tuple[int, Any]
 
 
 class Shop:
-    """Pets, orders and users in memory. One lock, because each request has a thread of its own."""
+    """Pets, orders and users in memory. One lock, because each request has its own thread."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -231,7 +231,7 @@ ROUTES = (
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP for the shop."""
+    """The HTTP interface of the shop."""
 
     protocol_version = "HTTP/1.1"
     shop = Shop()
@@ -274,10 +274,10 @@ class Handler(BaseHTTPRequestHandler):
                     line = self.rfile.readline(1000)
                 return body
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = handle_any  # noqa: N815  the names http.server calls
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = handle_any  # noqa: N815  names of http.server
 
     def log_message(self, *args: object) -> None:
-        """Stay quiet; the gateway has the access log."""
+        """Log nothing; the gateway has the access log."""
 
 
 def main() -> None:

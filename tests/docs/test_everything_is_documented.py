@@ -75,3 +75,14 @@ def test_no_text_for_people_names_a_file_that_an_installation_lacks() -> None:
             if isinstance(text, str) and re.search(r"\b(?:docs|examples|tests)/\S", text):
                 found.append(f"{path.name}:{node.lineno}: {text}")
     assert found == []
+
+
+def test_files_in_the_architecture_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    roots = (ROOT, ROOT / "src/kapi")
+    missing = [
+        path
+        for path in re.findall(r"`([\w./]+/[\w./]+)`", text)
+        if not any((root / path).exists() for root in roots)
+    ]
+    assert [path for path in missing if not path.startswith("/")] == []

@@ -1,4 +1,4 @@
-"""multipart/form-data of the system APIs (RFC 7578), with a limit on everything and a clear error for each mistake."""
+"""multipart/form-data of the system APIs (RFC 7578), with limits and an error for each mistake."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
@@ -15,19 +15,29 @@ from starlette.types import Message
 from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.bodies import too_large
+from kapi.openapi import MULTIPART
 
 _ROOM_FOR_HEADERS = 64 * 1024
+_BROKEN = (
+    MultiPartException,
+    HTTPException,
+    FormParserError,
+    ValueError,
+    KeyError,
+    LookupError,
+)
+"""What the parsers raise for a broken body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One field of the form: its bytes, and its file name when it was sent as a file."""
+    """A field of the form: its bytes, and its file name if it is a file."""
 
     content: bytes
     file_name: str = ""
 
     def text(self, field: str) -> str:
-        """The content as text without surrounding white space. Raises Problem when it is not UTF-8."""
+        """The content as text, without white space around it. Raises Problem if it is not UTF-8."""
         try:
             return self.content.decode("utf-8").strip()
         except UnicodeDecodeError as error:
@@ -39,50 +49,18 @@ class Part:
 
 
 async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Part]:
-    """The fields named in `limits` (field to greatest number of bytes) that the request holds.
+    """The fields of the request that `limits` names (field to largest number of bytes).
 
-    Raises Problem: 415 for another media type, 400 for a broken or repeated part, 413 for one that is too large.
+    Raises Problem: 415 for another media type, 400 for a broken or repeated part, 413 for a part
+    that is too large.
     """
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        != "multipart/form-data"
-    ):
-        raise Problem.of(
-            error_codes.INVALID_DEFINITION,
-            "The body must be multipart/form-data",
-            hint="With curl: --form 'name=@file' for each part.",
-            status=415,
-        )
+    _check_media_type(request)
     limited = Request(request.scope, _capped(request, sum(limits.values()) + _ROOM_FOR_HEADERS))
+    most = max(limits.values())
     try:
-        async with limited.form(
-            max_files=16, max_fields=16, max_part_size=max(limits.values())
-        ) as form:
-            parts: dict[str, Part] = {}
-            for name, value in form.multi_items():
-                if name not in limits:
-                    continue
-                if name in parts:
-                    raise Problem.of(
-                        error_codes.INVALID_DEFINITION,
-                        f"The part {name} was sent more than once",
-                        hint="Send each part once.",
-                    )
-                content = await value.read() if isinstance(value, UploadFile) else value.encode()
-                if len(content) > limits[name]:
-                    raise _too_large(limits[name])
-                parts[name] = Part(
-                    content, (value.filename or "") if isinstance(value, UploadFile) else ""
-                )
-            return parts
-    except (
-        MultiPartException,
-        HTTPException,
-        FormParserError,
-        ValueError,
-        KeyError,
-        LookupError,
-    ) as error:
+        async with limited.form(max_files=16, max_fields=16, max_part_size=most) as form:
+            return await _parts(form, limits)
+    except _BROKEN as error:
         detail = getattr(error, "message", "") or getattr(error, "detail", "") or str(error)
         raise Problem.of(
             error_codes.INVALID_DEFINITION,
@@ -90,6 +68,42 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
             detail,
             "Send a complete multipart/form-data body with its boundary.",
         ) from error
+
+
+def _check_media_type(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0]
+    if media_type.strip().lower() != MULTIPART:
+        raise Problem.of(
+            error_codes.INVALID_DEFINITION,
+            "The body must be multipart/form-data",
+            hint="With curl: --form 'name=@file' for each part.",
+            status=415,
+        )
+
+
+async def _parts(form: FormData, limits: Mapping[str, int]) -> dict[str, Part]:
+    """The parts that `limits` names."""
+    parts: dict[str, Part] = {}
+    for name, value in form.multi_items():
+        if name not in limits:
+            continue
+        if name in parts:
+            raise Problem.of(
+                error_codes.INVALID_DEFINITION,
+                f"The part {name} was sent more than once",
+                hint="Send each part once.",
+            )
+        part = await _part(value)
+        if len(part.content) > limits[name]:
+            raise _too_large(limits[name])
+        parts[name] = part
+    return parts
+
+
+async def _part(value: UploadFile | str) -> Part:
+    if isinstance(value, UploadFile):
+        return Part(await value.read(), value.filename or "")
+    return Part(value.encode())
 
 
 def _too_large(most: int) -> Problem:

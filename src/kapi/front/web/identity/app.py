@@ -1,7 +1,7 @@
 """The inbuilt identity provider over HTTP: a pure ASGI callable, the hot path of the identity workers.
 
-No framework between the socket and the endpoints: a table of paths, bodies of at most 64 kB, one place where every
-OAuthError becomes RFC 6749 §5.2 JSON. What touches the store runs in a thread, so that it never holds up a signature.
+It has a table of paths, reads bodies of at most 64 kB, and turns every OAuthError into JSON
+(RFC 6749 §5.2). Requests that use the store run in a thread, so that they do not delay signatures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from kapi.identity.clients.fetch_places import PLACES
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
 from kapi.identity.grants import token_grants
 from kapi.identity.protocol.forms import check_media_type, parse_form
-from kapi.identity.protocol.http import Answer, Credentials, Request, error_answer, network_of
+from kapi.identity.protocol.http import (
+    Answer,
+    Credentials,
+    Headers,
+    Request,
+    error_answer,
+    network_of,
+)
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
 from kapi.identity.token_endpoint import TokenEndpoint
@@ -28,7 +35,7 @@ from kapi.identity.token_endpoint import TokenEndpoint
 LARGEST_FORM = 64 * 1024
 FORM_SECONDS = 10.0
 _THREADS = PLACES + 16
-"""Of them so many that documents of clients cannot occupy all; each is started when it is needed."""
+"""More than the documents of clients can occupy. A thread starts when it is needed."""
 _LOG = logging.getLogger("kapi.identity")
 _NOT_FOUND = Answer(
     404,
@@ -45,7 +52,7 @@ TOKEN_HEADERS = [
 
 
 def _of_storage(error: Exception) -> OAuthError | None:
-    """The answer when the data directory could not do it."""
+    """The answer to an error of the data directory; None for other errors."""
     if isinstance(error, OSError) and error.errno in FULL:
         error = StorageFull()
     if isinstance(error, StorageBusy):
@@ -55,15 +62,13 @@ def _of_storage(error: Exception) -> OAuthError | None:
             status=error.status,
             headers=(("retry-after", "2"),),
         )
-    return (
-        OAuthError("server_error", f"{error.title}: {error.hint}", status=error.status)
-        if isinstance(error, StorageError)
-        else None
-    )
+    if isinstance(error, StorageError):
+        return OAuthError("server_error", f"{error.title}: {error.hint}", status=error.status)
+    return None
 
 
 class _Table:
-    """Endpoints by path: exact ones, then the longest one that ends in `/`; `/` itself is exact."""
+    """Endpoints by path: exact paths, then the longest prefix that ends in `/`; `/` itself is exact."""
 
     def __init__(self, provider: Provider, endpoints: Sequence[Endpoint]) -> None:
         paths = [(path, endpoint) for endpoint in endpoints for path in endpoint.paths(provider)]
@@ -72,10 +77,12 @@ class _Table:
         self._below = sorted(below, key=lambda row: -len(row[0]))
 
     def find(self, path: str) -> Endpoint | None:
-        found = self._exact.get(path)
-        return found or next(
-            (endpoint for prefix, endpoint in self._below if path.startswith(prefix)), None
-        )
+        if path in self._exact:
+            return self._exact[path]
+        for prefix, endpoint in self._below:
+            if path.startswith(prefix):
+                return endpoint
+        return None
 
 
 def token_endpoint_of(provider: Provider) -> TokenEndpoint:
@@ -124,7 +131,7 @@ async def _token(
     receive: Receive,
     send: Send,
 ) -> None:
-    untouched = True
+    unread = True
     try:
         if scope["method"] != "POST":
             if scope["method"] == "OPTIONS":
@@ -137,7 +144,7 @@ async def _token(
                 allow="POST",
             )
         credentials = checked_headers(scope["headers"], scope["path"])
-        untouched = False
+        unread = False
         body = await _read_body(receive)
         if body is None:
             return
@@ -147,7 +154,7 @@ async def _token(
         else:
             members = await _in(threads, endpoint.answer, form, credentials, int(now()))
     except OAuthError as error:
-        if untouched:
+        if unread:
             await discard_body(receive)
         await _send(send, error_answer(error))
         return
@@ -158,7 +165,7 @@ async def _token(
 
 
 def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Credentials:
-    """Who the headers say is calling; refuses what is not a form or too large. Raises OAuthError."""
+    """The credentials in the headers. Raises OAuthError for a body that is no form or too large."""
     authorization = certificate = None
     proofs: tuple[str, ...] = ()
     content_type = ""
@@ -176,15 +183,17 @@ def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Creden
         elif name == b"x-kapi-client-certificate":
             certificate = value.decode("latin-1")
     check_media_type(content_type)
-    # Only those who send proofs have the store keep something by where they come from, and no one else pays for looking.
+    # The network is needed for the quota of DPoP proofs only.
     network = caller_network(headers) if proofs else ""
     return Credentials(authorization, proofs, certificate, "POST", path, network)
 
 
 def caller_network(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    """As `Request.network`."""
+    """The network of the last `X-Forwarded-For` entry, as in `Request.network`."""
     found = [value for name, value in headers if name == b"x-forwarded-for"]
-    return network_of(found[-1].rpartition(b",")[2].strip().decode("latin-1")) if found else ""
+    if not found:
+        return ""
+    return network_of(found[-1].rpartition(b",")[2].strip().decode("latin-1"))
 
 
 async def _endpoint(
@@ -197,46 +206,55 @@ async def _endpoint(
     send: Send,
 ) -> None:
     method = scope["method"]
-    allowed = ("GET", "HEAD") if endpoint.methods == ("GET",) else endpoint.methods
-    untouched = True
+    unread = True
     try:
         if method == "OPTIONS" and getattr(endpoint, "cross_origin", True):
             await _preflight(send)
             return
-        if method not in allowed:
-            names = ", ".join(allowed)
-            raise OAuthError(
-                "invalid_request", f"This path takes {names} requests only", status=405, allow=names
-            )
+        _check_method(endpoint, method)
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
         )
-        if any(
-            name == "content-length" and value.isdigit() and int(value) > LARGEST_FORM
-            for name, value in headers
-        ):
-            raise _too_large()
-        untouched = False
+        _check_length(headers)
+        unread = False
         body = await _read_body(receive)
         if body is None:
             return
         query = scope.get("query_string", b"").decode("latin-1")
         request = Request(method, scope["path"], query, headers, body, int(now()))
-        quick = (
-            endpoint.quick
-            if isinstance(endpoint.quick, bool)
-            else endpoint.quick(provider, request)
-        )
-        answer = (
-            endpoint.answer(provider, request)
-            if quick
-            else await _in(threads, endpoint.answer, provider, request)
-        )
+        if _is_quick(endpoint, provider, request):
+            answer = endpoint.answer(provider, request)
+        else:
+            answer = await _in(threads, endpoint.answer, provider, request)
     except OAuthError as error:
-        if untouched:
+        if unread:
             await discard_body(receive)
         answer = error_answer(error)
     await _send(send, answer, head=method == "HEAD")
+
+
+def _check_method(endpoint: Endpoint, method: str) -> None:
+    """Raise OAuthError 405 for a method that the endpoint does not have. GET includes HEAD."""
+    allowed = ("GET", "HEAD") if endpoint.methods == ("GET",) else endpoint.methods
+    if method in allowed:
+        return
+    names = ", ".join(allowed)
+    description = f"This path takes {names} requests only"
+    raise OAuthError("invalid_request", description, status=405, allow=names)
+
+
+def _check_length(headers: Headers) -> None:
+    """Raise OAuthError 413 for a body whose declared length is too large."""
+    for name, value in headers:
+        if name == "content-length" and value.isdigit() and int(value) > LARGEST_FORM:
+            raise _too_large()
+
+
+def _is_quick(endpoint: Endpoint, provider: Provider, request: Request) -> bool:
+    """Whether the endpoint answers without the store, so that it needs no thread."""
+    if isinstance(endpoint.quick, bool):
+        return endpoint.quick
+    return endpoint.quick(provider, request)
 
 
 async def _in(threads: Executor, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -244,7 +262,7 @@ async def _in(threads: Executor, work: Callable[..., Any], *arguments: Any) -> A
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body; None when the caller went away. Raises OAuthError when it is too large or too slow."""
+    """The whole body; None if the caller disconnected. Raises OAuthError 413 or 408."""
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")

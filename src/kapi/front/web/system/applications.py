@@ -5,6 +5,7 @@ All need a token with the scope apk:api_create, and are about the organization o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,12 +14,29 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kapi import error_codes
-from kapi.errors import Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
-from kapi.front.web.http.bodies import read_json_body
+from kapi.front.web.http.shapes import Member, Shape, read_members
 from kapi.front.web.system.apis import DEPLOY_SCOPE
 from kapi.gateway.applications import Applications
 from kapi.store.applications import Application, ConsumerKey, Subscription
+
+
+def _shape(subject: str, members: Mapping[str, Member]) -> Shape:
+    return Shape(subject, error_codes.INVALID_REQUEST, members)
+
+
+_TEXT = Member(str, "")
+_APPLICATION = _shape("application", {"name": _TEXT, "tier": _TEXT, "id": _TEXT})
+_KEY = _shape(
+    "application",
+    {"consumerKey": _TEXT, "type": Member(str, "PRODUCTION"), "environment": _TEXT},
+)
+_API = Member(dict, members={"name": _TEXT, "version": Member(str, ".*")})
+_SUBSCRIPTION = _shape(
+    "subscription",
+    {"application": _TEXT, "api": _API, "tier": _TEXT, "status": Member(str, "ACTIVE")},
+)
+_CHANGE = _shape("subscription", {"status": Member(str), "tier": Member(str)})
 
 
 class ApplicationsApi:
@@ -51,10 +69,8 @@ class ApplicationsApi:
 
     async def create(self, request: Request) -> Response:
         """`{name, tier?, id?}`; 201."""
-        organization, body = (
-            self._organization(request),
-            await _body(request, {"name": "", "tier": "", "id": ""}),
-        )
+        organization = self._organization(request)
+        body = await read_members(request, _APPLICATION)
         values = (body["name"], body["tier"], body["id"])
         made = await run_in_threadpool(self._applications.create, organization, *values)
         return json_answer(_shown(made), 201)
@@ -69,16 +85,12 @@ class ApplicationsApi:
     async def add_key(self, request: Request) -> Response:
         """`{consumerKey, type?, environment?}`; 201 with the application."""
         organization = self._organization(request)
-        body = await _body(request, {"consumerKey": "", "type": "PRODUCTION", "environment": ""})
+        body = await read_members(request, _KEY)
         key = ConsumerKey(body["consumerKey"], body["type"], body["environment"])
-        return json_answer(
-            _shown(
-                await run_in_threadpool(
-                    self._applications.add_key, organization, request.path_params["id"], key
-                )
-            ),
-            201,
+        changed = await run_in_threadpool(
+            self._applications.add_key, organization, request.path_params["id"], key
         )
+        return json_answer(_shown(changed), 201)
 
     async def remove_key(self, request: Request) -> Response:
         """204."""
@@ -102,26 +114,17 @@ class ApplicationsApi:
     async def subscribe(self, request: Request) -> Response:
         """`{application, api: {name, version?}, tier?, status?}`; 201."""
         organization = self._organization(request)
-        body = await _body(request, {"application": "", "api": {}, "tier": "", "status": "ACTIVE"})
-        api = _checked(body["api"], {"name": "", "version": ".*"}, "api.")
+        body = await read_members(request, _SUBSCRIPTION)
+        name, api = body["application"], body["api"]
         wanted = Subscription("", api["name"], api["version"], body["status"], body["tier"])
-        made = await run_in_threadpool(
-            self._applications.subscribe, organization, body["application"], wanted
-        )
-        return json_answer(
-            _subscription(
-                made,
-                await run_in_threadpool(self._applications.get, organization, body["application"]),
-            ),
-            201,
-        )
+        made = await run_in_threadpool(self._applications.subscribe, organization, name, wanted)
+        owner = await run_in_threadpool(self._applications.get, organization, name)
+        return json_answer(_subscription(made, owner), 201)
 
     async def change(self, request: Request) -> Response:
         """`{status?, tier?}`; 200."""
-        organization, body = (
-            self._organization(request),
-            await _body(request, {"status": None, "tier": None}),
-        )
+        organization = self._organization(request)
+        body = await read_members(request, _CHANGE)
         made = await run_in_threadpool(
             self._applications.change,
             organization,
@@ -140,34 +143,6 @@ class ApplicationsApi:
 
     def _organization(self, request: Request) -> str:
         return self._access.organization(self._access.principal(request, DEPLOY_SCOPE))
-
-
-async def _body(request: Request, fields: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object with no other fields than these; `fields` holds their defaults, and by them their types."""
-    value = await read_json_body(request, f"Send an object with {', '.join(fields)}.")
-    return _checked(value, fields, "")
-
-
-def _checked(value: Any, fields: dict[str, Any], prefix: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Problem.of(
-            error_codes.INVALID_REQUEST,
-            f"{prefix or 'the body '}must be an object",
-            hint=f"Fields: {', '.join(fields)}.",
-        )
-    wrong = [prefix + name for name in value if name not in fields]
-    wrong += [
-        prefix + name
-        for name, default in fields.items()
-        if name in value and not isinstance(value[name], type("" if default is None else default))
-    ]
-    if wrong:
-        raise Problem.of(
-            error_codes.INVALID_REQUEST,
-            f"Invalid {', '.join(wrong)[:200]}",
-            hint=f"Fields: {', '.join(prefix + name for name in fields)}.",
-        )
-    return {**fields, **value}
 
 
 def _shown(item: Application) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import json_object, read_body
 from kapi.front.web.http.lanes import Lane
+from kapi.front.web.http.shapes import Member, Shape
 from kapi.identity.issuers.following import Followed
 from kapi.identity.issuers.trial import Step
 from kapi.identity.issuers.trust import Trust
@@ -28,6 +29,11 @@ from kapi.settings.values import REFUSED, checked
 
 ISSUER_SCOPE = "kapi:issuers"
 LARGEST_BODY = 1024 * 1024
+_TEST = Shape(
+    "issuer",
+    error_codes.INVALID_ISSUER,
+    {"token": Member(str, "", hint='Send {"token": "…"}, or nothing.')},
+)
 _FIELDS = {field.name for field in dataclasses.fields(IssuerSettings)}
 
 
@@ -106,17 +112,9 @@ class IssuersApi:
     async def test(self, request: Request) -> Response:
         """Walk discovery, TLS, keys and clock, and a token when the body has one: `{"token": "…"}`."""
         followed = self._mine(request)
-        body = await _body(request, empty={})
-        token = body.get("token", "")
-        if not isinstance(token, str) or body.keys() - {"token"}:
-            raise Problem.of(
-                error_codes.INVALID_ISSUER,
-                "Invalid request",
-                "the body may have a token only",
-                'Send {"token": "…"}, or nothing.',
-            )
+        body = _TEST.read(await _body(request, empty={}))
         steps: tuple[Step, ...] = await self._fetching.run(
-            request, self._trust.test, followed, token.strip()
+            request, self._trust.test, followed, body["token"].strip()
         )
         return json_answer(
             {"issuer": followed.issuer.name, "steps": [dataclasses.asdict(step) for step in steps]}

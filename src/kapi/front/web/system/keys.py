@@ -10,14 +10,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kapi import error_codes
-from kapi.errors import Problem
 from kapi.front.web.http.access import Access, json_answer
-from kapi.front.web.http.bodies import json_object, read_body
+from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape, read_members
 from kapi.identity.keys.rotation import Rotation
 from kapi.settings import DEFAULT_ALGORITHM
 from kapi.store.keys import StoredKey
 
 KEYS_SCOPE = "kapi:keys"
+_ALGORITHM = Member(str, DEFAULT_ALGORITHM)
+_STAGE = Shape("key", error_codes.INVALID_KEY_REQUEST, {"algorithm": _ALGORITHM})
+_ROTATE = Shape(
+    "key",
+    error_codes.INVALID_KEY_REQUEST,
+    {"algorithm": _ALGORITHM, "now": Member(bool, False), "emergency": Member(bool, False)},  # noqa: FBT003
+)
 
 
 class KeysApi:
@@ -48,25 +54,19 @@ class KeysApi:
     async def stage(self, request: Request) -> Response:
         """Make a key and show it: `{"algorithm": "RS256"}`."""
         self._access.principal(request, KEYS_SCOPE)
-        body = await _body(request, algorithm=str)
-        return json_answer(
-            _shown(
-                await run_in_threadpool(
-                    self._rotation.stage, body.get("algorithm", DEFAULT_ALGORITHM)
-                )
-            ),
-            201,
-        )
+        body = await read_members(request, _STAGE, DOCUMENT_HINT, optional=True)
+        key = await run_in_threadpool(self._rotation.stage, body["algorithm"])
+        return json_answer(_shown(key), 201)
 
     async def rotate(self, request: Request) -> Response:
         """A new key in place of the active one: `{"algorithm": "RS256", "now": false, "emergency": false}`."""
         self._access.principal(request, KEYS_SCOPE)
-        body = await _body(request, algorithm=str, now=bool, emergency=bool)
+        body = await read_members(request, _ROTATE, DOCUMENT_HINT, optional=True)
         key = await run_in_threadpool(
             self._rotation.rotate,
-            body.get("algorithm", DEFAULT_ALGORITHM),
-            at_once=body.get("now", False),
-            emergency=body.get("emergency", False),
+            body["algorithm"],
+            at_once=body["now"],
+            emergency=body["emergency"],
         )
         return json_answer(_shown(key), 201)
 
@@ -82,19 +82,6 @@ class KeysApi:
         self._access.principal(request, KEYS_SCOPE)
         await run_in_threadpool(self._rotation.retire, request.path_params["kid"])
         return Response(status_code=204)
-
-
-async def _body(request: Request, **members: type) -> dict[str, Any]:
-    content = await read_body(request)
-    value = json_object(content, "/openapi.html on this host describes it.") if content else {}
-    if any(name not in members or type(item) is not members[name] for name, item in value.items()):
-        known = ", ".join(f"{name} ({kind.__name__})" for name, kind in members.items())
-        raise Problem.of(
-            error_codes.INVALID_KEY_REQUEST,
-            detail=f"the body may be a JSON object with {known}",
-            hint="/openapi.html on this host describes it.",
-        )
-    return value
 
 
 def _shown(key: StoredKey) -> dict[str, Any]:

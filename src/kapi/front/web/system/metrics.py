@@ -1,12 +1,12 @@
-"""Metrics of the control process in the text format of Prometheus: how the keys of issuers stand, and what was refused.
+"""Metrics of the control process in the text format of Prometheus: keys of issuers, refused tokens.
 
-`/api/metrics` needs a token with the scope `kapi:metrics`; `/metrics` answers on the process's Unix socket only, which the
-gateway does not lead to.
+`/api/metrics` needs a token with the scope `kapi:metrics`; `/metrics` is on the Unix socket of
+the process only, which the gateway does not route to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +17,10 @@ from kapi.identity.issuers.trust import Trust
 
 METRICS_SCOPE = "kapi:metrics"
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+_Family = tuple[str, str, str, Sequence[tuple[str, float]]]
+"""Name, type, help text, and samples: labels and value."""
 
 
 class Metrics:
@@ -35,66 +39,51 @@ class Metrics:
         ]
 
     async def over_https(self, request: Request) -> Response:
-        """For scrapers elsewhere."""
+        """Metrics for scrapers with a token."""
         self._access.principal(request, METRICS_SCOPE)
         return self._answer()
 
     async def on_this_machine(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
-        """For who may open the socket: `curl --unix-socket run/control.sock http://localhost/metrics`."""
+        """Metrics for processes that may open the socket: `curl --unix-socket run/control.sock http://localhost/metrics`."""
         return self._answer()
 
     def _answer(self) -> Response:
         return Response("".join(f"{line}\n" for line in self._lines()), media_type=_MEDIA_TYPE)
 
     def _lines(self) -> Iterator[str]:
-        states = [
-            (_label(item.issuer.name), item.state)
-            for item in self._trust.followed()
-            if item.issuer.fetches
-        ]
-        now = self._now()
-        rows: tuple[tuple[str, str, str, list[tuple[str, float]]], ...] = (
-            (
-                "kapi_issuer_keys",
-                "gauge",
-                "Usable keys of an issuer.",
-                [(name, len(state.keys.keys)) for name, state in states],
-            ),
-            (
-                "kapi_issuer_keys_age_seconds",
-                "gauge",
-                "Seconds since the issuer last confirmed its keys.",
-                [(name, now - state.fetched_at) for name, state in states if state.fetched_at],
-            ),
-            (
-                "kapi_issuer_fetches_total",
-                "counter",
-                "Times its keys were fetched.",
-                [(name, state.fetches) for name, state in states],
-            ),
-            (
-                "kapi_issuer_fetch_failures_total",
-                "counter",
-                "Times that failed.",
-                [(name, state.failures) for name, state in states],
-            ),
-            (
-                "kapi_issuer_refused_tokens_total",
-                "counter",
-                "Refused tokens by issuer and reason; no issuer means one that is not known.",
-                [
-                    (f'{_label(name)},reason="{reason.replace(" ", "_")}"', count)
-                    for (name, reason), count in sorted(dict(self._trust.refusals).items())
-                ],
-            ),
-        )
-        for name, kind, text, samples in rows:
+        for name, kind, text, samples in self._families():
             yield f"# HELP {name} {text}"
             yield f"# TYPE {name} {kind}"
             for labels, value in samples:
                 yield f"{name}{{{labels}}} {value:g}"
 
+    def _families(self) -> Iterator[_Family]:
+        """The metrics: keys and fetches by issuer, and refused tokens by issuer and reason."""
+        states = [
+            (_label(item.issuer.name), item.state)
+            for item in self._trust.followed()
+            if item.issuer.fetches
+        ]
+        keys = [(label, len(state.keys.keys)) for label, state in states]
+        yield "kapi_issuer_keys", "gauge", "Usable keys of an issuer.", keys
+        now = self._now()
+        ages = [(label, now - state.fetched_at) for label, state in states if state.fetched_at]
+        text = "Seconds since the issuer last confirmed its keys."
+        yield "kapi_issuer_keys_age_seconds", "gauge", text, ages
+        fetches = [(label, state.fetches) for label, state in states]
+        yield "kapi_issuer_fetches_total", "counter", "Times its keys were fetched.", fetches
+        failures = [(label, state.failures) for label, state in states]
+        yield "kapi_issuer_fetch_failures_total", "counter", "Times that failed.", failures
+        text = "Refused tokens by issuer and reason; no issuer means one that is not known."
+        yield "kapi_issuer_refused_tokens_total", "counter", text, self._refused()
+
+    def _refused(self) -> list[tuple[str, float]]:
+        samples: list[tuple[str, float]] = []
+        for (name, reason), count in sorted(dict(self._trust.refusals).items()):
+            samples.append((f'{_label(name)},reason="{reason.replace(" ", "_")}"', count))
+        return samples
+
 
 def _label(name: str) -> str:
-    """Names have no character that would have to be escaped."""
+    """The label of an issuer. Names contain no character that has to be escaped."""
     return f'issuer="{name}"'

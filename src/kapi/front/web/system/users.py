@@ -15,6 +15,7 @@ from kapi import error_codes
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
+from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape
 from kapi.identity.people.passwords import LONGEST, SHORTEST, password_digest
 from kapi.identity.people.users import User, Users, profile_of, user_of
 from kapi.settings import UserSettings
@@ -114,13 +115,8 @@ class UsersApi:
         self._access.principal(request, USERS_SCOPE)
         name, body = request.path_params["username"], await read_json_body(request, _HINT)
         self._refuse_settings(name)
-        mistakes = (
-            [] if set(body) == {"password"} else [("password", "the body has one member, password")]
-        )
-        if not mistakes:
-            mistakes = _weak(body["password"])
-        _refuse(mistakes)
-        digest = await run_in_threadpool(password_digest, body["password"])
+        password = _PASSWORD.read(body)["password"]
+        digest = await run_in_threadpool(password_digest, password)
         if not await run_in_threadpool(
             self._stored.change_password, name, digest, self._ending("the password changed")
         ):
@@ -132,10 +128,9 @@ class UsersApi:
         self._access.principal(request, USERS_SCOPE)
         name, body = request.path_params["username"], await read_json_body(request, _HINT)
         self._refuse_settings(name)
-        disabled = body.get("disabled")
-        if set(body) != {"disabled"} or not isinstance(disabled, bool):
-            _refuse([("disabled", "the body has one member, disabled, which is true or false")])
-        if not await run_in_threadpool(self._disable if disabled else self._stored.enable, name):
+        disabled = _DISABLED.read(body)["disabled"]
+        change = self._disable if disabled else self._stored.enable
+        if not await run_in_threadpool(change, name):
             raise _nobody(name)
         return Response(status_code=204)
 
@@ -195,16 +190,23 @@ def _declared(body: Mapping[str, Any]) -> UserSettings:
             wrong("username", "must be printable, without a slash, and without spaces around it")
         if len(settings.username) > _LONGEST_NAME:
             wrong("username", f"must have at most {_LONGEST_NAME} characters")
-        mistakes += _weak(settings.password)
+        if weak := _weak(settings.password):
+            mistakes.append(("password", weak))
     _refuse(mistakes, hints)
     made: UserSettings = settings
     return made
 
 
-def _weak(password: Any) -> list[tuple[str, str]]:
-    if not isinstance(password, str) or not SHORTEST <= len(password) <= LONGEST:
-        return [("password", f"must have {SHORTEST} to {LONGEST} characters")]
-    return []
+def _weak(password: str) -> str:
+    if SHORTEST <= len(password) <= LONGEST:
+        return ""
+    return f"must have {SHORTEST} to {LONGEST} characters"
+
+
+_PASSWORD = Shape(
+    "user", error_codes.INVALID_USER, {"password": Member(str, required=True, rule=_weak)}
+)
+_DISABLED = Shape("user", error_codes.INVALID_USER, {"disabled": Member(bool, required=True)})
 
 
 def _refuse(mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = None) -> None:
@@ -213,7 +215,7 @@ def _refuse(mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = N
             Diagnostic(
                 "user",
                 f"{name}: {message}",
-                (hints or {}).get(message) or "/openapi.html on this host describes it.",
+                (hints or {}).get(message) or DOCUMENT_HINT,
                 f"#/{name}",
             )
             for name, message in mistakes

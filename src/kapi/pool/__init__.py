@@ -1,7 +1,8 @@
-"""Work on untrusted input in processes of its own: limited in time and memory, and killed when the caller leaves.
+"""Processes for work on untrusted input: limited in time and memory, killed when the caller leaves.
 
-A process is started when there is work and none is idle, and ends when it was idle for a while; at rest there is none. What it does is
-a function by its dotted name, `kapi.apis.generate:generate`, with arguments that can be pickled. `pool_process.py` is the process.
+A process starts when there is work and none is idle, and ends after `IDLE_SECONDS` without work. The
+work is a function by its dotted name, `kapi.apis.generate:generate`, with arguments that can be
+pickled. `process.py` is the process.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kapi.callers import stopped_by_leaving
 from kapi.errors import Problem
 
 IDLE_SECONDS: Final = 30.0
-"""How long a process without work is kept."""
+"""Seconds after which an idle process ends."""
 _PIECE: Final = 1024 * 1024
 _HEADER: Final = 8
 
@@ -41,10 +42,10 @@ class _Ended(Exception):
 
 
 class Pool:
-    """At most `size` processes. Threads share it; one that finds all of them busy waits."""
+    """At most `size` processes, shared by threads. A thread waits while all are busy."""
 
     def __init__(self, size: int, seconds: float, most_bytes: int, *, niceness: int = 0) -> None:
-        """`seconds` and `most_bytes` (of memory) are those of one piece of work."""
+        """`seconds` and `most_bytes` (of memory) limit one call."""
         self._seconds = seconds
         self._most_bytes = most_bytes
         self._niceness = niceness
@@ -54,7 +55,7 @@ class Pool:
         self._timer: threading.Timer | None = None
 
     def run(self, function: str, *arguments: Any) -> Any:
-        """What the function returns. Raises what it raises, TooMuchWork, or CallerLeft."""
+        """The result of the function. Raises what it raises, TooMuchWork, or CallerLeft."""
         request = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
         with self._turns:
             process = self._taken()
@@ -121,7 +122,7 @@ class Pool:
 
 
 class _Process:
-    """One process, which does one thing at a time."""
+    """A process, which does one call at a time."""
 
     def __init__(self, most_bytes: int, niceness: int) -> None:
         command = [

@@ -1,8 +1,8 @@
-"""The cellar: one Store over SQLite in WAL mode. Tables stand in `migrations/`, one numbered SQL file per step.
+"""The persistent store: SQLite in WAL mode. `migrations/` contains the tables, one SQL file per step.
 
-Plain SQL over the standard library's driver: an ORM would cost the first token a third of a second. SQLite and PostgreSQL both
-speak it, but for the column `records.person`, which SQLite computes from JSON. Every write is one transaction and is on disk
-(synchronous=FULL) before the call returns.
+It uses plain SQL and the driver of the standard library: importing an ORM takes a third of a second.
+The SQL is SQLite's: upserts, RETURNING, a column computed from JSON (`records.person`), PRAGMAs.
+Every write is one transaction, which is on disk (synchronous=FULL) when the call returns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from kapi.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class StoredApi:
-    """A deployed API without its texts. `base_path` includes the version; `deployed_at` in seconds since the epoch."""
+    """A deployed API without its documents.
+
+    `base_path` includes the version; `deployed_at` is in seconds since the epoch.
+    """
 
     id: str
     organization: str
@@ -85,7 +88,7 @@ class Store:
         rendered: Iterable[Rendered],
         dropped: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Keep an API, replacing the one with its id, together with what was rendered for it, in one transaction."""
+        """Store an API and its rendered resources in one transaction. Replaces the API with its id."""
         with self.database.transaction() as db:
             db.execute("DELETE FROM apis WHERE id = ?", (api.id,))
             db.execute(
@@ -110,7 +113,11 @@ class Store:
         rendered: Iterable[Rendered] = (),
         dropped: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Forget an API; `rendered` replaces and `dropped` (kind, name) removes derived resources in the same transaction."""
+        """Delete an API.
+
+        The same transaction replaces the resources in `rendered`, and deletes those in `dropped`
+        (kind and name).
+        """
         with self.database.transaction() as db:
             db.execute("DELETE FROM apis WHERE id = ?", (api_id,))
             keep_rendered(db, rendered, dropped)

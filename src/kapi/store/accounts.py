@@ -1,7 +1,8 @@
-"""Ends what an account has: sessions, refresh tokens, codes, device and CIBA requests, consents, access tokens.
+"""Ends accounts: revokes their sessions, tokens, codes, consents, device and CIBA requests.
 
-An account ends when it is removed or disabled, and starts anew when its password changes. Its subject is never given to another
-account (OpenID Connect Core §2, §5.7). Called by `users.py` in this room and by `kapi.identity`.
+An account ends when it is removed or disabled, and when its password changes. The subject of a
+removed account is not used again (OpenID Connect Core §2, §5.7). Called by `users.py` and
+`kapi.identity`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _REMEMBERED = 366 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why and when accounts end. `issuer` issued their tokens; `now` in seconds since the epoch."""
+    """The reason and the time of a revocation. `issuer` issued the tokens; `now` is in seconds."""
 
     issuer: str
     now: int
@@ -28,13 +29,13 @@ class Ending:
 
 
 class Accounts:
-    """What is known about accounts that ended, and about those of the settings."""
+    """When accounts were ended last, and the accounts of the settings."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def ended_at(self, subject: str) -> int:
-        """When everything that the account had was ended last, in seconds since the epoch; 0 for never."""
+        """When the account was ended last, in seconds since the epoch; 0: never."""
         row = self._database.row(
             "SELECT ended_at FROM ended_accounts WHERE subject = ?", (subject,)
         )
@@ -49,7 +50,10 @@ class Accounts:
         )
 
     def may_be_over(self, issuer: str, jti: str, issued: int) -> bool:
-        """Whether a token was revoked, or any account ended after it was issued: in one query, since it is nearly always neither."""
+        """Whether a token was revoked, or an account was ended after it was issued.
+
+        One query answers both, because nearly always neither is the case.
+        """
         row = self._database.row(
             "SELECT EXISTS (SELECT 1 FROM revocations WHERE jti = ? AND issuer IN (?, '')) "
             "OR EXISTS (SELECT 1 FROM ended_accounts WHERE ended_at >= ?)",
@@ -58,7 +62,10 @@ class Accounts:
         return bool(row and row[0])
 
     def settle(self, marks: Mapping[str, str], ending: Ending) -> None:
-        """End the accounts of the settings that are gone, and those whose mark changed. `marks` are those of now, by user name."""
+        """End the accounts that are no longer in the settings, and those whose mark changed.
+
+        `marks` contains the mark of each account in the current settings, by user name.
+        """
         with self._database.transaction(REVOCATIONS) as db:
             before = dict(db.execute("SELECT username, mark FROM settings_accounts").fetchall())
             for username, mark in before.items():
@@ -70,12 +77,12 @@ class Accounts:
             )
 
     def marks(self) -> Mapping[str, str]:
-        """Those of the last start."""
+        """The marks at the last start, by user name."""
         return dict(self._database.rows("SELECT username, mark FROM settings_accounts"))
 
 
 def end_account(db: sqlite3.Connection, subject: str, ending: Ending) -> None:
-    """End what the account has, inside a transaction of the caller, which must name the topic of revocations."""
+    """End an account in a transaction of the caller, which must name the topic of revocations."""
     families = db.execute(
         "SELECT key FROM records WHERE person = ? AND person <> '' AND kind = ?", (subject, FAMILY)
     ).fetchall()

@@ -1,4 +1,4 @@
-"""Applications with their keys and subscriptions, as set while kapi runs. Called by `gateway.applications`."""
+"""Applications with their keys and subscriptions. Called by `gateway.applications`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ TOPIC = "applications"
 
 @dataclass(frozen=True, slots=True)
 class ConsumerKey:
-    """A key by which an application is known; `key_type` is PRODUCTION or SANDBOX, an empty environment means all."""
+    """A consumer key of an application.
+
+    `key_type` is PRODUCTION or SANDBOX; an empty environment means all.
+    """
 
     consumer_key: str
     key_type: str
@@ -22,7 +25,10 @@ class ConsumerKey:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What an application may call: APIs of a name whose version matches a pattern. `created_at` in seconds since the epoch."""
+    """A subscription to the APIs with a name whose version matches a pattern.
+
+    `created_at` is in seconds since the epoch.
+    """
 
     id: str
     api_name: str

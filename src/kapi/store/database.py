@@ -1,8 +1,8 @@
-"""One SQLite database in WAL mode: opening, migrations, transactions. Every class of this room is made from a Database.
+"""One SQLite database in WAL mode: opening, migrations, transactions.
 
-Every write is one transaction and is on disk (synchronous=FULL) before the call returns. A transaction names the topics
-it changes, so that other processes notice (`watch.py`). One connection writes; reads have connections of their own, so that no
-read waits for a write, of this process or another.
+Every write is one transaction, which is on disk (synchronous=FULL) when the call returns. A
+transaction names the topics that it changes, so that other processes notice (`watch.py`). One
+connection writes. Reads have their own connections, so that no read waits for a write.
 """
 
 from __future__ import annotations
@@ -20,31 +20,34 @@ from typing import Any
 from kapi.errors import StorageBusy, StorageNewer
 from kapi.store.connections import BUSY_SECONDS, is_busy, meaning, reader, writer
 
-_CHANGED = "INSERT INTO changes (topic, version) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET version = changes.version + 1"
+_CHANGED = (
+    "INSERT INTO changes (topic, version) VALUES (?, 1)"
+    " ON CONFLICT (topic) DO UPDATE SET version = changes.version + 1"
+)
 _LONGEST_PAUSE = 0.05
 
 
 class StoreClosed(Exception):
-    """The process is stopping: whoever works in the background ends."""
+    """The process is stopping; background threads end."""
 
 
 class Database:
-    """Threads share it. One of them writes at a time; any number read."""
+    """A database that threads share: one writer at a time, any number of readers."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
         self._lock = threading.Lock()
         self._owner = 0
-        """The thread that is in a transaction."""
+        """The thread that is in a transaction; 0: none."""
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
 
     @classmethod
     def open(cls, path: Path) -> Database:
-        """Open the database at `path` (made 0600), bringing its tables up to date first.
+        """Open the database at `path`, and run its missing migrations. A new file has mode 0600.
 
-        Raises StorageNewer for tables of a newer version, StorageBusy, StorageFull.
+        Raises StorageNewer for a database of a newer version, StorageBusy, StorageFull.
         """
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -60,7 +63,7 @@ class Database:
         return database
 
     def close(self) -> None:
-        """Close the connections; it cannot be used afterwards."""
+        """Close the connections. The database cannot be used afterwards."""
         with self._lock:
             self._closed = True
             self._connection.close()
@@ -69,9 +72,10 @@ class Database:
 
     @contextmanager
     def transaction(self, *topics: str) -> Iterator[sqlite3.Connection]:
-        """One transaction, all or nothing, one writer at a time; `topics` are told to whoever watches them.
+        """One transaction, one writer at a time. Processes that watch `topics` are notified.
 
-        Raises StorageBusy when other processes write for too long, StorageFull; then nothing has changed.
+        Raises StorageBusy if other processes hold the lock for too long, and StorageFull. Nothing
+        has changed then.
         """
         with meaning(self.path):
             self._begin()
@@ -91,13 +95,16 @@ class Database:
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection outside any transaction, for housekeeping. What is busy raises sqlite3.OperationalError."""
+        """The writing connection outside a transaction, for housekeeping.
+
+        Statements raise sqlite3.OperationalError if the database is busy.
+        """
         with self._lock:
             self._refuse_when_closed()
             yield self._connection
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """All rows of a query. Within a transaction of this thread, as the transaction sees them."""
+        """All rows of a query. In a transaction of this thread, the query sees its changes."""
         with self._reading() as connection:
             return connection.execute(sql, parameters).fetchall()
 
@@ -165,14 +172,14 @@ class Database:
             for step in steps:
                 if step.name in done:
                     continue
-                # executescript would commit the transaction under our feet, so statements run one by one.
+                # executescript would commit the transaction, so statements run one by one.
                 for statement in _statements(step.read_text("utf-8")):
                     db.execute(statement)
                 db.execute("INSERT INTO migrations (name) VALUES (?)", (step.name,))
 
 
 def newer_step(path: Path) -> str:
-    """The newest migration that a database contains and this version does not have; empty when there is none. Changes nothing."""
+    """The newest migration of a database that this version does not have; empty if there is none."""
     if not path.exists():
         return ""
     known = {entry.name for entry in resources.files("kapi.store").joinpath("migrations").iterdir()}

@@ -1,8 +1,8 @@
-"""What one authorization of a person issued, tied together: refresh tokens that rotate, access tokens that fall with them.
+"""Token families: the refresh and access tokens that one authorization issued (RFC 9700 §4.14.2).
 
-RFC 9700 §4.14.2. A family is a row of kind `family` in `records`: its key is the family's id, its column `family` names the
-session that it belongs to. Every call is one transaction, so that of parallel uses one wins, and what is revoked stays revoked.
-Called by `kapi.identity`.
+A family is a row of kind `family` in `records`. Its key is the id of the family, and its column
+`family` names the session. Every call is one transaction: of parallel uses of a token, one succeeds,
+and a revoked family stays revoked. Called by `kapi.identity`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _INSERT = "INSERT INTO records (kind, key, family, payload, expires_at, consumed
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What is issued together. Times in seconds since the epoch; `refresh_key` is empty when there is no refresh token."""
+    """Tokens that are issued together. Times are in seconds since the epoch.
+
+    `refresh_key` is empty if there is no refresh token.
+    """
 
     jti: str
     access_expires_at: int
@@ -50,9 +53,10 @@ class Families:
     def start(
         self, family: Record, issue: Issue, now: int, source: tuple[str, str] | None = None
     ) -> bool:
-        """Begin a family with what it first issues, taking its `source` (kind and key of a code) in the same transaction.
+        """Create a family with its first tokens, and return True.
 
-        False when the source was taken before or is gone; nothing is begun then.
+        Consumes `source`, the kind and key of a code, in the same transaction. If it was consumed
+        before or does not exist, return False and create nothing.
         """
         with self._database.transaction() as db:
             if source is not None and not _take(db, *source, now):
@@ -65,12 +69,13 @@ class Families:
         return True
 
     def rotate(self, refresh_key: str, issue: Issue, now: int, grace: int = 0) -> Rotation:
-        """Take a refresh token and issue what follows it.
+        """Consume a refresh token and store its successor.
 
-        A second use is `reused`, unless it comes within `grace` seconds and nobody used what the first use issued: that is replaced then.
+        A second use is `reused`. Within `grace` seconds, and while the first successor is unused,
+        it replaces that successor instead.
         """
         with self._database.transaction() as db:
-            # Nearly always it is the first use of a token of a living family: one statement sees to that.
+            # The common case, the first use of a token of a valid family, is one statement.
             first = db.execute(
                 _USE,
                 (

@@ -1,4 +1,4 @@
-"""Declared issuers, and the last good keys of every issuer, so that a start needs nobody else's server."""
+"""Declared issuers, and the last good keys of every issuer, so that a start needs no other server."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class IssuerStore:
         return None if row is None else StoredKeys(*row)
 
     def want_keys(self) -> None:
-        """Ask whoever follows the issuers to look for new keys."""
+        """Ask the process that follows the issuers to fetch their keys."""
         with self._database.transaction(WANTED):
             pass
 

@@ -1,7 +1,8 @@
-"""What the identity provider must remember for a while: one table of expiring records, taken at most once where that matters.
+"""The records of the identity provider that expire, in one table. Some can be consumed, once.
 
-Kinds are the caller's: codes, refresh tokens, sessions, pushed requests, seen assertion ids. The key of a secret is its digest
-(`key_of`), so that a copy of the database opens nothing. Called by `kapi.identity`.
+The caller names the kind: codes, refresh tokens, sessions, pushed requests, ids of assertions. The key
+of a secret is its digest (`key_of`), so that a copy of the database contains no usable secret.
+Called by `kapi.identity`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _COLUMNS = "key, family, payload, expires_at, consumed_at"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record; times in seconds since the epoch, `consumed_at` None while it has not been taken."""
+    """A record. Times are in seconds since the epoch; `consumed_at` is None until it is consumed."""
 
     key: str
     family: str
@@ -30,7 +31,7 @@ class Record:
 
 
 def key_of(secret: str) -> str:
-    """The key of what a caller holds: its SHA-256 digest. The secret must have at least 128 random bits."""
+    """The key of a secret: its SHA-256 digest. The secret must have at least 128 random bits."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -41,12 +42,15 @@ class Records:
         self._database = database
 
     def put(self, kind: str, record: Record) -> None:
-        """Keep a record, replacing one with its key."""
+        """Store a record. Replaces the record with its key."""
         with self._database.transaction() as db:
             _put(db, kind, record)
 
     def add(self, kind: str, record: Record, now: int, holder: str = "") -> bool:
-        """Keep a record unless a live one has its key already; False then (a replay). `holder` made us keep it; see `admit`."""
+        """Store a record, and return True; return False if a valid one has its key (a replay).
+
+        `holder` is the client or network whose quota it counts for; see `admit`.
+        """
         with self._database.transaction() as db:
             db.execute(
                 "DELETE FROM records WHERE kind = ? AND key = ? AND expires_at <= ?",
@@ -69,9 +73,11 @@ class Records:
     def admit(
         self, kind: str, record: Record, now: int, *, holder: str, most: int, of_all: int
     ) -> int:
-        """Keep a record unless `holder` has `most` of its kind that are live and not taken: then the seconds until one ends, otherwise 0.
+        """Store a record for `holder`, and return 0.
 
-        Of more than `of_all` of the kind that are not taken, whoever holds them, those that end first go.
+        If the holder has `most` valid, unconsumed records of the kind, store nothing and return
+        the seconds until one of them expires. If the kind as a whole exceeds `of_all` unconsumed
+        records, delete those that expire first.
         """
         with self._database.transaction() as db:
             db.execute(
@@ -90,9 +96,10 @@ class Records:
         return 0
 
     def open(self, kind: str, key: str, now: int, *, most: int, of_all: int) -> Record | None:
-        """A live record that `admit` kept, as often as it is asked for; from the first time on it counts as taken there.
+        """A valid record that `admit` stored. It can be opened again; the first time consumes it.
 
-        Of more than `most` taken ones of its holder, or `of_all` of its kind, those that end first go.
+        If its holder has more than `most` consumed records of the kind, or all holders together
+        more than `of_all`, delete those that expire first.
         """
         with self._database.transaction() as db:
             row = db.execute(
@@ -108,7 +115,7 @@ class Records:
         return _record(row[:5])
 
     def full(self, kind: str, holder: str, now: int, most: int) -> int:
-        """0 while `holder` has less than `most` of a kind that are live and not taken; otherwise the seconds until one ends."""
+        """Seconds until a holder with `most` valid, unconsumed records may store one more; 0: now."""
         count, first = self._database.rows(
             "SELECT count(*), min(expires_at) FROM records "
             "WHERE kind = ? AND holder = ? AND holder <> '' AND consumed_at IS NULL AND expires_at > ?",
@@ -117,7 +124,7 @@ class Records:
         return int(first) - now if count >= most else 0
 
     def get(self, kind: str, key: str, now: int) -> Record | None:
-        """A live record, taken or not, or None."""
+        """A valid record, consumed or not, or None."""
         row = self._database.row(
             f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
             (kind, key, now),
@@ -125,9 +132,9 @@ class Records:
         return None if row is None else _record(row)
 
     def take(self, kind: str, key: str, now: int) -> tuple[Record, bool] | None:
-        """Mark a live record as taken. The record and whether this call was the first; None when there is none.
+        """Consume a valid record: the record, and whether this call consumed it; None if there is none.
 
-        Of any number of parallel calls exactly one is the first.
+        Of any number of parallel calls, exactly one consumes it.
         """
         with self._database.transaction() as db:
             first = db.execute(
@@ -141,7 +148,7 @@ class Records:
         return None if row is None else (_record(row), first == 1)
 
     def pop(self, kind: str, key: str, now: int) -> Record | None:
-        """Take a live record out, or None when there is none; of parallel calls one gets it."""
+        """Delete a valid record and return it, or None. Of parallel calls, one gets it."""
         with self._database.transaction() as db:
             row = db.execute(
                 f"DELETE FROM records WHERE kind = ? AND key = ? AND expires_at > ? RETURNING {_COLUMNS}",  # noqa: S608 - a constant
@@ -152,7 +159,10 @@ class Records:
     def update(
         self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]
     ) -> Record | None:
-        """Replace the payload of a live record in one transaction; `change` gives the new payload, or None to leave it."""
+        """Replace the payload of a valid record in one transaction.
+
+        `change` returns the new payload, or None to keep the current one.
+        """
         with self._database.transaction() as db:
             row = db.execute(
                 f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
@@ -171,7 +181,10 @@ class Records:
             return Record(record.key, record.family, payload, record.expires_at, record.consumed_at)
 
     def put_newest(self, kind: str, record: Record, most: int) -> None:
-        """Keep a record, replacing one with its key; of more than `most` of its kind and family those that end first go."""
+        """Store a record. Replaces the record with its key.
+
+        If its kind and family have more than `most` records, delete those that expire first.
+        """
         with self._database.transaction() as db:
             _put(db, kind, record)
             db.execute(
@@ -181,12 +194,12 @@ class Records:
             )
 
     def delete(self, kind: str, key: str) -> None:
-        """Forget one record."""
+        """Delete a record."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
 
     def family(self, kind: str, family: str, now: int) -> tuple[Record, ...]:
-        """The live records of a kind that one authorization issued."""
+        """The valid records of a kind in a family."""
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND family = ? AND expires_at > ?",  # noqa: S608 - a constant
             (kind, family, now),
@@ -194,13 +207,13 @@ class Records:
         return tuple(map(_record, rows))
 
     def delete_family(self, family: str) -> None:
-        """Forget all that one authorization issued."""
+        """Delete all records of a family."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM records WHERE family = ?", (family,))
 
 
 def _drop_first(db: Connection, selected: str, values: tuple[str, ...], most: int) -> None:
-    """Forget those that end first of more than `most`. `selected` is the end of a query over the records of one kind."""
+    """Delete the records beyond `most` that expire first. `selected` is the FROM and WHERE of a query."""
     over = db.execute(f"SELECT count(*) {selected}", values).fetchone()[0] - most
     if over > 0:
         first = f"SELECT key {selected} ORDER BY expires_at LIMIT ?"

@@ -12,7 +12,7 @@ from kapi.store.database import Database
 
 TOPIC = "revocations"
 ANY_ISSUER = ""
-"""Revokes a `jti` whoever issued it."""
+"""Revokes a `jti` of any issuer."""
 LONGEST_JTI = 1024
 GRACE_SECONDS = 600
 """Entries outlive their token by the clock skew that a verifier may forgive."""

@@ -1,4 +1,4 @@
-"""Who may call a system API, and the table of its paths. Shared by every system API (`system_api.py` and its neighbours)."""
+"""The check of callers and the table of paths that all system APIs share."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class Access:
         refused: Refused,
         holders: Holders,
     ) -> None:
-        """`issuers` gives the trusted issuers of now; `organization` is the owner when a token names none.
+        """`organization` is the owner if a token names none.
 
-        `revoked` says of an issuer and a `jti` whether that token was revoked; `refused` hears why tokens are not accepted;
-        `holders` checks the proofs of tokens that are bound to a key.
+        `issuers` returns the trusted issuers. `revoked` tells whether the token with an issuer and
+        a `jti` was revoked. `refused` is told why a token is refused. `holders` checks the proofs
+        of tokens that are bound to a key.
         """
         self._refused = refused
         self._issuers = issuers
@@ -55,7 +56,7 @@ class Access:
             require_scope(principal, any_of)
         except Problem as problem:
             if challenge := problem.headers.get("WWW-Authenticate"):
-                # RFC 9728 §5.1: where a client finds out whom to ask for a token.
+                # RFC 9728 §5.1: where a client finds the authorization servers.
                 problem.headers["WWW-Authenticate"] = (
                     f'{challenge}, resource_metadata="{self._holders.metadata_url}"'
                 )
@@ -63,7 +64,7 @@ class Access:
         return principal
 
     def organization(self, principal: Principal) -> str:
-        """Whose things the caller sees and makes."""
+        """The organization whose resources the caller reads and changes."""
         return principal.organization or self._organization
 
 

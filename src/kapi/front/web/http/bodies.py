@@ -1,4 +1,4 @@
-"""Bodies of requests to the system APIs: their bytes, and the JSON in them. One answer for "too large", one for "not JSON"."""
+"""Reads the bodies of requests to the system APIs: bytes, and JSON objects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kapi.errors import Problem
 from kapi.json_reading import NotJson, read_object
 
 LARGEST_BODY = 64 * 1024
-"""Bytes that a body may have where nothing else is said."""
+"""The default limit, in bytes."""
 
 
 async def read_body(request: Request, most: int = LARGEST_BODY) -> bytes:

@@ -1,4 +1,4 @@
-"""Whether the caller of a system API holds the key that its token is bound to (RFC 9449 §7, RFC 8705 §3). Called by `access.py`."""
+"""Proof of possession at the system APIs (RFC 9449 §7, RFC 8705 §3). Called by `access.py`."""
 
 from __future__ import annotations
 

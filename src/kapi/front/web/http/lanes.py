@@ -1,7 +1,8 @@
-"""Lanes for work that takes long: each has places of its own, so that what is slow in one never keeps the others waiting.
+"""Lanes for long work. Each has its own threads, so that slow work in one does not delay the others.
 
-A lane has a number of threads, and of requests that wait for one. One caller has at most a part of both, by network address. A request
-beyond that is refused (429 for the caller's own share, 503 for the lane), and one whose caller leaves is stopped. Pure asyncio.
+A lane limits the requests that work and that wait, for all callers and for each network. A request
+beyond the limit is refused: 429 for the network's limit, 503 for the lane's. Work stops when its
+caller disconnects.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _RETRY_SECONDS = "5"
 
 
 class Lane:
-    """At most `at_once` requests work, and `waiting` more wait; of one caller at most `each` work."""
+    """At most `at_once` requests work and `waiting` wait; at most `each` of one network work."""
 
     def __init__(self, at_once: int, waiting: int, each: int) -> None:
         self._at_once = at_once
@@ -39,7 +40,10 @@ class Lane:
         self._present: Counter[str] = Counter()
 
     async def run(self, request: Request, work: Callable[..., Any], *arguments: Any) -> Any:
-        """What `work` returns, which runs in a thread. Raises what it raises, Problem 429 or 503, or ClientDisconnect."""
+        """Run `work` in a thread and return its result.
+
+        Raises what it raises, Problem 429 or 503, or ClientDisconnect.
+        """
         name = _network(request)
         self._admit(name)
         caller = Caller()

@@ -1,4 +1,4 @@
-"""Errors of the system APIs as HTTP answers: APK's JSON shape, or RFC 9457 when the caller accepts only that better."""
+"""Errors of the system APIs as HTTP answers: APK's JSON, or RFC 9457 if the caller accepts it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOG = logging.getLogger("kapi.system_api")
 
 
 def answer(request: Request, error: Exception) -> Response:
-    """The HTTP face of any error. What was not foreseen is logged whole and shown as a bare 500."""
+    """The answer to any error. An unexpected error is logged with its trace, and answered with 500."""
     problem = _as_problem(error)
     if problem.status >= 500:
         _LOG.error(
@@ -62,7 +62,7 @@ def answer(request: Request, error: Exception) -> Response:
 
 
 def body_of(problem: Problem) -> dict[str, Any]:
-    """APK's shape of it, with what to do next and the place of every mistake."""
+    """APK's JSON of a problem, with its hint and the place of every mistake."""
     body: dict[str, Any] = {
         "code": int(problem.code) if problem.code.isdigit() else problem.code,
         "message": problem.title,

@@ -1,4 +1,4 @@
-"""The system API of API keys: `/api/api-keys`. A key is shown once, when it is made. Called by `app.py`.
+"""The system API of API keys: `/api/api-keys`. A key is shown once, when it is made.
 
 POST makes one, GET lists them without their secrets, DELETE `/api/api-keys/<id>` revokes one.
 """
@@ -113,14 +113,14 @@ _KEY = Shape(
 
 
 class ApiKeysApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(self, issuer: ApiKeyIssuer, access: Access) -> None:
         self._issuer = issuer
         self._access = access
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         table: tuple[Row, ...] = (
             ("POST", "/api/api-keys", "", self.create),
             ("GET", "/api/api-keys", "", self.list),

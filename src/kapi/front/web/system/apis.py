@@ -63,7 +63,7 @@ class Lanes:
 
 
 class SystemApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class SystemApi:
         self._ready = ready
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         table: tuple[Row, ...] = (
             (
                 "POST",

@@ -1,6 +1,6 @@
-"""The system APIs of applications and subscriptions: `/api/applications`, `/api/subscriptions`. JSON in and out. Called by `app.py`.
+"""The system APIs of applications and subscriptions: `/api/applications`, `/api/subscriptions`.
 
-All need a token with the scope apk:api_create, and are about the organization of that token.
+All need a token with the scope apk:api_create. They concern the organization of that token.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _CHANGE = _shape("subscription", {"status": Member(str), "tier": Member(str)})
 
 
 class ApplicationsApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(self, applications: Applications, access: Access) -> None:
         self._applications = applications
         self._access = access
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         table: tuple[Row, ...] = (
             ("GET", "/api/applications", "", self.list),
             ("POST", "/api/applications", "", self.create),
@@ -93,7 +93,7 @@ class ApplicationsApi:
         return json_answer(_shown(changed), 201)
 
     async def remove_key(self, request: Request) -> Response:
-        """204."""
+        """Remove a consumer key; 204."""
         organization, names = self._organization(request), request.path_params
         await run_in_threadpool(
             self._applications.remove_key, organization, names["id"], names["key"]
@@ -135,7 +135,7 @@ class ApplicationsApi:
         return json_answer(_subscription(made))
 
     async def unsubscribe(self, request: Request) -> Response:
-        """204."""
+        """Delete a subscription; 204."""
         await run_in_threadpool(
             self._applications.unsubscribe, self._organization(request), request.path_params["id"]
         )

@@ -1,4 +1,4 @@
-"""The clients API, `/api/clients`: OAuth clients of the inbuilt provider. A secret goes out once, when it is made. Called by `app.py`."""
+"""The clients API, `/api/clients`: OAuth clients of the inbuilt provider. A secret is shown once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLIENTS_SCOPE = "kapi:clients"
 
 
 class ClientsApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class ClientsApi:
         self._now = now
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         one = "/api/clients/{client_id}"
         return [
             Route("/api/clients", self.list, methods=["GET"]),
@@ -94,7 +94,7 @@ class ClientsApi:
         return {**shown(made.client), **({"client_secret": made.secret} if made.secret else {})}
 
     async def show(self, request: Request) -> Response:
-        """One client."""
+        """A client."""
         self._access.principal(request, CLIENTS_SCOPE)
         client_id = request.path_params["client_id"]
         configured = next((item for item in self._configured if item.id == client_id), None)
@@ -102,11 +102,11 @@ class ClientsApi:
             return json_answer(_configured(configured))
         stored = await run_in_threadpool(self._registered.get, client_id)
         if stored is None:
-            raise _nobody(client_id)
+            raise _not_found(client_id)
         return json_answer({**shown(stored), "source": "store"})
 
     async def remove(self, request: Request) -> Response:
-        """Forget a client; its tokens stay good until they expire."""
+        """Remove a client; its tokens are valid until they expire."""
         self._access.principal(request, CLIENTS_SCOPE)
         client_id = request.path_params["client_id"]
         if any(item.id == client_id for item in self._configured):
@@ -117,7 +117,7 @@ class ClientsApi:
                 hint="Change [[identity.clients]] in kapi.toml and start again.",
             )
         if not await run_in_threadpool(self._registered.remove, client_id):
-            raise _nobody(client_id)
+            raise _not_found(client_id)
         return Response(status_code=204)
 
 
@@ -133,7 +133,7 @@ def _configured(client: ClientSettings) -> dict[str, Any]:
     }
 
 
-def _nobody(client_id: str) -> Problem:
+def _not_found(client_id: str) -> Problem:
     return Problem.of(
         error_codes.CLIENT_NOT_FOUND,
         f"there is no client {client_id[:255]!r}",

@@ -38,7 +38,7 @@ _FIELDS = {field.name for field in dataclasses.fields(IssuerSettings)}
 
 
 class IssuersApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(self, access: Access, trust: Trust, fetching: Lane) -> None:
         self._fetching = fetching
@@ -46,7 +46,7 @@ class IssuersApi:
         self._trust = trust
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         one = "/api/issuers/{name}"
         return [
             Route("/api/issuers", self.list, methods=["GET"]),
@@ -58,7 +58,7 @@ class IssuersApi:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Every issuer that the caller may see, and how its keys stand."""
+        """The issuers that the caller may see, with the state of their keys."""
         principal = self._access.principal(request, ISSUER_SCOPE)
         return json_answer(
             {
@@ -71,17 +71,17 @@ class IssuersApi:
         )
 
     async def show(self, request: Request) -> Response:
-        """One issuer."""
+        """An issuer."""
         return json_answer(self._shown(self._mine(request)))
 
     async def add(self, request: Request) -> Response:
-        """Trust an issuer; its keys are fetched before the answer, but need not arrive."""
+        """Trust an issuer. Its keys are fetched before the answer; a failure is not an error."""
         principal = self._access.principal(request, ISSUER_SCOPE)
         settings = _declared(await _body(request))
         return await self._add(principal, settings, replace=False)
 
     async def replace(self, request: Request) -> Response:
-        """Declare an issuer anew, or for the first time."""
+        """Create or replace an issuer."""
         principal = self._access.principal(request, ISSUER_SCOPE)
         name = request.path_params["name"]
         settings = _declared({**await _body(request), "name": name})
@@ -104,7 +104,7 @@ class IssuersApi:
         return json_answer(self._shown(followed), 200 if replace else 201)
 
     async def remove(self, request: Request) -> Response:
-        """Trust an issuer no longer."""
+        """Remove an issuer."""
         followed = self._mine(request)
         await run_in_threadpool(self._trust.remove, followed.issuer.name)
         return Response(status_code=204)
@@ -127,7 +127,7 @@ class IssuersApi:
         return followed
 
     def _refuse_others(self, principal: Principal, followed: Followed) -> None:
-        """Another organization's issuer does not exist for the caller."""
+        """Raise Problem 404 for an issuer of another organization."""
         if not _may(principal, followed.issuer.organization):
             raise Problem.of(
                 error_codes.ISSUER_NOT_FOUND,

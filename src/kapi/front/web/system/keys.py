@@ -1,4 +1,4 @@
-"""The keys API, `/api/keys`: the signing keys of the inbuilt provider and their rotation. Never a key itself."""
+"""The keys API, `/api/keys`: the signing keys of the inbuilt provider and their rotation. No answer contains a key."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ROTATE = Shape(
 
 
 class KeysApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(self, access: Access, rotation: Rotation) -> None:
         self._access = access
         self._rotation = rotation
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         one = "/api/keys/{kid:path}"
         return [
             Route("/api/keys", self.list, methods=["GET"]),
@@ -45,7 +45,7 @@ class KeysApi:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Every key, with its state and when that changes."""
+        """All keys, with their states and when these change."""
         self._access.principal(request, KEYS_SCOPE)
         return json_answer(
             {"keys": [_shown(key) for key in await run_in_threadpool(self._rotation.all)]}
@@ -78,7 +78,7 @@ class KeysApi:
         )
 
     async def retire(self, request: Request) -> Response:
-        """Take a key away at once."""
+        """Remove a key at once."""
         self._access.principal(request, KEYS_SCOPE)
         await run_in_threadpool(self._rotation.retire, request.path_params["kid"])
         return Response(status_code=204)

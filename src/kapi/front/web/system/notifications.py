@@ -65,7 +65,7 @@ class Notifications:
 
 
 def _revoked(body: dict[str, Any]) -> tuple[str, str, int]:
-    """Issuer, jti and expiry in seconds. The signature is not looked at: whoever holds the key may revoke anything."""
+    """Issuer, jti and expiry in seconds. The signature is not checked: the key allows every revocation."""
     if ("token" in body) == ("jti" in body):
         raise _Refused("Invalid request body: send either token, or jti and expiry")
     if "token" in body:

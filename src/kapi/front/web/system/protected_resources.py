@@ -1,7 +1,7 @@
 """Protected resource metadata (RFC 9728): which authorization servers the system APIs and each deployed API trust.
 
 A client that got a 401 finds here where to ask for a token. Answers on the host of the system APIs and on the gateway's hosts,
-below `/.well-known/oauth-protected-resource`; the rest of the path is that of the resource. Called by `app.py`.
+below `/.well-known/oauth-protected-resource`; the rest of the path is that of the resource.
 """
 
 from __future__ import annotations

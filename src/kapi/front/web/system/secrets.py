@@ -1,4 +1,4 @@
-"""The system API of named secrets: `/api/secrets`. Values go in and never come out. Called by `app.py`.
+"""The system API of named secrets: `/api/secrets`. No answer contains a value.
 
 GET lists names and keys; PUT `/api/secrets/<name>/<key>` with the value as the body sets one; DELETE removes it.
 """
@@ -24,14 +24,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
 class SecretsApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(self, secrets: NamedSecrets, access: Access) -> None:
         self._secrets = secrets
         self._access = access
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         table: tuple[Row, ...] = (
             ("GET", "/api/secrets", "", self.list),
             ("PUT", "/api/secrets", "/{name}/{key}", self.put),
@@ -46,7 +46,7 @@ class SecretsApi:
         return json_answer({"secrets": [asdict(item) for item in found]})
 
     async def put(self, request: Request) -> Response:
-        """Set a value: the body, UTF-8 text of at most 64 KiB. Every API that names it uses it when this answers."""
+        """Set a value: the body, UTF-8 text of at most 64 KiB. The answer comes when all APIs use it."""
         organization, (name, key) = self._organization(request), _names(request)
         content = await read_body(request)
         try:
@@ -67,7 +67,7 @@ class SecretsApi:
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
-        """Remove a value that no API uses."""
+        """Remove a secret that no API uses."""
         organization, (name, key) = self._organization(request), _names(request)
         await run_in_threadpool(self._secrets.remove, organization, name, key)
         return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""The users API, `/api/users`: people who can sign in at the inbuilt provider. Passwords come in and never go out."""
+"""The users API, `/api/users`: the users of the inbuilt provider. No answer contains a password."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HINT = "/openapi.html on this host shows an example."
 
 
 class UsersApi:
-    """The endpoints, bound to what they need."""
+    """The endpoints of this API."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class UsersApi:
         new_subject: Callable[[], str],
         now: Callable[[], float],
     ) -> None:
-        """`issuer` is that of the people's tokens; `new_subject` gives a subject that no account ever had."""
+        """`issuer` issues the tokens of the users; `new_subject` returns an unused subject."""
         self._access = access
         self._users = users
         self._stored = stored
@@ -49,7 +49,7 @@ class UsersApi:
         self._now = now
 
     def routes(self) -> list[Route]:
-        """The one page of paths."""
+        """The routes of this API."""
         one = "/api/users/{username}"
         return [
             Route("/api/users", self.list, methods=["GET"]),
@@ -61,23 +61,23 @@ class UsersApi:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Everybody, without passwords."""
+        """All users, without passwords."""
         self._access.principal(request, USERS_SCOPE)
         return json_answer(
             {"users": [self._shown(user) for user in await run_in_threadpool(self._users.all)]}
         )
 
     async def show(self, request: Request) -> Response:
-        """One person."""
+        """A user."""
         self._access.principal(request, USERS_SCOPE)
         name = request.path_params["username"]
         user = await run_in_threadpool(self._users.account, name)
         if user is None:
-            raise _nobody(name)
+            raise _not_found(name)
         return json_answer(self._shown(user))
 
     async def add(self, request: Request) -> Response:
-        """A new person: what `[[identity.users]]` has, as JSON."""
+        """Create a user: the fields of `[[identity.users]]`, as JSON."""
         self._access.principal(request, USERS_SCOPE)
         settings = _declared(await read_json_body(request, _HINT))
         user = replace(user_of(settings), subject=self._new_subject())
@@ -100,18 +100,18 @@ class UsersApi:
             )
 
     async def remove(self, request: Request) -> Response:
-        """Forget a person, and end all that they signed in to."""
+        """Remove a user, and end their sessions and tokens."""
         self._access.principal(request, USERS_SCOPE)
         name = request.path_params["username"]
         self._refuse_settings(name)
         if not await run_in_threadpool(
             self._stored.remove, name, self._ending("the account was removed")
         ):
-            raise _nobody(name)
+            raise _not_found(name)
         return Response(status_code=204)
 
     async def change_password(self, request: Request) -> Response:
-        """A new password: `{"password": "…"}`. What was signed in with the old one ends."""
+        """A new password: `{"password": "…"}`. Ends sessions and tokens."""
         self._access.principal(request, USERS_SCOPE)
         name, body = request.path_params["username"], await read_json_body(request, _HINT)
         self._refuse_settings(name)
@@ -120,18 +120,18 @@ class UsersApi:
         if not await run_in_threadpool(
             self._stored.change_password, name, digest, self._ending("the password changed")
         ):
-            raise _nobody(name)
+            raise _not_found(name)
         return Response(status_code=204)
 
     async def change_disabled(self, request: Request) -> Response:
-        """Whether a person may not sign in: `{"disabled": true}` ends all that they signed in to."""
+        """Disable or enable a user: `{"disabled": true}` ends sessions and tokens."""
         self._access.principal(request, USERS_SCOPE)
         name, body = request.path_params["username"], await read_json_body(request, _HINT)
         self._refuse_settings(name)
         disabled = _DISABLED.read(body)["disabled"]
         change = self._disable if disabled else self._stored.enable
         if not await run_in_threadpool(change, name):
-            raise _nobody(name)
+            raise _not_found(name)
         return Response(status_code=204)
 
     def _disable(self, name: str) -> bool:
@@ -160,7 +160,7 @@ class UsersApi:
         }
 
 
-def _nobody(name: str) -> Problem:
+def _not_found(name: str) -> Problem:
     return Problem.of(
         error_codes.USER_NOT_FOUND,
         f"there is no user {name[:_LONGEST_NAME]!r}",

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TESTS  ?= tests
 
-.PHONY: up install install-dev interop-tools corpus test test-all check bench lock wasm clean
+.PHONY: up install install-dev interop-tools corpus test test-all mutation check bench lock wasm clean
 
 up: install                     ## start the platform in the foreground
 	@exec $(BIN)/kapi up $(ARGS)
@@ -58,6 +58,9 @@ test: install-dev               ## everything but the long proofs; under ten min
 
 test-all: test interop-tools corpus    ## the long proofs too: kill tests, fuzzing, foreign clients and servers, real documents
 	$(BIN)/python -m pytest $(TESTS) -m long
+
+mutation: install-dev           ## plant faults in the modules that decide; print the ones that no near test notices
+	$(BIN)/python tests/mutation/run.py $(ARGS)
 
 check: install-dev              ## linters, types, import contracts
 	$(BIN)/ruff check .

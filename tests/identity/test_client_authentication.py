@@ -134,6 +134,22 @@ def test_client_secret_jwt(app: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "changed", [{"exp": NOW - 60}, {"aud": "https://other.example"}, {"jti": None}]
+)
+def test_the_claims_of_client_secret_jwt_are_checked(app: Any, changed: dict[str, Any]) -> None:
+    sent = assertion("hmac", SECRET.encode(), **changed)
+    assert ask(app, sent) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    ["no base64!", "YmFzaWM6cw", "YmFzaWM6cw===", "\u00e9\u00e9\u00e9\u00e9", "YmFzaWM="],
+)
+def test_basic_credentials_that_cannot_be_read(app: Any, credentials: str) -> None:
+    assert ask(app, {}, authorization=f"Basic {credentials}") == (401, "invalid_client")
+
+
 REFUSED: dict[str, Any] = {
     "aud is a list with another server": lambda: assertion(aud=[ISSUER, "https://other.example"]),
     "aud is another server": lambda: assertion(aud="https://other.example"),
@@ -221,6 +237,8 @@ def test_a_jti_holds_once_for_a_client(app: Any) -> None:
     assert ask(app, assertion(jti="once")) == (200, "")
     assert ask(app, assertion(jti="once")) == (401, "invalid_client")
     assert ask(app, assertion("hmac", SECRET.encode(), jti="once")) == (200, "")
+    assert ask(app, assertion("hmac", SECRET.encode(), jti="once")) == (401, "invalid_client")
+    assert ask(app, assertion(jti="j" * 255)) == (200, "")
 
 
 def test_a_refused_assertion_does_not_use_up_its_jti(app: Any) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kapi.apis.conf.model import ApiConf, Fields, OperationConf
 from kapi.apis.ir import Api, Endpoint, Operation
 from kapi.policies import POLICIES, Place, authentication, scopes
+from kapi.policies.authentication import Credential
 from kapi.policies.authentication.conf import AuthenticationConf
+from kapi.policies.callers.rbac import one_of, text
+from kapi.policies.contract import HttpFilter
 
 ENDPOINT = Endpoint("http", "backend", 80)
 OPERATION = Operation("GET", "/a", (ENDPOINT,))
@@ -20,6 +25,77 @@ def conf(*auth: AuthenticationConf) -> ApiConf:
 def test_policies_stand_in_the_order_of_their_phases() -> None:
     assert [policy.phase for policy in POLICIES] == sorted(policy.phase for policy in POLICIES)
     assert len({policy.name for policy in POLICIES}) == len(POLICIES)
+
+
+FILTERS = """
+5 envoy.filters.http.cors switched on
+5 kapi.filters.http.options switched on
+10 kapi.filters.http.claim_headers discovered stands by
+10 kapi.filters.http.move switched on
+10 kapi.filters.http.credentials switched on discovered
+10 envoy.filters.http.jwt_authn discovered
+10 kapi.filters.http.claims discovered stands by
+10 kapi.filters.http.dpop switched on
+10 kapi.filters.http.token discovered
+10 kapi.filters.http.key_claims switched on
+10 kapi.filters.http.certificate switched on
+10 kapi.filters.http.caller switched on
+15 kapi.filters.http.revoked discovered
+20 envoy.filters.http.rbac switched on
+30 kapi.admission switched on on demand
+30 kapi.admission switched on on demand
+30 kapi.admission switched on on demand
+40 kapi.backend_jwt switched on
+40 kapi.interceptor switched on
+40 kapi.guard.before switched on
+40 kapi.wasm switched on
+90 kapi.guard.after switched on
+45 kapi.limit_keys switched on on demand
+50 kapi.query_key switched on
+50 kapi.lua switched on
+50 kapi.public_address
+"""
+
+
+def described(item: HttpFilter) -> str:
+    """When a filter acts, and whether it does anything where no route asks for it."""
+    words = {
+        "switched on": item.disabled,
+        "on demand": item.on_demand,
+        "discovered": bool(item.discovered),
+        "stands by": item.stands_by,
+    }
+    return " ".join([f"{item.phase:d}", item.name, *(word for word in words if words[word])])
+
+
+def test_a_filter_does_nothing_at_routes_that_do_not_ask_for_it() -> None:
+    """One that is not switched on by a route acts on every request, so each of them is named here."""
+    found = [described(item) for policy in POLICIES for item in policy.filters]
+    assert found == FILTERS.strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("credential", "plain"),
+    [
+        (Credential(), True),
+        (Credential(header="AUTHORIZATION"), True),
+        (Credential(header="x-token"), False),
+        (Credential(query="token"), False),
+        (Credential(kind="JWT"), False),
+        (Credential(kind="APIKey", header="Authorization"), False),
+    ],
+)
+def test_which_credential_is_a_plain_access_token(credential: Credential, *, plain: bool) -> None:
+    assert credential.is_plain is plain
+
+
+def test_alternatives_are_a_list_of_at_least_two() -> None:
+    """Envoy refuses a shorter one."""
+    a, b = text("a"), text("b", any_case=True)
+    assert one_of(["a"]) == a == {"string_match": {"exact": "a"}}
+    assert b == {"string_match": {"exact": "b", "ignore_case": True}}
+    both = {"or_match": {"value_matchers": [a, text("b")]}}
+    assert one_of(["a", "b"]) == both
 
 
 def test_an_operation_needs_a_token_unless_it_says_otherwise() -> None:

@@ -1,0 +1,82 @@
+"""Which modules are mutated, and the tests of each: the ones that a person would run after a change there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Modules by glob patterns under `src/kapi`, without those of rooms before this one.
+
+    `tests` are files and folders under `tests`, quick ones first; `select` is pytest's `-k`, by which a room takes its own
+    golden files only.
+    """
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    select: str = ""
+
+
+ROOMS = (
+    Room(
+        ("identity/client_authentication/*.py",),
+        ("identity/test_client_authentication.py",),
+    ),
+    *(
+        Room((f"identity/grants/{module}.py",), tuple(f"identity/{name}.py" for name in tests))
+        for module, tests in (
+            ("authorization_code", ("test_authorization_code",)),
+            ("ciba", ("test_ciba",)),
+            ("device_code", ("test_device",)),
+            ("jwt_bearer", ("test_jwt_bearer",)),
+            ("password", ("test_password_grant",)),
+            ("refresh_token", ("test_refresh",)),
+            ("token_exchange", ("test_token_exchange", "test_third_party_exchange")),
+            ("*", ("test_token_endpoint", "test_discovery", "test_registration")),
+        )
+    ),
+    *(
+        Room((f"identity/tokens/{module}.py",), tuple(f"identity/{name}.py" for name in tests))
+        for module, tests in (
+            ("verify", ("test_verify",)),
+            ("claim_rules", ("test_verify", "test_token_formats", "test_third_party_exchange")),
+            ("exchanged_tokens", ("test_token_exchange",)),
+            ("third_party_tokens", ("test_third_party_exchange",)),
+            ("person_tokens", ("test_authorization_code", "test_openid", "test_refresh")),
+            ("hashes", ("test_openid",)),
+            (
+                "*",
+                (
+                    "test_token_endpoint",
+                    "test_token_formats",
+                    "test_introspection_revocation",
+                    "test_resource_tokens",
+                    "test_taken_away",
+                ),
+            ),
+        )
+    ),
+    Room(("fetch.py",), ("porch/test_fetch.py",)),
+    Room(
+        ("policies/*limit*.py", "policies/admission.py", "policies/subscriptions.py"),
+        ("policies/test_admission.py", "golden"),
+        "test_admission or limit or subscription",
+    ),
+    Room(
+        ("policies/authentication/*.py", "policies/callers/*.py", "policies/scopes.py"),
+        ("policies/test_policies.py", "golden"),
+        "test_policies or authentication or scope or subscription or token or mtls",
+    ),
+    Room(
+        ("policies/**/*.py",),
+        ("policies/test_policies.py", "golden"),
+        "test_policies or cors or header or endpoint or interceptor or lua or wasm or mirror"
+        " or redirect or backend_jwt or mediation or policies",
+    ),
+    Room(
+        ("gateway/deployment/*.py",),
+        ("gateway/test_gateway_deployer.py", "gateway/test_secrets.py"),
+    ),
+    Room(("gateway/envoy/stream/*.py",), ("gateway/test_gateway_stream.py",)),
+)

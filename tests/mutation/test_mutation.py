@@ -1,0 +1,44 @@
+"""The tests of the modules that decide notice faults: at least nine of ten that are planted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mutants import mutants
+from run import run
+
+LEAST = 0.9
+
+
+@pytest.mark.long
+def test_nine_of_ten_planted_faults_are_noticed(tmp_path: Path) -> None:
+    report = run(tmp_path)
+    print(report)
+    assert len(report.killed) > 100
+    assert report.score >= LEAST, report
+
+
+def test_an_edit_elsewhere_does_not_change_what_is_in_the_sample(tmp_path: Path) -> None:
+    source = "def f(a):\n    if a > 1:\n        g(a)\n    return not a\n"
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder, text in ((before, source), (after, f"import x\n\n\nx.h(2)\n{source}")):
+        folder.mkdir()
+        (folder / "m.py").write_text(text)
+    hashes = {item.hash for item in mutants(before, "m.py")}
+    assert len(hashes) > 5
+    assert hashes < {item.hash for item in mutants(after, "m.py")}
+
+
+def test_a_mutant_is_the_source_with_one_fault(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text("def f(a):\n    check(a)\n    if a:\n        raise E  # why\n")
+    source = (tmp_path / "m.py").read_text()
+    made = {
+        (item.operator, item.line): item.apply(source).splitlines()[item.line - 1].strip()
+        for item in mutants(tmp_path, "m.py")
+    }
+    assert made == {
+        ("AddNot", 3): "if not a:",
+        ("RemoveStatement", 2): "pass",
+        ("RemoveStatement", 4): "pass  # why",
+    }

@@ -27,15 +27,15 @@ PLACES = list(itertools.product(LISTED.values(), FIELDS, FLOWS))
 
 
 @dataclass(frozen=True, slots=True)
-class AllowList:
+class AnyNode:
     """The node of a policy that the platform does not have."""
 
-    policy: ClassVar[str] = "ip_allow_list"
+    policy: ClassVar[str] = "any_policy"
     addresses: tuple[str, ...] = field(default=())
 
 
-LISTED_ALLOW_LIST = ListedPolicy(
-    "IPAllowList",
+LISTED_ANY = ListedPolicy(
+    "AnyPolicy",
     flows=("request",),
     parameters=Record({"addresses": Items(TEXT, 100)}, ("addresses",)),
     descriptions={"addresses": "Addresses that may call."},
@@ -43,15 +43,15 @@ LISTED_ALLOW_LIST = ListedPolicy(
 )
 
 
-def allow_list(listed: ListedPolicy = LISTED_ALLOW_LIST) -> Any:
-    def compiled(conf: Any, operation: Any) -> AllowList | None:
+def any_policy(listed: ListedPolicy = LISTED_ANY) -> Any:
+    def compiled(conf: Any, operation: Any) -> AnyNode | None:
         for item in conf.policies_of(operation).request:
             if item.name == listed.name:
-                return AllowList(item.parameter("addresses"))
+                return AnyNode(item.parameter("addresses"))
         return None
 
     return SimpleNamespace(
-        name="ip_allow_list",
+        name="any_policy",
         phase=contract.Phase.AUTHORIZE,
         conf_part=ConfPart(listed=(listed,)),
         compile=compiled,
@@ -95,27 +95,27 @@ def test_a_policy_is_enforced_where_it_is_accepted_and_refused_elsewhere(place: 
 
 
 def test_a_new_policy_is_one_value_and_closed_elsewhere() -> None:
-    policies = (*POLICIES, allow_list())
-    made = use("IPAllowList", "api", "request", {"addresses": ["10.0.0.0/8"]}, policies)
-    assert AllowList(("10.0.0.0/8",)) in made.policies
+    policies = (*POLICIES, any_policy())
+    made = use("AnyPolicy", "api", "request", {"addresses": ["10.0.0.0/8"]}, policies)
+    assert AnyNode(("10.0.0.0/8",)) in made.policies
     with pytest.raises(Invalid):
-        use("IPAllowList", "api", "response", {"addresses": ["10.0.0.0/8"]}, policies)
+        use("AnyPolicy", "api", "response", {"addresses": ["10.0.0.0/8"]}, policies)
     with pytest.raises(Invalid):
-        use("IPAllowList", "api", "request", {"addresses": 5}, policies)
+        use("AnyPolicy", "api", "request", {"addresses": 5}, policies)
     with pytest.raises(Invalid):
-        use("IPAllowList", "api", "request", {"addresses": []})
+        use("AnyPolicy", "api", "request", {"addresses": []})
 
 
 def test_a_policy_of_one_level_is_refused_at_the_other() -> None:
-    policies = (*POLICIES, allow_list(replace(LISTED_ALLOW_LIST, levels=("api",))))
-    use("IPAllowList", "api", "request", LISTED_ALLOW_LIST.example, policies)
+    policies = (*POLICIES, any_policy(replace(LISTED_ANY, levels=("api",))))
+    use("AnyPolicy", "api", "request", LISTED_ANY.example, policies)
     with pytest.raises(Invalid):
-        use("IPAllowList", "operation", "request", LISTED_ALLOW_LIST.example, policies)
+        use("AnyPolicy", "operation", "request", LISTED_ANY.example, policies)
 
 
 def test_two_policies_cannot_claim_one_name() -> None:
-    with pytest.raises(ValueError, match="IPAllowList"):
-        conf_format((*POLICIES, allow_list(), allow_list()))
+    with pytest.raises(ValueError, match="AnyPolicy"):
+        conf_format((*POLICIES, any_policy(), any_policy()))
     again = SimpleNamespace(
         conf_part=ConfPart(fields=(ConfField("rateLimit", ("api",), TEXT, {}),))
     )
@@ -143,6 +143,6 @@ def test_every_field_of_every_policy_has_a_description() -> None:
 
 
 def test_a_policy_without_descriptions_is_named_and_breaks_no_schema() -> None:
-    policies = (*POLICIES, allow_list(replace(LISTED_ALLOW_LIST, descriptions={})))
+    policies = (*POLICIES, any_policy(replace(LISTED_ANY, descriptions={})))
     (found,) = set(undescribed(json_schema(policies)))
     assert found.endswith("addresses")

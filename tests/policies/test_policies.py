@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
 from kapi.apis.ir import Api, Endpoint, Operation
-from kapi.policies import POLICIES, Place, authentication, scopes
+from kapi.policies import POLICIES, Place, authentication, headers, redirect, scopes
 from kapi.policies.authentication import Credential
 from kapi.policies.authentication.conf import AuthenticationConf
 from kapi.policies.callers.rbac import one_of, text
+from kapi.policies.callers.token_kinds import AccessTokenRule
 from kapi.policies.contract import HttpFilter
 
 ENDPOINT = Endpoint("http", "backend", 80)
@@ -144,3 +147,68 @@ def test_challenges_name_the_algorithms_that_proofs_may_have() -> None:
     from kapi.settings.words import PROOF_ALGORITHMS
 
     assert PROOF_ALGORITHMS == ASYMMETRIC
+
+
+@pytest.mark.parametrize(
+    ("header", "claims", "accepted"),
+    [
+        ({"typ": "at+jwt"}, {}, True),
+        ({"typ": "JWT"}, {}, True),
+        ({}, {}, True),
+        ({"typ": ""}, {}, False),
+        ({"typ": 7}, {}, False),
+        ({"typ": ["at+jwt"]}, {}, False),
+        ({"typ": "id_token+jwt"}, {}, False),
+        ({"typ": "JWT"}, {"nonce": "n"}, False),
+        ({"typ": "at+jwt"}, {"nonce": "n"}, True),
+    ],
+)
+def test_the_type_of_an_access_token(
+    header: dict[str, Any], claims: dict[str, Any], *, accepted: bool
+) -> None:
+    assert (AccessTokenRule().objection(header, claims) is None) is accepted
+
+
+@pytest.mark.parametrize(
+    ("required", "names"),
+    [
+        (("token_use", "access"), True),
+        (("token_use", ""), False),
+        (("tier", "gold"), False),
+    ],
+)
+def test_a_required_claim_names_the_kind_by_its_name_and_value(
+    required: tuple[str, str], *, names: bool
+) -> None:
+    rule = AccessTokenRule(required_claims=(required,))
+    assert rule.names_kind is names
+    with_nonce = {required[0]: required[1] or "x", "nonce": "n"}
+    assert (rule.objection({"typ": "JWT"}, with_nonce) is None) is names
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://a.example/", None),
+        ("http://a.example:80/", None),
+        ("http://a.example:81/", 81),
+        ("http://a.example:443/", 443),
+        ("https://a.example:443/", None),
+        ("https://a.example:444/", 444),
+        ("https://a.example:80/", 80),
+    ],
+)
+def test_a_redirect_names_the_port_unless_it_is_the_usual_one(url: str, port: int | None) -> None:
+    made = redirect.envoy(redirect.Redirect(url), PLACE).redirect
+    assert made is not None
+    assert made.get("port_redirect") == port
+
+
+def test_other_policies_among_those_of_headers_change_nothing() -> None:
+    change = PolicyConf(
+        "SetHeader", parameters=Fields((("headerName", "X-A"), ("headerValue", "1")))
+    )
+    request = (PolicyConf("Interceptor"), change, PolicyConf("Interceptor"))
+    node = headers.compile(conf(), OperationConf("/a", "GET", policies=PoliciesConf(request)))
+    assert node is not None
+    assert [(item.header, item.value) for item in node.request] == [("x-a", "1")]

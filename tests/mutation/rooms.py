@@ -60,8 +60,8 @@ ROOMS = (
     Room(("fetch.py",), ("porch/test_fetch.py",)),
     Room(
         ("policies/*limit*.py", "policies/admission.py", "policies/subscriptions.py"),
-        ("policies/test_admission.py", "golden"),
-        "test_admission or limit or subscription",
+        ("policies/test_policies.py", "policies/test_admission.py", "golden"),
+        "test_policies or test_admission or limit or subscription",
     ),
     Room(
         ("policies/authentication/*.py", "policies/callers/*.py", "policies/scopes.py"),

@@ -6,6 +6,7 @@ When a policy claims one of these names, its row here goes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
@@ -18,7 +19,6 @@ from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
 
 if TYPE_CHECKING:
     from kapi.apis.conf.policy_part import Flow
-    from kapi.apis.conf.schema import ConfFormat
 
 _KEY_MANAGER: Final = Record(
     {
@@ -97,18 +97,23 @@ def asks_for_something(value: Any) -> bool:
     return bool(value)
 
 
-def refuse_unclaimed(root: Mapping, conf_format: ConfFormat, report: Report) -> None:
-    """Report every type, field and policy that nothing enforces."""
+def refuse_unclaimed(
+    root: Mapping, has_field: Callable[[str], bool], listed: Collection[str], report: Report
+) -> None:
+    """Report every type, field and policy that nothing enforces.
+
+    `has_field` says whether a policy claims a field; `listed` names the policies that are enforced.
+    """
     _refuse_type(root, report)
     for name in FIELDS:
-        if name not in root.entries or conf_format.has_field(name):
+        if name not in root.entries or has_field(name):
             continue
         if not report.has_within(below("#", name)) and asks_for_something(
             plain(root.entries[name])
         ):
             _refuse(report, root, name, "#")
     for use in uses(root):
-        if use.name not in conf_format.listed and not report.has_within(use.pointer):
+        if use.name not in listed and not report.has_within(use.pointer):
             _refuse(report, use.node, "policyName", use.pointer, f"policy {use.name}")
 
 

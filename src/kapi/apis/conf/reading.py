@@ -81,7 +81,7 @@ def read(
     for part in form.parts:
         part.check(root, report)
     check_ai_provider(root, ai_providers, report)
-    refuse_unclaimed(root, form, report)
+    refuse_unclaimed(root, form.has_field, form.listed, report)
     data = plain(root)
     if report.diagnostics:
         return Reading(None, report.diagnostics, data)

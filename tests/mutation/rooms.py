@@ -45,6 +45,7 @@ ROOMS = (
             ("third_party_tokens", ("test_third_party_exchange",)),
             ("person_tokens", ("test_authorization_code", "test_openid", "test_refresh")),
             ("hashes", ("test_openid",)),
+            ("access_tokens", ("test_introspection_revocation", "test_openid")),
             (
                 "*",
                 (

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.errors import OAuthError
@@ -17,6 +18,7 @@ from kapi.jose.algorithms import ASYMMETRIC
 from kapi.jose.jwk import thumbprint
 from kapi.jose.jwt import (
     InvalidJwt,
+    Jwt,
     check_embedded_key,
     check_signature,
     numeric_date,
@@ -30,6 +32,7 @@ NEWEST = 60
 """Seconds the client's clock may be ahead."""
 NONCE_SECONDS = 300
 LARGEST_PROOF = 8 * 1024
+_PORTS = {"http": 80, "https": 443}
 
 Seen = Callable[[str, int], bool]
 """Called with a digest and the moment it may be forgotten; True when it was seen before."""
@@ -42,16 +45,17 @@ class Nonces:
     secret: bytes
 
     def fresh(self, now: int) -> str:
-        """A nonce of now."""
+        """The nonce of the current window."""
         return self._of(now // NONCE_SECONDS)
 
     def holds(self, nonce: object, now: int) -> bool:
         """Whether it is one of ours and recent."""
         current = now // NONCE_SECONDS
-        return isinstance(nonce, str) and any(
-            hmac.compare_digest(nonce.encode("utf-8", "surrogatepass"), self._of(window).encode())
-            for window in (current, current - 1)
-        )
+        if not isinstance(nonce, str):
+            return False
+        sent = nonce.encode("utf-8", "surrogatepass")
+        accepted = [self._of(window).encode() for window in (current, current - 1)]
+        return any(hmac.compare_digest(sent, known) for known in accepted)
 
     def _of(self, window: int) -> str:
         mac = hmac.new(self.secret, b"dpop-nonce %d" % window, hashlib.sha256).digest()[:24]
@@ -77,17 +81,10 @@ def verify_proof(
     a fresh nonce.
     """
     try:
-        if len(proofs) != 1 or len(proofs[0]) > LARGEST_PROOF:
-            raise InvalidJwt("there must be exactly one DPoP header, with one JWT")
-        proof = read_jwt(proofs[0], algorithms=algorithms, types=("dpop+jwt",), embedded_key=True)
-        key = check_embedded_key(proof.header["jwk"])
-        check_signature(proof, [key])
+        proof, jkt = _signed_proof(proofs, algorithms)
         claims = proof.claims
         jti = text_claim(claims, "jti")
-        if text_claim(claims, "htm") != method:
-            raise InvalidJwt("htm is not the method of this request")
-        if not _same_place(text_claim(claims, "htu", 2048), url):
-            raise InvalidJwt(f"htu is not the address of this request, {_without_query(url)}")
+        _check_request(claims, method, url)
         issued = numeric_date(claims, "iat")
         if issued is None or not now - OLDEST <= issued <= now + NEWEST:
             raise InvalidJwt("iat is missing or not of now")
@@ -95,15 +92,29 @@ def verify_proof(
             raise InvalidJwt("ath is not the hash of the access token")
         if nonces is not None and not nonces.holds(claims.get("nonce"), now):
             raise _nonce_wanted(nonces, now)
-        jkt = thumbprint(key)
-        if seen(
-            hashlib.sha256(f"{jkt}\n{jti}".encode("utf-8", "surrogatepass")).hexdigest(),
-            int(issued) + OLDEST + 1,
-        ):
+        digest = hashlib.sha256(f"{jkt}\n{jti}".encode("utf-8", "surrogatepass")).hexdigest()
+        if seen(digest, int(issued) + OLDEST + 1):
             raise InvalidJwt("it was used before")
     except InvalidJwt as error:
         raise OAuthError("invalid_dpop_proof", f"The DPoP proof is refused: {error}") from error
     return jkt
+
+
+def _signed_proof(proofs: Sequence[str], algorithms: Sequence[str]) -> tuple[Jwt, str]:
+    """The proof, signed with the key in its header, and the thumbprint of that key."""
+    if len(proofs) != 1 or len(proofs[0]) > LARGEST_PROOF:
+        raise InvalidJwt("there must be exactly one DPoP header, with one JWT")
+    proof = read_jwt(proofs[0], algorithms=algorithms, types=("dpop+jwt",), embedded_key=True)
+    key = check_embedded_key(proof.header["jwk"])
+    check_signature(proof, [key])
+    return proof, thumbprint(key)
+
+
+def _check_request(claims: Mapping[str, Any], method: str, url: str) -> None:
+    if text_claim(claims, "htm") != method:
+        raise InvalidJwt("htm is not the method of this request")
+    if not _same_place(text_claim(claims, "htu", 2048), url):
+        raise InvalidJwt(f"htu is not the address of this request, {_without_query(url)}")
 
 
 def _nonce_wanted(nonces: Nonces, now: int) -> OAuthError:
@@ -132,12 +143,9 @@ def _same_place(claimed: str, url: str) -> bool:
 def _place(url: str) -> tuple[str, str, int, str]:
     """An address without query and fragment, in one spelling (RFC 9449 §4.3, RFC 3986 §6.2.2)."""
     parts = urlsplit(url)
-    return (
-        parts.scheme.lower(),
-        (parts.hostname or "").lower(),
-        parts.port or (443 if parts.scheme.lower() == "https" else 80),
-        parts.path or "/",
-    )
+    scheme = parts.scheme.lower()
+    port = parts.port or _PORTS.get(scheme, 80)
+    return scheme, (parts.hostname or "").lower(), port, parts.path or "/"
 
 
 def _without_query(url: str) -> str:

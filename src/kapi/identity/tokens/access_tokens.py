@@ -22,7 +22,7 @@ from kapi.policies.callers.token_kinds import OWN_MARK, OWN_TOKENS
 
 @dataclass(frozen=True, slots=True)
 class OwnToken:
-    """An access token of ours, good or not any more. Times in seconds since the epoch."""
+    """An access token that this provider issued, valid or not. Times in seconds since the epoch."""
 
     jti: str
     client_id: str
@@ -32,7 +32,7 @@ class OwnToken:
 
     @property
     def confirmation(self) -> Confirmation | None:
-        """What it is bound to; None when that is not understood."""
+        """The key that it is bound to; None for a confirmation method that is not supported."""
         return confirmation_of(self.claims)
 
 
@@ -42,19 +42,23 @@ def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
         claims = opaque_claims(provider.records, token, now)
         return None if claims is None else _own(claims)
     jwt = own_jwt(provider, token)
-    return None if jwt is None or OWN_TOKENS.objection(jwt.header, jwt.claims) else _own(jwt.claims)
+    if jwt is None or OWN_TOKENS.objection(jwt.header, jwt.claims):
+        return None
+    return _own(jwt.claims)
 
 
 def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
-    """An access token of ours that is good now: not expired, not revoked, its person's account not ended since.
+    """An access token of ours that is valid: not expired, not revoked, and the person's account has not ended since.
 
     Its confirmation is not checked.
     """
     own = read_own(provider, token, now)
     if own is None or own.expires_at <= now:
         return None
-    issuer, issued = provider.settings.identity.issuer, own.claims.get("iat")
-    if not provider.accounts.may_be_over(issuer, own.jti, issued if isinstance(issued, int) else 0):
+    issuer, issued = provider.settings.identity.issuer, own.claims.get("iat", 0)
+    if not isinstance(issued, int):
+        issued = 0
+    if not provider.accounts.may_be_over(issuer, own.jti, issued):
         return own
     if provider.revocations.is_revoked(issuer, own.jti):
         return None
@@ -78,18 +82,25 @@ def bearer(
             )
         authorization = f"Bearer {in_form}"
     scheme, _, token = (authorization or "").partition(" ")
-    if authorization is None or scheme.lower() not in {"bearer", "dpop"} or not token.strip(" "):
+    scheme, token = scheme.lower(), token.strip(" ")
+    if scheme not in {"bearer", "dpop"} or not token:
         raise _unauthorized(
             "invalid_token", "Send an access token: Authorization: Bearer ...", error_code=False
         )
-    own = live_own(provider, token.strip(" "), request.now)
+    own = _held_token(provider, request, scheme, token)
+    if scope and scope not in own.scopes:
+        raise _insufficient_scope(scope)
+    return own
+
+
+def _held_token(provider: Provider, request: Request, scheme: str, token: str) -> OwnToken:
+    """The live token that a request contains, when its sender holds the key that it is bound to."""
+    own = live_own(provider, token, request.now)
     required = own.confirmation if own else None
     if own is None or required is None:
         raise _unauthorized("invalid_token", "The access token is unknown, expired or revoked")
     try:
-        check_holder(
-            provider, required, request.credentials, scheme.lower(), token.strip(" "), request.now
-        )
+        check_holder(provider, required, request.credentials, scheme, token, request.now)
     except OAuthError as error:
         raise _unauthorized(
             error.error,
@@ -97,15 +108,16 @@ def bearer(
             headers=error.headers,
             scheme="DPoP" if required.jkt else "Bearer",
         ) from error
-    if scope and scope not in own.scopes:
-        challenge = f'Bearer realm="kapi", error="insufficient_scope", scope="{scope}"'
-        raise OAuthError(
-            "insufficient_scope",
-            f"The access token needs the scope {scope}",
-            status=403,
-            challenge=challenge,
-        )
     return own
+
+
+def _insufficient_scope(scope: str) -> OAuthError:
+    return OAuthError(
+        "insufficient_scope",
+        f"The access token needs the scope {scope}",
+        status=403,
+        challenge=f'Bearer realm="kapi", error="insufficient_scope", scope="{scope}"',
+    )
 
 
 def _own(claims: Mapping[str, Any]) -> OwnToken | None:
@@ -130,7 +142,7 @@ def _unauthorized(
     scheme: str = "Bearer",
 ) -> OAuthError:
     """RFC 6750 §3.1: no error code in the challenge when no credentials were sent."""
-    challenge = f'{scheme} realm="kapi"' + (
-        f', error="{error}", error_description="{description}"' if error_code else ""
-    )
+    challenge = f'{scheme} realm="kapi"'
+    if error_code:
+        challenge += f', error="{error}", error_description="{description}"'
     return OAuthError(error, description, status=401, challenge=challenge, headers=headers)

@@ -1,6 +1,6 @@
-"""Follows the claim rules of settings (`settings/identity/claims.py`): what an access token says besides its standard claims.
+"""Applies the claim rules of the settings (`settings/identity/claims.py`): claims of an access token besides the standard ones.
 
-Called for every access token in the pipeline, so that no grant can forget it. What a grant itself says wins over a rule.
+Called for every access token in the pipeline, so that no grant can forget it. A claim of the grant itself replaces that of a rule.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class _Context:
+    """What a rule may refer to."""
+
     client: Client
     user: User | None
     access: AccessToken
@@ -32,42 +34,64 @@ def token_claims(
     access: AccessToken,
     parameters: Mapping[str, str],
 ) -> Mapping[str, Any]:
-    """The claims of an access token besides the standard ones. `rules` are the provider's; those of client and person come to them."""
+    """The claims of an access token besides the standard ones.
+
+    `rules` are the provider's; those of the client and of the person are added to them.
+    """
     settings = client.settings
-    about_client = access.subject == client.id and not access.user
-    if about_client and not (rules or settings.claims or settings.organization or settings.groups):
-        return access.claims
-    user = None if about_client else users.get(access.user or access.subject)
+    if access.subject == client.id and not access.user:
+        if not (rules or settings.claims or settings.organization or settings.groups):
+            return access.claims
+        context = _Context(client, None, access, parameters)
+        made = _filled_rules((rules, settings.claims), context)
+        return {**_about_client(client), **made, **access.claims}
+    user = users.get(access.user or access.subject)
+    of_user = user.token_claims if user else {}
+    made = _filled_rules(
+        (rules, settings.claims, of_user), _Context(client, user, access, parameters)
+    )
+    groups = {"groups": list(user.groups)} if user and user.groups else {}
+    return {**groups, **made, **access.claims}
+
+
+def _about_client(client: Client) -> dict[str, Any]:
+    settings = client.settings
     made: dict[str, Any] = {}
-    if about_client and settings.organization:
+    if settings.organization:
         made["organization"] = settings.organization
-    if groups := user.groups if user else settings.groups if about_client else ():
-        made["groups"] = list(groups)
-    moment = _Moment(client, user, access, parameters)
-    for wanted in (rules, settings.claims, user.token_claims if user else {}):
+    if settings.groups:
+        made["groups"] = list(settings.groups)
+    return made
+
+
+def _filled_rules(rules: Sequence[Mapping[str, Any]], context: _Context) -> dict[str, Any]:
+    """The claims of all rules; a later rule replaces an earlier one, and a reserved claim is left out."""
+    made: dict[str, Any] = {}
+    for wanted in rules:
         for name, value in wanted.items():
-            if (filled := _filled(value, moment)) is not _NOTHING and name not in RESERVED:
+            filled = _filled(value, context)
+            if filled is not _NOTHING and name not in RESERVED:
                 made[name] = filled
-    return {**made, **access.claims}
+    return made
 
 
-def _filled(value: Any, moment: _Moment) -> Any:
+def _filled(value: Any, context: _Context) -> Any:
     if isinstance(value, str):
-        return _text(value, moment)
+        return _text(value, context)
     if isinstance(value, Mapping):
-        items = {name: _filled(item, moment) for name, item in value.items()}
+        items = {name: _filled(item, context) for name, item in value.items()}
         return {name: item for name, item in items.items() if item is not _NOTHING}
     if isinstance(value, list | tuple):
-        return [item for item in (_filled(item, moment) for item in value) if item is not _NOTHING]
+        return [item for item in (_filled(item, context) for item in value) if item is not _NOTHING]
     return value
 
 
-def _text(text: str, moment: _Moment) -> Any:
+def _text(text: str, context: _Context) -> Any:
     if "${" not in text:
         return text
     if whole := MARK.fullmatch(text):
-        return _found(whole[1], moment)
-    parts = {mark: _found(mark, moment) for mark in MARK.findall(text)}
+        return _found(whole[1], context)
+    parts = {mark: _found(mark, context) for mark in MARK.findall(text)}
     if any(value is _NOTHING for value in parts.values()):
         return _NOTHING
     return MARK.sub(lambda mark: _plain(parts[mark[1]]), text)
@@ -77,22 +101,22 @@ def _plain(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _found(mark: str, moment: _Moment) -> Any:
+def _found(mark: str, context: _Context) -> Any:
     source, _, name = mark.partition(".")
     if source == "scope":
-        return moment.access.scope
+        return context.access.scope
     if source == "subject":
-        return moment.access.subject
+        return context.access.subject
     if source == "request":
-        return moment.parameters.get(name, _NOTHING)
+        return context.parameters.get(name, _NOTHING)
     if source == "client":
-        settings = moment.client.settings
+        settings = context.client.settings
         return {
             "id": settings.id,
             "name": settings.name,
             "organization": settings.organization,
         }.get(name) or _NOTHING
-    return _of_user(moment.user, name)
+    return _of_user(context.user, name)
 
 
 def _of_user(user: User | None, name: str) -> Any:

@@ -1,12 +1,13 @@
-"""What is left of an authorization when the client may do less than when it was given. Called by every grant that acts for a person.
+"""Limits an authorization to what the client is registered for now. Called by every grant that acts for a person.
 
-A scope, a grant, a redirect URI, a resource or a type of details that is taken from a client is taken from its codes and refresh
-tokens too. Pushed requests are checked again when the browser brings them (`authorization/checks.py`).
+A scope, grant, redirect URI, resource or type of details that a client has lost is lost for its codes and refresh tokens too.
+Pushed requests are checked again when the browser brings them (`authorization/checks.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
@@ -16,40 +17,57 @@ from kapi.identity.tokens.authorized import Authorization
 
 
 def still_allowed(client: Client, authorization: Authorization) -> Authorization:
-    """The authorization with what the client may still have. Raises OAuthError invalid_grant when that is nothing."""
-    settings = client.settings
+    """The authorization with what the client may have now. Raises OAuthError invalid_grant if that is nothing."""
+    _check_registration(client, authorization)
+    scopes = _allowed_scopes(client, authorization.scope)
+    resources = _allowed_resources(client, authorization.resources)
+    details = _allowed_details(client, authorization.details)
+    if not scopes:
+        raise _nothing_left()
+    if authorization.resources and not resources:
+        raise _nothing_left()
+    if authorization.details and not details:
+        raise _nothing_left()
+    return dataclasses.replace(
+        authorization, scope=" ".join(scopes), resources=resources, details=details
+    )
+
+
+def _check_registration(client: Client, authorization: Authorization) -> None:
     if authorization.grant and authorization.grant not in client.grants:
         raise OAuthError(
             "invalid_grant",
             "The client may not use the grant any more that this was authorized with",
         )
-    if authorization.redirect_uri and not allowed(
-        authorization.redirect_uri, settings.redirect_uris
-    ):
+    redirect_uri = authorization.redirect_uri
+    if redirect_uri and not allowed(redirect_uri, client.settings.redirect_uris):
         raise OAuthError(
             "invalid_grant",
             "The redirect URI that this was authorized for is not registered any more",
         )
+
+
+def _allowed_scopes(client: Client, scope: str) -> list[str]:
     # Every client has the default scope, whatever its list says.
-    scopes = [
-        name
-        for name in authorization.scope.split(" ")
-        if name == DEFAULT_SCOPE or client.allows(name)
-    ]
-    resources = tuple(
-        name for name in authorization.resources if {"*", name} & set(settings.resources)
-    )
-    types = set(settings.authorization_details_types)
-    details = tuple(item for item in authorization.details if {"*", item["type"]} & types)
-    if (
-        not scopes
-        or (authorization.resources and not resources)
-        or (authorization.details and not details)
-    ):
-        raise OAuthError("invalid_grant", "The client may not have any more what was authorized")
-    return dataclasses.replace(
-        authorization, scope=" ".join(scopes), resources=resources, details=details
-    )
+    return [name for name in scope.split(" ") if name == DEFAULT_SCOPE or client.allows(name)]
+
+
+def _allowed_resources(client: Client, resources: tuple[str, ...]) -> tuple[str, ...]:
+    registered = client.settings.resources
+    if "*" in registered:
+        return resources
+    return tuple(name for name in resources if name in registered)
+
+
+def _allowed_details(client: Client, details: tuple[Any, ...]) -> tuple[Any, ...]:
+    registered = client.settings.authorization_details_types
+    if "*" in registered:
+        return details
+    return tuple(item for item in details if item["type"] in registered)
+
+
+def _nothing_left() -> OAuthError:
+    return OAuthError("invalid_grant", "The client may not have any more what was authorized")
 
 
 def may_refresh(client: Client, authorization: Authorization) -> bool:

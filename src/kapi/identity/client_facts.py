@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from kapi.identity.client_authentication import METHODS
+from kapi.identity.client_authentication.method import Method
 from kapi.identity.grants import GRANTS
+from kapi.identity.grants.facts import GrantFacts
 from kapi.settings import ClientSettings
 from kapi.settings.identity import client_checks as settings
 from kapi.settings.identity.client_checks import ClientFacts
@@ -15,18 +17,23 @@ from kapi.settings.identity.client_checks import ClientFacts
 @cache
 def client_facts() -> ClientFacts:
     """The facts of all grants and methods, offered or not."""
-    grants = [grant.facts for grant in GRANTS]
     return ClientFacts(
-        grants=tuple(facts.grant_type for facts in grants),
-        confidential_grants=frozenset(
-            facts.grant_type for facts in grants if not facts.public_clients
-        ),
-        grants_outside_fapi=frozenset(facts.grant_type for facts in grants if not facts.fapi),
+        grants=tuple(grant.facts.grant_type for grant in GRANTS),
+        confidential_grants=_grants(lambda facts: not facts.public_clients),
+        grants_outside_fapi=_grants(lambda facts: not facts.fapi),
         methods=tuple(method.name for method in METHODS),
-        methods_with_secret=frozenset(method.name for method in METHODS if method.uses_secret),
-        methods_with_keys=frozenset(method.name for method in METHODS if method.needs_keys),
-        fapi_methods=frozenset(method.name for method in METHODS if method.fapi),
+        methods_with_secret=_methods(lambda method: method.uses_secret),
+        methods_with_keys=_methods(lambda method: method.needs_keys),
+        fapi_methods=_methods(lambda method: method.fapi),
     )
+
+
+def _grants(wanted: Callable[[GrantFacts], bool]) -> frozenset[str]:
+    return frozenset(grant.facts.grant_type for grant in GRANTS if wanted(grant.facts))
+
+
+def _methods(wanted: Callable[[Method], bool]) -> frozenset[str]:
+    return frozenset(method.name for method in METHODS if wanted(method))
 
 
 def client_mistakes(client: ClientSettings) -> Iterator[str]:

@@ -44,27 +44,10 @@ def advance(
     if page is None and session is not None:
         _answered(provider, request, interaction)
         return _grant(provider, http, request, session)
-    if (
-        session is not None
-        and interaction is not None
-        and _is_somebody_else(provider, request, session, interaction)
-    ):
-        return decline(
-            provider,
-            request,
-            interaction,
-            OAuthError("login_required", "Somebody else signed in than the one the client named"),
-        )
-    if (
-        session is not None
-        and interaction is not None
-        and interaction.signed_in == session.sid
-        and _is_too_weak(request, session)
-    ):
-        error = OAuthError(
-            "unmet_authentication_requirements", "The person signed in on a lower level"
-        )
-        return decline(provider, request, interaction, error)
+    if session is not None and interaction is not None:
+        error = _unfit_session(provider, request, session, interaction)
+        if error is not None:
+            return decline(provider, request, interaction, error)
     assert page is not None  # noqa: S101 - without a session the page is the login page
     if "none" in request.prompt:
         return refuse(provider, request, _WITHOUT_PAGES[page])
@@ -76,6 +59,22 @@ def advance(
     except OAuthError as error:
         return refuse(provider, request, error)
     return see_other(page_link(page, made.key), cookies=(cookie,) if cookie else ())
+
+
+def _unfit_session(
+    provider: Provider,
+    request: AuthorizationRequest,
+    session: Session,
+    interaction: Interaction,
+) -> OAuthError | None:
+    """Why the session of this browser cannot answer the request, although the person signed in for it."""
+    if _is_somebody_else(provider, request, session, interaction):
+        return OAuthError("login_required", "Somebody else signed in than the one the client named")
+    if interaction.signed_in == session.sid and _is_too_weak(request, session):
+        return OAuthError(
+            "unmet_authentication_requirements", "The person signed in on a lower level"
+        )
+    return None
 
 
 def decline(

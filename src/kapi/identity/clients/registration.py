@@ -62,6 +62,10 @@ _OWN = frozenset(
     }
 )
 """Settings that a client may choose for itself. No other: what its tokens say of it is not its own to say."""
+_ACCEPTED = _OWN | frozenset(_OURS)
+_FIELDS = {item.name: item for item in dataclasses.fields(ClientSettings)}
+_AUTHORIZATION_GRANTS = frozenset({"authorization_code", "implicit"})
+"""Grants with a response type (RFC 7591 §2.1)."""
 _WEB_ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
 _ABOUT = {
     "contacts": list,
@@ -69,6 +73,7 @@ _ABOUT = {
     "software_version": str,
 }
 """Members that are kept and given back, and decide nothing."""
+_KINDS: Mapping[type, str] = {list: "a list of texts", str: "text"}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 _MOST, _LONGEST = 50, 2048
 
@@ -218,8 +223,9 @@ def shown(client: RegisteredClient) -> dict[str, Any]:
     }
     made["token_endpoint_auth_method"] = settings["token_endpoint_auth_method"]
     made["scope"] = " ".join(settings["scopes"]) if "*" not in settings["scopes"] else ""
-    for_people = {"authorization_code", "implicit"}.intersection(settings["grants"])
-    made["response_types"] = list(settings.get("response_types", ["code"])) if for_people else []
+    made["response_types"] = []
+    if not _AUTHORIZATION_GRANTS.isdisjoint(settings["grants"]):
+        made["response_types"] = list(settings.get("response_types", ["code"]))
     for name, value in settings.items():
         if name in _OWN and _json_like(value) != _json_like(getattr(defaults, name)):
             made.setdefault(name, value)
@@ -232,38 +238,44 @@ def shown(client: RegisteredClient) -> dict[str, Any]:
 
 def _settings(sent: Mapping[str, Any], mistakes: list[str]) -> dict[str, Any]:
     """The settings that the members say, each of the right type."""
-    types = field_types(ClientSettings)
-    fields = {item.name: item for item in dataclasses.fields(ClientSettings)}
     values: dict[str, Any] = {
         "token_endpoint_auth_method": "client_secret_basic",
         "grants": ("authorization_code",),
     }
     for member, value in sent.items():
-        name = _OURS.get(member, member)
-        if value is None or (member not in _OWN and member not in _OURS):
+        if value is None or member not in _ACCEPTED:
             continue
-        if member == "scope":
-            value = _scope_words(value)  # noqa: PLW2901 - one form for both
-        if isinstance(value, str | list) and len(value) > (
-            _LONGEST if isinstance(value, str) else _MOST
-        ):
-            mistakes.append(f"{member} is too long")
-            continue
-        if name == "grants" and not value:
-            raise RegistrationError(
-                "invalid_client_metadata", "grant_types is an empty list", number=NO_GRANTS
-            )
-        metadata = {} if name == "grants" else fields[name].metadata
-        found = checked(
-            types[name],
-            value,
-            member,
-            lambda where, text, _="": mistakes.append(f"{where} {text}"),
-            metadata,
-        )
+        found = _setting(member, value, mistakes)
         if found is not REFUSED:
-            values[name] = found
+            values[_OURS.get(member, member)] = found
     return values
+
+
+def _setting(member: str, value: Any, mistakes: list[str]) -> Any:
+    """The value of one member as its setting has it, or REFUSED."""
+    name = _OURS.get(member, member)
+    if member == "scope":
+        value = _scope_words(value)
+    if _is_too_long(value):
+        mistakes.append(f"{member} is too long")
+        return REFUSED
+    if name == "grants" and not value:
+        raise RegistrationError(
+            "invalid_client_metadata", "grant_types is an empty list", number=NO_GRANTS
+        )
+    return checked(
+        field_types(ClientSettings)[name],
+        value,
+        member,
+        lambda where, text, _="": mistakes.append(f"{where} {text}"),
+        _FIELDS[name].metadata,
+    )
+
+
+def _is_too_long(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) > _LONGEST
+    return isinstance(value, list) and len(value) > _MOST
 
 
 def _scope_words(value: Any) -> Any:
@@ -287,22 +299,26 @@ def _response_types(
     sent: Mapping[str, Any], grants: Sequence[str], policy: Policy
 ) -> tuple[str, ...]:
     """The response types of a client (RFC 7591 §2.1): `code` unless it says others; none without a grant that has one."""
-    for_people = "authorization_code" in grants or "implicit" in grants
-    wanted = sent.get("response_types", ["code"] if "authorization_code" in grants else [])
-    if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
+    has_code = "authorization_code" in grants
+    wanted = sent.get("response_types", ["code"] if has_code else [])
+    if not _is_texts(wanted):
         raise RegistrationError("invalid_client_metadata", "response_types must be a list of texts")
     found = tuple(dict.fromkeys(normal_form(item) for item in wanted))
     if unknown := [item for item in found if item not in policy.response_types]:
         offered = ", ".join(policy.response_types)
         detail = f"response_types: {', '.join(unknown)[:200]} is not offered; {offered} is"
         raise RegistrationError("invalid_client_metadata", detail)
-    if bool(found) != for_people:
+    if bool(found) == _AUTHORIZATION_GRANTS.isdisjoint(grants):
         detail = "response_types must be code with the authorization code grant, else empty"
         raise RegistrationError("invalid_client_metadata", detail)
-    if any("code" in item.split(" ") for item in found) != ("authorization_code" in grants):
+    if any("code" in item.split(" ") for item in found) != has_code:
         detail = "A response type with code and the authorization code grant belong together"
         raise RegistrationError("invalid_client_metadata", detail)
     return found or ("code",)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
@@ -310,15 +326,14 @@ def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> 
     for uri in uris:
         if wrong := uri_mistake(uri):
             raise RegistrationError("invalid_redirect_uri", f"{uri[:200]}: {wrong}")
-    if not uris and "authorization_code" in values.get("grants", ()):
-        detail = (
-            "redirect_uris must be a list of URIs"
-            if "redirect_uris" in sent
-            else "redirect_uris is missing"
-        )
-        raise RegistrationError(
-            "invalid_redirect_uri", f"{detail}: the authorization code grant needs one"
-        )
+    if uris or "authorization_code" not in values.get("grants", ()):
+        return
+    detail = "redirect_uris is missing"
+    if "redirect_uris" in sent:
+        detail = "redirect_uris must be a list of URIs"
+    raise RegistrationError(
+        "invalid_redirect_uri", f"{detail}: the authorization code grant needs one"
+    )
 
 
 def _scopes(wanted: tuple[str, ...] | None, policy: Policy) -> tuple[str, ...]:
@@ -376,14 +391,11 @@ def _logout_mistakes(settings: ClientSettings) -> Iterator[str]:
 
 def _is_about(name: str, value: Any, kind: type, mistakes: list[str]) -> bool:
     texts = value if isinstance(value, list) else [value]
-    right = (
-        isinstance(value, kind)
-        and len(texts) <= _MOST
-        and all(isinstance(text, str) and len(text) <= _LONGEST for text in texts)
-    )
-    if not right:
-        mistakes.append(f"{name} must be {'a list of texts' if kind is list else 'text'}")
-    return right
+    short = not _is_too_long(texts) and not any(_is_too_long(text) for text in texts)
+    if isinstance(value, kind) and _is_texts(texts) and short:
+        return True
+    mistakes.append(f"{name} must be {_KINDS[kind]}")
+    return False
 
 
 def _needs_secret(metadata: Mapping[str, Any], policy: Policy) -> bool:

@@ -84,18 +84,10 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 def _checked(provider: Provider, request: Request, form: Form) -> _Wish:
     """Everything that is said must fit together before anything is done. Raises OAuthError: a wrong request never redirects."""
-    text, client_id, uri = (
-        form.get("id_token_hint"),
-        form.get("client_id"),
-        form.get("post_logout_redirect_uri"),
-    )
+    text = form.get("id_token_hint")
     hint = None if text is None else claims_of_hint(provider, text)
-    if hint is not None and client_id is not None and hint["aud"] != client_id:
-        raise OAuthError("invalid_request", "client_id and id_token_hint name different clients")
-    known = client_id or (None if hint is None else str(hint["aud"]))
-    client = None if known is None else provider.client(known, request.now)
-    if known is not None and client is None:
-        raise OAuthError("invalid_request", "No client is registered under this client_id")
+    client = _client(provider, form.get("client_id"), hint, request.now)
+    uri = form.get("post_logout_redirect_uri")
     if uri is None:
         return _Wish(client, hint, "")
     if client is None or uri not in client.settings.post_logout_redirect_uris:
@@ -104,10 +96,26 @@ def _checked(provider: Provider, request: Request, form: Form) -> _Wish:
             "post_logout_redirect_uri must be registered for the client that id_token_hint or client_id names, to the letter",
         )
     state = form.get("state")
+    if state is None:
+        return _Wish(client, hint, uri)
     joint = "&" if urlsplit(uri).query else "?"
-    return _Wish(
-        client, hint, uri if state is None else f"{uri}{joint}{urlencode({'state': state})}"
-    )
+    return _Wish(client, hint, f"{uri}{joint}{urlencode({'state': state})}")
+
+
+def _client(
+    provider: Provider, client_id: str | None, hint: Mapping[str, Any] | None, now: int
+) -> Client | None:
+    """The client that the request names, by `client_id` or by the audience of its ID token. Raises OAuthError."""
+    if hint is not None and client_id is not None and hint["aud"] != client_id:
+        raise OAuthError("invalid_request", "client_id and id_token_hint name different clients")
+    if not client_id and hint is not None:
+        client_id = str(hint["aud"])
+    if not client_id:
+        return None
+    client = provider.client(client_id, now)
+    if client is None:
+        raise OAuthError("invalid_request", "No client is registered under this client_id")
+    return client
 
 
 def _is_proof(provider: Provider, wish: _Wish, session: Session) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
-from kapi.identity.authorization.interactions import interaction_of, note
+from kapi.identity.authorization.interactions import Interaction, interaction_of, note
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.pages import (
     CALLBACK_PATH,
@@ -20,8 +20,14 @@ from kapi.identity.pages import (
     see_other,
 )
 from kapi.identity.pages.clients import about_client
-from kapi.identity.people.sessions import BROWSER, form_token, form_token_is_right, session_of
-from kapi.identity.protocol.forms import sent_form
+from kapi.identity.people.sessions import (
+    BROWSER,
+    Session,
+    form_token,
+    form_token_is_right,
+    session_of,
+)
+from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 
@@ -51,34 +57,43 @@ def answer(provider: Provider, request: Request) -> Answer:
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
         if request.method == "POST":
-            if not form_token_is_right(request, f"select{interaction.key}", form.get("token")):
-                return see_other(page_link(SELECT_PATH, interaction.key))
-            if form.get("decision") == "deny":
-                asked = checked(provider, interaction.request(request.now))
-                return decline(
-                    provider,
-                    asked,
-                    interaction,
-                    OAuthError("access_denied", "The person did not want to go on"),
-                )
-            if form.get("choice") != session.sid:
-                return see_other(page_link(LOGIN_PATH, interaction.key))
-            note(provider, interaction, request.now, chosen=session.sid)
-            return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
-        asked = checked(provider, interaction.request(request.now))
-        return page(
-            provider,
-            "select_account.html",
-            leads_to=asked.redirect_uri,
-            **about_client(provider, asked.client),
-            user=session.username,
-            organization=session.organization,
-            choice=session.sid,
-            action=SELECT_PATH,
-            key=interaction.key,
-            token=form_token(request.cookies[BROWSER], f"select{interaction.key}"),
-        )
+            return _decided(provider, request, form, interaction, session)
+        return _page(provider, request, interaction, session)
     except RefusedRequest:
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
     except OAuthError as error:
         return error_page(provider, error)
+
+
+def _decided(
+    provider: Provider, request: Request, form: Form, interaction: Interaction, session: Session
+) -> Answer:
+    """What follows the form."""
+    if not form_token_is_right(request, f"select{interaction.key}", form.get("token")):
+        return see_other(page_link(SELECT_PATH, interaction.key))
+    if form.get("decision") == "deny":
+        asked = checked(provider, interaction.request(request.now))
+        error = OAuthError("access_denied", "The person did not want to go on")
+        return decline(provider, asked, interaction, error)
+    if form.get("choice") != session.sid:
+        return see_other(page_link(LOGIN_PATH, interaction.key))
+    note(provider, interaction, request.now, chosen=session.sid)
+    return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
+
+
+def _page(
+    provider: Provider, request: Request, interaction: Interaction, session: Session
+) -> Answer:
+    asked = checked(provider, interaction.request(request.now))
+    return page(
+        provider,
+        "select_account.html",
+        leads_to=asked.redirect_uri,
+        **about_client(provider, asked.client),
+        user=session.username,
+        organization=session.organization,
+        choice=session.sid,
+        action=SELECT_PATH,
+        key=interaction.key,
+        token=form_token(request.cookies[BROWSER], f"select{interaction.key}"),
+    )

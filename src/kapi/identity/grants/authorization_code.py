@@ -43,28 +43,25 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         )
     if found.expired(now):
         raise OAuthError("invalid_grant", "The code has expired")
-    _check_redirect_uri(
-        request.form.get("redirect_uri"), found.redirect_uri, found.redirect_uri_sent
-    )
+    sent = request.form.get("redirect_uri")
+    _check_redirect_uri(sent, found.redirect_uri, found.redirect_uri_sent)
     _check_verifier(request.form.get("code_verifier"), found.challenge)
     if found.authorization.confirmation.items() - request.confirmation.members.items():
         raise OAuthError("invalid_grant", "The code is bound to another key (RFC 9449 10)")
+    redeemed = dataclasses.replace(found.authorization, redirect_uri=found.redirect_uri)
     authorization = dataclasses.replace(
-        still_allowed(
-            client, dataclasses.replace(found.authorization, redirect_uri=found.redirect_uri)
-        ),
+        still_allowed(client, redeemed),
         confirmation=dict(request.confirmation.members),
         grant=facts.grant_type,
     )
     issued_as = narrowed(authorization, request)
-    source = (CODE, key_of(code))
     return first_tokens(
         provider,
         client,
         authorization,
         now,
         family=found.family,
-        source=source,
+        source=(CODE, key_of(code)),
         code=code,
         issued_as=issued_as,
     )

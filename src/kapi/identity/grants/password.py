@@ -5,6 +5,7 @@ from __future__ import annotations
 from kapi.errors import OAuthError
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.attempts import TooManyTries
+from kapi.identity.people.users import User
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import Authorization
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
@@ -25,25 +26,9 @@ _KIND = "password-grant"
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """Tokens of the person whose password it is, in the organization they name or the only one they have."""
-    form, now = request.form, request.now
-    username, password = form.need("username"), form.need("password")
-    try:
-        user = provider.attempts.authenticate(
-            provider.users, username, password, f"client {request.client.id}", now
-        )
-    except TooManyTries as error:
-        raise OAuthError(
-            "invalid_grant",
-            "Too many tries; wait a few minutes",
-            headers=(("retry-after", str(error.seconds)),),
-        ) from error
-    if user is None:
-        raise OAuthError("invalid_grant", "The user name or the password is not right")
-    organization = form.get("organization") or (
-        user.organizations[0] if len(user.organizations) == 1 else ""
-    )
-    if organization and organization not in user.organizations:
-        raise OAuthError("invalid_grant", "The person does not belong to this organization")
+    now = request.now
+    user = _authenticated(provider, request)
+    organization = _organization(user, request.form.get("organization"))
     once = provider.new_secret()
     provider.records.put(_KIND, Record(key_of(once), "", {}, now + 60))
     authorization = Authorization(
@@ -65,3 +50,33 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         family=provider.new_id(),
         source=(_KIND, key_of(once)),
     )
+
+
+def _authenticated(provider: Provider, request: TokenRequest) -> User:
+    """The person whose user name and password these are. Raises OAuthError."""
+    username, password = request.form.need("username"), request.form.need("password")
+    caller = f"client {request.client.id}"
+    try:
+        user = provider.attempts.authenticate(
+            provider.users, username, password, caller, request.now
+        )
+    except TooManyTries as error:
+        raise OAuthError(
+            "invalid_grant",
+            "Too many tries; wait a few minutes",
+            headers=(("retry-after", str(error.seconds)),),
+        ) from error
+    if user is None:
+        raise OAuthError("invalid_grant", "The user name or the password is not right")
+    return user
+
+
+def _organization(user: User, named: str | None) -> str:
+    """The organization that the request names, else the only one of the person. Raises OAuthError."""
+    if named:
+        if named not in user.organizations:
+            raise OAuthError("invalid_grant", "The person does not belong to this organization")
+        return named
+    if len(user.organizations) == 1:
+        return user.organizations[0]
+    return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kapi.errors import OAuthError
 from kapi.identity.pages import page, see_other
 from kapi.identity.people.identification import FAILURES, identify
@@ -23,6 +25,10 @@ from kapi.identity.provider import Provider
 NO_FORM = Form({}, {})
 
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9-]")
+"""What cannot be in a user code."""
+
+
 def session_here(
     provider: Provider, request: Request, form: Form, path: str, purpose: str, carried: str = ""
 ) -> Session | Answer:
@@ -32,10 +38,7 @@ def session_here(
     """
     session = session_of(provider, request)
     if session is not None:
-        if BROWSER not in request.cookies:
-            raise OAuthError(
-                "expired_session", "Cookies are off, or this took too long. Open the page again."
-            )
+        _check_cookies(request)
         return session
     carried = form.get("sessionKey") or carried
     if request.method != "POST" or not (form.get("username") or form.get("one_click")):
@@ -45,20 +48,24 @@ def session_here(
     found = identify(provider, request, form)
     if isinstance(found, str):
         return _page(provider, request, path, purpose, carried, found, form)
-    who = found.user.subject
     _, cookie = sign_in(
         provider,
         request.now,
-        who,
+        found.user.subject,
         amr=found.amr,
         acr=found.acr,
         organization=found.organization,
         before=None,
     )
-    safe = "".join(
-        letter for letter in carried if letter.isascii() and (letter.isalnum() or letter == "-")
-    )
+    safe = _UNSAFE.sub("", carried)
     return see_other(f"{path}?user_code={safe}" if safe else path, cookies=(cookie,))
+
+
+def _check_cookies(request: Request) -> None:
+    if BROWSER not in request.cookies:
+        raise OAuthError(
+            "expired_session", "Cookies are off, or this took too long. Open the page again."
+        )
 
 
 def _page(

@@ -67,10 +67,12 @@ def _check(client: Client, item: Any) -> None:
     if any(name in item and not isinstance(item[name], str) for name in _TEXTS):
         raise _wrong("identifier must be text")
     for name in _LISTS:
-        if name in item and not (
-            isinstance(item[name], list) and all(isinstance(entry, str) for entry in item[name])
-        ):
+        if not _is_texts(item.get(name, [])):
             raise _wrong(f"{name} must be a list of texts")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def _wrong(reason: str) -> OAuthError:

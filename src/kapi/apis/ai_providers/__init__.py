@@ -1,13 +1,14 @@
-"""AI providers whose answers are read: where in an answer the numbers of tokens stand. Pure; called by `ai_rules.py` and `compile.py`.
+"""AI providers whose answers are read: where in an answer the numbers of tokens are. Pure; called by the reader of confs and `compile.py`.
 
-One provider and version = one row. The settings add others, or say otherwise about these (`gateway.ai_providers`).
+One provider is one file, and its name in PROVIDERS. The settings add others, or say otherwise about these (`gateway.ai_providers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from kapi.apis.ai_providers import anthropic, aws_bedrock, azure, mistral, openai
 from kapi.apis.ir import AiProvider
 
 if TYPE_CHECKING:
@@ -16,33 +17,20 @@ if TYPE_CHECKING:
 Providers = Mapping[tuple[str, str], AiProvider]
 """By name and version of the provider's API, as a conf writes them."""
 
-_CHAT: Final = (
-    ("usage.prompt_tokens", "usage.input_tokens", "response.usage.input_tokens"),
-    ("usage.completion_tokens", "usage.output_tokens", "response.usage.output_tokens"),
-    ("usage.total_tokens", "response.usage.total_tokens"),
-)
-"""Chat completions, completions and embeddings; then responses, which say it in other words, and in streams one level deeper."""
-_BEDROCK: Final = (("usage.inputTokens",), ("usage.outputTokens",), ("usage.totalTokens",))
-_ANTHROPIC: Final = (
-    ("usage.input_tokens", "message.usage.input_tokens"),
-    ("usage.output_tokens", "message.usage.output_tokens"),
-    (),
-)
-"""Messages; a stream says the prompt in its first event and the completion in its last ones."""
-_AZURE_VERSIONS: Final = ("2023-05-15", "2024-02-01", "2024-06-01", "2024-10-21", "v1")
 
-BUILT_IN: Final[Providers] = {
-    (item.name, item.api_version): item
-    for item in (
-        AiProvider("AnthropicClaudeAI", "v1", *_ANTHROPIC),
-        AiProvider("AWSBedrock", "v1", *_BEDROCK),
-        AiProvider("AWSBedrockAI", "v1", *_BEDROCK),
-        *(AiProvider("AzureAI", version, *_CHAT) for version in _AZURE_VERSIONS),
-        AiProvider("MistralAI", "v1", *_CHAT),
-        AiProvider("OpenAI", "v1", *_CHAT),
-    )
-}
+class Provider(Protocol):
+    """What each module of this package has."""
+
+    @property
+    def VERSIONS(self) -> tuple[AiProvider, ...]:  # noqa: N802  a module constant
+        """The provider in each version of its API, and under each of its names."""
+
+
+PROVIDERS: Final[tuple[Provider, ...]] = (anthropic, aws_bedrock, azure, mistral, openai)
 """Those that APK brings along."""
+BUILT_IN: Final[Providers] = {
+    (item.name, item.api_version): item for provider in PROVIDERS for item in provider.VERSIONS
+}
 
 
 def with_own(own: Iterable[AiProviderSettings]) -> Providers:

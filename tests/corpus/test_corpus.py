@@ -16,6 +16,7 @@ import yaml
 from harness import Platform, free_port
 from kapi.apis.compile import compile_api
 from kapi.apis.generate import Choices, generated
+from kapi.apis.report import WEAKER_SIBLING
 from kapi.errors import Diagnostic, Invalid
 from kapi.policies import POLICIES
 
@@ -84,7 +85,8 @@ def judge(content: bytes) -> str:
         yaml.load(made.conf_text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)),
     )
     unplaced = [item for item in made.warnings if not _has_place(item)]
-    return " ".join((*lost, *(item.message for item in (*unplaced, *compiled.warnings))))
+    warned = [item for item in compiled.warnings if item.code != WEAKER_SIBLING]
+    return " ".join((*lost, *(item.message for item in (*unplaced, *warned))))
 
 
 def _has_place(item: Diagnostic) -> bool:

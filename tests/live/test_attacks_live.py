@@ -110,7 +110,11 @@ def test_a_good_token_of_each_issuer_passes(
         else (other, "other", OTHER)
     )
     claims = {"iss": issuer, "sub": "me", "exp": int(time.time()) + 60, "scope": SCOPES}
-    header = {"alg": "RS256", "typ": "JWT"} | ({"kid": kid} if kind == "inbuilt" else {})
+    header = {"alg": "RS256", "typ": "JWT"}
+    if kind == "inbuilt":
+        # The mark of its access tokens.
+        header["kid"] = kid
+        claims["clientId"] = "me"
     assert [status for status, _ in everywhere(platform, compact(header, claims, rs256(key)))] == [
         200,
         200,

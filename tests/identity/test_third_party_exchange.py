@@ -455,7 +455,6 @@ def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(tmp_path: P
         declared = f"https://late.example https://late.example/.well-known/openid-configuration  {' '.join(ALGORITHMS)}"
         jwks = json.dumps({"keys": [item.jwk() for item in keys]})
         kept.save_keys(StoredKeys("late", source or declared, jwks, "", "", NOW, NOW))
-        provider.use_issuers()
 
     def wanted() -> int:
         row = store.database.row("SELECT version FROM changes WHERE topic = ?", (WANTED,))
@@ -465,7 +464,6 @@ def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(tmp_path: P
     kept.save(
         StoredIssuer("late", json.dumps({"name": "late", "issuer": "https://late.example"}), NOW)
     )
-    provider.use_issuers()
     refused(asked(ACME), "not a live token")  # its keys are not there yet
     keep(ACME)
     assert asked(ACME).status == 200
@@ -480,6 +478,5 @@ def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(tmp_path: P
     refused(asked(ACME), "not a live token")
     keep(ACME)
     kept.delete("late")
-    provider.use_issuers()
     refused(asked(ACME), "not a live token")
     assert fetched == []

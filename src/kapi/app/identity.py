@@ -10,7 +10,6 @@ from functools import partial
 from kapi.app.process import open_store, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
-from kapi.store.issuers import TOPIC as ISSUERS
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.registered_clients import TOPIC as CLIENTS
@@ -35,7 +34,6 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     watch = Watch(store.database.path)
     watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))
     watch.on(CLIENTS, provider.use_clients)
-    watch.on(ISSUERS, provider.use_issuers)
     watch.start()
     serve(
         build_identity_app(provider, time.time),

@@ -188,11 +188,6 @@ class Provider:
 
         return KeptIssuers(self.settings, self.issuer_store)
 
-    def use_issuers(self) -> None:
-        """Take up what changed among the other issuers, if anybody has asked for them."""
-        if "others" in self.__dict__:
-            self.others.changed()
-
     def known_client(self, client_id: str) -> Client | None:
         """The client of this id among those of the settings and the registered ones, also one that was registered this very moment."""
         found = self.clients.get(client_id)

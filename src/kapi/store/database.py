@@ -113,6 +113,11 @@ class Database:
         with self._reading() as connection:
             return connection.execute(sql, parameters).fetchone()
 
+    def version(self, topic: str) -> int:
+        """The number of changes of a topic, by any process; 0 before the first."""
+        row = self.row("SELECT version FROM changes WHERE topic = ?", (topic,))
+        return 0 if row is None else int(row[0])
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if self._owner == threading.get_ident():

@@ -52,6 +52,10 @@ class IssuerStore:
             )
         )
 
+    def version(self) -> int:
+        """A number that changes with each change of the two tables, by any process."""
+        return self._database.version(TOPIC)
+
     def save(self, issuer: StoredIssuer) -> None:
         """Keep a declaration, replacing the one with its name."""
         with self._database.transaction(TOPIC) as db:

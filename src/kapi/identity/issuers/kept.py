@@ -1,6 +1,7 @@
 """Other issuers as the store knows them: what is declared, and the last good keys that the control process fetched.
 
-An identity worker reads them here when a client first presents such a token, and again after each change; it fetches nothing.
+An identity worker reads them here when a client presents such a token, and again after each change
+by any process: what the issuers API has answered holds for the next token. It fetches nothing.
 """
 
 from __future__ import annotations
@@ -56,26 +57,25 @@ def kept_keys(issuer: Issuer, kept: StoredKeys | None) -> KeySet | None:
 
 
 class KeptIssuers:
-    """All of them with their keys, read when first asked for. Safe to share between threads."""
+    """All of them with their keys, as they are in the store. Safe to share between threads."""
 
     def __init__(self, settings: Settings, store: IssuerStore) -> None:
         self._settings = settings
         self._store = store
         self._lock = threading.Lock()
-        self._found: tuple[IssuerKeys, ...] | None = None
+        self._found: tuple[IssuerKeys, ...] = ()
+        self._version: int | None = None
         self._asked = 0
 
     def all(self) -> tuple[IssuerKeys, ...]:
-        """Every issuer that has keys; the inbuilt provider is not among them, even if somebody declared its name. Raises Invalid."""
+        """Every issuer that has keys, except the inbuilt provider. Raises Invalid."""
         with self._lock:
-            if self._found is None:
+            # Read before the rows: a change in between is read again by the next call.
+            version = self._store.version()
+            if version != self._version:
                 self._found = tuple(self._read())
+                self._version = version
             return self._found
-
-    def changed(self) -> None:
-        """Something was declared, removed or fetched: read it when it is needed next."""
-        with self._lock:
-            self._found = None
 
     def look_again(self, now: int) -> None:
         """No key fits a token: let the control process ask the issuers, within its cool-down. `now` in seconds since the epoch."""

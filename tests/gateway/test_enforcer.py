@@ -20,8 +20,8 @@ from kapi.gateway.enforcer.callers import find_caller
 from kapi.gateway.enforcer.signing import ensure_key
 from kapi.gateway.issuers import TrustedIssuer, consumer_of
 from kapi.identity.issuers.declaration import Issuer
+from kapi.jose.claim_names import client_of
 from kapi.jose.signing_keys import public_jwks as jwks
-from kapi.policies.callers.claim_names import client_of
 from kapi.settings import SubscriptionsSettings
 from kapi.store.applications import Application, ConsumerKey, Subscription
 from kapi.store.database import Database

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attacks import compact, forged, rs256, rsa_jwk
 from kapi.apis.ir import Endpoint
-from kapi.policies.callers.token_kinds import AccessTokenRule
+from kapi.jose.token_kinds import AccessTokenRule
 from live import ISSUER, Gateway, api, backend, gateway, operation
 
 PATH = "/attack/1.0.0/closed"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kapi.apis.ir import Endpoint
-from kapi.policies.callers.token_kinds import AccessTokenRule
+from kapi.jose.token_kinds import AccessTokenRule
 from live import Gateway, Minter, api, backend, gateway, operation
 
 PATH = "/claims/1.0.0"

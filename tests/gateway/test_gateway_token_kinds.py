@@ -11,7 +11,7 @@ import pytest
 
 from attacks import compact, rs256
 from kapi.apis.ir import Endpoint
-from kapi.policies.callers.token_kinds import OWN_TOKENS, AccessTokenRule
+from kapi.jose.token_kinds import OWN_TOKENS, AccessTokenRule
 from live import ISSUER, Gateway, api, backend, gateway, operation
 
 PATH = "/kinds/1.0.0/closed"

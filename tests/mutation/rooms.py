@@ -65,7 +65,13 @@ ROOMS = (
         "test_policies or test_admission or limit or subscription",
     ),
     Room(
-        ("policies/authentication/*.py", "policies/callers/*.py", "policies/scopes.py"),
+        (
+            "policies/authentication/*.py",
+            "policies/callers/*.py",
+            "policies/scopes.py",
+            "jose/claim_names.py",
+            "jose/token_kinds.py",
+        ),
         ("policies/test_policies.py", "golden"),
         "test_policies or authentication or scope or subscription or token or mtls",
     ),

@@ -8,11 +8,11 @@ import pytest
 
 from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
 from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.jose.token_kinds import AccessTokenRule
 from kapi.policies import POLICIES, Place, authentication, headers, redirect, scopes
 from kapi.policies.authentication import Credential
 from kapi.policies.authentication.conf import AuthenticationConf
 from kapi.policies.callers.rbac import one_of, text
-from kapi.policies.callers.token_kinds import AccessTokenRule
 from kapi.policies.contract import HttpFilter
 
 ENDPOINT = Endpoint("http", "backend", 80)

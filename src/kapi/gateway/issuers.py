@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapi.policies.callers.claim_names import CLIENT_CLAIMS, client_claims, client_of
-from kapi.policies.callers.token_kinds import AccessTokenRule
+from kapi.jose.claim_names import CLIENT_CLAIMS, client_claims, client_of
+from kapi.jose.token_kinds import AccessTokenRule
 
 ANY = "*"
 

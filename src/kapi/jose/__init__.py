@@ -7,6 +7,8 @@
 - `signing_keys`: key pairs that sign
 - `compact`: the compact serialization of a JWS
 - `jwt`: checks of JWTs: header, signature, times
+- `claim_names`: where a claim may be, by the name that settings give it
+- `token_kinds`: the rule that tells access tokens from other JWTs
 
 Nothing else decodes base64url of a JWT or names a JOSE algorithm's primitives.
 """

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 from kapi import error_codes
 from kapi.errors import Problem
 from kapi.jose import base64url
+from kapi.jose.claim_names import client_of
 from kapi.jose.compact import sign_jwt
 from kapi.jose.signing_keys import SigningKey
 from kapi.json_reading import read_json
-from kapi.policies.callers.claim_names import client_of
 
 DIALECT = "http://wso2.org/claims/"
 RESTRICTED = frozenset({

@@ -8,7 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.own_tokens import own_claims
-from kapi.policies.callers.token_kinds import OWN_MARK
+from kapi.jose.token_kinds import OWN_MARK
 
 
 def claims_of_hint(provider: Provider, hint: str) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.presented import Presented
@@ -34,9 +35,6 @@ _CARRIED = ("organization", "groups", "acr", "amr", "auth_time", "sub_id")
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The new token. Raises OAuthError: invalid_request for a token that is not good, invalid_target, invalid_scope."""
-    # Imported here: it needs the gateway's rules for tokens, and the checks of settings read only the facts.
-    from kapi.identity.tokens.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
-
     client, form = request.client, request.form
     wanted = form.get("requested_token_type") or ACCESS_TOKEN
     if wanted not in {ACCESS_TOKEN, JWT, ID_TOKEN}:
@@ -169,8 +167,6 @@ def _id_token(
     lifetime: int,
 ) -> Issuance:
     """An ID token is no access token: `token_type` is N_A (§2.2.1)."""
-    from kapi.identity.tokens.exchanged_tokens import ID_TOKEN
-
     if not subject.user:
         raise OAuthError(
             "invalid_request", "The subject is no person, so there is no ID token of it"

@@ -7,7 +7,7 @@ from typing import Any
 
 from kapi.addresses import is_label
 from kapi.identity.issuers.declaration import ORGANIZATION_CLAIMS, Issuer
-from kapi.policies.callers.claim_names import find
+from kapi.jose.claim_names import find
 
 
 def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]:

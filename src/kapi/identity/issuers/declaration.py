@@ -20,9 +20,9 @@ from kapi.fetch import is_on_this_machine
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
 from kapi.identity.issuers.presets import PRESETS, oidc
 from kapi.identity.issuers.static_keys import key_of_certificate, key_of_pem, trusted_certificates
+from kapi.jose.claim_names import client_claims
 from kapi.jose.jwk_set import one_key
-from kapi.policies.callers.claim_names import client_claims
-from kapi.policies.callers.token_kinds import USUAL_TYPES, AccessTokenRule
+from kapi.jose.token_kinds import USUAL_TYPES, AccessTokenRule
 from kapi.settings import IssuerSettings
 
 ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")

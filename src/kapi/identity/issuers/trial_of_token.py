@@ -16,9 +16,9 @@ from kapi.identity.tokens.verify import (
     signature_fault,
     time_fault,
 )
+from kapi.jose.claim_names import client_of, find
 from kapi.jose.jwk_set import KeySet
 from kapi.jose.jwt import LARGEST, InvalidJwt, parse_jwt
-from kapi.policies.callers.claim_names import client_of, find
 
 Result = Literal["ok", "note", "fail"]
 
@@ -149,7 +149,7 @@ def _no_key(header: Mapping[str, Any], keys: KeySet) -> tuple[str, str]:
 
 
 def _kind_step(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer) -> Step:
-    """Whether it is an access token, and which part of the rule says that it is not (`policies/callers/token_kinds.py`)."""
+    """Whether it is an access token, and which part of the rule says that it is not (`jose/token_kinds.py`)."""
     objection = issuer.rule.objection(header, claims)
     if objection is None:
         return Step(

@@ -1,6 +1,6 @@
 """Access tokens that this provider issued, when they come back: at introspection, revocation, registration, userinfo.
 
-Kinds cannot be confused: the rule for them is the one that the gateway applies (`policies/callers/token_kinds.py`).
+Kinds cannot be confused: the rule for them is the one that the gateway applies (`jose/token_kinds.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.opaque import opaque_claims
 from kapi.identity.tokens.own_tokens import own_jwt
-from kapi.policies.callers.token_kinds import OWN_MARK, OWN_TOKENS
+from kapi.jose.token_kinds import OWN_MARK, OWN_TOKENS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from kapi.identity.tokens.access_tokens import live_own
 from kapi.identity.tokens.issuance import TokenRequest
 from kapi.identity.tokens.own_tokens import own_claims
 from kapi.identity.tokens.presented import Presented
-from kapi.policies.callers.claim_names import client_of
-from kapi.policies.callers.token_kinds import EVENT_CLAIM, OWN_MARK
+from kapi.jose.claim_names import client_of
+from kapi.jose.token_kinds import EVENT_CLAIM, OWN_MARK
 
 _PREFIX = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN, ID_TOKEN, JWT = f"{_PREFIX}access_token", f"{_PREFIX}id_token", f"{_PREFIX}jwt"

@@ -18,8 +18,8 @@ from kapi.identity.protocol.scopes import is_scope
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.presented import Presented
 from kapi.identity.tokens.verify import IssuerKeys, claims_fault, signature_fault
+from kapi.jose.claim_names import client_of
 from kapi.jose.jwt import Jwt, parse_jwt
-from kapi.policies.callers.claim_names import client_of
 
 _LONGEST_SUBJECT = 255
 _DEEPEST = 20

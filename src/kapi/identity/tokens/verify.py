@@ -17,11 +17,11 @@ from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
 from kapi.identity.possession.confirmation import Confirmation, confirmation_of
 from kapi.jose.algorithms import verifies
+from kapi.jose.claim_names import client_of, find
 from kapi.jose.jwk_set import KeySet, VerificationKey, read_jwks
 from kapi.jose.jwt import Jwt, has_critical_parameters, parse_jwt
 from kapi.jose.signing_keys import SigningKey, public_jwks
-from kapi.policies.callers.claim_names import client_of, find
-from kapi.policies.callers.token_kinds import OWN_TOKENS
+from kapi.jose.token_kinds import OWN_TOKENS
 
 INBUILT = "inbuilt"
 """Name of the inbuilt provider among the issuers."""

@@ -1,1 +1,1 @@
-"""What is known of a caller: claims of tokens, kinds of tokens, and Envoy's rules about both. Used by policies and verifiers."""
+"""Envoy's rules about claims of the caller's token. Used by policies."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kapi.policies.callers.claim_names import paths
+from kapi.jose.claim_names import paths
 
 JWT_FILTER = "envoy.filters.http.jwt_authn"
 CLAIMS = "jwt_payload"

@@ -17,6 +17,7 @@ from kapi.apis.reserved_headers import may_hold_claim
 from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER, typed
 from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
 from kapi.gateway.issuers import TrustedIssuer
+from kapi.jose.claim_names import paths
 from kapi.policies.authentication.trust import (
     API_KEY,
     BEARER,
@@ -33,7 +34,6 @@ from kapi.policies.authentication.trust import (
     THUMBPRINT_HEADER,
     Need,
 )
-from kapi.policies.callers.claim_names import paths
 from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
 
 LARGEST_CACHED_TOKEN = 8192

@@ -1,6 +1,6 @@
 """Rules for what the token filter cannot check: verified tokens that are not access tokens. Pure.
 
-They contain the rule for access tokens of each issuer (`policies/callers/token_kinds.py`); `crit`
+They contain the rule for access tokens of each issuer (`jose/token_kinds.py`); `crit`
 (RFC 7515 §4.1.11); APK's `keytype`; tokens bound to a key of the client (`cnf`, RFC 7800) without
 their proof. They travel by ECDS.
 """
@@ -12,10 +12,20 @@ from typing import Any
 
 from kapi.gateway.envoy.resources.tokens.jwt import DPOP_SCHEMES, SCHEMES, mappable
 from kapi.gateway.issuers import TrustedIssuer
+from kapi.jose.claim_names import paths
 from kapi.jose.compact import bare_type
+from kapi.jose.token_kinds import (
+    ACCESS_TOKEN_TYPE,
+    EVENT_CLAIM,
+    ID_KINDS,
+    ID_TOKEN_CLAIMS,
+    KIND_CLAIMS,
+    OTHER_KINDS,
+    USUAL_TYPES,
+    AccessTokenRule,
+)
 from kapi.policies.authentication import TOKEN_FILTER
 from kapi.policies.authentication.trust import MOVED_BEARER_HEADER
-from kapi.policies.callers.claim_names import paths
 from kapi.policies.callers.rbac import (
     CLAIMS,
     FACTS,
@@ -34,16 +44,6 @@ from kapi.policies.callers.rbac import (
     rbac,
     some,
     text,
-)
-from kapi.policies.callers.token_kinds import (
-    ACCESS_TOKEN_TYPE,
-    EVENT_CLAIM,
-    ID_KINDS,
-    ID_TOKEN_CLAIMS,
-    KIND_CLAIMS,
-    OTHER_KINDS,
-    USUAL_TYPES,
-    AccessTokenRule,
 )
 
 _Rule = tuple[str, AccessTokenRule]

@@ -8,10 +8,11 @@ In this order:
 
 1. the header's `typ` is one of the issuer's `types`;
 2. the claims in `required_claims` are there, with their values;
-3. no claim says that it is another kind: `events` of a security event (RFC 8417 §2.2), or `token_use`, `token_type`, `typ` with the name
-   of another kind;
-4. no claim of ID tokens only is there (`at_hash`, `c_hash`, `s_hash`, `nonce`), unless something else tells the kind: the header's type
-   `at+jwt`, a required claim that names the kind, or an issuer that is declared to send ID tokens.
+3. no claim names another kind: `events` of a security event (RFC 8417 §2.2), or `token_use`,
+   `token_type` or `typ` with the name of another kind;
+4. no claim of ID tokens only is there (`at_hash`, `c_hash`, `s_hash`, `nonce`), unless something
+   else names the kind: the header's type `at+jwt`, a required claim, or an issuer that is declared
+   to send ID tokens.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kapi.jose.claim_names import find
 from kapi.jose.compact import bare_type
-from kapi.policies.callers.claim_names import find
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
 """The type that only access tokens have (RFC 9068 §2.1)."""
@@ -32,23 +33,19 @@ KIND_CLAIMS = ("token_type", "token_use", "typ")
 ID_KINDS = ("id_token", "ID", "id")
 """Their values in ID tokens."""
 OTHER_KINDS = (
-    *(
-        "refresh_token",
-        "authorization_code",
-        "session_key",
-        "logout_token",
-        "InternalKey",
-        "apiKey",
-    ),
-    *(
-        "refresh",
-        "Refresh",
-        "Logout",
-        "Offline",
-        "Action",
-        "Initial-Access-Token",
-        "Registration-Access-Token",
-    ),
+    "refresh_token",
+    "authorization_code",
+    "session_key",
+    "logout_token",
+    "InternalKey",
+    "apiKey",
+    "refresh",
+    "Refresh",
+    "Logout",
+    "Offline",
+    "Action",
+    "Initial-Access-Token",
+    "Registration-Access-Token",
 )
 """Their values in what is neither an access token nor an ID token."""
 EVENT_CLAIM = "events"
@@ -63,7 +60,7 @@ Rule = Literal["typ", "required claim", "kind", "ID token"]
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why something is not an access token: the part of the rule that refuses it, and the claim (or `typ`) it found."""
+    """Why something is not an access token: the part of the rule that refuses it, and the claim."""
 
     rule: Rule
     name: str
@@ -100,7 +97,7 @@ class AccessTokenRule:
         return self.names_kind or _type_of(header) == ACCESS_TOKEN_TYPE
 
     def objection(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> Objection | None:
-        """Why a token with this header and these claims is not an access token of the issuer; None when it is one."""
+        """Why this is not an access token of the issuer; None for an access token."""
         return next(self._objections(header, claims), None)
 
     def _objections(
@@ -125,7 +122,7 @@ OWN_TOKENS = AccessTokenRule(required_claims=((OWN_MARK, ""),))
 
 
 def _type_of(header: Mapping[str, Any]) -> str | None:
-    """The type; empty when there is none, None when it is no type: not text, or text that is empty."""
+    """The type; empty when there is none, None when it is not text or is empty."""
     if "typ" not in header:
         return ""
     value = header["typ"]
@@ -133,7 +130,7 @@ def _type_of(header: Mapping[str, Any]) -> str | None:
 
 
 def _has(value: Any, wanted: str) -> bool:
-    """Whether a claim has the value, itself or as an item of a list; a truth value is written `true` or `false`."""
+    """Whether a claim is the value, or a list that contains it; Booleans are `true` and `false`."""
     if value is None or not wanted:
         return value is not None
     held = value if isinstance(value, list) else [value]

@@ -1,8 +1,8 @@
 """Where a claim may be, by the name it is given in settings: the same for every verifier. Pure.
 
-A name may have dots in it (`tenant.id`), or lead into objects (`realm_access.roles`): the name alone does not say which, so first the
-claim of that very name counts, then the path. A name that is a URI, such as Auth0's namespaced `https://acme.example/roles`, has dots
-that lead nowhere (RFC 7519 §4.2).
+A name may contain dots (`tenant.id`), or be a path into objects (`realm_access.roles`). The name
+alone does not tell which, so the claim of that name is looked up first, then the path. The dots of
+a URI, such as Auth0's namespaced `https://acme.example/roles`, are not a path (RFC 7519 §4.2).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 CLIENT_CLAIMS = ("clientId", "client_id", "azp", "cid", "appid")
-"""Claims that may name the client of a token whose issuer does not say which one does: the first that the token has.
+"""Claims that may name the client of a token whose issuer declares none: the first that it has.
 
 The gateway's scripts and its admission filter get the same list, from `client_claims`.
 """
@@ -26,19 +26,26 @@ def paths(name: str) -> tuple[tuple[str, ...], ...]:
 
 
 def find(claims: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name, which may have dots in it, or by its path: `realm_access.roles`. None when there is none."""
-    return next((value for path in paths(name) if (value := _at(claims, path)) is not None), None)
+    """A claim by its name, which may contain dots, or by its path: `realm_access.roles`; or None."""
+    for path in paths(name):
+        value = _at(claims, path)
+        if value is not None:
+            return value
+    return None
 
 
 def client_claims(declared: str) -> tuple[str, ...]:
-    """Claims that may name the client, in order; `declared` is the issuer's own, empty when it declares none."""
+    """Claims that may name the client, in order; `declared` is the issuer's own, or empty."""
     return (declared,) if declared else CLIENT_CLAIMS
 
 
 def client_of(claims: Mapping[str, Any], names: Sequence[str] = CLIENT_CLAIMS) -> str:
-    """The client that a token was issued to; empty when it names none. `names` are those of `client_claims`."""
-    values = (find(claims, name) for name in names)
-    return next((value for value in values if isinstance(value, str) and value), "")
+    """The client that a token was issued to, or empty. `names` are those of `client_claims`."""
+    for name in names:
+        value = find(claims, name)
+        if isinstance(value, str) and value:
+            return value
+    return ""
 
 
 def _at(value: Any, path: Sequence[str]) -> Any:

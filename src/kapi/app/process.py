@@ -1,4 +1,4 @@
-"""What every child process does: open the store, serve, keep house. Called by `identity.py` and `control.py`."""
+"""What all child processes do: open the store, serve, repeat work in the background."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kapi.store.keys import Keys
 
 @contextmanager
 def _first_start(settings: Settings) -> Iterator[None]:
-    """One child at a time makes tables, keys and certificates; the others then find them made."""
+    """A lock: one child at a time makes the tables and keys that are missing."""
     descriptor = os.open(settings.data_dir / "prepare.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -33,7 +33,7 @@ def _first_start(settings: Settings) -> Iterator[None]:
 
 
 def open_store(settings: Settings) -> tuple[Store, Keyring]:
-    """The store with its tables and first signing keys in place."""
+    """The store with its tables, and the signing keys. Both are made if they are missing."""
     with _first_start(settings):
         store = Store.open(database_path(settings))
         identity = settings.identity
@@ -42,8 +42,11 @@ def open_store(settings: Settings) -> tuple[Store, Keyring]:
         )
 
 
-def every(seconds: float, work: Callable[[], object], first: float | None = None) -> None:
-    """Do `work` again and again in a thread of its own, for as long as the process lives; `first` seconds from now, then each `seconds`."""
+def repeat(seconds: float, work: Callable[[], object], first: float | None = None) -> None:
+    """Call `work` every `seconds` in a thread, until the store is closed.
+
+    The first call is after `first` seconds, if given.
+    """
 
     def run() -> None:
         time.sleep(seconds if first is None else first)
@@ -60,10 +63,10 @@ def every(seconds: float, work: Callable[[], object], first: float | None = None
 
 
 def serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:
-    """Serve an ASGI application on a listening socket until told to stop; `http` is uvicorn's protocol."""
+    """Serve an ASGI application on a socket until a signal. `http` is uvicorn's protocol."""
     import uvicorn
 
-    # What was imported stays: the collector need not walk it again for every token.
+    # The imported objects are permanent: the garbage collector does not visit them again.
     gc.collect()
     gc.freeze()
     config = uvicorn.Config(
@@ -83,6 +86,6 @@ def serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:
     try:
         uvicorn.Server(config).run(sockets=[listener])
     except SystemExit as stopped:
-        # uvicorn raises the signal again that stopped it; what comes after serving must still be done.
+        # uvicorn raises the signal again that stopped it; the caller still has to clean up.
         if stopped.code:
             raise

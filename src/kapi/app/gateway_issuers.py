@@ -1,4 +1,7 @@
-"""Whose tokens are trusted: the identity room says it, the gateway is told; the two rooms do not know each other."""
+"""The trusted issuers: those of the identity room, as values of the gateway.
+
+The two rooms do not import each other.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,16 @@ if TYPE_CHECKING:
 
 
 def inbuilt(settings: Settings, keyring: Keyring) -> IssuerKeys | None:
-    """The inbuilt provider as an issuer, when there is one."""
+    """The inbuilt provider as an issuer, if it is enabled."""
     from kapi.identity.tokens.verify import IssuerKeys
 
-    return (
-        IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys)
-        if settings.identity.enabled
-        else None
-    )
+    if not settings.identity.enabled:
+        return None
+    return IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys)
 
 
 def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
-    """Every issuer that is trusted, the inbuilt provider among them when there is one."""
+    """All trusted issuers, including the inbuilt provider if it is enabled."""
     from kapi.fetch import get
     from kapi.identity.issuers.trust import Trust
     from kapi.store.issuers import IssuerStore
@@ -44,30 +45,34 @@ def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """Tells the gateway whose tokens are good, and what else it has to check."""
+class GatewayIssuers:
+    """The trusted issuers as the gateway needs them, and what it must check in their tokens."""
 
     requirements: StartupRequirements
     trust: Trust
 
-    def issuers(self, issuers: Sequence[IssuerKeys] | None = None) -> tuple[TrustedIssuer, ...]:
-        """The trusted issuers in the gateway's words; those of now unless others are given."""
-        binds = self.requirements.is_requested(CERTIFICATE_BOUND)
-        return _in_gateway(
-            self.trust.issuers() if issuers is None else issuers, inbuilt_binds=binds
-        )
+    def current(self) -> tuple[TrustedIssuer, ...]:
+        """The issuers that are trusted now."""
+        return self.converted(self.trust.issuers())
 
-    def take_up(self, deployer: Deployer) -> None:
-        """Do what was asked for and is not done yet."""
-        if self.requirements.is_requested(CERTIFICATE_BOUND) and not self.requirements.is_met(
-            CERTIFICATE_BOUND
-        ):
-            deployer.trust(self.issuers())
+    def converted(self, issuers: Sequence[IssuerKeys]) -> tuple[TrustedIssuer, ...]:
+        """The same issuers as values of the gateway."""
+        binds = self.requirements.is_requested(CERTIFICATE_BOUND)
+        return _in_gateway(issuers, inbuilt_binds=binds)
+
+    def meet_requirements(self, deployer: Deployer) -> None:
+        """Let the gateway check bound tokens of the inbuilt provider, if that is requested."""
+        requested = self.requirements.is_requested(CERTIFICATE_BOUND)
+        if requested and not self.requirements.is_met(CERTIFICATE_BOUND):
+            deployer.trust(self.current())
             self.requirements.mark_met(CERTIFICATE_BOUND)
 
 
 def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[TrustedIssuer, ...]:
-    """The same issuers in the gateway's words; of ours it is known whether it has bound a token to a client certificate."""
+    """The issuers as the gateway's values.
+
+    `inbuilt_binds`: whether the inbuilt provider binds tokens to client certificates.
+    """
     from kapi.gateway.issuers import ANY, TrustedIssuer
     from kapi.identity.tokens.verify import INBUILT
 

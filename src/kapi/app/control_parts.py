@@ -1,0 +1,150 @@
+"""The parts of the control process, and how they are connected."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from kapi.apis.compile import compiler
+from kapi.app.gateway_issuers import GatewayIssuers, trusted
+from kapi.app.process import open_store
+from kapi.app.work import compiling
+from kapi.fetch import fetch
+from kapi.gateway.applications import Applications
+from kapi.gateway.caller_resources import caller_resources
+from kapi.gateway.consumer_index import consumer_index
+from kapi.gateway.deployment.compiler import ApiCompiler
+from kapi.gateway.deployment.deployer import Deployer
+from kapi.gateway.deployment.modules import Modules
+from kapi.gateway.deployment.shared_resources import SharedResources
+from kapi.gateway.envoy.process.check import EnvoyCheck
+from kapi.gateway.envoy.process.process import find_envoy, members, threads_of
+from kapi.gateway.envoy.process.tls import ensure_certificate
+from kapi.gateway.envoy.resources.context import render_context
+from kapi.gateway.envoy.stream.server import Publisher
+from kapi.gateway.issuers import TrustedIssuer
+from kapi.gateway.rate_limit_counters import RateLimitCounters
+from kapi.gateway.rejected_tokens import RejectedTokenLog
+from kapi.gateway.resource_sync import ResourceSync
+from kapi.gateway.secrets import known_secrets
+from kapi.identity.clients.api_keys import ApiKeyIssuer
+from kapi.identity.issuers.trust import Trust
+from kapi.run_files import admin_socket, counters_socket, rejected_tokens_socket, xds_socket
+from kapi.settings import Settings
+from kapi.store import Store
+from kapi.store.applications import ApplicationStore
+from kapi.store.counters import Counters
+from kapi.store.database import Database
+from kapi.store.modules import PinnedModules
+from kapi.store.revocations import Revocations
+from kapi.store.secrets import SecretStore
+from kapi.store.startup_requirements import StartupRequirements
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The parts of the control process."""
+
+    settings: Settings
+    store: Store
+    revocations: Revocations
+    trust: Trust
+    gateway_issuers: GatewayIssuers
+    key_issuer: ApiKeyIssuer
+    publisher: Publisher
+    caller_state: Mapping[str, ResourceSync]
+    """What is published of the store's topics: revoked tokens, API keys."""
+    counters: RateLimitCounters
+    applications: Applications
+    deployer: Deployer
+    rejected_tokens: RejectedTokenLog
+
+    @classmethod
+    def of(cls, settings: Settings) -> Control:
+        """All parts, connected. Nothing is started."""
+        store, keyring = open_store(settings)
+        database = store.database
+        trust = trusted(settings, store, keyring)
+        gateway_issuers = GatewayIssuers(StartupRequirements(database), trust)
+        key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, database, time.time, os.urandom)
+        publisher = Publisher(
+            xds_socket(settings), members=partial(members, admin_socket(settings))
+        )
+        caller_state = caller_resources(database, publisher, time.time)
+        counters = RateLimitCounters(
+            counters_socket(settings),
+            Counters(database),
+            lambda: consumer_index(
+                applications.all(), store.apis, deployer.issuers, settings.subscriptions
+            ),
+            str(time.time_ns()),
+            lambda: deployer.counts,
+        )
+        applications = Applications(
+            settings, ApplicationStore(database), time.time, counters.refresh
+        )
+        deployer = Deployer(
+            store=store,
+            publisher=publisher,
+            compiler=_compiler(settings, store),
+            shared=_shared(settings, database, gateway_issuers, key_issuer, caller_state),
+            now=time.time,
+            changed=counters.refresh,
+        )
+        return cls(
+            settings=settings,
+            store=store,
+            revocations=Revocations(database),
+            trust=trust,
+            gateway_issuers=gateway_issuers,
+            key_issuer=key_issuer,
+            publisher=publisher,
+            caller_state=caller_state,
+            counters=counters,
+            applications=applications,
+            deployer=deployer,
+            rejected_tokens=_rejected_tokens(settings, trust),
+        )
+
+    def is_connected(self) -> bool:
+        """Whether Envoy is connected to the configuration stream."""
+        return self.publisher.status().connected > 0
+
+    def is_ready(self) -> bool:
+        """Whether Envoy has its configuration and its counters."""
+        return self.is_connected() and self.counters.ready
+
+
+def _shared(
+    settings: Settings,
+    database: Database,
+    issuers: GatewayIssuers,
+    keys: ApiKeyIssuer,
+    caller_state: Mapping[str, ResourceSync],
+) -> SharedResources:
+    return SharedResources(
+        render_context(settings, known_secrets(settings, SecretStore(database))),
+        ensure_certificate(settings, time.time),
+        issuers=issuers.current(),
+        key_issuer=TrustedIssuer("api-keys", keys.issuer, keys.jwks(), api_keys=True),
+        synced=lambda: [item.resource() for item in caller_state.values()],
+    )
+
+
+def _compiler(settings: Settings, store: Store) -> ApiCompiler:
+    return ApiCompiler(
+        check=EnvoyCheck(find_envoy(settings.gateway.envoy)),
+        compile_new=compiling(settings),
+        compile_stored=compiler(settings.gateway.ai_providers),
+        modules=Modules(PinnedModules(store.database), settings, fetch),
+    )
+
+
+def _rejected_tokens(settings: Settings, trust: Trust) -> RejectedTokenLog:
+    # Each thread of Envoy has a stream; those of a thread that ends and its successor may overlap.
+    threads = 2 * threads_of(settings.gateway) + 2
+    socket = rejected_tokens_socket(settings)
+    return RejectedTokenLog(socket, trust.refused, trust.name_of, threads)

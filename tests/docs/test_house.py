@@ -29,7 +29,6 @@ COMPREHENSIONS = 30.0
 """Comprehensions and generator expressions per 1000 lines of code."""
 CROWDED = {
     "apis": 28,
-    "identity/endpoints": 22,
     "identity/issuers/presets": 17,
     "policies": 27,
     "store": 21,

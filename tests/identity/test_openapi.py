@@ -16,7 +16,7 @@ import yaml
 from idp import call, identity_app, provider_of
 from kapi.front.web.openapi.catalogue import CATALOGUE as SYSTEM_CATALOGUE
 from kapi.identity.endpoints import ENDPOINTS
-from kapi.identity.endpoints.openapi import described
+from kapi.identity.endpoints.documents.openapi import described
 from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED
 from kapi.identity.token_endpoint import PATHS
 from kapi.settings import Settings

@@ -1,36 +1,37 @@
 """The endpoints besides the token endpoint. One endpoint is one file, and one name in the table here.
 
-The documents about them (discovery, OpenAPI) are made with this table. A page for people says `cross_origin = False`: scripts of
-other sites may not read it (RFC 9700 §2.6). `front/web/identity/app.py` finds the endpoint by its path, checks method and
-sizes, and turns every OAuthError into its JSON.
+Discovery and the OpenAPI document are made from this table. An endpoint for browsers has
+`cross_origin = False`: scripts of other sites may not read it (RFC 9700 §2.6).
+`front/web/identity/app.py` finds the endpoint by its path, checks method and sizes, and answers
+every OAuthError with its JSON.
 """
 
 from __future__ import annotations
 
-from kapi.identity.endpoints import (
+from kapi.identity.endpoints.browser import (
     approvals,
     authorize,
-    backchannel_authentication,
     callback,
-    client_configuration,
     consent,
     device,
-    device_authorization,
     end_session,
-    health,
     home,
-    introspect,
-    jwks,
-    par,
-    register,
-    revoke,
     select,
     sign_in,
     sign_in_paths,
+)
+from kapi.identity.endpoints.clients import (
+    backchannel_authentication,
+    device_authorization,
+    introspect,
+    par,
+    revoke,
     userinfo,
 )
-from kapi.identity.endpoints.discovery import Discovery
-from kapi.identity.endpoints.openapi import OpenapiDocument
+from kapi.identity.endpoints.documents import health, jwks
+from kapi.identity.endpoints.documents.discovery import Discovery
+from kapi.identity.endpoints.documents.openapi import OpenapiDocument
+from kapi.identity.endpoints.registration import client_configuration, register
 from kapi.identity.protocol.endpoint import Endpoint
 
 __all__ = ["ENDPOINTS", "Endpoint"]

@@ -16,6 +16,12 @@ facts = GrantFacts(
     quick=False,
 )
 KIND = "ciba"
+"""Kind of the records of requests."""
+
+
+def owner_of(subject: str) -> str:
+    """The owner of the records of the requests to a person, by the subject of the account."""
+    return f"ciba {subject}"
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:

@@ -1,7 +1,7 @@
-"""The catalogue of the identity provider: `operations.yaml`, `refusals.yaml` and `schemas.yaml` beside this file.
+"""The catalogue of the provider: `operations.yaml`, `refusals.yaml`, `schemas.yaml` in this folder.
 
 An operation is named by its endpoint's module and the method. Tests compare the catalogue with what
-is registered, send what it allows, and provoke every refusal.
+is registered, send what it allows, and cause every refusal.
 """
 
 from __future__ import annotations
@@ -15,24 +15,14 @@ from kapi.openapi.catalogue import Catalogue
 
 CATALOGUE: Final = Catalogue(Path(__file__).parent)
 TAGS: Final[Mapping[str, str]] = {
-    "discovery": "Documents",
-    "jwks": "Documents",
-    "openapi": "Documents",
-    "health": "Documents",
-    "authorize": "Signing in",
-    "sign_in": "Signing in",
-    "select": "Signing in",
-    "consent": "Signing in",
-    "callback": "Signing in",
-    "end_session": "Signing in",
-    "device": "Signing in",
-    "approvals": "Signing in",
-    "register": "Clients",
-    "client_configuration": "Clients",
+    "documents": "Documents",
+    "browser": "Signing in",
+    "registration": "Clients",
+    "clients": "Tokens",
 }
-"""Tag by the name of the endpoint's module; the tag of the others is Tokens."""
+"""Tag by the folder of the endpoint's module."""
 NOT_DESCRIBED: Final = frozenset({"sign_in_paths", "home"})
-"""Endpoints that belong to pages: their style sheet, wrong addresses, the start page."""
+"""Endpoints of pages: the style sheet, unknown addresses, the start page."""
 
 
 def refusals_of(row: Row, method: str) -> Iterator[tuple[str, Refusal]]:

@@ -7,8 +7,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.decoupled.requests import PENDING, decide, pending_of
-from kapi.identity.endpoints.backchannel_authentication import owner_of
-from kapi.identity.grants.ciba import KIND
+from kapi.identity.grants.ciba import KIND, owner_of
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.pages.clients import about_client
 from kapi.identity.people.consents import in_words

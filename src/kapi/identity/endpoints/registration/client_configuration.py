@@ -9,7 +9,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.registration import Registration, change
-from kapi.identity.endpoints.register import PATH, json_body, registration_answer
+from kapi.identity.endpoints.registration.register import PATH, json_body, registration_answer
 from kapi.identity.protocol.http import NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
 from kapi.store.records import key_of

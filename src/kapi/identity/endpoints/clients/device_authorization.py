@@ -9,7 +9,7 @@ from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.decoupled.requests import Pending, ask
 from kapi.identity.decoupled.user_codes import KIND, new_user_code, owner_of, shown
-from kapi.identity.endpoints.device import DEVICE_PATH
+from kapi.identity.endpoints.browser.device import DEVICE_PATH
 from kapi.identity.grants.device_code import facts
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer

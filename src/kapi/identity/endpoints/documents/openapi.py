@@ -20,7 +20,6 @@ from kapi.openapi.document import document, operation
 
 _JSON_PATH, _YAML_PATH = "/openapi.json", "/openapi.yaml"
 _NOTE = "This identity provider is for tests only."
-_TOKENS = "Tokens"
 _ABOUT = (
     "OAuth 2.0 and OpenID Connect. Issuer: {issuer}."
     " Non-production: some of its credentials are published."
@@ -58,7 +57,7 @@ class OpenapiDocument:
 
 def described(provider: Provider, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document about these endpoints and the token endpoint, as a value."""
-    about_token = Described(inspect.getdoc(TokenEndpoint.answer) or "", _TOKENS)
+    about_token = Described(inspect.getdoc(TokenEndpoint.answer) or "", TAGS["clients"])
     token = {"post": _operation(CATALOGUE.operations["token POST"], "POST", about_token)}
     made: dict[str, dict[str, Any]] = dict.fromkeys(PATHS, token)
     for endpoint in endpoints:
@@ -70,14 +69,14 @@ def described(provider: Provider, endpoints: Sequence[Endpoint]) -> dict[str, An
 
 def _described_endpoint(provider: Provider, endpoint: Endpoint) -> dict[str, dict[str, Any]]:
     """The paths of one endpoint."""
-    name = getattr(endpoint, "__name__", "").rpartition(".")[2]
+    *_, folder, name = getattr(endpoint, "__name__", "").split(".")
     if name in NOT_DESCRIBED:
         return {}
     text = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
     made: dict[str, dict[str, Any]] = {}
     for path in endpoint.paths(provider):
         parameters = ("client_id",) if path.endswith("/") else ()
-        described_as = Described(text, TAGS.get(name, _TOKENS), parameters)
+        described_as = Described(text, TAGS[folder], parameters)
         made[path + "".join(f"{{{item}}}" for item in parameters)] = {
             method.lower(): _operation(_row(name, method, path), method, described_as)
             for method in endpoint.methods

@@ -11,7 +11,7 @@ from kapi.identity.authorization.signed_backchannel import request_parameters
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients.clients import Client
 from kapi.identity.decoupled.requests import Pending, ask, decide
-from kapi.identity.grants.ciba import KIND, facts
+from kapi.identity.grants.ciba import KIND, facts, owner_of
 from kapi.identity.people.users import User
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
@@ -74,11 +74,6 @@ def answer(provider: Provider, request: Request) -> Answer:
         )
         decide(provider, KIND, key_of(secret), request.now, allowed.payload())
     return json_answer({"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL})
-
-
-def owner_of(subject: str) -> str:
-    """What finds the requests of a person."""
-    return f"ciba {subject}"
 
 
 def _message(form: Form) -> str:

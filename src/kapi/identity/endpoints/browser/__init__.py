@@ -1,0 +1,1 @@
+"""Endpoints that a browser opens: the authorization endpoint and the pages of sign-in."""

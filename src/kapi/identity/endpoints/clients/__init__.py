@@ -1,0 +1,1 @@
+"""Endpoints that clients call: with client authentication, or with an access token."""

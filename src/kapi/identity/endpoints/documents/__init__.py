@@ -1,0 +1,1 @@
+"""Documents about the provider: metadata, keys, OpenAPI, health."""

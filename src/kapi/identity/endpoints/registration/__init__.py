@@ -1,0 +1,1 @@
+"""Registration of clients (RFC 7591, RFC 7592)."""

@@ -191,3 +191,20 @@ def test_the_development_ca_verifies_every_host(platform: Platform) -> None:
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, host
+
+
+def test_the_answer_to_a_deployment_contains_its_warnings(platform: Platform, echo: int) -> None:
+    operations = (
+        '- {target: "/{name}", verb: GET, secured: false}\n'
+        '- {target: "/admin", verb: GET, scopes: ["admin"]}\n'
+    )
+    text = conf("Looks", "/looks", port=echo, operations=operations)
+    answer = platform.deploy(text, DEFINITION)
+    assert (answer.status, answer.headers["kapi-deployment"]) == (200, "created")
+    warnings = json.loads(answer.headers["kapi-warnings"])
+    assert {item["severity"] for item in warnings} == {"warning"}
+    lines = {item["line"] for item in warnings if item["code"] == "KAPI1305"}
+    assert lines <= {text[: text.index(target)].count("\n") + 1 for target in ("/{name}", "/admin")}
+    assert lines
+    plain = conf("Plain", "/plain", port=echo, operations='- {target: "/items", verb: GET}\n')
+    assert "kapi-warnings" not in platform.deploy(plain, DEFINITION).headers

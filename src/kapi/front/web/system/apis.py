@@ -6,8 +6,9 @@ Envoy) runs in Starlette's thread pool, so that one deploy never holds up anothe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -20,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from kapi import error_codes
 from kapi.addresses import is_loopback
-from kapi.errors import KapiError, Problem
+from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.draining import App, draining
 from kapi.front.web.http.lanes import Lane
@@ -35,6 +36,10 @@ DEPLOYMENT_HEADER = "Kapi-Deployment"
 """Of an answered deployment: `created`, `replaced` or `unchanged`."""
 GONE_HEADER = "Kapi-Gone"
 """Of an answered deployment: addresses where the API answered until now, with a space between them."""
+WARNINGS_HEADER = "Kapi-Warnings"
+"""Of an answered deployment: what its author may not have meant, a JSON list of diagnostics in ASCII."""
+_WARNINGS_BYTES = 8192
+"""Largest value of the header. Warnings that do not fit are in the log only."""
 _URL_BYTES = 2048
 
 
@@ -213,13 +218,17 @@ class SystemApi:
         return json_answer({"apis": [self._listed(api) for api in apis]})
 
     def _told(self, deployed: Deployment) -> dict[str, str]:
-        """Headers that say what a deployment was, and which addresses went away by it."""
-        if deployed.before is None or deployed.stored is None:
-            return {DEPLOYMENT_HEADER: "created"}
-        now = self._urls(deployed.stored)
-        gone = [url for url in self._urls(deployed.before) if url not in now]
-        told = {DEPLOYMENT_HEADER: "unchanged" if deployed.unchanged else "replaced"}
-        return {**told, **({GONE_HEADER: " ".join(gone)} if gone else {})}
+        """Headers that state what a deployment changed, and its warnings."""
+        told = {DEPLOYMENT_HEADER: "created"}
+        if deployed.before is not None and deployed.stored is not None:
+            told[DEPLOYMENT_HEADER] = "unchanged" if deployed.unchanged else "replaced"
+            current = self._urls(deployed.stored)
+            gone = [url for url in self._urls(deployed.before) if url not in current]
+            if gone:
+                told[GONE_HEADER] = " ".join(gone)
+        if deployed.warnings:
+            told[WARNINGS_HEADER] = _as_header(deployed.warnings)
+        return told
 
     def _urls(self, api: StoredApi) -> list[str]:
         gateway = self._settings.gateway
@@ -265,3 +274,15 @@ def build_system_api(routes: Sequence[BaseRoute]) -> App:
     # A path with a slash too many is not there; a redirect would be one more answer to explain.
     app.router.redirect_slashes = False
     return draining(app)
+
+
+def _as_header(warnings: Iterable[Diagnostic]) -> str:
+    items: list[str] = []
+    length = len("[]")
+    for warning in warnings:
+        item = json.dumps(asdict(warning))
+        length += len(item) + len(", ")
+        if length > _WARNINGS_BYTES:
+            break
+        items.append(item)
+    return f"[{', '.join(items)}]"

@@ -1,4 +1,4 @@
-"""The system APIs and the token endpoint as the command line calls them: over https, verified against the development CA."""
+"""Calls of the system APIs and the token endpoint, over https with the development CA."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from kapi.settings import ClientSettings, Settings
 
 if TYPE_CHECKING:
     import ssl
+    from http.client import HTTPSConnection
 
 _SECONDS = 60
 _DEPLOYER = "/api/deployer/1.2.0/apis"
 DEPLOY_SCOPE = "apk:api_create"
 _WITH_SECRET = frozenset({"", "client_secret_basic", "client_secret_post"})
-"""Ways to authenticate that the command line knows."""
+"""Authentication methods that the command line supports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Client:
     """A caller of the running platform."""
 
     def __init__(self, settings: Settings, client_id: str | None = None) -> None:
-        """`client_id` chooses among the configured clients; else the first one that may get the token is taken."""
+        """Without `client_id`, the first configured client that may get the token is used."""
         self._settings = as_running(settings)
         self._client_id = client_id
 
@@ -54,44 +55,49 @@ class Client:
         *,
         token: str = "",
     ) -> Answer:
-        """One request. Raises KapiError when nobody answers."""
-        import socket
-        from http.client import HTTPException, HTTPSConnection
+        """The answer to one request. Raises KapiError if there is none."""
+        from http.client import HTTPException
 
-        listen = self._settings.gateway.listen
-        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104 - replaced, not bound
-        authority = (
-            host if self._settings.gateway.port == 443 else f"{host}:{self._settings.gateway.port}"
-        )
-        sent = {
-            "Host": authority,
-            **({"Authorization": f"Bearer {token}"} if token else {}),
-            **(headers or {}),
-        }
+        sent = {"Host": self._authority(host)}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        sent |= headers or {}
+        address, port = self._address()
         try:
-            context = self._tls()
-            connection = HTTPSConnection(
-                host, self._settings.gateway.port, context=context, timeout=_SECONDS
-            )
-            # TLS and the Host header name the virtual host, while the connection goes to the gateway's address.
-            peer = socket.create_connection((address, self._settings.gateway.port), _SECONDS)
-            connection.sock = context.wrap_socket(peer, server_hostname=host)
+            connection = self._connect(host, address, port)
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
-            return Answer(
-                answer.status,
-                answer.read(),
-                {name.lower(): value for name, value in answer.headers.items()},
-            )
+            received = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status, answer.read(), received)
         except (OSError, HTTPException) as error:
             if lock_holder(self._settings.data_dir) is None:
                 raise self._nothing_runs() from error
-            where = f"{address}:{self._settings.gateway.port}"
             raise KapiError(
                 "not-running",
-                f"no kapi answers on {where} ({error})",
+                f"no kapi answers on {address}:{port} ({error})",
                 hint="See `kapi status`, and try `kapi doctor`.",
             ) from error
+
+    def _authority(self, host: str) -> str:
+        port = self._settings.gateway.port
+        return host if port == 443 else f"{host}:{port}"
+
+    def _address(self) -> tuple[str, int]:
+        """Where the gateway listens; a loopback address if it listens on all."""
+        gateway = self._settings.gateway
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
+        return loopback.get(gateway.listen, gateway.listen), gateway.port
+
+    def _connect(self, host: str, address: str, port: int) -> HTTPSConnection:
+        """A connection to an address, with the name of a virtual host for TLS and `Host`."""
+        import socket
+        from http.client import HTTPSConnection
+
+        context = self._tls()
+        connection = HTTPSConnection(host, port, context=context, timeout=_SECONDS)
+        peer = socket.create_connection((address, port), _SECONDS)
+        connection.sock = context.wrap_socket(peer, server_hostname=host)
+        return connection
 
     def _nothing_runs(self) -> KapiError:
         hint = "Start it with `kapi up`, or name the data directory of another: --data-dir PATH."
@@ -106,47 +112,26 @@ class Client:
         return ssl.create_default_context(cafile=str(ca))
 
     def token(self, scopes: tuple[str, ...] = ()) -> str:
-        """An access token of the chosen client (client credentials grant). KAPI_TOKEN overrides it."""
+        """An access token of the chosen client (client credentials grant), or else KAPI_TOKEN.
+
+        Raises Problem if there is none.
+        """
         if os.environ.get("KAPI_TOKEN") and self._client_id is None:
             return os.environ["KAPI_TOKEN"]
         if not self._settings.identity.enabled:
-            hint = "Set KAPI_TOKEN to an access token of an issuer that is trusted here."
             raise Problem(
                 401,
                 "no-provider",
                 "there is no inbuilt identity provider to get a token from",
-                hint=hint,
+                hint="Set KAPI_TOKEN to an access token of an issuer that is trusted here.",
             )
         client = self._client(scopes)
-        fields = {
-            "grant_type": "client_credentials",
-            **({"scope": " ".join(scopes)} if scopes else {}),
-        }
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if client.token_endpoint_auth_method == "client_secret_post":  # noqa: S105 - a method, not a secret
-            fields |= {"client_id": client.id, "client_secret": client.secret}
-        else:
-            credentials = b64encode(
-                f"{quote_plus(client.id)}:{quote_plus(client.secret)}".encode()
-            ).decode()
-            headers["Authorization"] = f"Basic {credentials}"
-        answer = self.request(
-            self._settings.identity.host,
-            "POST",
-            "/oauth2/token",
-            urlencode(fields).encode(),
-            headers,
-        )
+        fields, headers = _token_request(client, scopes)
+        host = self._settings.identity.host
+        answer = self.request(host, "POST", "/oauth2/token", urlencode(fields).encode(), headers)
         value = _json(answer)
         if answer.status != 200:
-            description = str(value.get("error_description", ""))
-            raise Problem(
-                401,
-                str(value.get("error", "error")),
-                f"no token for the client {client.id}: {value.get('error', answer.status)}",
-                description,
-                "Check its secret, grants and scopes in kapi.toml, choose another with `kapi token` --client ID, or set KAPI_TOKEN.",
-            )
+            raise _no_token(client, value, answer.status)
         return str(value["access_token"])
 
     def _client(self, scopes: tuple[str, ...]) -> ClientSettings:
@@ -168,46 +153,38 @@ class Client:
     def _fitting(
         self, clients: tuple[ClientSettings, ...], scopes: tuple[str, ...]
     ) -> ClientSettings:
-        """The first client that may get such a token with a secret. Raises Problem when none may."""
+        """The first client that may get such a token with a secret. Raises Problem."""
         for client in clients:
-            allowed = "*" in client.scopes or set(scopes) <= set(client.scopes)
-            if client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens:
-                continue  # its tokens are of no use without its key
-            if (
-                allowed
-                and "client_credentials" in client.grants
-                and client.token_endpoint_auth_method in _WITH_SECRET
-            ):
+            if _may_get(client, scopes):
                 return client
-        wanted = f" with the scope {' '.join(scopes)}" if scopes else ""
         names = ", ".join(client.id for client in clients) or "none"
+        wanted, needs = "", ""
+        if scopes:
+            wanted = f" with the scope {' '.join(scopes)}"
+            needs = " Such a client has a secret, this grant and this scope."
         raise Problem(
             401,
             "client",
             f"no client of the settings may get a token{wanted} by the grant client_credentials",
-            f"Clients: {names}. Such a client has a secret, this grant and this scope."
-            if scopes
-            else f"Clients: {names}.",
-            "Give one of [[identity.clients]] in kapi.toml what is missing, or set KAPI_TOKEN to a token that another client got.",
+            f"Clients: {names}.{needs}",
+            "Give one of [[identity.clients]] in kapi.toml what is missing,"
+            " or set KAPI_TOKEN to a token that another client got.",
         )
 
     def deploy(self, conf: bytes, definition: bytes) -> Answer:
-        """Deploy an API; the body is the conf with its id, headers say what the deployment was."""
+        """Deploy an API. The answer's body is the conf with its id; its headers name the kind."""
         boundary = os.urandom(16).hex()
         parts = (("apkConfiguration", conf), ("definitionFile", definition))
-        body = b"".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode()
-            + content
-            + b"\r\n"
-            for name, content in parts
-        )
+        body = b""
+        for name, content in parts:
+            disposition = f'Content-Disposition: form-data; name="{name}"; filename="{name}"'
+            body += f"--{boundary}\r\n{disposition}\r\n\r\n".encode() + content + b"\r\n"
+        body += f"--{boundary}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        return self.system(
-            "POST", f"{_DEPLOYER}/deploy", body + f"--{boundary}--\r\n".encode(), headers
-        )
+        return self.system("POST", f"{_DEPLOYER}/deploy", body, headers)
 
     def undeploy(self, api_id: str) -> None:
-        """Take an API away."""
+        """Undeploy an API."""
         self.system("POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}")
 
     def apis(self) -> list[dict[str, Any]]:
@@ -220,17 +197,14 @@ class Client:
         return self.request(self._settings.gateway.api_host, "GET", "/ready").status == 200
 
     def call(self, method: str, path: str, value: Any = None, *, scope: str) -> dict[str, Any]:
-        """A call of a system API with JSON in and out, and a token with that scope. Raises Problem when it is refused."""
-        body = None if value is None else json.dumps(value).encode()
-        return _json(
-            self.system(
-                method,
-                path,
-                body,
-                {"Content-Type": "application/json"} if body else None,
-                scope=scope,
-            )
-        )
+        """Call a system API with JSON in and out, and a token with that scope.
+
+        Raises Problem if the call is refused.
+        """
+        if value is None:
+            return _json(self.system(method, path, scope=scope))
+        headers = {"Content-Type": "application/json"}
+        return _json(self.system(method, path, json.dumps(value).encode(), headers, scope=scope))
 
     def system(
         self,
@@ -241,7 +215,7 @@ class Client:
         *,
         scope: str = DEPLOY_SCOPE,
     ) -> Answer:
-        """A call of a system API with a token that may deploy, or has another scope. Raises Problem when it is refused."""
+        """Call a system API with a token of that scope. Raises Problem if the call is refused."""
         token = self.token((scope,))
         answer = self.request(
             self._settings.gateway.api_host, method, path, body, headers, token=token
@@ -251,17 +225,52 @@ class Client:
         return answer
 
 
+def _token_request(
+    client: ClientSettings, scopes: tuple[str, ...]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The form and the headers of a token request (RFC 6749 §4.4.2, §2.3.1)."""
+    fields = {"grant_type": "client_credentials"}
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    if scopes:
+        fields["scope"] = " ".join(scopes)
+    if client.token_endpoint_auth_method == "client_secret_post":  # noqa: S105 - a method
+        fields |= {"client_id": client.id, "client_secret": client.secret}
+    else:
+        credentials = f"{quote_plus(client.id)}:{quote_plus(client.secret)}"
+        headers["Authorization"] = f"Basic {b64encode(credentials.encode()).decode()}"
+    return fields, headers
+
+
+def _no_token(client: ClientSettings, value: Mapping[str, Any], status: int) -> Problem:
+    return Problem(
+        401,
+        str(value.get("error", "error")),
+        f"no token for the client {client.id}: {value.get('error', status)}",
+        str(value.get("error_description", "")),
+        "Check its secret, grants and scopes in kapi.toml,"
+        " choose another with `kapi token` --client ID, or set KAPI_TOKEN.",
+    )
+
+
+def _may_get(client: ClientSettings, scopes: tuple[str, ...]) -> bool:
+    """Whether a client may get a bearer token with these scopes by its secret."""
+    if client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens:
+        return False  # A bound token cannot be used without the client's key.
+    if "*" not in client.scopes and not set(scopes) <= set(client.scopes):
+        return False
+    known = client.token_endpoint_auth_method in _WITH_SECRET
+    return known and "client_credentials" in client.grants
+
+
 def warn_of_unknown(client: Client, names: Iterable[str]) -> None:
-    """Say which of these APIs are not deployed: they may come later, or the name has a typing mistake."""
+    """Print which of these APIs are not deployed. They may come later, or a name is misspelt."""
     deployed = sorted({api["name"] for api in client.apis()})
     for name in names:
         if name in deployed or name == "*":
             continue
         close = get_close_matches(name, deployed, 1)
-        say(
-            f"warning: no API named {name!r} is deployed"
-            + (f"; did you mean {close[0]}?" if close else "")
-        )
+        question = f"; did you mean {close[0]}?" if close else ""
+        say(f"warning: no API named {name!r} is deployed{question}")
 
 
 def _json(answer: Answer) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 
 from kapi.banner import place
 from kapi.errors import KapiError
-from kapi.front.cli.output import Exit, Format, stand_in, usage
+from kapi.front.cli.output import Exit, Format, usage, use_place
 from kapi.settings import Settings, default_data_dir
 
 _TOP_LEVEL: Final = re.compile(rb"""(?m)^["']?(openapi|swagger)["']?\s*:""")
@@ -50,7 +50,7 @@ def sourced_settings(
         **{name.replace("__", "."): value for name, value in flags.items()},
     }
     settings, sources = read_settings(given, os.environ, Path.cwd(), config)
-    stand_in(place(settings.data_dir, default_data_dir(os.environ)))
+    use_place(place(settings.data_dir, default_data_dir(os.environ)))
     return settings, sources
 
 

@@ -1,4 +1,7 @@
-"""How the command line speaks: errors with source line, caret and hint; data as table, JSON or YAML; exit codes."""
+"""The output of the command line, and its exit codes.
+
+Errors have the source line, a caret and a hint. Data is a table, JSON or YAML.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,18 @@ class Exit(IntEnum):
     ENVIRONMENT = 7
 
 
+_EXIT_OF_STATUS: Mapping[int, Exit] = {
+    400: Exit.INVALID,
+    406: Exit.INVALID,
+    413: Exit.INVALID,
+    401: Exit.UNAUTHENTICATED,
+    403: Exit.UNAUTHENTICATED,
+    404: Exit.NOT_FOUND,
+    507: Exit.ENVIRONMENT,
+}
+_ENVIRONMENT_CODES = frozenset({"not-running", "address", "data-dir", "start"})
+
+
 class Format(StrEnum):
     """Output formats."""
 
@@ -60,13 +75,13 @@ _NARROWEST = 8
 _place = {"option": ""}
 
 
-def stand_in(option: str) -> None:
-    """Remember which option (` --data-dir PATH`, or nothing) leads commands to the person's platform."""
+def use_place(option: str) -> None:
+    """Keep the option (` --data-dir PATH`, or none) with which commands find this platform."""
     _place["option"] = option
 
 
-def standing(text: str) -> str:
-    """The text with each command in it, as in `kapi status`, completed so that it works where the person is."""
+def with_place(text: str) -> str:
+    """The text, with that option after each command in it, as in `kapi status`."""
     return _COMMAND.sub(lambda found: found[0] + _place["option"], text)
 
 
@@ -80,17 +95,17 @@ class InvalidInput(Exception):
 
 
 def say(text: str) -> None:
-    """Talk to the person."""
-    print(standing(text), file=sys.stderr)  # noqa: T201 - this is the terminal
+    """Write a message for people, to standard error."""
+    print(with_place(text), file=sys.stderr)  # noqa: T201 - this is the terminal
 
 
 def put(text: str) -> None:
-    """Write data."""
+    """Write data to standard output."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
 def put_into(path: Path | None, text: str) -> None:
-    """Write data to a file, or to standard output without one. Raises KapiError when the file cannot be written."""
+    """Write data to a file, or to standard output. Raises KapiError if it cannot be written."""
     if path is None:
         put(text)
         return
@@ -112,7 +127,10 @@ def show(
     *,
     fit: Sequence[str] = (),
 ) -> None:
-    """Write `value` as JSON or YAML, or `rows` as a table; `fit` names columns that are cut to the width of a terminal."""
+    """Write `value` as JSON or YAML, or `rows` as a table.
+
+    `fit` names the columns that are cut to the width of a terminal.
+    """
     # JSON and YAML can spell every character in ASCII, for an output that has no other.
     ascii_only = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
     if form is Format.JSON:
@@ -130,23 +148,22 @@ def table(rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()) -> None:
     if not rows:
         return
     columns = list(rows[0])
-    cells = [
-        [column.upper() for column in columns],
-        *([_cell(row.get(column)) for column in columns] for row in rows),
-    ]
-    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
-    for _ in range(_excess(widths) if fit else 0):
-        widest = max(
-            (number for number, column in enumerate(columns) if column in fit),
-            key=widths.__getitem__,
-        )
+    lines = [[column.upper() for column in columns]]
+    lines += [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    fitted = [number for number, column in enumerate(columns) if column in fit]
+    _narrow(widths, fitted)
+    for line in lines:
+        put("  ".join(map(_padded, line, widths)).rstrip())
+
+
+def _narrow(widths: list[int], fit: Sequence[int]) -> None:
+    """Make the columns of `fit` narrower until a line fits the terminal, the widest first."""
+    if not fit:
+        return
+    for _ in range(_excess(widths)):
+        widest = max(fit, key=widths.__getitem__)
         widths[widest] = max(widths[widest] - 1, _NARROWEST)
-    for line in cells:
-        put(
-            "  ".join(
-                _padded(text, width) for text, width in zip(line, widths, strict=True)
-            ).rstrip()
-        )
 
 
 def _padded(text: str, width: int) -> str:
@@ -154,7 +171,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def _excess(widths: Sequence[int]) -> int:
-    """How many columns a line is longer than the terminal; none where the output is no terminal."""
+    """By how many columns a line is longer than the terminal; 0 without a terminal."""
     if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
         return 0
     return max(0, sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns)
@@ -167,22 +184,19 @@ def _cell(value: Any) -> str:
 
 
 def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
-    """Explain an error; `sources` maps the names diagnostics use to the texts they are about. Returns the exit code."""
-    diagnostics: Sequence[Diagnostic] = (
-        error.diagnostics if isinstance(error, Invalid | SettingsError) else ()
-    )
-    if diagnostics:
+    """Explain an error, and return its exit code.
+
+    `sources` are the texts that the diagnostics are about, by the names that they use.
+    """
+    if isinstance(error, Invalid | SettingsError) and error.diagnostics:
         texts = {name: text.splitlines() for name, text in (sources or {}).items()}
-        for item in diagnostics:
+        for item in error.diagnostics:
             explain(item, texts.get(item.source, []))
-    else:
-        say(
-            _red("error: ")
-            + error.title
-            + (f"\n  {error.detail}" if error.detail and error.detail != error.title else "")
-        )
-        if error.hint:
-            say(f"hint: {error.hint}")
+        return exit_code(error)
+    detail = "" if error.detail in {"", error.title} else f"\n  {error.detail}"
+    say(f"{_red('error: ')}{error.title}{detail}")
+    if error.hint:
+        say(f"hint: {error.hint}")
     return exit_code(error)
 
 
@@ -191,28 +205,15 @@ def exit_code(error: KapiError) -> int:
     if isinstance(error, Invalid | SettingsError):
         return Exit.INVALID
     if isinstance(error, Problem):
-        by_status = {
-            400: Exit.INVALID,
-            406: Exit.INVALID,
-            413: Exit.INVALID,
-            401: Exit.UNAUTHENTICATED,
-            403: Exit.UNAUTHENTICATED,
-            404: Exit.NOT_FOUND,
-            507: Exit.ENVIRONMENT,
-        }
         rejected = error.code == error_codes.GATEWAY_REFUSED.number
-        return Exit.REJECTED if rejected else by_status.get(error.status, Exit.FAILED)
+        return Exit.REJECTED if rejected else _EXIT_OF_STATUS.get(error.status, Exit.FAILED)
     if isinstance(error, EnvoyNotFound):
         return Exit.ENVIRONMENT
     if isinstance(error, GatewayError):
         return Exit.REJECTED
-    at_fault = isinstance(error, StorageError) or error.code in {
-        "not-running",
-        "address",
-        "data-dir",
-        "start",
-    }
-    return Exit.ENVIRONMENT if at_fault else Exit.FAILED
+    if isinstance(error, StorageError) or error.code in _ENVIRONMENT_CODES:
+        return Exit.ENVIRONMENT
+    return Exit.FAILED
 
 
 def usage(message: str, hint: str) -> NoReturn:
@@ -222,17 +223,10 @@ def usage(message: str, hint: str) -> NoReturn:
 
 
 def explain(item: Diagnostic, lines: Sequence[str]) -> None:
-    """Write a diagnostic: where it is, what it says, the line of the source with a caret, and the hint."""
-    place = (
-        f"{item.source}:{item.line}:{item.column}: "
-        if item.line
-        else (f"{item.source}: " if item.source else "")
-    )
+    """Write a diagnostic: its place, message, source line with a caret, and hint."""
     word = _red("error: ") if item.severity == "error" else "warning: "
-    say(
-        f"{word}{place}{item.message}"
-        + (f"  [{item.code}]" if item.code.startswith("KAPI") else "")
-    )
+    code = f"  [{item.code}]" if item.code.startswith("KAPI") else ""
+    say(f"{word}{_place_of(item)}{item.message}{code}")
     if 0 < item.line <= len(lines):
         before, text = _excerpt(lines[item.line - 1], item.column)
         say(f"  {item.line:>4} | {text}")
@@ -241,8 +235,14 @@ def explain(item: Diagnostic, lines: Sequence[str]) -> None:
         say(f"hint: {item.hint}")
 
 
+def _place_of(item: Diagnostic) -> str:
+    if item.line:
+        return f"{item.source}:{item.line}:{item.column}: "
+    return f"{item.source}: " if item.source else ""
+
+
 def _excerpt(line: str, column: int) -> tuple[int, str]:
-    """A line, or the part of a long one around a column, and how many characters of it are before that column."""
+    """A line, or the part of a long one around a column; first the characters before it."""
     before = max(column - 1, 0)
     if len(line) <= _WIDEST:
         return before, line

@@ -1,4 +1,4 @@
-"""What a verified token says, read as its issuer writes it: scopes, audience, organization. Pure; read by `verify.py`."""
+"""Scopes, audience and organization of a verified token, in its issuer's form. Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]
     found: set[str] = set()
     for name in names:
         value = find(claims, name)
-        items = (
-            value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
-        )
-        found.update(item for item in items if isinstance(item, str))
+        if isinstance(value, str):
+            found.update(value.split(" "))
+        elif isinstance(value, list):
+            found.update(item for item in value if isinstance(item, str))
     found.discard("")
     return frozenset(found)
 
 
 def has_audience(claims: Mapping[str, Any], audiences: Sequence[str]) -> bool:
-    """Whether `aud` holds one of these (RFC 7519 §4.1.3)."""
+    """Whether `aud`, a text or a list, contains one of these (RFC 7519 §4.1.3)."""
     value = claims.get("aud")
-    held = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    return any(isinstance(item, str) and item in audiences for item in held)
+    if isinstance(value, list):
+        return any(audience in value for audience in audiences)
+    return isinstance(value, str) and value in audiences
 
 
 def organization_of(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
-    """Whose API the caller means; empty when the token names nobody, None when it names what cannot be an organization."""
+    """The caller's organization: empty if the token has none, None if it has an invalid one."""
     mapped = [
         remote for remote, local in issuer.claim_mappings if local.lower() in ORGANIZATION_CLAIMS
     ]

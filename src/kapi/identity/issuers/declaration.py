@@ -1,6 +1,7 @@
-"""A declared issuer made whole: the preset's facts, the person's own, and every mistake at once (APK's TokenIssuer).
+"""Declared issuers: the facts of a preset and those of the declaration (APK's TokenIssuer).
 
-Pure. Called at start for the issuers of the settings, and by the issuers API for those that come later.
+All mistakes are reported at once. Pure. Called at start for the issuers of the settings, and by the
+issuers API for those that are added later.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from kapi.jose.token_kinds import USUAL_TYPES, AccessTokenRule
 from kapi.settings import IssuerSettings
 
 ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")
-"""Local claims that say whose API it becomes; the second is APK's name for it."""
+"""Local claims that contain the organization of a caller; the second is APK's name."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LONGEST = 1024
 NO_HOSTS: Mapping[str, str] = MappingProxyType({})
 _UNKNOWN = "unknown"
-"""Stands for what a preset that does not exist would say."""
+"""The value of what only a preset could give, if there is no such preset."""
+_WELL_KNOWN = "{issuer}/.well-known/openid-configuration"
 _RESERVED_NAMES = frozenset({"inbuilt"})
 
 Wrong = Callable[..., None]
@@ -40,14 +42,14 @@ Wrong = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """A trusted issuer, whole. `issuer` is compared byte for byte with `iss`."""
+    """A trusted issuer. `issuer` is compared byte for byte with `iss`."""
 
     name: str
     preset: str
     issuer: str
     discovery: str
     jwks_uri: str
-    """Empty: the discovery document says it."""
+    """Empty: it is in the discovery document."""
     organization: str = ANY_ORGANIZATION
     organizations: Mapping[str, str] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
@@ -59,7 +61,7 @@ class Issuer:
     types: tuple[str, ...] = USUAL_TYPES
     clock_skew: int = 5
     consumer_key_claim: str = ""
-    """Empty: the first of `policies.claim_names.CLIENT_CLAIMS` that the token has."""
+    """Empty: the first of `jose.claim_names.CLIENT_CLAIMS` that the token has."""
     scopes_claims: tuple[str, ...] = ("scope", "scp")
     claim_mappings: tuple[tuple[str, str], ...] = ()
     """(remote claim, local name): what backends get as headers."""
@@ -87,16 +89,12 @@ class Issuer:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What its declaration lets in that it probably should not."""
+        """What the declaration accepts that it probably should not."""
         if self.audiences or not self.audience_needed:
             return ()
-        whose = "for other APIs and applications" if self.id_tokens else "for other APIs"
-        return (
-            (
-                f"no audience is declared: tokens that this provider issues {whose} are accepted here too;"
-                " name the audience of yours with --audience"
-            ),
-        )
+        whose = "other APIs and applications" if self.id_tokens else "other APIs"
+        warning = f"no audience is declared: tokens that this provider issues for {whose}"
+        return (f"{warning} are accepted here too; name the audience of yours with --audience",)
 
     @property
     def source(self) -> str:
@@ -114,9 +112,9 @@ def preset_named(name: str) -> Preset | None:
 
 
 def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Issuer:
-    """The issuer. A name that `hosts` (`gateway.hosts`) puts on loopback may be asked over plain http.
+    """The issuer. Raises Invalid with all mistakes; their places have the form `#/field`.
 
-    Raises Invalid with every mistake; texts in `#/field` form.
+    A name that `hosts` (`gateway.hosts`) maps to loopback may have plain http addresses.
     """
     mistakes: list[Diagnostic] = []
 
@@ -132,7 +130,7 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
             f"there is no preset {settings.preset!r}",
             f"Known: {names}. Any other provider: oidc.",
         )
-        # What it asks for is unknown: only what the person gave can be judged, as for a provider without a preset.
+        # Its parameters are unknown: only the declaration is checked, as without a preset.
         issuer = _whole(settings, oidc.preset, {}, wrong)
         name = settings.name if settings.name != settings.preset else _UNKNOWN
         issuer = dataclasses.replace(
@@ -177,24 +175,20 @@ def _parameters(settings: IssuerSettings, preset: Preset, wrong: Wrong) -> dict[
 def _whole(
     settings: IssuerSettings, preset: Preset, values: Mapping[str, str], wrong: Wrong
 ) -> Issuer:
+    """The issuer: the facts of the preset, and what the declaration gives in their place."""
+
     def filled(template: str) -> str:
         return template.format_map(values)
 
-    issuer = settings.issuer or filled(preset.issuer)
-    # A preset's addresses belong to the preset's issuer: another issuer is discovered.
-    own = not settings.issuer or settings.issuer == filled(preset.issuer)
-    discovery = settings.discovery or (
-        preset.discovery if own else "{issuer}/.well-known/openid-configuration"
-    )
+    issuer, discovery, jwks_uri = _addresses(settings, preset, values)
+    claim_mappings = settings.claim_mappings or preset.claim_mappings
+    required_claims = {**preset.required_claims, **settings.required_claims}
     return Issuer(
         name=settings.name,
         preset=preset.name,
         issuer=issuer,
-        discovery=discovery.format_map({**values, "issuer": issuer.rstrip("/")})
-        if not settings.discovery
-        else settings.discovery,
-        jwks_uri=settings.jwks_uri
-        or (filled(preset.jwks_uri) if own and not settings.discovery else ""),
+        discovery=discovery,
+        jwks_uri=jwks_uri,
         organization=settings.organization,
         organizations=settings.organizations,
         environments=settings.environments,
@@ -206,15 +200,36 @@ def _whole(
         clock_skew=settings.clock_skew,
         consumer_key_claim=settings.consumer_key_claim or preset.consumer_key_claim,
         scopes_claims=settings.scopes_claims or preset.scopes_claims,
-        claim_mappings=tuple((settings.claim_mappings or dict(preset.claim_mappings)).items()),
-        required_claims=tuple(
-            (name, filled(value))
-            for name, value in ({**preset.required_claims, **settings.required_claims}).items()
-        ),
+        claim_mappings=tuple(claim_mappings.items()),
+        required_claims=tuple((name, filled(value)) for name, value in required_claims.items()),
         id_tokens=settings.id_tokens or preset.id_tokens,
         audience_needed=preset.audience_needed,
-        advice=tuple(map(filled, preset.mistakes)) if values or not preset.parameters else (),
+        advice=_advice(preset, values),
     )
+
+
+def _addresses(
+    settings: IssuerSettings, preset: Preset, values: Mapping[str, str]
+) -> tuple[str, str, str]:
+    """The issuer, its discovery document and its JWKS.
+
+    A preset's addresses are those of the preset's issuer: for another issuer, both are discovered.
+    """
+    own = preset.issuer.format_map(values)
+    issuer = settings.issuer or own
+    discovery, jwks_uri = _WELL_KNOWN, ""
+    if issuer == own:
+        discovery, jwks_uri = preset.discovery, preset.jwks_uri.format_map(values)
+    if settings.discovery:
+        return issuer, settings.discovery, settings.jwks_uri
+    discovery = discovery.format_map({**values, "issuer": issuer.rstrip("/")})
+    return issuer, discovery, settings.jwks_uri or jwks_uri
+
+
+def _advice(preset: Preset, values: Mapping[str, str]) -> tuple[str, ...]:
+    if preset.parameters and not values:
+        return ()
+    return tuple(text.format_map(values) for text in preset.mistakes)
 
 
 def _static_key(settings: IssuerSettings, wrong: Wrong) -> str:
@@ -248,17 +263,21 @@ def _check(issuer: Issuer, hosts: Mapping[str, str], wrong: Wrong) -> None:
         )
     if not issuer.issuer:
         wrong("issuer", "the issuer is missing", "Give it as the token's `iss` has it: https://…")
-    elif not 0 < len(issuer.issuer) <= _LONGEST or not issuer.issuer.isprintable():
+    elif not _is_text(issuer.issuer):
         wrong("issuer", "the issuer must be printable and at most 1024 characters")
     if issuer.fetches:
-        for where, url in (("discovery", issuer.discovery), ("jwksUri", issuer.jwks_uri)):
-            if url and not _is_url(url, hosts):
-                here = "127.0.0.1, localhost, or a name that gateway.hosts puts there"
-                hint = f"Plain http is taken only for this machine: {here}."
-                wrong(where, f"{url!r} is not an https URL", hint)
+        _check_urls(issuer, hosts, wrong)
     _check_given(issuer, wrong)
     _check_words(issuer, wrong)
     _check_mappings(issuer, wrong)
+
+
+def _check_urls(issuer: Issuer, hosts: Mapping[str, str], wrong: Wrong) -> None:
+    for where, url in (("discovery", issuer.discovery), ("jwksUri", issuer.jwks_uri)):
+        if url and not _is_url(url, hosts):
+            here = "127.0.0.1, localhost, or a name that gateway.hosts puts there"
+            hint = f"Plain http is taken only for this machine: {here}."
+            wrong(where, f"{url!r} is not an https URL", hint)
 
 
 def _check_given(issuer: Issuer, wrong: Wrong) -> None:
@@ -285,9 +304,9 @@ def _check_given(issuer: Issuer, wrong: Wrong) -> None:
 def _check_words(issuer: Issuer, wrong: Wrong) -> None:
     for algorithm in issuer.algorithms:
         if algorithm not in ASYMMETRIC:
-            hint = f"Known: {', '.join(ASYMMETRIC)}." + (
-                " Symmetric keys cannot be published." if algorithm.startswith("HS") else ""
-            )
+            hint = f"Known: {', '.join(ASYMMETRIC)}."
+            if algorithm.startswith("HS"):
+                hint += " Symmetric keys cannot be published."
             wrong("algorithms", f"{algorithm!r} cannot be accepted", hint)
     if issuer.organization != ANY_ORGANIZATION and not is_label(issuer.organization):
         wrong(
@@ -320,18 +339,23 @@ def _check_texts(issuer: Issuer, wrong: Wrong) -> None:
         ("requiredClaims", [claim for claim, _ in issuer.required_claims]),
     )
     for where, texts in groups:
-        if len(texts) > 32 or any(
-            not text or len(text) > _LONGEST or not text.isprintable() for text in texts
-        ):
+        if len(texts) > 32 or not all(map(_is_text, texts)):
             wrong(where, "must be at most 32 printable texts, none of them empty")
     if any(len(text) > 64 or not text.isascii() for text in issuer.types):
         wrong("types", "media types are short ASCII texts; the empty text is a token without `typ`")
 
 
+def _is_text(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST and text.isprintable()
+
+
 def _check_mappings(issuer: Issuer, wrong: Wrong) -> None:
     for remote, local in issuer.claim_mappings:
         if not _HEADER.fullmatch(local) or not may_hold_claim(local):
-            hint = "Backends get it as a header: letters, digits, - and _, and no header that HTTP or the gateway uses."
+            hint = (
+                "Backends get it as a header: letters, digits, - and _,"
+                " and no header that HTTP or the gateway uses."
+            )
             wrong("claimMappings", f"{remote!r} cannot become {local!r}", hint)
     locals_ = [local.lower() for _, local in issuer.claim_mappings]
     if len(set(locals_)) != len(locals_):
@@ -344,14 +368,10 @@ def _is_url(url: str, hosts: Mapping[str, str]) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    local = is_on_this_machine(url, hosts)
-    clean = (
-        url.isascii()
-        and url.isprintable()
-        and " " not in url
-        and parts.username is None
-        and len(url) <= _LONGEST
-    )
-    return bool(
-        parts.hostname and clean and (parts.scheme == "https" or (parts.scheme == "http" and local))
-    )
+    if not parts.hostname or parts.username is not None:
+        return False
+    if not _is_text(url) or not url.isascii() or " " in url:
+        return False
+    if parts.scheme == "http":
+        return is_on_this_machine(url, hosts)
+    return parts.scheme == "https"

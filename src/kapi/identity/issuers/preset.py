@@ -59,7 +59,7 @@ class Preset:
     scopes_claims: tuple[str, ...] = ("scope",)
     algorithms: tuple[str, ...] = ("RS256",)
     types: tuple[str, ...] = ()
-    """Accepted `typ` headers; empty means `policies.token_kinds.USUAL_TYPES`."""
+    """Accepted `typ` headers; empty means `jose.token_kinds.USUAL_TYPES`."""
     audiences: tuple[str, ...] = ()
     required_claims: Mapping[str, str] = field(default_factory=dict)
     """Claims that a token must contain; an empty value means any value.

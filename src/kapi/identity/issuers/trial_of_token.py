@@ -1,6 +1,6 @@
-"""The steps of `kapi issuer test` that are about a token: its signature, its kind, its claims, each fault with its likely cause. Pure.
+"""The steps of `kapi issuer test` about a token: its signature, kind and claims. Pure.
 
-Called by `trial.py`. The token is neither kept nor logged.
+Each fault has its likely cause. The token is neither stored nor logged.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from kapi.identity.tokens.verify import (
 from kapi.jose.claim_names import client_of, find
 from kapi.jose.jwk_set import KeySet
 from kapi.jose.jwt import LARGEST, InvalidJwt, parse_jwt
+from kapi.jose.token_kinds import Objection
 
 Result = Literal["ok", "note", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was looked at. `hint` says what to do about it."""
+    """The result of one check. `hint` is what to do about a fault."""
 
     step: str
     result: Result
@@ -35,74 +36,54 @@ class Step:
 
 def token_steps(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step]:
     """What is right and wrong with a token of the issuer; `now` in seconds since the epoch."""
-    scheme, _, rest = token.strip().partition(" ")
-    token = rest.strip() if scheme.lower() in {"bearer", "dpop"} else token.strip()
-    dots = token.count(".")
-    if dots != 2 or len(token) > LARGEST:
-        advice = " ".join(issuer.advice)
-        if dots == 4:
-            return [
-                Step(
-                    "token",
-                    "fail",
-                    "it is encrypted (JWE)",
-                    f"Let the provider issue signed tokens. {advice}",
-                )
-            ]
-        return [
-            Step(
-                "token",
-                "fail",
-                "it is not a JWT: an opaque token, or cut off",
-                f"Ask for a JWT access token. {advice}",
-            )
-        ]
+    text = _without_scheme(token.strip())
     try:
-        jwt = parse_jwt(token)
+        jwt = parse_jwt(text)
     except InvalidJwt:
-        return [
-            Step(
-                "token",
-                "fail",
-                "it is not a well-formed JWT",
-                "Copy it whole, without quotes or line breaks.",
-            )
-        ]
+        return [_unreadable(text, " ".join(issuer.advice))]
     header, claims = jwt.header, jwt.claims
-    steps = [
-        Step(
-            "token",
-            "ok",
-            f"alg {_short(header.get('alg'))}, typ {_short(header.get('typ'))}, kid {_short(header.get('kid'))}",
-        )
+    alg, typ, kid = (_short(header.get(name)) for name in ("alg", "typ", "kid"))
+    fault = signature_fault(jwt, IssuerKeys(issuer, keys))
+    return [
+        Step("token", "ok", f"alg {alg}, typ {typ}, kid {kid}"),
+        _issuer_step(claims, issuer),
+        _signature_step(header, fault, issuer, keys),
+        _kind_step(header, claims, issuer),
+        *_claim_steps(claims, issuer, now),
     ]
-    steps.append(_issuer_step(claims, issuer))
-    steps.append(
-        _signature_step(
-            header,
-            signature_fault(jwt, IssuerKeys(issuer, keys)),
-            issuer,
-            keys,
-        )
-    )
-    steps.append(_kind_step(header, claims, issuer))
-    steps.extend(_claim_steps(claims, issuer, now))
-    return steps
+
+
+def _without_scheme(text: str) -> str:
+    scheme, _, rest = text.partition(" ")
+    return rest.strip() if scheme.lower() in {"bearer", "dpop"} else text
+
+
+def _unreadable(text: str, advice: str) -> Step:
+    dots = text.count(".")
+    if dots == 4:
+        hint = f"Let the provider issue signed tokens. {advice}"
+        return Step("token", "fail", "it is encrypted (JWE)", hint)
+    if dots != 2 or len(text) > LARGEST:
+        hint = f"Ask for a JWT access token. {advice}"
+        return Step("token", "fail", "it is not a JWT: an opaque token, or cut off", hint)
+    hint = "Copy it whole, without quotes or line breaks."
+    return Step("token", "fail", "it is not a well-formed JWT", hint)
 
 
 def _issuer_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
     said = claims.get("iss")
     if said == issuer.issuer:
         return Step("iss", "ok", issuer.issuer)
-    close = isinstance(said, str) and said.rstrip("/").lower() == issuer.issuer.rstrip("/").lower()
-    hint = (
-        "They differ in a slash or in case only: declare it exactly so."
-        if close
-        else "Another provider, tenant, realm or version made it."
-    )
+    hint = "Another provider, tenant, realm or version made it."
+    if isinstance(said, str) and _normal(said) == _normal(issuer.issuer):
+        hint = "They differ in a slash or in case only: declare it exactly so."
     return Step(
         "iss", "fail", f"the token says {_short(said)}, declared is {issuer.issuer!r}", hint
     )
+
+
+def _normal(issuer: str) -> str:
+    return issuer.rstrip("/").lower()
 
 
 def _signature_step(header: Mapping[str, Any], fault: str, issuer: Issuer, keys: KeySet) -> Step:
@@ -129,18 +110,17 @@ def _signature_step(header: Mapping[str, Any], fault: str, issuer: Issuer, keys:
 
 
 def _no_key(header: Mapping[str, Any], keys: KeySet) -> tuple[str, str]:
-    """No key fits: none has the kid, or the one that has it is for another algorithm (RFC 7517 §4.4)."""
+    """Why no key fits: its kid is unknown, or that key is for another algorithm (RFC 7517 §4.4)."""
     kid, algorithm = header.get("kid"), header.get("alg")
     same = [key for key in keys.keys if key.kid == kid]
     if same:
         able = ", ".join(name for key in same for name in key.algorithms)
-        return (
-            f"the token is signed with {algorithm}, and the `alg` of its key {_short(kid)} in the JWKS says {able}",
-            (
-                f"A key is used for its own alg only. Let the provider sign with {able},"
-                f" or publish the key with alg {algorithm} or without alg."
-            ),
+        own = f"the `alg` of its key {_short(kid)} in the JWKS says {able}"
+        hint = (
+            f"A key is used for its own alg only. Let the provider sign with {able},"
+            f" or publish the key with alg {algorithm} or without alg."
         )
+        return f"the token is signed with {algorithm}, and {own}", hint
     kids = ", ".join(name or "(none)" for name in keys.kids) or "none"
     return (
         f"kid {_short(kid)} is not among the keys: {kids}",
@@ -149,80 +129,71 @@ def _no_key(header: Mapping[str, Any], keys: KeySet) -> tuple[str, str]:
 
 
 def _kind_step(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer) -> Step:
-    """Whether it is an access token, and which part of the rule says that it is not (`jose/token_kinds.py`)."""
+    """Whether it is an access token, and which part of `jose/token_kinds.py` fails."""
     objection = issuer.rule.objection(header, claims)
-    if objection is None:
-        return Step(
-            "kind",
-            "ok",
-            "an ID token or an access token; both are accepted"
-            if issuer.id_tokens
-            else "an access token",
-        )
+    if objection is not None:
+        detail, hint = _kind_fault(objection, header, claims, issuer)
+        return Step("kind", "fail", f"rule {objection.rule}: {detail}", hint)
+    if issuer.id_tokens:
+        return Step("kind", "ok", "an ID token or an access token; both are accepted")
+    return Step("kind", "ok", "an access token")
+
+
+def _kind_fault(
+    objection: Objection, header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer
+) -> tuple[str, str]:
+    """The detail and the hint."""
     name = objection.name
+    found = _short(find(claims, name))
     if objection.rule == "typ":
         accepted = ", ".join(item or "(none)" for item in issuer.types)
-        detail = f"rule typ: typ {_short(header.get('typ'))} is not that of an access token; accepted: {accepted}"
-        return Step(
-            "kind",
-            "fail",
-            detail,
+        return (
+            f"typ {_short(header.get('typ'))} is not that of an access token; accepted: {accepted}",
             "Send the access token. If this is one, accept its type with --typ.",
         )
-    found = _short(find(claims, name))
     if objection.rule == "required claim":
         wanted = dict(issuer.required_claims)[name] or "there"
-        detail = f"rule required claim: {name} is {found}, it must be {wanted}"
-        return Step("kind", "fail", detail, "Is it an access token, of this tenant?")
+        return f"{name} is {found}, it must be {wanted}", "Is it an access token, of this tenant?"
     if objection.rule == "kind":
-        return Step(
-            "kind",
-            "fail",
-            f"rule kind: {name} is {found}, so it is another kind of token",
-            "Send the access token.",
-        )
-    hint = (
-        f"Send the access token. If this provider puts {name} into access tokens, they cannot be told from ID tokens: "
-        "accept both with --id-tokens and an --audience."
-    )
-    return Step(
-        "kind",
-        "fail",
-        f"rule ID token: it has {name}, a claim of ID tokens, and its typ is not at+jwt",
-        hint,
+        return f"{name} is {found}, so it is another kind of token", "Send the access token."
+    return (
+        f"it has {name}, a claim of ID tokens, and its typ is not at+jwt",
+        (
+            f"Send the access token. If this provider puts {name} into access tokens,"
+            " they cannot be told from ID tokens: accept both with --id-tokens and an --audience."
+        ),
     )
 
 
 def _claim_steps(claims: Mapping[str, Any], issuer: Issuer, now: int) -> Iterator[Step]:
     yield _time_step(claims, issuer, now)
     yield _audience_step(claims, issuer)
-    client, scopes = (
-        client_of(claims, issuer.client_claims),
-        sorted(as_scopes(claims, issuer.scopes_claims)),
-    )
-    yield Step(
-        "client",
-        "ok" if client else "note",
-        client or "the token names no client",
-        "" if client else "Set consumerKeyClaim.",
-    )
+    yield _client_step(claims, issuer)
+    yield _scopes_step(claims, issuer)
+    yield _organization_step(claims, issuer)
+
+
+def _client_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
+    client = client_of(claims, issuer.client_claims)
+    if client:
+        return Step("client", "ok", client)
+    return Step("client", "note", "the token names no client", "Set consumerKeyClaim.")
+
+
+def _scopes_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
+    scopes = sorted(as_scopes(claims, issuer.scopes_claims))
+    if scopes:
+        return Step("scopes", "ok", " ".join(scopes))
     where = " or ".join(issuer.scopes_claims)
-    yield Step(
-        "scopes",
-        "ok" if scopes else "note",
-        " ".join(scopes) or f"none in {where}",
-        "" if scopes else "Operations that need a scope refuse it.",
-    )
+    return Step("scopes", "note", f"none in {where}", "Operations that need a scope refuse it.")
+
+
+def _organization_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
     organization = organization_of(claims, issuer)
     if organization is None:
-        yield Step(
-            "organization",
-            "fail",
-            "it cannot be an organization here",
-            'Give it a name: organizations = {"<value>" = "acme"}.',
-        )
-    else:
-        yield Step("organization", "ok", organization or "none; the default one is used")
+        hint = 'Give it a name: organizations = {"<value>" = "acme"}.'
+        return Step("organization", "fail", "it cannot be an organization here", hint)
+    return Step("organization", "ok", organization or "none; the default one is used")
 
 
 def _time_step(claims: Mapping[str, Any], issuer: Issuer, now: int) -> Step:
@@ -234,36 +205,30 @@ def _time_step(claims: Mapping[str, Any], issuer: Issuer, now: int) -> Step:
         )
     if not fault:
         return Step("time", "ok", f"valid until {claims['exp']}")
-    return Step(
-        "time",
-        "fail",
-        f"the token is {fault}",
-        "Get a fresh token." if fault == "expired" else "Compare the clocks.",
-    )
+    hint = "Get a fresh token." if fault == "expired" else "Compare the clocks."
+    return Step("time", "fail", f"the token is {fault}", hint)
 
 
 def _audience_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
     said = _short(claims.get("aud"))
     if not issuer.audiences:
-        hint = (
-            "Give one with --audience, or tokens made for other APIs are accepted too."
-            if issuer.audience_needed
-            else ""
-        )
-        return Step(
-            "aud",
-            "note" if issuer.audience_needed else "ok",
-            f"not checked; the token says {said}",
-            hint,
-        )
+        return _unchecked_audience(f"not checked; the token says {said}", issuer)
     if has_audience(claims, issuer.audiences):
         return Step("aud", "ok", said)
+    accepted = ", ".join(issuer.audiences)
     return Step(
         "aud",
         "fail",
-        f"the token says {said}, accepted: {', '.join(issuer.audiences)}",
+        f"the token says {said}, accepted: {accepted}",
         "Ask for a token for this API, or accept that audience.",
     )
+
+
+def _unchecked_audience(detail: str, issuer: Issuer) -> Step:
+    if not issuer.audience_needed:
+        return Step("aud", "ok", detail)
+    hint = "Give one with --audience, or tokens made for other APIs are accepted too."
+    return Step("aud", "note", detail, hint)
 
 
 def _short(value: object) -> str:

@@ -21,36 +21,44 @@ app = typer.Typer(
 _PATH = "/api/api-keys/1.2.0"
 
 
+Apis = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME[:VERSION]...",
+        help="The APIs it is for; '*' means all of the organization.",
+    ),
+]
+Application = Annotated[str, typer.Option("--application", help="Whose key it is.")]
+Opaque = Annotated[bool, typer.Option("--opaque", help="A short random key instead of a JWT.")]
+Sandbox = Annotated[
+    bool, typer.Option("--sandbox", help="For the sandbox hosts instead of production.")
+]
+Lifetime = Annotated[
+    int, typer.Option("--lifetime", help="Seconds it is good for; 0 means for ever.", min=0)
+]
+PermittedIp = Annotated[
+    list[str] | None,
+    typer.Option("--permitted-ip", help="A network it may be used from; repeatable."),
+]
+PermittedReferer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--permitted-referer", help="A referer it may be used with, * for any text; repeatable."
+    ),
+]
+Tier = Annotated[str, typer.Option("--tier", help="The tier of its application.")]
+
+
 @app.command()
 def create(
-    apis: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NAME[:VERSION]...",
-            help="The APIs it is for; '*' means all of the organization.",
-        ),
-    ],
-    application: Annotated[str, typer.Option("--application", help="Whose key it is.")] = "default",
-    opaque: Annotated[
-        bool, typer.Option("--opaque", help="A short random key instead of a JWT.")
-    ] = False,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="For the sandbox hosts instead of production.")
-    ] = False,
-    lifetime: Annotated[
-        int, typer.Option("--lifetime", help="Seconds it is good for; 0 means for ever.", min=0)
-    ] = 0,
-    permitted_ip: Annotated[
-        list[str] | None,
-        typer.Option("--permitted-ip", help="A network it may be used from; repeatable."),
-    ] = None,
-    permitted_referer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--permitted-referer", help="A referer it may be used with, * for any text; repeatable."
-        ),
-    ] = None,
-    tier: Annotated[str, typer.Option("--tier", help="The tier of its application.")] = "Unlimited",
+    apis: Apis,
+    application: Application = "default",
+    opaque: Opaque = False,
+    sandbox: Sandbox = False,
+    lifetime: Lifetime = 0,
+    permitted_ip: PermittedIp = None,
+    permitted_referer: PermittedReferer = None,
+    tier: Tier = "Unlimited",
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
     config: Config = None,
@@ -63,11 +71,8 @@ def create(
 
       KEY=$(kapi api-key create Petstore --opaque --lifetime 86400 --permitted-ip 192.0.2.0/24)
     """
-    wanted: dict[str, Any] = {
-        "apis": [
-            {"name": name, "version": version or "*"}
-            for name, _, version in (api.partition(":") for api in apis)
-        ],
+    wanted = {
+        "apis": [_api(api) for api in apis],
         "application": application,
         "kind": "opaque" if opaque else "jwt",
         "keyType": "SANDBOX" if sandbox else "PRODUCTION",
@@ -76,7 +81,15 @@ def create(
         "permittedReferer": permitted_referer or [],
         "tier": tier,
     }
-    client = Client(settings_of(data_dir, config))
+    _create(wanted, Client(settings_of(data_dir, config)), output)
+
+
+def _api(text: str) -> dict[str, str]:
+    name, _, version = text.partition(":")
+    return {"name": name, "version": version or "*"}
+
+
+def _create(wanted: dict[str, Any], client: Client, output: Format) -> None:
     answer = client.system(
         "POST", _PATH, json.dumps(wanted).encode(), {"Content-Type": "application/json"}
     )
@@ -100,15 +113,18 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
     found = json.loads(Client(settings_of(data_dir, config)).system("GET", _PATH).body)
     if not found["apiKeys"] and output is Format.TABLE:
         say("no API key; kapi api-key create --help")
-    rows = [
-        {
-            **{name: item[name] for name in ("id", "kind", "application", "keyType")},
-            "apis": " ".join(f"{api['name']}:{api['version']}" for api in item["apis"]),
-            "state": "revoked" if item["revoked"] else "active",
-        }
-        for item in found["apiKeys"]
-    ]
-    show(found, output, rows)
+    show(found, output, [_row(key) for key in found["apiKeys"]])
+
+
+def _row(key: dict[str, Any]) -> dict[str, str]:
+    return {
+        "id": key["id"],
+        "kind": key["kind"],
+        "application": key["application"],
+        "keyType": key["keyType"],
+        "apis": " ".join(f"{api['name']}:{api['version']}" for api in key["apis"]),
+        "state": "revoked" if key["revoked"] else "active",
+    }
 
 
 @app.command()

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kapi.errors import Diagnostic, Invalid, KapiError
-from kapi.front.cli.client import Client
+from kapi.front.cli.client import Answer, Client
 from kapi.front.cli.options import (
     ApiType,
     Config,
     DataDir,
     Output,
     find_definition,
-    is_definition,
     read_input,
     settings_of,
 )
@@ -59,25 +58,32 @@ Endpoint = Annotated[
     str | None,
     typer.Option("--endpoint", help="For a definition alone: the backend.", show_default=False),
 ]
+DefinitionSource = Annotated[
+    str,
+    typer.Argument(metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto."),
+]
+ConfOrDefinition = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONF|DEFINITION", help="An apk-conf, or a definition to generate one from."
+    ),
+]
+GeneratedBasePath = Annotated[
+    str | None, typer.Option("--base-path", help="The base path.", show_default=False)
+]
+GeneratedEndpoint = Annotated[
+    str | None, typer.Option("--endpoint", help="The backend.", show_default=False)
+]
 SandboxEndpoint = Annotated[
     str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)
 ]
 
 
 def generate(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto."
-        ),
-    ],
+    source: DefinitionSource,
     api_type: ApiType = "REST",
-    base_path: Annotated[
-        str | None, typer.Option("--base-path", help="The base path.", show_default=False)
-    ] = None,
-    endpoint: Annotated[
-        str | None, typer.Option("--endpoint", help="The backend.", show_default=False)
-    ] = None,
+    base_path: GeneratedBasePath = None,
+    endpoint: GeneratedEndpoint = None,
     sandbox_endpoint: SandboxEndpoint = None,
     write: Write = None,
     config: Config = None,
@@ -91,22 +97,32 @@ def generate(
       kapi generate https://example.com/openapi.json --write api.apk-conf
     """
     from kapi.apis.generate import Choices
-    from kapi.front.cli.generating import Source, refuse_size
+    from kapi.front.cli.generating import Source
 
-    settings = settings_of(None, config)
-    url = source if source.startswith(("http://", "https://")) else ""
-    if url:
-        from kapi.fetch import fetch
-
-        apis = settings.apis
-        content = fetch(
-            url, max_bytes=apis.max_definition_bytes, timeout=apis.fetch_timeout, allow_private=True
-        )
-    else:
-        content = refuse_size(read_input(source), source, settings)
+    content = _definition(source, settings_of(None, config))
+    url = source if _is_url(source) else ""
     choices = Choices(base_path or "", endpoint or "", sandbox_endpoint or "", url)
     text = Source(content, source, api_type.upper(), choices).generated().conf_text
     put_into(write, text)
+
+
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def _definition(source: str, settings: Settings) -> bytes:
+    """The content of a definition, from a file, a URL or standard input (`-`)."""
+    from kapi.fetch import fetch
+    from kapi.front.cli.generating import refuse_size
+
+    if not _is_url(source):
+        return refuse_size(read_input(source), source, settings)
+    return fetch(
+        source,
+        max_bytes=settings.apis.max_definition_bytes,
+        timeout=settings.apis.fetch_timeout,
+        allow_private=True,
+    )
 
 
 def _compiled(
@@ -215,12 +231,7 @@ def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
 
 
 def deploy(
-    conf: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONF|DEFINITION", help="An apk-conf, or a definition to generate one from."
-        ),
-    ],
+    conf: ConfOrDefinition,
     definition: Definition = None,
     base_path: BasePath = None,
     endpoint: Endpoint = None,
@@ -238,49 +249,38 @@ def deploy(
       kapi deploy openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /petstore
     """
     from kapi.apis.generate import Choices
-    from kapi.front.cli.generating import Source, named, refuse_size
+    from kapi.front.cli.uploading import upload_of
 
     settings = settings_of(data_dir, config)
-    first = read_input(conf)
-    source = Source(
-        first, conf, choices=Choices(base_path or "", endpoint or "", sandbox_endpoint or "")
-    )
-    made = None
-    if is_definition(first) and definition is None:
-        refuse_size(first, conf, settings)
-        made = source.deployable()
-        conf_text, definition_name, definition_bytes = made.conf_text.encode(), conf, first
-    elif source.choices != Choices():
-        usage(
-            "--base-path and --endpoint go with a definition alone",
-            "Write them into the conf instead.",
-        )
-    else:
-        definition_name = definition or find_definition(conf)
-        conf_text, definition_bytes = (
-            first,
-            refuse_size(read_input(definition_name), definition_name, settings),
-        )
+    choices = Choices(base_path or "", endpoint or "", sandbox_endpoint or "")
+    upload = upload_of(conf, definition, choices, settings)
     client = Client(settings)
     begun = time.monotonic()
     try:
-        answer = client.deploy(conf_text, definition_bytes)
+        answer = client.deploy(upload.conf, upload.definition)
     except Invalid as error:
-        files = {
-            "apkConfiguration": (conf, conf_text),
-            "definitionFile": (definition_name, definition_bytes),
-        }
-        raise (named(error, files) if made is None else source.about(error, made)) from error
+        raise upload.located(error) from error
     took = time.monotonic() - begun
-    _say_warnings(_conf_warnings(conf_text, settings))
+    _say_warnings(_conf_warnings(upload.conf, settings))
+    value = _show_deployed(answer, output)
+    _say_deployed(value, client, answer, took)
+
+
+def _show_deployed(answer: Answer, output: Format) -> dict[str, Any]:
+    """Print the conf of a deployed API, and return it."""
     import yaml
 
     text = answer.body.decode()
-    value = yaml.safe_load(text)
+    value: dict[str, Any] = yaml.safe_load(text)
     if output is Format.YAML:
         put(text)
     else:
         show(value, output, [{key: value[key] for key in ("id", "name", "version", "basePath")}])
+    return value
+
+
+def _say_deployed(value: dict[str, Any], client: Client, answer: Answer, took: float) -> None:
+    """Print where a deployed API answers, and where it no longer does. `took` is in seconds."""
     urls: list[str] = next((api["urls"] for api in client.apis() if api["id"] == value["id"]), [])
     kind = answer.headers.get("kapi-deployment", "")
     say(f"deployed {value['name']} {value['version']} in {took:.2f} s ({kind}) → {' '.join(urls)}")

@@ -24,28 +24,30 @@ def _many(name: str, help_text: str) -> typer.models.OptionInfo:
     return made
 
 
+NewName = Annotated[
+    str, typer.Argument(metavar="NAME", help="For people: what the consent page calls it.")
+]
+Grants = Annotated[
+    list[str] | None, _many("--grant", "A grant it may use; client_credentials without one.")
+]
+RedirectUris = Annotated[list[str] | None, _many("--redirect-uri", "Where codes are sent.")]
+Scopes = Annotated[list[str] | None, _many("--scope", "A scope it may ask for; any without one.")]
+Method = Annotated[str, typer.Option("--method", help="How it proves who it is.")]
+Metadata = Annotated[
+    str | None,
+    typer.Option(
+        "--metadata", help="A JSON file with more metadata (RFC 7591).", show_default=False
+    ),
+]
+
+
 def create(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="For people: what the consent page calls it.")
-    ],
-    grant: Annotated[
-        list[str] | None, _many("--grant", "A grant it may use; client_credentials without one.")
-    ] = None,
-    redirect_uri: Annotated[
-        list[str] | None, _many("--redirect-uri", "Where codes are sent.")
-    ] = None,
-    scope: Annotated[
-        list[str] | None, _many("--scope", "A scope it may ask for; any without one.")
-    ] = None,
-    method: Annotated[
-        str, typer.Option("--method", help="How it proves who it is.")
-    ] = "client_secret_basic",
-    metadata: Annotated[
-        str | None,
-        typer.Option(
-            "--metadata", help="A JSON file with more metadata (RFC 7591).", show_default=False
-        ),
-    ] = None,
+    name: NewName,
+    grant: Grants = None,
+    redirect_uri: RedirectUris = None,
+    scope: Scopes = None,
+    method: Method = "client_secret_basic",
+    metadata: Metadata = None,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
     config: Config = None,
@@ -56,24 +58,17 @@ def create(
 
       kapi client create reports --scope items:read
 
-      kapi client create shop --grant authorization_code --grant refresh_token --redirect-uri https://shop.example/callback
+      kapi client create shop --grant authorization_code --redirect-uri https://shop.example/back
     """
     value = _metadata(metadata) | {"client_name": name, "token_endpoint_auth_method": method}
-    value |= {"grant_types": grant or value.get("grant_types", ["client_credentials"])}
-    value |= {"redirect_uris": redirect_uri} if redirect_uri else {}
-    value |= {"scope": " ".join(scope)} if scope else {}
+    value["grant_types"] = grant or value.get("grant_types", ["client_credentials"])
+    if redirect_uri:
+        value["redirect_uris"] = redirect_uri
+    if scope:
+        value["scope"] = " ".join(scope)
     made = Client(settings_of(data_dir, config)).call("POST", PATH, value, scope=SCOPE)
-    show(
-        made,
-        output,
-        [
-            {
-                key: made[key]
-                for key in ("client_id", "client_secret", "client_name", "grant_types")
-                if key in made
-            }
-        ],
-    )
+    columns = ("client_id", "client_secret", "client_name", "grant_types")
+    show(made, output, [{name: made[name] for name in columns if name in made}])
     if "client_secret" in made:
         say("the secret is not shown again: keep it now")
 

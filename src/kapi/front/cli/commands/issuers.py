@@ -20,28 +20,29 @@ Name = Annotated[
 ]
 
 
+PresetName = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRESET", help="auth0, asgardeo, okta, entra, keycloak, …, or oidc for any other."
+    ),
+]
+IssuerUrl = Annotated[
+    str | None,
+    typer.Argument(metavar="[ISSUER]", help="For oidc: `iss` of its tokens.", show_default=False),
+]
+NewName = Annotated[
+    str | None,
+    typer.Option("--name", help="A name for it; by default the preset's.", show_default=False),
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace the issuer with this name.")]
+
+
 @with_declaration_options(before="replace")
 def add(
-    preset: Annotated[
-        str,
-        typer.Argument(
-            metavar="PRESET",
-            help="auth0, asgardeo, okta, entra, keycloak, …, or oidc for any other.",
-        ),
-    ],
-    issuer: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[ISSUER]", help="For oidc: `iss` of its tokens.", show_default=False
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="A name for it; by default the preset's.", show_default=False),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the issuer with this name.")
-    ] = False,
+    preset: PresetName,
+    issuer: IssuerUrl = None,
+    name: NewName = None,
+    replace: Replace = False,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
     config: Config = None,

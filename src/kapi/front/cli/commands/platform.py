@@ -6,46 +6,60 @@ import os
 import signal
 import sys
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kapi import __version__
 from kapi.errors import KapiError
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
-from kapi.front.cli.output import Exit, Format, put, say, show, standing
+from kapi.front.cli.output import Exit, Format, put, say, show, with_place
 from kapi.settings import Settings
+
+if TYPE_CHECKING:
+    from kapi.front.cli.client import Client
+
+
+Listen = Annotated[
+    str | None, typer.Option("--listen", help="Address to listen on.", show_default="127.0.0.1")
+]
+Port = Annotated[int | None, typer.Option("--port", help="https port.", show_default="9095")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Processes that sign tokens.", show_default="1")
+]
+Issuer = Annotated[
+    str | None,
+    typer.Option(
+        "--issuer",
+        help="Issuer of the inbuilt provider.",
+        show_default="https://idp.am.wso2.com/token",
+    ),
+]
+EnvoyBinary = Annotated[
+    str | None,
+    typer.Option("--envoy", help="An Envoy binary; else the installed one.", show_default=False),
+]
+NonProductionOnNetwork = Annotated[
+    bool,
+    typer.Option(
+        "--non-production-on-network", help="Allow the published client on a network address."
+    ),
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")
+]
 
 
 def up(
     data_dir: DataDir = None,
     config: Config = None,
-    listen: Annotated[
-        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="https port.", show_default="9095")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that sign tokens.", show_default="1")
-    ] = None,
-    issuer: Annotated[
-        str | None,
-        typer.Option(
-            help="Issuer of the inbuilt provider.", show_default="https://idp.am.wso2.com/token"
-        ),
-    ] = None,
-    envoy: Annotated[
-        str | None,
-        typer.Option(help="An Envoy binary; else the installed one.", show_default=False),
-    ] = None,
-    non_production_on_network: Annotated[
-        bool,
-        typer.Option(
-            "--non-production-on-network", help="Allow the published client on a network address."
-        ),
-    ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")
-    ] = False,
+    listen: Listen = None,
+    port: Port = None,
+    workers: Workers = None,
+    issuer: Issuer = None,
+    envoy: EnvoyBinary = None,
+    non_production_on_network: NonProductionOnNetwork = False,
+    detach: Detach = False,
 ) -> None:
     """Start the platform in the foreground: identity provider, system APIs, gateway. Ctrl-C stops it.
 
@@ -137,30 +151,33 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
         )
     client = Client(settings)
     ready = bool(state.get("ready")) and client.ready()
-    # Without an inbuilt provider there is a token only when the person has set one.
-    may_ask = settings.identity.enabled or bool(os.environ.get("KAPI_TOKEN"))
-    count = len(client.apis()) if ready and may_ask else None
+    count = _deployed_count(settings, client) if ready else None
     rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
     rows += [{"process": name, **child} for name, child in state["children"].items()]
-    address = f"https://{settings.gateway.listen}:{settings.gateway.port}"
-    show(
-        {
-            "ready": ready,
-            "address": address,
-            "data_dir": str(settings.data_dir),
-            "apis": count,
-            "processes": rows,
-        },
-        output,
-        rows,
-    )
+    value = {
+        "ready": ready,
+        "address": f"https://{settings.gateway.listen}:{settings.gateway.port}",
+        "data_dir": str(settings.data_dir),
+        "apis": count,
+        "processes": rows,
+    }
+    show(value, output, rows)
     if output is Format.TABLE:
         deployed = "" if count is None else f", {count} APIs deployed"
-        say(
-            f"{'ready' if ready else 'not ready'} on {address}{deployed}; data in {settings.data_dir}"
-        )
+        word = "ready" if ready else "not ready"
+        say(f"{word} on {value['address']}{deployed}; data in {settings.data_dir}")
     if not ready:
         raise SystemExit(Exit.ENVIRONMENT)
+
+
+def _deployed_count(settings: Settings, client: Client) -> int | None:
+    """The number of deployed APIs; None without a token to ask with.
+
+    Without an inbuilt provider the only token is that of KAPI_TOKEN.
+    """
+    if settings.identity.enabled or os.environ.get("KAPI_TOKEN"):
+        return len(client.apis())
+    return None
 
 
 def ca(data_dir: DataDir = None, config: Config = None) -> None:
@@ -201,7 +218,7 @@ def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
             "check": item.check,
             "result": item.result,
             "detail": item.detail,
-            "repair": standing(item.repair),
+            "repair": with_place(item.repair),
         }
         for item in findings
     ]

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from kapi import run_files
 from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.apis.kinds.rest import RestOperation
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.deployment.shared_resources import SharedResources
@@ -192,7 +193,7 @@ def operation(
     ]
     if scopes or alternatives:
         nodes.append(Scopes(scopes, alternatives=alternatives))
-    return Operation(
+    return RestOperation(
         verb, target, (endpoint,) if endpoint else (), (sandbox,) if sandbox else (), tuple(nodes)
     )
 

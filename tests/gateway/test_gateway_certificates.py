@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kapi.apis.ir import ClientCertificates, Endpoint, Operation, SecretRef
+from kapi.apis.ir import ClientCertificates, Endpoint, SecretRef
+from kapi.apis.kinds.rest import RestOperation
 from kapi.apis.secrets import Secrets
 from kapi.gateway.enforcer.certificates import judge
 from kapi.gateway.envoy.resources.context import RenderContext
@@ -189,11 +190,13 @@ def live(issued: dict[str, Issued], folder: Path) -> Iterator[Gateway]:
 
         def operation(
             path: str, *keys: str, mandatory: bool = True, credentials: tuple[Credential, ...] = ()
-        ) -> Operation:
+        ) -> RestOperation:
             accepted = ClientCertificates(
                 mandatory, tuple(SecretRef("clients", key) for key in keys)
             )
-            return Operation("GET", path, end, (), (Authentication(True, credentials, accepted),))
+            return RestOperation(
+                "GET", path, end, (), (Authentication(True, credentials, accepted),)
+            )
 
         optional = (Credential(mandatory=False),)
         operations = [
@@ -205,8 +208,8 @@ def live(issued: dict[str, Issued], folder: Path) -> Iterator[Gateway]:
             operation("/token-needed", "pinned", mandatory=False, credentials=(Credential(),)),
             operation("/token-welcome", "pinned", credentials=optional),
         ]
-        open_one = Operation("GET", "/open", end, (), (Authentication(required=False),))
-        token = Operation("GET", "/token", end, (), (Authentication(),))
+        open_one = RestOperation("GET", "/open", end, (), (Authentication(required=False),))
+        token = RestOperation("GET", "/token", end, (), (Authentication(),))
         it.put(api("/mtls", [*operations, open_one, token]))
         yield it
 
@@ -477,7 +480,11 @@ def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
         it.put(
             api(
                 "/mtls",
-                [Operation("GET", "/members", (Endpoint("http", "127.0.0.1", port),), (), (node,))],
+                [
+                    RestOperation(
+                        "GET", "/members", (Endpoint("http", "127.0.0.1", port),), (), (node,)
+                    )
+                ],
             )
         )
         # The call of a certificate that nobody has judged goes nowhere while the control process is away.

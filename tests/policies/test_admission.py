@@ -16,13 +16,14 @@ from kapi.apis.conf.model import (
     PoliciesConf,
     PolicyConf,
 )
-from kapi.apis.ir import AiLimits, Api, Endpoint, Operation
+from kapi.apis.ir import AiLimits, Api, Endpoint
+from kapi.apis.kinds.rest import RestOperation
 from kapi.policies import Place, ai_rate_limit, limit_keys, rate_limit
 from kapi.policies.admission import FILTER, MODULE
 
 SOURCES = Path(__file__).parents[2] / "wasm"
 ENDPOINT = Endpoint("http", "backend", 80)
-OPERATION = Operation("GET", "/a", ENDPOINT, None)
+OPERATION = RestOperation("GET", "/a", ENDPOINT, None)
 API = Api("id", "default", "pets", "1.0.0", "", "/pets/1.0.0", None, (OPERATION,))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
-from kapi.apis.ir import Api, Endpoint, Operation
+from kapi.apis.ir import Api, Endpoint
+from kapi.apis.kinds.rest import RestOperation
 from kapi.jose.token_kinds import AccessTokenRule
 from kapi.policies import POLICIES, Place, authentication, headers, redirect, scopes
 from kapi.policies.authentication import Credential
@@ -16,7 +17,7 @@ from kapi.policies.callers.rbac import one_of, text
 from kapi.policies.contract import HttpFilter
 
 ENDPOINT = Endpoint("http", "backend", 80)
-OPERATION = Operation("GET", "/a", (ENDPOINT,))
+OPERATION = RestOperation("GET", "/a", (ENDPOINT,))
 API = Api("id", "default", "pets", "1.0.0", "", "/pets/1.0.0", None, (OPERATION,))
 PLACE = Place(API, OPERATION, (ENDPOINT,), "default.gw.wso2.com", "/pets/1.0.0", sandbox=False)
 

@@ -1,6 +1,8 @@
-"""Compile: apk-conf and definition → the IR of one API, or every mistake in both. Called by the deployer and the CLI. Pure.
+"""Compile: apk-conf and definition → the IR of one API, or every mistake in both. Pure.
 
-Ids, paths and hosts follow APK (apk-conf reference, deploy semantics), so that redeploying there and here means the same API.
+Ids, paths and hosts follow APK (apk-conf reference, deploy semantics), so that a conf deployed there
+and here is the same API. What depends on the kind of API, its `Kind` answers (`apis/kinds`).
+Called by the deployer and the CLI.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
 from kapi.apis.conf.reading import read
-from kapi.apis.conf.rules import VERBS, host_label_fault, label_fault, plain_target, target_key
-from kapi.apis.definitions import media_type, read_definition
-from kapi.apis.disguises import weaker_siblings
+from kapi.apis.conf.rules import host_label_fault, label_fault, target_key
+from kapi.apis.definitions import read_definition
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
-from kapi.apis.ir import Api, ApiDefinition, Operation
+from kapi.apis.ir import Api, ApiDefinition
+from kapi.apis.kinds import Kind, kind_of
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
 
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 
     from kapi.apis.ai_providers import Providers
     from kapi.apis.conf.model import ApiConf, OperationConf
-    from kapi.apis.definitions import Definition
-    from kapi.apis.ir import AiProvider, Node
+    from kapi.apis.ir import AiProvider, Node, Operation
     from kapi.settings import AiProviderSettings
 
 _SOURCE = "apkConfiguration"
@@ -84,16 +85,17 @@ def compile_api(
     """
     reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
     parsed, mistakes = (None, ()) if restored else read_definition(definition, reading.api_type)
+    conf = reading.conf
+    kind = kind_of(reading.api_type)
     diagnostics = (
-        *_organization_mistakes(organization, reading.conf),
+        *_organization_mistakes(organization, conf),
         *reading.diagnostics,
         *mistakes,
     )
-    conf = reading.conf
-    if diagnostics or conf is None or reading.data is None:
+    if diagnostics or conf is None or kind is None or reading.data is None:
         raise Invalid(diagnostics, _error_of(diagnostics, policies))
     identity = conf.id or api_id(organization, conf.name, conf.version)
-    base_path, default_base_path = base_paths(conf)
+    base_path, default_base_path = base_paths(conf, kind)
     api = Api(
         id=identity,
         organization=organization,
@@ -102,13 +104,14 @@ def compile_api(
         environment=conf.environment,
         base_path=base_path,
         default_base_path=default_base_path,
-        operations=_operations(conf, policies),
+        operations=_operations(conf, kind, policies),
         properties=conf.additional_properties,
-        definition=_definition(conf, definition),
+        definition=_definition(conf, kind, definition),
         ai_provider=_ai_provider(conf, ai_providers),
         escaped_slashes=conf.escaped_slashes,
+        type=kind.type,
     )
-    warnings = (*reading.warnings, *_warnings(conf, parsed))
+    warnings = (*reading.warnings, *kind.warnings(conf, parsed))
     return Compiled(api, conf, _echo(reading.data, identity), warnings)
 
 
@@ -122,16 +125,20 @@ def compiler(own: Iterable[AiProviderSettings]) -> Callable[..., Compiled]:
     return partial(compile_api, ai_providers=with_own(own))
 
 
-def _definition(conf: ApiConf, content: bytes) -> ApiDefinition | None:
-    """None when the conf has an operation of its own at the default path; at a path that it names, that is a mistake."""
+def _definition(conf: ApiConf, kind: Kind, content: bytes) -> ApiDefinition | None:
+    """None if the conf has an operation of its own at the default path.
+
+    At a path that the conf names, that is a mistake.
+    """
     path = conf.definition_path.rstrip("/") or DEFINITION_PATH
     if any(item.verb == "GET" and target_key(item.target) == path for item in conf.operations):
         return None
+    media_type, body = kind.served(content)
     try:
-        text = content.decode("utf-8")
+        text = body.decode("utf-8")
     except UnicodeDecodeError:
         text = ""
-    return ApiDefinition(path, media_type(content), text)
+    return ApiDefinition(path, media_type, text)
 
 
 def api_id(organization: str, name: str, version: str) -> str:
@@ -141,9 +148,9 @@ def api_id(organization: str, name: str, version: str) -> str:
     ).hexdigest()
 
 
-def base_paths(conf: ApiConf) -> tuple[str, str | None]:
-    """The path with the version, and the one without it when this is the default version."""
-    suffix = f"/{conf.version}"
+def base_paths(conf: ApiConf, kind: Kind) -> tuple[str, str | None]:
+    """The path with the version, and the one without it if this is the default version."""
+    suffix = f"{kind.separator}{conf.version}"
     bare = conf.base_path.removesuffix(suffix)
     return bare + suffix, (bare if conf.default_version else None)
 
@@ -157,91 +164,30 @@ def _organization_mistakes(organization: str, conf: ApiConf | None) -> tuple[Dia
     return (Diagnostic(codes.HOST_LABEL, fault.message, fault.hint, source="organization"),)
 
 
-def _operations(conf: ApiConf, policies: Sequence[Policy]) -> tuple[Operation, ...]:
-    made = []
-    for operation in conf.operations:
-        nodes = tuple(
-            node for policy in policies if (node := policy.compile(conf, operation)) is not None
-        )
-        made.append(
-            Operation(
-                verb=operation.verb,
-                target=operation.target,
-                production=endpoints(operation.production or conf.production),
-                sandbox=endpoints(operation.sandbox or conf.sandbox),
-                policies=nodes,
-            )
-        )
-    own = tuple(made)
+def _operations(conf: ApiConf, kind: Kind, policies: Sequence[Policy]) -> tuple[Operation, ...]:
+    own = tuple(_operation(conf, item, kind, policies) for item in conf.operations)
+    made = list(own)
     for policy in policies:
         if isinstance(policy, AddsOperations):
             made += policy.added_operations(conf, own)
-    return tuple(sorted(made, key=_match_order))
+    return tuple(sorted(made, key=kind.order))
 
 
-def _match_order(operation: Operation) -> tuple[Any, ...]:
-    """Sorts the most specific target first: segment by segment, plain text before text with a parameter before a parameter before `*`."""
-    key = target_key(operation.target)
-    return (
-        tuple(_segment_order(segment) for segment in key[1:].split("/")),
-        key,
-        VERBS.index(operation.verb),
+def _operation(
+    conf: ApiConf, operation: OperationConf, kind: Kind, policies: Sequence[Policy]
+) -> Operation:
+    nodes = (policy.compile(conf, operation) for policy in policies)
+    return kind.operation(
+        operation.verb,
+        operation.target,
+        endpoints(operation.production or conf.production),
+        endpoints(operation.sandbox or conf.sandbox),
+        tuple(node for node in nodes if node is not None),
     )
-
-
-def _segment_order(segment: str) -> tuple[int, int]:
-    if segment == "*":
-        return 3, 0
-    if segment == "{}":
-        return 2, 0
-    # Of two segments with parameters, the one with more plain text says more.
-    return (1, -len(segment.replace("{}", ""))) if "{}" in segment else (0, 0)
 
 
 def _echo(data: dict[str, Any], identity: str) -> str:
     return emit({"id": identity, **{key: value for key, value in data.items() if key != "id"}})
-
-
-def _warnings(conf: ApiConf, definition: Definition | None) -> tuple[Diagnostic, ...]:
-    """What is deployed, and should be looked at."""
-    missing = () if definition is None else _not_in_definition(conf, definition)
-    return (*missing, *_weaker_siblings(conf))
-
-
-def _not_in_definition(conf: ApiConf, definition: Definition) -> Iterable[Diagnostic]:
-    """Operations that the definition does not have: a caller cannot know them."""
-    known = {
-        (operation.verb, target_key(plain_target(operation.target)))
-        for operation in definition.operations
-    }
-    for operation in conf.operations:
-        if (
-            operation.verb,
-            target_key(operation.target),
-        ) not in known and not operation.target.endswith("/*"):
-            message = f"{operation.verb} {operation.target} is not in the definition"
-            yield _warning(
-                codes.NOT_IN_DEFINITION,
-                message,
-                "Add it to the definition, or remove it here.",
-                operation,
-            )
-
-
-def _weaker_siblings(conf: ApiConf) -> Iterable[Diagnostic]:
-    for wider, narrower in weaker_siblings(conf.operations):
-        fixed = f"{narrower.verb} {narrower.target}"
-        message = f"{wider.verb} {wider.target} needs other credentials or scopes than {fixed}, and a backend may mistake one for the other"
-        hint = (
-            f"Calls that a backend may take for {narrower.target}, such as {narrower.target};x and other letter case, are answered 404."
-            " If your backend takes other paths for it, too, let both need the same."
-        )
-        yield _warning(codes.WEAKER_SIBLING, message, hint, wider)
-
-
-def _warning(code: str, message: str, hint: str, operation: OperationConf) -> Diagnostic:
-    mark = operation.mark
-    return Diagnostic(code, message, hint, mark.pointer, mark.line, mark.column, "warning", _SOURCE)
 
 
 def _error_of(diagnostics: Sequence[Diagnostic], policies: Sequence[Policy]) -> ErrorCode:

@@ -19,13 +19,11 @@ from kapi.apis.conf.rules import (
     Fault,
     base_path_fault,
     endpoint_of,
-    operation_key,
-    plain_target,
-    target_fault,
 )
 from kapi.apis.definitions import parse_definition
 from kapi.apis.definitions.model import Note
 from kapi.apis.emit import emit
+from kapi.apis.kinds import DEFAULT, kind_of
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ class Generated:
         )
 
 
-def generate(content: bytes, api_type: str = "REST", file_name: str = "") -> str:
+def generate(content: bytes, api_type: str = DEFAULT.type, file_name: str = "") -> str:
     """The apk-conf of a definition; raises Invalid (90091) with every mistake in the definition."""
     return generated(content, api_type, file_name).conf_text
 
@@ -86,7 +84,7 @@ def with_comments(content: bytes, api_type: str, file_name: str, url: str) -> st
 
 
 def generated(
-    content: bytes, api_type: str = "REST", file_name: str = "", choices: Choices = NO_CHOICES
+    content: bytes, api_type: str = DEFAULT.type, file_name: str = "", choices: Choices = NO_CHOICES
 ) -> Generated:
     """The apk-conf of a definition and its warnings; raises Invalid (90091) with every mistake in the definition."""
     definition = parse_definition(content, api_type, file_name)
@@ -140,6 +138,7 @@ class _Maker:
 
     def __init__(self, definition: Definition, choices: Choices) -> None:
         self._definition = definition
+        self._kind = kind_of(definition.type)
         self._choices = choices
         self.notes: list[Note] = []
         self.origins: dict[str, str] = {}
@@ -148,12 +147,13 @@ class _Maker:
 
     def conf(self) -> dict[str, Any]:
         definition = self._definition
-        is_rest = definition.type == "REST"
-        operations = self._kept() if is_rest else list(definition.operations)
+        name, version = definition.name, definition.version
+        operations = list(definition.operations)
+        if self._kind:
+            operations = self._kind.generated(definition, self._note)
         self._refuse_number(len(operations))
-        name, version = (
-            (self._name(), self._version()) if is_rest else (definition.name, definition.version)
-        )
+        if self._kind:
+            name, version = self._name(), self._version()
         conf: dict[str, Any] = {
             "name": name,
             "basePath": self._choices.base_path or self._base_path(name, version),
@@ -164,15 +164,12 @@ class _Maker:
         }
         for item in ("name", "version", "basePath"):
             self.origins[f"#/{item}"] = definition.origins.get(item, "#")
-        endpoints = self._endpoints(is_rest=is_rest)
+        endpoints = self._endpoints()
         if endpoints:
             conf["endpointConfigurations"] = endpoints
         conf["operations"] = [self._operation(index, item) for index, item in enumerate(operations)]
-        if (
-            is_rest
-            and not endpoints
-            and any("endpointConfigurations" not in item for item in conf["operations"])
-        ):
+        served = all("endpointConfigurations" in item for item in conf["operations"])
+        if self._kind and not endpoints and not served:
             self._note_endpoint()
         return conf
 
@@ -197,50 +194,6 @@ class _Maker:
         raise Invalid((found,), error_codes.INVALID_DEFINITION)
 
     # operations
-
-    def _kept(self) -> list[DefinitionOperation]:
-        """The operations that a conf can say, in their order; those that a gateway cannot tell apart are one."""
-        groups: dict[tuple[str, str], list[DefinitionOperation]] = {}
-        for operation in self._definition.operations:
-            target = plain_target(operation.target)
-            fault = _target_fault(target)
-            if fault is None:
-                groups.setdefault((operation.verb, operation_key(target)), []).append(operation)
-            else:
-                self._note(
-                    operation.path_pointer,
-                    f"{_named(operation)} is left out: {fault.message}",
-                    fault.hint,
-                )
-        return [kept for group in groups.values() if (kept := self._one(group)) is not None]
-
-    def _one(self, group: list[DefinitionOperation]) -> DefinitionOperation | None:
-        """One operation of those that differ in names of parameters, query or fragment alone; None when they need different callers."""
-        first = group[0]
-        if any(_access(other) != _access(first) for other in group):
-            for operation in group:
-                message = f"{_named(operation)} is left out: a gateway cannot tell it from {_named(_other(group, operation))}"
-                self._note(
-                    operation.pointer,
-                    message,
-                    "They ask for different scopes; give them different paths.",
-                )
-            return None
-        target = plain_target(first.target)
-        if target != first.target:
-            self._note(
-                first.path_pointer,
-                f"{_named(first)} becomes {first.verb} {target[:80]}",
-                "Queries pass; fragments are never sent.",
-            )
-        for operation in group[1:]:
-            message = f"{_named(operation)} is one operation with {_named(first)}: a gateway cannot tell the two apart"
-            self._note(
-                operation.pointer,
-                message,
-                "Queries, fragments and names of parameters make no difference.",
-            )
-        return replace(first, target=target)
 
     def _operation(self, index: int, operation: DefinitionOperation) -> dict[str, Any]:
         pointer = f"#/operations/{index}"
@@ -296,7 +249,7 @@ class _Maker:
 
     def _base_path(self, name: str, version: str) -> str:
         given = self._definition.base_path
-        if self._definition.type != "REST" or not given:
+        if not self._kind or not given:
             return given or _made_base_path(name, version)
         fault = base_path_fault(given)
         if fault is None and len(given) <= _LONGEST_PATH:
@@ -312,16 +265,11 @@ class _Maker:
 
     # endpoints
 
-    def _endpoints(self, *, is_rest: bool) -> dict[str, Any]:
+    def _endpoints(self) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        chosen = (
-            self._usable(self._definition.servers)
-            if is_rest and not self._choices.production
-            else None
-        )
         if self._choices.production:
             made |= _endpoint(self._choices.production)
-        elif chosen is not None:
+        elif (chosen := self._usable(self._definition.servers)) is not None:
             made |= _endpoint(chosen.url)
             self.origins["#/endpointConfigurations"] = chosen.pointer
         if self._choices.sandbox:
@@ -362,28 +310,6 @@ class _Maker:
                 _ENDPOINT_HINT,
             )
         )
-
-
-def _access(operation: DefinitionOperation) -> tuple[Any, ...]:
-    return (
-        operation.secured,
-        frozenset(operation.scopes),
-        frozenset(map(frozenset, operation.scope_alternatives)),
-    )
-
-
-def _other(group: list[DefinitionOperation], operation: DefinitionOperation) -> DefinitionOperation:
-    return next(item for item in group if item is not operation)
-
-
-def _named(operation: DefinitionOperation) -> str:
-    return f"{operation.verb} {operation.target[:120]}"
-
-
-def _target_fault(target: str) -> Fault | None:
-    if len(target) > _LONGEST_PATH:
-        return Fault(f"its path is longer than {_LONGEST_PATH} characters", "Use a shorter path.")
-    return target_fault(target)
 
 
 def _url_fault(url: str) -> str:

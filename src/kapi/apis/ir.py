@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from kapi.apis.conf.model import Unit
 from kapi.apis.report import Mark
@@ -140,18 +140,38 @@ class Endpoint:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One verb on one target. `target` starts with "/" and is relative to the API's base path.
+class Operation(Protocol):
+    """What all operations have. Each kind of API has a frozen dataclass of its own (`apis/kinds`)."""
 
-    Requests are shared among the endpoints of a kind by their weights; without endpoints, the operation is not there on that host.
-    """
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    verb: str
-    target: str
-    production: tuple[Endpoint, ...] = ()
-    sandbox: tuple[Endpoint, ...] = ()
-    policies: tuple[Any, ...] = ()
+    @property
+    def verb(self) -> str:
+        """The verb of the conf. Verb and target name an operation within its API."""
+
+    @property
+    def target(self) -> str:
+        """The target of the conf."""
+
+    @property
+    def path(self) -> str:
+        """The path pattern of its requests, relative to the base path."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The HTTP methods of its requests."""
+
+    @property
+    def production(self) -> tuple[Endpoint, ...]:
+        """The endpoints on the production host; without any, it does not exist there."""
+
+    @property
+    def sandbox(self) -> tuple[Endpoint, ...]:
+        """The endpoints on the sandbox host; without any, it does not exist there."""
+
+    @property
+    def policies(self) -> tuple[Any, ...]:
+        """The nodes of its policies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +188,7 @@ class Api:
     """One API as deployed.
 
     `base_path` holds the version (`/petstore/1.0.0`); `default_base_path` is the path without it when this is the
-    default version. Operations stand in match order: the most specific target first.
+    default version. Operations are in match order: the most specific target first.
     """
 
     id: str
@@ -184,6 +204,8 @@ class Api:
     ai_provider: AiProvider | None = None
     escaped_slashes: Literal["unescape", "reject", "keep"] = "unescape"
     """What is done with a path that has `%2F` or `%5C`."""
+    type: str = "REST"
+    """The type of its kind (`apis/kinds`)."""
 
     @property
     def base_paths(self) -> tuple[str, ...]:

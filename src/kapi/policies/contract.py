@@ -82,11 +82,6 @@ class Place:
     own_cluster: Callable[[Endpoint], str] = field(default=str, compare=False)
     """The name of the cluster of an endpoint that the settings name for all APIs."""
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
-    exact: bool = False
-    """Whether another operation of the API differs in the last slash of its target only."""
-
-    methods: tuple[str, ...] = ()
-    """The methods of a request that is for this operation; its verb alone when empty."""
 
     @property
     def endpoint(self) -> Endpoint:

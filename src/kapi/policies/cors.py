@@ -7,6 +7,7 @@ it answers a plain OPTIONS request with the verbs that the target has (RFC 9110 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -17,6 +18,7 @@ from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.rules import target_key
 from kapi.apis.conf.shapes import FLAG, TEXT, Items, Record, Whole
 from kapi.apis.ir import Endpoint, Operation
+from kapi.apis.kinds.rest import RestOperation
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, mark
 from kapi.policies.authentication import Authentication
@@ -94,26 +96,30 @@ def compile(conf: ApiConf, operation: OperationConf) -> Cors | None:  # noqa: A0
 
 
 def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """An OPTIONS operation for every target that has none."""
+    """An OPTIONS operation for every path that has none."""
     if _node(conf) is None:
         return ()
-    by_target: dict[str, list[Operation]] = {}
+    by_path: dict[str, list[Operation]] = {}
     for operation in operations:
-        by_target.setdefault(target_key(operation.target), []).append(operation)
+        by_path.setdefault(target_key(operation.path), []).append(operation)
     return tuple(
-        Operation(
+        RestOperation(
             verb="OPTIONS",
-            target=same[0].target,
+            target=same[0].path,
             production=_first(*(item.production for item in same)),
             sandbox=_first(*(item.sandbox for item in same)),
             policies=(
-                _node(conf, tuple(sorted({"OPTIONS", *(item.verb for item in same)}))),
+                _node(conf, tuple(sorted({"OPTIONS", *_methods(same)}))),
                 Authentication(required=False),
             ),
         )
-        for same in by_target.values()
-        if all(item.verb != "OPTIONS" for item in same)
+        for same in by_path.values()
+        if "OPTIONS" not in _methods(same)
     )
+
+
+def _methods(operations: Iterable[Operation]) -> frozenset[str]:
+    return frozenset(method for operation in operations for method in operation.methods)
 
 
 def _node(conf: ApiConf, options: tuple[str, ...] = ()) -> Cors | None:

@@ -18,7 +18,7 @@ from kapi.apis.conf.nodes import is_text, text_at
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.conf.shapes import FLAG, NAME, Record, Text
-from kapi.apis.ir import Endpoint, SecretRef
+from kapi.apis.ir import Api, Endpoint, SecretRef
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies import limit_keys
@@ -238,17 +238,20 @@ def _invocation(place: Place) -> str:
         "apiName": api.name,
         "apiVersion": api.version,
         "vhost": place.host,
-        "supportedMethods": " ".join(
-            sorted({item.verb for item in api.operations if item.target == operation.target})
-        ),
+        "supportedMethods": " ".join(sorted(_methods_of_path(api, operation.path))),
         "basePath": place.base_path,
-        "pathTemplate": operation.target,
+        "pathTemplate": operation.path,
         "prodClusterName": place.cluster(operation.production[0]) if operation.production else "",
         "sandClusterName": place.cluster(operation.sandbox[0]) if operation.sandbox else "",
         "apiProperties": _properties(api.properties),
         "environment": api.environment,
     }
     return json.dumps(fields)[1:-1]
+
+
+def _methods_of_path(api: Api, path: str) -> frozenset[str]:
+    same = (item for item in api.operations if item.path == path)
+    return frozenset(method for item in same for method in item.methods)
 
 
 def _check(parameters: Mapping, pointer: str, report: Report) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.nodes import text_at
+from kapi.apis.conf.nodes import operation_nodes, text_at
 from kapi.apis.conf.policy_lists import uses
 from kapi.apis.conf.shapes import NAME, Anything, Items, Record, Shape, Text, Whole
-from kapi.apis.definitions import DEFINITIONS
-from kapi.apis.report import Report, below
+from kapi.apis.kinds import KINDS, Kind, kind_at_best
+from kapi.apis.report import Mark, Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
 
 if TYPE_CHECKING:
@@ -118,11 +118,31 @@ def refuse_unclaimed(
 
 
 def _refuse_type(root: Mapping, report: Report) -> None:
-    kind = text_at(root, "type")
-    if any(kind == form.TYPE and not form.DEPLOYABLE for form in DEFINITIONS):
-        message = f"type {kind} is not supported yet"
+    named = text_at(root, "type")
+    if kind_at_best(named) is None:
+        message = f"type {named} is not supported yet"
         place = mark(root.entries["type"], "#/type")
-        report.add(codes.NOT_SUPPORTED, message, place, "Only REST APIs can be deployed so far.")
+        types = " and ".join(kind.type for kind in KINDS)
+        report.add(
+            codes.NOT_SUPPORTED, message, place, f"Only {types} APIs can be deployed so far."
+        )
+
+
+def refuse_excluded(root: Mapping, kind: Kind | None, report: Report) -> None:
+    """Report every field and policy that an API of this kind cannot have."""
+    if kind is None or not kind.excluded:
+        return
+    for owner, pointer in ((root, "#"), *operation_nodes(root)):
+        for name in owner.entries.keys() & kind.excluded.keys():
+            _exclude(report, kind, name, key_mark(owner, name, pointer))
+    for use in uses(root):
+        if use.name in kind.excluded:
+            _exclude(report, kind, use.name, key_mark(use.node, "policyName", use.pointer))
+
+
+def _exclude(report: Report, kind: Kind, name: str, place: Mark) -> None:
+    message = f"an API of type {kind.type} cannot have {name}"
+    report.add(codes.COMBINATION, message, place, kind.excluded[name])
 
 
 def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "") -> None:

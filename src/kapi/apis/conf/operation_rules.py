@@ -11,14 +11,14 @@ from kapi.apis.conf.nodes import (
     operation_nodes,
     text_at,
 )
-from kapi.apis.conf.rules import MAX_OPERATIONS, VERBS, Fault, operation_key, target_fault
-from kapi.apis.definitions import DEFINITIONS
+from kapi.apis.conf.rules import MAX_OPERATIONS
+from kapi.apis.kinds import Kind
 from kapi.apis.report import Mark, Report, below
 from kapi.apis.yaml_positions import Mapping, Sequence, mark
 
 
-def check_operations(root: Mapping, report: Report) -> None:
-    """Add every mistake in the operations."""
+def check_operations(root: Mapping, kind: Kind | None, report: Report) -> None:
+    """Add every mistake in the operations. Targets and verbs are checked by the kind, if any."""
     operations = root.entries.get("operations")
     if not isinstance(operations, Sequence):
         return
@@ -33,15 +33,9 @@ def check_operations(root: Mapping, report: Report) -> None:
     seen: dict[tuple[str, str], Mark] = {}
     for operation, pointer in operation_nodes(root):
         check_endpoints(operation, pointer, report)
-        if _has_paths(root):
-            _check_rest_operation(operation, pointer, seen, report)
+        if kind is not None:
+            _check_operation(kind, operation, pointer, seen, report)
     _refuse_unserved(root, report)
-
-
-def _has_paths(root: Mapping) -> bool:
-    """Whether targets are paths: they are, unless the type is one with other targets."""
-    kind = text_at(root, "type")
-    return all(form.HAS_PATHS for form in DEFINITIONS if kind == form.TYPE)
 
 
 def _has_endpoint(owner: Mapping, pointer: str) -> bool:
@@ -63,28 +57,23 @@ def _refuse_unserved(root: Mapping, report: Report) -> None:
     report.add(codes.NO_ENDPOINT, message, mark(first, pointer), hint)
 
 
-def _check_rest_operation(
-    operation: Mapping, pointer: str, seen: dict[tuple[str, str], Mark], report: Report
+def _check_operation(
+    kind: Kind,
+    operation: Mapping,
+    pointer: str,
+    seen: dict[tuple[str, str], Mark],
+    report: Report,
 ) -> None:
-    check_text(operation, "target", target_fault, codes.TARGET, report, pointer)
-    check_text(operation, "verb", _verb_fault, codes.VERB, report, pointer)
+    check_text(operation, "target", kind.target_fault, codes.TARGET, report, pointer)
+    check_text(operation, "verb", kind.verb_fault, codes.VERB, report, pointer)
     if report.has_within(below(pointer, "target")) or report.has_within(below(pointer, "verb")):
         return
     target, verb = text_at(operation, "target"), text_at(operation, "verb")
     if not target or not verb:
         return
     place = mark(operation, pointer)
-    first = seen.setdefault((verb, operation_key(target)), place)
+    first = seen.setdefault((verb, kind.distinct(target)), place)
     if first is not place:
         message = f"duplicate operation {verb} {target}"
         hint = f"It stands on line {first.line} already (parameter names make no difference)."
         report.add(codes.SAME_OPERATION, message, place, hint)
-
-
-def _verb_fault(verb: str) -> Fault | None:
-    if verb in VERBS:
-        return None
-    message = f"{verb[:60]} is not a valid enum value"
-    if verb.upper() in VERBS:
-        return Fault(message, f"Write {verb.upper()}.")
-    return Fault(message, f"Use one of: {', '.join(VERBS)}.")

@@ -17,7 +17,7 @@ from kapi.apis.conf.endpoint_rules import check_endpoints
 from kapi.apis.conf.from_nodes import api_conf
 from kapi.apis.conf.model import ApiConf
 from kapi.apis.conf.nodes import check_text, is_true, operation_nodes, text_at
-from kapi.apis.conf.not_enforced import refuse_unclaimed
+from kapi.apis.conf.not_enforced import refuse_excluded, refuse_unclaimed
 from kapi.apis.conf.operation_rules import check_operations
 from kapi.apis.conf.policy_lists import check_policy_lists
 from kapi.apis.conf.policy_part import HasConfPart
@@ -31,12 +31,12 @@ from kapi.apis.conf.rules import (
 from kapi.apis.conf.schema import ELSEWHERE, conf_format
 from kapi.apis.conf.shapes import Checker
 from kapi.apis.definitions import DEFINITIONS
+from kapi.apis.kinds import DEFAULT, kind_at_best
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, plain, read_yaml
 from kapi.errors import Diagnostic
 
 _MAX_CONF_BYTES: Final = 2_000_000
-_USUAL_TYPE: Final = "REST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class Reading:
 
     @property
     def api_type(self) -> str:
-        """The type that the file names, also when other fields are wrong; REST when it names none."""
+        """The type that the file names, also if other fields are wrong, or the default one."""
         kind = (self.data or {}).get("type")
         known = [form.TYPE for form in DEFINITIONS]
-        return kind if isinstance(kind, str) and kind in known else _USUAL_TYPE
+        return kind if isinstance(kind, str) and kind in known else DEFAULT.type
 
 
 def read(
@@ -75,13 +75,15 @@ def read(
     Checker(report, ELSEWHERE).check(root, form.root, "#")
     _check_texts(root, report)
     check_endpoints(root, "#", report)
-    check_operations(root, report)
+    kind = kind_at_best(text_at(root, "type"))
+    check_operations(root, kind, report)
     _check_definition_path(root, report)
     check_policy_lists(root, form.listed, report)
     for part in form.parts:
         part.check(root, report)
     check_ai_provider(root, ai_providers, report)
     refuse_unclaimed(root, form.has_field, form.listed, report)
+    refuse_excluded(root, kind, report)
     data = plain(root)
     if report.diagnostics:
         return Reading(None, report.diagnostics, data)

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from kapi.addresses import is_label
 from kapi.apis.ir import Endpoint
 
-VERBS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD")
 MAX_OPERATIONS: Final = 2000
 _UNRESERVED_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _TARGET_CHARS: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/{}-]+")

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from kapi.apis.report import Report
 
 TYPE: Final = "GRAPHQL"
-DEPLOYABLE: Final = False
-HAS_PATHS: Final = False
 _HEAD: Final = re.compile(
     rb"(?m)^[ \t]*(extend[ \t]+)?"
     rb"(type|schema|interface|union|enum|scalar|directive|input)\b[^:=]*[{=@\n]"

@@ -79,14 +79,6 @@ class DefinitionFormat(Protocol):
     def TYPE(self) -> str:  # noqa: N802  a module constant
         """The apk-conf type it makes."""
 
-    @property
-    def DEPLOYABLE(self) -> bool:  # noqa: N802  a module constant
-        """Whether an API of the type can be deployed."""
-
-    @property
-    def HAS_PATHS(self) -> bool:  # noqa: N802  a module constant
-        """Whether the targets of its operations are paths."""
-
     def detect(self, content: bytes, file_name: str) -> bool:
         """Whether the content looks like this format; cheap, and never raises."""
 

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from kapi.apis.report import Mark
     from kapi.apis.yaml_positions import Node
 
-__all__ = ["DEPLOYABLE", "HAS_PATHS", "TYPE", "detect", "parse"]
-
-DEPLOYABLE: Final = True
-HAS_PATHS: Final = True
+__all__ = ["TYPE", "detect", "parse"]
 
 _HEAD: Final = re.compile(rb"""(?m)(^|[{,\s])["']?(openapi|swagger)["']?\s*:""")
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from kapi.apis.report import Report
 
 TYPE: Final = "GRPC"
-DEPLOYABLE: Final = False
-HAS_PATHS: Final = False
 _HEAD: Final = re.compile(
     rb"""(?m)^[ \t]*(syntax\s*=\s*["']proto|package\s+[\w.]+\s*;|service\s+\w+\s*\{)"""
 )

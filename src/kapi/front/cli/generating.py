@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.generate import NO_CHOICES, Choices, Generated, generated, place_in_definition
+from kapi.apis.kinds import DEFAULT
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.cli.output import InvalidInput, explain
@@ -36,7 +37,7 @@ class Source:
 
     content: bytes
     name: str
-    api_type: str = "REST"
+    api_type: str = DEFAULT.type
     choices: Choices = NO_CHOICES
 
     def generated(self) -> Generated:

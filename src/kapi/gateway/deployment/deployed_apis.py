@@ -95,8 +95,9 @@ class DeployedApis:
         return sorted(frozenset().union(*self._segments.values()))
 
     def _segments_of_stored(self, stored: StoredApi) -> frozenset[str]:
-        if stored.default_base_path is not None and not stored.default_base_path.strip("/"):
-            # At the root the segments are those of the operations.
+        at_root = stored.default_base_path is not None and not stored.default_base_path.strip("/")
+        if at_root or not stored.base_path.endswith(f"/{stored.version}"):
+            # The first segment of a request is not that of the base path.
             api = self._ir(stored.id)
             return frozenset() if api is None else segments(api)
         return frozenset(map(first_segment, stored.base_paths))

@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from kapi import error_codes
 from kapi.addresses import is_loopback
+from kapi.apis.kinds import DEFAULT
 from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.draining import App, draining
@@ -139,7 +140,7 @@ class SystemApi:
                 "Specify either definition or url",
                 hint="Send one of the two parts: definition (a file) or url (text).",
             )
-        api_type = form["apiType"].text("apiType") if "apiType" in form else "REST"
+        api_type = form["apiType"].text("apiType") if "apiType" in form else DEFAULT.type
         if "definition" in form:
             content, file_name, url = form["definition"].content, form["definition"].file_name, ""
         else:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kapi.apis.definitions import media_type
+from kapi.apis.kinds import kind_in
 from kapi.errors import Problem
 from kapi.store import Store
 
@@ -23,8 +23,10 @@ class Definitions:
         return [Route("/definitions/{api_id}", self.get, methods=["GET"])]
 
     async def get(self, request: Request) -> Response:
-        """The definition as it was deployed."""
+        """The definition as its kind of API serves it."""
         source = await run_in_threadpool(self._store.api_source, request.path_params["api_id"])
         if source is None:
             raise Problem(404, "404", "Not Found", "The requested resource is not available.")
-        return Response(source[1], 200, media_type=media_type(source[1]))
+        conf_text, definition = source
+        media_type, body = kind_in(conf_text).served(definition)
+        return Response(body, 200, media_type=media_type)

@@ -1,11 +1,12 @@
 """The route of an API's definition (apk-conf `definitionPath`): GET and HEAD, no token. Pure.
 
 Envoy itself answers with a small one. A large one, of which Envoy would hold a copy for each base
-path and host, comes from the control process (`front/web/system/definitions.py`). For `scopes.py`.
+path and host, comes from the control process (`front/web/system/definitions.py`). For the kinds of API.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,7 +22,15 @@ PATH: Final = "/definitions"
 """Where the control process answers, by the id of the API; no host of ours leads there."""
 
 
-def definition_route(api: Api, base_path: str) -> dict[str, Any] | None:
+def definition_routes(apis: Iterable[Api], base_path: str) -> Iterator[dict[str, Any]]:
+    """The routes of these APIs below one base path, for those that have one."""
+    for api in apis:
+        route = _definition_route(api, base_path)
+        if route is not None:
+            yield route
+
+
+def _definition_route(api: Api, base_path: str) -> dict[str, Any] | None:
     """The route, or None when the conf has an operation of its own there."""
     definition = api.definition
     if definition is None:

@@ -1,14 +1,15 @@
-"""The routes of one operation at one place: target, rewritten path, and what the policies add. Pure.
+"""The routes of one operation at one place: what the policies add to its requests. Pure.
 
-One route is enough unless endpoints of a kind differ in what Envoy has per route (path, timeouts,
-retries, credentials). Then each group of equal endpoints gets a route of its own, and Envoy chooses
-among them by the weights. For `scopes.py`.
+The kind of API decides which requests are for the operation (`Requests`). One route is enough
+unless endpoints of a kind differ in what Envoy has per route (path, timeouts, retries,
+credentials). Then each group of equal endpoints gets a route of its own, and Envoy chooses among
+them by the weights. For `rest/` and other kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -17,7 +18,7 @@ from kapi.apis.ir import ApiKeyCredential, BasicCredentials, Endpoint, Retry
 from kapi.gateway.envoy.resources.clusters import authority, cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import removed_at_edge
-from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
+from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.policies import POLICIES, EnvoyRoute, Place
 from kapi.policies.contract import literal_header
 
@@ -25,21 +26,34 @@ BACKEND_TIMEOUT = "60s"
 _FRACTION = 1_000_000
 
 
-def operation_routes(place: Place, context: RenderContext) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The requests that are for an operation."""
+
+    match: Mapping[str, Any]
+    """Envoy's `RouteMatch`, without `headers`."""
+    headers: tuple[dict[str, Any], ...]
+    """Envoy's `HeaderMatcher`s."""
+    rewrite: Callable[[str], Rewrite]
+    """From the base path of a backend to the paths of the requests there."""
+
+
+def operation_routes(
+    place: Place, requests: Requests, context: RenderContext
+) -> list[dict[str, Any]]:
     """The routes of an operation.
 
     Where a filter may choose the other kind of endpoints (production or sandbox), the routes to
     these come first.
     """
     header = _other_kind_header(place)
-    routes = _shared(place, context)
+    routes = _shared(place, requests, context)
     kind, endpoints = _other_kind(place)
     if not header or not endpoints:
         return routes
-    moved = _shared(replace(place, endpoints=endpoints), context)
-    for route in moved:
-        route["match"]["headers"].append({"name": header, "string_match": {"exact": kind}})
-    return [*moved, *routes]
+    chosen = {"name": header, "string_match": {"exact": kind}}
+    of_kind = replace(requests, headers=(*requests.headers, chosen))
+    return [*_shared(replace(place, endpoints=endpoints), of_kind, context), *routes]
 
 
 def _other_kind_header(place: Place) -> str:
@@ -55,14 +69,14 @@ def _other_kind(place: Place) -> tuple[str, tuple[Endpoint, ...]]:
     return "sandbox", place.operation.sandbox
 
 
-def _shared(place: Place, context: RenderContext) -> list[dict[str, Any]]:
+def _shared(place: Place, requests: Requests, context: RenderContext) -> list[dict[str, Any]]:
     """Routes with the same match but for the share of the requests they take."""
     groups = _alike(place.endpoints)
     total = sum(endpoint.weight for group in groups for endpoint in group)
     routes: list[dict[str, Any]] = []
     passed = 0
     for number, group in enumerate(groups):
-        route = _route(replace(place, endpoints=group), context)
+        route = _route(replace(place, endpoints=group), requests, context)
         passed += sum(endpoint.weight for endpoint in group)
         if number < len(groups) - 1:
             # Envoy compares one random number of the request with each fraction in turn, so these
@@ -73,11 +87,11 @@ def _shared(place: Place, context: RenderContext) -> list[dict[str, Any]]:
     return routes
 
 
-def _route(place: Place, context: RenderContext) -> dict[str, Any]:
+def _route(place: Place, requests: Requests, context: RenderContext) -> dict[str, Any]:
     parts = _parts(place)
     for part in parts:
         if part.redirect:
-            return {**_named(place), "redirect": dict(part.redirect), **_additions(parts)}
+            return {**_named(place, requests), "redirect": dict(part.redirect), **_additions(parts)}
     # For backends that write their own address; what the conf or a script sets by this name wins.
     prefix = EnvoyRoute(
         request_headers_to_add=[
@@ -85,8 +99,8 @@ def _route(place: Place, context: RenderContext) -> dict[str, Any]:
         ]
     )
     return {
-        **_named(place),
-        "route": _action(place, parts, context),
+        **_named(place, requests),
+        "route": _action(place, requests, parts, context),
         **_additions([*parts, prefix]),
     }
 
@@ -105,22 +119,11 @@ def _parts(place: Place) -> list[EnvoyRoute]:
     return parts
 
 
-def _named(place: Place) -> dict[str, Any]:
+def _named(place: Place, requests: Requests) -> dict[str, Any]:
     return {
         "name": f"{place.api.id}:{place.operation.verb}:{place.operation.target}",
-        "match": {
-            "safe_regex": {
-                "regex": match_pattern(place.base_path, place.operation.target, exact=place.exact)
-            },
-            "headers": [{"name": ":method", "string_match": _method(place)}],
-        },
+        "match": {**requests.match, "headers": list(requests.headers)},
     }
-
-
-def _method(place: Place) -> dict[str, Any]:
-    if len(place.methods) > 1:
-        return {"safe_regex": {"regex": "|".join(place.methods)}}
-    return {"exact": place.operation.verb.upper()}
 
 
 def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
@@ -142,11 +145,13 @@ def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def _action(place: Place, parts: Sequence[EnvoyRoute], context: RenderContext) -> dict[str, Any]:
+def _action(
+    place: Place, requests: Requests, parts: Sequence[EnvoyRoute], context: RenderContext
+) -> dict[str, Any]:
     first = place.endpoint
     action: dict[str, Any] = {
         **_target(place, context),
-        **_rewrite(place),
+        **_rewrite(requests.rewrite(first.base_path)),
         "timeout": BACKEND_TIMEOUT,
     }
     if first.response_timeout is not None:
@@ -162,9 +167,8 @@ def _action(place: Place, parts: Sequence[EnvoyRoute], context: RenderContext) -
     return action
 
 
-def _rewrite(place: Place) -> dict[str, Any]:
+def _rewrite(path: Rewrite) -> dict[str, Any]:
     """A path that does not depend on the request's needs no regular expression."""
-    path = rewrite(place.base_path, place.operation.target, place.endpoint.base_path)
     if path.is_fixed:
         return {"prefix_rewrite": path.substitution}
     return {

@@ -6,23 +6,18 @@ route names its own, or none.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from kapi.apis.conf.rules import target_key
 from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address
 from kapi.gateway.envoy.resources.names import JWT_FILTER, OWN_HEADERS, secret_id
-from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY, definition_route
-from kapi.gateway.envoy.resources.routes.disguises import disguise_routes
-from kapi.gateway.envoy.resources.routes.operations import operation_routes
-from kapi.gateway.envoy.resources.routes.options import options_routes
+from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY
+from kapi.gateway.envoy.resources.routes.kinds import ROUTES
 from kapi.gateway.envoy.resources.routes.paths import first_segment, match_pattern
-from kapi.gateway.envoy.resources.routes.slashes import other_slashes, slash_routes
+from kapi.gateway.envoy.resources.routes.slashes import other_slashes
 from kapi.gateway.envoy.resources.routes.system import ROOT, SystemRoute, system_routes
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.policies import Place
@@ -39,7 +34,7 @@ _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
 def segments(api: Api) -> frozenset[str]:
     """The first path segments of an API. An empty one cannot be routed: the root or a parameter."""
     return frozenset(
-        first_segment(base.rstrip("/") + op.target)
+        first_segment(base.rstrip("/") + op.path)
         for base in api.base_paths
         for op in api.operations
     )
@@ -110,25 +105,11 @@ def _secret_ids(apis: Iterable[Api]) -> list[str]:
 def _places(
     api: Api, segment: str, base_paths: Sequence[str], context: RenderContext
 ) -> Iterable[Place]:
-    twins = _twins(api)
-    own_head = {key for verb, key in map(_tolerant, api.operations) if verb == "HEAD"}
     for base_path in base_paths:
         base = base_path.rstrip("/")
         for operation in api.operations:
-            if first_segment(base + operation.target) != segment:
-                continue
-            exact = _tolerant(operation) in twins
-            methods = _methods(operation, own_head, context)
-            for placed in _of_each_kind(api, operation, base, context):
-                yield replace(placed, exact=exact, methods=methods)
-
-
-def _methods(operation: Operation, own_head: set[str], context: RenderContext) -> tuple[str, ...]:
-    """HEAD is GET without the body (RFC 9110 §9.3.2) if the target has no HEAD of its own."""
-    verb, key = _tolerant(operation)
-    if verb != "GET" or key in own_head or context.gateway.apk_methods:
-        return ()
-    return ("GET", "HEAD")
+            if first_segment(base + operation.path) == segment:
+                yield from _of_each_kind(api, operation, base, context)
 
 
 def _of_each_kind(
@@ -139,16 +120,6 @@ def _of_each_kind(
         if endpoints:
             host = context.host(api.organization, api.environment, sandbox=sandbox)
             yield _place(api, operation, endpoints, host, base_path, context, sandbox=sandbox)
-
-
-def _twins(api: Api) -> frozenset[tuple[str, str]]:
-    """Verbs and targets that the API has with and without a slash at the end."""
-    counted = Counter(map(_tolerant, api.operations))
-    return frozenset(item for item, number in counted.items() if number > 1)
-
-
-def _tolerant(operation: Operation) -> tuple[str, str]:
-    return operation.verb, target_key(operation.target)
 
 
 def _place(
@@ -179,8 +150,8 @@ def _api_host(host: str, placed: Sequence[Place], context: RenderContext) -> dic
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version
     # at `/petstore`.
     for base_path in sorted(bases, key=lambda base: (-len(base), base)):
-        routes += slash_routes(bases[base_path][0].api, base_path, context.gateway)
-        routes += _below(base_path, bases[base_path], context)
+        below = bases[base_path]
+        routes += ROUTES[below[0].api.type](base_path, below, context)
         if any(base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(base_path))
     routes.append(other_slashes(context.gateway))
@@ -192,34 +163,6 @@ def _api_host(host: str, placed: Sequence[Place], context: RenderContext) -> dic
         "request_headers_to_add": address,
         "typed_per_filter_config": _CLOSED,
     }
-
-
-def _below(
-    base_path: str, placed: Sequence[Place], context: RenderContext
-) -> Iterable[dict[str, Any]]:
-    """The operations in match order, then OPTIONS.
-
-    The definition of an API comes before its first operation with a parameter or wildcard.
-    """
-    waiting = {item.api.id: item.api for item in placed}
-    before: list[Place] = []
-    guarded: set[tuple[str, str]] = set()
-    for item in placed:
-        if {"{", "*"} & set(item.operation.target):
-            if item.api.id in waiting:
-                yield from _definitions([waiting.pop(item.api.id)], base_path)
-            yield from disguise_routes(item, before, guarded)
-        before.append(item)
-        yield from operation_routes(item, context)
-    yield from _definitions(waiting.values(), base_path)
-    yield from options_routes(placed, base_path)
-
-
-def _definitions(apis: Iterable[Api], base_path: str) -> Iterable[dict[str, Any]]:
-    for api in apis:
-        route = definition_route(api, base_path)
-        if route is not None:
-            yield route
 
 
 def _nothing_else_below(base_path: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """404 for paths that a backend may take for an operation with stricter security. Pure.
 
 These routes come right before the operation that such a path would match, and only for such pairs;
-see `apis/disguises.py`. For `scopes.py`.
+see `apis/disguises.py`. For `rest/__init__.py`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from kapi.apis.disguises import disguised, may_pass_for
-from kapi.gateway.envoy.resources.routes.options import error_route
-from kapi.policies import Place
+from kapi.gateway.envoy.resources.routes.rest.options import error_route
+from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 
 _NEEDS = ("authentication", "scopes")
 _TARGETS_OF_A_ROUTE = 8
 
 
 def disguise_routes(
-    wider: Place, before: Iterable[Place], guarded: set[tuple[str, str]]
+    wider: RestRequests, before: Iterable[RestRequests], guarded: set[tuple[str, str]]
 ) -> list[dict[str, Any]]:
     """Routes for the operations in `before` that need something else than `wider`.
 
@@ -27,10 +27,10 @@ def disguise_routes(
     """
     found: list[str] = []
     for item in before:
-        key = (item.operation.verb, item.operation.target)
+        key = (item.verb, item.target)
         if key in guarded or not _differs(item, wider):
             continue
-        if may_pass_for(wider.operation.target, item.operation.target):
+        if may_pass_for(wider.target, item.target):
             guarded.add(key)
             found.append(_pattern(item))
     groups = (
@@ -38,34 +38,30 @@ def disguise_routes(
         for start in range(0, len(found), _TARGETS_OF_A_ROUTE)
     )
     return [
-        error_route(
-            wider, "|".join(group), 404, methods=wider.methods or (wider.operation.verb.upper(),)
-        )
-        for group in groups
+        error_route(wider.place, "|".join(group), 404, methods=wider.methods) for group in groups
     ]
 
 
-def _differs(item: Place, wider: Place) -> bool:
+def _differs(item: RestRequests, wider: RestRequests) -> bool:
     """Whether a secured operation of the same verb needs something else than the wider one."""
-    same_verb = item.operation.verb == wider.operation.verb
-    return same_verb and _closed(item) and _needs(item) != _needs(wider)
+    return item.verb == wider.verb and _closed(item) and _needs(item) != _needs(wider)
 
 
-def _pattern(item: Place) -> str:
-    target = item.operation.target
+def _pattern(item: RestRequests) -> str:
+    target = item.target
     below = "(?:/.*)?" if target.endswith("/*") else "/?"
     return (
-        re.escape(item.base_path.rstrip("/"))
+        re.escape(item.place.base_path.rstrip("/"))
         + disguised(target.removesuffix("/*").rstrip("/"))
         + below
     )
 
 
-def _needs(item: Place) -> tuple[Any, ...]:
-    return tuple(node for node in item.operation.policies if node.policy in _NEEDS)
+def _needs(item: RestRequests) -> tuple[Any, ...]:
+    return tuple(node for node in item.place.operation.policies if node.policy in _NEEDS)
 
 
-def _closed(item: Place) -> bool:
+def _closed(item: RestRequests) -> bool:
     return any(
-        node.policy == "authentication" and node.required for node in item.operation.policies
+        node.policy == "authentication" and node.required for node in item.place.operation.policies
     )

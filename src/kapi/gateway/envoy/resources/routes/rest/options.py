@@ -4,7 +4,7 @@ A plain OPTIONS request gets 204 with the methods of the target (RFC 9110 §9.3.
 as in APK. A method that the target does not have gets 405 with the same list in `Allow` (§15.5.6),
 or APK's 404 if the settings ask for it. An API with CORS rules has OPTIONS operations already
 (`policies/cors.py`); its 404 and 405 have the headers of these rules, so that a page can read them.
-For `scopes.py`.
+For `rest/__init__.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from kapi.gateway.envoy.resources.names import CONTROL, JWT_FILTER
 from kapi.gateway.envoy.resources.replies import STATUSES
 from kapi.gateway.envoy.resources.routes.paths import is_literal, match_pattern
+from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import EnvoyRoute, Place
 from kapi.policies.authentication import PER_ROUTE
 from kapi.policies.contract import literal_header
@@ -29,11 +30,12 @@ _Found = tuple[tuple[str, ...], list[str]]
 """Methods, and the patterns of the targets that have these."""
 
 
-def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, Any]]:
+def options_routes(placed: Sequence[RestRequests], base_path: str) -> list[dict[str, Any]]:
     """Routes that belong behind the operations' own.
 
     Targets with the same methods share one, which saves Envoy memory.
     """
+    place = placed[0].place
     methods, literal = _methods_by_pattern(placed, base_path)
     known = [(pattern, tuple(sorted({*verbs, "OPTIONS"}))) for pattern, verbs in methods.items()]
     # A literal target matches no other path, so these may be in any order. Those with parameters
@@ -46,13 +48,13 @@ def options_routes(placed: Sequence[Place], base_path: str) -> list[dict[str, An
         unanswered = [pattern for pattern in patterns if "OPTIONS" not in methods[pattern]]
         if unanswered:
             routes.append(_options(unanswered, allow))
-        if not placed[0].gateway.apk_methods:
-            routes.append(error_route(placed[0], "|".join(patterns), 405, ", ".join(allow)))
-    return [*routes, *_nothing_else(placed[0], base_path)]
+        if not place.gateway.apk_methods:
+            routes.append(error_route(place, "|".join(patterns), 405, ", ".join(allow)))
+    return [*routes, *_nothing_else(place, base_path)]
 
 
 def _methods_by_pattern(
-    placed: Sequence[Place], base_path: str
+    placed: Sequence[RestRequests], base_path: str
 ) -> tuple[dict[str, set[str]], set[str]]:
     """Pattern → methods of its operations; and the patterns that match one path only."""
     methods: dict[str, set[str]] = {}
@@ -71,11 +73,12 @@ def _nothing_else(place: Place, base_path: str) -> Iterator[dict[str, Any]]:
         yield error_route(place, match_pattern(base_path, "/*"), 404)
 
 
-def _targets(placed: Iterable[Place]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _targets(placed: Iterable[RestRequests]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for item in placed:
-        if item.api.definition is not None:
-            yield item.api.definition.path, DEFINITION_METHODS
-        yield item.operation.target, item.methods or (item.operation.verb.upper(),)
+        definition = item.place.api.definition
+        if definition is not None:
+            yield definition.path, DEFINITION_METHODS
+        yield item.target, item.methods
 
 
 def _runs(items: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[_Found]:

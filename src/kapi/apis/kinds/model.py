@@ -1,0 +1,105 @@
+"""What a kind of API is: all in which GraphQL differs from REST before the gateway.
+
+The pipeline (`reading.py`, `compile.py`, `generate.py`) is the same for every kind and asks the
+kind. A default is for a kind that has nothing of its own to add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kapi.apis.definitions import media_type
+
+if TYPE_CHECKING:
+    from kapi.apis.conf.model import ApiConf
+    from kapi.apis.conf.rules import Fault
+    from kapi.apis.definitions import Definition, DefinitionFormat, DefinitionOperation
+    from kapi.apis.ir import Endpoint, Operation
+    from kapi.errors import Diagnostic
+
+
+class MakeOperation(Protocol):
+    """Makes the IR of an operation; a frozen dataclass with these fields is one."""
+
+    def __call__(
+        self,
+        verb: str,
+        target: str,
+        production: tuple[Endpoint, ...],
+        sandbox: tuple[Endpoint, ...],
+        policies: tuple[Any, ...],
+    ) -> Operation:
+        """The operation. `verb` and `target` have passed the checks of the kind."""
+
+
+class AddNote(Protocol):
+    """Adds a `Note` about something that a generated conf does not contain as defined."""
+
+    def __call__(self, pointer: str, message: str, hint: str = "") -> None:
+        """Add it. `pointer` leads into the definition."""
+
+
+def same_text(target: str) -> str:
+    """The target itself."""
+    return target
+
+
+def conf_order(operation: Operation) -> Any:  # noqa: ARG001 - the signature of `Kind.order`
+    """The same for all operations: a stable sort keeps the order of the conf."""
+    return 0
+
+
+def no_warnings(
+    conf: ApiConf,  # noqa: ARG001 - the signature of `Kind.warnings`
+    definition: Definition | None,  # noqa: ARG001
+) -> Iterable[Diagnostic]:
+    """No warnings."""
+    return ()
+
+
+def all_operations(
+    definition: Definition,
+    note: AddNote,  # noqa: ARG001 - the signature of `Kind.generated`
+) -> list[DefinitionOperation]:
+    """All operations of the definition."""
+    return list(definition.operations)
+
+
+def as_sent(content: bytes) -> tuple[str, bytes]:
+    """The definition as it was sent, with the media type of its first characters."""
+    return media_type(content), content
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """One kind of API."""
+
+    language: DefinitionFormat
+    """The language of its definitions: a module of `apis/definitions`."""
+    operation: MakeOperation
+    """From a checked operation of the conf to the IR. Each kind has a type of its own."""
+    target_fault: Callable[[str], Fault | None]
+    """Why a `target` of the conf is invalid, if it is."""
+    verb_fault: Callable[[str], Fault | None]
+    """Why a `verb` of the conf is invalid, if it is."""
+    distinct: Callable[[str], str] = same_text
+    """The part of a target in which two operations with the same verb must differ."""
+    separator: str = "/"
+    """Between base path and version in the path of the API."""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Fields and listed policies that a conf of this type cannot have, each with a hint."""
+    order: Callable[[Operation], Any] = conf_order
+    """Sort key of the operations in the IR, for a gateway that uses the first match."""
+    warnings: Callable[[ApiConf, Definition | None], Iterable[Diagnostic]] = no_warnings
+    """Warnings about a conf without mistakes. A restored API has no definition."""
+    generated: Callable[[Definition, AddNote], list[DefinitionOperation]] = all_operations
+    """The operations of a definition that a generated conf gets."""
+    served: Callable[[bytes], tuple[str, bytes]] = as_sent
+    """Media type and body with which callers get the definition."""
+
+    @property
+    def type(self) -> str:
+        """The value of `type` in a conf."""
+        return self.language.TYPE

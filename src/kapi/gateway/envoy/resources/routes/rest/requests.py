@@ -1,0 +1,95 @@
+"""Which requests are for a REST operation: paths of its target and base path, and methods. Pure.
+
+HEAD is GET without the body (RFC 9110 §9.3.2) if the target has no HEAD of its own. For `rest/`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from kapi.apis.conf.rules import target_key
+from kapi.apis.ir import Operation
+from kapi.gateway.envoy.resources.routes.operations import Requests
+from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
+from kapi.policies import Place
+
+_Key = tuple[str, str]
+"""Verb, and target without its last slash."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestRequests:
+    """The requests for an operation at one place."""
+
+    place: Place
+    methods: tuple[str, ...]
+    exact: bool
+    """Whether another operation of the API differs in the last slash of its target only."""
+
+    @property
+    def verb(self) -> str:
+        """The verb of the operation."""
+        return self.place.operation.verb
+
+    @property
+    def target(self) -> str:
+        """The target of the operation."""
+        return self.place.operation.target
+
+    @property
+    def of_routes(self) -> Requests:
+        """Match and rewrite of its routes."""
+        base_path = self.place.base_path
+        regex = match_pattern(base_path, self.target, exact=self.exact)
+        method = {"name": ":method", "string_match": self._method()}
+        return Requests(
+            {"safe_regex": {"regex": regex}}, (method,), partial(rewrite, base_path, self.target)
+        )
+
+    def _method(self) -> dict[str, Any]:
+        if len(self.methods) > 1:
+            return {"safe_regex": {"regex": "|".join(self.methods)}}
+        return {"exact": self.methods[0]}
+
+
+def rest_requests(placed: Iterable[Place]) -> list[RestRequests]:
+    """The requests for the operations of APIs, in the same order."""
+    groups: dict[str, _Group] = {}
+    found = []
+    for place in placed:
+        group = groups.get(place.api.id)
+        if group is None:
+            group = groups[place.api.id] = _Group.of(place.api.operations)
+        key = _key(place.operation)
+        methods = place.operation.methods
+        if key[0] == "GET" and ("HEAD", key[1]) not in group.keys and not _as_apk(place):
+            methods = ("GET", "HEAD")
+        found.append(RestRequests(place, methods, key in group.twins))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The operations of one API."""
+
+    keys: frozenset[_Key]
+    twins: frozenset[_Key]
+    """Those that the API has with and without a slash at the end."""
+
+    @classmethod
+    def of(cls, operations: Sequence[Operation]) -> _Group:
+        counted = Counter(map(_key, operations))
+        twins = (key for key, number in counted.items() if number > 1)
+        return cls(frozenset(counted), frozenset(twins))
+
+
+def _key(operation: Operation) -> _Key:
+    return operation.verb, target_key(operation.target)
+
+
+def _as_apk(place: Place) -> bool:
+    return place.gateway.apk_methods

@@ -6,11 +6,11 @@ path and host, comes from the control process (`front/web/system/definitions.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from kapi.apis.ir import Api
+from kapi.apis.ir import Api, ApiDefinition
 from kapi.gateway.envoy.resources.names import CONTROL, JWT_FILTER
 from kapi.gateway.envoy.resources.routes.paths import match_pattern
 from kapi.policies.authentication import PER_ROUTE
@@ -22,19 +22,13 @@ PATH: Final = "/definitions"
 """Where the control process answers, by the id of the API; no host of ours leads there."""
 
 
-def definition_routes(apis: Iterable[Api], base_path: str) -> Iterator[dict[str, Any]]:
-    """The routes of these APIs below one base path, for those that have one."""
-    for api in apis:
-        route = _definition_route(api, base_path)
-        if route is not None:
-            yield route
+def definition_routes(api: Api, base_path: str) -> Iterator[dict[str, Any]]:
+    """The route, unless the conf has an operation of its own there."""
+    if api.definition is not None:
+        yield _route(api, api.definition, base_path)
 
 
-def _definition_route(api: Api, base_path: str) -> dict[str, Any] | None:
-    """The route, or None when the conf has an operation of its own there."""
-    definition = api.definition
-    if definition is None:
-        return None
+def _route(api: Api, definition: ApiDefinition, base_path: str) -> dict[str, Any]:
     route: dict[str, Any] = {
         "name": f"{api.id}:definition",
         "match": {

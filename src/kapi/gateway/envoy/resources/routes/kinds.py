@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from kapi.apis.ir import Api
 from kapi.apis.kinds.rest import REST
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.rest import rest_routes
@@ -18,11 +19,12 @@ class Routes(Protocol):
     """The routes of an API on one host below one base path."""
 
     def __call__(
-        self, base_path: str, placed: Sequence[Place], context: RenderContext
+        self, api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
     ) -> Iterable[dict[str, Any]]:
-        """All routes, in the order of their matches.
+        """The routes of one scope (first path segment), in the order of their matches.
 
-        `placed` are the operations of the API that exist on the host, in the order of the IR.
+        `placed` are the operations on the host, in the order of the IR. It is empty where the
+        definition alone is in the scope.
         """
 
 

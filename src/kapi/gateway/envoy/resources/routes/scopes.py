@@ -6,7 +6,8 @@ route names its own, or none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
@@ -31,13 +32,22 @@ _OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
 _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An API below one base path on one host, with its operations there."""
+
+    api: Api
+    base_path: str
+    placed: Sequence[Place]
+
+
 def segments(api: Api) -> frozenset[str]:
     """The first path segments of an API. An empty one cannot be routed: the root or a parameter."""
-    return frozenset(
-        first_segment(base.rstrip("/") + op.path)
-        for base in api.base_paths
-        for op in api.operations
-    )
+    paths = [operation.path for operation in api.operations]
+    if api.definition is not None:
+        paths.append(api.definition.path)
+    bases = [base.rstrip("/") for base in api.base_paths]
+    return frozenset(first_segment(base + path) for base in bases for path in paths)
 
 
 def render_scope(
@@ -80,14 +90,14 @@ def _system_hosts(segment: str, context: RenderContext) -> list[dict[str, Any]]:
 
 
 def _api_hosts(segment: str, apis: Sequence[Api], context: RenderContext) -> list[dict[str, Any]]:
-    hosts: dict[str, list[Place]] = {}
+    hosts: dict[str, list[_Part]] = {}
     more = aliases(apis) if context.gateway.version_routing else {}
     for api in apis:
         base_paths = api.base_paths
         if api.id in more:
             base_paths = (*base_paths, more[api.id])
-        for placed in _places(api, segment, base_paths, context):
-            hosts.setdefault(placed.host, []).append(placed)
+        for host, part in _parts(api, segment, base_paths, context):
+            hosts.setdefault(host, []).append(part)
     # No API gets a system host: an organization of that name would take it over otherwise.
     system = {route.host for route in system_routes(context)}
     return [_api_host(host, hosts[host], context) for host in sorted(hosts) if host not in system]
@@ -102,30 +112,41 @@ def _secret_ids(apis: Iterable[Api]) -> list[str]:
     return sorted(used)
 
 
-def _places(
+def _parts(
     api: Api, segment: str, base_paths: Sequence[str], context: RenderContext
-) -> Iterable[Place]:
+) -> Iterator[tuple[str, _Part]]:
+    """The parts of an API in one segment, each with its host.
+
+    A host has the operations with endpoints of its kind, and the definition if it has any.
+    """
     for base_path in base_paths:
         base = base_path.rstrip("/")
-        for operation in api.operations:
-            if first_segment(base + operation.path) == segment:
-                yield from _of_each_kind(api, operation, base, context)
-
-
-def _of_each_kind(
-    api: Api, operation: Operation, base_path: str, context: RenderContext
-) -> Iterable[Place]:
-    """One place for the production endpoints, one for those of the sandbox."""
-    for endpoints, sandbox in ((operation.production, False), (operation.sandbox, True)):
-        if endpoints:
+        has_definition = (
+            api.definition is not None and first_segment(base + api.definition.path) == segment
+        )
+        here = [item for item in api.operations if first_segment(base + item.path) == segment]
+        for sandbox in (False, True):
             host = context.host(api.organization, api.environment, sandbox=sandbox)
-            yield _place(api, operation, endpoints, host, base_path, context, sandbox=sandbox)
+            placed = [
+                _place(api, operation, host, base, context, sandbox=sandbox)
+                for operation in here
+                if _endpoints(operation, sandbox=sandbox)
+            ]
+            if placed or (has_definition and _is_on_host(api, sandbox=sandbox)):
+                yield host, _Part(api, base, placed)
+
+
+def _is_on_host(api: Api, *, sandbox: bool) -> bool:
+    return any(_endpoints(operation, sandbox=sandbox) for operation in api.operations)
+
+
+def _endpoints(operation: Operation, *, sandbox: bool) -> tuple[Endpoint, ...]:
+    return operation.sandbox if sandbox else operation.production
 
 
 def _place(
     api: Api,
     operation: Operation,
-    endpoints: tuple[Endpoint, ...],
     host: str,
     base_path: str,
     context: RenderContext,
@@ -139,21 +160,19 @@ def _place(
         return own_cluster_name(endpoint, context)
 
     of_context = (context.secrets, context.gateway, cluster, own_cluster, context.subscriptions)
+    endpoints = _endpoints(operation, sandbox=sandbox)
     return Place(api, operation, endpoints, host, base_path, sandbox, *of_context)
 
 
-def _api_host(host: str, placed: Sequence[Place], context: RenderContext) -> dict[str, Any]:
-    bases: dict[str, list[Place]] = {}
-    for item in placed:
-        bases.setdefault(item.base_path, []).append(item)
+def _api_host(host: str, parts: Sequence[_Part], context: RenderContext) -> dict[str, Any]:
+    bases = {part.base_path for part in parts}
     routes: list[dict[str, Any]] = []
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version
     # at `/petstore`.
-    for base_path in sorted(bases, key=lambda base: (-len(base), base)):
-        below = bases[base_path]
-        routes += ROUTES[below[0].api.type](base_path, below, context)
-        if any(base_path.startswith(other + "/") for other in bases):
-            routes.append(_nothing_else_below(base_path))
+    for part in sorted(parts, key=lambda part: (-len(part.base_path), part.base_path)):
+        routes += ROUTES[part.api.type](part.api, part.base_path, part.placed, context)
+        if any(part.base_path.startswith(other + "/") for other in bases):
+            routes.append(_nothing_else_below(part.base_path))
     routes.append(other_slashes(context.gateway))
     address = public_address(host, context.gateway)
     return {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
+from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
 from kapi.gateway.envoy.resources.routes.operations import operation_routes
@@ -16,24 +18,29 @@ from kapi.policies import Place
 
 
 def rest_routes(
-    base_path: str, placed: Sequence[Place], context: RenderContext
+    api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
 ) -> Iterable[dict[str, Any]]:
     """Paths with escaped slashes, then the operations in match order, then OPTIONS.
 
-    The definition of an API comes before its first operation with a parameter or wildcard.
+    The definition comes before the first operation with a parameter or wildcard.
     """
-    yield from slash_routes(placed[0].api, base_path, context.gateway)
-    requests = rest_requests(placed)
-    waiting = {item.api.id: item.api for item in placed}
-    before: list[RestRequests] = []
+    yield from slash_routes(api, base_path, context.gateway)
+    requests = rest_requests(api, placed)
+    fixed = list(takewhile(_is_fixed, requests))
+    for item in fixed:
+        yield from operation_routes(item.place, item.of_routes, context)
+    yield from definition_routes(api, base_path)
+    before = list(fixed)
     guarded: set[tuple[str, str]] = set()
-    for item in requests:
-        api_id = item.place.api.id
-        if {"{", "*"} & set(item.target):
-            if api_id in waiting:
-                yield from definition_routes([waiting.pop(api_id)], base_path)
+    for item in requests[len(fixed) :]:
+        if not _is_fixed(item):
             yield from disguise_routes(item, before, guarded)
         before.append(item)
         yield from operation_routes(item.place, item.of_routes, context)
-    yield from definition_routes(waiting.values(), base_path)
-    yield from options_routes(requests, base_path)
+    if requests:
+        yield from options_routes(requests, base_path)
+
+
+def _is_fixed(item: RestRequests) -> bool:
+    """Whether the target has neither a parameter nor a wildcard."""
+    return not {"{", "*"} & set(item.target)

@@ -6,19 +6,16 @@ HEAD is GET without the body (RFC 9110 §9.3.2) if the target has no HEAD of its
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from kapi.apis.conf.rules import target_key
-from kapi.apis.ir import Operation
+from kapi.apis.ir import Api, Operation
 from kapi.gateway.envoy.resources.routes.operations import Requests
 from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
 from kapi.policies import Place
-
-_Key = tuple[str, str]
-"""Verb, and target without its last slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +53,19 @@ class RestRequests:
         return {"exact": self.methods[0]}
 
 
-def rest_requests(placed: Iterable[Place]) -> list[RestRequests]:
-    """The requests for the operations of APIs, in the same order."""
-    groups: dict[str, _Group] = {}
+def rest_requests(api: Api, placed: Iterable[Place]) -> list[RestRequests]:
+    """The requests for operations of the API, in the same order."""
+    counted = Counter(map(_key, api.operations))
     found = []
     for place in placed:
-        group = groups.get(place.api.id)
-        if group is None:
-            group = groups[place.api.id] = _Group.of(place.api.operations)
-        key = _key(place.operation)
+        verb, target = _key(place.operation)
         methods = place.operation.methods
-        if key[0] == "GET" and ("HEAD", key[1]) not in group.keys and not _as_apk(place):
+        if verb == "GET" and ("HEAD", target) not in counted and not place.gateway.apk_methods:
             methods = ("GET", "HEAD")
-        found.append(RestRequests(place, methods, key in group.twins))
+        found.append(RestRequests(place, methods, exact=counted[verb, target] > 1))
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The operations of one API."""
-
-    keys: frozenset[_Key]
-    twins: frozenset[_Key]
-    """Those that the API has with and without a slash at the end."""
-
-    @classmethod
-    def of(cls, operations: Sequence[Operation]) -> _Group:
-        counted = Counter(map(_key, operations))
-        twins = (key for key, number in counted.items() if number > 1)
-        return cls(frozenset(counted), frozenset(twins))
-
-
-def _key(operation: Operation) -> _Key:
+def _key(operation: Operation) -> tuple[str, str]:
+    """Verb, and target without its last slash."""
     return operation.verb, target_key(operation.target)
-
-
-def _as_apk(place: Place) -> bool:
-    return place.gateway.apk_methods

@@ -69,13 +69,15 @@ class Thread:
         return function(self.store, *arguments)
 
     def request(self, part: str = "admit", body: bytes = b"") -> Reply | dict[str, str]:
-        """A refusal, or the headers that the answer gets."""
+        """A refusal, or the headers that the answer gets. The body comes in two pieces."""
         self.reply, self.headers[2] = None, {}
         self.contexts += 1
         context = self.contexts
         self.call("proxy_on_context_create", context, ROOTS[part])
         paused = self.call("proxy_on_request_headers", context, 1, 0 if body else 1)
-        if body:
+        if body and self.reply is None:
+            held = self.call("proxy_on_request_body", context, 1, 0)
+            assert held == paused
             self.buffers[0] = body
             paused = self.call("proxy_on_request_body", context, len(body), 1)
         if self.reply is None:
@@ -117,7 +119,8 @@ class Thread:
         return OK
 
     def proxy_get_property(self, path: int, size: int, out: int, out_size: int) -> int:
-        name = self.read(path, size).split(b"\0")[-1].decode()
+        *_, before, name = self.read(path, size).decode().split("\0")
+        name = f"{before}/{name}" if name.isdigit() else name
         return (
             self.give(self.properties[name], out, out_size)
             if name in self.properties

@@ -1,6 +1,6 @@
 //! One request at a limited route: does its consumer have a subscription, and is there room in every limit?
 
-use crate::counters::{give_back, take, used, Shared};
+use crate::counters::{add, give_back, used, Shared};
 use crate::rules::Limit;
 
 /// What a caller is told about the limit that leaves the least room.
@@ -23,7 +23,7 @@ pub fn count<'a>(shared: &impl Shared, limits: &[Limit<'a>], now: u64) -> Result
     let over = |limit: &Limit<'a>| (*limit, room(limit, limit.allowed));
     // With more than one limit, look first: what is refused by one should not even for a moment count against another.
     if limits.len() > 1 {
-        if let Some(full) = limits.iter().find(|limit| limit.stops && used(shared, limit.key.as_bytes(), limit.unit, now) >= limit.allowed) {
+        if let Some(full) = limits.iter().find(|limit| limit.stops && is_full(limit, used(shared, limit.key.as_bytes(), limit.unit, now))) {
             return Err(over(full));
         }
     }
@@ -31,10 +31,10 @@ pub fn count<'a>(shared: &impl Shared, limits: &[Limit<'a>], now: u64) -> Result
     for (index, limit) in limits.iter().enumerate() {
         let allowed = if limit.stops { limit.allowed } else { u32::MAX };
         // Of tokens, one is taken here: how many more a call takes, its answer says.
-        let Some(count) = take(shared, limit.key.as_bytes(), limit.unit, allowed, now) else {
+        let Some(count) = add(shared, limit.key.as_bytes(), limit.unit, limit.times, allowed, now) else {
             // Another thread took the last one since we looked.
             for taken in &limits[..index] {
-                give_back(shared, taken.key.as_bytes(), taken.unit, now);
+                give_back(shared, taken.key.as_bytes(), taken.unit, taken.times, now);
             }
             return Err(over(limit));
         };
@@ -44,4 +44,9 @@ pub fn count<'a>(shared: &impl Shared, limits: &[Limit<'a>], now: u64) -> Result
         }
     }
     Ok(least)
+}
+
+/// Whether a limit of which this many are used has no room for the request.
+fn is_full(limit: &Limit, used: u32) -> bool {
+    used.saturating_add(limit.times) > limit.allowed
 }

@@ -79,14 +79,9 @@ pub fn used(shared: &impl Shared, key: &[u8], unit: u32, now: u64) -> u32 {
     found.map_or(0, |(_, entry)| entry.count)
 }
 
-/// Count one more, unless `allowed` have been counted in this window; the count afterwards, or None.
+/// Count `amount` more, if that makes at most `allowed` in this window; the count afterwards, or None.
 ///
 /// None also when the shard is full of running counters: a flood of keys must not open the limits of others.
-pub fn take(shared: &impl Shared, key: &[u8], unit: u32, allowed: u32, now: u64) -> Option<u32> {
-    add(shared, key, unit, 1, allowed, now)
-}
-
-/// Count `amount` more if that is at most `allowed`.
 pub fn add(shared: &impl Shared, key: &[u8], unit: u32, amount: u32, allowed: u32, now: u64) -> Option<u32> {
     let (key, window) = (cut(key), (now / u64::from(unit)) as u32);
     let name = shard_of(key, unit);
@@ -116,14 +111,14 @@ pub fn add(shared: &impl Shared, key: &[u8], unit: u32, amount: u32, allowed: u3
     }
 }
 
-/// Take one back that another limit then refused.
-pub fn give_back(shared: &impl Shared, key: &[u8], unit: u32, now: u64) {
+/// Take back what another limit then refused.
+pub fn give_back(shared: &impl Shared, key: &[u8], unit: u32, amount: u32, now: u64) {
     let (key, window) = (cut(key), (now / u64::from(unit)) as u32);
     let name = shard_of(key, unit);
     while let Some((shard, cas)) = shared.get(&name) {
         let found = entries(shard).find(|(_, entry)| entry.unit == unit && entry.key == key && entry.window == window);
         let Some((at, count)) = found.map(|(at, entry)| (at, entry.count)) else { return };
-        shard[at + 8..at + 12].copy_from_slice(&count.saturating_sub(1).to_le_bytes());
+        shard[at + 8..at + 12].copy_from_slice(&count.saturating_sub(amount).to_le_bytes());
         if shared.set(&name, shard, cas) {
             return;
         }

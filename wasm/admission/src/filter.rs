@@ -1,13 +1,15 @@
 //! The callbacks of Envoy. Each begins by forgetting what Envoy returned to the one before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::admit::{count, Room};
+use crate::bodies::{self, Admitted, Next};
 use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
 use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, Subscription, What};
 use crate::usage::{Places, Usage};
-use crate::{ledger, replies};
+use crate::replies::{self, Refusal};
+use crate::ledger;
 
 const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0limits";
 const USAGE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0usage";
@@ -31,11 +33,19 @@ struct State {
     parts: BTreeMap<u32, Part>,
     contexts: BTreeMap<u32, Part>,
     rooms: BTreeMap<u32, Room>,
+    /// Requests whose body names the operations and has not come yet.
+    waiting: BTreeSet<u32>,
     /// Answers that are read while they pass.
     usages: BTreeMap<u32, Usage>,
 }
 
-static mut STATE: State = State { parts: BTreeMap::new(), contexts: BTreeMap::new(), rooms: BTreeMap::new(), usages: BTreeMap::new() };
+static mut STATE: State = State {
+    parts: BTreeMap::new(),
+    contexts: BTreeMap::new(),
+    rooms: BTreeMap::new(),
+    waiting: BTreeSet::new(),
+    usages: BTreeMap::new(),
+};
 
 fn state() -> &'static mut State {
     unsafe { &mut *core::ptr::addr_of_mut!(STATE) }
@@ -78,6 +88,7 @@ pub extern "C" fn proxy_on_delete(context: u32) {
     let state = state();
     state.contexts.remove(&context);
     state.rooms.remove(&context);
+    state.waiting.remove(&context);
     state.usages.remove(&context);
 }
 
@@ -85,7 +96,10 @@ pub extern "C" fn proxy_on_delete(context: u32) {
 pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
     match state().contexts.get(&context) {
-        None => admit(context),
+        None => match bodies::route() {
+            None => admit(context, None),
+            Some(route) => follow(context, bodies::headers(&route, end != 0)),
+        },
         Some(Part::Keys) => count_keys(context),
         Some(_) => {
             if end == 0 {
@@ -101,11 +115,49 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
 pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> u32 {
     host::begin();
     if state().contexts.get(&context) != Some(&Part::Ledger) {
-        return CONTINUE;
+        return if state().waiting.contains(&context) { take_body(context, size, end != 0) } else { CONTINUE };
     }
     if end != 0 {
         ledger::answer(&SharedData, host::header(host::REQUEST_HEADERS, ":path").unwrap_or(b""), host::request_body(size));
     }
+    PAUSE
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_request_trailers(context: u32, _: u32) -> u32 {
+    host::begin();
+    if !state().waiting.remove(&context) {
+        return CONTINUE;
+    }
+    refuse(&bodies::trailers())
+}
+
+/// A piece of a body that is read here; Envoy holds the pieces until the last.
+fn take_body(context: u32, size: usize, end: bool) -> u32 {
+    if !end {
+        return PAUSE;
+    }
+    state().waiting.remove(&context);
+    let Some(route) = bodies::route() else {
+        replies::not_ready();
+        return PAUSE;
+    };
+    follow(context, bodies::body(&route, host::request_body(size)))
+}
+
+fn follow(context: u32, next: Next) -> u32 {
+    match next {
+        Next::Judged(admitted) => admit(context, Some(admitted)),
+        Next::AwaitBody => {
+            state().waiting.insert(context);
+            PAUSE
+        }
+        Next::Refused(refusal) => refuse(&refusal),
+    }
+}
+
+fn refuse(refusal: &Refusal) -> u32 {
+    refusal.send(bodies::form());
     PAUSE
 }
 
@@ -148,17 +200,29 @@ fn text(path: &[u8]) -> Option<&'static str> {
     host::property(path).and_then(|value| core::str::from_utf8(value).ok())
 }
 
-fn admit(context: u32) -> u32 {
-    let place = text(PLACE).map(|text| place(text).ok_or(())).transpose();
+/// `more` is what the operations add that the body names.
+fn admit(context: u32, more: Option<Admitted>) -> u32 {
+    let secured = more.as_ref().is_none_or(|more| more.secured);
+    let place = text(PLACE).filter(|_| secured).map(|text| place(text).ok_or(())).transpose();
     let limits = text(LIMITS).map_or(Some(Vec::new()), limits);
     let (Ok(place), Some(limits)) = (place, limits) else {
         replies::not_ready();
         return PAUSE;
     };
+    let more = more.unwrap_or(Admitted { requests: 1, ..Admitted::default() });
     match place {
-        Some(place) => admit_consumer(context, &place, limits),
-        None => judge_and_read(context, &limits),
+        Some(place) => admit_consumer(context, &place, limits, more),
+        None => judge_and_read(context, &with(limits, more)),
     }
+}
+
+/// Limits of calls, each of which a batch counts for as often as it has requests, and those of the operations.
+fn with<'a>(mut limits: Vec<Limit<'a>>, more: Admitted) -> Vec<Limit<'a>> {
+    for limit in &mut limits {
+        limit.times = more.requests;
+    }
+    limits.extend(more.limits);
+    limits
 }
 
 /// Judge, and read the answer where tokens are limited.
@@ -191,10 +255,7 @@ fn judge(context: u32, limits: &[Limit]) -> u32 {
             }
             CONTINUE
         }
-        Err((limit, room)) => {
-            replies::over(&limit, &room);
-            PAUSE
-        }
+        Err((limit, room)) => refuse(&replies::over(&limit, &room)),
     }
 }
 
@@ -234,7 +295,7 @@ fn caller(place: &Place) -> Caller {
     Caller { name, issuer, application }
 }
 
-fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
+fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) -> u32 {
     if in_force(&SharedData).is_none() {
         replies::not_ready();
         return PAUSE;
@@ -245,7 +306,7 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
         return PAUSE;
     }
     if !place.tiers {
-        return judge_and_read(context, &own);
+        return judge_and_read(context, &with(own, more));
     }
     let application = caller.application.as_ref().map(|known| known.application).unwrap_or("");
     let reads = text(USAGE).is_some();
@@ -264,18 +325,19 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>) -> u32 {
         replies::not_ready();
         return PAUSE;
     }
-    judge_and_read(context, &limits)
+    judge_and_read(context, &with(limits, more))
 }
 
 /// Whether the subscription, or the lack of one, speaks against the call; then it has been answered.
 fn refused(subscription: Option<&Subscription>, place: &Place) -> bool {
-    match subscription.map(|subscription| subscription.status) {
+    let refusal = match subscription.map(|subscription| subscription.status) {
         Some("ACTIVE") => return false,
         Some("PROD_ONLY_BLOCKED") if place.sandbox => return false,
         Some("BLOCKED" | "PROD_ONLY_BLOCKED") => replies::blocked(),
         Some(_) => replies::inactive(),
         None => replies::not_subscribed(),
-    }
+    };
+    refuse(&refusal);
     true
 }
 

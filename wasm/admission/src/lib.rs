@@ -8,11 +8,19 @@ pub mod admit;
 pub mod counters;
 pub mod directory;
 pub mod events;
+pub mod graphql;
+pub mod graphql_document;
+pub mod graphql_lexer;
 pub mod inflate;
 pub mod json;
+pub mod operations;
+pub mod persisted;
 pub mod rules;
+pub mod strict_json;
 pub mod usage;
 
+#[cfg(target_arch = "wasm32")]
+mod bodies;
 #[cfg(target_arch = "wasm32")]
 mod filter;
 #[cfg(target_arch = "wasm32")]

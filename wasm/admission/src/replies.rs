@@ -1,4 +1,6 @@
-//! The refusals, in APK's words.
+//! The refusals, in APK's words, and in the form that the caller of the route reads.
+
+use std::borrow::Cow;
 
 use crate::admit::Room;
 use crate::host;
@@ -6,34 +8,96 @@ use crate::rules::Limit;
 
 const JSON: (&str, &str) = ("content-type", "application/json; charset=UTF-8");
 
-fn body(message: &str, code: &str, description: &str) -> String {
-    format!("{{\"error_message\":\"{message}\",\"code\":\"{code}\",\"error_description\":\"{description}\"}}")
+/// An answer instead of the backend's.
+pub struct Refusal<'a> {
+    pub status: u32,
+    /// APK's number.
+    pub code: &'a str,
+    pub message: Cow<'a, str>,
+    pub description: Cow<'a, str>,
+    /// For the access log; begins with `kapi_`.
+    pub details: &'static str,
+    pub headers: Vec<(&'static str, String)>,
+    /// Whether the protocol of the kind says what is answered, whatever form the caller asks for.
+    pub of_protocol: bool,
+}
+
+/// How an error is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// `error_message, code, error_description`
+    Apk,
+    /// A response with errors and without data (GraphQL over HTTP §6.4.2).
+    GraphQl,
+}
+
+impl<'a> Refusal<'a> {
+    pub fn new(status: u32, code: &'a str, message: &'a str, description: impl Into<Cow<'a, str>>, details: &'static str) -> Self {
+        Refusal { status, code, message: message.into(), description: description.into(), details, headers: Vec::new(), of_protocol: false }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// `form` is the one that the caller asks for.
+    pub fn send(&self, form: Form) {
+        let (message, code, description) = (escaped(&self.message), escaped(self.code), escaped(&self.description));
+        let content_type = if form == Form::GraphQl { crate::graphql::CONTENT_TYPE } else { JSON.1 };
+        let body = match form {
+            Form::Apk if !self.of_protocol => format!("{{\"error_message\":{message},\"code\":{code},\"error_description\":{description}}}"),
+            _ => format!("{{\"errors\":[{{\"message\":{description},\"extensions\":{{\"code\":{code},\"title\":{message}}}}}]}}"),
+        };
+        let mut headers = vec![("content-type", content_type)];
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        host::respond(self.status, self.details, body.as_bytes(), &headers);
+    }
+}
+
+/// A text as JSON.
+pub fn escaped(text: &str) -> String {
+    let mut made = String::with_capacity(text.len() + 2);
+    made.push('"');
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => made.extend(['\\', char]),
+            char if char.is_control() => made.push_str(&format!("\\u{:04x}", u32::from(char))),
+            char => made.push(char),
+        }
+    }
+    made.push('"');
+    made
 }
 
 /// 429 (RFC 6585 §4) with Retry-After and the headers of draft-polli-ratelimit-headers-03.
-pub fn over(limit: &Limit, room: &Room) {
-    let (seconds, quota) = (room.reset.to_string(), quota(room));
-    let text = body("Message throttled out", limit.code, &format!("You have exceeded your quota. Try again in {seconds} s."));
-    let headers = [JSON, ("retry-after", &seconds), ("x-ratelimit-limit", &quota), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &seconds)];
-    host::respond(429, "kapi_rate_limited", text.as_bytes(), &headers);
+pub fn over<'a>(limit: &Limit<'a>, room: &Room) -> Refusal<'a> {
+    let seconds = room.reset.to_string();
+    let description = format!("You have exceeded your quota. Try again in {seconds} s.");
+    Refusal::new(429, limit.code, "Message throttled out", description, "kapi_rate_limited")
+        .with("retry-after", seconds.as_str())
+        .with("x-ratelimit-limit", quota(room))
+        .with("x-ratelimit-remaining", "0")
+        .with("x-ratelimit-reset", seconds.as_str())
 }
 
 pub fn quota(room: &Room) -> String {
     format!("{}, {};w={}", room.allowed, room.allowed, room.unit)
 }
 
-pub fn not_subscribed() {
-    host::respond(403, "kapi_not_subscribed", body("Resource forbidden", "900908", "Resource forbidden").as_bytes(), &[JSON]);
+pub fn not_subscribed() -> Refusal<'static> {
+    Refusal::new(403, "900908", "Resource forbidden", "Resource forbidden", "kapi_not_subscribed")
 }
 
-pub fn blocked() {
-    let text = body("The requested API is temporarily blocked", "900907", "API Subscription is blocked");
-    host::respond(401, "kapi_subscription_blocked", text.as_bytes(), &[JSON, ("www-authenticate", "Bearer realm=\"kapi\"")]);
+pub fn blocked() -> Refusal<'static> {
+    let message = "The requested API is temporarily blocked";
+    Refusal::new(401, "900907", message, "API Subscription is blocked", "kapi_subscription_blocked")
+        .with("www-authenticate", "Bearer realm=\"kapi\"")
 }
 
-pub fn inactive() {
-    let text = body("The subscription to the API is inactive", "900909", "The subscription to the API is inactive");
-    host::respond(403, "kapi_subscription_inactive", text.as_bytes(), &[JSON]);
+pub fn inactive() -> Refusal<'static> {
+    let message = "The subscription to the API is inactive";
+    Refusal::new(403, "900909", message, message, "kapi_subscription_inactive")
 }
 
 /// The control process has not said yet who may call what.

@@ -33,6 +33,8 @@ pub struct Limit<'a> {
     /// APK's code of the refusal.
     pub code: &'a str,
     pub what: What,
+    /// How many a request takes; 1 unless its body names several operations.
+    pub times: u32,
 }
 
 /// The limits of a route: `r|p|c|t` (requests, tokens of prompts, of completions, of both), `key, allowed, unit, code` of each.
@@ -42,7 +44,7 @@ pub fn limits(text: &str) -> Option<Vec<Limit<'_>>> {
     while let Some(what) = fields.next().filter(|what| !what.is_empty()) {
         let what = What::of(what)?;
         let (key, allowed, unit, code) = (fields.next()?, fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()?);
-        found.push(Limit { key, allowed, unit, stops: true, code, what });
+        found.push(Limit { key, allowed, unit, stops: true, code, what, times: 1 });
     }
     Some(found)
 }
@@ -103,7 +105,7 @@ pub fn tier<'a>(fields: impl Iterator<Item = &'a str>, keys: &'a Keys, code: &'a
         let what = What::of(letter)?;
         let (allowed, unit, stops) = (fields.next()?.parse().ok()?, unit(fields.next()?)?, fields.next()? == "s");
         if let Some(key) = keys.of(what) {
-            into.push(Limit { key, allowed, unit, stops, code, what });
+            into.push(Limit { key, allowed, unit, stops, code, what, times: 1 });
         }
     }
     Some(())

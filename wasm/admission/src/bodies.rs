@@ -1,0 +1,238 @@
+//! Requests whose body names operations: reads the body, asks the kind of the route which operations it names, and refuses what the
+//! caller may not use. Called by `filter` on routes that have the metadata `kapi.operations`.
+
+use crate::graphql::{self, Asked, Fault, Options};
+use crate::graphql_document::Fault as Invalid;
+use crate::host::{self, SharedData};
+use crate::operations::{self, judge, Caller, Route, Use};
+use crate::persisted::Slots;
+use crate::replies::{Form, Refusal};
+use crate::rules::Limit;
+
+const OPERATIONS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.operations\0";
+const CHALLENGE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.challenge\0";
+const FACTS: &[u8] = b"metadata\0filter_metadata\0kapi.caller\0";
+const CLAIMS: &[u8] = b"metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
+const MOST_SCOPES: usize = 1_000;
+
+/// What is to be counted of a request that may pass.
+#[derive(Default)]
+pub struct Admitted {
+    pub limits: Vec<Limit<'static>>,
+    /// Calls that it stands for: the requests of a batch.
+    pub requests: u32,
+    /// Whether it needs a caller: one that uses open operations alone has none.
+    pub secured: bool,
+}
+
+/// What is done with a request next.
+pub enum Next {
+    /// It may pass, if the limits have room.
+    Judged(Admitted),
+    /// The body decides.
+    AwaitBody,
+    /// It is answered.
+    Refused(Refusal<'static>),
+}
+
+fn text(prefix: &[u8], name: &str) -> Option<&'static str> {
+    let path = [prefix, name.as_bytes()].concat();
+    host::property(&path).and_then(|value| core::str::from_utf8(value).ok())
+}
+
+/// What the route says, if the body names the operations there.
+pub fn route() -> Option<Route<'static>> {
+    text(OPERATIONS, "kind").map(|text| operations::route(text).unwrap_or(Route { kind: "", credentials: "", options: "" }))
+}
+
+fn header(name: &str) -> &'static str {
+    host::header(host::REQUEST_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok()).unwrap_or("")
+}
+
+/// How errors are written for this caller.
+pub fn form() -> Form {
+    let takes = |item: &str| {
+        let mut parts = item.split(';').map(str::trim);
+        let refused = |part: &str| part.strip_prefix("q=").is_some_and(|value| value.bytes().all(|byte| matches!(byte, b'0' | b'.')));
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(graphql::CONTENT_TYPE)) && !parts.any(refused)
+    };
+    let graphql = || route().is_some_and(|route| route.kind == "graphql");
+    if header("accept").split(',').any(takes) && graphql() { Form::GraphQl } else { Form::Apk }
+}
+
+/// The headers of a request have come; `end`: it has no body.
+pub fn headers(route: &Route, end: bool) -> Next {
+    match route.kind {
+        "graphql" => graphql_headers(route, end),
+        _ => not_ready(),
+    }
+}
+
+/// The whole body of a request has come.
+pub fn body(route: &Route, body: &[u8]) -> Next {
+    match (route.kind, Options::read(route.options)) {
+        ("graphql", Some(options)) => graphql_judge(route, graphql::post(body, &options, &Slots(&SharedData))),
+        _ => not_ready(),
+    }
+}
+
+/// A request ends with trailers, which leave the body without a last piece.
+pub fn trailers() -> Refusal<'static> {
+    invalid("A request with trailers is not read.")
+}
+
+fn graphql_headers(route: &Route, end: bool) -> Next {
+    let query_string = header(":path").split_once('?').map_or("", |(_, rest)| rest);
+    match header(":method") {
+        "GET" if !end => Next::Refused(invalid("A GET has its request in the query string, and no body.")),
+        "GET" => match Options::read(route.options) {
+            Some(options) => graphql_judge(route, graphql::get(query_string, &options, &Slots(&SharedData))),
+            None => not_ready(),
+        },
+        "POST" if !is_json() => Next::Refused(Refusal::new(
+            415,
+            "415",
+            "Unsupported Media Type",
+            "Send the request as application/json in UTF-8, without Content-Encoding.",
+            "kapi_media_type",
+        )),
+        "POST" if end => Next::Refused(invalid("The request has no body.")),
+        "POST" => match graphql::beside_body(query_string) {
+            Ok(()) => Next::AwaitBody,
+            Err(fault) => Next::Refused(graphql_refusal(fault)),
+        },
+        _ => Next::Refused(Refusal::new(405, "405", "Method Not Allowed", "Use POST, or GET for queries.", "kapi_method").with("allow", "GET, POST")),
+    }
+}
+
+/// The media type is JSON in UTF-8, and the body is not compressed.
+fn is_json() -> bool {
+    let mut parts = header("content-type").split(';').map(str::trim);
+    let json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts.filter(|part| !part.is_empty()).all(|part| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    json && utf8 && matches!(header("content-encoding"), "" | "identity")
+}
+
+fn graphql_judge(route: &Route, asked: Result<Asked, Fault>) -> Next {
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(fault) => return Next::Refused(graphql_refusal(fault)),
+    };
+    let next = admitted(route, &asked.uses, asked.requests);
+    if matches!(next, Next::Judged(_)) {
+        for (digest, query) in &asked.persisted {
+            Slots(&SharedData).keep(digest, query);
+        }
+    }
+    next
+}
+
+/// Whether the caller may use the operations.
+pub fn admitted(route: &Route, uses: &[Use], requests: u32) -> Next {
+    match judge(uses, route, &Verified, |name| text(OPERATIONS, name)) {
+        Ok(allowed) => Next::Judged(Admitted { limits: allowed.limits, requests, secured: allowed.secured }),
+        Err(refusal) => refused(route, refusal),
+    }
+}
+
+fn refused(route: &Route, refusal: operations::Refusal) -> Next {
+    Next::Refused(match refusal {
+        operations::Refusal::NotReady => return not_ready(),
+        operations::Refusal::NotDeclared { name } => not_declared(route, &name),
+        operations::Refusal::Missing { .. } => {
+            let description = "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer ACCESS_TOKEN";
+            Refusal::new(401, "900902", "Missing Credentials", description, "kapi_missing_credentials")
+                .with("www-authenticate", challenge(""))
+        }
+        operations::Refusal::Scopes { name, needed } => {
+            let path = header(":path").split('?').next().unwrap_or("");
+            let description = format!("User is NOT authorized to access the Resource: {path} ({name}). Scope validation failed.");
+            let message = "The access token does not allow you to access the requested resource";
+            Refusal::new(403, "900910", message, description, "kapi_scope_missing")
+                .with("www-authenticate", challenge(&format!(", error=\"insufficient_scope\", scope=\"{needed}\"")))
+        }
+    })
+}
+
+fn not_declared(route: &Route, name: &str) -> Refusal<'static> {
+    match (route.kind, name) {
+        ("graphql", "query __schema" | "query __type") => invalid("This API does not answer introspection."),
+        _ => invalid(&format!("The API has no operation {name}.")),
+    }
+}
+
+fn not_ready() -> Next {
+    Next::Refused(
+        Refusal::new(503, "503", "Service Unavailable", "The gateway cannot take the request now; try again.", "kapi_admission_not_ready")
+            .with("retry-after", "1"),
+    )
+}
+
+fn invalid(what: &str) -> Refusal<'static> {
+    Refusal::new(400, "900422", "INVALID QUERY", what.to_owned(), "kapi_invalid_query")
+}
+
+fn graphql_refusal(fault: Fault) -> Refusal<'static> {
+    match fault {
+        Fault::Document(Invalid::Invalid(what)) => invalid(&what),
+        Fault::Document(Invalid::TooDeep(what)) => Refusal::new(400, "900820", "QUERY TOO DEEP", what, "kapi_query_too_deep"),
+        Fault::Document(Invalid::TooComplex(what)) => Refusal::new(400, "900821", "QUERY TOO COMPLEX", what, "kapi_query_too_complex"),
+        Fault::NotByGet => {
+            let description = "Only queries may come by GET. Send the request by POST.";
+            Refusal::new(405, "405", "Method Not Allowed", description, "kapi_method").with("allow", "POST")
+        }
+        Fault::NotPersisted => {
+            // What clients of persisted queries wait for: they send the text then.
+            let message = "PersistedQueryNotFound";
+            let refusal = Refusal::new(200, "PERSISTED_QUERY_NOT_FOUND", message, message, "kapi_not_persisted");
+            Refusal { of_protocol: true, ..refusal }.with("cache-control", "no-store")
+        }
+    }
+}
+
+/// The challenge of a refusal (RFC 9110 §11.6.1), as in `kapi.gateway.envoy.resources.replies`.
+fn challenge(error: &str) -> String {
+    let (scheme, more) = (text(CHALLENGE, "scheme").unwrap_or("Bearer"), text(CHALLENGE, "more").unwrap_or(""));
+    format!("{scheme} realm=\"kapi\"{error}{more}")
+}
+
+/// The caller, by the metadata of the filters before this one.
+struct Verified;
+
+fn fact(name: &str) -> bool {
+    host::property(&[FACTS, name.as_bytes()].concat()).is_some_and(|value| value == [1])
+}
+
+/// Whether a value holds the word: a text of words between blanks, or a list of texts.
+fn holds(prefix: &[u8], name: &str, word: &str) -> bool {
+    let item = |index: usize| text(prefix, &format!("{name}\0{index}"));
+    match item(0) {
+        Some(first) => first == word || (1..MOST_SCOPES).map_while(item).any(|other| other == word),
+        None => text(prefix, name).is_some_and(|value| value.split(' ').any(|part| part == word)),
+    }
+}
+
+impl Caller for Verified {
+    fn has_token(&self) -> bool {
+        text(CLAIMS, "iss").is_some_and(|issuer| !issuer.is_empty())
+    }
+
+    fn has_api_key(&self) -> bool {
+        fact("api_key")
+    }
+
+    fn has_certificate(&self) -> bool {
+        fact("certificate")
+    }
+
+    /// As in `kapi.policies.scopes`: an issuer's own claim, or else the usual two.
+    fn has_scope(&self, scope: &str) -> bool {
+        if fact("own_scopes") {
+            return holds(FACTS, "scopes", scope);
+        }
+        holds(CLAIMS, "scope", scope) || holds(CLAIMS, "scp", scope)
+    }
+}

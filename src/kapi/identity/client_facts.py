@@ -1,4 +1,4 @@
-"""Collects what the grants and the authentication methods state, for the checks of settings and of registrations."""
+"""The facts of all grants and authentication methods, for the checks of settings and clients."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def _methods(wanted: Callable[[Method], bool]) -> frozenset[str]:
 
 
 def client_mistakes(client: ClientSettings) -> Iterator[str]:
-    """Each thing that does not fit in a client, in words."""
+    """The mistakes of a client, as messages."""
     return settings.client_mistakes(client, client_facts())

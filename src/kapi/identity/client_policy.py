@@ -1,4 +1,4 @@
-"""What clients that are registered at run time may be, read from the facts of the grants and the authentication methods.
+"""The policy for clients that are registered at run time, from the facts of grants and methods.
 
 Called by the registration endpoints, the system API of clients, and for client metadata documents.
 """
@@ -33,7 +33,7 @@ def client_policy(
 
 
 def document_policy(algorithms: Sequence[str], scopes: tuple[str, ...]) -> Policy:
-    """The policy for clients that publish their own metadata: people sign in to them, and no secret is shared."""
+    """The policy for clients that publish their own metadata: no secret is shared with them."""
     grants = [grant.facts for grant in GRANTS]
     return Policy(
         grants=tuple(facts.grant_type for facts in grants if facts.document_clients),

@@ -1,4 +1,4 @@
-"""The inbuilt provider as one value: what every endpoint and every grant is bound to. Made by `wiring.py`."""
+"""The inbuilt provider as one value, for endpoints and grants. Made by `wiring.py`."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Provider:
-    """Live state of one identity worker: what changes is replaced whole, so a request sees one state or the other.
+    """Live state of one identity worker. A change replaces a value as a whole.
 
-    `random_bytes` gives that many unpredictable bytes, `new_id` a fresh UUID.
+    `random_bytes` gives the requested number of random bytes, `new_id` a new UUID.
     """
 
     settings: Settings
@@ -58,26 +58,26 @@ class Provider:
     families: Families
     revocations: Revocations
     accounts: Accounts
-    """Which accounts ended, and when."""
+    """The accounts that ended, with the time."""
     login_attempts: LoginAttempts
     attempts: Attempts
     random_bytes: Callable[[int], bytes]
     new_id: Callable[[], str]
     documents: RemoteDocuments
-    """What clients publish about themselves."""
+    """Documents that clients publish."""
     document_policy: Callable[[Sequence[str]], Policy]
-    """What clients that publish their own metadata may be, by the algorithms the provider signs with."""
+    """The policy for clients that publish their metadata, by the provider's signing algorithms."""
     platform_keys: PlatformKeys
     registered: RegisteredClients
-    """Clients that were registered at run time, as the store has them."""
+    """The stored clients that were registered at run time."""
     notices: Notices
-    """Tells clients that a session ended."""
+    """Notifies clients that a session ended."""
     issuer_store: IssuerStore
-    """Issuers that are trusted besides this one, as the store has them."""
+    """The stored issuers that are trusted besides this one."""
     before_binding: Callable[[], None] = lambda: None
-    """Called before a token is bound to a client certificate: whoever checks such tokens may have to be told first."""
+    """Called before a token is bound to a client certificate: sets up the check in the gateway."""
     verified: dict[str, Jwt] = field(default_factory=dict)
-    """JWTs of ours whose signature was checked; see `own_tokens.py`."""
+    """The provider's JWTs whose signature was checked; see `own_tokens.py`."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
 
@@ -86,7 +86,7 @@ class Provider:
         self.use_clients()
 
     def use_keys(self, keyring: Keyring) -> None:
-        """Sign with these keys, and show them, from now on."""
+        """Replace the signing keys."""
         self.keyring = keyring
         self.verified = {}
         self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id, self._keep_opaque)
@@ -94,16 +94,18 @@ class Provider:
     def mint(
         self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int
     ) -> str:
-        """An access token as those it is for and this client's settings want it; `parameters` are those of the request.
+        """An access token in the format of its resources and the client's settings.
 
-        Raises OAuthError.
+        `parameters` are those of the request. Raises OAuthError.
         """
         claims = token_claims(self.settings.identity.claims, client, self.users, access, parameters)
         if claims is not access.claims:
             access = replace(access, claims=claims)
-        wishes = self.resources.wishes(client, access.audience)
-        form = "jwt" if access.readable and wishes.format == "opaque" else wishes.format
-        return self.minter.mint(access, now, form, wishes.algorithm)[0]
+        made_as = self.resources.token_format(client, access.audience)
+        form = made_as.format
+        if form == "opaque" and access.readable:
+            form = "jwt"
+        return self.minter.mint(access, now, form, made_as.algorithm)[0]
 
     @cached_property
     def resources(self) -> Resources:
@@ -119,16 +121,17 @@ class Provider:
     def mints_opaque(self) -> bool:
         """Whether minting may write to the store."""
         identity = self.settings.identity
-        named = {
-            identity.access_token_format,
-            *(client.access_token_format for client in identity.clients),
-        }
-        return "opaque" in named or self.resources.any_opaque
+        formats = {client.access_token_format for client in identity.clients}
+        formats.add(identity.access_token_format)
+        return "opaque" in formats or self.resources.any_opaque
 
     def sign(
         self, claims: Mapping[str, Any], media_type: str, algorithm: str = DEFAULT_ALGORITHM
     ) -> str:
-        """A JWT that is no access token: an ID token, a signed answer. Raises OAuthError when there is no key for the algorithm."""
+        """An ID token or another JWT that is not an access token.
+
+        Raises OAuthError without a key for the algorithm.
+        """
         try:
             key = self.keyring.active(algorithm)
         except LookupError as error:
@@ -137,7 +140,7 @@ class Provider:
 
     @cached_property
     def base_url(self) -> str:
-        """Where the provider answers, without a slash at the end."""
+        """The URL of the provider's host, without a slash at the end."""
         return self.settings.gateway.origin(self.settings.identity.host)
 
     @property
@@ -152,44 +155,46 @@ class Provider:
 
     @cached_property
     def seal(self) -> Seal:
-        """Seals what browsers keep for the provider; all workers have the same key."""
+        """Encrypts what browsers keep for the provider; all workers have the same key."""
         key = self.platform_keys.get_or_make("waiting-requests", lambda: self.random_bytes(32))
         return Seal(key, "waiting request", self.random_bytes)
 
     @cached_property
     def typed_seal(self) -> Seal:
-        """Seals what a person typed into a form that is shown again."""
+        """Encrypts what a person typed into a form that is shown again."""
         key = self.platform_keys.get_or_make("waiting-requests", lambda: self.random_bytes(32))
         return Seal(key, "typed before", self.random_bytes)
 
     @cached_property
     def client_authorities(self) -> Authorities:
-        """Who may vouch for the certificates of clients."""
+        """The authorities that may issue the certificates of clients."""
         from kapi.identity.possession.certificates import Authorities
 
         file = self.settings.identity.client_ca_file
+        if not file:
+            return Authorities(b"")
         try:
-            return Authorities(Path(file).read_bytes() if file else b"")
+            return Authorities(Path(file).read_bytes())
         except (OSError, ValueError):
-            # It was readable when the settings were read: better no client with a certificate than no token for anybody.
+            # It was readable when the settings were read. Clients with another method still work.
             logging.getLogger("kapi.identity").exception(
-                "client_ca_file cannot be read: nobody can vouch for certificates"
+                "client_ca_file cannot be read: no client certificate is trusted"
             )
             return Authorities(b"")
 
     def use_clients(self) -> None:
-        """Take up what changed among the registered clients."""
-        self.clients.take_up(self.registered.since(self.clients.revision))
+        """Read the changes of the registered clients."""
+        self.clients.apply(self.registered.since(self.clients.revision))
 
     @cached_property
-    def others(self) -> KeptIssuers:
+    def trusted_issuers(self) -> KeptIssuers:
         """Issuers that are trusted besides this one; only token exchange needs them."""
         from kapi.identity.issuers.kept import KeptIssuers
 
         return KeptIssuers(self.settings, self.issuer_store)
 
     def known_client(self, client_id: str) -> Client | None:
-        """The client of this id among those of the settings and the registered ones, also one that was registered this very moment."""
+        """The client with this id, of the settings or registered; None without one."""
         found = self.clients.get(client_id)
         if found is None:
             self.use_clients()
@@ -197,9 +202,9 @@ class Provider:
         return found
 
     def client(self, client_id: str, now: int) -> Client | None:
-        """The client of this id, or None. Says nothing about who is asking.
+        """The client with this id, or None; not authenticated.
 
-        An id that is the address of a metadata document may be fetched, so this may take a while. Raises OAuthError when that fails.
+        May fetch the client metadata document of the id. Raises OAuthError when that fails.
         """
         found = self.known_client(client_id)
         if found is not None or not self.settings.identity.client_id_metadata_documents:
@@ -208,15 +213,15 @@ class Provider:
         return document_client(self.documents, client_id, policy, now)
 
     def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
-        """The public keys of a client as JWKs; `kid` is the one looked for, if any. Raises InvalidJwt."""
+        """The public keys of a client as JWKs; `kid` is the wanted one, or None. Raises InvalidJwt."""
         return keys_of(self.documents, client, kid, now)
 
     def new_secret(self) -> str:
-        """A fresh secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
+        """A new secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
         return base64url.encode(self.random_bytes(32))
 
     def lifetime(self, client: Client, audience: Sequence[str]) -> int:
-        """Seconds an access token of this client for this audience is valid."""
+        """The lifetime of an access token of this client for this audience, in seconds."""
         return self.resources.lifetime(
             client.settings.token_lifetime or self.settings.identity.token_lifetime, audience
         )
@@ -224,4 +229,6 @@ class Provider:
     def audience(self, client: Client) -> tuple[str, ...]:
         """`aud` of this client's access tokens when the request names no resource."""
         default = self.settings.identity.default_audience
-        return client.settings.audience or ((default,) if default else ())
+        if client.settings.audience or not default:
+            return client.settings.audience
+        return (default,)

@@ -1,4 +1,4 @@
-"""The token endpoint (RFC 6749 §3.2) as seven numbered steps. Called by `front/web/identity/app.py` with the parsed form."""
+"""The token endpoint (RFC 6749 §3.2) in seven steps. Called by `front/web/identity/app.py`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TokenEndpoint:
         self._grants = {grant.facts.grant_type: grant for grant in grants}
 
     def quick(self, form: Form, credentials: Credentials) -> bool:
-        """Whether answering only computes, so that it may be done in the event loop: assertions and proofs are remembered."""
+        """Whether the answer needs no I/O, so that the event loop may compute it."""
         grant = self._grants.get(form.values.get("grant_type", ""))
         remembers = (
             credentials.proofs or credentials.certificate or "client_assertion" in form.values
@@ -45,35 +45,36 @@ class TokenEndpoint:
 
     def answer(self, form: Form, credentials: Credentials, now: int) -> Mapping[str, Any]:
         """The members of a successful answer (RFC 6749 §5.1). Raises OAuthError."""
-        # 1. who is asking
+        # 1. Authenticate the client.
         client = authenticate_client(self._provider, form.values, credentials, now)
-        # 2. for which grant, and may the client use it
+        # 2. Find the grant that the client may use.
         grant = self._grant(form, client)
-        # 3. for which scopes
+        # 3. Check the scopes.
         scope = granted_scope(client, form.values.get("scope"))
-        # 4. holding which key
+        # 4. Find the key that the client holds.
         confirmation = confirm(self._provider, client, credentials, now)
-        # 5. for which services, and for what in particular
+        # 5. Check resources and authorization details.
         resources, details = requested_resources(client, form), requested_details(client, form)
-        # 6. what the grant itself demands
+        # 6. Let the grant decide.
         issued = grant.authorize(
             self._provider, TokenRequest(client, form, scope, now, confirmation, resources, details)
         )
-        # 7. the token
-        access = (
-            replace(issued.access, claims={**issued.access.claims, "cnf": confirmation.members})
-            if confirmation
-            else issued.access
-        )
+        # 7. Make the token.
+        access, token_type = issued.access, issued.token_type
+        if confirmation:
+            access = replace(access, claims={**access.claims, "cnf": confirmation.members})
+            token_type = confirmation.token_type
         token = self._provider.mint(client, access, form.values, now)
-        return {
+        members = {
             "access_token": token,
-            "token_type": confirmation.token_type if confirmation else issued.token_type,
-            "expires_in": issued.access.lifetime,
-            "scope": issued.access.scope,
+            "token_type": token_type,
+            "expires_in": access.lifetime,
+            "scope": access.scope,
             **issued.extra,
-            **(issued.with_token(token) if issued.with_token else {}),
         }
+        if issued.with_token:
+            members |= issued.with_token(token)
+        return members
 
     def _grant(self, form: Form, client: Client) -> Grant:
         wanted = form.need("grant_type")

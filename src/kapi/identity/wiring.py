@@ -1,6 +1,6 @@
-"""Puts the inbuilt provider together over a store. Called by `app/identity.py`, and by tests.
+"""Makes the inbuilt provider over a store. Called by `app/identity.py`, and by tests.
 
-This is apart from `provider.py` because the policy for clients is made from the grants, and the grants use the provider.
+It is not in `provider.py`: the policy for clients is made from the grants, which use the provider.
 """
 
 from __future__ import annotations

@@ -70,18 +70,21 @@ class Clients:
         """A client by its id, or None. Says nothing about who is asking."""
         return self._by_id.get(client_id)
 
-    def take_up(self, changed: Iterable[RegisteredClient]) -> None:
-        """Hold what changed among the registered clients; a client of the settings is never replaced."""
+    def apply(self, changed: Iterable[RegisteredClient]) -> None:
+        """Apply changes of registered clients; a client of the settings is never replaced."""
         with self._changing:
             for item in sorted(changed, key=lambda item: item.revision):
                 if item.revision > self._revision:
-                    self._revision = item.revision
-                    if item.id in self._configured:
-                        continue
-                    if item.removed:
-                        self._by_id.pop(item.id, None)
-                    else:
-                        self._by_id[item.id] = registered_client(item)
+                    self._apply(item)
+
+    def _apply(self, item: RegisteredClient) -> None:
+        self._revision = item.revision
+        if item.id in self._configured:
+            return
+        if item.removed:
+            self._by_id.pop(item.id, None)
+        else:
+            self._by_id[item.id] = registered_client(item)
 
     @property
     def revision(self) -> int:

@@ -38,7 +38,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     assertion = request.form.need("assertion")
     audience = request.resources or provider.audience(request.client)
     # Resources that cannot share a token must not cost the client its assertion, which counts once.
-    provider.resources.wishes(request.client, audience)
+    provider.resources.token_format(request.client, audience)
     try:
         issuer, jwt = _read(provider, assertion)
         if not {"*", request.client.id} & set(issuer.clients):

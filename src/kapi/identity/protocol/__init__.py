@@ -1,1 +1,1 @@
-"""What is said: forms, requests, answers, and the parameters that every endpoint shares."""
+"""Forms, requests, answers, and the parameters that all endpoints share."""

@@ -1,10 +1,12 @@
-"""Rich authorization requests (RFC 9396): `authorization_details`, checked for their shape, shown at consent, given back with tokens.
+"""Rich authorization requests (RFC 9396): the parameter `authorization_details`.
 
-What a type means is the resource server's business; the provider knows which types a client may ask for.
+The provider checks its structure and the types that a client may request. Their meaning is for the
+resource server.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +17,7 @@ from kapi.identity.protocol.forms import Form
 from kapi.json_reading import NotJson, read_json
 
 _MOST, _LARGEST = 20, 8192
-_TEXTS = ("type", "identifier")
+
 _LISTS = ("locations", "actions", "datatypes", "privileges")
 
 
@@ -24,23 +26,29 @@ def requested_details(client: Client, form: Form) -> tuple[Mapping[str, Any], ..
     text = form.get("authorization_details")
     if text is None:
         return ()
-    try:
-        value = read_json(text) if len(text) <= _LARGEST else None
-    except NotJson:
-        value = None
+    items = _listed(text)
+    for item in items:
+        _check(client, item)
+    return tuple(items)
+
+
+def _listed(text: str) -> list[Any]:
+    value = None
+    if len(text) <= _LARGEST:
+        with contextlib.suppress(NotJson):
+            value = read_json(text)
     if not isinstance(value, list) or not 0 < len(value) <= _MOST:
         raise _wrong(
             f"it must be a JSON list of 1 to {_MOST} objects, at most {_LARGEST} characters"
         )
-    for item in value:
-        _check(client, item)
-    return tuple(value)
+    return value
 
 
 def chosen_details(asked: Sequence[Any], authorized: Sequence[Any]) -> tuple[Any, ...]:
-    """Those that a token of an authorization has: what was asked for now, else all. Raises OAuthError."""
-    if any(item not in authorized for item in asked):
-        raise _wrong("it must be among those that were authorized (RFC 9396 6)")
+    """The details of a token: those of its request, else all authorized ones. Raises OAuthError."""
+    for item in asked:
+        if item not in authorized:
+            raise _wrong("it must be among those that were authorized (RFC 9396 6)")
     return tuple(asked or authorized)
 
 
@@ -49,11 +57,9 @@ def in_words(details: Sequence[Any]) -> list[tuple[str, str]]:
     lines = []
     for item in details:
         parts = [", ".join(item[name]) for name in _LISTS if item.get(name)]
-        parts += [
-            f"{name}: {json.dumps(value, ensure_ascii=False)}"
-            for name, value in item.items()
-            if name not in {"type", *_LISTS}
-        ]
+        for name, value in item.items():
+            if name != "type" and name not in _LISTS:
+                parts.append(f"{name}: {json.dumps(value, ensure_ascii=False)}")
         lines.append((item["type"], "; ".join(parts)))
     return lines
 
@@ -64,7 +70,7 @@ def _check(client: Client, item: Any) -> None:
     types = client.settings.authorization_details_types
     if "*" not in types and item["type"] not in types:
         raise _wrong("the client may not ask for this type")
-    if any(name in item and not isinstance(item[name], str) for name in _TEXTS):
+    if not isinstance(item.get("identifier", ""), str):
         raise _wrong("identifier must be text")
     for name in _LISTS:
         if not _is_texts(item.get(name, [])):

@@ -1,4 +1,4 @@
-"""Public documents with an entity tag (RFC 9110 §8.8.3, §13.1.2): the JWKS, the discovery document."""
+"""Public documents with an entity tag (RFC 9110 §8.8.3, §13.1.2), such as the JWKS."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def document_answer(
     request: Request,
     headers: Headers = (("content-type", "application/json"), *ANY_ORIGIN),
 ) -> Answer:
-    """The document, or 304 when the caller has it already. `headers` has its media type."""
+    """The document, or 304 when the caller has it already. `headers` contain its media type."""
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = (*headers, ("cache-control", f"public, max-age={MAX_AGE}"), ("etag", tag))
-    if any(name == "if-none-match" and tag in value for name, value in request.headers):
-        return Answer(304, headers)
+    for name, value in request.headers:
+        if name == "if-none-match" and tag in value:
+            return Answer(304, headers)
     return Answer(200, headers, content)

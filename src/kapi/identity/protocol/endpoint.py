@@ -14,17 +14,17 @@ class Endpoint(Protocol):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """HTTP methods it takes; HEAD comes with GET."""
+        """Its HTTP methods; GET includes HEAD."""
 
     @property
     def quick(self) -> bool | Callable[[Provider, Request], bool]:
-        """Whether it only computes: the store is neither read nor written, so it may run in the event loop.
+        """Whether it does not use the store, so that it may run in the event loop.
 
-        A function says so of one request: it may also look into the store for a moment while that is idle.
+        A function decides for one request, which may then also read a few rows.
         """
 
     def paths(self, provider: Provider) -> tuple[str, ...]:
-        """Where it answers. A path that ends in `/` answers for everything below it."""
+        """Its paths. A path that ends in `/` includes all paths below it."""
 
     def metadata(self, provider: Provider) -> Mapping[str, Any]:
         """Its members of the discovery document."""

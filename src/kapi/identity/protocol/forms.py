@@ -1,4 +1,4 @@
-"""Parameters of OAuth requests (RFC 6749 §3.1, §3.2, appendix B): form bodies and queries, nothing twice, empty is omitted."""
+"""Parameters of OAuth requests in form bodies and queries (RFC 6749 §3.1, §3.2, appendix B)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kapi.errors import OAuthError
 from kapi.identity.protocol.http import Request
 
 MAY_REPEAT = frozenset({"resource", "audience"})
-"""RFC 8707 §2, RFC 8693 §2.1; any other parameter stands at most once (RFC 6749 §3.2)."""
+"""RFC 8707 §2, RFC 8693 §2.1; any other parameter occurs at most once (RFC 6749 §3.2)."""
 _MOST_PARAMETERS = 100
 FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The parameters: `values` has the first of each name, `repeated` all values of those that may repeat."""
+    """The parameters: `values` contains the first of each name, `repeated` all of MAY_REPEAT."""
 
     values: Mapping[str, str]
     repeated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -27,14 +27,8 @@ class Form:
         return self.values.get(name)
 
     def encoded(self) -> str:
-        """As a query, encoded anew: what came raw must not reach a header."""
-        single = [(name, value) for name, value in self.values.items() if name not in self.repeated]
-        return urlencode(
-            [
-                *single,
-                *((name, value) for name, values in self.repeated.items() for value in values),
-            ]
-        )
+        """As a query, encoded again, so that raw input does not reach a header."""
+        return urlencode({**self.values, **self.repeated}, doseq=True)
 
     def need(self, name: str) -> str:
         """A parameter. Raises OAuthError invalid_request when it is missing."""
@@ -46,11 +40,13 @@ class Form:
 
 def sent_form(request: Request) -> Form:
     """The parameters of a page's request, from its form or its link. Raises OAuthError."""
-    return parse_form(request.body if request.method == "POST" else request.query.encode("latin-1"))
+    if request.method == "POST":
+        return parse_form(request.body)
+    return parse_form(request.query.encode("latin-1"))
 
 
 def parse_form(body: bytes) -> Form:
-    """The parameters of a form body or a query; those without a value count as omitted (RFC 6749 §3.2).
+    """The parameters of a form body or a query, without those that are empty (RFC 6749 §3.2).
 
     Raises OAuthError invalid_request for a broken form or a repeated parameter.
     """
@@ -68,7 +64,7 @@ def parse_form(body: bytes) -> Form:
             if value:
                 repeated[name] = (*repeated.get(name, ()), value)
         elif name in seen:
-            raise OAuthError("invalid_request", "A parameter stands more than once (RFC 6749 3.2)")
+            raise OAuthError("invalid_request", "A parameter is sent more than once (RFC 6749 3.2)")
         seen.add(name)
         value = parameter_text(name, value)  # noqa: PLW2901 - the value that counts
         if value:
@@ -77,11 +73,10 @@ def parse_form(body: bytes) -> Form:
 
 
 def parameter_text(name: str, value: str) -> str:
-    """The value that counts.
-
-    `scope` is without blanks around it, which some clients send; any other parameter is unchanged.
-    """
-    return value.strip(" ") if name == "scope" else value
+    """The value without the blanks that some clients send around `scope`."""
+    if name == "scope":
+        return value.strip(" ")
+    return value
 
 
 def read_pairs(text: str) -> list[tuple[str, str]]:
@@ -89,7 +84,7 @@ def read_pairs(text: str) -> list[tuple[str, str]]:
     if not text:
         return []
     if "%" not in text and "+" not in text and text.count("&") < _MOST_PARAMETERS:
-        # Nothing is encoded, as in nearly every token request: a quarter of the general way's cost.
+        # Nothing is encoded, as in nearly all token requests: this costs a quarter of parse_qsl.
         plain = [piece.split("=", 1) for piece in text.split("&")]
         return [(name, value) for name, value in plain]
     return parse_qsl(

@@ -1,6 +1,6 @@
-"""A request and an answer as values, so that every endpoint is a plain function that tests call without a socket.
+"""A request and an answer as values, so that an endpoint is a function without a socket.
 
-`front/web/identity/app.py` makes the one from ASGI and sends the other.
+`front/web/identity/app.py` makes the request from ASGI and sends the answer.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Headers = tuple[tuple[str, str], ...]
 
 ANY_ORIGIN: Headers = (("access-control-allow-origin", "*"),)
 NO_STORE: Headers = (("cache-control", "no-store"), ("pragma", "no-cache"))
-"""On every answer that holds a token or a secret (RFC 6749 §5.1)."""
+"""On each answer that contains a token or a secret (RFC 6749 §5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Header names are lower-case; `query` and `body` are as they came; `now` in seconds since the epoch."""
+    """One HTTP request. Header names are in lower case; `now` is in seconds since the epoch."""
 
     method: str
     path: str
@@ -33,39 +33,45 @@ class Request:
     now: int
 
     def header(self, name: str) -> str | None:
-        """The value of a header, or None. Raises OAuthError invalid_request when it stands more than once."""
-        found = [value for key, value in self.headers if key == name]
+        """The value of a header, or None. Raises OAuthError invalid_request for more than one."""
+        found = self._all(name)
+        if not found:
+            return None
         if len(found) > 1:
             raise OAuthError("invalid_request", f"More than one {name} header")
-        return found[0] if found else None
+        return found[0]
 
     @property
     def peer(self) -> str:
-        """The address of the caller as the gateway saw it: the last one of X-Forwarded-For, which the gateway itself adds."""
-        found = [value for key, value in self.headers if key == "x-forwarded-for"]
-        return found[-1].rpartition(",")[2].strip() if found else ""
+        """The address of the caller: the last one of X-Forwarded-For, which the gateway adds."""
+        found = self._all("x-forwarded-for")
+        if not found:
+            return ""
+        return found[-1].rpartition(",")[2].strip()
 
     @property
     def network(self) -> str:
-        """Whose address `peer` is, for limits: an IPv6 address stands for its /64, since one caller has all of that."""
+        """The network of `peer`, for limits: the /64 of an IPv6 address has one owner."""
         return network_of(self.peer)
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies by name; of two with one name the first."""
+        """The cookies by name; the first of two with one name."""
         made: dict[str, str] = {}
-        for key, value in self.headers:
-            if key == "cookie":
-                for piece in value.split(";"):
-                    name, equals, content = piece.strip().partition("=")
-                    if equals:
-                        made.setdefault(name, content)
+        for value in self._all("cookie"):
+            for piece in value.split(";"):
+                name, equals, content = piece.strip().partition("=")
+                if equals:
+                    made.setdefault(name, content)
         return made
+
+    def _all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name]
 
     @property
     def credentials(self) -> Credentials:
-        """What it says about who is calling. Raises OAuthError invalid_request for a header that stands twice."""
-        proofs = tuple(value for key, value in self.headers if key == "dpop")
+        """The credentials in the headers. Raises OAuthError invalid_request for a repeated header."""
+        proofs = tuple(self._all("dpop"))
         certificate = self.header("x-kapi-client-certificate")
         return Credentials(
             self.header("authorization"), proofs, certificate, self.method, self.path, self.network
@@ -84,17 +90,17 @@ def network_of(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request says about who is calling, besides its form: header values, and where it was sent for DPoP."""
+    """The credentials in the headers of a request, and its method and path for DPoP."""
 
     authorization: str | None = None
     proofs: tuple[str, ...] = ()
     """The values of all DPoP headers."""
     certificate: str | None = None
-    """What the gateway says of the client certificate of the connection; see `certificates.py`."""
+    """The client certificate of the connection, from the gateway; see `certificates.py`."""
     method: str = "POST"
     path: str = ""
     network: str = ""
-    """Where it came from; see `Request.network`."""
+    """The network of the caller; see `Request.network`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ class Answer:
 
 
 def json_answer(value: Any, status: int = 200, headers: Headers = NO_STORE) -> Answer:
-    """A JSON answer; not to be stored unless `headers` say otherwise."""
+    """A JSON answer that must not be stored, or with other `headers`."""
     return Answer(
         status, (("content-type", "application/json"), *headers, *ANY_ORIGIN), orjson.dumps(value)
     )
@@ -115,12 +121,13 @@ def json_answer(value: Any, status: int = 200, headers: Headers = NO_STORE) -> A
 
 def error_answer(error: OAuthError) -> Answer:
     """An OAuth error as JSON (RFC 6749 §5.2)."""
-    extra = (
-        *((("www-authenticate", error.challenge),) if error.challenge else ()),
-        *((("allow", error.allow),) if error.allow else ()),
-    )
+    headers = [*NO_STORE]
+    if error.challenge:
+        headers.append(("www-authenticate", error.challenge))
+    if error.allow:
+        headers.append(("allow", error.allow))
     return json_answer(
         {"error": error.error, "error_description": error.detail, **error.members},
         error.status,
-        (*NO_STORE, *extra, *error.headers),
+        (*headers, *error.headers),
     )

@@ -1,6 +1,6 @@
-"""Resource indicators (RFC 8707): which services a token is for, and what those want. They become its `aud`.
+"""Resource indicators (RFC 8707): the services that a token is for. They become its `aud`.
 
-Called by the authorize and token pipelines, and for every access token that is made.
+Called by the authorization and token endpoints, and for each access token.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ _MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """How an access token shall be made; empty where nobody wants anything in particular."""
+class TokenFormat:
+    """The format and the signing algorithm of an access token; empty for the default."""
 
     format: str
     algorithm: str
 
 
 class Resources:
-    """The services that the settings declare. A token is for those in its `aud`, however they came there."""
+    """The services that the settings declare."""
 
     def __init__(self, identity: IdentitySettings) -> None:
         self._declared: Mapping[str, ResourceSettings] = {
             item.resource: item for item in identity.resources
         }
-        self._default = Wishes(identity.access_token_format, identity.access_token_signing_alg)
+        self._default = TokenFormat(identity.access_token_format, identity.access_token_signing_alg)
 
     @property
     def any_opaque(self) -> bool:
@@ -40,48 +40,52 @@ class Resources:
         return "opaque" in {item.access_token_format for item in self._declared.values()}
 
     def lifetime(self, seconds: int, audience: Sequence[str]) -> int:
-        """These seconds, or as few as the strictest of the audience allows."""
+        """`seconds`, or the shortest lifetime that a service of the audience allows."""
         if not self._declared or not audience:
             return seconds
-        return min(
-            (seconds, *(item.token_lifetime for item in self._of(audience) if item.token_lifetime))
-        )
+        for item in self._of(audience):
+            if item.token_lifetime:
+                seconds = min(seconds, item.token_lifetime)
+        return seconds
 
-    def wishes(self, client: Client, audience: Sequence[str]) -> Wishes:
-        """What a token for this audience shall be: as the services want it, else as the client's settings say, else the provider's.
+    def token_format(self, client: Client, audience: Sequence[str]) -> TokenFormat:
+        """The format of a token: that of the services, else of the client, else of the provider.
 
-        Raises OAuthError invalid_target when two of them want different things, since it is one token.
+        Raises OAuthError invalid_target for services with different formats: it is one token.
         """
         own, default = client.settings, self._default
-        form, algorithm = (
-            own.access_token_format or default.format,
-            own.access_token_signing_alg or default.algorithm,
-        )
+        form = own.access_token_format or default.format
+        algorithm = own.access_token_signing_alg or default.algorithm
         if not self._declared or not audience:
-            return Wishes(form, algorithm)
-        found = tuple(self._of(audience))
-        return Wishes(
-            _agreed("format", (item.access_token_format for item in found)) or form,
-            _agreed("signing algorithm", (item.access_token_signing_alg for item in found))
-            or algorithm,
+            return TokenFormat(form, algorithm)
+        found = self._of(audience)
+        forms = {item.access_token_format for item in found}
+        algorithms = {item.access_token_signing_alg for item in found}
+        return TokenFormat(
+            _agreed("format", forms) or form,
+            _agreed("signing algorithm", algorithms) or algorithm,
         )
 
-    def _of(self, audience: Iterable[str]) -> Iterable[ResourceSettings]:
-        return (self._declared[name] for name in audience if name in self._declared)
+    def _of(self, audience: Iterable[str]) -> list[ResourceSettings]:
+        return [self._declared[name] for name in audience if name in self._declared]
 
 
-def _agreed(what: str, wanted: Iterable[str]) -> str:
-    values = {value for value in wanted if value}
+def _agreed(what: str, values: set[str]) -> str:
+    """The one value besides the empty one, or empty. Raises OAuthError for more than one."""
+    values = values - {""}
     if len(values) > 1:
         raise OAuthError(
             "invalid_target",
             f"These resources take tokens of another {what} each: ask for one resource at a time",
         )
-    return values.pop() if values else ""
+    return "".join(values)
 
 
 def requested_resources(client: Client, form: Form) -> tuple[str, ...]:
-    """The resources that a request names, each once. Raises OAuthError invalid_target for one that is malformed or not allowed."""
+    """The resources that a request names, each once.
+
+    Raises OAuthError invalid_target for one that is malformed or not allowed.
+    """
     asked = tuple(dict.fromkeys(form.repeated.get("resource", ())))
     if len(asked) > _MOST:
         raise OAuthError("invalid_target", f"A request names at most {_MOST} resources")
@@ -99,7 +103,10 @@ def requested_resources(client: Client, form: Form) -> tuple[str, ...]:
 
 
 def chosen_resources(asked: Sequence[str], authorized: Sequence[str]) -> tuple[str, ...]:
-    """Those that a token of an authorization is for: what was asked for now, else all. Raises OAuthError invalid_target."""
+    """The resources of a token: those of its request, else all authorized ones.
+
+    Raises OAuthError invalid_target for a resource that was not authorized.
+    """
     if authorized and not set(asked) <= set(authorized):
         raise OAuthError(
             "invalid_target", "resource must be among those that were authorized (RFC 8707 2.2)"

@@ -1,4 +1,4 @@
-"""Scopes of a token request (RFC 6749 §3.3): syntax, order, what is granted when nothing is asked."""
+"""Scopes of a token request (RFC 6749 §3.3): syntax, order, the default."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Values that somebody else keeps for us: sealed with a key of the platform, so that nobody can read, make or change one (AES-256-GCM).
+"""Values that a browser keeps, encrypted and authenticated with a platform key (AES-256-GCM).
 
-Every process of the platform opens what another sealed, also after a restart. Called by `interactions.py`.
+All processes of the platform share the key, also after a restart. Called by `interactions.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _NONCE = 12
 
 
 class Seal:
-    """Seals JSON objects into base64url text. `purpose` keeps what is sealed for one use from passing in another."""
+    """Encrypts JSON objects as base64url text. A text is valid for one `purpose` only."""
 
     def __init__(self, key: bytes, purpose: str, random_bytes: Callable[[int], bytes]) -> None:
         """`key` has 32 bytes."""
-        # Imported late: a worker that only signs tokens never needs it.
+        # Imported on use: a worker that only signs tokens does not need it.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._cipher = AESGCM(key)
@@ -28,13 +28,13 @@ class Seal:
         self._random_bytes = random_bytes
 
     def close(self, value: Mapping[str, Any]) -> str:
-        """The sealed text, another one each time."""
+        """The encrypted text, with a new nonce each time."""
         nonce = self._random_bytes(_NONCE)
         plain = zlib.compress(json.dumps(value, separators=(",", ":")).encode("ascii"))
         return base64url.encode(nonce + self._cipher.encrypt(nonce, plain, self._purpose))
 
     def open(self, text: str) -> Mapping[str, Any] | None:
-        """What was sealed, or None when it was not sealed here for this purpose. Only one text opens to one sealed value."""
+        """The value, or None for a text that was not made here for this purpose."""
         from cryptography.exceptions import InvalidTag
 
         try:

@@ -1,7 +1,7 @@
-"""What callers make the provider keep before any person has said yes: pushed requests, device codes, CIBA requests, DPoP proofs.
+"""Limits for records that callers create without a person: pushed requests, device codes, proofs.
 
-Bounded, so that nobody fills the store. Whoever authenticates as a client has a number of them; public clients, and those that only
-publish their metadata, are whoever says so, and share the number of the address they call from.
+An authenticated client has a quota of its own. The id of a public client, or of one that publishes
+its metadata, proves nothing, so these share one quota per network address.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from kapi.identity.provider import Provider
 from kapi.store.records import Record
 
 MOST = 1000
-"""Unused ones of a kind that one client, or one address, has at a time."""
+"""Unused records of a kind per client, or per address."""
 MOST_OF_ALL = 10_000
-"""Unused ones of a kind, whoever has them: of more, those that end first go."""
+"""Unused records of a kind in total: beyond it, those that expire first are deleted."""
 MOST_PROOFS = 10_000
-"""DPoP proofs that are remembered for one address. None is forgotten early: it could be used again."""
+"""DPoP proofs per address. None is deleted before it expires: it could be used again."""
 
 
 def keep_waiting(
@@ -28,14 +28,17 @@ def keep_waiting(
     record: Record,
     now: int,
 ) -> None:
-    """Keep a record until it is used or ends. Raises OAuthError, 429 with Retry-After, when the caller has too many that wait."""
-    holder = (
-        f"address {credentials.network}" if _is_anybody(provider, client) else f"client {client.id}"
-    )
+    """Keep a record until it is used or expires.
+
+    Raises OAuthError, 429 with Retry-After, when the caller's quota is used up.
+    """
+    holder = f"client {client.id}"
+    if _is_unproven(provider, client):
+        holder = f"address {credentials.network}"
     if seconds := provider.records.admit(
         kind, record, now, holder=holder, most=MOST, of_all=MOST_OF_ALL
     ):
-        raise _too_many("Too many requests of this client or this address wait to be used", seconds)
+        raise _too_many("Too many requests of this client or this address are waiting", seconds)
 
 
 def is_used_proof(
@@ -46,11 +49,12 @@ def is_used_proof(
     proof: Record,
     now: int,
 ) -> bool:
-    """Remember a DPoP proof; True when it was remembered before. None for `client` says that an access token vouches for the caller.
+    """Store a DPoP proof; True when it was stored before. `client` is None with an access token.
 
-    Raises OAuthError, 429 with Retry-After, when the caller proves nothing else and has sent too many.
+    Raises OAuthError, 429 with Retry-After, for a caller without other credentials whose quota is
+    used up.
     """
-    if client is None or not _is_anybody(provider, client):
+    if client is None or not _is_unproven(provider, client):
         return not provider.records.add(kind, proof, now)
     holder = f"address {credentials.network}"
     if seconds := provider.records.full(kind, holder, now, MOST_PROOFS):
@@ -58,8 +62,8 @@ def is_used_proof(
     return not provider.records.add(kind, proof, now, holder)
 
 
-def _is_anybody(provider: Provider, client: Client) -> bool:
-    """Whether the client's id proves nothing: it has no credentials, or whoever called brought them along (a metadata document)."""
+def _is_unproven(provider: Provider, client: Client) -> bool:
+    """Whether the client's id proves nothing: a public client, or one with a metadata document."""
     return client.is_public or provider.clients.get(client.id) is None
 
 

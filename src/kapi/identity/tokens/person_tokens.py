@@ -238,7 +238,7 @@ def _issue(
         _audience(provider, client, authorization),
     )
     # Resources that cannot share a token must not cost the client its code.
-    provider.resources.wishes(client, audience)
+    provider.resources.token_format(client, audience)
     return Issue(
         provider.new_id(),
         now + provider.lifetime(client, audience),

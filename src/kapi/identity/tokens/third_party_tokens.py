@@ -61,7 +61,7 @@ def third_party(
         return None
     if fault in {"unknown key", "signature"}:
         # The key may be new, or its kid may be an old one's.
-        provider.others.look_again(now)
+        provider.trusted_issuers.look_again(now)
     if fault:
         raise OAuthError("invalid_request", f"The {name} is refused: {_WORDS[fault]}")
     return _presented(trusted.issuer, jwt.claims)
@@ -74,7 +74,7 @@ def local_subject(issuer: Issuer, subject: str) -> str:
 
 def _issuer(provider: Provider, client: Client, iss: Any) -> IssuerKeys | None:
     allowed = client.settings.exchange_issuers
-    for item in provider.others.all():
+    for item in provider.trusted_issuers.all():
         issuer = item.issuer
         everywhere = issuer.organization == ANY_ORGANIZATION and (
             not issuer.environments or ANY_ORGANIZATION in issuer.environments

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from kapi.identity.client_authentication import METHODS
 from kapi.identity.client_facts import client_facts
-from kapi.identity.clients.registration import Policy
+from kapi.identity.clients.metadata import Policy
 from kapi.identity.clients.response_types import response_types
 from kapi.identity.grants import GRANTS, offered
 from kapi.settings import IdentitySettings

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kapi.addresses import is_loopback
 from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.clients.keys import keys_of
+from kapi.identity.clients.metadata import Policy
 from kapi.identity.clients.metadata_documents import document_client
-from kapi.identity.clients.registration import Policy
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.people.attempts import Attempts

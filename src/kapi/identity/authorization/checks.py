@@ -1,7 +1,7 @@
-"""The checks of an authorization request, as a table: one check, one function, in this order.
+"""The checks of an authorization request, as a table: one function for each check, in this order.
 
-What fails in ON_PAGE is shown to the person, since nothing may be sent to a redirect URI that is not known to be the
-client's (RFC 6749 §4.1.2.1); what fails in REDIRECTED goes back to the client.
+An error of ON_PAGE is shown to the person, because nothing may be sent to an unverified redirect URI
+(RFC 6749 §4.1.2.1). An error of REDIRECTED is sent to the client.
 """
 
 from __future__ import annotations
@@ -31,19 +31,21 @@ from kapi.json_reading import NotJson, read_object
 from kapi.settings.identity.profiles import MESSAGE_SIGNING
 
 Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
-"""Gives the request with one more thing known. Raises OAuthError."""
+"""Returns the request with one more member. Raises OAuthError."""
 ACR = ("0", "1")
-"""Levels of sign-in: nothing was proved (one click), a password (OIDC Core §2)."""
+"""Levels of sign-in: no proof (one click), a password (OIDC Core §2)."""
 PROMPTS = ("none", "login", "consent", "select_account")
 LONGEST_STATE = 2048
 LARGEST_CLAIMS = 8192
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def checked(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """The request with everything known.
+    """The request after all checks.
 
-    Raises OAuthError when the person must be shown the error, RefusedRequest when it goes back to the client.
+    Raises OAuthError for an error that the person is shown, RefusedRequest for one that the client
+    gets.
     """
     for check in ON_PAGE:
         request = check(provider, request)
@@ -64,7 +66,10 @@ def client(provider: Provider, request: AuthorizationRequest) -> AuthorizationRe
 
 
 def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """One of the client's; may be left out in plain OAuth when there is only one (RFC 6749 §3.1.2.3, OIDC Core §3.1.2.1)."""
+    """One of the client's; optional in plain OAuth if there is only one.
+
+    RFC 6749 §3.1.2.3, OIDC Core §3.1.2.1.
+    """
     registered = request.client.settings.redirect_uris
     uri = request.parameters.get("redirect_uri")
     if uri is None:
@@ -76,13 +81,13 @@ def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
     elif not allowed(uri, registered):
         raise OAuthError(
             "invalid_request",
-            "redirect_uri is not one that the client registered; it must be equal to the letter",
+            "redirect_uri is not one that the client registered; it must be the same text",
         )
     return dataclasses.replace(request, redirect_uri=uri)
 
 
 def response_mode(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """How to answer; first, because errors are answered in the same way."""
+    """The mode of the response; first, because it is also that of errors."""
     form = request.parameters
     wanted = normal_form(form.get("response_type") or "")
     offered = response_types(provider.settings.identity)
@@ -93,24 +98,22 @@ def response_mode(provider: Provider, request: AuthorizationRequest) -> Authoriz
         modes = ", ".join(RESPONSE_MODES)
         raise OAuthError("invalid_request", f"response_mode must be one of {modes}")
     if signed and mode not in SIGNED_MODES:
-        detail = f"This client needs signed responses: response_mode must be one of {', '.join(SIGNED_MODES)}"
+        modes = ", ".join(SIGNED_MODES)
+        detail = f"This client needs signed responses: response_mode must be one of {modes}"
         raise OAuthError("invalid_request", detail)
-    request = dataclasses.replace(request, response_mode=mode)
     if front and mode in QUERY_MODES:
-        request = dataclasses.replace(
+        fragment = dataclasses.replace(
             request, response_mode=default_mode(front=True, signed=signed)
         )
         detail = "Tokens must not be in a query: response_mode must be fragment or form_post"
-        raise RefusedRequest(request, OAuthError("invalid_request", detail))
+        raise RefusedRequest(fragment, OAuthError("invalid_request", detail))
     if mode == "jwt":
-        request = dataclasses.replace(
-            request, response_mode="fragment.jwt" if front else "query.jwt"
-        )
-    return request
+        mode = f"{default_mode(front=front, signed=False)}.jwt"
+    return dataclasses.replace(request, response_mode=mode)
 
 
 def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """Whatever the client likes, within a limit."""
+    """Any text, within a limit."""
     if request.state is not None and len(request.state) > LONGEST_STATE:
         raise OAuthError("invalid_request", f"state is longer than {LONGEST_STATE} characters")
     return request
@@ -126,14 +129,14 @@ def registration(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
 
 
 def resources(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """Services that the tokens will be for (RFC 8707)."""
+    """The services that the tokens are for (RFC 8707)."""
     return dataclasses.replace(
         request, resources=requested_resources(request.client, request.parameters)
     )
 
 
 def details(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """What is asked for beyond scopes (RFC 9396)."""
+    """Rich authorization requests (RFC 9396)."""
     return dataclasses.replace(
         request, details=requested_details(request.client, request.parameters)
     )
@@ -153,7 +156,7 @@ def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest
 
 
 def response_type(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """A response type that is offered and that the client has, whatever the order of its words."""
+    """A response type that is offered and that the client registered, in any order of its words."""
     wanted = normal_form(request.parameters.need("response_type"))
     offered = response_types(provider.settings.identity)
     if wanted not in offered:
@@ -181,22 +184,11 @@ def _check_openid(request: AuthorizationRequest) -> None:
 
 
 def pkce(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """S256, and nothing weaker (RFC 7636, RFC 9700 §2.1.1)."""
-    challenge, method = (
-        request.parameters.get("code_challenge"),
-        request.parameters.get("code_challenge_method"),
-    )
+    """S256 only (RFC 7636, RFC 9700 §2.1.1)."""
+    challenge = request.parameters.get("code_challenge")
+    method = request.parameters.get("code_challenge_method")
     if challenge is None:
-        if "code" not in request.response_type.split(" "):
-            return request
-        if method is not None:
-            raise OAuthError(
-                "invalid_request", "code_challenge_method without a code_challenge (RFC 7636 4.3)"
-            )
-        if request.client.is_public or request.client.settings.require_pkce:
-            raise OAuthError(
-                "invalid_request", "code_challenge is missing: this client must use PKCE (RFC 7636)"
-            )
+        _check_without_pkce(request, method)
         return request
     if method != "S256":
         raise OAuthError(
@@ -210,74 +202,100 @@ def pkce(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     return dataclasses.replace(request, challenge=challenge)
 
 
+def _check_without_pkce(request: AuthorizationRequest, method: str | None) -> None:
+    if "code" not in request.response_type.split(" "):
+        return
+    if method is not None:
+        raise OAuthError(
+            "invalid_request", "code_challenge_method without a code_challenge (RFC 7636 4.3)"
+        )
+    if request.client.is_public or request.client.settings.require_pkce:
+        raise OAuthError(
+            "invalid_request", "code_challenge is missing: this client must use PKCE (RFC 7636)"
+        )
+
+
 def scope(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """Scopes the client may ask for."""
+    """Scopes that the client may request."""
     return dataclasses.replace(
         request, scope=granted_scope(request.client, request.parameters.get("scope"))
     )
 
 
 def prompt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """What the person must be asked (OIDC Core §3.1.2.1)."""
+    """The pages that the person must see (OIDC Core §3.1.2.1)."""
     wanted = frozenset((request.parameters.get("prompt") or "").split())
-    if unknown := sorted(wanted - set(PROMPTS)):
-        raise OAuthError(
-            "invalid_request",
-            f"prompt may hold {', '.join(PROMPTS)}"
-            + (": create is not offered" if unknown == ["create"] else ""),
-        )
+    if unknown := wanted - set(PROMPTS):
+        detail = f"prompt may contain {', '.join(PROMPTS)}"
+        if unknown == {"create"}:
+            detail += ": create is not offered"
+        raise OAuthError("invalid_request", detail)
     if "none" in wanted and len(wanted) > 1:
         raise OAuthError(
-            "invalid_request", "prompt=none stands alone (OpenID Connect Core 3.1.2.1)"
+            "invalid_request",
+            "prompt=none must be the only value of prompt (OpenID Connect Core 3.1.2.1)",
         )
     return dataclasses.replace(request, prompt=wanted)
 
 
 def max_age(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """How long ago the person may have signed in, in seconds; the client's own setting otherwise."""
+    """The greatest age of the sign-in in seconds, by default that of the client's settings."""
     text = request.parameters.get("max_age")
     if text is None:
         return dataclasses.replace(request, max_age=request.client.settings.default_max_age or None)
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not _SECONDS.fullmatch(text):
         raise OAuthError("invalid_request", "max_age must be a whole number of seconds")
     return dataclasses.replace(request, max_age=int(text))
 
 
 def claims(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """Claims asked for one by one (OIDC Core §5.5)."""
+    """Claims that are requested by name (OIDC Core §5.5)."""
     text = request.parameters.get("claims")
     if text is None:
         return request
+    if len(text) > LARGEST_CLAIMS:
+        text = ""
     try:
-        value = read_object(text if len(text) <= LARGEST_CLAIMS else "")
+        value = read_object(text)
     except NotJson as error:
         raise OAuthError(
             "invalid_request", "claims must be a JSON object (OpenID Connect Core 5.5)"
         ) from error
-    places = [value.get(place) for place in ("userinfo", "id_token")]
-    if not all(place is None or isinstance(place, dict) for place in places):
-        raise OAuthError(
-            "invalid_request",
-            "claims must be a JSON object with the members userinfo and id_token (OpenID Connect Core 5.5)",
-        )
-    wanted = {place: value[place] for place in ("userinfo", "id_token") if value.get(place)}
+    wanted = {}
+    for place in ("userinfo", "id_token"):
+        if not isinstance(value.get(place, {}), dict | None):
+            raise OAuthError(
+                "invalid_request",
+                "claims must be a JSON object with the members userinfo and id_token"
+                " (OpenID Connect Core 5.5)",
+            )
+        if value.get(place):
+            wanted[place] = value[place]
+    of_id_token = wanted.get("id_token", {})
     return dataclasses.replace(
         request,
         claims=wanted,
-        acr=_essential_acr(wanted.get("id_token", {})),
-        hinted_subject=_wanted_subject(wanted.get("id_token", {})),
+        acr=_essential_acr(of_id_token),
+        hinted_subject=_wanted_subject(of_id_token),
     )
 
 
 def _essential_acr(asked: dict[str, Any]) -> frozenset[str]:
-    """The levels one of which the person must reach (OIDC Core §5.5.1.1). Raises OAuthError when there is none here."""
+    """The levels one of which the person must reach (OIDC Core §5.5.1.1).
+
+    Raises OAuthError when no level is supported.
+    """
     demand = asked.get("acr")
     if not isinstance(demand, dict) or demand.get("essential") is not True:
         return frozenset()
-    values = demand.get("values", [demand["value"]] if "value" in demand else ACR)
-    reachable = frozenset(
-        level for level in ACR if isinstance(values, list | tuple) and level in values
-    )
+    values: Any = ACR
+    if "values" in demand:
+        values = demand["values"]
+    elif "value" in demand:
+        values = [demand["value"]]
+    if not isinstance(values, list | tuple):
+        values = ()
+    reachable = frozenset(level for level in ACR if level in values)
     if not reachable:
         raise OAuthError("unmet_authentication_requirements", f"acr can be {' or '.join(ACR)} here")
     return reachable
@@ -285,13 +303,13 @@ def _essential_acr(asked: dict[str, Any]) -> frozenset[str]:
 
 def _wanted_subject(asked: dict[str, Any]) -> str:
     demand = asked.get("sub")
-    return (
-        demand["value"] if isinstance(demand, dict) and isinstance(demand.get("value"), str) else ""
-    )
+    if isinstance(demand, dict) and isinstance(demand.get("value"), str):
+        return str(demand["value"])
+    return ""
 
 
 def id_token_hint(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
-    """Who should be signed in, by an ID token of ours (OIDC Core §3.1.2.1)."""
+    """The person who should be signed in, by an ID token of this provider (OIDC Core §3.1.2.1)."""
     hint = request.parameters.get("id_token_hint")
     if hint is None:
         return request

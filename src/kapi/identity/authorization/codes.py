@@ -1,4 +1,7 @@
-"""Authorization codes (RFC 6749 §4.1.2): opaque, 256 bits, once, bound to client, redirect URI and PKCE challenge."""
+"""Authorization codes (RFC 6749 §4.1.2): 256 bits, used once.
+
+A code is bound to client, redirect URI and PKCE challenge.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from kapi.store.records import Record, key_of
 CODE = "code"
 """Kind of records."""
 _REMEMBERED = 3600
-"""Seconds a code is remembered after it expired, so that a second use is noticed and revokes what the first one issued."""
+"""Seconds that an expired code is kept: a second use revokes what the first one issued."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a code stands for."""
+    """The authorization behind a code."""
 
     authorization: Authorization
     redirect_uri: str
@@ -30,7 +33,7 @@ class Code:
     used: bool = False
 
     def expired(self, now: int) -> bool:
-        """Whether it is too late."""
+        """Whether it has expired."""
         return now >= self.valid_until
 
 
@@ -44,7 +47,7 @@ def new_code(
     redirect_uri_sent: bool,
     challenge: str,
 ) -> str:
-    """Keep an authorization under a fresh code."""
+    """A new code for an authorization, which is stored."""
     code = provider.new_secret()
     lifetime = provider.settings.identity.code_lifetime
     if client.settings.profile:
@@ -64,7 +67,7 @@ def new_code(
 
 
 def read_code(provider: Provider, code: str, now: int) -> Code | None:
-    """What a code stands for, used or not, or None."""
+    """The authorization behind a code, used or not, or None."""
     record = provider.records.get(CODE, key_of(code), now)
     if record is None:
         return None

@@ -1,4 +1,7 @@
-"""What comes next for a checked authorization request: sign in, choose an account, consent, or the code (OIDC Core §3.1.2.3, §3.1.2.4)."""
+"""The next step of a checked authorization request: sign-in, choice of account, consent, response.
+
+OpenID Connect Core §3.1.2.3, §3.1.2.4.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from kapi.identity.tokens.authorized import Authorization
 
 _WITHOUT_PAGES = {
     LOGIN_PATH: OAuthError(
-        "login_required", "Nobody is signed in, or not recently enough (prompt=none)"
+        "login_required", "No person is signed in, or not recently enough (prompt=none)"
     ),
     SELECT_PATH: OAuthError(
         "account_selection_required", "The person must choose an account (prompt=none)"
@@ -53,12 +56,12 @@ def advance(
         return refuse(provider, request, _WITHOUT_PAGES[page])
     if interaction is not None:
         return see_other(page_link(page, interaction.key))
-    browser, cookie = browser_of(provider, http)
+    browser, cookies = browser_of(provider, http)
     try:
         made = begin(provider, request, browser, http.now)
     except OAuthError as error:
         return refuse(provider, request, error)
-    return see_other(page_link(page, made.key), cookies=(cookie,) if cookie else ())
+    return see_other(page_link(page, made.key), cookies=cookies)
 
 
 def _unfit_session(
@@ -67,10 +70,12 @@ def _unfit_session(
     session: Session,
     interaction: Interaction,
 ) -> OAuthError | None:
-    """Why the session of this browser cannot answer the request, although the person signed in for it."""
-    if _is_somebody_else(provider, request, session, interaction):
-        return OAuthError("login_required", "Somebody else signed in than the one the client named")
-    if interaction.signed_in == session.sid and _is_too_weak(request, session):
+    """Why the session that the person signed in to cannot answer the request, or None."""
+    if interaction.signed_in != session.sid:
+        return None
+    if _is_unexpected(provider, request, session):
+        return OAuthError("login_required", "Another person signed in than the client named")
+    if _is_too_weak(request, session):
         return OAuthError(
             "unmet_authentication_requirements", "The person signed in on a lower level"
         )
@@ -88,7 +93,7 @@ def decline(
 def _answered(
     provider: Provider, request: AuthorizationRequest, interaction: Interaction | None
 ) -> None:
-    """A request gets one answer, however often its pages were opened."""
+    """Allow one answer to a request, even if its pages were opened more than once."""
     finished = interaction is None or finish(provider, interaction, request.now)
     if not use_pushed(provider, request) or not finished:
         raise OAuthError(
@@ -129,34 +134,27 @@ def _must_sign_in(
 
 
 def _is_too_weak(request: AuthorizationRequest, session: Session) -> bool:
-    """Whether the client cannot do with how the person signed in."""
+    """Whether the level of the sign-in is not one that the client accepts."""
     return bool(request.acr) and session.acr not in request.acr
 
 
 def _is_unexpected(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:
-    """Whether the client hinted at somebody else."""
-    return (
-        bool(request.hinted_subject)
-        and subject_for(provider, request.client, session.user) != request.hinted_subject
-    )
-
-
-def _is_somebody_else(
-    provider: Provider, request: AuthorizationRequest, session: Session, interaction: Interaction
-) -> bool:
-    """Whether somebody signed in for this request, and it is not who the client hinted at."""
-    return interaction.signed_in == session.sid and _is_unexpected(provider, request, session)
+    """Whether the client named another person."""
+    if not request.hinted_subject:
+        return False
+    return subject_for(provider, request.client, session.user) != request.hinted_subject
 
 
 def _must_consent(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:
     how = request.client.settings.consent
     if "consent" in request.prompt or how == "always":
         return True
-    # Consent is remembered for scopes; details say what in particular, each time (RFC 9396 §3).
-    return how != "never" and (
-        bool(request.details)
-        or not consented(provider, request.client, session.user, request.scopes, request.now)
-    )
+    if how == "never":
+        return False
+    # Consent is stored for scopes; authorization details need it each time (RFC 9396 §3).
+    if request.details:
+        return True
+    return not consented(provider, request.client, session.user, request.scopes, request.now)
 
 
 def _grant(
@@ -171,18 +169,21 @@ def _grant(
         resources=request.resources,
         details=request.details,
     )
+    parameters: dict[str, str] = {}
     code = _code(provider, request, authorization, http.now)
+    if code:
+        parameters["code"] = code
     try:
-        tokens = token_parameters(provider, request, authorization, code)
+        parameters |= token_parameters(provider, request, authorization, code)
     except OAuthError as error:
         return refuse(provider, request, error)
-    return respond(provider, request, ({"code": code} if code else {}) | tokens)
+    return respond(provider, request, parameters)
 
 
 def _code(
     provider: Provider, request: AuthorizationRequest, authorization: Authorization, now: int
 ) -> str:
-    """A fresh code, or nothing where the response type has none."""
+    """A new code; empty if the response type has none."""
     if "code" not in request.response_type.split(" "):
         return ""
     return new_code(

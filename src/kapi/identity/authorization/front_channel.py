@@ -29,7 +29,7 @@ def token_parameters(
         return {}
     user = provider.users.get(authorization.user)
     if user is None:
-        raise OAuthError("access_denied", "The person is not known here any more")
+        raise OAuthError("access_denied", "The person does not exist any more")
     made: dict[str, str] = {}
     client, now = request.client, request.now
     if "token" in words:

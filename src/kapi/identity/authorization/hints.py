@@ -1,4 +1,7 @@
-"""ID tokens that come back as a hint of who is meant: signed by us, even if expired (OIDC Core §3.1.2.1, RP-Initiated Logout §4)."""
+"""ID tokens of this provider as hints, valid or expired.
+
+OIDC Core §3.1.2.1, RP-Initiated Logout §4.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,22 @@ from kapi.jose.token_kinds import OWN_MARK
 
 
 def claims_of_hint(provider: Provider, hint: str) -> Mapping[str, Any]:
-    """The claims. Raises OAuthError invalid_request for anything but an ID token of ours."""
+    """The claims. Raises OAuthError invalid_request unless it is an ID token of this provider."""
     claims = own_claims(provider, hint)
-    # Access and logout tokens are no ID tokens: those have no auth_time, or name their client in a claim of their own.
-    if (
-        claims is None
-        or "auth_time" not in claims
-        or OWN_MARK in claims
-        or not isinstance(claims.get("aud"), str)
-    ):
+    if claims is None or not _is_id_token(claims):
         raise OAuthError("invalid_request", "id_token_hint is not an ID token of this provider")
     return claims
 
 
+def _is_id_token(claims: Mapping[str, Any]) -> bool:
+    """Not an access token, which contains OWN_MARK, or a logout token, which has no `auth_time`."""
+    if "auth_time" not in claims or OWN_MARK in claims:
+        return False
+    return isinstance(claims.get("aud"), str)
+
+
 def subject_of_hint(provider: Provider, hint: str, client_id: str) -> str:
-    """Whom the hint names. Raises OAuthError when it was issued to another client."""
+    """The subject of a hint. Raises OAuthError when it was issued to another client."""
     claims = claims_of_hint(provider, hint)
     if claims["aud"] != client_id:
         raise OAuthError("invalid_request", "id_token_hint was issued to another client")

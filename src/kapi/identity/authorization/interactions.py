@@ -1,8 +1,8 @@
-"""Authorization requests that wait for a person: while they sign in, choose or consent, for the browser that began them.
+"""Authorization requests that wait for a person: for sign-in, choice of account or consent.
 
-The request itself travels sealed in the links and forms, so that a stranger who opens sign-in pages makes the store keep nothing; what a
-signed-in person did about it is a record. APK names the key `stateKey` in links and `sessionKey` in forms. A key that another browser
-began is of no use, so nobody can be made to go on with a request that somebody else began (login CSRF).
+The request is encrypted in links and forms, so that opening sign-in pages stores nothing; the steps
+of a signed-in person are a record. APK calls the key `stateKey` in links and `sessionKey` in forms.
+A key is valid in the browser that began the request only (login CSRF).
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.people.sessions import BROWSER
-from kapi.identity.protocol.forms import Form
+from kapi.identity.protocol.forms import Form, form_from
 from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider
 from kapi.store.records import Record, key_of
 
 SECONDS = 900
 LONGEST_KEY = 12 * 1024
-"""Characters: a browser sends the key in a link, and the link as referrer, within the gateway's 32 kB of headers."""
+"""Characters. A link and its referrer contain the key, within the gateway's 32 kB of headers."""
 _KIND = "interaction"
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One waiting request. The session ids say in which session each thing was done."""
+    """One waiting request. `signed_in`, `chosen` and `consented` are the session ids of each step."""
 
     key: str
-    """What stands in the link: the sealed request."""
+    """The encrypted request, as in the link."""
     parameters: Form
     expires_at: int = 0
     pushed_key: str = ""
@@ -39,12 +39,12 @@ class Interaction:
     consented: str = ""
 
     def request(self, now: int) -> AuthorizationRequest:
-        """The request that goes on."""
+        """The request, to be checked again."""
         return AuthorizationRequest(self.parameters, now, resumed=True, pushed_key=self.pushed_key)
 
 
 def begin(provider: Provider, request: AuthorizationRequest, browser: str, now: int) -> Interaction:
-    """Seal a request for this browser. Raises OAuthError when it is too large for a link."""
+    """Encrypt a request for this browser. Raises OAuthError when it is too large for a link."""
     parameters = request.parameters
     held = {
         "values": dict(parameters.values),
@@ -65,32 +65,50 @@ def begin(provider: Provider, request: AuthorizationRequest, browser: str, now: 
 def interaction_of(provider: Provider, request: Request, key: str | None) -> Interaction:
     """The waiting request of this browser.
 
-    Raises OAuthError when there is none: it is over, too old, or another browser's.
+    Raises OAuthError when it is finished, expired, or of another browser.
     """
-    held = provider.seal.open(key) if key and len(key) <= LONGEST_KEY else None
-    browser = request.cookies.get(BROWSER, "")
-    if (
-        key
-        and held is not None
-        and held["expires_at"] > request.now
-        and held["browser"] == key_of(browser)
-    ):
-        record = provider.records.get(_KIND, key_of(key), request.now)
-        if record is None or record.consumed_at is None:
-            done: Mapping[str, Any] = {} if record is None else record.payload
-            form = Form(
-                held["values"], {name: tuple(values) for name, values in held["repeated"].items()}
-            )
-            said = (done.get(name, "") for name in ("signed_in", "chosen", "consented"))
-            return Interaction(key, form, held["expires_at"], held.get("pushed", ""), *said)
-    raise OAuthError(
+    held = _opened(provider, request, key)
+    if key is None or held is None:
+        raise _over()
+    record = provider.records.get(_KIND, key_of(key), request.now)
+    done: Mapping[str, Any] = {}
+    if record is not None:
+        if record.consumed_at is not None:
+            raise _over()
+        done = record.payload
+    return Interaction(
+        key,
+        form_from(held),
+        held["expires_at"],
+        held.get("pushed", ""),
+        signed_in=done.get("signed_in", ""),
+        chosen=done.get("chosen", ""),
+        consented=done.get("consented", ""),
+    )
+
+
+def _opened(provider: Provider, request: Request, key: str | None) -> Mapping[str, Any] | None:
+    """The content of a key that has not expired and belongs to this browser, or None."""
+    if not key or len(key) > LONGEST_KEY:
+        return None
+    held = provider.seal.open(key)
+    if held is None or held["expires_at"] <= request.now:
+        return None
+    if held["browser"] != key_of(request.cookies.get(BROWSER, "")):
+        return None
+    return held
+
+
+def _over() -> OAuthError:
+    return OAuthError(
         "expired_session",
-        "This sign-in is over or took too long, or cookies are off. Go back to the application and start again.",
+        "This sign-in is over or took too long, or cookies are off."
+        " Go back to the application and start again.",
     )
 
 
 def note(provider: Provider, interaction: Interaction, now: int, **done: str) -> None:
-    """Write down in which session something was done: `signed_in`, `chosen`, `consented`."""
+    """Store the session id of a step: `signed_in`, `chosen`, `consented`."""
 
     def changed(record: Record) -> Mapping[str, Any]:
         return {**record.payload, **done}

@@ -1,4 +1,4 @@
-"""An authorization request while it is being checked: a value that each check returns with one more thing known."""
+"""An authorization request during its checks: each check returns it with one more member."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kapi.identity.protocol.forms import Form
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What is known so far. `parameters` are what counts: those of the URL, or of the request object that replaced them."""
+    """The request. `parameters` are those of the URL, or of the object that replaces them."""
 
     parameters: Form
     now: int
     resumed: bool = False
-    """Checked before and kept while the person signed in; sources of parameters are not read again."""
+    """Checked before the person signed in; the sources of parameters are not read again."""
     pushed: bool = False
-    """It came over the pushed authorization request endpoint, from an authenticated client."""
+    """From the pushed authorization request endpoint, from an authenticated client."""
     pushed_key: str = ""
-    """The record of the pushed request that its parameters are from; empty when they came otherwise."""
+    """The record of the pushed request that contains its parameters, or empty."""
     known_client: Client | None = None
     redirect_uri: str = ""
-    """Empty until it is known to be the client's: nothing may be sent there before."""
+    """Empty until it is checked: nothing may be sent there before."""
     response_mode: str = "query"
     response_type: str = ""
     scope: str = ""
@@ -33,9 +33,9 @@ class AuthorizationRequest:
     max_age: int | None = None
     claims: dict[str, Any] = field(default_factory=dict)
     acr: frozenset[str] = frozenset()
-    """Levels of which one is essential; empty when any will do (OIDC Core §5.5.1.1)."""
+    """Levels of which one is essential; empty for any level (OIDC Core §5.5.1.1)."""
     hinted_subject: str = ""
-    """Who must be signed in: `sub` of the `id_token_hint`, or asked for by the `claims` parameter."""
+    """The person who must be signed in: `sub` of `id_token_hint` or of the `claims` parameter."""
     confirmation: dict[str, str] = field(default_factory=dict)
     resources: tuple[str, ...] = ()
     details: tuple[Any, ...] = ()
@@ -48,17 +48,17 @@ class AuthorizationRequest:
 
     @property
     def state(self) -> str | None:
-        """Given back exactly as received."""
+        """The `state`, which is returned unchanged."""
         return self.parameters.get("state")
 
     @property
     def scopes(self) -> frozenset[str]:
         """The scopes as a set."""
-        return frozenset(self.scope.split(" ")) if self.scope else frozenset()
+        return frozenset(self.scope.split())
 
 
 class RefusedRequest(Exception):
-    """A request whose error goes back to the client's redirect URI."""
+    """A request whose error is sent to the client's redirect URI."""
 
     def __init__(self, request: AuthorizationRequest, error: OAuthError) -> None:
         super().__init__(error.error)

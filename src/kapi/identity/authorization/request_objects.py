@@ -1,6 +1,7 @@
-"""Signed authorization requests (JAR, RFC 9101; OpenID Connect Core §6): the parameters as the claims of a JWT of the client.
+"""Signed authorization requests (JAR, RFC 9101; OpenID Connect Core §6): parameters in a JWT.
 
-Inside, everything counts; outside, nothing but `client_id` (RFC 9101 §5). Unsigned request objects are not taken.
+Of the parameters outside it, only `client_id` is used (RFC 9101 §5). Unsigned request objects are
+refused.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kapi.settings.identity.profiles import accepted_algorithms
 LONGEST_SECONDS = 3600
 _TYPES = ("", "jwt", "oauth-authz-req+jwt")
 _ABOUT_IT = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
-"""Claims about the object; never parameters."""
+"""Claims about the object, which are not parameters."""
 
 
 def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Form:
@@ -42,7 +43,7 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
         if "exp" in claims or "nbf" in claims:
             check_times({"exp": now + 60, **claims}, now, LONGEST_SECONDS)
         if {"request", "request_uri"} & set(claims):
-            raise InvalidJwt("request and request_uri must not stand in it")
+            raise InvalidJwt("it must not contain request or request_uri")
         return form_of(claims)
     except InvalidJwt as error:
         raise OAuthError(
@@ -51,7 +52,7 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
 
 
 def _check_lifetime(claims: Mapping[str, Any]) -> None:
-    """FAPI 2.0 Message Signing §5.3.1: `aud`, and `exp` at most 60 minutes after an `nbf`; how old `nbf` is follows from both."""
+    """FAPI 2.0 Message Signing §5.3.1: `aud`, and `exp` at most 60 minutes after `nbf`."""
     begins, ends = numeric_date(claims, "nbf"), numeric_date(claims, "exp")
     if "aud" not in claims or begins is None or ends is None:
         raise InvalidJwt("aud, exp and nbf must be in it: this client needs them")
@@ -72,14 +73,29 @@ def form_of(claims: Mapping[str, Any]) -> Form:
         if name in _ABOUT_IT:
             continue
         if name in MAY_REPEAT:
-            items = tuple(value) if isinstance(value, list) else (value,)
-            if not all(isinstance(item, str) for item in items):
-                raise InvalidJwt(f"{name} must be text or a list of texts")
-            repeated[name] = items
-            value = items[0] if items else ""  # noqa: PLW2901 - as a form has it
-        if isinstance(value, bool) or value is None:
-            raise InvalidJwt(f"{name} is not a parameter")
-        text = parameter_text(name, value if isinstance(value, str) else json.dumps(value))
+            repeated[name] = _texts(name, value)
+            text = "".join(repeated[name][:1])
+        else:
+            text = parameter_text(name, _text(name, value))
         if text:
             values[name] = text
     return Form(values, repeated)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    """The values of a parameter that may repeat."""
+    items = value
+    if not isinstance(value, list):
+        items = [value]
+    if not all(isinstance(item, str) for item in items):
+        raise InvalidJwt(f"{name} must be text or a list of texts")
+    return tuple(items)
+
+
+def _text(name: str, value: Any) -> str:
+    """The value of a parameter, as a form contains it; objects and numbers are JSON."""
+    if isinstance(value, bool) or value is None:
+        raise InvalidJwt(f"{name} is not a parameter")
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)

@@ -1,6 +1,7 @@
-"""Authorization responses: how parameters reach the client (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode).
+"""Authorization responses and their modes (OAuth 2.0 Multiple Response Types §2.1, Form Post).
 
-`state` and `iss` (RFC 9207) go with every response, errors too. One mode = one function and one name in RESPONSE_MODES.
+Each response, also an error, contains `state` and `iss` (RFC 9207). A mode is one function and one
+name in RESPONSE_MODES.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from urllib.parse import urlencode
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.pages import form_post_page, see_other
+from kapi.identity.protocol.forms import with_query
 from kapi.identity.protocol.http import Answer
 from kapi.identity.provider import Provider
 
 JARM_TYPE = "oauth-authz-resp+jwt"
-"""A type of its own, so that no verifier takes such an answer for a token."""
+"""A type of its own, so that no verifier accepts such a response as a token."""
 _JARM_SECONDS = 600
 
 Mode = Callable[[Provider, AuthorizationRequest, Mapping[str, str]], Answer]
@@ -24,12 +26,12 @@ Mode = Callable[[Provider, AuthorizationRequest, Mapping[str, str]], Answer]
 def respond(
     provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
 ) -> Answer:
-    """Send parameters to the client in the way it asked for."""
-    state = {} if request.state is None else {"state": request.state}
-    issuer = {"iss": provider.settings.identity.issuer}
-    return RESPONSE_MODES[request.response_mode](
-        provider, request, {**parameters, **state, **issuer}
-    )
+    """Send parameters to the client in the mode of its request."""
+    sent = dict(parameters)
+    if request.state is not None:
+        sent["state"] = request.state
+    sent["iss"] = provider.settings.identity.issuer
+    return RESPONSE_MODES[request.response_mode](provider, request, sent)
 
 
 def refuse(provider: Provider, request: AuthorizationRequest, error: OAuthError) -> Answer:
@@ -38,14 +40,12 @@ def refuse(provider: Provider, request: AuthorizationRequest, error: OAuthError)
 
 
 def query(_: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
-    """In the query of the redirect URI, after what stands there."""
-    uri = request.redirect_uri
-    joint = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
-    return see_other(f"{uri}{joint}{urlencode(parameters)}")
+    """In the query of the redirect URI, after its own parameters."""
+    return see_other(with_query(request.redirect_uri, parameters))
 
 
 def fragment(_: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
-    """In the fragment: servers on the way do not see it."""
+    """In the fragment, which is not sent to servers."""
     return see_other(f"{request.redirect_uri}#{urlencode(parameters)}")
 
 
@@ -57,7 +57,7 @@ def form_post(
 
 
 def signed(mode: Mode) -> Mode:
-    """The same way with all parameters in one JWT (JARM §2.3): nobody on the way can change or mix them."""
+    """The mode with all parameters in one signed JWT (JARM §2.3)."""
 
     def answer(
         provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
@@ -79,13 +79,18 @@ RESPONSE_MODES: dict[str, Mode] = {
     "form_post.jwt": signed(form_post),
 }
 QUERY_MODES = ("query", "query.jwt")
-"""Modes that put the parameters where servers and logs see them."""
+"""Modes that send the parameters to servers and their logs."""
 SIGNED_MODES = tuple(name for name in RESPONSE_MODES if name.endswith("jwt"))
 """The modes of JARM."""
 
 
 def default_mode(*, front: bool, signed: bool) -> str:
-    """The mode of a request that names none (Multiple Response Types §5, JARM §2.3.4); `front`: the response carries tokens."""
+    """The mode of a request that names none (Multiple Response Types §5, JARM §2.3.4).
+
+    `front`: the response contains tokens.
+    """
     if signed:
         return "jwt"
-    return "fragment" if front else "query"
+    if front:
+        return "fragment"
+    return "query"

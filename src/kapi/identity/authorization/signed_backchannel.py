@@ -1,4 +1,4 @@
-"""Signed authentication requests of CIBA (OpenID Connect CIBA Core §7.1.1): the parameters as claims of a JWT of the client.
+"""Signed authentication requests of CIBA (OpenID Connect CIBA Core §7.1.1): parameters in a JWT.
 
 Called by the backchannel authentication endpoint.
 """

@@ -57,7 +57,7 @@ def authenticate_client(
     attempt = _attempt(form, credentials)
     client = _named(provider, attempt, now)
     if client is None:
-        secrets.same_secret(provider, provider.clients.nobody, attempt, now)
+        secrets.same_secret(provider, provider.clients.unknown, attempt, now)
         raise invalid_client(attempt.mistake)
     allowed = methods_of(client)
     method = next((name for name in attempt.methods if name in allowed), None)

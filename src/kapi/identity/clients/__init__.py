@@ -1,1 +1,1 @@
-"""Who asks: OAuth clients of the settings, registered ones, and those that publish their metadata."""
+"""OAuth clients: of the settings, registered, and those that publish their metadata."""

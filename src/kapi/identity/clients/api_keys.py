@@ -1,7 +1,8 @@
-"""API keys: issued here, as JWTs in API Manager's form or as opaque texts, checked by the gateway. Called by the system API.
+"""API keys: JWTs in API Manager's form or opaque texts, checked by the gateway.
 
-A JWT key is signed by a key of its own under an issuer of its own, so that an API key never passes as an access token, nor the
-other way round. Of an opaque key only a SHA-256 digest is kept: it has 256 random bits, so that a slow hash would protect nothing.
+Called by the system API. A JWT key has an issuer and a signing key of its own, so that it is not
+accepted as an access token, nor an access token as an API key. Only a SHA-256 digest of an opaque
+key is stored: it has 256 random bits, so a slow hash is not needed.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from kapi.store.revocations import Revocations
 
 ALGORITHM = "RS256"
 _FOREVER = 253_402_300_799
-"""The last second of the year 9999: until then a key without expiry stays revoked."""
+"""The last second of the year 9999: a key that does not expire stays revoked until then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a caller asks for. `apis` are (name, version) pairs, `*` means every one; `lifetime` in seconds, 0 for no expiry."""
+    """The requested key. `apis` are (name, version) pairs, `*` is all; `lifetime` is in seconds.
+
+    A lifetime of 0 does not expire.
+    """
 
     apis: tuple[tuple[str, str], ...]
     application: str = "default"
@@ -94,9 +98,11 @@ class ApiKeyIssuer:
     def issue(self, wanted: Wanted, organization: str, subject: str) -> Issued:
         """A new key for an organization's APIs."""
         now = int(self._now())
-        expires = now + wanted.lifetime if wanted.lifetime else NEVER
         key_id = self._random(8).hex()
-        claims = self._claims(wanted, organization, subject, key_id, now, expires)
+        claims = self._claims(wanted, organization, subject, key_id, now)
+        expires = NEVER
+        if wanted.lifetime:
+            expires = claims["exp"] = now + wanted.lifetime
         if wanted.kind == "jwt":
             text, digest = sign_jwt(self._key, claims), ""
         else:
@@ -111,7 +117,7 @@ class ApiKeyIssuer:
         return self._keys.list(organization)
 
     def revoke(self, key_id: str, organization: str) -> None:
-        """Refuse a key from now on. Raises Problem 404 when the organization has none with that id."""
+        """Revoke a key. Raises Problem 404 when the organization has none with that id."""
         key = self._keys.get(key_id, organization)
         if key is None:
             raise Problem.of(
@@ -123,13 +129,13 @@ class ApiKeyIssuer:
         self._keys.revoke(key.id)
 
     def _claims(
-        self, wanted: Wanted, organization: str, subject: str, key_id: str, now: int, expires: int
+        self, wanted: Wanted, organization: str, subject: str, key_id: str, now: int
     ) -> dict[str, Any]:
         uuid = UUID(
             bytes=hashlib.sha256(f"{organization}/{wanted.application}".encode()).digest()[:16],
             version=4,
         )
-        claims: dict[str, Any] = {
+        return {
             "iss": self.issuer,
             "sub": subject,
             "organization": organization,
@@ -150,7 +156,6 @@ class ApiKeyIssuer:
             "iat": now,
             "jti": key_id,
         }
-        return claims | ({"exp": expires} if expires else {})
 
     def _make_signer(self) -> tuple[str, str, int]:
         key = generate_key(f"api-keys-{self._random(4).hex()}", ALGORITHM)

@@ -1,6 +1,7 @@
-"""The clients, held in memory (RFC 6749 §2). A secret is kept only as a salted digest.
+"""The clients, in memory (RFC 6749 §2), with the salted digests of their secrets.
 
-Client secrets are long and random, so one SHA-256 is enough; a slow password hash would cost a hundred signatures.
+Client secrets are long and random, so one SHA-256 is enough; a slow password hash would cost as
+much as a hundred signatures.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from kapi.store.registered_clients import RegisteredClient
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered client: its settings without the secret. `scopes` holds what it may ask for, `*` anything."""
+    """A client: its settings without the secret. `scopes` are those it may request, `*` is any."""
 
     id: str
     grants: frozenset[str]
@@ -34,7 +35,7 @@ class Client:
     """The secret itself, for clients that sign with it (`client_secret_jwt`) only."""
 
     def has_secret(self, secret: str) -> bool:
-        """Whether this is its secret; constant-time. A client without a secret has none that is right."""
+        """Whether this is its secret; in constant time. False for a client without a secret."""
         digest = hashlib.sha256(self.salt + secret.encode("utf-8", "surrogatepass")).digest()
         return hmac.compare_digest(digest, self.digest or _NO_DIGEST)
 
@@ -44,7 +45,7 @@ class Client:
         return self.settings.is_public
 
     def allows(self, scope: str) -> bool:
-        """Whether it may ask for this scope."""
+        """Whether it may request this scope."""
         return "*" in self.scopes or scope in self.scopes
 
 
@@ -63,11 +64,11 @@ class Clients:
         self._by_id: dict[str, Client] = dict(self._configured)
         self._revision = 0
         self._changing = threading.Lock()
-        self.nobody = Client("", frozenset(), frozenset(), ClientSettings(""), salt, b"")
-        """Asked when an id is unknown, so that an unknown client costs what a wrong secret costs; nothing is its secret."""
+        self.unknown = Client("", frozenset(), frozenset(), ClientSettings(""), salt, b"")
+        """A client without a secret: an unknown id takes as long as a wrong secret."""
 
     def get(self, client_id: str) -> Client | None:
-        """A client by its id, or None. Says nothing about who is asking."""
+        """A client by its id, or None; not authenticated."""
         return self._by_id.get(client_id)
 
     def apply(self, changed: Iterable[RegisteredClient]) -> None:
@@ -88,25 +89,27 @@ class Clients:
 
     @property
     def revision(self) -> int:
-        """The newest change that is held."""
+        """The newest change that was applied."""
         return self._revision
 
 
 def client_of(item: ClientSettings, salt: bytes) -> Client:
-    """A client of the settings, with the demands of its profile; its secret becomes a digest."""
+    """A client of the settings, with the requirements of its profile."""
+    secret = item.secret.encode()
+    digest = hmac_key = b""
+    if secret:
+        digest = hashlib.sha256(salt + secret).digest()
+    if item.token_endpoint_auth_method == "client_secret_jwt":  # noqa: S105 - a method's name
+        hmac_key = secret
     return Client(
         id=item.id,
         grants=frozenset(item.grants),
         scopes=frozenset(item.scopes),
         settings=dataclasses.replace(with_profile(item), secret=""),
         salt=salt,
-        digest=hashlib.sha256(salt + item.secret.encode()).digest() if item.secret else b"",
-        hmac_key=item.secret.encode() if _signs_with_secret(item) else b"",
+        digest=digest,
+        hmac_key=hmac_key,
     )
-
-
-def _signs_with_secret(item: ClientSettings) -> bool:
-    return item.token_endpoint_auth_method == "client_secret_jwt"  # noqa: S105 - a method's name
 
 
 def registered_client(item: RegisteredClient) -> Client:

@@ -1,7 +1,7 @@
-"""How many documents of clients may be fetched and waited for at the same time, in all and of one host.
+"""Limits on how many documents of clients are fetched at the same time, in all and per host.
 
-A thread that fetches or waits serves nobody else. So there are fewer places than threads (`front/web/identity/app.py`), and whoever finds
-none is refused at once: a server that never answers keeps no sign-in waiting that has nothing to do with it.
+There are fewer places than threads (`front/web/identity/app.py`), and a request without a place is
+refused at once, so that a server that does not answer delays no other request.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from typing import Final
 
 PLACES: Final = 48
-"""Threads that fetch or wait."""
+"""Threads that fetch a document or wait for a place."""
 _OF_HOST: Final = PLACES // 2
 _FETCHING: Final = 8
 _FETCHING_OF_HOST: Final = 4
 
 
 class NoPlace(Exception):
-    """Too many are fetching and waiting."""
+    """Too many threads fetch or wait."""
 
 
 class FetchPlaces:
-    """Threads share it."""
+    """The places; safe to share between threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -33,7 +33,7 @@ class FetchPlaces:
 
     @contextmanager
     def place(self, host: str, seconds: float) -> Iterator[None]:
-        """A place to fetch from a host, waited for at most so many seconds. Raises NoPlace."""
+        """A place to fetch from a host; waits at most `seconds`. Raises NoPlace."""
         with self._changed:
             if self._present.total() >= PLACES or self._present[host] >= _OF_HOST:
                 raise NoPlace

@@ -1,4 +1,4 @@
-"""The public keys that a client registered: in its metadata, or at its `jwks_uri` (RFC 7591 §2). For what it signs itself."""
+"""The public keys of a client: in its metadata, or at its `jwks_uri` (RFC 7591 §2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.identity.clients.clients import Client
-from kapi.identity.clients.remote_documents import RemoteDocuments, Unavailable
+from kapi.identity.clients.remote_documents import RemoteDocuments, Unavailable, plain
 from kapi.jose.jwt import MOST_KEYS, InvalidJwt
 from kapi.json_reading import NotJson, read_json
 
@@ -14,26 +14,28 @@ from kapi.json_reading import NotJson, read_json
 def keys_of(
     documents: RemoteDocuments, client: Client, kid: Any, now: int
 ) -> tuple[Mapping[str, Any], ...]:
-    """The client's keys as JWKs; its address is asked again when none of them has this `kid`. Raises InvalidJwt."""
+    """The client's keys as JWKs; fetched again when none of them has this `kid`.
+
+    Raises InvalidJwt.
+    """
     if client.settings.jwks:
         return keys_in(client.settings.jwks)
     if not client.settings.jwks_uri:
         raise InvalidJwt("the client has registered no keys (jwks or jwks_uri)")
     try:
         keys = _read(documents.get(client.settings.jwks_uri, now))
-        if isinstance(kid, str) and all(key.get("kid") != kid for key in keys):
+        if isinstance(kid, str) and kid not in [key.get("kid") for key in keys]:
             keys = _read(documents.get(client.settings.jwks_uri, now, fresh=True))
     except Unavailable as error:
-        raise InvalidJwt(f"the client's keys cannot be had: {_plain(error)}") from error
+        raise InvalidJwt(f"the client's keys cannot be fetched: {plain(error)}") from error
     return keys
 
 
 def keys_in(value: Any) -> tuple[Mapping[str, Any], ...]:
     """The keys of a JWK Set. Raises InvalidJwt."""
-    keys = value.get("keys") if isinstance(value, dict) else None
-    if not isinstance(keys, list | tuple):
+    if not isinstance(value, dict) or not isinstance(value.get("keys"), list | tuple):
         raise InvalidJwt("the client's keys are not a JWK Set")
-    return tuple(key for key in list(keys)[:MOST_KEYS] if isinstance(key, dict))
+    return tuple(key for key in value["keys"][:MOST_KEYS] if isinstance(key, dict))
 
 
 def _read(content: bytes) -> tuple[Mapping[str, Any], ...]:
@@ -41,10 +43,3 @@ def _read(content: bytes) -> tuple[Mapping[str, Any], ...]:
         return keys_in(read_json(content))
     except NotJson as error:
         raise InvalidJwt("the client's keys are not JSON") from error
-
-
-def _plain(error: Exception) -> str:
-    return "".join(
-        letter if letter.isascii() and letter.isprintable() and letter not in '"\\' else "?"
-        for letter in str(error)
-    )

@@ -1,57 +1,58 @@
-"""Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a client whose id is the https address of its metadata.
+"""Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document).
 
-Nobody registers it; the document is fetched, checked like a registration, and kept for a few minutes. Called by `Provider.client`.
+The id of such a client is the https address of its metadata. The document is fetched, checked like
+a registration, and kept for a few minutes. Called by `Provider.client`.
 """
 
 from __future__ import annotations
 
 import posixpath
+import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
-from kapi.identity.clients.registration import Policy, checked_metadata
-from kapi.identity.clients.remote_documents import Busy, RemoteDocuments, Unavailable
+from kapi.identity.clients.metadata import Policy, checked_metadata
+from kapi.identity.clients.remote_documents import Busy, RemoteDocuments, Unavailable, plain
 from kapi.identity.clients.sectors import sector_mistake
 from kapi.json_reading import NotJson, read_object
 from kapi.settings import ClientSettings
 from kapi.settings.values import built
 
 _LONGEST = 512
+_ADDRESS = re.compile(r'https?://[!"$-\[\]-~]*')
+"""Printable ASCII without a blank, a fragment or a backslash."""
 
 
 def is_document_id(client_id: str) -> bool:
-    """Whether a client id has the form of such an address: a path, no dot segments, no fragment, no user name."""
-    if (
-        not client_id.startswith(("https://", "http://"))
-        or len(client_id) > _LONGEST
-        or not client_id.isascii()
-        or not client_id.isprintable()
-    ):
+    """Whether a client id is such an address: a path, no dot segments, fragment or user name."""
+    if len(client_id) > _LONGEST or not _ADDRESS.fullmatch(client_id):
         return False
     try:
         parts = urlsplit(client_id)
         _ = parts.port
     except ValueError:
         return False
-    # Dot segments would let two ids name one document.
-    plain = (
-        posixpath.normpath(parts.path) == (parts.path.rstrip("/") or "/") and "//" not in parts.path
-    )
-    return (
-        bool(parts.hostname)
-        and parts.path not in {"", "/"}
-        and plain
-        and parts.username is None
-        and not {"#", " ", "\\"} & set(client_id)
-    )
+    if not parts.hostname or parts.username is not None:
+        return False
+    return _is_normal_path(parts.path)
+
+
+def _is_normal_path(path: str) -> bool:
+    """Whether a path is not empty and has no dot segments, which would give a document two ids."""
+    if path in {"", "/"} or "//" in path:
+        return False
+    return posixpath.normpath(path) == path.rstrip("/")
 
 
 def document_client(
     documents: RemoteDocuments, client_id: str, policy: Policy, now: int
 ) -> Client | None:
-    """The client that the document describes; None when there is none or it is not good. Raises OAuthError with the reason."""
+    """The client of a metadata document; None for an id that is not such an address.
+
+    Raises OAuthError with the reason when the document is refused.
+    """
     if not is_document_id(client_id):
         return None
     try:
@@ -65,12 +66,8 @@ def document_client(
             "temporarily_unavailable", str(error), status=503, headers=(("retry-after", "5"),)
         ) from error
     except Unavailable as error:
-        plain = "".join(
-            letter if 31 < ord(letter) < 127 and letter not in '"\\' else "?"
-            for letter in str(error)
-        )
         raise OAuthError(
-            "invalid_client", f"The client metadata document cannot be had: {plain}"
+            "invalid_client", f"The client metadata document cannot be fetched: {plain(error)}"
         ) from error
 
 
@@ -86,7 +83,7 @@ def _client(client_id: str, content: bytes, policy: Policy) -> Client:
             "The client metadata document is not JSON whose client_id is its own address",
         )
     if "client_secret" in sent or "client_secret_expires_at" in sent:
-        raise OAuthError("invalid_client", "A client metadata document must not hold a secret")
+        raise OAuthError("invalid_client", "A client metadata document must not contain a secret")
     metadata = checked_metadata({"token_endpoint_auth_method": "none"} | sent, policy)
     settings: ClientSettings = built(
         ClientSettings, {**metadata["settings"], "id": client_id, "secret": ""}

@@ -1,4 +1,7 @@
-"""Redirect URIs: equal to a registered one to the letter, but for the port of a loopback address (RFC 9700 §4.1.3, RFC 8252 §7.3)."""
+"""Redirect URIs: exact matches, except for the port of a loopback address.
+
+RFC 9700 §4.1.3, RFC 8252 §7.3.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ _LOOPBACK = re.compile(rf"(http://(?:{_HOSTS}))(?::(\d{{1,5}}))?((?:/[^#]*)?)")
 
 
 def allowed(uri: str, registered: Iterable[str]) -> bool:
-    """Whether a client that registered these may be answered at `uri`."""
+    """Whether `uri` may be the redirect URI of a client that registered these."""
     registered = tuple(registered)
     if uri in registered:
         return True
-    asked = _LOOPBACK.fullmatch(uri)
-    if asked is None or (asked[2] is not None and not 0 < int(asked[2]) < 65536):
-        return False
-    return any(
-        (found := _LOOPBACK.fullmatch(known)) and (found[1], found[3]) == (asked[1], asked[3])
-        for known in registered
-    )
+    wanted = _without_port(uri)
+    return wanted is not None and wanted in map(_without_port, registered)
+
+
+def _without_port(uri: str) -> tuple[str, str] | None:
+    """Origin and path of a loopback address; None for any other, or for a port out of range."""
+    found = _LOOPBACK.fullmatch(uri)
+    if found is None or not 0 < int(found[2] or 80) < 65536:
+        return None
+    return found[1], found[3]

@@ -1,6 +1,7 @@
-"""Registers clients at run time (RFC 7591, RFC 7592): metadata in, a client in the store and its secrets out, once.
+"""Registers clients at run time (RFC 7591, RFC 7592).
 
-Called by the registration endpoints, and by the system API of clients. Names of members are those of the IANA registry.
+Called by the registration endpoints, and by the system API of clients. The secrets of a client are
+returned once.
 """
 
 from __future__ import annotations
@@ -8,104 +9,30 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapi.errors import OAuthError
+from kapi.identity.clients.metadata import Policy, RegistrationError, checked_metadata
 from kapi.identity.clients.remote_documents import RemoteDocuments
-from kapi.identity.clients.response_types import normal_form
 from kapi.identity.clients.sectors import sector_mistake
 from kapi.jose import base64url
-from kapi.settings import ClientSettings
-from kapi.settings.identity.client_checks import LINKS, ClientFacts, client_mistakes, uri_mistake
-from kapi.settings.values import REFUSED, checked, field_types
 from kapi.store.records import key_of
 from kapi.store.registered_clients import RegisteredClient, RegisteredClients
 
-_OURS = {"client_name": "name", "grant_types": "grants", "scope": "scopes"}
-"""Members that have another name in the settings."""
-_OWN = frozenset(
+_NOT_SENT = frozenset(
     {
-        "redirect_uris",
-        *LINKS,
-        "token_endpoint_auth_method",
-        "token_endpoint_auth_signing_alg",
-        "jwks",
-        "jwks_uri",
-        "tls_client_auth_subject_dn",
-        "tls_client_auth_san_dns",
-        "tls_client_auth_san_uri",
-        "tls_client_auth_san_ip",
-        "tls_client_auth_san_email",
-        "tls_client_certificate_bound_access_tokens",
-        "dpop_bound_access_tokens",
-        "subject_type",
-        "refresh_token_rotation",
-        "sector_identifier_uri",
-        "default_max_age",
-        "id_token_signed_response_alg",
-        "userinfo_signed_response_alg",
-        "introspection_signed_response_alg",
-        "authorization_signed_response_alg",
-        "request_object_signing_alg",
-        "backchannel_authentication_request_signing_alg",
-        "request_uris",
-        "require_pushed_authorization_requests",
-        "require_signed_request_object",
-        "authorization_details_types",
-        "post_logout_redirect_uris",
-        "backchannel_logout_uri",
-        "backchannel_logout_session_required",
-        "frontchannel_logout_uri",
-        "frontchannel_logout_session_required",
+        "registration_access_token",
+        "registration_client_uri",
+        "client_secret_expires_at",
+        "client_id_issued_at",
     }
 )
-"""Settings that a client may choose for itself. No other: what its tokens say of it is not its own to say."""
-_ACCEPTED = _OWN | frozenset(_OURS)
-_FIELDS = {item.name: item for item in dataclasses.fields(ClientSettings)}
-_AUTHORIZATION_GRANTS = frozenset({"authorization_code", "implicit"})
-"""Grants with a response type (RFC 7591 §2.1)."""
-_WEB_ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
-_ABOUT = {
-    "contacts": list,
-    "software_id": str,
-    "software_version": str,
-}
-"""Members that are kept and given back, and decide nothing."""
-_KINDS: Mapping[type, str] = {list: "a list of texts", str: "text"}
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
-_MOST, _LONGEST = 50, 2048
-
-NO_NAME, NO_GRANTS, NOT_FOUND, UNKNOWN_GRANT = 100150, 100151, 100152, 100153
-"""APK's numbers for these mistakes; they go beside the registered error codes."""
-
-
-class RegistrationError(OAuthError):
-    """An error answer of registration (RFC 7591 §3.2.2), with APK's number where it has one."""
-
-    def __init__(self, error: str, description: str, *, number: int = 0) -> None:
-        plain = description.translate({34: "'", 92: "/"}).encode("ascii", "replace").decode("ascii")
-        super().__init__(error, plain, members={"code": number} if number else None)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What registered clients may be. `scopes` holds `*` when anything may be asked for."""
-
-    grants: tuple[str, ...]
-    scopes: tuple[str, ...]
-    methods: tuple[str, ...]
-    algorithms: tuple[str, ...]
-    """What the provider can sign with."""
-    facts: ClientFacts
-    """What the grants and methods state."""
-    response_types: tuple[str, ...] = ("code",)
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A client as it was just kept, and what is shown of its secrets this once; empty when nothing new was made."""
+    """A stored client and its new secrets; empty without a new one."""
 
     client: RegisteredClient
     secret: str = field(default="", repr=False)
@@ -122,7 +49,7 @@ def register(
     new_id: Callable[[], str],
     now: int,
 ) -> Registration:
-    """Keep a new client. Raises RegistrationError."""
+    """Store a new client. Raises RegistrationError."""
     metadata = checked_metadata(sent, policy)
     _check_sector(metadata, documents, now)
     token = _secret(random_bytes)
@@ -142,27 +69,12 @@ def change(
     random_bytes: Callable[[int], bytes],
     now: int,
 ) -> Registration:
-    """Replace the metadata of a client (RFC 7592 §2.2); it keeps its secret unless it had none and needs one. Raises RegistrationError."""
+    """Replace the metadata of a client (RFC 7592 §2.2). Raises RegistrationError.
+
+    The client keeps its secret, or gets one if its new method needs one.
+    """
     if isinstance(sent, dict):
-        if sent.get("client_id", before.id) != before.id:
-            raise RegistrationError(
-                "invalid_client_metadata", "client_id is not the one of this client"
-            )
-        if forbidden := {
-            "registration_access_token",
-            "registration_client_uri",
-            "client_secret_expires_at",
-            "client_id_issued_at",
-        } & set(sent):
-            raise RegistrationError(
-                "invalid_client_metadata",
-                f"{', '.join(sorted(forbidden))} must not be sent (RFC 7592 2.2)",
-            )
-        if "client_secret" in sent and not _is_secret(before, sent["client_secret"]):
-            raise RegistrationError(
-                "invalid_client_metadata",
-                "client_secret is not the one of this client; it cannot be chosen",
-            )
+        _check_update(before, sent)
     metadata = checked_metadata(sent, policy)
     _check_sector(metadata, documents, now)
     salt, secret, digest = before.salt, "", before.secret_digest
@@ -173,36 +85,22 @@ def change(
     return Registration(client, secret)
 
 
-def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
-    """What is kept of the members sent: `settings` of the client, and what is only given back. Raises RegistrationError."""
-    if not isinstance(sent, dict):
+def _check_update(before: RegisteredClient, sent: Mapping[str, Any]) -> None:
+    """The members that identify the client must not change (RFC 7592 §2.2)."""
+    if sent.get("client_id", before.id) != before.id:
         raise RegistrationError(
-            "invalid_client_metadata", "Send the client metadata as a JSON object"
+            "invalid_client_metadata", "client_id is not the one of this client"
         )
-    mistakes: list[str] = []
-    values = _settings(sent, mistakes)
-    if sent.get("client_name") == "":
-        raise RegistrationError("invalid_client_metadata", "client_name is empty", number=NO_NAME)
-    _check_grants(values.get("grants", ()), policy)
-    values["response_types"] = _response_types(sent, values.get("grants", ()), policy)
-    _check_redirect_uris(values, sent)
-    values["scopes"] = _scopes(values.get("scopes"), policy)
-    settings = ClientSettings("new", **values)
-    mistakes += client_mistakes(settings, policy.facts)
-    mistakes += _more_mistakes(settings, policy)
-    about = {
-        name: sent[name]
-        for name, kind in _ABOUT.items()
-        if name in sent and _is_about(name, sent[name], kind, mistakes)
-    }
-    if mistakes:
-        raise RegistrationError("invalid_client_metadata", "; ".join(mistakes)[:1000])
-    kept = {
-        name: value
-        for name, value in dataclasses.asdict(settings).items()
-        if name not in {"id", "secret"}
-    }
-    return {"settings": kept, "about": about}
+    if forbidden := _NOT_SENT & set(sent):
+        raise RegistrationError(
+            "invalid_client_metadata",
+            f"{', '.join(sorted(forbidden))} must not be sent (RFC 7592 2.2)",
+        )
+    if "client_secret" in sent and not _is_secret(before, sent["client_secret"]):
+        raise RegistrationError(
+            "invalid_client_metadata",
+            "client_secret is not the one of this client; it cannot be chosen",
+        )
 
 
 def _check_sector(metadata: Mapping[str, Any], documents: RemoteDocuments, now: int) -> None:
@@ -210,192 +108,6 @@ def _check_sector(metadata: Mapping[str, Any], documents: RemoteDocuments, now: 
     uri, redirect_uris = settings["sector_identifier_uri"], settings["redirect_uris"]
     if mistake := sector_mistake(uri, redirect_uris, lambda url: documents.fetch_new(url, now)):
         raise RegistrationError("invalid_client_metadata", mistake)
-
-
-def shown(client: RegisteredClient) -> dict[str, Any]:
-    """The metadata of a client by their registered names, without its secrets."""
-    settings, defaults = client.metadata["settings"], ClientSettings("new")
-    made: dict[str, Any] = {"client_id": client.id, "client_id_issued_at": client.created_at}
-    made |= {
-        "client_name": settings["name"],
-        "grant_types": settings["grants"],
-        "redirect_uris": settings["redirect_uris"],
-    }
-    made["token_endpoint_auth_method"] = settings["token_endpoint_auth_method"]
-    made["scope"] = " ".join(settings["scopes"]) if "*" not in settings["scopes"] else ""
-    made["response_types"] = []
-    if not _AUTHORIZATION_GRANTS.isdisjoint(settings["grants"]):
-        made["response_types"] = list(settings.get("response_types", ["code"]))
-    for name, value in settings.items():
-        if name in _OWN and _json_like(value) != _json_like(getattr(defaults, name)):
-            made.setdefault(name, value)
-    return {
-        name: value
-        for name, value in (made | client.metadata["about"]).items()
-        if value != "" or name == "client_name"
-    }
-
-
-def _settings(sent: Mapping[str, Any], mistakes: list[str]) -> dict[str, Any]:
-    """The settings that the members say, each of the right type."""
-    values: dict[str, Any] = {
-        "token_endpoint_auth_method": "client_secret_basic",
-        "grants": ("authorization_code",),
-    }
-    for member, value in sent.items():
-        if value is None or member not in _ACCEPTED:
-            continue
-        found = _setting(member, value, mistakes)
-        if found is not REFUSED:
-            values[_OURS.get(member, member)] = found
-    return values
-
-
-def _setting(member: str, value: Any, mistakes: list[str]) -> Any:
-    """The value of one member as its setting has it, or REFUSED."""
-    name = _OURS.get(member, member)
-    if member == "scope":
-        value = _scope_words(value)
-    if _is_too_long(value):
-        mistakes.append(f"{member} is too long")
-        return REFUSED
-    if name == "grants" and not value:
-        raise RegistrationError(
-            "invalid_client_metadata", "grant_types is an empty list", number=NO_GRANTS
-        )
-    return checked(
-        field_types(ClientSettings)[name],
-        value,
-        member,
-        lambda where, text, _="": mistakes.append(f"{where} {text}"),
-        _FIELDS[name].metadata,
-    )
-
-
-def _is_too_long(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) > _LONGEST
-    return isinstance(value, list) and len(value) > _MOST
-
-
-def _scope_words(value: Any) -> Any:
-    """`scope` as a list of scopes; what is no text is left as it is, for the check of its type."""
-    if isinstance(value, str) and value.strip(" "):
-        return value.strip(" ").split(" ")
-    return value
-
-
-def _check_grants(grants: Sequence[str], policy: Policy) -> None:
-    for grant in grants:
-        if grant not in policy.grants:
-            raise RegistrationError(
-                "invalid_client_metadata",
-                f"{grant} grant type not supported.",
-                number=UNKNOWN_GRANT,
-            )
-
-
-def _response_types(
-    sent: Mapping[str, Any], grants: Sequence[str], policy: Policy
-) -> tuple[str, ...]:
-    """The response types of a client (RFC 7591 §2.1): `code` unless it says others; none without a grant that has one."""
-    has_code = "authorization_code" in grants
-    wanted = sent.get("response_types", ["code"] if has_code else [])
-    if not _is_texts(wanted):
-        raise RegistrationError("invalid_client_metadata", "response_types must be a list of texts")
-    found = tuple(dict.fromkeys(normal_form(item) for item in wanted))
-    if unknown := [item for item in found if item not in policy.response_types]:
-        offered = ", ".join(policy.response_types)
-        detail = f"response_types: {', '.join(unknown)[:200]} is not offered; {offered} is"
-        raise RegistrationError("invalid_client_metadata", detail)
-    if bool(found) == _AUTHORIZATION_GRANTS.isdisjoint(grants):
-        detail = "response_types must be code with the authorization code grant, else empty"
-        raise RegistrationError("invalid_client_metadata", detail)
-    if any("code" in item.split(" ") for item in found) != has_code:
-        detail = "A response type with code and the authorization code grant belong together"
-        raise RegistrationError("invalid_client_metadata", detail)
-    return found or ("code",)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
-    uris = values.get("redirect_uris", ())
-    for uri in uris:
-        if wrong := uri_mistake(uri):
-            raise RegistrationError("invalid_redirect_uri", f"{uri[:200]}: {wrong}")
-    if uris or "authorization_code" not in values.get("grants", ()):
-        return
-    detail = "redirect_uris is missing"
-    if "redirect_uris" in sent:
-        detail = "redirect_uris must be a list of URIs"
-    raise RegistrationError(
-        "invalid_redirect_uri", f"{detail}: the authorization code grant needs one"
-    )
-
-
-def _scopes(wanted: tuple[str, ...] | None, policy: Policy) -> tuple[str, ...]:
-    if wanted is None:
-        return policy.scopes
-    if "*" in wanted or ("*" not in policy.scopes and not set(wanted) <= set(policy.scopes)):
-        raise RegistrationError(
-            "invalid_client_metadata", f"scope may hold {' '.join(policy.scopes)}"
-        )
-    return tuple(dict.fromkeys(wanted))
-
-
-def _more_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
-    method = settings.token_endpoint_auth_method
-    if method not in policy.methods:
-        yield f"token_endpoint_auth_method must be one of {', '.join(policy.methods)}"
-    yield from _algorithm_mistakes(settings, policy)
-    if not _has_public_keys_only(settings.jwks):
-        yield "jwks must hold public keys only"
-    yield from _logout_mistakes(settings)
-    if settings.is_public:
-        for grant in settings.grants:
-            if grant in policy.facts.confidential_grants:
-                yield f"a public client may not use {grant}"
-
-
-def _algorithm_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
-    for item in dataclasses.fields(settings):
-        if not item.name.endswith("_signed_response_alg"):
-            continue
-        if getattr(settings, item.name) not in {"", *policy.algorithms}:
-            yield f"{item.name} must be one of {', '.join(policy.algorithms)}"
-
-
-def _has_public_keys_only(jwks: Mapping[str, Any]) -> bool:
-    keys = jwks.get("keys", ())
-    if not isinstance(keys, list | tuple):
-        return True  # `client_mistakes` reports it
-    return all(isinstance(key, dict) and _PRIVATE.isdisjoint(key) for key in keys)
-
-
-def _logout_mistakes(settings: ClientSettings) -> Iterator[str]:
-    for uri in settings.post_logout_redirect_uris:
-        if wrong := uri_mistake(uri):
-            yield f"post_logout_redirect_uris: {wrong}"
-    for name in _WEB_ADDRESSES:
-        uri = getattr(settings, name)
-        if not uri:
-            continue
-        if wrong := uri_mistake(uri):
-            yield f"{name}: {wrong}"
-        elif not uri.startswith(("https://", "http://")):
-            yield f"{name}: it must be a web address"
-
-
-def _is_about(name: str, value: Any, kind: type, mistakes: list[str]) -> bool:
-    texts = value if isinstance(value, list) else [value]
-    short = not _is_too_long(texts) and not any(_is_too_long(text) for text in texts)
-    if isinstance(value, kind) and _is_texts(texts) and short:
-        return True
-    mistakes.append(f"{name} must be {_KINDS[kind]}")
-    return False
 
 
 def _needs_secret(metadata: Mapping[str, Any], policy: Policy) -> bool:
@@ -422,7 +134,3 @@ def _is_secret(client: RegisteredClient, secret: Any) -> bool:
 
 def _secret(random_bytes: Callable[[int], bytes]) -> str:
     return base64url.encode(random_bytes(32))
-
-
-def _json_like(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -1,11 +1,13 @@
-"""Documents that clients publish: their keys (`jwks_uri`), their metadata (client ID metadata documents), request objects.
+"""Documents that clients publish: keys (`jwks_uri`), client metadata, request objects.
 
-Fetched without following redirects, with limits on size and time, never from private addresses unless settings say so; kept for
-a while, also failures, so that nobody can make us fetch the same address again and again. Called by `client_keys.py` and others.
+They are fetched without redirects, with limits of size and time, and from private addresses only if
+the settings allow it. Documents and failures are cached, which limits how often an address is
+fetched. Called by `keys.py` and others.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ LARGEST = 64 * 1024
 SECONDS = 5.0
 KEPT_SECONDS = 300
 RETRY_SECONDS = 20
-"""The soonest that an address is asked again."""
+"""The least time between two requests to an address."""
 _MOST = 2000
 
 
@@ -36,7 +38,15 @@ class Fetch(Protocol):
 
 
 class Unavailable(Exception):
-    """The document cannot be had; the text may be shown."""
+    """The document cannot be fetched; the text may be shown."""
+
+
+_UNSAFE = re.compile(r"[^ -~]|[\"\\]")
+
+
+def plain(error: Unavailable) -> str:
+    """The text of an error as an `error_description` may contain it (RFC 6749 §5.2)."""
+    return _UNSAFE.sub("?", str(error))
 
 
 class Busy(Unavailable):
@@ -49,9 +59,14 @@ class _Kept:
     asked_at: int
     mistake: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the last request failed."""
+        return self.content is None or bool(self.mistake)
+
 
 def fetches_private(settings: Settings) -> bool:
-    """Whether clients may keep their documents in private networks."""
+    """Whether clients may publish their documents in private networks."""
     return settings.identity.fetch_private_networks or is_loopback(settings.gateway.listen)
 
 
@@ -67,24 +82,25 @@ class RemoteDocuments:
         self._places = FetchPlaces()
 
     def get(self, url: str, now: int, *, fresh: bool = False) -> bytes:
-        """The document, at most five minutes old; with `fresh` asked for again, though not sooner than 20 seconds after the last time.
+        """The document, at most five minutes old; with `fresh`, at most 20 seconds old.
 
-        When asking fails the last good document is given. Raises Unavailable, or Busy.
+        The last good document when fetching fails. Raises Unavailable, or Busy.
         """
         with self._lock:
             kept = self._kept.get(url)
-        if kept is None or now - kept.asked_at >= (
-            RETRY_SECONDS if fresh or kept.content is None or kept.mistake else KEPT_SECONDS
-        ):
+        longest = KEPT_SECONDS
+        if fresh or kept is None or kept.failed:
+            longest = RETRY_SECONDS
+        if kept is None or now - kept.asked_at >= longest:
             kept = self._ask(url, now, kept)
         if kept.content is None:
             raise Unavailable(kept.mistake)
         return kept.content
 
     def fetch_new(self, url: str, now: int) -> bytes:
-        """The document as it is now, never a kept one.
+        """The document, always fetched.
 
-        An address that failed is not asked again for 20 seconds. Raises Unavailable, or Busy.
+        An address that failed is not fetched again for 20 seconds. Raises Unavailable, or Busy.
         """
         key = f"new {url}"
         self._refuse_failed(key, now)
@@ -113,7 +129,9 @@ class RemoteDocuments:
             try:
                 kept = _Kept(self._fetched(url), now)
             except Problem as problem:
-                kept = _Kept(before.content if before else None, now, problem.detail)
+                kept = _Kept(None, now, problem.detail)
+                if before is not None:
+                    kept.content = before.content
             self._keep(url, kept)
             return kept
 
@@ -121,7 +139,7 @@ class RemoteDocuments:
     def _place(self, url: str) -> Iterator[None]:
         """A place to fetch from an address.
 
-        Raises Unavailable for an address that is not to be fetched from, or Busy.
+        Raises Unavailable for an address that is not an https URL, or Busy.
         """
         if not url.startswith("https://") and not (
             self._allow_private and url.startswith("http://")

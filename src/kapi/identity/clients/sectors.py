@@ -1,7 +1,7 @@
 """The sector of a client: clients of one sector see the same pairwise subject.
 
 OpenID Connect Core §8.1, Dynamic Client Registration §5.
-Called by `subjects.py`, and wherever a client is taken that is not from the settings.
+Called by `subjects.py`, by registration and for client metadata documents.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kapi.json_reading import NotJson, read_json
 
 
 def sector_of(client: Client) -> str:
-    """The name of the client's sector: one that the settings give, a host, or the client's id."""
+    """The name of the client's sector: that of the settings, a host, or the client's id."""
     settings = client.settings
     if settings.sector_identifier:
         return settings.sector_identifier
@@ -26,8 +26,8 @@ def sector_of(client: Client) -> str:
 def sector_mistake(uri: str, redirect_uris: Sequence[str], fetch: Callable[[str], bytes]) -> str:
     """Why a client may not name this `sector_identifier_uri`; empty when it may, or names none.
 
-    The document must be a JSON list that contains every redirect URI of the client: the owner of its
-    host says which clients belong to it.
+    The document must be a JSON list of all redirect URIs of the client: the owner of its host
+    decides which clients belong to it.
     """
     if not uri:
         return ""

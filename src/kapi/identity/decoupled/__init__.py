@@ -1,1 +1,1 @@
-"""Requests that a person answers on another device (RFC 8628, OpenID Connect CIBA Core)."""
+"""Requests that a person decides on another device (RFC 8628, OpenID Connect CIBA Core)."""

@@ -1,7 +1,7 @@
-"""Authorization where the person is elsewhere than the client: device codes (RFC 8628), CIBA in poll mode.
+"""Authorization on another device than the client's: device codes (RFC 8628), CIBA in poll mode.
 
-The client holds a secret and polls; the person decides on another device. One record for each request; deciding and redeeming
-are single transactions, so that of parallel uses one wins.
+The client polls with a secret; the person decides on another device. A request is one record;
+decision and redemption are single transactions, so that one of parallel uses succeeds.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from kapi.store.records import Record, key_of
 
 PENDING, ALLOWED, DENIED = "pending", "allowed", "denied"
 SLOWER_BY = 5
-"""Seconds that every poll too soon adds to the interval (RFC 8628 §3.5)."""
+"""Seconds that each early poll adds to the interval (RFC 8628 §3.5)."""
 _KEPT = 600
-"""Seconds an expired request is still known, so that the client hears `expired_token`."""
+"""Seconds that an expired request is kept, so that the client gets `expired_token`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,15 @@ class Pending:
     state: str = PENDING
     polled_at: int = 0
     family: str = ""
-    """What its tokens are tied together by; set when it is allowed."""
+    """The family of its tokens; set when it is allowed."""
     authorization: dict[str, Any] = field(default_factory=dict)
-    """What was allowed: an Authorization's payload."""
+    """The payload of the Authorization, when it is allowed."""
     user: str = ""
-    """Whom it is addressed to (CIBA): the subject of an account."""
+    """The person who is asked (CIBA): the subject of an account."""
     message: str = ""
     """The binding message (CIBA §7.1)."""
     confirmation: dict[str, str] = field(default_factory=dict)
-    """The key that was proven when it was asked for; its tokens are bound to it."""
+    """The key that the client proved with the request; its tokens are bound to it."""
 
 
 def ask(
@@ -61,7 +61,10 @@ def ask(
     pending: Pending,
     owner: str,
 ) -> None:
-    """Keep a request; `owner` finds it again with `Records.family`. Raises OAuthError when too many of this caller wait."""
+    """Store a request, found by `owner` with `Records.family`.
+
+    Raises OAuthError when the caller's quota is used up.
+    """
     record = Record(key_of(secret), owner, dataclasses.asdict(pending), pending.expires_at + _KEPT)
     keep_waiting(provider, client, request.credentials, kind, record, request.now)
 
@@ -75,7 +78,7 @@ def pending_of(record: Record) -> Pending:
 def decide(
     provider: Provider, kind: str, key: str, now: int, authorization: Mapping[str, Any] | None
 ) -> bool:
-    """Write down what the person decided; None denies. False when it was decided before, is too old or is unknown."""
+    """Store the decision; None denies. False when it was decided before, has expired or is unknown."""
     decided = False
 
     def change(record: Record) -> Mapping[str, Any] | None:
@@ -98,7 +101,7 @@ def decide(
 
 
 def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) -> Issuance:
-    """Tokens for what was allowed, once.
+    """The tokens of an allowed request, once.
 
     Raises OAuthError: authorization_pending, slow_down, access_denied, expired_token, or invalid_grant.
     """
@@ -136,7 +139,7 @@ def _polled(provider: Provider, kind: str, secret: str, client: Client, now: int
         if pending.client_id != client.id or pending.state != PENDING:
             return None
         too_soon = now - pending.polled_at < pending.interval
-        interval = pending.interval + SLOWER_BY if too_soon else pending.interval
+        interval = pending.interval + SLOWER_BY * too_soon
         return {**record.payload, "polled_at": now, "interval": interval}
 
     record = provider.records.update(kind, key_of(secret), now, change)
@@ -144,7 +147,7 @@ def _polled(provider: Provider, kind: str, secret: str, client: Client, now: int
         raise OAuthError("invalid_grant", "The code is unknown, or was issued to another client")
     pending = pending_of(record)
     if pending.expires_at <= now:
-        raise OAuthError("expired_token", "Nobody decided in time; begin anew")
+        raise OAuthError("expired_token", "The person did not decide in time; begin again")
     if pending.state == DENIED:
         raise OAuthError("access_denied", "The person did not allow it")
     if pending.state == PENDING:

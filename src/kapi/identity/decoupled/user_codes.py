@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
+import re
+
 from kapi.identity.provider import Provider
 from kapi.store.records import Record, key_of
 
 KIND = "device"
 """Kind of the records of device codes."""
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
-"""No vowels, so no words; nothing that looks like another letter. 20 to the power of 8: 34 bits."""
+"""No vowels, so no words; no two letters that look alike. 20 to the power of 8: 34 bits."""
+_NOT_IN_CODE = re.compile(f"[^{ALPHABET}]")
 LENGTH = 8
 MOST_TRIES = 10
-"""Wrong codes of one person in five minutes: to find one of a thousand waiting codes they would try for years."""
+"""Wrong codes of one person in five minutes: guessing one of a thousand codes takes years."""
 
 
 def new_user_code(provider: Provider, now: int) -> str:
-    """A fresh code; the record of the device code is found by it (`owner_of`)."""
+    """A new code; the record of the device code is found by it (`owner_of`)."""
     while True:
-        code = "".join(
-            ALPHABET[byte % len(ALPHABET)] for byte in provider.random_bytes(64) if byte < 240
-        )[:LENGTH]
+        letters = [ALPHABET[byte % 20] for byte in provider.random_bytes(64) if byte < 240]
+        code = "".join(letters[:LENGTH])
         if len(code) == LENGTH and not provider.records.family(KIND, owner_of(code), now):
             return code
 
 
 def owner_of(code: str) -> str:
-    """What finds the device code of a user code."""
+    """The owner of the record of the device code."""
     return f"user code {key_of(code)}"
 
 
 def shown(code: str) -> str:
-    """As people read it."""
+    """The code as it is shown, with a hyphen."""
     return f"{code[:4]}-{code[4:]}"
 
 
 def plain(typed: str) -> str:
-    """What somebody typed, reduced to the letters of a code."""
-    return "".join(letter for letter in typed[:64].upper() if letter in ALPHABET)
+    """The letters of a code in the typed text."""
+    return _NOT_IN_CODE.sub("", typed[:64].upper())
 
 
 def device_of(provider: Provider, code: str, person: str, now: int) -> Record | None:
-    """The record of the device code; None for a wrong code, or when this person has tried too many."""
+    """The record of the device code; None for a wrong code, or at the limit of this person."""
     most = {f"user code {person}": MOST_TRIES}
-    # Counted first, so that parallel tries cannot share one count.
-    if provider.login_attempts.count(most, now):
+    # Counted first, so that parallel requests are all counted.
+    if provider.login_attempts.count(most, now) or len(code) != LENGTH:
         return None
-    found = provider.records.family(KIND, owner_of(code), now) if len(code) == LENGTH else ()
+    found = provider.records.family(KIND, owner_of(code), now)
     if len(found) != 1:
         return None
     provider.login_attempts.take_back(most)

@@ -1,1 +1,1 @@
-"""Who signs in: users, sessions, consents, and the steps between them."""
+"""The people who sign in: users, sessions, consents, and the steps between them."""

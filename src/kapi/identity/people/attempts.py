@@ -1,8 +1,8 @@
-"""Tries to sign in with a password: few wrong ones per name and address, few at a time (OWASP authentication; RFC 6749 §10.10).
+"""Limits on wrong passwords, per user name and address (OWASP authentication; RFC 6749 §10.10).
 
-Counts stand in the store: they hold for all workers together, and over restarts. Somebody who keeps trying wrong passwords for a name
-could keep its person out, so a browser in which a person signed in before has tries of its own for that name (OWASP: device cookies).
-Called by the login page and by every grant that takes a password.
+The counts are in the store, shared by all workers. Wrong passwords of an attacker would lock the
+person out, so a browser in which the person signed in before has a count of its own for that name
+(OWASP: device cookies). Called by the login page and by each grant that takes a password.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from kapi.store.login_attempts import LoginAttempts
 from kapi.store.records import Record, Records, key_of
 
 PER_ADDRESS = 10
-"""How many times more tries an address has than a user name: people share addresses."""
+"""Factor of the limit of an address to that of a user name: people share addresses."""
 KNOWN_SECONDS = 180 * 24 * 3600
 MOST_KNOWN = 20
-"""Browsers that are known for one person; the one they used longest ago is forgotten first."""
+"""Known browsers per person; the least recently used one is deleted first."""
 _KIND = "known-browser"
 _AT_ONCE = 2
 _WAIT = 2.0
@@ -45,9 +45,10 @@ class Attempts:
     def authenticate(
         self, users: Users, username: str, password: str, address: str, now: int, browser: str = ""
     ) -> User | None:
-        """The person whose password this is, or None. `browser` is the secret that names the browser, if it is one.
+        """The person with this password, or None. `browser` is the secret of the browser, or empty.
 
-        Raises TooManyTries when the name or the address has none left, or when too many are being checked.
+        Raises TooManyTries at the limit of the name or the address, or when too many passwords
+        are being checked.
         """
         known = key_of(f"{browser} {username}")
         if browser and self._records.get(_KIND, known, now) is not None:
@@ -56,7 +57,7 @@ class Attempts:
         else:
             own = f"name {username}"
             most = {f"address {address}": self._most * PER_ADDRESS, own: self._most}
-        # Looked at first, so that whoever goes on trying neither writes to the store nor keeps others waiting.
+        # Read first, so that requests over the limit do not write to the store or occupy a place.
         if seconds := self._login_attempts.wait(most, now):
             raise TooManyTries(seconds)
         user = self._one_of_few(users, username, password, most, now)
@@ -72,14 +73,14 @@ class Attempts:
     def _one_of_few(
         self, users: Users, username: str, password: str, most: dict[str, int], now: int
     ) -> User | None:
-        # Those that wait are few as well: they sit in the threads that serve token requests.
+        # Those that wait are few as well: they occupy the threads that serve token requests.
         if not self._waiting.acquire(blocking=False):
             raise TooManyTries(1)
         try:
             if not self._running.acquire(timeout=_WAIT):
                 raise TooManyTries(1)
             try:
-                # Counted before the slow part, so that parallel tries cannot share one count.
+                # Counted before the slow part, so that parallel requests are all counted.
                 if seconds := self._login_attempts.count(most, now):
                     raise TooManyTries(seconds)
                 return users.authenticate(username, password)

@@ -1,4 +1,4 @@
-"""Claims about a person (OpenID Connect Core §5): which the scopes and the `claims` parameter ask for, and their values."""
+"""Claims about a person (OpenID Connect Core §5), by scopes and by the `claims` parameter."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ RESERVED = frozenset({
     "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "auth_time", "acr", "amr", "azp", "at_hash", "c_hash", "s_hash", "sid",
     "events", "cnf", "act", "may_act", "scope", "scp", "client_id", "clientId", "cid", "appid", "token_use", "token_type", "typ",
 })  # fmt: skip
-"""Claims of the protocol: nothing that is said about a person may stand for one of them."""
+"""Claims of the protocol: a claim about a person must not have such a name."""
 
 
 def claims_about(
     user: User, authorization: Authorization, place: str, *, scopes: bool = False
 ) -> dict[str, Any]:
-    """Claims for `place`, `userinfo` or `id_token`: those asked for by name (§5.5), and those of the scopes (§5.4).
+    """Claims for `place`, `userinfo` or `id_token`: those requested by name (§5.5) or scope (§5.4).
 
-    The claims of the scopes are for UserInfo, and for an ID token where `scopes` says so.
+    The claims of the scopes are for UserInfo, and with `scopes` for an ID token.
     """
     known = {
         "preferred_username": user.username,
@@ -52,24 +52,24 @@ def claims_about(
         "groups": list(user.groups),
         **user.claims,
     }
-    wanted: dict[str, None] = {}
+    names: list[str] = []
     if place == "userinfo" or scopes:
         for scope in authorization.scope.split(" "):
-            wanted |= dict.fromkeys(SCOPE_CLAIMS.get(scope, ()))
-    asked = authorization.claims.get(place)
-    for name, demand in (asked if isinstance(asked, dict) else {}).items():
-        if _acceptable(known.get(name), demand):
-            wanted[name] = None
-    wanted["organization"] = None
-    return {
-        name: known[name]
-        for name in wanted
-        if name not in RESERVED and known.get(name) not in (None, "", [])
-    }
+            names += SCOPE_CLAIMS.get(scope, ())
+    requested = authorization.claims.get(place)
+    if isinstance(requested, dict):
+        names += [
+            name for name, demand in requested.items() if _acceptable(known.get(name), demand)
+        ]
+    made: dict[str, Any] = {}
+    for name in (*names, "organization"):
+        if name not in RESERVED and known.get(name) not in (None, "", []):
+            made[name] = known[name]
+    return made
 
 
 def _acceptable(value: Any, demand: Any) -> bool:
-    """Whether the value is one of those the client would take (§5.5.1)."""
+    """Whether the value is one of those that the client accepts (§5.5.1)."""
     if not isinstance(demand, dict):
         return True
     if "value" in demand:

@@ -1,4 +1,4 @@
-"""What a person allowed a client before, and what scopes mean in words (OpenID Connect Core §3.1.2.4)."""
+"""The scopes that a person allowed a client, and their descriptions (OIDC Core §3.1.2.4)."""
 
 from __future__ import annotations
 
@@ -38,19 +38,20 @@ def consented(
 def keep_consent(
     provider: Provider, client: Client, user: str, scopes: frozenset[str], now: int
 ) -> None:
-    """Remember that the person allowed the client these scopes, besides those allowed before."""
+    """Store that the person allowed the client these scopes, besides those allowed before."""
     record = provider.records.get(_KIND, _key(client, user), now)
-    before = set() if record is None else set(record.payload["scopes"])
+    if record is not None:
+        scopes = scopes.union(record.payload["scopes"])
     payload: dict[str, Any] = {
         "user": user,
         "client_id": client.id,
-        "scopes": sorted(scopes | before),
+        "scopes": sorted(scopes),
     }
     provider.records.put(_KIND, Record(_key(client, user), "", payload, now + _SECONDS))
 
 
 def in_words(provider: Provider, scope: str) -> list[tuple[str, str]]:
-    """Each scope and what it means; the meaning is empty when nobody gave one."""
+    """Each scope and its description, which may be empty."""
     own = provider.settings.identity.scope_descriptions
     return [(name, own.get(name, WORDS.get(name, ""))) for name in scope.split(" ")]
 

@@ -1,6 +1,6 @@
-"""Who a sign-in form says the person is, and whether it is true: one click, or name, password and organization.
+"""Identifies a person by a sign-in form: one click, or name, password and organization.
 
-Called by the login page of authorization requests, and by pages that begin without one (`page_session.py`).
+Called by the login page of authorization requests, and by other pages (`page_session.py`).
 """
 
 from __future__ import annotations
@@ -39,16 +39,9 @@ class Identified:
 
 def identify(provider: Provider, request: Request, form: Form) -> Identified | str:
     """The person, or the number of a failure."""
-    username, organization = form.get("username") or "", form.get("organization") or ""
     if chosen := form.get("one_click"):
-        found = next(
-            (choice for choice in one_click_choices(provider) if choice.value == chosen), None
-        )
-        return (
-            "100171"
-            if found is None
-            else Identified(found.user, found.organization, (), ONE_CLICK_ACR)
-        )
+        return _one_click(provider, chosen)
+    username, organization = form.get("username") or "", form.get("organization") or ""
     try:
         password, browser = form.get("password") or "", request.cookies.get(BROWSER, "")
         user = provider.attempts.authenticate(
@@ -63,8 +56,18 @@ def identify(provider: Provider, request: Request, form: Form) -> Identified | s
     )
 
 
+def _one_click(provider: Provider, chosen: str) -> Identified | str:
+    for choice in one_click_choices(provider):
+        if choice.value == chosen:
+            return Identified(choice.user, choice.organization, (), ONE_CLICK_ACR)
+    return "100171"
+
+
 def _wrong_organization(user: User, organization: str) -> str:
-    """APK's rule: an organization must be one of the person's; only a super admin, or who belongs to none, signs in without."""
+    """APK's rule: a person with organizations names one of them; a super admin need not."""
     if organization:
-        return "" if organization in user.organizations else "100173"
-    return "" if user.super_admin or not user.organizations else "100172"
+        if organization not in user.organizations:
+            return "100173"
+    elif user.organizations and not user.super_admin:
+        return "100172"
+    return ""

@@ -1,15 +1,16 @@
-"""Ending a session: its cookie, what it issued without `offline_access`, and telling the clients that knew of it.
+"""Ends a session: its cookie, its authorizations without `offline_access`, and its clients.
 
 OpenID Connect RP-Initiated, Back-Channel and Front-Channel Logout 1.0.
 """
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from kapi.identity.clients.clients import Client
 from kapi.identity.people.sessions import Session, sign_out
 from kapi.identity.people.subjects import subject_for
+from kapi.identity.protocol.forms import with_query
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.person_tokens import revoke_family
 
@@ -18,30 +19,30 @@ _TOKEN_SECONDS = 120
 
 
 def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tuple[str, ...]]:
-    """End it. The Set-Cookie value that removes its cookie, and the addresses that a page must load (front-channel)."""
+    """End a session.
+
+    Returns the Set-Cookie value that removes its cookie, and the addresses that a page must load
+    (front-channel logout).
+    """
     cookie = sign_out(provider, session)
     for family in provider.families.of_session(session.sid, now):
         if "offline_access" not in str(family.payload.get("scope", "")).split(" "):
             revoke_family(provider, family.key, now, "the session ended")
-    clients = [
-        client
-        for client_id in session.clients
-        if (client := provider.client(client_id, now)) is not None
-    ]
-    for client in clients:
+    frames = []
+    for client_id in session.clients:
+        client = provider.client(client_id, now)
+        if client is None:
+            continue
         if client.settings.backchannel_logout_uri:
             form = urlencode({"logout_token": logout_token(provider, client, session, now)})
             provider.notices.send(client.settings.backchannel_logout_uri, form.encode("ascii"))
-    frames = tuple(
-        _front_channel(provider, client, session)
-        for client in clients
-        if client.settings.frontchannel_logout_uri
-    )
-    return cookie, frames
+        if client.settings.frontchannel_logout_uri:
+            frames.append(_front_channel(provider, client, session))
+    return cookie, tuple(frames)
 
 
 def logout_token(provider: Provider, client: Client, session: Session, now: int) -> str:
-    """A logout token (Back-Channel Logout §2.4). It has no nonce, and a `typ` of its own: it must never pass for an ID token."""
+    """A logout token (Back-Channel Logout §2.4): without a nonce, so that it is no ID token."""
     claims = {
         "iss": provider.settings.identity.issuer,
         "sub": subject_for(provider, client, session.user),
@@ -56,9 +57,6 @@ def logout_token(provider: Provider, client: Client, session: Session, now: int)
 
 
 def _front_channel(provider: Provider, client: Client, session: Session) -> str:
-    """With issuer and session id, which tell the client's page whose session ended (Front-Channel Logout §2)."""
+    """With issuer and session id (Front-Channel Logout §2)."""
     uri = client.settings.frontchannel_logout_uri
-    joint = "&" if urlsplit(uri).query else "?"
-    return (
-        f"{uri}{joint}{urlencode({'iss': provider.settings.identity.issuer, 'sid': session.sid})}"
-    )
+    return with_query(uri, {"iss": provider.settings.identity.issuer, "sid": session.sid})

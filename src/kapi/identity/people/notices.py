@@ -1,6 +1,7 @@
-"""Posts to clients that nobody waits for: logout tokens (OpenID Connect Back-Channel Logout §2.5). In threads, with limits.
+"""Posts logout tokens to clients in threads, with limits (OIDC Back-Channel Logout §2.5).
 
-Never to private addresses unless settings say so, never after a redirect, five seconds each, one more try.
+Not to private addresses unless the settings allow it, without redirects, at most five seconds each,
+with one retry.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ _LOG = logging.getLogger("kapi.identity")
 
 
 class Notices:
-    """A queue and two threads, begun when there is something to send."""
+    """A queue and two threads, which are started on use."""
 
     def __init__(self, *, allow_private: bool, hosts: Mapping[str, str]) -> None:
-        """`hosts` are addresses that stand in for names, as in `gateway.hosts`."""
+        """`hosts` are addresses of host names, as in `gateway.hosts`."""
         self._allow_private = allow_private
         self._hosts = hosts
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
@@ -35,7 +36,7 @@ class Notices:
         return ThreadPoolExecutor(2, thread_name_prefix="notice")
 
     def send(self, url: str, form: bytes) -> None:
-        """Post a form, soon. What cannot be delivered is logged without its content."""
+        """Queue a form. A form that cannot be delivered is logged without its content."""
         if not self._waiting.acquire(blocking=False):
             _LOG.warning(
                 "too many notices are waiting; one to %s was dropped", url.partition("?")[0]

@@ -1,4 +1,4 @@
-"""Signing in with one click, for tests: whom the login page offers without a password (setting `one_click_sign_in`)."""
+"""Sign-in with one click, for tests: the people of the setting `one_click_sign_in`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Choice:
 
     @property
     def value(self) -> str:
-        """What the button sends."""
-        return (
-            f"{self.user.username}@{self.organization}" if self.organization else self.user.username
-        )
+        """The value that the button sends."""
+        if self.organization:
+            return f"{self.user.username}@{self.organization}"
+        return self.user.username
 
 
 def one_click_choices(provider: Provider) -> tuple[Choice, ...]:
-    """The buttons. People with a password of their own are never among them unless the setting says so."""
+    """The buttons; those of people with a password of their own only with `all`."""
     identity = provider.settings.identity
     if identity.one_click_sign_in == "off":
         return ()
@@ -36,8 +36,7 @@ def one_click_choices(provider: Provider) -> tuple[Choice, ...]:
     people = [user for user in provider.users.all() if not user.disabled]
     if identity.one_click_sign_in == "seeded":
         people = [user for user in people if user.username in names]
-    return tuple(
-        Choice(user, organization)
-        for user in people
-        for organization in user.organizations or ("",)
-    )[:_MOST]
+    choices: list[Choice] = []
+    for user in people:
+        choices += [Choice(user, organization) for organization in user.organizations or ("",)]
+    return tuple(choices[:_MOST])

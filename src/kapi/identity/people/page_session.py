@@ -1,4 +1,4 @@
-"""Pages that a person opens by themselves, not sent by a client: the device page, the approvals page. They sign in right there."""
+"""Sign-in on pages that a person opens without a client: the device and the approvals page."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ NO_FORM = Form({}, {})
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
-"""What cannot be in a user code."""
+"""Characters that are not in a user code."""
 
 
 def session_here(
     provider: Provider, request: Request, form: Form, path: str, purpose: str, carried: str = ""
 ) -> Session | Answer:
-    """The session of the person, in a browser with our cookie, or the page that makes one. Raises OAuthError.
+    """The session of the person, or the sign-in page. Raises OAuthError.
 
-    `purpose` is what the person goes on to; `carried` comes back to `path` as the query parameter `user_code` after sign-in.
+    `purpose` is what the sign-in is for; `carried` is the query parameter `user_code` of `path`
+    after sign-in.
     """
     session = session_of(provider, request)
     if session is not None:
@@ -57,8 +58,9 @@ def session_here(
         organization=found.organization,
         before=None,
     )
-    safe = _UNSAFE.sub("", carried)
-    return see_other(f"{path}?user_code={safe}" if safe else path, cookies=(cookie,))
+    if safe := _UNSAFE.sub("", carried):
+        path = f"{path}?user_code={safe}"
+    return see_other(path, cookies=(cookie,))
 
 
 def _check_cookies(request: Request) -> None:
@@ -77,11 +79,11 @@ def _page(
     failure: str = "",
     typed: Form = NO_FORM,
 ) -> Answer:
-    browser, cookie = browser_of(provider, request)
+    browser, cookies = browser_of(provider, request)
     return page(
         provider,
         "login.html",
-        cookies=(cookie,) if cookie else (),
+        cookies=cookies,
         client=purpose,
         links=(),
         logo="",

@@ -1,7 +1,7 @@
-"""Passwords of people, kept as argon2id digests (RFC 9106; OWASP's least parameters: 19 MiB, two passes, one lane).
+"""Passwords of people, as argon2id digests (RFC 9106; OWASP's minimum: 19 MiB, two passes, one lane).
 
-Slow on purpose, about thirty milliseconds: call it in a thread, never in the event loop. Client secrets are random and
-need none of this (`clients.py`).
+Takes about 30 milliseconds: call it in a thread, not in the event loop. Client secrets are random
+and need no slow digest (`clients.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST = 1024
 
 @cache
 def _hasher() -> PasswordHasher:
-    # Imported late: a worker that only signs tokens never needs it.
+    # Imported on use: a worker that only signs tokens does not need it.
     from argon2 import PasswordHasher
 
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -32,23 +32,26 @@ def password_digest(password: str) -> str:
 
 
 def password_matches(digest: str, password: str) -> bool:
-    """Whether the digest is of this password. Costs the same for an empty digest, so that an unknown person looks like a wrong password."""
+    """Whether the digest is of this password.
+
+    An empty digest, of an unknown person, takes as long as a wrong password.
+    """
     from argon2.exceptions import InvalidHashError, VerificationError
 
     if len(password) > LONGEST:
         return False
     try:
-        same = _hasher().verify(digest or _nobody(), _prepared(password))
+        same = _hasher().verify(digest or _of_unknown(), _prepared(password))
     except (VerificationError, InvalidHashError):
         return False
     return same and bool(digest)
 
 
 @cache
-def _nobody() -> str:
-    return _hasher().hash("nobody has this password")
+def _of_unknown() -> str:
+    return _hasher().hash("the password of an unknown person")
 
 
 def _prepared(password: str) -> bytes:
-    """The same bytes however a keyboard composes a character (RFC 8265 §4.2)."""
+    """UTF-8 of the normal form C (RFC 8265 §4.2)."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

@@ -1,6 +1,7 @@
-"""Who is signed in to the provider in which browser: records that survive a restart, behind `__Host-` cookies (RFC 6265bis §4.1.3).
+"""Sessions of people at the provider: stored records, with `__Host-` cookies (RFC 6265bis §4.1.3).
 
-The cookie holds 256 random bits and the store their digest. `sid` names the session to clients and stays when the cookie is renewed.
+The cookie contains 256 random bits, the store their digest. `sid` identifies the session to clients
+and does not change with the cookie.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from kapi.settings.values import built
 from kapi.store.records import Record, key_of
 
 SESSION, BROWSER = "__Host-kapi-session", "__Host-kapi-browser"
-"""Names of cookies: who is signed in; which browser it is, whether or not somebody is."""
+"""Names of cookies: of the session, and of the browser, with or without a session."""
 _KIND = "session"
 _BROWSER_SECONDS = 365 * 24 * 3600
 
@@ -38,12 +39,12 @@ class Session:
     acr: str = ""
     organization: str = ""
     clients: tuple[str, ...] = ()
-    """Clients that were told who this is."""
+    """Clients that got tokens about the person."""
     username: str = ""
-    """What pages call the person; filled in when the session is read."""
+    """The user name, for pages; set when the session is read."""
 
     def authorization(self, client_id: str, scope: str) -> Authorization:
-        """What the person allows a client here and now."""
+        """The authorization of a client in this session."""
         return Authorization(
             user=self.user,
             client_id=client_id,
@@ -57,17 +58,17 @@ class Session:
 
 
 def session_of(provider: Provider, request: Request) -> Session | None:
-    """The session of the browser that sent this, or None. A person whose account was removed or disabled has none."""
+    """The session of the request's browser, or None. An account that ended has no session."""
     secret = request.cookies.get(SESSION)
-    record = None if secret is None else provider.records.get(_KIND, key_of(secret), request.now)
-    session = None if record is None else _session(record)
-    user = None if session is None else provider.users.get(session.user)
-    # A sign-in that was under way when the account ended counts for nothing.
-    if (
-        session is None
-        or user is None
-        or session.auth_time < provider.accounts.ended_at(session.user)
-    ):
+    if secret is None:
+        return None
+    record = provider.records.get(_KIND, key_of(secret), request.now)
+    if record is None:
+        return None
+    session = _session(record)
+    user = provider.users.get(session.user)
+    # The account may have ended during the sign-in.
+    if user is None or session.auth_time < provider.accounts.ended_at(session.user):
         return None
     return dataclasses.replace(session, username=user.username)
 
@@ -82,21 +83,24 @@ def sign_in(
     organization: str,
     before: Session | None,
 ) -> tuple[Session, str]:
-    """A session with a fresh cookie, and the Set-Cookie value. The session that the browser had ends, or goes on for the same person."""
+    """A session with a new cookie, and the Set-Cookie value.
+
+    It continues the session `before` of the browser if that is of the same person, else ends it.
+    """
     secret = provider.new_secret()
     lifetime = provider.settings.identity.session_lifetime
-    same = before is not None and (before.user, before.organization) == (user, organization)
     session = Session(
         key=key_of(secret),
-        sid=before.sid if before is not None and same else provider.new_id(),
+        sid=provider.new_id(),
         user=user,
         auth_time=now,
         expires_at=now + lifetime,
         amr=amr,
         acr=acr,
         organization=organization,
-        clients=before.clients if before is not None and same else (),
     )
+    if before is not None and (before.user, before.organization) == (user, organization):
+        session = dataclasses.replace(session, sid=before.sid, clients=before.clients)
     provider.records.put(_KIND, _record(session))
     if before is not None:
         provider.records.delete(_KIND, before.key)
@@ -104,13 +108,15 @@ def sign_in(
 
 
 def remember_client(provider: Provider, session: Session, client_id: str, now: int) -> None:
-    """Note that a client was told about this session, so that it can be told when it ends."""
+    """Add a client to the session, so that it is notified when the session ends."""
     if client_id in session.clients:
         return
 
     def with_client(record: Record) -> Mapping[str, Any] | None:
         known = record.payload.get("clients", [])
-        return None if client_id in known else {**record.payload, "clients": [*known, client_id]}
+        if client_id in known:
+            return None
+        return {**record.payload, "clients": [*known, client_id]}
 
     provider.records.update(_KIND, session.key, now, with_client)
 
@@ -121,31 +127,27 @@ def sign_out(provider: Provider, session: Session) -> str:
     return _cookie(SESSION, "", 0)
 
 
-def browser_of(provider: Provider, request: Request) -> tuple[str, str]:
-    """The secret that names the browser, and a Set-Cookie value when it is fresh (empty otherwise)."""
+def browser_of(provider: Provider, request: Request) -> tuple[str, tuple[str, ...]]:
+    """The secret that identifies the browser, and a Set-Cookie value if it is new."""
     secret = request.cookies.get(BROWSER, "")
     if len(secret) == 43 and secret.isascii():
-        return secret, ""
+        return secret, ()
     secret = provider.new_secret()
-    return secret, _cookie(BROWSER, secret, _BROWSER_SECONDS)
+    return secret, (_cookie(BROWSER, secret, _BROWSER_SECONDS),)
 
 
 def form_token(browser: str, purpose: str) -> str:
-    """What a form of ours must hold: another site can neither read nor guess it (OWASP: signed double submit)."""
+    """The token of a form, which another site cannot read or guess (OWASP: signed double submit)."""
     return hmac.new(browser.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
 def form_token_is_right(request: Request, purpose: str, given: str | None) -> bool:
-    """Whether the form came from a page that we sent to this browser."""
-    browser = request.cookies.get(BROWSER, "")
-    site = next(
-        (value for name, value in request.headers if name == "sec-fetch-site"), "same-origin"
-    )
-    return (
-        bool(browser and given)
-        and site in {"same-origin", "none"}
-        and hmac.compare_digest(form_token(browser, purpose), given or "")
-    )
+    """Whether the form is from a page that was sent to this browser."""
+    browser = request.cookies.get(BROWSER)
+    site = (*request.values("sec-fetch-site"), "same-origin")[0]
+    if not browser or not given or site not in {"same-origin", "none"}:
+        return False
+    return hmac.compare_digest(form_token(browser, purpose), given)
 
 
 def _cookie(name: str, value: str, seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""`sub` of a person for a client: public, or pairwise so that clients cannot compare notes (OpenID Connect Core §8)."""
+"""`sub` of a person for a client: public or pairwise (OpenID Connect Core §8)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def subject_for(provider: Provider, client: Client, user: str) -> str:
     """The `sub` this client sees. Reads the store for pairwise subjects."""
     if client.settings.subject_type != "pairwise":
         return user
-    # Made once and kept in the store: subjects must not change when signing keys do.
+    # Stored, because subjects must not change with the signing keys.
     salt = provider.platform_keys.get_or_make(
         "pairwise-subjects", lambda: provider.random_bytes(32)
     )

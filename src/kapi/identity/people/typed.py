@@ -1,6 +1,7 @@
-"""What a person typed into the sign-in form, for the form that is shown again after a mistake; never the password.
+"""What a person typed into the sign-in form, without the password, for the form after a mistake.
 
-It travels sealed in the link, so that no name stands in a log or a history in clear, and counts in the same browser only.
+It is encrypted in the link, so that no log or history contains a name, and valid in the same browser
+only.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ _NAMES = ("username", "organization")
 
 
 def keep_typed(provider: Provider, request: Request, form: Form) -> str:
-    """The query parameter that brings it back, with its `&`."""
+    """The query parameter that contains it, with its `&`."""
     typed = {name: (form.get(name) or "")[:LONGEST_NAME] for name in _NAMES}
-    return f"&typed={provider.typed_seal.close({**typed, 'browser': key_of(request.cookies.get(BROWSER, ''))})}"
+    typed["browser"] = key_of(request.cookies.get(BROWSER, ""))
+    return f"&typed={provider.typed_seal.close(typed)}"
 
 
 def typed_before(provider: Provider, request: Request, query: Form) -> Mapping[str, str]:
-    """What was typed in this browser; empty when nothing was."""
+    """What was typed in this browser; empty without it."""
     sealed = query.get("typed")
-    held = provider.typed_seal.open(sealed) if sealed else None
+    if not sealed:
+        return {}
+    held = provider.typed_seal.open(sealed)
     if held is None or held["browser"] != key_of(request.cookies.get(BROWSER, "")):
         return {}
     return {name: held[name] for name in _NAMES}

@@ -1,6 +1,6 @@
 """The people who can sign in (OpenID Connect Core §2, end-user): those of the settings, then those of the store.
 
-Called by the login page, and by whatever puts claims about a person into a token.
+Called by the login page, and for claims about a person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kapi.store.users import StoredUser, UserStore
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One person. `subject` is the `sub` of tokens about them, and no other account ever gets it (OpenID Connect Core §2, §5.7)."""
+    """One person. `subject` is the `sub` of tokens, never reused (OpenID Connect Core §2, §5.7)."""
 
     subject: str
     username: str
@@ -33,7 +33,7 @@ class User:
 
 
 class Users:
-    """All people. A person of the settings hides one of the store who has the same user name."""
+    """All people. A person of the settings hides a stored one with the same user name."""
 
     def __init__(self, settings: Iterable[UserSettings], stored: UserStore) -> None:
         self._settings = {item.username: item for item in settings}
@@ -41,36 +41,44 @@ class Users:
         self._stored = stored
 
     def get(self, subject: str) -> User | None:
-        """The person whose account has this subject, which is who a token is about, or None. May read the store."""
+        """The person with this subject, or None. May read the store."""
         return self._users.get(subject) or self._usable(self._stored.of_subject(subject))
 
     def named(self, username: str) -> User | None:
-        """The person who signs in by this name, or None. May read the store."""
+        """The person with this user name, or None. May read the store."""
         return self._users.get(username) or self._usable(self._stored.get(username))
 
     def account(self, username: str) -> User | None:
         """As `named`, also when the account is disabled."""
-        return self._users.get(username) or _from_store(self._stored.get(username))
+        user = self._users.get(username)
+        stored = self._stored.get(username)
+        if user is not None or stored is None:
+            return user
+        return _from_store(stored)
 
     def all(self) -> tuple[User, ...]:
-        """Everybody, also those whose accounts are disabled."""
-        stored = (
-            _from_store(item) for item in self._stored.all() if item.username not in self._users
-        )
-        return (*self._users.values(), *(user for user in stored if user))
+        """All people, also those whose accounts are disabled."""
+        stored = [item for item in self._stored.all() if item.username not in self._users]
+        return (*self._users.values(), *map(_from_store, stored))
 
     @property
     def of_settings(self) -> tuple[User, ...]:
-        """Those that the settings name."""
+        """The people of the settings."""
         return tuple(self._users.values())
 
     def authenticate(self, username: str, password: str) -> User | None:
-        """The person whose password this is, or None. Slow on purpose, alike for known and unknown names: call it in a thread."""
-        stored = self._stored.get(username) if username not in self._users else None
-        digest = self._digests.get(username) or (stored.digest if stored else "")
+        """The person with this password, or None. Slow, for unknown names too: call it in a thread."""
+        if username in self._users:
+            user: User | None = self._users[username]
+            digest = self._digests[username]
+        else:
+            stored = self._stored.get(username)
+            user, digest = self._usable(stored), ""
+            if stored is not None:
+                digest = stored.digest
         if not password_matches(digest, password):
             return None
-        return self._users.get(username) or self._usable(stored)
+        return user
 
     def _usable(self, stored: StoredUser | None) -> User | None:
         """None for an account that is disabled, or hidden by one of the settings."""
@@ -80,12 +88,12 @@ class Users:
 
     @cached_property
     def _digests(self) -> Mapping[str, str]:
-        """Of the passwords in the settings, made at the first sign-in rather than at start."""
+        """Digests of the passwords in the settings, made on the first sign-in."""
         return {name: password_digest(item.password) for name, item in self._settings.items()}
 
 
 def user_of(item: UserSettings) -> User:
-    """A person as the settings describe one. The guide's people are known by their names, so the name is the subject."""
+    """A person of the settings; the subject is the user name."""
     return User(
         item.username,
         item.username,
@@ -98,7 +106,7 @@ def user_of(item: UserSettings) -> User:
 
 
 def profile_of(user: User) -> dict[str, Any]:
-    """What the store keeps about a person."""
+    """The stored profile of a person."""
     return {
         "organizations": list(user.organizations),
         "super_admin": user.super_admin,
@@ -108,9 +116,7 @@ def profile_of(user: User) -> dict[str, Any]:
     }
 
 
-def _from_store(stored: StoredUser | None) -> User | None:
-    if stored is None:
-        return None
+def _from_store(stored: StoredUser) -> User:
     profile = stored.profile
     return User(
         stored.subject,

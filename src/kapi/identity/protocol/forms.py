@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from kapi.errors import OAuthError
@@ -38,11 +39,27 @@ class Form:
         return value
 
 
+def form_from(stored: Mapping[str, Any]) -> Form:
+    """A form from its stored members, `values` and `repeated`."""
+    repeated = {name: tuple(values) for name, values in stored["repeated"].items()}
+    return Form(stored["values"], repeated)
+
+
 def sent_form(request: Request) -> Form:
     """The parameters of a page's request, from its form or its link. Raises OAuthError."""
     if request.method == "POST":
         return parse_form(request.body)
     return parse_form(request.query.encode("latin-1"))
+
+
+def with_query(uri: str, parameters: Mapping[str, str]) -> str:
+    """A URI with further query parameters."""
+    joint = "?"
+    if "?" in uri:
+        joint = "&"
+    if uri.endswith(("?", "&")):
+        joint = ""
+    return f"{uri}{joint}{urlencode(parameters)}"
 
 
 def parse_form(body: bytes) -> Form:

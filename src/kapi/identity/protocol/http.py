@@ -32,9 +32,13 @@ class Request:
     body: bytes
     now: int
 
+    def values(self, name: str) -> list[str]:
+        """The values of all headers with this name."""
+        return [value for key, value in self.headers if key == name]
+
     def header(self, name: str) -> str | None:
         """The value of a header, or None. Raises OAuthError invalid_request for more than one."""
-        found = self._all(name)
+        found = self.values(name)
         if not found:
             return None
         if len(found) > 1:
@@ -44,7 +48,7 @@ class Request:
     @property
     def peer(self) -> str:
         """The address of the caller: the last one of X-Forwarded-For, which the gateway adds."""
-        found = self._all("x-forwarded-for")
+        found = self.values("x-forwarded-for")
         if not found:
             return ""
         return found[-1].rpartition(",")[2].strip()
@@ -58,20 +62,17 @@ class Request:
     def cookies(self) -> Mapping[str, str]:
         """The cookies by name; the first of two with one name."""
         made: dict[str, str] = {}
-        for value in self._all("cookie"):
+        for value in self.values("cookie"):
             for piece in value.split(";"):
                 name, equals, content = piece.strip().partition("=")
                 if equals:
                     made.setdefault(name, content)
         return made
 
-    def _all(self, name: str) -> list[str]:
-        return [value for key, value in self.headers if key == name]
-
     @property
     def credentials(self) -> Credentials:
         """The credentials in the headers. Raises OAuthError invalid_request for a repeated header."""
-        proofs = tuple(self._all("dpop"))
+        proofs = tuple(self.values("dpop"))
         certificate = self.header("x-kapi-client-certificate")
         return Credentials(
             self.header("authorization"), proofs, certificate, self.method, self.path, self.network

@@ -15,7 +15,8 @@ from kapi.errors import Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
 from kapi.identity.client_policy import ANYTHING, client_policy
-from kapi.identity.clients.registration import RegistrationError, register, shown
+from kapi.identity.clients.metadata import RegistrationError, shown
+from kapi.identity.clients.registration import register
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.keys.keyring import wanted_algorithms
 from kapi.settings import ClientSettings, Settings

@@ -134,11 +134,11 @@ def _confirmed(request: Request, session: Session, form: Form) -> bool:
 
 
 def _ask(provider: Provider, request: Request, wish: _Wish, session: Session, form: Form) -> Answer:
-    browser, cookie = browser_of(provider, request)
+    browser, cookies = browser_of(provider, request)
     return page(
         provider,
         "sign_out.html",
-        cookies=(cookie,) if cookie else (),
+        cookies=cookies,
         leads_to=wish.leads_to,
         client=(wish.client.settings.name or wish.client.id) if wish.client else "",
         user=session.username,

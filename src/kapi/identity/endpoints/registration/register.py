@@ -8,7 +8,8 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.client_policy import ANYTHING, client_policy
-from kapi.identity.clients.registration import Registration, RegistrationError, register, shown
+from kapi.identity.clients.metadata import RegistrationError, shown
+from kapi.identity.clients.registration import Registration, register
 from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import bearer

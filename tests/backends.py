@@ -34,7 +34,7 @@ def httpbin(certificate: Path | None = None) -> Iterator[int]:
     server = make_server(
         "127.0.0.1", 0, app, threaded=True, request_handler=Quiet, ssl_context=context
     )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server.server_port
     finally:

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import commands
+from commands import KAPI
 from leaks import leaks_in
 
 BASIC = "NDVmMWM1YzgtYTkyZS0xMWVkLWFmYTEtMDI0MmFjMTIwMDAyOjRmYmQ2MmVjLWE5MmUtMTFlZC1hZmExLTAyNDJhYzEyMDAwMg=="
-KAPI = str(Path(sys.executable).with_name("kapi"))
 
 
 def free_port() -> int:
@@ -114,15 +114,7 @@ class Platform:
             "NO_COLOR": "1",
         }
         environment = {**os.environ, **own, **(environment or {})}
-        done = subprocess.run(
-            [KAPI, *arguments],
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = commands.run(arguments, environment, stdin=stdin)
         assert not check or done.returncode == 0, done.stderr
         return done
 

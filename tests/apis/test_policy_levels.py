@@ -40,7 +40,7 @@ def compiled(api: list[str], operation: list[str], **more: Any) -> None:
     compile_api(json.dumps(conf).encode(), DEFINITION, organization="default", policies=POLICIES)
 
 
-@pytest.mark.parametrize(("api", "operation"), itertools.product(PARAMETERS, repeat=2))
+@pytest.mark.parametrize(("api", "operation"), list(itertools.product(PARAMETERS, repeat=2)))
 def test_each_pair(api: str, operation: str) -> None:
     if {api, operation} <= TOGETHER:
         compiled([api], [operation])

@@ -17,7 +17,8 @@ import typer.main
 import yaml
 from rich.text import Text
 
-from harness import DEFINITION, KAPI, conf, free_port
+import commands
+from harness import DEFINITION, conf, free_port
 from kapi.front.cli.main import app
 from kapi.identity.issuers.presets import PRESETS
 
@@ -56,16 +57,7 @@ def run(tmp_path: Path):
             "COLUMNS": "100",
             **environment,
         }
-        done = subprocess.run(
-            [KAPI, *arguments],
-            cwd=tmp_path,
-            env=variables,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = commands.run(arguments, variables, cwd=tmp_path, stdin=stdin)
         assert "Traceback" not in done.stderr
         return done
 
@@ -157,15 +149,7 @@ def test_hints_name_the_data_directory_when_it_is_not_the_default(
     assert f"kapi up --data-dir '{tmp_path}/my data'" in done.stderr
     home = {"KAPI_DATA_DIR": "", "HOME": str(tmp_path), "XDG_DATA_HOME": ""}
     variables = {name: value for name, value in {**os.environ, **home}.items() if value}
-    bare = subprocess.run(
-        [KAPI, *arguments],
-        cwd=tmp_path,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    bare = commands.run(arguments, variables, cwd=tmp_path)
     assert "kapi up" in bare.stderr
     assert "--data-dir /" not in bare.stderr
 
@@ -292,7 +276,7 @@ def test_generate_fetches_with_the_limits_of_the_settings(run, tmp_path: Path) -
     (tmp_path / "long.yaml").write_text(DEFINITION + "#" * 2000)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}/long.yaml"
     assert run("generate", address).returncode == 0
     assert "1024" in run("generate", address, "--config", "small.toml").stderr

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 CODE = Path(__file__).parents[2] / "src" / "kapi"
-TEXTS = {str(path.relative_to(CODE)): path.read_text("utf-8") for path in CODE.rglob("*.py")}
-TREES = {name: ast.parse(text) for name, text in sorted(TEXTS.items())}
 
 LONG_FUNCTIONS = 37
 """Functions of more than 40 lines."""
@@ -42,22 +41,38 @@ LOOPS_IN_EXPRESSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorEx
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
+@cache
+def _texts() -> dict[str, str]:
+    return {str(path.relative_to(CODE)): path.read_text("utf-8") for path in CODE.rglob("*.py")}
+
+
+@cache
+def _trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(text) for name, text in sorted(_texts().items())}
+
+
+@cache
+def _nodes() -> list[tuple[str, ast.AST]]:
+    return [(name, node) for name, tree in _trees().items() for node in ast.walk(tree)]
+
+
+@cache
+def _all_code_lines() -> int:
+    return sum(_code_lines(name) for name in _trees())
+
+
 def _code_lines(name: str) -> int:
     """Lines that are not blank, a comment or part of a docstring."""
-    text = TEXTS[name].splitlines()
+    text = _texts()[name].splitlines()
     lines = {
         number
         for number, line in enumerate(text, 1)
         if line.strip() and not line.lstrip().startswith("#")
     }
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(_trees()[name]):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(lines)
-
-
-NODES = [(name, node) for name, tree in TREES.items() for node in ast.walk(tree)]
-CODE_LINES = sum(_code_lines(name) for name in TREES)
 
 
 def _decisions(node: ast.AST) -> int:
@@ -81,7 +96,7 @@ def _conditions(
 def test_functions_are_short() -> None:
     long = [
         f"{name}: {node.name}"
-        for name, node in NODES
+        for name, node in _nodes()
         if isinstance(node, FUNCTIONS) and (node.end_lineno or 0) - node.lineno >= 40
     ]
     assert len(long) <= LONG_FUNCTIONS, long
@@ -89,37 +104,39 @@ def test_functions_are_short() -> None:
 
 def test_lines_are_short() -> None:
     wide = Counter(
-        name for name, text in TEXTS.items() for line in text.splitlines() if len(line) > 100
+        name for name, text in _texts().items() for line in text.splitlines() if len(line) > 100
     )
     assert wide.total() <= WIDE_LINES, wide.most_common()
 
 
 def test_decisions_have_room() -> None:
-    assert 100 * sum(_decisions(node) for _, node in NODES) / CODE_LINES <= DECISIONS
+    assert 100 * sum(_decisions(node) for _, node in _nodes()) / _all_code_lines() <= DECISIONS
 
 
 def test_expressions_are_simple() -> None:
-    ternaries = sum(isinstance(node, ast.IfExp) for _, node in NODES)
-    comprehensions = sum(isinstance(node, LOOPS_IN_EXPRESSIONS) for _, node in NODES)
+    ternaries = sum(isinstance(node, ast.IfExp) for _, node in _nodes())
+    comprehensions = sum(isinstance(node, LOOPS_IN_EXPRESSIONS) for _, node in _nodes())
     nested = [
         f"{name}:{node.lineno}"
-        for name, node in NODES
+        for name, node in _nodes()
         if isinstance(node, ast.IfExp)
         and any(isinstance(inner, ast.IfExp) for inner in list(ast.walk(node))[1:])
     ]
     filters = [
         f"{name}:{node.lineno}"
-        for name, node in NODES
+        for name, node in _nodes()
         if isinstance(node, LOOPS_IN_EXPRESSIONS) and _conditions(node) > 1
     ]
-    assert 1000 * ternaries / CODE_LINES <= TERNARIES
-    assert 1000 * comprehensions / CODE_LINES <= COMPREHENSIONS
+    assert 1000 * ternaries / _all_code_lines() <= TERNARIES
+    assert 1000 * comprehensions / _all_code_lines() <= COMPREHENSIONS
     assert len(nested) <= NESTED_TERNARIES, nested
     assert len(filters) <= FILTERS, filters
 
 
 def test_folders_are_not_crowded() -> None:
-    modules = Counter(str(Path(name).parent) for name in TEXTS if Path(name).name != "__init__.py")
+    modules = Counter(
+        str(Path(name).parent) for name in _texts() if Path(name).name != "__init__.py"
+    )
     crowded = {
         folder: count for folder, count in modules.items() if count > CROWDED.get(folder, 15)
     }
@@ -130,34 +147,36 @@ def _module(name: str) -> str:
     return ".".join(("kapi", *Path(name).with_suffix("").parts)).removesuffix(".__init__")
 
 
-IMPORTS: dict[str, set[str]] = {_module(name): set() for name in TREES}
+@cache
+def _imports() -> dict[str, set[str]]:
+    """The modules of kapi that each module imports."""
+    modules = {_module(name) for name in _trees()}
+    found: dict[str, set[str]] = {module: set() for module in modules}
+    for name, node in _nodes():
+        found[_module(name)].update(_imported(node, modules))
+    return {module: (imported & modules) - {module} for module, imported in found.items()}
 
 
-def _imports(node: ast.AST) -> list[str]:
+def _imported(node: ast.AST, modules: set[str]) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:
         inner = [f"{node.module}.{alias.name}" for alias in node.names]
-        return [module if module in IMPORTS else node.module for module in inner]
+        return [module if module in modules else node.module for module in inner]
     return []
 
 
 def _reachable(start: str) -> set[str]:
     found: set[str] = set()
-    waiting = list(IMPORTS[start])
+    waiting = list(_imports()[start])
     while waiting:
         module = waiting.pop()
         if module not in found:
             found.add(module)
-            waiting += IMPORTS[module]
+            waiting += _imports()[module]
     return found
 
 
 def test_no_circle_of_imports() -> None:
-    for name, tree in TREES.items():
-        module = _module(name)
-        for node in ast.walk(tree):
-            IMPORTS[module].update(_imports(node))
-        IMPORTS[module] &= IMPORTS.keys() - {module}
-    circle = [module for module in IMPORTS if module in _reachable(module)]
+    circle = [module for module in _imports() if module in _reachable(module)]
     assert len(circle) <= IN_CIRCLES, circle

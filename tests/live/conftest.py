@@ -15,7 +15,7 @@ from harness import Echo, Platform, free_port
 def echo() -> Iterator[int]:
     """Port of a backend that answers with what it received."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
 
@@ -23,7 +23,7 @@ def echo() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def other_echo() -> Iterator[int]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
 

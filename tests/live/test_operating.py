@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import commands
 from backends import wilful
 from client_keys import certificate
-from harness import DEFINITION, KAPI, Platform, conf, free_port
+from harness import DEFINITION, Platform, conf, free_port
 from waiting import until
 
 HOMELESS = """
@@ -46,9 +47,7 @@ scopes = ["items:read"]
 
 def kapi(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "NO_COLOR": "1", **environment}
-    return subprocess.run(
-        [KAPI, *arguments], env=variables, capture_output=True, text=True, timeout=90, check=False
-    )
+    return commands.run(arguments, variables, timeout=90)
 
 
 @pytest.fixture(scope="module")

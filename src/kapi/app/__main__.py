@@ -1,4 +1,4 @@
-"""`python -m kapi.app NAME RUN_SETTINGS FD`: one child process of the supervisor, named `control` or `identity-N`."""
+"""`python -m kapi.app NAME RUN_SETTINGS FD`: one child process, `control` or `identity-N`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _stop(*_: object) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Run one child process; its listening socket comes from the supervisor as an open descriptor."""
+    """Run one child process. Its listening socket is an open descriptor of the supervisor."""
     name, settings_file, descriptor = argv
     signal.signal(signal.SIGTERM, _stop)
     logging.basicConfig(

@@ -17,7 +17,7 @@ from kapi.run_files import log_path
 from kapi.settings import Settings
 
 HEALTHY_SECONDS = 10.0
-"""A child that lived this long is restarted at once; one that dies sooner waits longer each time."""
+"""A child that ran for so long is restarted at once; otherwise each pause is longer."""
 MAX_PAUSE = 5.0
 _LEAN = {"MALLOC_ARENA_MAX": "2"}
 """Fewer heaps: several megabytes less in a process with threads."""
@@ -90,7 +90,8 @@ class Child:
         self.process = None
         self.restarts += 1
         self.quick_deaths = 0 if now - self.started > HEALTHY_SECONDS else self.quick_deaths + 1
-        # The first restart is immediate: one death is an accident, a row of them is a fault to slow down.
+        # The first restart is immediate: one death is an accident, a row of them is a fault to slow
+        # down.
         self.start_at = now + (
             0.0 if self.quick_deaths <= 1 else min(0.1 * 2 ** (self.quick_deaths - 2), MAX_PAUSE)
         )
@@ -98,7 +99,7 @@ class Child:
 
 
 def _before_exec() -> Callable[[], None]:
-    """What a child does before it becomes its program: ignore SIGHUP, and die with this process (Linux).
+    """What a child does before it executes: ignore SIGHUP, and end with this process (Linux).
 
     It leaves no core file: that would hold the credentials of all callers.
     """

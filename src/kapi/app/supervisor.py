@@ -1,9 +1,9 @@
-"""The supervisor of one machine: starts Envoy, control and the identity workers, mends what dies, stops all cleanly.
+"""The supervisor: starts Envoy, control and the identity workers, restarts and stops them.
 
-It holds no business and imports little, so that it is small and has nothing to fail with. Run by `kapi up` as
-`python -m kapi.app.supervisor RUN_SETTINGS LOCK_FD GIVEN`: the lock is held already, and GIVEN says how the settings are read
-again (`upkeep.py`, which also takes care of the log files). Listening Unix sockets of the Python children are opened here and handed
-down, so a request that arrives while a child is being restarted waits in the socket's queue and is not refused.
+It has no business logic and few imports. `kapi up` runs it as `python -m kapi.app.supervisor
+RUN_SETTINGS LOCK_FD GIVEN`; the lock is held already, and GIVEN are the arguments with which
+`upkeep.py` reads the settings again. It opens the Unix sockets of its Python children and passes
+them on: while a child restarts, requests wait in the queue of its socket.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from kapi.settings import Settings, default_data_dir, from_json_value
 
 READY_SECONDS = 30.0
 LOOK_SECONDS = 2.0
-"""How often Envoy is asked whether it still answers."""
+"""Seconds between two checks that Envoy answers."""
 
 
 def _listen(path: Path) -> socket.socket:
@@ -66,7 +67,8 @@ def _refuse_taken_port(settings: Settings) -> None:
             raise KapiError(
                 "address",
                 f"cannot listen on {gateway.listen}:{gateway.port}: {error.strerror}",
-                hint="Stop what uses it (another `kapi up`? then `kapi down`), or choose another: --port N.",
+                hint="Stop what uses it (another `kapi up`? then `kapi down`),"
+                " or choose another: --port N.",
             ) from error
 
 
@@ -85,63 +87,71 @@ class Supervisor:
     watch: Watch = field(default_factory=Watch)
 
     def build(self) -> None:
-        """Open the sockets and put the command lines together."""
+        """Open the sockets and build the command lines."""
         binary = envoy.find_envoy(self.settings.gateway.envoy)
         bootstrap = run_dir(self.settings) / "envoy.json"
         write_private(
             bootstrap, json.dumps(envoy.bootstrap(self.settings, run_dir(self.settings))).encode()
         )
-        self._add_python("control", control_socket(self.settings), "/ready")
-        for number in range(
-            self.settings.identity.workers if self.settings.identity.enabled else 0
-        ):
-            self._add_python(
+        command = tuple(envoy.command_line(binary, bootstrap, self.settings))
+        self.children += [
+            self._python_child("control", control_socket(self.settings), "/ready"),
+            *self._identity_workers(),
+            Child("envoy", command, output=Output(log_path(self.settings, "envoy"))),
+        ]
+
+    def _identity_workers(self) -> list[Child]:
+        identity = self.settings.identity
+        if not identity.enabled:
+            return []
+        return [
+            self._python_child(
                 f"identity-{number}", identity_socket(self.settings, number), "/health"
             )
-        output = Output(log_path(self.settings, "envoy"))
-        command = tuple(envoy.command_line(binary, bootstrap, self.settings))
-        self.children.append(Child("envoy", command, output=output))
+            for number in range(identity.workers)
+        ]
 
-    def _add_python(self, name: str, path: Path, probe: str) -> None:
+    def _python_child(self, name: str, path: Path, probe: str) -> Child:
         listener = _listen(path)
-        command = (
-            sys.executable,
-            "-m",
-            "kapi.app",
-            name,
-            str(self.settings_file),
-            str(listener.fileno()),
-        )
-        self.children.append(Child(name, command, listener, probe))
+        given = (name, str(self.settings_file), str(listener.fileno()))
+        return Child(name, (sys.executable, "-m", "kapi.app", *given), listener, probe)
 
     def run(self) -> int:
-        """Start everything and keep it alive until a signal; returns the exit code."""
+        """Run all children until a signal, and restart those that end. Returns the exit code."""
         wake_read, wake_write = socket.socketpair()
         for end in (wake_read, wake_write):
             end.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self.upkeep.hang_up)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number, handler in self._signals().items():
+            signal.signal(number, handler)
         begun = time.monotonic()
         try:
             while not self.stopping:
-                now = time.monotonic()
-                self._mend(now)
-                if not self.ready:
-                    self._see_whether_ready(now, begun)
-                if self.dirty:
-                    self._write_state()
-                if self.ready:
-                    self._look_after_envoy(now)
-                    self.settings = self.upkeep.look(
-                        self.settings, self.settings_file, self.children, now
-                    )
-                _wait(wake_read, 0.02 if not self.ready else self._next_start(now))
+                _wait(wake_read, self._step(time.monotonic(), begun))
             return 0
         finally:
             self._shut_down()
+
+    def _signals(self) -> Mapping[signal.Signals, Callable[..., None]]:
+        return {
+            signal.SIGTERM: self._stop,
+            signal.SIGINT: self._stop,
+            signal.SIGHUP: self.upkeep.hang_up,
+            signal.SIGCHLD: lambda *_: None,
+        }
+
+    def _step(self, now: float, begun: float) -> float:
+        """Do what is due; returns the seconds until the next step."""
+        self._start_children(now)
+        if not self.ready:
+            self._check_readiness(now, begun)
+        if self.dirty:
+            self._write_state()
+        if not self.ready:
+            return 0.02
+        self._check_envoy(now)
+        self.settings = self.upkeep.look(self.settings, self.settings_file, self.children, now)
+        return self._next_start(now)
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
@@ -150,7 +160,8 @@ class Supervisor:
         waiting = [child.start_at - now for child in self.children if child.process is None]
         return max(0.0, min([self.upkeep.pause(), *waiting]))
 
-    def _mend(self, now: float) -> None:
+    def _start_children(self, now: float) -> None:
+        """Start the children that are due, and note those that ended."""
         for child in self.children:
             if child.reap(now):
                 self.dirty = True
@@ -165,7 +176,7 @@ class Supervisor:
                 child.start(self.settings, now)
                 self.dirty = True
 
-    def _look_after_envoy(self, now: float) -> None:
+    def _check_envoy(self, now: float) -> None:
         if now < self.look_at:
             return
         self.look_at = now + LOOK_SECONDS
@@ -175,7 +186,7 @@ class Supervisor:
             if fault := self.watch.fault(self.settings, child.process.pid, now):
                 child.kill(fault)
 
-    def _see_whether_ready(self, now: float, begun: float) -> None:
+    def _check_readiness(self, now: float, begun: float) -> None:
         probes = [
             (Path(child.listener.getsockname()), child.probe)
             for child in self.children
@@ -190,11 +201,10 @@ class Supervisor:
             raise self._did_not_start(f"not ready after {READY_SECONDS:.0f} s", "control")
 
     def _did_not_start(self, what: str, name: str) -> KapiError:
-        lines = (
-            log_path(self.settings, name).read_text("utf-8", "replace").strip().splitlines()[-8:]
-        )
-        hint = f"See {log_path(self.settings, name)}, and try `kapi doctor`."
-        return KapiError("start", "\n".join([what, *("  " + line for line in lines)]), hint=hint)
+        log = log_path(self.settings, name)
+        lines = log.read_text("utf-8", "replace").strip().splitlines()[-8:]
+        text = "\n  ".join([what, *lines])
+        return KapiError("start", text, hint=f"See {log}, and try `kapi doctor`.")
 
     def _write_state(self) -> None:
         self.dirty = False
@@ -215,9 +225,11 @@ class Supervisor:
         }
         if self.ready and (gateway := running.get("envoy")) is not None and gateway.poll() is None:
             envoy.drain(admin_socket(self.settings), self.settings.gateway.drain_seconds)
-        # Envoy last: control reads its counters once more.
-        end_all([process for name, process in running.items() if name != "envoy"])
-        end_all([process for name, process in running.items() if name == "envoy"])
+        last = running.pop("envoy", None)
+        end_all(list(running.values()))
+        # Envoy is last: control reads its counters once more.
+        if last is not None:
+            end_all([last])
         write_state(self.settings.data_dir, None)
 
 
@@ -232,8 +244,14 @@ def _wait(wake: socket.socket, seconds: float) -> None:
         pass
 
 
+def _text_of(error: KapiError) -> str:
+    detail = f"\n  {error.detail}" if error.detail else ""
+    hint = f"\nhint: {error.hint}" if error.hint else ""
+    return f"error: {error.title}{detail}{hint}"
+
+
 def main(argv: list[str]) -> int:
-    """Run one platform in the foreground; 7 when this machine or its data directory cannot run it."""
+    """Run one platform in the foreground; 7 if the machine or data directory prevents it."""
     settings_file = Path(argv[0])
     settings = from_json_value(json.loads(settings_file.read_text("utf-8")))
     lock = Lock(settings.data_dir, int(argv[1]))
@@ -247,20 +265,15 @@ def main(argv: list[str]) -> int:
         supervisor.build()
         return supervisor.run()
     except KapiError as error:
-        say(
-            f"error: {error.title}"
-            + (f"\n  {error.detail}" if error.detail else "")
-            + (f"\nhint: {error.hint}" if error.hint else "")
-        )
+        say(_text_of(error))
         return 7
     except OSError as error:
         if error.errno not in FULL:
             raise
-        say(
-            f"error: {StorageFull(str(settings.data_dir)).detail}\nhint: Make space, then start again."
-        )
+        full = StorageFull(str(settings.data_dir))
+        say(f"error: {full.detail}\nhint: Make space, then start again.")
         return 7
-    except KeyboardInterrupt:  # before the signal handlers stand
+    except KeyboardInterrupt:  # before the signal handlers are set
         return 130
     finally:
         lock.release()

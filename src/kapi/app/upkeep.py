@@ -1,8 +1,9 @@
 """What the supervisor does while all goes well: it bounds the logs, and answers SIGHUP.
 
-SIGHUP opens every log file again, Envoy's too, so that `logrotate` may rename them; it reads the settings again, and restarts the
-Python children when they have changed. It never stops the platform. The settings are read by a process of its own
-(`front/cli/starting.py`), so that the supervisor stays small.
+SIGHUP opens every log file again, Envoy's too, so that `logrotate` may rename them; it reads the
+settings again, and restarts the Python children when they have changed. It never stops the
+platform. The settings are read by a process of its own (`front/cli/starting.py`), so that the
+supervisor stays small.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def say(text: str) -> None:
 
 @dataclass(slots=True)
 class _Reading:
-    """A process that reads the settings again and writes them to a file without a name: they hold secrets."""
+    """A process that reads the settings again into a file without a name: they hold secrets."""
 
     process: subprocess.Popen[bytes]
     output: IO[bytes]
@@ -69,7 +70,10 @@ class _Reading:
 
 @dataclass(slots=True)
 class Upkeep:
-    """Care for logs and settings. `given` is what `kapi up` was called with; `own_log`: our output goes to `kapi.log`."""
+    """Reload settings and log files. `given` are the arguments of `kapi up`.
+
+    `own_log`: whether this process writes to `kapi.log`.
+    """
 
     given: str
     own_log: bool
@@ -91,7 +95,7 @@ class Upkeep:
     def look(
         self, settings: Settings, file: Path, children: Sequence[Child], now: float
     ) -> Settings:
-        """Do what is due; returns the settings that hold from here on, which `file` then contains."""
+        """Do what is due; returns the current settings, which `file` then contains."""
         asked, self.hung_up = self.hung_up, False
         if asked or now >= self.next_look:
             self.next_look = now + LOG_SECONDS
@@ -105,7 +109,8 @@ class Upkeep:
         read, self.reading = self.reading.settings(), None
         if read is None:
             say(
-                "log files are opened again; the settings were not reloaded: mend them, and send SIGHUP again"
+                "log files are opened again; the settings were not reloaded: mend them, and"
+                " send SIGHUP again"
             )
             return settings
         before, self.loaded = self.loaded, time.time()
@@ -164,7 +169,7 @@ def _is_newer(file: str, than: float) -> bool:
 
 
 def _merged(settings: Settings, read: Settings) -> tuple[Settings, list[str]]:
-    """What was read, with the fixed settings as they are; and the names of those that should have changed."""
+    """The settings that were read, without the fixed ones, and the names of changed fixed ones."""
     kept = []
     before: Any
     after: Any

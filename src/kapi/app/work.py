@@ -1,6 +1,7 @@
-"""Which work on untrusted documents is done where: small documents here, as a process would cost more than reading them; others in a pool.
+"""Where untrusted documents are read: small ones in this process, large ones in a pool.
 
-What anybody may ask for (generate) and what needs a token (deploy) have pools of their own, so that strangers keep no deployer waiting.
+What anybody may ask for (generate) and what needs a token (deploy) have pools of their own, so that
+strangers keep no deployer waiting.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SMALL = 48 * 1024
-"""Bytes of a document, or of a conf and a definition together, that are read in this process: at most a fifth of a second."""
+"""Bytes of the documents that are read in this process: at most a fifth of a second."""
 _NICENESS = 10
 """Strangers' documents are read when nothing else is to be done."""
 

@@ -1,4 +1,4 @@
-"""JOSE: the one place that reads and writes JWTs and JWKs (RFC 7515, RFC 7517, RFC 7518, RFC 7519). Pure.
+"""JOSE: reads and writes JWTs and JWKs (RFC 7515, RFC 7517, RFC 7518, RFC 7519). Pure.
 
 - `base64url`: strict encoding and decoding
 - `algorithms`: signature algorithms, by key type and curve

@@ -1,6 +1,7 @@
-"""Signature algorithms of JSON Web Signature (RFC 7518 §3, RFC 8037 §3.1): key generation, signing, verifying.
+"""Signature algorithms of JWS (RFC 7518 §3, RFC 8037 §3.1): generate keys, sign, verify.
 
-One key is used with one algorithm only (RFC 8725 §3.1). The caller chooses key and algorithm, never the token.
+One key is used with one algorithm only (RFC 8725 §3.1). The caller chooses key and algorithm, never
+the token.
 """
 
 from __future__ import annotations
@@ -117,13 +118,13 @@ def key_type(key: object) -> tuple[str, str]:
 
 
 def fits(algorithm: str, kty: object, crv: object) -> bool:
-    """Whether keys of this type and curve verify signatures of an algorithm. RSA keys have no curve."""
+    """Whether keys of this type and curve verify an algorithm. RSA keys have no curve."""
     found = _VERIFIED.get(algorithm)
     return found is not None and found.kty == kty and found.crv in ("", crv)
 
 
 def verifies(algorithm: str, key: PublicKey, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` is one of `message` by `key`; False too if the key is for other algorithms."""
+    """Whether `key` signed `message`; False also if the key is for other algorithms."""
     if not fits(algorithm, *key_type(key)):
         return False
     try:

@@ -17,12 +17,12 @@ def encode(content: bytes) -> str:
 
 
 def sha256(content: bytes) -> str:
-    """The SHA-256 digest of bytes as text: `x5t#S256`, `ath`, S256 code challenges, JWK thumbprints."""
+    """The SHA-256 digest as text: `x5t#S256`, `ath`, S256 code challenges, JWK thumbprints."""
     return encode(hashlib.sha256(content).digest())
 
 
 def decode(text: str) -> bytes:
-    """The bytes of a base64url text. Raises ValueError unless it is the one text that they encode to.
+    """The bytes of a base64url text. Raises ValueError unless it is their one encoding.
 
     Refused are padding, other alphabets, and unused bits that are not zero (RFC 4648 §3.5).
     """

@@ -26,7 +26,7 @@ def paths(name: str) -> tuple[tuple[str, ...], ...]:
 
 
 def find(claims: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name, which may contain dots, or by its path: `realm_access.roles`; or None."""
+    """A claim by its name, which may contain dots, or its path (`realm_access.roles`); or None."""
     for path in paths(name):
         value = _at(claims, path)
         if value is not None:

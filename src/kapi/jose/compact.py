@@ -35,7 +35,7 @@ def octets(encoded: str) -> bytes:
 
 
 def jose_header(encoded: str) -> dict[str, Any]:
-    """The JOSE header. Raises ValueError, also for a parameter that is no text where RFC 7515 §4.1 demands one."""
+    """The JOSE header. Raises ValueError, also for a value of the wrong type (RFC 7515 §4.1)."""
     header = json_part(encoded)
     if any(name in header and not isinstance(header[name], str) for name in _TEXTS):
         raise ValueError("its header parameters are not of the types of RFC 7515 4.1")
@@ -43,7 +43,7 @@ def jose_header(encoded: str) -> dict[str, Any]:
 
 
 def bare_type(media_type: str) -> str:
-    """A `typ` in lower case and without `application/`, to be compared (RFC 7515 §4.1.9, RFC 2045 §5.1)."""
+    """A `typ` to compare: lower case, without `application/` (RFC 7515 §4.1.9, RFC 2045 §5.1)."""
     return media_type.lower().removeprefix("application/")
 
 
@@ -53,7 +53,7 @@ def sign_jwt(
     media_type: str = "JWT",
     encode: Callable[[bytes], str] = base64url.encode,
 ) -> str:
-    """A JWT with these claims (RFC 7519 §7.1); its `typ` tells kinds of tokens apart (RFC 8725 §3.11).
+    """A JWT with these claims (RFC 7519 §7.1); its `typ` is its kind (RFC 8725 §3.11).
 
     `encode` replaces base64url, for verifiers that do not follow RFC 7515.
     """
@@ -63,7 +63,7 @@ def sign_jwt(
 def protected_header(
     key: SigningKey, media_type: str, encode: Callable[[bytes], str] = base64url.encode
 ) -> str:
-    """The encoded header of the JWTs that a key signs. It does not change, so that it can be kept."""
+    """The encoded header of the JWTs that a key signs. It does not change, so it can be kept."""
     return encode(orjson.dumps({"alg": key.algorithm, "typ": media_type, "kid": key.kid}))
 
 
@@ -73,6 +73,6 @@ def signed(
     claims: Mapping[str, Any],
     encode: Callable[[bytes], str] = base64url.encode,
 ) -> str:
-    """A JWT of an encoded header and claims. Put together by hand: the signature is nearly all of its cost."""
+    """A JWT of an encoded header and claims. Nearly all of its cost is the signature."""
     signing_input = f"{header}.{encode(orjson.dumps(claims))}"
     return f"{signing_input}.{encode(key.sign(signing_input.encode('ascii')))}"

@@ -1,4 +1,4 @@
-"""Public keys as JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2), and their thumbprints (RFC 7638)."""
+"""Public keys as JWKs (RFC 7517, RFC 7518 §6, RFC 8037 §2), and thumbprints (RFC 7638)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 
 
 def is_for_verification(jwk: Mapping[str, Any]) -> bool:
-    """Whether `use` and `key_ops`, where present, allow to verify signatures (RFC 7517 §4.2, §4.3)."""
+    """Whether `use` and `key_ops`, if present, allow verification (RFC 7517 §4.2, §4.3)."""
     if jwk.get("use", "sig") != "sig":
         return False
     operations = jwk.get("key_ops", ["verify"])

@@ -1,7 +1,8 @@
-"""The keys of a JWK Set that may verify signatures (RFC 7517 §5, RFC 8037), as another server publishes it.
+"""The keys of a JWK Set of another server that may verify signatures (RFC 7517 §5, RFC 8037).
 
-A key that is symmetric, private, malformed, too weak or not for signatures is left out, with the reason; the
-other keys of the set are used. Called when keys are fetched, for keys that a person gave, and when the gateway is configured.
+A key that is symmetric, private, malformed, too weak or not for signatures is left out, with the
+reason; the other keys of the set are used. Called when keys are fetched, for keys that a person
+gave, and when the gateway is configured.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ _LONGEST_KID = 512
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A public key, the algorithms that it verifies, and its bare JWK. A key without a kid is tried for every token."""
+    """A public key, the algorithms that it verifies, and its bare JWK.
+
+    A key without a kid is tried for every token.
+    """
 
     kid: str
     algorithms: tuple[str, ...]
@@ -47,7 +51,10 @@ class KeySet:
     ignored: tuple[str, ...] = ()
 
     def jwks(self) -> str:
-        """The set as JSON for the gateway: one entry per key and algorithm, so that a token cannot choose."""
+        """The set as JSON for the gateway, with one entry for each key and algorithm.
+
+        So a token cannot choose the algorithm.
+        """
         entries = [_entry(key, algorithm) for key in self.keys for algorithm in key.algorithms]
         return json.dumps({"keys": entries}, separators=(",", ":"), sort_keys=True)
 
@@ -75,12 +82,13 @@ def read_jwks(content: bytes | str, algorithms: Sequence[str]) -> KeySet:
         raise ValueError("the document is not JSON") from error
     entries = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("the document is not a JWK Set: it has no list `keys` (RFC 7517 5)")  # noqa: TRY004 - its value is wrong, whatever its type
+        what = "the document is not a JWK Set: it has no list `keys` (RFC 7517 5)"
+        raise ValueError(what)  # noqa: TRY004 - the value is wrong, whatever its type
     return _key_set(entries, algorithms)
 
 
 def one_key(pem: str, algorithms: Sequence[str]) -> KeySet:
-    """A public key given by hand as the only one; tokens need no kid. Raises ValueError when it cannot be used."""
+    """A declared public key as the only one; tokens need no kid. Raises ValueError."""
     public = serialization.load_pem_public_key(pem.encode("ascii"))
     return KeySet((_verification_key(public, "", None, algorithms),))
 
@@ -97,7 +105,8 @@ def _key_set(entries: Iterable[Any], algorithms: Sequence[str]) -> KeySet:
         except InvalidKey as error:
             ignored.append(f"key {_shown(entry, number)}: {error}")
             continue
-        # The same key twice is one key. Another key with the same kid is tried too (RFC 7517 §4.5 allows it).
+        # The same key twice is one key. Another key with the same kid is tried too (RFC 7517 §4.5
+        # allows it).
         identity = (key.kid, json.dumps(key.members, sort_keys=True))
         keys[identity] = _merged(keys.get(identity), key)
     return KeySet(tuple(keys.values()), tuple(ignored))
@@ -140,7 +149,7 @@ def _key(entry: Any, algorithms: Sequence[str]) -> VerificationKey:
 def _verification_key(
     public: Any, kid: str, alg: Any, algorithms: Sequence[str]
 ) -> VerificationKey:
-    """The key with the algorithms that its type has, its own `alg` allows, and the issuer is allowed."""
+    """The key, with the algorithms that its type, its `alg` and the issuer allow."""
     kty, crv = key_type(public)
     able = [name for name in ALGORITHMS if fits(name, kty, crv)]
     if not able:
@@ -161,6 +170,7 @@ def _not_accepted(alg: Any, able: Sequence[str], accepted: Sequence[str]) -> str
         return (
             f"its alg says {alg}, and from this issuer {', '.join(accepted)} is accepted;"
             " a key is used for its own alg only (RFC 7517 4.4):"
-            f" accept {alg}, or let the provider publish the key with alg {accepted[0]} or without alg"
+            f" accept {alg}, or let the provider publish the key with alg {accepted[0]} or"
+            " without alg"
         )
     return f"its algorithm ({alg or able[0]}) is not accepted from this issuer"

@@ -1,6 +1,9 @@
-"""JWTs that others sign: assertions, DPoP proofs, request objects, access tokens (RFC 7519, RFC 8725).
+"""JWTs of clients and other servers: assertions, DPoP proofs, request objects, access tokens.
 
-What decides is registered, never said by the token: the algorithms, the types, the keys. Sizes are limited before anything is decoded.
+RFC 7519, RFC 8725.
+
+What decides is registered, never said by the token: the algorithms, the types, the keys. Sizes are
+limited before anything is decoded.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ _SKEW = 30
 
 
 class InvalidJwt(ValueError):
-    """Why a JWT is refused. The text may be shown to the caller: it contains nothing of the token."""
+    """Why a JWT is refused. The text contains nothing of the token and may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,8 @@ def read_jwt(
 ) -> Jwt:
     """Parse a JWT and check its header. Raises InvalidJwt.
 
-    `types` are the accepted values of `typ` in lower case, `""` for an absent one; None leaves the check to the caller.
-    `embedded_key` demands `jwk` (DPoP).
+    `types` are the accepted values of `typ` in lower case, `""` for an absent one; None leaves the
+    check to the caller. `embedded_key` demands `jwk` (DPoP).
     """
     jwt = parse_jwt(text)
     if jwt.header.get("alg") not in algorithms:
@@ -73,7 +76,7 @@ def read_jwt(
 
 
 def media_type(jwt: Jwt) -> str:
-    """The `typ` of a JWT in lower case and without `application/`; empty when it is absent (RFC 7515 §4.1.9)."""
+    """The `typ` in lower case without `application/`, or an empty text (RFC 7515 §4.1.9)."""
     return bare_type(jwt.header.get("typ", ""))
 
 
@@ -87,12 +90,12 @@ def _check_parameters(header: Mapping[str, Any], *, embedded_key: bool) -> None:
 
 
 def has_critical_parameters(header: Mapping[str, Any]) -> bool:
-    """Whether a header has extensions that must be understood; none is supported (RFC 7515 §4.1.11, RFC 7797)."""
+    """Whether a header has critical extensions. None is supported (RFC 7515 §4.1.11, RFC 7797)."""
     return "crit" in header or "b64" in header
 
 
 def check_signature(jwt: Jwt, keys: Iterable[Mapping[str, Any]]) -> None:
-    """Raise InvalidJwt unless one of the public keys (JWKs) signed it. Only keys that fit its `alg` and `kid` are tried."""
+    """Raise InvalidJwt unless one of the JWKs signed it. Its `alg` and `kid` select the keys."""
     algorithm = str(jwt.header["alg"])
     candidates = [key for key in list(keys)[:MOST_KEYS] if _is_candidate(key, jwt.header)]
     if not candidates:
@@ -121,7 +124,10 @@ def check_embedded_key(value: Any) -> Mapping[str, Any]:
 
 
 def check_times(claims: Mapping[str, Any], now: int, longest: int) -> int:
-    """The `exp` of claims that are valid now, at most `longest` seconds away. Raises InvalidJwt, also for a wrong `iat` or `nbf`."""
+    """The `exp` of claims that are valid now, at most `longest` seconds away.
+
+    Raises InvalidJwt, also for a wrong `iat` or `nbf`.
+    """
     expires = numeric_date(claims, "exp")
     if expires is None:
         raise InvalidJwt("exp is missing")
@@ -137,7 +143,7 @@ def check_times(claims: Mapping[str, Any], now: int, longest: int) -> int:
 
 
 def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
-    """A NumericDate (RFC 7519 §2), or None when it is absent. Raises InvalidJwt for any other value."""
+    """A NumericDate (RFC 7519 §2), or None if absent. Raises InvalidJwt for any other value."""
     value = claims.get(name)
     if value is None:
         return None

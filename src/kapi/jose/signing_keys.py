@@ -1,6 +1,7 @@
-"""Key pairs that sign, with one algorithm each (RFC 7517, RFC 8725 §3.1): generated here, kept by their owners as PEM.
+"""Key pairs that sign, with one algorithm each (RFC 7517, RFC 8725 §3.1), stored as PEM.
 
-To validate a key while it is loaded costs as much as a hundred signatures. Our own keys are loaded without, since we made them.
+To validate a key while it is loaded costs as much as a hundred signatures. Our own keys are loaded
+without, since we made them.
 """
 
 from __future__ import annotations

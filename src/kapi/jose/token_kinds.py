@@ -1,8 +1,9 @@
 """What is an access token: one rule, declared by issuer (RFC 8725 §3.11, §3.12; RFC 9068 §4). Pure.
 
-Every verifier applies it: the filters of the gateway (`gateway/envoy/resources/tokens/token_checks.py`
-writes it as Envoy's rules), the system APIs and token exchange (`identity/tokens/verify.py`),
-introspection, UserInfo and registration (`identity/tokens/access_tokens.py`).
+Every verifier applies it: the filters of the gateway
+(`gateway/envoy/resources/tokens/token_checks.py` writes it as Envoy's rules), the system APIs and
+token exchange (`identity/tokens/verify.py`), introspection, UserInfo and registration
+(`identity/tokens/access_tokens.py`).
 
 In this order:
 
@@ -79,7 +80,7 @@ class AccessTokenRule:
 
     @property
     def names_kind(self) -> bool:
-        """Whether a required claim names the kind, as `token_use` of Cognito and `typ` of Keycloak do."""
+        """Whether a required claim names the kind: `token_use` of Cognito, `typ` of Keycloak."""
         return any(name in KIND_CLAIMS and value for name, value in self.required_claims)
 
     @property
@@ -118,7 +119,7 @@ class AccessTokenRule:
 
 
 OWN_TOKENS = AccessTokenRule(required_claims=((OWN_MARK, ""),))
-"""The rule for access tokens of the inbuilt provider, in the form of the guide and in that of RFC 9068."""
+"""The rule for access tokens of the inbuilt provider, in APK's form and in that of RFC 9068."""
 
 
 def _type_of(header: Mapping[str, Any]) -> str | None:

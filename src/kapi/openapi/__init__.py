@@ -1,9 +1,10 @@
-"""Values of the OpenAPI 3.1 documents that kapi serves about itself: the provider's and the system APIs'. Pure.
+"""Values of the OpenAPI 3.1 documents of the provider and the system APIs. Pure.
 
-Paths, methods and descriptions are read from the registered code. What a request contains and how it
-is answered is in catalogues, YAML documents beside the code, which `catalogue.py` reads on demand.
-`document.py` builds the served documents. Tests read the same catalogues: they send requests made
-from the documents, refuse any answer that these do not name, and provoke every example.
+Paths, methods and descriptions are read from the registered code. What a request contains and how
+it is answered is in catalogues, YAML documents beside the code, which `catalogue.py` reads on
+demand. `document.py` builds the served documents. Tests read the same catalogues: they send
+requests made from the documents, refuse any answer that these do not name, and provoke every
+example.
 """
 
 from __future__ import annotations

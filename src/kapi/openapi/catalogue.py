@@ -1,4 +1,4 @@
-"""Reads a catalogue: the YAML documents that describe operations and refusals of an OpenAPI document.
+"""Reads the YAML documents that describe operations and refusals of an OpenAPI document.
 
 A catalogue is a folder with three documents. They are read on first use, because they are needed
 for the served OpenAPI document only.
@@ -53,7 +53,8 @@ class Catalogue:
         import yaml
 
         text = (self._folder / file).read_text("utf-8")
-        value: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506 - a safe loader
         return value
 
 

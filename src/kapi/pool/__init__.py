@@ -1,7 +1,7 @@
 """Processes for work on untrusted input: limited in time and memory, killed when the caller leaves.
 
-A process starts when there is work and none is idle, and ends after `IDLE_SECONDS` without work. The
-work is a function by its dotted name, `kapi.apis.generate:generate`, with arguments that can be
+A process starts when there is work and none is idle, and ends after `IDLE_SECONDS` without work.
+The work is a function by its dotted name, `kapi.apis.generate:generate`, with arguments that can be
 pickled. `process.py` is the process.
 """
 
@@ -133,7 +133,8 @@ class _Process:
             str(niceness),
             str(os.getpid()),
         ]
-        # No setting and no secret in a variable reaches the process that reads strangers' documents.
+        # No setting and no secret in a variable reaches the process that reads strangers'
+        # documents.
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("KAPI_")
         } | {"MALLOC_ARENA_MAX": "1"}
@@ -151,7 +152,8 @@ class _Process:
         except OSError as error:
             raise _Ended from error
         size = int.from_bytes(self._read(_HEADER, deadline), "big")
-        kind, value, self.is_last = pickle.loads(self._read(size, deadline))  # noqa: S301 - our own process wrote it
+        message = self._read(size, deadline)
+        kind, value, self.is_last = pickle.loads(message)  # noqa: S301 - our own process wrote it
         return kind, value
 
     @property

@@ -1,6 +1,9 @@
-"""`python -m kapi.pool.process MEMORY NICENESS PARENT`: a process of the pool. Requests on standard input, answers on standard output.
+"""`python -m kapi.pool.process MEMORY NICENESS PARENT`: a process of the pool.
 
-Each is a length of eight bytes and a pickle; the parent process wrote the request. Called by `pool.py` only.
+It reads requests from standard input, and writes responses to standard output.
+
+Each is a length of eight bytes and a pickle; the parent process wrote the request. Called by
+`pool.py` only.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ def main(argv: list[str]) -> int:
     with suppress(OSError):
         os.nice(niceness)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    # What is made for a document lives until it is answered; collecting in between costs a third of the time.
+    # What is made for a document lives until it is answered; collecting in between costs a third of
+    # the time.
     gc.disable()
     while header := requests.read(_HEADER):
         request = requests.read(int.from_bytes(header, "big"))
@@ -68,7 +72,8 @@ def _done(request: bytes) -> Any:
 
 
 def _limit(most_bytes: int) -> None:
-    # RLIMIT_DATA counts what can be written to; address space would count libraries and reserved arenas too.
+    # RLIMIT_DATA counts what can be written to; address space would count libraries and reserved
+    # arenas too.
     for kind, most in ((resource.RLIMIT_DATA, most_bytes), (resource.RLIMIT_CORE, 0)):
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))

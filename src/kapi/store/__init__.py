@@ -1,8 +1,8 @@
-"""The persistent store: SQLite in WAL mode. `migrations/` contains the tables, one SQL file per step.
+"""The persistent store: SQLite in WAL mode. `migrations/` contains the tables, a file per step.
 
-It uses plain SQL and the driver of the standard library: importing an ORM takes a third of a second.
-The SQL is SQLite's: upserts, RETURNING, a column computed from JSON (`records.person`), PRAGMAs.
-Every write is one transaction, which is on disk (synchronous=FULL) when the call returns.
+It uses plain SQL and the driver of the standard library: importing an ORM takes a third of a
+second. The SQL is SQLite's: upserts, RETURNING, a column computed from JSON (`records.person`),
+PRAGMAs. Every write is one transaction, which is on disk (synchronous=FULL) when the call returns.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ class Rendered:
     body: bytes
 
 
-_API_COLUMNS = "id, organization, name, version, environment, base_path, default_base_path, revision, deployed_at"
+_API_COLUMNS = (
+    "id, organization, name, version, environment, base_path, default_base_path, revision,"
+    " deployed_at"
+)
 
 
 class Store:
@@ -72,7 +75,7 @@ class Store:
 
     def apis(self) -> tuple[StoredApi, ...]:
         """All deployed APIs, by id."""
-        rows = self.database.rows(f"SELECT {_API_COLUMNS} FROM apis ORDER BY id")  # noqa: S608 - a constant
+        rows = self.database.rows(f"SELECT {_API_COLUMNS} FROM apis ORDER BY id")  # noqa: S608
         return tuple(StoredApi(*row) for row in rows)
 
     def api_source(self, api_id: str) -> tuple[str, bytes] | None:
@@ -88,11 +91,15 @@ class Store:
         rendered: Iterable[Rendered],
         dropped: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Store an API and its rendered resources in one transaction. Replaces the API with its id."""
+        """Store an API, replacing the one with its id, and its rendered resources.
+
+        All of it is one transaction.
+        """
         with self.database.transaction() as db:
             db.execute("DELETE FROM apis WHERE id = ?", (api.id,))
             db.execute(
-                f"INSERT INTO apis ({_API_COLUMNS}, conf, definition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+                f"INSERT INTO apis ({_API_COLUMNS}, conf, definition) "  # noqa: S608 - a constant
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(api.id, api.organization, api.name, api.version, api.environment),
                     *(
@@ -141,6 +148,7 @@ def keep_rendered(
     db.executemany("DELETE FROM rendered WHERE kind = ? AND name = ?", tuple(dropped))
     db.executemany(
         "INSERT INTO rendered (kind, name, fingerprint, body) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (kind, name) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body",
+        "ON CONFLICT (kind, name) DO UPDATE SET fingerprint = excluded.fingerprint, body ="
+        " excluded.body",
         [(item.kind, item.name, item.fingerprint, item.body) for item in rendered],
     )

@@ -93,6 +93,9 @@ def end_account(db: sqlite3.Connection, subject: str, ending: Ending) -> None:
     )
     db.execute("DELETE FROM ended_accounts WHERE ended_at < ?", (ending.now - _REMEMBERED,))
     db.execute(
-        "INSERT INTO ended_accounts (subject, ended_at) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET ended_at = excluded.ended_at",
+        (
+            "INSERT INTO ended_accounts (subject, ended_at) VALUES (?, ?) ON CONFLICT (subject)"
+            " DO UPDATE SET ended_at = excluded.ended_at"
+        ),
         (subject, ending.now),
     )

@@ -1,4 +1,7 @@
-"""API keys by id, and the key that signs the JWT ones. Written by `identity/clients/api_keys.py`; the gateway reads the opaque ones."""
+"""API keys by id, and the key that signs those that are JWTs.
+
+Written by `identity/clients/api_keys.py`; the gateway reads the opaque ones.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ TOPIC = "api_keys"
 NEVER = 0
 """`expires_at` of a key that does not expire."""
 _COLUMNS = "id, organization, kind, digest, claims, created_at, expires_at, revoked"
+_INSERT = f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,13 @@ class ApiKeys:
             int(key.revoked),
         )
         with self._database.transaction(TOPIC) as db:
-            db.execute(f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608 - a constant
+            db.execute(_INSERT, row)
 
     def list(self, organization: str) -> tuple[StoredApiKey, ...]:
         """The keys of an organization, oldest first."""
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM api_keys WHERE organization = ? ORDER BY created_at, id",  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS} FROM api_keys "  # noqa: S608
+            "WHERE organization = ? ORDER BY created_at, id",
             (organization,),
         )
         return tuple(map(_key, rows))
@@ -77,7 +82,7 @@ class ApiKeys:
     def get(self, key_id: str, organization: str) -> StoredApiKey | None:
         """One key of an organization."""
         row = self._database.row(
-            f"SELECT {_COLUMNS} FROM api_keys WHERE id = ? AND organization = ?",  # noqa: S608 - constants
+            f"SELECT {_COLUMNS} FROM api_keys WHERE id = ? AND organization = ?",  # noqa: S608
             (key_id, organization),
         )
         return None if row is None else _key(row)
@@ -90,7 +95,7 @@ class ApiKeys:
     def opaque(self, now: float) -> tuple[tuple[str, str, dict[str, Any]], ...]:
         """Opaque keys that are good now, as (id, digest, claims)."""
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM api_keys WHERE kind = 'opaque' AND revoked = 0 "  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS} FROM api_keys WHERE kind = 'opaque' AND revoked = 0 "  # noqa: S608
             "AND (expires_at = 0 OR expires_at > ?) ORDER BY id",
             (int(now),),
         )

@@ -62,16 +62,19 @@ class ApplicationStore:
         """Every application, by organization and name."""
         keys: dict[str, list[ConsumerKey]] = defaultdict(list)
         for owner, *fields in self._database.rows(
-            "SELECT application_id, consumer_key, key_type, environment FROM application_keys ORDER BY consumer_key"
+            "SELECT application_id, consumer_key, key_type, environment FROM application_keys"
+            " ORDER BY consumer_key"
         ):
             keys[owner].append(ConsumerKey(*fields))
         subscriptions: dict[str, list[Subscription]] = defaultdict(list)
         for owner, *fields in self._database.rows(
-            "SELECT application_id, id, api_name, api_version, status, tier, created_at FROM subscriptions ORDER BY created_at, id"
+            "SELECT application_id, id, api_name, api_version, status, tier, created_at FROM"
+            " subscriptions ORDER BY created_at, id"
         ):
             subscriptions[owner].append(Subscription(*fields))
         rows = self._database.rows(
-            "SELECT id, organization, name, tier, created_at FROM applications ORDER BY organization, name"
+            "SELECT id, organization, name, tier, created_at FROM applications ORDER BY"
+            " organization, name"
         )
         return tuple(
             Application(
@@ -92,7 +95,10 @@ class ApplicationStore:
         With `shared_name` another of its organization may have its name. Raises Taken.
         """
         values = (item.id, item.organization, item.name, item.tier, item.created_at)
-        sql = "INSERT INTO applications (id, organization, name, tier, created_at) VALUES (?, ?, ?, ?, ?)"
+        sql = (
+            "INSERT INTO applications (id, organization, name, tier, created_at) VALUES (?,"
+            " ?, ?, ?, ?)"
+        )
         same_name = "SELECT 1 FROM applications WHERE organization = ? AND name = ?"
         try:
             with self._database.transaction(TOPIC) as db:
@@ -116,7 +122,11 @@ class ApplicationStore:
             key.key_type,
             key.environment,
         )
-        sql = "INSERT INTO application_keys (organization, consumer_key, application_id, key_type, environment) VALUES (?, ?, ?, ?, ?)"
+        sql = (
+            "INSERT INTO application_keys"
+            " (organization, consumer_key, application_id, key_type, environment) VALUES (?,"
+            " ?, ?, ?, ?)"
+        )
         self._insert(sql, values)
 
     def remove_key(self, application_id: str, consumer_key: str) -> None:
@@ -137,7 +147,11 @@ class ApplicationStore:
             item.tier,
             item.created_at,
         )
-        sql = "INSERT INTO subscriptions (id, application_id, api_name, api_version, status, tier, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        sql = (
+            "INSERT INTO subscriptions"
+            " (id, application_id, api_name, api_version, status, tier, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
         self._insert(sql, values)
 
     def change(self, item: Subscription) -> None:

@@ -1,4 +1,4 @@
-"""Connections to one SQLite file in WAL mode, and what its errors mean. Called by `database.py` and `watch.py`."""
+"""Connections to one SQLite file in WAL mode, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kapi.errors import KapiError, StorageBusy, StorageFull
 BUSY_SECONDS: Final = 30.0
 """How long a write waits for other processes before it is refused."""
 LARGEST_WAL: Final = 4 * 1024**2
-"""Bytes that the write-ahead log keeps after a checkpoint; while nothing is checkpointed it may be larger."""
+"""Bytes of the write-ahead log after a checkpoint. Between checkpoints it may be larger."""
 _READER_CACHE: Final = "PRAGMA cache_size=-512"
 _PRIMARY: Final = 0xFF
 """The bits of an extended result code that are the primary one (SQLite, Result and Error Codes)."""
 
 
 def writer(path: Path) -> sqlite3.Connection:
-    """The connection that writes. It does not wait for other processes: `database.py` tries again."""
+    """The connection that writes. It does not wait for other processes: `database.py` retries."""
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
@@ -69,7 +69,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switching to WAL fails at once, whatever the timeout, while another process opens the new file too."""
+    """Switch to WAL mode. It fails at once while another process opens the new file too."""
     # Counts for a database without tables; others get it from `give_space_back`.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")

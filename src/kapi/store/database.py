@@ -184,7 +184,7 @@ class Database:
 
 
 def newer_step(path: Path) -> str:
-    """The newest migration of a database that this version does not have; empty if there is none."""
+    """The newest migration of a database that this version does not have, or an empty text."""
     if not path.exists():
         return ""
     known = {entry.name for entry in resources.files("kapi.store").joinpath("migrations").iterdir()}

@@ -1,4 +1,4 @@
-"""The key that signs backend JWTs. The private key never leaves the table but into memory. Called by `gateway.enforcer`."""
+"""The key that signs backend JWTs. The private key is only in this table and in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EnforcerKeys:
     def all(self) -> tuple[StoredEnforcerKey, ...]:
         """Newest first."""
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM enforcer_keys ORDER BY created_at DESC, kid"  # noqa: S608 - constants
+            f"SELECT {_COLUMNS} FROM enforcer_keys ORDER BY created_at DESC, kid"  # noqa: S608
         )
         return tuple(StoredEnforcerKey(*row) for row in rows)
 
@@ -36,6 +36,6 @@ class EnforcerKeys:
         with self._database.transaction() as db:
             if db.execute("SELECT 1 FROM enforcer_keys").fetchone() is None:
                 db.execute(
-                    f"INSERT INTO enforcer_keys ({_COLUMNS}) VALUES (?, ?, ?)",  # noqa: S608 - a constant
+                    f"INSERT INTO enforcer_keys ({_COLUMNS}) VALUES (?, ?, ?)",  # noqa: S608
                     (key.kid, key.private_pem, key.created_at),
                 )

@@ -1,8 +1,8 @@
 """Token families: the refresh and access tokens that one authorization issued (RFC 9700 §4.14.2).
 
 A family is a row of kind `family` in `records`. Its key is the id of the family, and its column
-`family` names the session. Every call is one transaction: of parallel uses of a token, one succeeds,
-and a revoked family stays revoked. Called by `kapi.identity`.
+`family` names the session. Every call is one transaction: of parallel uses of a token, one
+succeeds, and a revoked family stays revoked. Called by `kapi.identity`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ from kapi.store.revocations import TOPIC, Revocation, write_revocation
 FAMILY, REFRESH, ACCESS = "family", "refresh", "access"
 """Kinds of records."""
 _ACCOUNT = "account "
-_SELECT = "SELECT key, family, payload, expires_at, consumed_at FROM records WHERE kind = ? AND key = ? AND expires_at > ?"
-_USE = (
-    "UPDATE records SET consumed_at = ?, payload = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL AND EXISTS "
-    "(SELECT 1 FROM records f WHERE f.kind = ? AND f.key = records.family AND f.expires_at > ? AND f.consumed_at IS NULL) RETURNING family"
+_SELECT = (
+    "SELECT key, family, payload, expires_at, consumed_at FROM records"
+    " WHERE kind = ? AND key = ? AND expires_at > ?"
 )
-_INSERT = "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at) VALUES (?, ?, ?, ?, ?, NULL)"
+_USE = (
+    "UPDATE records SET consumed_at = ?, payload = ?"
+    " WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL AND EXISTS "
+    "(SELECT 1 FROM records f WHERE f.kind = ? AND f.key = records.family AND f.expires_at > ?"
+    " AND f.consumed_at IS NULL) RETURNING family"
+)
+_INSERT = (
+    "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at)"
+    " VALUES (?, ?, ?, ?, ?, NULL)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,10 @@ class Families:
         return "rotated"
 
     def use(self, refresh_key: str, issue: Issue, now: int, expires_at: int) -> Rotation:
-        """Issue an access token for a refresh token that stays good, until `expires_at` or as long as it was, whichever is later.
+        """Issue an access token for a refresh token that stays valid.
+
+        It is valid until `expires_at`, or as long as before, whichever is later.
+
 
         One that was taken before, when it still rotated, is `reused`.
         """
@@ -123,12 +134,12 @@ class Families:
         return "rotated"
 
     def tie(self, subject: str, jti: str, expires_at: int) -> None:
-        """Tie an access token that belongs to no family to the account of the person it is about: it ends with the account."""
+        """Bind an access token without a family to the account of its person: it ends with it."""
         with self._database.transaction() as db:
             _insert(db, account_family(subject), Issue(jti, expires_at))
 
     def person_of(self, jti: str, now: int) -> str:
-        """The subject of the account that an access token is tied to, through its family or directly; empty when there is none."""
+        """The subject of the account that an access token is bound to, or an empty text."""
         issued = self.of_access(jti, now)
         if issued is None:
             return ""
@@ -146,11 +157,12 @@ class Families:
         return self._get(REFRESH, refresh_key, now)
 
     def alive_by_refresh(self, refresh_key: str, now: int) -> Record | None:
-        """The living family of a refresh token, used or not, in one query; None when there is none."""
+        """The valid family of a refresh token, used or not, in one query; None if there is none."""
         row = self._database.row(
             "SELECT f.key, f.family, f.payload, f.expires_at, f.consumed_at "
             "FROM records r JOIN records f ON f.kind = ? AND f.key = r.family "
-            "WHERE r.kind = ? AND r.key = ? AND r.expires_at > ? AND f.expires_at > ? AND f.consumed_at IS NULL",
+            "WHERE r.kind = ? AND r.key = ? AND r.expires_at > ?"
+            " AND f.expires_at > ? AND f.consumed_at IS NULL",
             (FAMILY, REFRESH, refresh_key, now, now),
         )
         return None if row is None else _record(row)
@@ -169,7 +181,7 @@ class Families:
         return tuple(_record(row) for row in rows)
 
     def revoke(self, family: str, issuer: str, now: int, reason: str = "") -> None:
-        """End a family: its refresh tokens are of no use from now on, and its living access tokens are refused everywhere."""
+        """End a family: its refresh tokens and its valid access tokens are refused everywhere."""
         with self._database.transaction(TOPIC) as db:
             end_family(db, family, issuer, now, reason)
 
@@ -179,7 +191,7 @@ class Families:
 
 
 def account_family(subject: str) -> str:
-    """What ties the access tokens that belong to no family to the account of the person they are about."""
+    """The record that binds an access token without a family to the account of its person."""
     return f"{_ACCOUNT}{subject}"
 
 
@@ -203,7 +215,8 @@ def end_family(db: sqlite3.Connection, family: str, issuer: str, now: int, reaso
 
 def _take(db: sqlite3.Connection, kind: str, key: str, now: int) -> bool:
     taken = db.execute(
-        "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
+        "UPDATE records SET consumed_at = ?"
+        " WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
         (now, kind, key, now),
     )
     return taken.rowcount == 1
@@ -215,7 +228,7 @@ def _alive(db: sqlite3.Connection, family: str, now: int) -> bool:
 
 
 def _forgiven(db: sqlite3.Connection, row: tuple[Any, ...], now: int, grace: int) -> bool:
-    """Whether a used refresh token may be used again; what its first use issued is thrown away then."""
+    """Whether a used refresh token may be used again. What its first use issued is deleted then."""
     if now - row[4] > grace or grace <= 0:
         return False
     following = json.loads(row[2]).get("next", "")

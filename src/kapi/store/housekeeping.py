@@ -1,4 +1,6 @@
-"""Removes what has expired, from every table that grows, and gives the space back. In small pieces, so that no write waits for long.
+"""Deletes expired rows from every table that grows, and returns the space to the file system.
+
+It works in small batches, so that no write waits for long.
 
 The control process calls `keep_house` a few seconds after its start and every minute.
 """
@@ -21,7 +23,7 @@ BATCH: Final = 500
 API_KEYS_KEPT: Final = 30 * 24 * 3600
 """Seconds that an expired API key stays in the list."""
 REMOVED_KEPT: Final = 1000
-"""Changes of clients after which a removed one is forgotten: until then it tells the workers that it is gone."""
+"""Changes of clients that are kept, so that all workers learn of a removed client."""
 _SPARE_PAGES: Final = 512
 """Free pages that the file keeps."""
 _PAGES: Final = 256
@@ -34,7 +36,7 @@ Pause = Callable[[float], object]
 
 @dataclass(frozen=True, slots=True)
 class _Expiring:
-    """A table, its key, and the condition of rows that nothing needs; `value` gives its parameter from the time now."""
+    """A table, its key, and the condition of rows to delete; `value` is its parameter at a time."""
 
     table: str
     key: str
@@ -43,10 +45,13 @@ class _Expiring:
 
     def remove(self, database: Database, now: int) -> bool:
         """Remove a batch; whether there may be more."""
-        chosen = f"SELECT {self.key} FROM {self.table} WHERE {self.condition} LIMIT {BATCH}"  # noqa: S608 - constants
+        chosen = (
+            f"SELECT {self.key} FROM {self.table} "  # noqa: S608 - constants
+            f"WHERE {self.condition} LIMIT {BATCH}"
+        )
         with database.transaction() as db:
             gone = db.execute(
-                f"DELETE FROM {self.table} WHERE ({self.key}) IN ({chosen})",  # noqa: S608 - constants
+                f"DELETE FROM {self.table} WHERE ({self.key}) IN ({chosen})",  # noqa: S608
                 (self.value(now),),
             )
         return gone.rowcount >= BATCH
@@ -69,7 +74,7 @@ _TABLES: Final = (
 
 
 def keep_house(database: Database, now: int, pause: Pause = time.sleep) -> None:
-    """Remove what has expired, then give space back to the file system. `now` in seconds since the epoch."""
+    """Delete what has expired, then return space. `now` is in seconds since the epoch."""
     for table in _TABLES:
         while _took(lambda: table.remove(database, now), pause):  # noqa: B023 - called at once
             pass

@@ -1,4 +1,4 @@
-"""Declared issuers, and the last good keys of every issuer, so that a start needs no other server."""
+"""Declared issuers, and the last valid keys of each: a start needs no other server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StoredIssuer:
 
 @dataclass(frozen=True, slots=True)
 class StoredKeys:
-    """The last good JWKS of an issuer. `source` says what it was fetched for; times in seconds since the epoch."""
+    """The last valid JWKS of an issuer, fetched for `source`. Times in seconds since the epoch."""
 
     name: str
     source: str
@@ -73,7 +73,10 @@ class IssuerStore:
 
     def keys(self, name: str) -> StoredKeys | None:
         """The last good keys of an issuer."""
-        row = self._database.row(f"SELECT {_KEYS} FROM issuer_keys WHERE name = ?", (name,))  # noqa: S608 - a constant
+        row = self._database.row(
+            f"SELECT {_KEYS} FROM issuer_keys WHERE name = ?",  # noqa: S608 - a constant
+            (name,),
+        )
         return None if row is None else StoredKeys(*row)
 
     def want_keys(self) -> None:
@@ -86,7 +89,7 @@ class IssuerStore:
         with self._database.transaction(TOPIC) as db:
             db.execute("DELETE FROM issuer_keys WHERE name = ?", (keys.name,))
             db.execute(
-                f"INSERT INTO issuer_keys ({_KEYS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+                f"INSERT INTO issuer_keys ({_KEYS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (
                     keys.name,
                     keys.source,

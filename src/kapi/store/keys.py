@@ -1,6 +1,7 @@
-"""The signing keys of the inbuilt provider and the states they go through. The private key never leaves the table but into memory.
+"""The signing keys of the inbuilt provider, and their states.
 
-staged → published (in the JWKS) → active (signs; one per algorithm) → retired (in the JWKS) → gone. Called by `kapi.identity`.
+staged → published (in the JWKS) → active (signs; one per algorithm) → retired (in the JWKS) → gone.
+Called by `kapi.identity`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ _COLUMNS = "kid, algorithm, state, private_pem, created_at, due_at"
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A signing key; `private_pem` is PKCS #8 text. Times in seconds since the epoch; `due_at` is when it changes next."""
+    """A signing key; `private_pem` is PKCS #8 text. It changes next at `due_at`.
+
+    Times are in seconds since the epoch.
+    """
 
     kid: str
     algorithm: str
@@ -39,12 +43,12 @@ class Keys:
         return tuple(
             StoredKey(*row)
             for row in self._database.rows(
-                f"SELECT {_COLUMNS} FROM signing_keys ORDER BY created_at, kid"  # noqa: S608 - constants
+                f"SELECT {_COLUMNS} FROM signing_keys ORDER BY created_at, kid"  # noqa: S608
             )
         )
 
     def add_first(self, key: StoredKey) -> bool:
-        """Keep a key if there is no active one of its algorithm yet; False when another process was first."""
+        """Store a key, and return True; return False if its algorithm already has an active one."""
         with self._database.transaction(TOPIC) as db:
             if db.execute(
                 "SELECT 1 FROM signing_keys WHERE algorithm = ? AND state = ?",
@@ -64,13 +68,14 @@ class Keys:
         marks = ", ".join("?" * len(before))
         with self._database.transaction(TOPIC) as db:
             moved = db.execute(
-                f"UPDATE signing_keys SET state = ?, due_at = ? WHERE kid = ? AND state IN ({marks})",  # noqa: S608 - question marks
+                f"UPDATE signing_keys SET state = ?, due_at = ? "  # noqa: S608 - question marks
+                f"WHERE kid = ? AND state IN ({marks})",
                 (state, due_at, kid, *before),
             )
             return moved.rowcount == 1
 
     def activate(self, kid: str, gone_at: int) -> bool:
-        """Let a published key sign from now on; the active one of its algorithm retires, and leaves at `gone_at`.
+        """Make a published key the active one; the one before it retires until `gone_at`.
 
         False when the key is not published.
         """
@@ -94,13 +99,13 @@ class Keys:
         marks = ", ".join("?" * len(before))
         with self._database.transaction(TOPIC) as db:
             gone = db.execute(
-                f"DELETE FROM signing_keys WHERE kid = ? AND state IN ({marks})",  # noqa: S608 - question marks
+                f"DELETE FROM signing_keys WHERE kid = ? AND state IN ({marks})",  # noqa: S608
                 (kid, *before),
             )
             return gone.rowcount == 1
 
 
-_INSERT = f"INSERT INTO signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - a constant
+_INSERT = f"INSERT INTO signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
 def _values(key: StoredKey) -> tuple[str, str, str, str, int, int | None]:

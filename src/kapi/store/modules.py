@@ -1,4 +1,4 @@
-"""The digests of the WebAssembly modules that deployed APIs use. Called by `gateway.deployment.modules`."""
+"""The digests of the WebAssembly modules that deployed APIs use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Symmetric keys that all processes of the platform share and no person ever types, made once. Called by `kapi.identity`."""
+"""Symmetric keys that all processes of the platform share. Each is generated once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class PlatformKeys:
         """The key of this name; the first caller's `make` decides it for all processes."""
         with self._database.transaction() as db:
             db.execute(
-                "INSERT INTO platform_keys (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                (
+                    "INSERT INTO platform_keys (name, value) VALUES (?, ?) ON CONFLICT (name) DO"
+                    " NOTHING"
+                ),
                 (name, make()),
             )
             row = db.execute("SELECT value FROM platform_keys WHERE name = ?", (name,)).fetchone()

@@ -1,7 +1,7 @@
 """The records of the identity provider that expire, in one table. Some can be consumed, once.
 
-The caller names the kind: codes, refresh tokens, sessions, pushed requests, ids of assertions. The key
-of a secret is its digest (`key_of`), so that a copy of the database contains no usable secret.
+The caller names the kind: codes, refresh tokens, sessions, pushed requests, ids of assertions. The
+key of a secret is its digest (`key_of`), so that a copy of the database contains no usable secret.
 Called by `kapi.identity`.
 """
 
@@ -21,7 +21,7 @@ _COLUMNS = "key, family, payload, expires_at, consumed_at"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record. Times are in seconds since the epoch; `consumed_at` is None until it is consumed."""
+    """A record. Times are in seconds since the epoch; `consumed_at` is None until its use."""
 
     key: str
     family: str
@@ -57,7 +57,8 @@ class Records:
                 (kind, record.key, now),
             )
             made = db.execute(
-                "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) VALUES (?, ?, ?, ?, ?, NULL, ?) "
+                "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) "
+                "VALUES (?, ?, ?, ?, ?, NULL, ?) "
                 "ON CONFLICT (kind, key) DO NOTHING",
                 (
                     kind,
@@ -81,7 +82,8 @@ class Records:
         """
         with self._database.transaction() as db:
             db.execute(
-                "DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> '' AND expires_at <= ?",
+                "DELETE FROM records"
+                " WHERE kind = ? AND holder = ? AND holder <> '' AND expires_at <= ?",
                 (kind, holder, now),
             )
             if seconds := self.full(kind, holder, now, most):
@@ -103,7 +105,8 @@ class Records:
         """
         with self._database.transaction() as db:
             row = db.execute(
-                "UPDATE records SET consumed_at = COALESCE(consumed_at, ?) WHERE kind = ? AND key = ? AND expires_at > ? "  # noqa: S608
+                "UPDATE records SET consumed_at = COALESCE(consumed_at, ?) "  # noqa: S608
+                "WHERE kind = ? AND key = ? AND expires_at > ? "
                 f"RETURNING {_COLUMNS}, holder",
                 (now, kind, key, now),
             ).fetchone()
@@ -115,10 +118,11 @@ class Records:
         return _record(row[:5])
 
     def full(self, kind: str, holder: str, now: int, most: int) -> int:
-        """Seconds until a holder with `most` valid, unconsumed records may store one more; 0: now."""
+        """Seconds until a holder with `most` valid, unconsumed records may store one more; or 0."""
         count, first = self._database.rows(
             "SELECT count(*), min(expires_at) FROM records "
-            "WHERE kind = ? AND holder = ? AND holder <> '' AND consumed_at IS NULL AND expires_at > ?",
+            "WHERE kind = ? AND holder = ? AND holder <> ''"
+            " AND consumed_at IS NULL AND expires_at > ?",
             (kind, holder, now),
         )[0]
         return int(first) - now if count >= most else 0
@@ -126,23 +130,26 @@ class Records:
     def get(self, kind: str, key: str, now: int) -> Record | None:
         """A valid record, consumed or not, or None."""
         row = self._database.row(
-            f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - a constant
+            "WHERE kind = ? AND key = ? AND expires_at > ?",
             (kind, key, now),
         )
         return None if row is None else _record(row)
 
     def take(self, kind: str, key: str, now: int) -> tuple[Record, bool] | None:
-        """Consume a valid record: the record, and whether this call consumed it; None if there is none.
+        """Consume a valid record: the record, and whether this call consumed it; or None.
 
         Of any number of parallel calls, exactly one consumes it.
         """
         with self._database.transaction() as db:
             first = db.execute(
-                "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
+                "UPDATE records SET consumed_at = ?"
+                " WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
                 (now, kind, key, now),
             ).rowcount
             row = db.execute(
-                f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
+                f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - a constant
+                "WHERE kind = ? AND key = ? AND expires_at > ?",
                 (kind, key, now),
             ).fetchone()
         return None if row is None else (_record(row), first == 1)
@@ -151,7 +158,8 @@ class Records:
         """Delete a valid record and return it, or None. Of parallel calls, one gets it."""
         with self._database.transaction() as db:
             row = db.execute(
-                f"DELETE FROM records WHERE kind = ? AND key = ? AND expires_at > ? RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+                f"DELETE FROM records WHERE kind = ? AND key = ? AND expires_at > ? "  # noqa: S608
+                f"RETURNING {_COLUMNS}",
                 (kind, key, now),
             ).fetchone()
         return None if row is None else _record(row)
@@ -165,7 +173,8 @@ class Records:
         """
         with self._database.transaction() as db:
             row = db.execute(
-                f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key = ? AND expires_at > ?",  # noqa: S608 - a constant
+                f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - a constant
+                "WHERE kind = ? AND key = ? AND expires_at > ?",
                 (kind, key, now),
             ).fetchone()
             if row is None:
@@ -189,7 +198,8 @@ class Records:
             _put(db, kind, record)
             db.execute(
                 "DELETE FROM records WHERE kind = ? AND family = ? AND key NOT IN "
-                "(SELECT key FROM records WHERE kind = ? AND family = ? ORDER BY expires_at DESC LIMIT ?)",
+                "(SELECT key FROM records WHERE kind = ? AND family = ?"
+                " ORDER BY expires_at DESC LIMIT ?)",
                 (kind, record.family, kind, record.family, most),
             )
 
@@ -201,7 +211,8 @@ class Records:
     def family(self, kind: str, family: str, now: int) -> tuple[Record, ...]:
         """The valid records of a kind in a family."""
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND family = ? AND expires_at > ?",  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - a constant
+            "WHERE kind = ? AND family = ? AND expires_at > ?",
             (kind, family, now),
         )
         return tuple(map(_record, rows))
@@ -213,7 +224,7 @@ class Records:
 
 
 def _drop_first(db: Connection, selected: str, values: tuple[str, ...], most: int) -> None:
-    """Delete the records beyond `most` that expire first. `selected` is the FROM and WHERE of a query."""
+    """Delete the records beyond `most` that expire first. `selected` is FROM and WHERE."""
     over = db.execute(f"SELECT count(*) {selected}", values).fetchone()[0] - most
     if over > 0:
         first = f"SELECT key {selected} ORDER BY expires_at LIMIT ?"
@@ -225,9 +236,12 @@ def _drop_first(db: Connection, selected: str, values: tuple[str, ...], most: in
 
 def _put(db: Connection, kind: str, record: Record, holder: str = "") -> None:
     db.execute(
-        "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) VALUES (?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (kind, key) DO UPDATE SET family = excluded.family, payload = excluded.payload, "
-        "expires_at = excluded.expires_at, consumed_at = excluded.consumed_at, holder = excluded.holder",
+        "INSERT INTO records (kind, key, family, payload, expires_at, consumed_at, holder) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (kind, key) DO UPDATE SET family = excluded.family, payload ="
+        " excluded.payload, "
+        "expires_at = excluded.expires_at, consumed_at = excluded.consumed_at, holder ="
+        " excluded.holder",
         (
             kind,
             record.key,

@@ -1,4 +1,4 @@
-"""Clients that were registered at run time (RFC 7591), beside those of the settings. Called by `kapi.identity` and a system API."""
+"""Clients that were registered at run time (RFC 7591), besides those of the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _COLUMNS = "id, metadata, salt, secret_digest, token_key, created_at, revision, 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredClient:
-    """One client. `metadata` are its members by their registered names; `created_at` in seconds since the epoch."""
+    """One client. `metadata` has its registered members.
+
+    `created_at` is in seconds since the epoch.
+    """
 
     id: str
     metadata: Mapping[str, Any]
@@ -52,7 +55,7 @@ class RegisteredClients:
     def get(self, client_id: str) -> RegisteredClient | None:
         """A client that was not removed, or None."""
         row = self._database.row(
-            f"SELECT {_COLUMNS} FROM registered_clients WHERE id = ? AND removed = 0",  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS} FROM registered_clients WHERE id = ? AND removed = 0",  # noqa: S608
             (client_id,),
         )
         return None if row is None else _client(row)
@@ -60,14 +63,16 @@ class RegisteredClients:
     def all(self) -> tuple[RegisteredClient, ...]:
         """All of them, oldest first."""
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM registered_clients WHERE removed = 0 ORDER BY created_at, id"  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS} FROM registered_clients "  # noqa: S608 - a constant
+            "WHERE removed = 0 ORDER BY created_at, id"
         )
         return tuple(map(_client, rows))
 
     def since(self, revision: int) -> tuple[RegisteredClient, ...]:
         """What changed after a revision, in order, removed ones too."""
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM registered_clients WHERE revision > ? ORDER BY revision",  # noqa: S608 - a constant
+            f"SELECT {_COLUMNS} FROM registered_clients "  # noqa: S608 - a constant
+            "WHERE revision > ? ORDER BY revision",
             (revision,),
         )
         return tuple(map(_client, rows))
@@ -75,10 +80,14 @@ class RegisteredClients:
     def _write(self, client: RegisteredClient, *, removed: bool) -> None:
         with self._database.transaction(TOPIC) as db:
             db.execute(
-                f"INSERT INTO registered_clients ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, "  # noqa: S608 - a constant
-                "(SELECT COALESCE(MAX(revision), 0) + 1 FROM registered_clients), ?) ON CONFLICT (id) DO UPDATE SET "
-                "metadata = excluded.metadata, salt = excluded.salt, secret_digest = excluded.secret_digest, "
-                "token_key = excluded.token_key, revision = excluded.revision, removed = excluded.removed",
+                f"INSERT INTO registered_clients ({_COLUMNS}) "  # noqa: S608 - a constant
+                "VALUES (?, ?, ?, ?, ?, ?, "
+                "(SELECT COALESCE(MAX(revision), 0) + 1 FROM registered_clients), ?) "
+                "ON CONFLICT (id) DO UPDATE SET "
+                "metadata = excluded.metadata, salt = excluded.salt, secret_digest ="
+                " excluded.secret_digest, "
+                "token_key = excluded.token_key, revision = excluded.revision, removed ="
+                " excluded.removed",
                 (
                     *(client.id, json.dumps(client.metadata), client.salt, client.secret_digest),
                     *(client.token_key, client.created_at, int(removed)),

@@ -1,6 +1,7 @@
-"""Revoked tokens by issuer and `jti` (RFC 7009, RFC 7519 §4.1.7), kept until they would have expired anyway.
+"""Revoked tokens by issuer and `jti` (RFC 7009, RFC 7519 §4.1.7), until they expire.
 
-Written by the notification API and by the inbuilt provider; the control process makes Envoy's deny list of them.
+Written by the notification API and by the inbuilt provider; the control process makes Envoy's deny
+list of them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Revocations:
     def revoke(
         self, jti: str, expires_at: int, reason: str = "", *, issuer: str = ANY_ISSUER
     ) -> None:
-        """Refuse the token from now on. `expires_at` is the token's own `exp`; revoking twice keeps the later one.
+        """Refuse a token. `expires_at` is its own `exp`; a second call keeps the later one.
 
         Raises ValueError when `jti` is empty or longer than 1024 characters.
         """
@@ -57,7 +58,10 @@ class Revocations:
     def active(self, now: float) -> tuple[Revocation, ...]:
         """What must still be refused, in a fixed order."""
         rows = self._database.rows(
-            "SELECT jti, expires_at, issuer FROM revocations WHERE expires_at > ? ORDER BY issuer, jti",
+            (
+                "SELECT jti, expires_at, issuer FROM revocations WHERE expires_at > ? ORDER BY"
+                " issuer, jti"
+            ),
             (int(now) - GRACE_SECONDS,),
         )
         return tuple(Revocation(*row) for row in rows)
@@ -66,7 +70,8 @@ class Revocations:
 def write_revocation(db: sqlite3.Connection, revocation: Revocation, reason: str) -> None:
     """Write one row inside a transaction of the caller, which must name TOPIC."""
     db.execute(
-        "INSERT INTO revocations (issuer, jti, expires_at, reason) VALUES (?, ?, ?, ?) ON CONFLICT (issuer, jti) DO UPDATE SET "
+        "INSERT INTO revocations (issuer, jti, expires_at, reason) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (issuer, jti) DO UPDATE SET "
         "expires_at = CASE WHEN excluded.expires_at > revocations.expires_at "
         "THEN excluded.expires_at ELSE revocations.expires_at END, reason = excluded.reason",
         (revocation.issuer, revocation.jti, revocation.expires_at, reason),

@@ -1,4 +1,4 @@
-"""Named secrets and certificates of organizations. Made from `store.database`; called by `gateway.secrets`."""
+"""Named secrets and certificates of organizations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StoredSecret:
 
 
 class SecretStore:
-    """The table of secrets. A change is kept together with what was rendered from it, in one transaction."""
+    """The table of secrets. One transaction stores a change and the resources rendered from it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,7 +31,8 @@ class SecretStore:
     def all(self) -> tuple[StoredSecret, ...]:
         """Every secret, by organization, name and key."""
         rows = self._database.rows(
-            "SELECT organization, name, secret_key, secret_value, updated_at FROM secrets ORDER BY organization, name, secret_key"
+            "SELECT organization, name, secret_key, secret_value, updated_at FROM secrets"
+            " ORDER BY organization, name, secret_key"
         )
         return tuple(StoredSecret(*row) for row in rows)
 
@@ -44,7 +45,8 @@ class SecretStore:
         """Keep a secret, replacing its value."""
         with self._database.transaction(TOPIC) as db:
             db.execute(
-                "INSERT INTO secrets (organization, name, secret_key, secret_value, updated_at) VALUES (?, ?, ?, ?, ?) "
+                "INSERT INTO secrets (organization, name, secret_key, secret_value,"
+                " updated_at) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (organization, name, secret_key) DO UPDATE "
                 "SET secret_value = excluded.secret_value, updated_at = excluded.updated_at",
                 (secret.organization, secret.name, secret.key, secret.value, secret.updated_at),

@@ -1,4 +1,4 @@
-"""Checks that the gateway sets up on first use, so that platforms without the feature do not pay for them.
+"""Checks that the gateway sets up on first use: other platforms do not pay for them.
 
 An identity worker requests one and waits. The control process sets it up, sees Envoy confirm it,
 and marks it as met. A requirement that has been met stays met. The rows are in the table `duties`.

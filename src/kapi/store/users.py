@@ -1,4 +1,4 @@
-"""People who can sign in at the inbuilt provider, besides those of the settings. A password is kept as its digest only."""
+"""Accounts of the inbuilt provider besides those of the settings. A password is a digest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _COLUMNS = "username, digest, profile, created_at, subject, disabled"
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """One person; `profile` has organizations, groups, claims and the like. `created_at` in seconds since the epoch."""
+    """One account; `profile` has organizations, groups and claims.
+
+    `created_at` is in seconds since the epoch.
+    """
 
     username: str
     digest: str = field(repr=False)
@@ -30,26 +33,34 @@ class StoredUser:
 
 
 class UserStore:
-    """The table, by user name. Whatever takes an account away, or its password, ends all that was signed in with it."""
+    """The table, by user name.
+
+    Removing an account or its password ends all its sessions and tokens.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, username: str) -> StoredUser | None:
         """The person who signs in by this name, or None."""
-        row = self._database.row(f"SELECT {_COLUMNS} FROM users WHERE username = ?", (username,))  # noqa: S608 - a constant
+        row = self._database.row(
+            f"SELECT {_COLUMNS} FROM users WHERE username = ?",  # noqa: S608 - a constant
+            (username,),
+        )
         return None if row is None else _user(row)
 
     def of_subject(self, subject: str) -> StoredUser | None:
         """The person whose account has this subject, or None."""
-        row = self._database.row(f"SELECT {_COLUMNS} FROM users WHERE subject = ?", (subject,))  # noqa: S608 - a constant
+        row = self._database.row(
+            f"SELECT {_COLUMNS} FROM users WHERE subject = ?",  # noqa: S608 - a constant
+            (subject,),
+        )
         return None if row is None else _user(row)
 
     def all(self) -> tuple[StoredUser, ...]:
-        """Everybody, by name."""
-        return tuple(
-            map(_user, self._database.rows(f"SELECT {_COLUMNS} FROM users ORDER BY username"))  # noqa: S608 - constants
-        )
+        """All accounts, by name."""
+        sql = f"SELECT {_COLUMNS} FROM users ORDER BY username"  # noqa: S608 - a constant
+        return tuple(map(_user, self._database.rows(sql)))
 
     def add(self, user: StoredUser) -> bool:
         """Keep a new person; False when the name is taken."""
@@ -63,7 +74,9 @@ class UserStore:
         )
         with self._database.transaction(TOPIC) as db:
             made = db.execute(
-                f"INSERT INTO users ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (username) DO NOTHING",  # noqa: S608 - a constant
+                f"INSERT INTO users ({_COLUMNS}) "  # noqa: S608 - a constant
+                "VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (username) DO NOTHING",
                 values,
             )
             return made.rowcount == 1

@@ -1,7 +1,7 @@
-"""Notices what other processes wrote: polls SQLite's data version, which costs a few microseconds, and tells who asked.
+"""Notices what other processes wrote, by SQLite's data version: a poll takes microseconds.
 
-`app.py` starts one Watch in each long-running process: identity workers see new clients and keys, the control process
-sees revocations, within a fraction of a second.
+`app.py` starts one Watch in each long-running process: identity workers see new clients and keys,
+the control process sees revocations, within a fraction of a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LOG = logging.getLogger("kapi.store")
 
 
 class Watch:
-    """One thread with a connection of its own. Callbacks run in that thread, one after the other."""
+    """One thread with its own connection. Callbacks run in that thread, one after the other."""
 
     def __init__(self, path: Path, poll: float = POLL_SECONDS) -> None:
         self._path = path
@@ -28,7 +28,7 @@ class Watch:
         self._seen: dict[str, int] = {}
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
-        """Call `callback` after each change of `topic`, also those of this process. Call it before `start`."""
+        """Call `callback` after each change of `topic`, by any process. Call it before `start`."""
         self._callbacks.setdefault(topic, []).append(callback)
 
     def start(self) -> None:

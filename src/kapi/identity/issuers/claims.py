@@ -11,7 +11,7 @@ from kapi.jose.claim_names import find
 
 
 def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]:
-    """All scopes of these claims, each of which may be a space-delimited text (RFC 8693 §4.2) or a list."""
+    """All scopes in these claims: space-delimited texts (RFC 8693 §4.2) or lists."""
     found: set[str] = set()
     for name in names:
         value = find(claims, name)

@@ -1,7 +1,7 @@
-"""Gets the keys of an issuer: its discovery document when the JWKS address is not known, then its JWKS.
+"""Fetches the keys of an issuer: its discovery document if needed, then its JWKS.
 
-OpenID Connect Discovery §4, RFC 8414 §3. Capped in size and time, over verified https, without redirects to other hosts.
-Called by the thread that follows an issuer.
+OpenID Connect Discovery §4, RFC 8414 §3. Capped in size and time, over verified https, without
+redirects to other hosts. Called by the thread that follows an issuer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Fetched:
 
 
 def fetch_keys(issuer: Issuer, get: Get, way: Way, etag: str = "", known_uri: str = "") -> Fetched:
-    """The issuer's keys as it publishes them now. `etag` belongs to what `known_uri` gave. Raises Unfetched."""
+    """The issuer's current keys. `etag` is that of `known_uri`. Raises Unfetched."""
     way = dataclasses.replace(way, ca=issuer.ca, other_hosts=False)
     uri = issuer.jwks_uri or discovered(issuer, get, way)
     headers = {"Accept": "application/jwk-set+json, application/json"}
@@ -70,7 +70,8 @@ def discovered(issuer: Issuer, get: Get, way: Way) -> str:
         raise Unfetched("discovery", f"{issuer.discovery} is not a JSON object: {error}") from error
     if value.get("issuer") != issuer.issuer:
         shown = repr(value.get("issuer"))[:200]
-        # OpenID Connect Discovery §4.3, RFC 8414 §3.3: it MUST be the same, or one issuer could speak for another.
+        # OpenID Connect Discovery §4.3, RFC 8414 §3.3: it MUST be the same, or one issuer could
+        # speak for another.
         raise Unfetched(
             "issuer", f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}"
         )

@@ -1,7 +1,8 @@
-"""Keeps the keys of one issuer fresh, in a thread of its own, so that an issuer that hangs delays nobody else.
+"""Keeps the keys of one issuer current, in a thread: an issuer that hangs delays no other.
 
-Fetched on a schedule that the issuer's Cache-Control may shorten, and when a token names an unknown key, at most once per
-cool-down. The last good set stays in use whatever goes wrong; it is kept in the store, so that a start needs no network.
+Fetched on a schedule that the issuer's Cache-Control may shorten, and when a token names an unknown
+key, at most once per cool-down. The last good set stays in use whatever goes wrong; it is kept in
+the store, so that a start needs no network.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds: the longest time between two fetches, and the shortest between two because of unknown keys."""
+    """Seconds: the longest time between two fetches, and the shortest if a key is unknown."""
 
     refresh: float
     cooldown: float
@@ -65,7 +66,7 @@ class Followed:
         now: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
-        """`fetch` gets the keys, given an entity tag and the address it belongs to; `changed` is called with every new set."""
+        """`fetch` is given an entity tag and its address; `changed` is called for a new set."""
         self.issuer = issuer
         self._fetch = fetch
         self._changed = changed
@@ -101,7 +102,7 @@ class Followed:
             self._news.notify_all()
 
     def unknown_key(self) -> None:
-        """A token named a key that is not in the set: look again, but not more often than the cool-down allows."""
+        """Fetch again because a token has an unknown key, at most once per cool-down."""
         with self._news:
             soon = max(self._clock(), self._last_unknown + self._pace.cooldown)
             if soon < self._next:
@@ -140,7 +141,7 @@ class Followed:
                 self._next = min(self._next, self._clock() + pause)
 
     def _take(self, fetched: Fetched) -> float:
-        """Use what was fetched; the seconds until the next time. Raises ValueError when there is no usable key in it."""
+        """Use a fetched set; returns the seconds until the next fetch. Raises ValueError."""
         before, now = self.state, int(self._now())
         keys = (
             before.keys

@@ -1,4 +1,4 @@
-"""Other issuers as the store knows them: what is declared, and the last good keys that the control process fetched.
+"""Other issuers in the store: declarations, and the last valid keys that control fetched.
 
 An identity worker reads them here when a client presents such a token, and again after each change
 by any process: what the issuers API has answered holds for the next token. It fetches nothing.
@@ -45,7 +45,7 @@ def stored_declarations(
 
 
 def kept_keys(issuer: Issuer, kept: StoredKeys | None) -> KeySet | None:
-    """The keys of an issuer without asking it; None when there are none that were fetched for this declaration."""
+    """The stored keys of an issuer; None if none was fetched for this declaration."""
     if not issuer.fetches:
         return one_key(issuer.key_pem, issuer.algorithms)
     if kept is None or kept.source != issuer.source:
@@ -78,7 +78,7 @@ class KeptIssuers:
             return self._found
 
     def look_again(self, now: int) -> None:
-        """No key fits a token: let the control process ask the issuers, within its cool-down. `now` in seconds since the epoch."""
+        """Request new keys from control: none fits a token. `now`: seconds since the epoch."""
         # Each asking is a write; whoever sends random key ids shall not fill the disk's time.
         if now != self._asked:
             self._asked = now

@@ -46,7 +46,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One provider. `mistakes`, what often goes wrong, are shown by `kapi issuer add` and `test`."""
+    """One provider. `kapi issuer add` and `test` show `mistakes`, which are common errors."""
 
     name: str
     title: str

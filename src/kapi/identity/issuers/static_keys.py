@@ -10,7 +10,10 @@ _LARGEST = 256 * 1024
 
 
 def key_of_certificate(text: str) -> str:
-    """The public key of the first certificate, as PEM. Raises ValueError. Dates are not looked at: it is a key holder, not a chain."""
+    """The public key of the first certificate, as PEM. Raises ValueError.
+
+    Its dates are not checked: it only contains the key.
+    """
     return _public(trusted_certificates(text)[0].public_key())
 
 
@@ -25,7 +28,7 @@ def key_of_pem(text: str) -> str:
 
 
 def trusted_certificates(text: str) -> list[x509.Certificate]:
-    """The certificates in the text, at least one. Raises ValueError, also when a private key is among them."""
+    """The certificates in the text, at least one. Raises ValueError, also for a private key."""
     if "PRIVATE KEY" in text:
         raise ValueError("there is a private key in it: give the certificate alone")
     try:

@@ -1,4 +1,6 @@
-"""Walks everything a token of an issuer depends on, step by step, each fault with its likely cause: `kapi issuer test`.
+"""The steps of `kapi issuer test`: all that a token of an issuer depends on.
+
+Each fault has its likely cause.
 
 Fetches anew, changes nothing. A token that is tried is neither kept nor logged.
 """

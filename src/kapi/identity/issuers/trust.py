@@ -1,7 +1,8 @@
-"""Every issuer that is trusted now: those of the settings and those declared while running, with their keys.
+"""The trusted issuers with their keys: those of the settings, and those added at run time.
 
-Tells the gateway after each change. A set that the gateway refuses is taken out again alone, so that one issuer cannot hold
-up the others. Made by `app.py`; read by the system APIs' check of callers, the issuers API and the metrics.
+Tells the gateway after each change. A set that the gateway refuses is taken out again alone, so
+that one issuer cannot hold up the others. Made by `app.py`; read by the system APIs' check of
+callers, the issuers API and the metrics.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Trust:
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Knows at once what the settings and the store say, with the last good keys. Raises Invalid for faulty settings."""
+        """Has the last valid keys of the store at once. Raises Invalid for faulty settings."""
         identity, gateway = settings.identity, settings.gateway
         private = is_loopback(gateway.listen) or identity.keys_private_networks
         self._way = Way(LARGEST_DOCUMENT, SECONDS, private, hosts=gateway.hosts)
@@ -138,7 +139,7 @@ class Trust:
         )
 
     def publish_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
-        """The same, and return when the gateway has confirmed it. Raises GatewayError with nothing changed."""
+        """The same, after the gateway confirmed it. Raises GatewayError with nothing changed."""
         with self._one_publish:
             before, self._inbuilt = self._inbuilt, inbuilt
             try:
@@ -148,7 +149,7 @@ class Trust:
                 raise
 
     def refused(self, name: str, reason: str) -> None:
-        """Count a refused token; one that no key fits makes its issuer's keys be fetched, within the cool-down."""
+        """Count a rejected token. If no key fits it, fetch its issuer's keys."""
         with self._lock:
             followed = self._followed.get(name)
             self.refusals[name if followed or name == INBUILT else "", reason] += 1
@@ -157,7 +158,7 @@ class Trust:
             followed.unknown_key()
 
     def look_again(self) -> None:
-        """An identity worker met a token whose key it does not know: fetch keys, each issuer's within its cool-down."""
+        """Fetch all keys, within each cool-down: an identity worker met an unknown key."""
         for followed in self.followed():
             followed.unknown_key()
 
@@ -211,7 +212,7 @@ class Trust:
         return followed
 
     def remove(self, name: str) -> None:
-        """Trust an issuer no longer. Raises Problem 404 or 409, or GatewayError with nothing changed."""
+        """Remove an issuer. Raises Problem 404 or 409, or GatewayError with nothing changed."""
         self._refuse_fixed(name)
         with self._one_publish:
             followed = self.find(name)
@@ -318,7 +319,7 @@ class Trust:
                 self._dirty.set()
 
     def _tell_each(self) -> None:
-        """All at once; if the gateway refuses, one after the other, so that only the faulty one waits."""
+        """Publish all at once; if the gateway refuses, each alone: only the faulty one waits."""
         wanted = {item.issuer.name: item for item in self.issuers()}
         try:
             self._tell(tuple(wanted.values()))

@@ -1,4 +1,7 @@
-"""Asgardeo. The issuer contains the path of the token endpoint; APK's own documents say `https://<domain>/`, which no token carries."""
+"""Asgardeo. The issuer contains the path of the token endpoint.
+
+APK's documents have `https://<domain>/` instead, which no token contains.
+"""
 
 from kapi.identity.issuers.preset import Parameter, Preset
 
@@ -18,7 +21,13 @@ preset = Preset(
     mistakes=(
         "The issuer ends in /oauth2/token, without a slash, and is not the console's address.",
         "An application issues opaque tokens until its Protocol tab says Access Token: JWT.",
-        "`aud` is the application's client id, or the identifier of the API resource; `kapi issuer test` shows it.",
-        "`scope` is a list where the application or organization has `enableJwtScopeAsArray`; both forms are read.",
+        (
+            "`aud` is the application's client id, or the identifier of the API resource; `kapi"
+            " issuer test` shows it."
+        ),
+        (
+            "`scope` is a list where the application or organization has `enableJwtScopeAsArray`;"
+            " both forms are read."
+        ),
     ),
 )

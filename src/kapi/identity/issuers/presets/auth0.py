@@ -21,8 +21,14 @@ preset = Preset(
     mistakes=(
         "The issuer ends in a slash.",
         "A token request without `audience` gives an opaque or encrypted token.",
-        "With RBAC, an API's permissions come in `permissions` only when the API adds permissions in the access token.",
-        "A claim of your own has a URI for a name; give all of it: `--scopes-claim https://acme.example/roles`.",
+        (
+            "With RBAC, an API's permissions come in `permissions` only when the API adds"
+            " permissions in the access token."
+        ),
+        (
+            "A claim of your own has a URI for a name; give all of it: `--scopes-claim"
+            " https://acme.example/roles`."
+        ),
         "An API that signs with HS256 cannot be verified here: choose RS256 or PS256.",
     ),
 )

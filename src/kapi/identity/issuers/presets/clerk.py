@@ -1,4 +1,4 @@
-"""Clerk, session tokens. `azp` is the address of the web page, not a client id, and there is no `aud`."""
+"""Clerk, session tokens. `azp` is the address of the web page; there is no `aud`."""
 
 from kapi.identity.issuers.preset import Parameter, Preset
 
@@ -13,7 +13,10 @@ preset = Preset(
     audience_needed=False,
     mistakes=(
         "`azp` is the origin of the web page, so it cannot name a client.",
-        "Session tokens have no `aud` and no scopes; add claims in a JWT template when you need them.",
+        (
+            "Session tokens have no `aud` and no scopes; add claims in a JWT template when you"
+            " need them."
+        ),
         "OAuth and machine tokens are opaque unless the instance makes JWTs.",
         "The issuer has no slash at its end: https://<slug>.clerk.accounts.dev in development.",
     ),

@@ -18,7 +18,10 @@ preset = Preset(
     # Its access tokens have no `aud`.
     audience_needed=False,
     mistakes=(
-        "Access tokens have no `aud` unless the client uses resource binding: do not ask for an audience.",
+        (
+            "Access tokens have no `aud` unless the client uses resource binding: do not ask for"
+            " an audience."
+        ),
         "Send the access token, not the ID token: `token_use` must be access.",
         "Scopes have the resource server's identifier in front: https://api.acme.example/read.",
         "The token endpoint is on another host (your domain prefix) than the issuer.",

@@ -1,4 +1,4 @@
-"""Dex. It signs access tokens as ID tokens: they have `at_hash`, and `nonce` when one was asked for, so both kinds are accepted."""
+"""Dex. Its access tokens are ID tokens, with `at_hash` and `nonce`: both kinds are accepted."""
 
 from kapi.identity.issuers.preset import Parameter, Preset
 
@@ -20,7 +20,10 @@ preset = Preset(
     types=("", "JWT"),
     id_tokens=True,
     mistakes=(
-        "Access tokens and ID tokens are the same here; only the audience, the id of your client, tells what a token is for.",
+        (
+            "Access tokens and ID tokens are the same here; only the audience, the id of your"
+            " client, tells what a token is for."
+        ),
         "A path in the issuer (/dex) is part of it.",
         "There are no scopes; the groups of a person can take their place: --scopes-claim groups.",
     ),

@@ -20,10 +20,16 @@ preset = Preset(
     # ID tokens have no `azp` (access-token-claims-reference, id-token-claims-reference).
     required_claims={"tid": "{tenant}", "ver": "2.0", "azp": ""},
     mistakes=(
-        "The API gets v1.0 tokens until its manifest says accessTokenAcceptedVersion: 2, also from the v2.0 endpoint.",
+        (
+            "The API gets v1.0 tokens until its manifest says accessTokenAcceptedVersion: 2, also"
+            " from the v2.0 endpoint."
+        ),
         "`scp` is there only for users; what an application may do is in `roles`.",
         "`aud` is the API's own client id (a GUID).",
-        "ID tokens have the same issuer, keys, audience and `roles`; they have no `azp` and are refused.",
+        (
+            "ID tokens have the same issuer, keys, audience and `roles`; they have no `azp` and"
+            " are refused."
+        ),
         "A token for Microsoft Graph cannot be verified by anybody else.",
         "Use the tenant's id: the document of `common` has a placeholder as its issuer.",
     ),

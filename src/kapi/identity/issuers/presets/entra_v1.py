@@ -1,4 +1,4 @@
-"""Microsoft Entra ID, v1.0 tokens: what an API gets until its manifest asks for version 2. Issuer on another host, with a slash."""
+"""Microsoft Entra ID, v1.0 tokens: those of an API whose manifest does not require version 2."""
 
 from kapi.identity.issuers.preset import Preset
 from kapi.identity.issuers.presets.entra import TENANT
@@ -16,7 +16,10 @@ preset = Preset(
     # ID tokens have no `appid`.
     required_claims={"tid": "{tenant}", "ver": "1.0", "appid": ""},
     mistakes=(
-        "The issuer is https://sts.windows.net/<tenant>/, with a slash, whatever endpoint the token came from.",
+        (
+            "The issuer is https://sts.windows.net/<tenant>/, with a slash, whatever endpoint the"
+            " token came from."
+        ),
         "`aud` may be the API's application id URI (api://…) instead of a GUID.",
         "The client is in `appid`; there is no `azp`.",
     ),

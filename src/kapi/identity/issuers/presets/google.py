@@ -1,4 +1,4 @@
-"""Google, ID tokens: its access tokens are opaque, so an API of your own can only be called with an ID token."""
+"""Google, ID tokens: its access tokens are opaque."""
 
 from kapi.identity.issuers.preset import Preset
 
@@ -11,8 +11,14 @@ preset = Preset(
     id_tokens=True,
     mistakes=(
         "Google's access tokens (ya29.…) are opaque; send the ID token.",
-        "The audience is your OAuth client id (….apps.googleusercontent.com); without it any Google user's token for any site is accepted.",
+        (
+            "The audience is your OAuth client id (….apps.googleusercontent.com); without it any"
+            " Google user's token for any site is accepted."
+        ),
         "ID tokens have no scopes: operations that need a scope refuse them.",
-        "Very old libraries get the issuer `accounts.google.com` without https://; such tokens are refused.",
+        (
+            "Very old libraries get the issuer `accounts.google.com` without https://; such"
+            " tokens are refused."
+        ),
     ),
 )

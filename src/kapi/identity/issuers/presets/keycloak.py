@@ -1,4 +1,4 @@
-"""Keycloak: one issuer per realm. Its JWKS also holds an encryption key, which is not for tokens."""
+"""Keycloak: one issuer per realm. Its JWKS also contains an encryption key, which is ignored."""
 
 from kapi.identity.issuers.preset import ASYMMETRIC, Parameter, Preset
 
@@ -20,9 +20,15 @@ preset = Preset(
     algorithms=ASYMMETRIC,
     required_claims={"typ": "Bearer"},
     mistakes=(
-        "Without a fixed hostname the issuer follows the request's host: a token got from localhost has another issuer.",
+        (
+            "Without a fixed hostname the issuer follows the request's host: a token got from"
+            " localhost has another issuer."
+        ),
         "`aud` is absent, or `account`, until an audience mapper adds your API.",
-        "Roles are nested in realm_access.roles; add a mapper that puts them into `scope` or a claim of their own.",
+        (
+            "Roles are nested in realm_access.roles; add a mapper that puts them into `scope` or"
+            " a claim of their own."
+        ),
         "ID and refresh tokens have the same keys; their claim `typ` is not Bearer.",
     ),
 )

@@ -1,4 +1,4 @@
-"""navikt's mock-oauth2-server. Its access tokens repeat the `nonce` of the request, so nothing tells them from its ID tokens."""
+"""navikt's mock-oauth2-server. Its access tokens have a `nonce`, as its ID tokens have."""
 
 from kapi.identity.issuers.preset import Parameter, Preset
 
@@ -21,7 +21,10 @@ preset = Preset(
     id_tokens=True,
     mistakes=(
         "The issuer has the issuer id at its end: http://localhost:8080/default.",
-        "The issuer follows the host of the request: a token got from another address has another issuer.",
+        (
+            "The issuer follows the host of the request: a token got from another address has"
+            " another issuer."
+        ),
         "Access tokens cannot be told from ID tokens; the audience is what decides.",
     ),
 )

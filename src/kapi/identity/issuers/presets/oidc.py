@@ -1,4 +1,4 @@
-"""Any provider with OpenID Connect Discovery, or with a JWKS URL, certificate or public key that is given by hand."""
+"""Any provider with OpenID Connect Discovery, a JWKS URL, a certificate or a public key."""
 
 from kapi.identity.issuers.preset import ASYMMETRIC, Preset
 
@@ -10,7 +10,10 @@ preset = Preset(
     scopes_claims=("scope", "scp"),
     algorithms=ASYMMETRIC,
     mistakes=(
-        "The issuer must equal the token's `iss` to the letter: a trailing slash, the scheme and upper case count.",
+        (
+            "The issuer must equal the token's `iss` to the letter: a trailing slash, the scheme"
+            " and upper case count."
+        ),
         "Give an audience, or tokens that the provider made for another API are accepted here too.",
     ),
 )

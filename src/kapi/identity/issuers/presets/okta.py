@@ -1,4 +1,7 @@
-"""Okta, a custom authorization server. Tokens of the org authorization server (no /oauth2/…) are not to be verified by others."""
+"""Okta, a custom authorization server.
+
+Tokens of the org authorization server (no /oauth2/…) cannot be verified by other servers.
+"""
 
 from kapi.identity.issuers.preset import Parameter, Preset
 
@@ -20,7 +23,10 @@ preset = Preset(
     consumer_key_claim="cid",
     scopes_claims=("scp",),
     mistakes=(
-        "A token whose issuer is https://{domain} alone comes from the org authorization server: its format may change at any time.",
+        (
+            "A token whose issuer is https://{domain} alone comes from the org authorization"
+            " server: its format may change at any time."
+        ),
         "Scopes are in `scp`, a list; there is no `scope`.",
         "`uid` is absent in client credentials tokens; `cid` is the client.",
         "The header has no `typ`.",

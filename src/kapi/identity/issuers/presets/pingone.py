@@ -1,4 +1,4 @@
-"""PingOne. Every access token is a JWT; the header's `typ` is absent until 2027-03-02 and at+jwt afterwards."""
+"""PingOne. All access tokens are JWTs; `typ` is absent until 2027-03-02, then at+jwt."""
 
 from kapi.identity.issuers.preset import Parameter, Preset
 

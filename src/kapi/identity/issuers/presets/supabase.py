@@ -1,4 +1,4 @@
-"""Supabase Auth. Only projects with asymmetric signing keys can be verified: the legacy secret is symmetric."""
+"""Supabase Auth, projects with asymmetric signing keys. The legacy secret is symmetric."""
 
 from kapi.identity.issuers.preset import Parameter, Preset
 
@@ -16,8 +16,14 @@ preset = Preset(
     types=("", "JWT"),
     audiences=("authenticated",),
     mistakes=(
-        "A project that still signs with the legacy HS256 secret has nothing in its JWKS: migrate to signing keys first.",
-        "The anonymous key (`role` anon) is not a user's token; the audience `authenticated` keeps it out.",
+        (
+            "A project that still signs with the legacy HS256 secret has nothing in its JWKS:"
+            " migrate to signing keys first."
+        ),
+        (
+            "The anonymous key (`role` anon) is not a user's token; the audience `authenticated`"
+            " keeps it out."
+        ),
         "There are no scopes; put them into a claim with a custom access token hook.",
     ),
 )

@@ -27,6 +27,9 @@ preset = Preset(
     mistakes=(
         "Older versions issue opaque tokens (a UUID) until the application is set to JWT.",
         "The issuer has the port (:9443) unless the server's hostname setting says otherwise.",
-        "A change of the keystore alias replaces the key at once: tokens of the old one are refused from then on.",
+        (
+            "A change of the keystore alias replaces the key at once: tokens of the old one are"
+            " refused from then on."
+        ),
     ),
 )

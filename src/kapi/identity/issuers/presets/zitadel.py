@@ -13,7 +13,10 @@ preset = Preset(
     claim_mappings={"urn:zitadel:iam:user:resourceowner:id": "organization"},
     mistakes=(
         "Access tokens are opaque until the application's token settings say JWT.",
-        "`aud` holds the project's id only when the scope urn:zitadel:iam:org:project:id:<id>:aud was asked for.",
+        (
+            "`aud` holds the project's id only when the scope"
+            " urn:zitadel:iam:org:project:id:<id>:aud was asked for."
+        ),
         "Roles are a map of maps under urn:zitadel:iam:org:project:roles, not scopes.",
     ),
 )

@@ -1,7 +1,7 @@
-"""Addresses and host labels: which are loopback, which are public, what a label is. The one place that says so. Pure.
+"""Loopback, private and public addresses, and host labels. Pure.
 
-The networks are written down here, from the special-purpose registries of IANA (RFC 6890), because the answers of the standard
-library's `ipaddress` change with its patch version.
+The networks are written down here, from the special-purpose registries of IANA (RFC 6890), because
+the answers of the standard library's `ipaddress` change with its patch version.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Literal
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Reach = Literal["public", "private", "never"]
-"""Where an address is: on the internet, on a network of one's own (or an example), or nowhere that a request may go."""
+"""Where an address is: on the internet, on a private or example network, or not reachable."""
 
 LOOPBACK_LITERALS = ("127.0.0.1", "::1")
-"""Hosts of redirect URIs of native applications, over http and with any port: literals, as a name may lead elsewhere (RFC 8252 §7.3)."""
+"""Hosts of redirect URIs of native applications, over http, any port (RFC 8252 §7.3)."""
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -42,7 +42,8 @@ _PRIVATE = _networks(
         "198.51.100.0/24",
         "203.0.113.0/24",
     ),
-    # Loopback, unique local (RFC 4193), protocol assignments with Teredo, documentation (RFC 3849, RFC 9637).
+    # Loopback, unique local (RFC 4193), protocol assignments with Teredo, documentation (RFC 3849,
+    # RFC 9637).
     *("::1/128", "fc00::/7", "2001::/23", "2001:db8::/32", "3fff::/20"),
 )
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -53,7 +54,7 @@ _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host: `localhost` (RFC 6761 §6.3), an address of 127.0.0.0/8, or ::1."""
+    """Whether a host is loopback: `localhost` (RFC 6761 §6.3), 127.0.0.0/8 or ::1."""
     try:
         address = _plain(ipaddress.ip_address(host))
     except ValueError:
@@ -62,12 +63,12 @@ def is_loopback(host: str) -> bool:
 
 
 def is_label(text: str) -> bool:
-    """Whether it is a label of a host name in lower case (RFC 1123 §2.1): 1 to 63 letters, digits and `-`."""
+    """Whether it is a lower-case host label (RFC 1123 §2.1): 1 to 63 letters, digits and `-`."""
     return _LABEL.fullmatch(text) is not None
 
 
 def reach(address: IpAddress) -> Reach:
-    """Where an address is. One that contains an IPv4 address (6to4, NAT64) is public only if that one is."""
+    """Where an address is. An embedded IPv4 address (6to4, NAT64) must be public too."""
     address = _plain(address)
     if any(address in network for network in _NEVER):
         return "never"

@@ -1,7 +1,7 @@
-"""Whether the caller of a request is still there: work that takes long asks, and stops when the caller has left.
+"""Whether the caller of a request is still connected: slow work stops when it is not.
 
-`front/web/http/lanes.py` watches the connection; `pool.py` and `fetch.py` say how their work is stopped. A context variable carries the
-caller into the thread that works.
+`front/web/http/lanes.py` watches the connection; `pool.py` and `fetch.py` say how their work is
+stopped. A context variable carries the caller into the thread that works.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Caller:
 
 @contextmanager
 def stopped_by_leaving(stop: Callable[[], None]) -> Iterator[None]:
-    """While this context works, `stop` is called when its caller leaves. Raises CallerLeft when the caller has left, before or after."""
+    """Call `stop` if the caller leaves in this context. Raises CallerLeft if it has left."""
     caller = CALLER.get()
     if caller is None:
         yield

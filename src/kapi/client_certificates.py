@@ -17,7 +17,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy
 
 
 def in_time(certificate: x509.Certificate, now: float) -> bool:
-    """Whether `now`, in seconds since the epoch, is in the certificate's validity (RFC 5280 §4.1.2.5)."""
+    """Whether a certificate is valid `now`, in seconds since the epoch (RFC 5280 §4.1.2.5)."""
     first = certificate.not_valid_before_utc.timestamp()
     return first <= now < last_second(certificate)
 
@@ -36,7 +36,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 class Authorities:
-    """Certificate authorities whose clients are accepted; an intermediate one must be named itself."""
+    """The certificate authorities of accepted clients; an intermediate one must be listed."""
 
     def __init__(self, certificates: Iterable[x509.Certificate]) -> None:
         listed = list(certificates)
@@ -47,7 +47,7 @@ class Authorities:
         return self._store is not None
 
     def issued_until(self, leaf: x509.Certificate, now: float) -> int | None:
-        """Until when the certificate is good, in seconds since the epoch; None when it is not good now."""
+        """The end of its validity, in seconds since the epoch; None if it is not valid now."""
         if self._store is None:
             return None
         verifier = (
@@ -88,7 +88,8 @@ def _for_clients(
         raise ValueError("not for TLS clients")
 
 
-# Client certificates of companies often have no alternative name, and their authorities no key identifier.
+# Client certificates of companies often have no alternative name, and their authorities no key
+# identifier.
 _OF_AUTHORITIES = (
     ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_ca)

@@ -1,8 +1,9 @@
 """APK's error numbers, and kapi's own beside them: one table. Each raise site names an entry.
 
-An entry says the number, the usual HTTP status, and the usual text. Callers see the number as `code`.
-Numbers of APK keep APK's meaning; APK uses some of them for several faults, and so does kapi. The
-numbers from 900941 to 900975 are kapi's. docs/errors.md and the served OpenAPI document explain them.
+An entry says the number, the usual HTTP status, and the usual text. Callers see the number as
+`code`. Numbers of APK keep APK's meaning; APK uses some of them for several faults, and so does
+kapi. The numbers from 900941 to 900975 are kapi's. docs/errors.md and the served OpenAPI document
+explain them.
 """
 
 from __future__ import annotations

@@ -1,16 +1,14 @@
-"""The errors that kapi raises on purpose. Each has a public text, and a hint that says what to do next.
+"""The errors of kapi. Each has a public text, and a hint: what to do next.
 
-KapiError(code, title, detail, hint)
-├── OAuthError(error, status)        RFC 6749 §5.2 JSON
-├── Problem(status)                  system APIs: APK's {code, message, description, moreInfo}, or RFC 9457
-│   └── Invalid(diagnostics)         a conf, definition or request with mistakes, all of them
-├── GatewayError                     the gateway could not do the operation
-│   ├── GatewayRejected              Envoy refused the configuration; carries Envoy's own sentence
-│   ├── GatewayUnavailable           Envoy is not connected or did not confirm in time
-│   └── EnvoyNotFound                no Envoy binary for this machine
-├── StorageError(status)             the data directory failed: StorageBusy, StorageFull, StorageNewer
-├── Unfetched                        a document that could not be fetched from another server
-└── SettingsError(diagnostics)       settings with mistakes, all of them
+KapiError(code, title, detail, hint) ├── OAuthError(error, status)        RFC 6749 §5.2 JSON ├──
+Problem(status)                  system APIs: APK's {code, message, description, moreInfo}, or RFC
+9457 │   └── Invalid(diagnostics)         a conf, definition or request with mistakes, all of them
+├── GatewayError                     the gateway could not do the operation │   ├── GatewayRejected
+Envoy refused the configuration; carries Envoy's own sentence │   ├── GatewayUnavailable
+Envoy is not connected or did not confirm in time │   └── EnvoyNotFound                no Envoy
+binary for this machine ├── StorageError(status)             the data directory failed: StorageBusy,
+StorageFull, StorageNewer ├── Unfetched                        a document that could not be fetched
+from another server └── SettingsError(diagnostics)       settings with mistakes, all of them
 
 APK's numbers are in `error_codes.py`. `front/` writes an error as JSON or on the terminal.
 """
@@ -55,7 +53,7 @@ class KapiError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the state instead of constructor arguments: the pool sends errors between processes."""
+        """Pickle the state, not the constructor arguments: the pool sends errors to its parent."""
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -95,7 +93,7 @@ class OAuthError(KapiError):
 
 
 class Problem(KapiError):
-    """A refused request to a system API. `code` is APK's number; `more_info` is its moreInfo object.
+    """A refused request to a system API. `code` is APK's number, `more_info` its moreInfo.
 
     `Problem.of` takes number and status from `error_codes.py`. The command line creates others.
     """

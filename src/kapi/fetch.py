@@ -1,8 +1,9 @@
-"""Gets a document by URL without becoming a tool for reaching places the caller could not (server-side request forgery).
+"""Fetches a document by URL, without server-side request forgery.
 
-Every address a name resolves to is checked, and the connection goes to the checked address, so a second look-up cannot
-change it. Size and time are capped for the whole of it, whatever the server does. Called by the system API that generates a
-configuration from a URL, by the fetching of other issuers' keys, and by the command line.
+Every address a name resolves to is checked, and the connection goes to the checked address, so a
+second look-up cannot change it. Size and time are capped for the whole of it, whatever the server
+does. Called by the system API that generates a configuration from a URL, by the fetching of other
+issuers' keys, and by the command line.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class FetchOptions:
     """How a document may be fetched."""
 
     max_bytes: int
     timeout: float
     """Seconds for all of it."""
     allow_private: bool
-    """Whether it may be on a private or loopback address; link-local ones are never fetched from."""
+    """Whether it may be on a private or loopback address. Link-local ones are never used."""
     ca: str = ""
     """Certificates in PEM that the server is checked against; empty means the system's."""
     hosts: Mapping[str, str] = field(default_factory=dict)
-    """Addresses that stand in for names: `host` or `host:port` to `address[:port]`; allowed wherever they are."""
+    """Addresses of names: `host` or `host:port` to `address[:port]`; allowed on any network."""
     other_hosts: bool = True
     """Whether a redirect may lead to another host."""
     redirects: int = _MOST_REDIRECTS
@@ -67,31 +68,37 @@ def fetch(
 ) -> bytes:
     """The document's bytes. `timeout` in seconds, for all of it; so many `redirects` are followed.
 
-    Raises Problem 406 (APK 909044) when the URL is not to be fetched, cannot be, or leads to too much.
+    Raises Problem 406 (APK 909044) when the URL is not to be fetched, cannot be, or leads to too
+    much.
     """
     try:
-        return get(url, Way(max_bytes, timeout, allow_private, redirects=redirects)).content
+        return get(
+            url, FetchOptions(max_bytes, timeout, allow_private, redirects=redirects)
+        ).content
     except Unfetched as error:
         hint = "Check the URL, or send the document itself as the part `definition`."
         raise Problem.of(error_codes.INVALID_URL, detail=error.detail, hint=hint) from error
 
 
-def get(url: str, way: Way, headers: Mapping[str, str] | None = None) -> Document:
-    """The document. Raises Unfetched, whose code says why: url, address, name, connect, tls, timeout, status, size, redirect, http."""
-    deadline = time.monotonic() + way.timeout
-    for _ in range(way.redirects + 1):
+def get(url: str, options: FetchOptions, headers: Mapping[str, str] | None = None) -> Document:
+    """The document. Raises Unfetched.
+
+    Its code is url, address, name, connect, tls, timeout, status, size, redirect or http.
+    """
+    deadline = time.monotonic() + options.timeout
+    for _ in range(options.redirects + 1):
         parts = _checked(url)
         try:
-            answer = _get(parts, way, deadline, headers or {})
+            answer = _get(parts, options, deadline, headers or {})
         except (OSError, http.client.HTTPException, ValueError) as error:
-            kind, reason = (
-                ("timeout", "it took too long") if deadline <= time.monotonic() else _reason(error)
-            )
+            kind, reason = _reason(error)
+            if deadline <= time.monotonic():
+                kind, reason = "timeout", "it took too long"
             raise Unfetched(kind, f"{_shown(url)} could not be fetched: {reason}") from error
         if isinstance(answer, Document):
             return answer
         target = _joined(url, answer)
-        if not way.other_hosts and _origin(_checked(target)) != _origin(parts):
+        if not options.other_hosts and _origin(_checked(target)) != _origin(parts):
             raise Unfetched(
                 "redirect", f"{_shown(url)} redirects to another host, which is not followed"
             )
@@ -105,12 +112,8 @@ def _checked(url: str) -> SplitResult:
         _ = parts.port
     except ValueError as error:
         raise Unfetched("url", "the URL is malformed") from error
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or parts.username is not None
-        or len(url) > 2048
-    ):
+    with_host = parts.scheme in {"http", "https"} and parts.hostname
+    if not with_host or parts.username is not None or len(url) > 2048:
         raise Unfetched(
             "url", "the URL must be http:// or https:// with a host and without a user name"
         )
@@ -135,35 +138,55 @@ def _joined(url: str, location: str) -> str:
 
 
 def _get(
-    parts: SplitResult, way: Way, deadline: float, headers: Mapping[str, str]
+    parts: SplitResult, options: FetchOptions, deadline: float, headers: Mapping[str, str]
 ) -> Document | str:
     """The answer, or where it redirects to."""
     host, port = parts.hostname or "", _port(parts)
-    peer = socket.create_connection(_address(host, port, way), timeout=_left(deadline))
+    peer = socket.create_connection(_address(host, port, options), timeout=_left(deadline))
     with _closed_at(peer, deadline):
         if parts.scheme == "https":
-            context = ssl.create_default_context(cadata=way.ca or None)
+            context = ssl.create_default_context(cadata=options.ca or None)
             peer = context.wrap_socket(peer, server_hostname=host)
         with peer:
             connection = http.client.HTTPConnection(host, port)
             connection.sock = peer
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            shown = f"[{host}]" if ":" in host else host
-            authority = shown if parts.port is None else f"{shown}:{port}"
-            sent = {"Host": authority, "Accept": "*/*", "Connection": "close", **headers}
-            if way.form:
-                sent["Content-Type"] = "application/x-www-form-urlencoded"
-            connection.request("POST" if way.form else "GET", path, way.form or None, headers=sent)
+            _send(connection, parts, options, headers)
             answer = connection.getresponse()
-            if answer.status in _REDIRECTS and (location := answer.getheader("Location")):
+            location = answer.getheader("Location")
+            if location and answer.status in _REDIRECTS:
                 return location
-            taken = (
-                range(200, 300) if way.form else (http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED)
-            )
-            if answer.status not in taken:
+            if not _is_success(answer.status, options):
                 raise Unfetched("status", f"{host} answered {answer.status}")
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return Document(answer.status, found, _content(answer, peer, way.max_bytes, deadline))
+            content = _content(answer, peer, options.max_bytes, deadline)
+            return Document(answer.status, found, content)
+
+
+def _send(
+    connection: http.client.HTTPConnection,
+    parts: SplitResult,
+    options: FetchOptions,
+    headers: Mapping[str, str],
+) -> None:
+    host, path = parts.hostname or "", parts.path or "/"
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port is not None:
+        host = f"{host}:{parts.port}"
+    if parts.query:
+        path = f"{path}?{parts.query}"
+    sent = {"Host": host, "Accept": "*/*", "Connection": "close", **headers}
+    if options.form:
+        sent["Content-Type"] = "application/x-www-form-urlencoded"
+        connection.request("POST", path, options.form, headers=sent)
+    else:
+        connection.request("GET", path, headers=sent)
+
+
+def _is_success(status: int, options: FetchOptions) -> bool:
+    if options.form:
+        return 200 <= status < 300
+    return status in {http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED}
 
 
 def _content(
@@ -183,7 +206,7 @@ def _content(
 
 @contextmanager
 def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
-    """The socket's own timeout starts again with every byte; a server that drips its answer is cut off by this one."""
+    """A limit for the whole response: the socket's own timeout restarts with every byte."""
     copy = peer.dup()
 
     def cut() -> None:
@@ -202,16 +225,16 @@ def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
         peer.close()
 
 
-def _address(host: str, port: int, way: Way) -> tuple[str, int]:
+def _address(host: str, port: int, options: FetchOptions) -> tuple[str, int]:
     """The first address of the host; all of them must be allowed."""
-    if mapped := _stand_in(host, port, way.hosts):
+    if mapped := _stand_in(host, port, options.hosts):
         return mapped
     addresses = [
         str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     ]
     for text in addresses:
         where = reach(ipaddress.ip_address(text.partition("%")[0]))
-        if where != "public" and not (where == "private" and way.allow_private):
+        if where != "public" and not (where == "private" and options.allow_private):
             raise Unfetched("address", f"{host} is at an address that is not to be fetched from")
     return addresses[0], port
 

@@ -1,7 +1,8 @@
-"""The one reader of JSON that comes from outside: request bodies, JWT parts, documents of other servers, files (RFC 8259, RFC 7493).
+"""The reader of JSON from outside: bodies, JWT parts, documents, files (RFC 8259, RFC 7493).
 
-It refuses what cannot be written back or means two things: a lone surrogate, a number that does not fit, a member name that occurs
-twice (RFC 7493 §2), a text nested too deeply. How large a text may be is the caller's to say: it knows before it reads.
+It refuses what cannot be written back or means two things: a lone surrogate, a number that does not
+fit, a member name that occurs twice (RFC 7493 §2), a text nested too deeply. How large a text may
+be is the caller's to say: it knows before it reads.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ _MOST: Final = 2**63 - 1
 
 
 class NotJson(ValueError):
-    """The text is not JSON as it is read here. The message says why and may be shown; it contains nothing of the text."""
+    """The text is not valid here. The message contains nothing of the text and may be shown."""
 
 
 def read_json(content: bytes | bytearray | str, deepest: int = DEEPEST) -> Any:
     """The value that a JSON text in UTF-8 contains. Raises NotJson."""
     try:
-        # Refuses other encodings, lone surrogates, NaN, Infinity, and floating-point numbers beyond a double.
+        # Refuses other encodings, lone surrogates, NaN, Infinity, and floating-point numbers beyond
+        # a double.
         orjson.loads(content)
         text = content if isinstance(content, str) else content.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
@@ -53,7 +55,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    # Twenty characters are more than any 64-bit number has; Python takes long for thousands of digits.
+    # Twenty characters are more than any 64-bit number has; Python takes long for thousands of
+    # digits.
     value = int(digits) if len(digits) <= 20 else _MOST + 1
     if not _LEAST <= value <= _MOST:
         raise NotJson("a whole number does not fit into 64 bits")

@@ -1,7 +1,8 @@
-"""Log files: opened for appending by their owner only, bounded in size, opened again after a rotation.
+"""Log files: readable by their owner only, bounded in size, opened again after a rotation.
 
-Used by the supervisor, its Python children and `kapi up --detach`. A log that has grown too large is set aside as `NAME.log.1`;
-what writes to it is then told to open it again. `logrotate` does the same from outside, with SIGHUP to the supervisor.
+Used by the supervisor, its Python children and `kapi up --detach`. A log that has grown too large
+is set aside as `NAME.log.1`; what writes to it is then told to open it again. `logrotate` does the
+same from outside, with SIGHUP to the supervisor.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def open_log(path: Path) -> int:
 
 
 def set_aside(path: Path, most: int = LOG_BYTES) -> bool:
-    """Rename a log of more than `most` bytes to `NAME.log.1`; true when that was done. 0 is no bound."""
+    """Rename a log of more than `most` bytes to `NAME.log.1`; whether it was. 0: no limit."""
     try:
         if not most or path.stat().st_size <= most:
             return False

@@ -1,4 +1,4 @@
-"""Where a running platform keeps its files: sockets, logs, state, lock. Used by the supervisor, its children and the CLI."""
+"""The files of a running platform: sockets, logs, state, lock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ATTEMPT_SECONDS = 0.01
 
 
 def run_dir(settings: Settings) -> Path:
-    """Folder of the sockets: below the data directory, or a short private one when that path is too long."""
+    """The folder of the sockets: in the data directory, or a short path if that is too long."""
     inside = settings.data_dir / "run"
     if len(os.fsencode(inside)) <= _LONGEST_SOCKET_DIR:
         return inside
@@ -74,7 +74,7 @@ def log_path(settings: Settings, name: str) -> Path:
 
 
 def prepare_data_dir(data_dir: Path) -> None:
-    """Make the data directory, readable by its owner only; nothing else is made or written before the lock is held.
+    """Make the data directory, readable by its owner only. The lock must be held for the rest.
 
     Raises KapiError when it cannot be made or belongs to another user.
     """
@@ -82,7 +82,7 @@ def prepare_data_dir(data_dir: Path) -> None:
 
 
 def prepare_directories(settings: Settings) -> None:
-    """Make the data directory and its folders, and make them and the log files readable by their owner only.
+    """Make the data directory, its folders and the log files readable by their owner only.
 
     Raises KapiError when a folder cannot be made or belongs to another user.
     """
@@ -118,9 +118,10 @@ def settings_path(data_dir: Path) -> Path:
 
 
 def prepare_run(settings: Settings) -> Path:
-    """Write the checked settings for the supervisor and its children (0600: they hold secrets); return the file.
+    """Write the checked settings for the supervisor and its children (0600). Returns the file.
 
-    The caller holds the lock: the children of a running platform read this file when they start again.
+    The caller holds the lock: the children of a running platform read this file when they start
+    again.
     """
     prepare_directories(settings)
     path = settings_path(settings.data_dir)
@@ -147,9 +148,10 @@ def write_state(data_dir: Path, state: dict[str, Any] | None) -> None:
 
 
 def read_state(data_dir: Path) -> dict[str, Any] | None:
-    """What runs in this data directory: `{"pid", "ready", "children": {name: {"pid", "restarts"}}}`, or None.
+    """The state of a platform: `{"pid", "ready", "children": {name: {"pid", …}}}`, or None.
 
-    The lock says whether something runs; the file alone may be left over, and its process id may be another program's.
+    The lock says whether something runs; the file alone may be left over, and its process id may be
+    another program's.
     """
     holder = lock_holder(data_dir)
     if not holder:
@@ -162,7 +164,7 @@ def read_state(data_dir: Path) -> dict[str, Any] | None:
 
 
 def as_running(settings: Settings) -> Settings:
-    """The settings of the platform that runs in their data directory: it may have been started with others."""
+    """The settings of the platform that runs in the data directory, which may differ."""
     if read_state(settings.data_dir) is None:
         return settings
     try:
@@ -177,7 +179,7 @@ def _lock_path(data_dir: Path) -> Path:
 
 
 def lock_holder(data_dir: Path) -> int | None:
-    """Process id of the supervisor that holds the lock: 0 while it starts, None when no process holds it."""
+    """The id of the supervisor that holds the lock: 0 while it starts, None without one."""
     try:
         descriptor = os.open(_lock_path(data_dir), os.O_RDONLY)
     except OSError:
@@ -202,7 +204,8 @@ def _taken(descriptor: int, kind: int) -> bool:
 class Lock:
     """One platform per data directory; the kernel frees the lock when its holder dies.
 
-    `kapi up` takes it before anything is written and hands its descriptor to the supervisor, which writes its process id.
+    `kapi up` takes it before anything is written and hands its descriptor to the supervisor, which
+    writes its process id.
     """
 
     def __init__(self, data_dir: Path, descriptor: int = -1) -> None:
@@ -224,7 +227,8 @@ class Lock:
                 os.ftruncate(descriptor, 0)
                 self.descriptor = descriptor
                 return
-            # A command that looks whether something runs holds a shared lock for an instant; a platform holds its own.
+            # A command that looks whether something runs holds a shared lock for an instant; a
+            # platform holds its own.
             if not _taken(descriptor, fcntl.LOCK_SH):
                 break
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -233,13 +237,14 @@ class Lock:
         os.close(descriptor)
         raise KapiError(
             "data-dir",
-            f"another kapi (process {holder or 'unknown'}) is running with the data directory {self._path.parent}",
+            f"another kapi (process {holder or 'unknown'}) is running"
+            f" with the data directory {self._path.parent}",
             hint="Stop it with `kapi down`, or choose another: --data-dir PATH.",
         )
 
     def claim(self) -> None:
         """Write the process id of the holder, for those who ask who holds it."""
-        os.set_inheritable(self.descriptor, False)  # noqa: FBT003 - the standard library's own signature
+        os.set_inheritable(self.descriptor, False)  # noqa: FBT003 - the standard library's
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, str(os.getpid()).encode(), 0)
 

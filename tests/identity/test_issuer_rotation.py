@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kapi.fetch import Way, get
+from kapi.fetch import FetchOptions, get
 from kapi.identity.issuers.declaration import Issuer, declare
 from kapi.identity.issuers.fetching import fetch_keys
 from kapi.identity.issuers.following import Followed, Pace
@@ -63,7 +63,7 @@ def follow(
     """An issuer whose keys are fetched when the test says so; and every set of kids that was told to the gateway."""
     told: list[tuple[str, ...]] = []
     issuer = issuer_of(standin, **fields)
-    fetch = partial(fetch_keys, issuer, get, Way(512 * 1024, timeout, allow_private=True))
+    fetch = partial(fetch_keys, issuer, get, FetchOptions(512 * 1024, timeout, allow_private=True))
     followed = Followed(
         issuer,
         fetch=fetch,
@@ -256,7 +256,7 @@ def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback
 
 def test_an_untrusted_certificate_is_refused(standin: StandIn) -> None:
     issuer = declare(IssuerSettings(name="x", issuer=standin.url))
-    fetch = partial(fetch_keys, issuer, get, Way(512 * 1024, 1, allow_private=True))
+    fetch = partial(fetch_keys, issuer, get, FetchOptions(512 * 1024, 1, allow_private=True))
     followed = Followed(
         issuer,
         fetch=fetch,
@@ -272,7 +272,7 @@ def test_an_untrusted_certificate_is_refused(standin: StandIn) -> None:
 
 def test_private_networks_are_fetched_from_only_when_allowed(standin: StandIn) -> None:
     issuer = issuer_of(standin)
-    fetch = partial(fetch_keys, issuer, get, Way(512 * 1024, 1, allow_private=False))
+    fetch = partial(fetch_keys, issuer, get, FetchOptions(512 * 1024, 1, allow_private=False))
     followed = Followed(
         issuer,
         fetch=fetch,

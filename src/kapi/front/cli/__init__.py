@@ -1,1 +1,4 @@
-"""The command line `kapi`. It talks to a running platform over https like any other client; data on stdout, talk on stderr."""
+"""The command line `kapi`: a client of the running platform.
+
+Data is written to standard output, messages to standard error.
+"""

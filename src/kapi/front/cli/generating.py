@@ -47,7 +47,7 @@ class Source:
         return made
 
     def deployable(self) -> Generated:
-        """The same; a definition that gives the API no endpoint is refused, with this one mistake."""
+        """The same. A definition without an endpoint is refused, with this one mistake."""
         made = self._made()
         missing = [
             replace(item, severity="error")
@@ -76,7 +76,7 @@ class Source:
             explain(replace(item, source=self.name), lines)
 
     def about(self, error: Invalid, made: Generated) -> InvalidInput:
-        """Mistakes of the generated conf as mistakes of the definition or of an option; nobody sees that conf."""
+        """Mistakes of the generated conf, at their places in the definition or the options."""
         own = [item for item in error.diagnostics if item.source == "apkConfiguration"]
         placed = (
             dict(zip(own, place_in_definition(made, self.content, self.api_type, own), strict=True))
@@ -109,7 +109,7 @@ class Source:
 
 
 def refuse_size(content: bytes, name: str, settings: Settings) -> bytes:
-    """The content of a definition, if the setting for definitions allows its size. Raises Problem."""
+    """The content of a definition. Raises Problem if it is larger than the setting allows."""
     limit = settings.apis.max_definition_bytes
     if len(content) <= limit:
         return content

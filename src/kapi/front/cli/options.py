@@ -84,7 +84,7 @@ def find_definition(conf: str) -> str:
 
 
 def is_definition(content: bytes) -> bool:
-    """Whether this is an OpenAPI document rather than an apk-conf: it has `openapi` or `swagger` at its top level."""
+    """Whether this is an OpenAPI document: it has `openapi` or `swagger` at its top level."""
     if content.lstrip()[:1] == b"{":
         import orjson
 

@@ -1,6 +1,7 @@
-"""What `kapi up` does before the supervisor runs: read and check the settings, take the lock, write the settings.
+"""What `kapi up` does before the supervisor runs: settings, data directory, lock.
 
-Run as `python -m kapi.front.cli.starting GIVEN` it prints the checked settings as JSON: so the supervisor reads them again.
+Run as `python -m kapi.front.cli.starting GIVEN` it prints the checked settings as JSON: so the
+supervisor reads them again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _START_SECONDS = 40.0
 
 
 def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> str:
-    """What the person gave, as text: enough to read the settings again in the same folder and environment."""
+    """The arguments as text: enough to read the settings again in the same environment."""
     paths = {"data_dir": data_dir, "config": config}
     return json.dumps(
         {name: str(path) if path else None for name, path in paths.items()} | {"flags": flags}
@@ -90,7 +91,10 @@ def _check_issuers(settings: Settings) -> None:
 
 
 def start(text: str, *, detach: bool) -> None:
-    """Run the supervisor in place of this process, or beside it. Raises KapiError when another platform holds the data directory."""
+    """Run the supervisor in place of this process, or as another one.
+
+    Raises KapiError if another platform holds the data directory.
+    """
     from kapi.run_files import Lock, prepare_data_dir, prepare_run
 
     settings = checked_settings(text)
@@ -109,12 +113,12 @@ def start(text: str, *, detach: bool) -> None:
     if detach:
         _start_detached(settings, command, lock.descriptor)
     else:
-        os.set_inheritable(lock.descriptor, True)  # noqa: FBT003 - the standard library's own signature
-        os.execv(sys.executable, command)  # noqa: S606 - the supervisor carries nothing of the command line
+        os.set_inheritable(lock.descriptor, True)  # noqa: FBT003 - the standard library's
+        os.execv(sys.executable, command)  # noqa: S606 - no shell
 
 
 def _refuse_newer(settings: Settings) -> None:
-    """Raise StorageNewer for a data directory that a newer version wrote; nothing is written to it then."""
+    """Raise StorageNewer for a data directory of a newer version. Nothing is written to it."""
     from kapi.errors import StorageNewer
     from kapi.run_files import database_path
     from kapi.store.database import newer_step

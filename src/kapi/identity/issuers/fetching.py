@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kapi.errors import Unfetched
-from kapi.fetch import Document, Way, is_on_this_machine
+from kapi.fetch import Document, FetchOptions, is_on_this_machine
 from kapi.identity.issuers.declaration import Issuer
 from kapi.json_reading import NotJson, read_object
 
@@ -23,7 +23,7 @@ SECONDS = 10.0
 _LONGEST_AGE = 24 * 3600
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,9})")
 
-Get = Callable[[str, Way, Mapping[str, str]], Document]
+Get = Callable[[str, FetchOptions, Mapping[str, str]], Document]
 """`kapi.fetch.get`, or what stands in for the network in a test."""
 
 
@@ -38,14 +38,16 @@ class Fetched:
     """Seconds its server lets it be kept; None when it does not say."""
 
 
-def fetch_keys(issuer: Issuer, get: Get, way: Way, etag: str = "", known_uri: str = "") -> Fetched:
+def fetch_keys(
+    issuer: Issuer, get: Get, options: FetchOptions, etag: str = "", known_uri: str = ""
+) -> Fetched:
     """The issuer's current keys. `etag` is that of `known_uri`. Raises Unfetched."""
-    way = dataclasses.replace(way, ca=issuer.ca, other_hosts=False)
-    uri = issuer.jwks_uri or discovered(issuer, get, way)
+    options = dataclasses.replace(options, ca=issuer.ca, other_hosts=False)
+    uri = issuer.jwks_uri or discovered(issuer, get, options)
     headers = {"Accept": "application/jwk-set+json, application/json"}
     if etag and uri == known_uri:
         headers["If-None-Match"] = etag
-    document = get(uri, way, headers)
+    document = get(uri, options, headers)
     unchanged = document.status == 304
     if unchanged and "If-None-Match" not in headers:
         raise Unfetched(
@@ -61,9 +63,9 @@ def fetch_keys(issuer: Issuer, get: Get, way: Way, etag: str = "", known_uri: st
     )
 
 
-def discovered(issuer: Issuer, get: Get, way: Way) -> str:
+def discovered(issuer: Issuer, get: Get, options: FetchOptions) -> str:
     """The JWKS address that the discovery document names. Raises Unfetched."""
-    document = get(issuer.discovery, way, {"Accept": "application/json"})
+    document = get(issuer.discovery, options, {"Accept": "application/json"})
     try:
         value = read_object(document.content)
     except NotJson as error:
@@ -76,7 +78,7 @@ def discovered(issuer: Issuer, get: Get, way: Way) -> str:
             "issuer", f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}"
         )
     uri = value.get("jwks_uri")
-    if not isinstance(uri, str) or not _may_follow(uri, issuer.discovery, way.hosts):
+    if not isinstance(uri, str) or not _may_follow(uri, issuer.discovery, options.hosts):
         raise Unfetched("discovery", f"{issuer.discovery} names no usable jwks_uri")
     return uri
 

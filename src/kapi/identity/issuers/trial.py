@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kapi.errors import Unfetched
-from kapi.fetch import Document, Way
+from kapi.fetch import Document, FetchOptions
 from kapi.identity.issuers.fetching import Get, discovered
 from kapi.identity.issuers.following import Followed
 from kapi.identity.issuers.trial_of_token import Step, token_steps
@@ -32,10 +32,12 @@ _HINTS = {
 }
 
 
-def trial(followed: Followed, token: str, get: Get, way: Way, now: float) -> tuple[Step, ...]:
+def trial(
+    followed: Followed, token: str, get: Get, options: FetchOptions, now: float
+) -> tuple[Step, ...]:
     """All steps, those of the token only when there is one."""
     walk = _Walk(
-        followed, get, dataclasses.replace(way, ca=followed.issuer.ca, other_hosts=False), now
+        followed, get, dataclasses.replace(options, ca=followed.issuer.ca, other_hosts=False), now
     )
     steps = (
         list(walk.network())
@@ -50,16 +52,16 @@ def trial(followed: Followed, token: str, get: Get, way: Way, now: float) -> tup
 class _Walk:
     """The steps over the network, and the keys they found."""
 
-    def __init__(self, followed: Followed, get: Get, way: Way, now: float) -> None:
+    def __init__(self, followed: Followed, get: Get, options: FetchOptions, now: float) -> None:
         self.issuer, self.state = followed.issuer, followed.state
         self.keys = followed.state.keys
-        self._get, self._way, self._now = get, way, now
+        self._get, self._options, self._now = get, options, now
         self._date = ""
 
     def network(self) -> Iterator[Step]:
         uri = self.issuer.jwks_uri
         try:
-            found = discovered(self.issuer, self._watched, self._way)
+            found = discovered(self.issuer, self._watched, self._options)
             yield Step("discovery", "ok", f"{self.issuer.discovery} names {found}")
             if uri and uri != found:
                 yield Step(
@@ -81,15 +83,15 @@ class _Walk:
         yield from self._clock()
         yield self._in_force()
 
-    def _watched(self, url: str, way: Way, headers: Any) -> Document:
-        document = self._get(url, way, headers)
+    def _watched(self, url: str, options: FetchOptions, headers: Any) -> Document:
+        document = self._get(url, options, headers)
         self._date = document.headers.get("date", self._date)
         return document
 
     def _jwks(self, uri: str) -> Iterator[Step]:
         try:
             document = self._watched(
-                uri, self._way, {"Accept": "application/jwk-set+json, application/json"}
+                uri, self._options, {"Accept": "application/jwk-set+json, application/json"}
             )
             keys = read_jwks(document.content, self.issuer.algorithms)
         except Unfetched as error:

@@ -19,7 +19,7 @@ from functools import partial
 from kapi import error_codes
 from kapi.addresses import is_loopback
 from kapi.errors import GatewayError, GatewayRejected, Problem
-from kapi.fetch import Way
+from kapi.fetch import FetchOptions
 from kapi.identity.issuers.declaration import Issuer, declare
 from kapi.identity.issuers.fetching import LARGEST_DOCUMENT, SECONDS, Get, fetch_keys
 from kapi.identity.issuers.following import Followed, Pace
@@ -52,7 +52,7 @@ class Trust:
         """Has the last valid keys of the store at once. Raises Invalid for faulty settings."""
         identity, gateway = settings.identity, settings.gateway
         private = is_loopback(gateway.listen) or identity.keys_private_networks
-        self._way = Way(LARGEST_DOCUMENT, SECONDS, private, hosts=gateway.hosts)
+        self._options = FetchOptions(LARGEST_DOCUMENT, SECONDS, private, hosts=gateway.hosts)
         self._pace = Pace(identity.keys_refresh, identity.keys_cooldown)
         self._store, self._get, self._now, self._clock = store, get, now, clock
         self._inbuilt = inbuilt
@@ -74,13 +74,13 @@ class Trust:
         self._accepted = {item.issuer.name: item for item in self.issuers()}
 
     def _load(self) -> None:
-        for issuer in stored_declarations(self._store, self.fixed, self._way.hosts):
+        for issuer in stored_declarations(self._store, self.fixed, self._options.hosts):
             self._followed[issuer.name] = self._follow(issuer)
 
     def _follow(self, issuer: Issuer) -> Followed:
         return Followed(
             issuer,
-            fetch=partial(fetch_keys, issuer, self._get, self._way),
+            fetch=partial(fetch_keys, issuer, self._get, self._options),
             kept=self._store.keys(issuer.name),
             changed=self._changed,
             pace=self._pace,
@@ -187,7 +187,7 @@ class Trust:
 
         Raises Invalid, Problem 409, or GatewayError with nothing changed.
         """
-        issuer = declare(settings, self._way.hosts)
+        issuer = declare(settings, self._options.hosts)
         followed = self._follow(issuer)
         self._refuse_conflicts(issuer, replace=replace)
         if issuer.fetches:
@@ -229,7 +229,7 @@ class Trust:
 
     def test(self, followed: Followed, token: str) -> tuple[Step, ...]:
         """Everything a token of this issuer depends on, step by step; see `trial.py`."""
-        return trial(followed, token, self._get, self._way, self._now())
+        return trial(followed, token, self._get, self._options, self._now())
 
     def _put_back(self, name: str, before: Followed | None) -> None:
         with self._lock:
@@ -297,7 +297,7 @@ class Trust:
         try:
             self._store.save_keys(kept)
         except StoreClosed:
-            return  # stopping; a fetch under way ends by itself
+            return  # The platform stops, and the last fetch is still running.
         except Exception:
             _LOG.exception("issuer %s: its keys could not be kept", issuer.name)
 

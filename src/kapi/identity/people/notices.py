@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from kapi.errors import Unfetched
-from kapi.fetch import Way, get
+from kapi.fetch import FetchOptions, get
 
 SECONDS = 5.0
 _AGAIN_AFTER = 1.0
@@ -45,13 +45,13 @@ class Notices:
         self._threads.submit(self._deliver, url, form)
 
     def _deliver(self, url: str, form: bytes) -> None:
-        way = Way(
+        options = FetchOptions(
             64 * 1024, SECONDS, self._allow_private, hosts=self._hosts, redirects=0, form=form
         )
         try:
             for last in (False, True):
                 try:
-                    get(url, way)
+                    get(url, options)
                     return
                 except Unfetched as error:
                     if last or error.code in {"address", "url"}:

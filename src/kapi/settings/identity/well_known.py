@@ -9,7 +9,8 @@ from kapi.settings.identity.clients import ClientSettings
 from kapi.settings.identity.users import UserSettings
 
 WELL_KNOWN_CLIENT_ID = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
-WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105 - published in the guide, for tests only
+# Published in the guide, for tests only.
+WELL_KNOWN_CLIENT_SECRET = "4fbd62ec-a92e-11ed-afa1-0242ac120002"  # noqa: S105
 
 
 def published_clients() -> tuple[ClientSettings, ...]:

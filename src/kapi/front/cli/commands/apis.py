@@ -164,7 +164,7 @@ def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
 
 
 def validate(conf: ConfFile, definition: Definition = None, config: Config = None) -> None:
-    """Check a conf and its definition: every mistake, with its line and a hint. Exit code 3 when there is one.
+    """Check a conf and its definition, and print all mistakes. Exit code 3 if there is one.
 
     [bold]Examples[/bold]
 
@@ -172,7 +172,8 @@ def validate(conf: ConfFile, definition: Definition = None, config: Config = Non
     """
     compiled, _, _ = _compiled(conf, definition, config)
     say(
-        f"{conf}: valid; {compiled.api.name} {compiled.api.version} would answer below {compiled.api.base_path}"
+        f"{conf}: valid; {compiled.api.name} {compiled.api.version}"
+        f" would answer below {compiled.api.base_path}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands about OAuth clients of the inbuilt provider: `kapi client create|list|show|remove`, over the clients API."""
+"""Commands about OAuth clients of the inbuilt provider: `kapi client …`, by the clients API."""
 
 from __future__ import annotations
 

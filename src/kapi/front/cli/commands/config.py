@@ -27,7 +27,7 @@ def config(
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Show the settings in force; secrets are left out. The table names the items of lists; JSON and YAML show them whole.
+    """Show the current settings without secrets. JSON and YAML show the items of lists whole.
 
     [bold]Examples[/bold]
 

@@ -1,7 +1,7 @@
-"""The options of `kapi issuer add`: one for each field of a declaration, one for each preset parameter.
+"""The options of `kapi issuer add`: one per field of a declaration, one per preset parameter.
 
-The fields are a table; the parameters are those of the presets, so that a new preset needs no change
-here.
+The fields are a table; the parameters are those of the presets, so that a new preset needs no
+change here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kapi.front.cli.output import usage
 from kapi.identity.issuers.presets import PRESETS
 
 _PARAMETER = "preset_"
-"""Prefix of the names of preset parameters; the command also has an `--organization` and a `--for`."""
+"""Prefix of the names of preset parameters, as `--organization` is also another option."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ def _say_added(issuer: dict[str, Any]) -> None:
     if status["error"]:
         say(f"warning: its keys are not there yet: {status['error']}")
         say(
-            f"hint: kapi issuer test {issuer['name']} says why; they are tried again until they come."
+            f"hint: kapi issuer test {issuer['name']} says why;"
+            " they are tried again until they come."
         )
     else:
         count = len(status["keys"])
@@ -142,7 +143,7 @@ def try_issuer(
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Walk discovery, TLS, keys, clock, and a token: what works, what does not, and why. Exit code 1 when something does not.
+    """Check discovery, TLS, keys, clock and a token. Exit code 1 if something does not work.
 
     [bold]Examples[/bold]
 

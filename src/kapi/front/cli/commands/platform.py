@@ -61,7 +61,7 @@ def up(
     non_production_on_network: NonProductionOnNetwork = False,
     detach: Detach = False,
 ) -> None:
-    """Start the platform in the foreground: identity provider, system APIs, gateway. Ctrl-C stops it.
+    """Start the identity provider, the system APIs and the gateway. Ctrl-C stops them.
 
     [bold]Examples[/bold]
 
@@ -114,7 +114,7 @@ def down(data_dir: DataDir = None, config: Config = None) -> None:
 
 
 def _ask_to_stop(settings: Settings, holder: int) -> None:
-    """Send SIGTERM to the process that holds the lock, and to no other that got its process id meanwhile."""
+    """Send SIGTERM to the process that holds the lock, not to a later one with its id."""
     from kapi.run_files import lock_holder
 
     if not hasattr(os, "pidfd_open"):  # not Linux
@@ -134,7 +134,7 @@ def _ask_to_stop(settings: Settings, holder: int) -> None:
 
 
 def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
-    """Show what runs: processes, restarts, readiness, number of APIs. Exit code 7 when nothing runs.
+    """Show processes, restarts, readiness, number of APIs. Exit code 7 if nothing runs.
 
     [bold]Examples[/bold]
 
@@ -197,14 +197,18 @@ def ca(data_dir: DataDir = None, config: Config = None) -> None:
     put(str(path))
     say(
         f'For one command:  curl --cacert "{path}" …\n'
-        f"For Debian:       sudo cp {path} /usr/local/share/ca-certificates/kapi.crt && sudo update-ca-certificates\n"
-        f"For macOS:        sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {path}\n"
+        f"For Debian:       sudo cp {path} /usr/local/share/ca-certificates/kapi.crt"
+        " && sudo update-ca-certificates\
+        "
+        "For macOS:        sudo security add-trusted-cert -d -r trustRoot"
+        f" -k /Library/Keychains/System.keychain {path}\
+        "
         "Trust it on machines for development only."
     )
 
 
 def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
-    """Check this machine and the running platform; each fault with its repair. Exit code 7 when there is one.
+    """Check this machine and the running platform; print repairs. Exit code 7 if a check fails.
 
     [bold]Examples[/bold]
 

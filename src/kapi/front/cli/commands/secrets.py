@@ -34,7 +34,7 @@ def set_(
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Set a value; APIs that name it use it at once. The value is asked for, read from standard input, or from a file.
+    """Set a value, from a prompt, standard input or a file. APIs that name it use it at once.
 
     [bold]Examples[/bold]
 

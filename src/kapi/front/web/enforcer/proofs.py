@@ -1,6 +1,7 @@
-"""The enforcer's answer about DPoP proofs (RFC 9449 §7) at deployed APIs. Called by `enforcer.py`; `policies/lua/dpop.lua` asks.
+"""DPoP proofs (RFC 9449 §7) at deployed APIs; `policies/lua/dpop.lua` sends them here.
 
-The question is a JSON object: `token`, `proof`, `jkt` (of the verified claims), `method`, `host` and `path` of the caller's request.
+The question is a JSON object: `token`, `proof`, `jkt` (of the verified claims), `method`, `host`
+and `path` of the caller's request.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ _FIELDS = ("token", "proof", "jkt", "method", "host", "path")
 class Proofs:
     """Judges proofs; each counts once.
 
-    Most are remembered by this process alone, as none from before its start is taken. What is dated ahead may have been used before the
-    start, so it is remembered in the store: a restart in between does not make it good again.
+    Most are remembered by this process alone, as none from before its start is taken. What is dated
+    ahead may have been used before the start, so it is remembered in the store: a restart in
+    between does not make it good again.
     """
 
     def __init__(
@@ -50,8 +52,8 @@ class Proofs:
     def answer(self, question: bytes) -> str:
         """The key that the proof shows, which is the `jkt` asked for.
 
-        Raises OAuthError invalid_dpop_proof, or use_dpop_nonce with the header for the next try; Problem 400 for a question that is
-        none, 503 when no more proofs can be remembered.
+        Raises OAuthError invalid_dpop_proof, or use_dpop_nonce with the header for the next try;
+        Problem 400 for a question that is none, 503 when no more proofs can be remembered.
         """
         asked = _read(question)
         now = int(self._now())

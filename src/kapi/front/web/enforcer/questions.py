@@ -1,7 +1,7 @@
 """What Envoy's scripts ask the control process for, and the public keys of backend JWTs.
 
-`/enforcer/…` is reached over the Unix socket only: no route of the edge leads there. Signing runs in a small pool of its own, so that it
-waits neither for deployments nor they for it.
+`/enforcer/…` is reached over the Unix socket only: no route of the edge leads there. Signing runs
+in a small pool of its own, so that it waits neither for deployments nor they for it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Enforcer:
         proofs: Proofs,
         now: Callable[[], float],
     ) -> None:
-        """`ensure_keys` makes the first key when there is none, which takes a while: it runs in the background."""
+        """`ensure_keys` generates a missing first key: slow, so it runs in the background."""
         self._proofs = proofs
         self._now = now
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="enforcer")
@@ -89,7 +89,7 @@ class Enforcer:
         )
 
     async def dpop(self, request: Request) -> Response:
-        """The key that a proof shows, or 401 and why it is refused, with a nonce where the proof must hold a fresh one."""
+        """The key of a proof, or 401 with the reason, and with a nonce if the proof needs one."""
         question = await _question(request)
         if question is None:
             return Response(status_code=413)

@@ -1,7 +1,8 @@
 """Reads what is left of a request before it is refused.
 
-An answer that comes while the caller is still sending makes a proxy reset the stream, and the caller may then see the
-reset and never the answer. Bounded in bytes and time: who sends for ever is cut off.
+An answer that comes while the caller is still sending makes a proxy reset the stream, and the
+caller may then see the reset and never the answer. Bounded in bytes and time: who sends for ever is
+cut off.
 """
 
 from __future__ import annotations

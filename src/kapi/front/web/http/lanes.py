@@ -1,4 +1,4 @@
-"""Lanes for long work. Each has its own threads, so that slow work in one does not delay the others.
+"""Lanes for slow work. Each has its own threads, so it does not delay the others.
 
 A lane limits the requests that work and that wait, for all callers and for each network. A request
 beyond the limit is refused: 429 for the network's limit, 503 for the lane's. Work stops when its

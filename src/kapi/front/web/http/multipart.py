@@ -110,7 +110,7 @@ def _too_large(most: int) -> Problem:
     return too_large(most, "Send a smaller document, or raise the limit in [apis] of the settings.")
 
 
-def _capped(request: Request, limit: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a Starlette receive callable
+def _capped(request: Request, limit: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and len(declared) < 20 and int(declared) > limit:
         raise _too_large(limit)

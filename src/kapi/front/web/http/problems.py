@@ -27,7 +27,7 @@ _LOG = logging.getLogger("kapi.system_api")
 
 
 def answer(request: Request, error: Exception) -> Response:
-    """The answer to any error. An unexpected error is logged with its trace, and answered with 500."""
+    """The response to any error. An unexpected one is logged with its trace, and gives 500."""
     problem = _as_problem(error)
     if problem.status >= 500:
         _LOG.error(

@@ -1,4 +1,4 @@
-"""The check of JSON bodies that the system APIs share. It reports all mistakes of a body at once."""
+"""The check of JSON bodies of the system APIs. It reports all mistakes of a body at once."""
 
 from __future__ import annotations
 

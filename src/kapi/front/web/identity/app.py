@@ -1,4 +1,4 @@
-"""The inbuilt identity provider over HTTP: a pure ASGI callable, the hot path of the identity workers.
+"""The inbuilt provider over HTTP: a pure ASGI callable, the hot path of identity workers.
 
 It has a table of paths, reads bodies of at most 64 kB, and turns every OAuthError into JSON
 (RFC 6749 §5.2). Requests that use the store run in a thread, so that they do not delay signatures.
@@ -68,7 +68,7 @@ def _of_storage(error: Exception) -> OAuthError | None:
 
 
 class _Table:
-    """Endpoints by path: exact paths, then the longest prefix that ends in `/`; `/` itself is exact."""
+    """Endpoints by path: exact ones, then the longest prefix that ends in `/`; `/` is exact."""
 
     def __init__(self, provider: Provider, endpoints: Sequence[Endpoint]) -> None:
         paths = [(path, endpoint) for endpoint in endpoints for path in endpoint.paths(provider)]

@@ -1,8 +1,9 @@
-"""The short way for token requests: a whole request that came in one piece is answered in the parser's callback.
+"""Token requests that arrive in one piece are answered in the parser's callback.
 
-No task, no scope, no ASGI messages: on this path those cost more than everything else beside the signature. What is not quick
-(the store is needed), not whole, not plain HTTP/1.1 keep-alive, or behind another answer takes the usual way through ASGI, so
-both ways give the same answers; `tests/identity/test_token_lane.py` compares them. Leans on uvicorn's HttpToolsProtocol.
+No task, no scope, no ASGI messages: on this path those cost more than everything else beside the
+signature. What is not quick (the store is needed), not whole, not plain HTTP/1.1 keep-alive, or
+behind another answer takes the usual way through ASGI, so both ways give the same answers;
+`tests/identity/test_token_lane.py` compares them. Leans on uvicorn's HttpToolsProtocol.
 """
 
 from __future__ import annotations

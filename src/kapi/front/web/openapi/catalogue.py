@@ -1,4 +1,4 @@
-"""The catalogue of the system APIs: `operations.yaml`, `refusals.yaml` and `schemas.yaml` beside this file."""
+"""The catalogue of the system APIs: `operations.yaml`, `refusals.yaml`, `schemas.yaml`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the system APIs: the registered routes, and what the catalogue says about each."""
+"""The OpenAPI document of the system APIs: the registered routes and their catalogue."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class ApiKeysApi:
         return versioned(table)
 
     async def create(self, request: Request) -> Response:
-        """A new key for APIs of the caller's organization: JSON with `apis` and, if wanted, the other fields."""
+        """A new key for APIs of the caller's organization: JSON with at least `apis`."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
         wanted = _wanted(await read_members(request, _KEY, _HINT))
         subject = principal.subject or principal.client_id

@@ -1,7 +1,8 @@
-"""The system APIs on `api.am.wso2.com`: generate a configuration, deploy, undeploy, list. Paths and shapes are APK's.
+"""The system APIs on `api.am.wso2.com`: generate, deploy, undeploy and list APIs, as in APK.
 
-A Starlette application that the control process serves on its Unix socket. Work that blocks (compiling, waiting for
-Envoy) runs in Starlette's thread pool, so that one deploy never holds up another request.
+A Starlette application that the control process serves on its Unix socket. Work that blocks
+(compiling, waiting for Envoy) runs in Starlette's thread pool, so that one deploy never holds up
+another request.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ DEPLOY_SCOPE = "apk:api_create"
 DEPLOYMENT_HEADER = "Kapi-Deployment"
 """Of an answered deployment: `created`, `replaced` or `unchanged`."""
 GONE_HEADER = "Kapi-Gone"
-"""Of an answered deployment: addresses where the API answered until now, with a space between them."""
+"""Header of a deployment: addresses where the API no longer answers, separated by spaces."""
 WARNINGS_HEADER = "Kapi-Warnings"
-"""Of an answered deployment: what its author may not have meant, a JSON list of diagnostics in ASCII."""
+"""Header of a deployment: warnings, a JSON list of diagnostics in ASCII."""
 _WARNINGS_BYTES = 8192
 """Largest value of the header. Warnings that do not fit are in the log only."""
 _URL_BYTES = 2048
@@ -62,7 +63,7 @@ class Lanes:
 
     @classmethod
     def of(cls, places: int) -> Lanes:
-        """`places` is how many documents of one kind are read at the same time. A deployment mostly waits for Envoy."""
+        """`places`: documents of one kind that are read at a time. Deployments wait for Envoy."""
         return cls(
             Lane(16, 32, 8), Lane(places, 16, max(1, places // 2)), Lane(4 * places, 64, 4 * places)
         )
@@ -82,7 +83,7 @@ class SystemApi:
         generate: Callable[[bytes, str, str, str], str],
         lanes: Lanes,
     ) -> None:
-        """`generate` makes an apk-conf of a definition, an API type, a file name and the URL that it is from, if any."""
+        """`generate`: definition, API type, file name and URL (or an empty text) to apk-conf."""
         self._generate = generate
         self._lanes = lanes
         self._settings = settings
@@ -129,7 +130,7 @@ class SystemApi:
         )
 
     async def generate_configuration(self, request: Request) -> Response:
-        """An apk-conf made from a definition: part `definition` or `url`, and `apiType` (default REST)."""
+        """An apk-conf of a definition: part `definition` or `url`; `apiType` is REST by default."""
         apis = self._settings.apis
         form = await read_form(
             request, {"definition": apis.max_definition_bytes, "url": _URL_BYTES, "apiType": 64}
@@ -267,7 +268,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 def build_system_api(routes: Sequence[BaseRoute]) -> App:
-    """The ASGI application of the control process: the routes of every system API, one face for every error."""
+    """The ASGI application of the control process: all system APIs, with one form of errors."""
     handlers: Any = dict.fromkeys(
         (KapiError, HTTPException, ClientDisconnect, OSError, Exception), _on_error
     )

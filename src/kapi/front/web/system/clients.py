@@ -1,4 +1,4 @@
-"""The clients API, `/api/clients`: OAuth clients of the inbuilt provider. A secret is shown once."""
+"""The clients API, `/api/clients`: OAuth clients of the provider. A secret is shown once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Definitions that are too large for Envoy to hold, by the id of their API. Only Envoy's routes of deployed APIs lead here."""
+"""Definitions too large for Envoy, by the id of their API. Only routes of Envoy lead here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages at `/` of the hosts that are not the provider's: the system APIs, and the hosts of deployed APIs.
+"""The pages at `/` of the hosts of the system APIs and of deployed APIs.
 
 The gateway sends requests for them here only when their Accept header says that a page is wanted
 (`gateway/envoy/resources/routes/scopes.py`).
@@ -16,7 +16,10 @@ from kapi.settings import Settings
 _SYSTEM = (
     "System APIs",
     (
-        "This host deploys APIs and runs the platform. Programs call the paths below `/api/` with an access token.",
+        (
+            "This host deploys APIs and runs the platform. Programs call the paths below `/api/`"
+            " with an access token."
+        ),
         "The command `kapi` does the same: `kapi --help`.",
     ),
     (
@@ -27,7 +30,10 @@ _SYSTEM = (
 _GATEWAY = (
     "Gateway",
     (
-        "APIs answer on this host, each below its base path, such as `/petstore/1.0.0`. Which APIs there are is not told here.",
+        (
+            "APIs answer on this host, each below its base path, such as `/petstore/1.0.0`. Which"
+            " APIs there are is not told here."
+        ),
         "A path that no API has is answered with 404.",
     ),
     (),

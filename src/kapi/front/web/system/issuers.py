@@ -1,6 +1,7 @@
-"""The issuers API, `/api/issuers`: whose tokens are accepted. Names and shapes are those of APK's TokenIssuer (apk-interface §4.2).
+"""The issuers API, `/api/issuers`: trusted issuers, in the form of APK's TokenIssuer.
 
-A caller without an organization sees and changes all; one with an organization only the issuers of that organization.
+A caller without an organization sees and changes all; one with an organization only the issuers of
+that organization.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ class IssuersApi:
         self, principal: Principal, settings: IssuerSettings, *, replace: bool
     ) -> Response:
         if not _may(principal, settings.organization):
-            detail = f"callers of {principal.organization} may declare issuers for {principal.organization} only"
+            own = principal.organization
+            detail = f"callers of {own} may declare issuers for {own} only"
             raise Problem.of(
                 error_codes.OTHER_ORGANIZATION,
                 detail=detail,
@@ -110,7 +112,7 @@ class IssuersApi:
         return Response(status_code=204)
 
     async def test(self, request: Request) -> Response:
-        """Walk discovery, TLS, keys and clock, and a token when the body has one: `{"token": "…"}`."""
+        """Check discovery, TLS, keys, clock and a token: `{"token": "…"}` or an empty body."""
         followed = self._mine(request)
         body = _TEST.read(await _body(request, empty={}))
         steps: tuple[Step, ...] = await self._fetching.run(
@@ -201,7 +203,7 @@ async def _body(request: Request, empty: dict[str, Any] | None = None) -> dict[s
 
 
 def _declared(body: dict[str, Any]) -> IssuerSettings:
-    """The declaration in the body: our field names in camel case, or a TokenIssuer of APK. Raises Invalid."""
+    """The declaration in the body, in camel case or as APK's TokenIssuer. Raises Invalid."""
     mistakes: list[Diagnostic] = []
 
     def wrong(where: str, message: str, hint: str = "") -> None:
@@ -237,7 +239,7 @@ def _camel(field: str) -> str:
 
 
 def _flattened(body: dict[str, Any]) -> dict[str, Any]:
-    """APK's nesting taken out: `signatureValidation`, `scopesClaim`, and lists of claim mappings."""
+    """APK's nested members as flat ones: `signatureValidation`, `scopesClaim`, claim mappings."""
     flat = {**body}
     validation = flat.pop("signatureValidation", None)
     if isinstance(validation, dict):

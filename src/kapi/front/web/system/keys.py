@@ -1,4 +1,4 @@
-"""The keys API, `/api/keys`: the signing keys of the inbuilt provider and their rotation. No answer contains a key."""
+"""The keys API, `/api/keys`: the provider's signing keys and their rotation, without keys."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from kapi.store.keys import StoredKey
 
 KEYS_SCOPE = "kapi:keys"
 _ALGORITHM = Member(str, DEFAULT_ALGORITHM)
+_SWITCH = Member(bool, False)  # noqa: FBT003 - the default of the member
 _STAGE = Shape("key", error_codes.INVALID_KEY_REQUEST, {"algorithm": _ALGORITHM})
 _ROTATE = Shape(
     "key",
     error_codes.INVALID_KEY_REQUEST,
-    {"algorithm": _ALGORITHM, "now": Member(bool, False), "emergency": Member(bool, False)},  # noqa: FBT003
+    {"algorithm": _ALGORITHM, "now": _SWITCH, "emergency": _SWITCH},
 )
 
 
@@ -59,7 +60,7 @@ class KeysApi:
         return json_answer(_shown(key), 201)
 
     async def rotate(self, request: Request) -> Response:
-        """A new key in place of the active one: `{"algorithm": "RS256", "now": false, "emergency": false}`."""
+        """A new active key: `{"algorithm": "RS256", "now": false, "emergency": false}`."""
         self._access.principal(request, KEYS_SCOPE)
         body = await read_members(request, _ROTATE, DOCUMENT_HINT, optional=True)
         key = await run_in_threadpool(

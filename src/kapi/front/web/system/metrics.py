@@ -43,8 +43,11 @@ class Metrics:
         self._access.principal(request, METRICS_SCOPE)
         return self._answer()
 
-    async def on_this_machine(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
-        """Metrics for processes that may open the socket: `curl --unix-socket run/control.sock http://localhost/metrics`."""
+    async def on_this_machine(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's
+        """Metrics for processes that may open the socket.
+
+        `curl --unix-socket run/control.sock http://localhost/metrics`
+        """
         return self._answer()
 
     def _answer(self) -> Response:

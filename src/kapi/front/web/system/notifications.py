@@ -1,6 +1,7 @@
-"""The notification API: another system tells us that a token is revoked. Path, header and answers are APK's (apk-interface §2).
+"""The notification API: another system reports a revoked token, in APK's form (apk-interface §2).
 
-`POST /api/notification/1.0.0/notify?type=TOKEN_REVOCATION` with the header `stsAuthKey`. Without a key in the settings it is off.
+`POST /api/notification/1.0.0/notify?type=TOKEN_REVOCATION` with the header `stsAuthKey`. Without a
+key in the settings it is off.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Notifications:
 
 
 def _revoked(body: dict[str, Any]) -> tuple[str, str, int]:
-    """Issuer, jti and expiry in seconds. The signature is not checked: the key allows every revocation."""
+    """Issuer, jti and expiry in seconds. The signature is not checked: the key allows all."""
     if ("token" in body) == ("jti" in body):
         raise _Refused("Invalid request body: send either token, or jti and expiry")
     if "token" in body:

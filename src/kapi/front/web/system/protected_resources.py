@@ -1,7 +1,8 @@
-"""Protected resource metadata (RFC 9728): which authorization servers the system APIs and each deployed API trust.
+"""Protected resource metadata (RFC 9728) of the system APIs and of each deployed API.
 
-A client that got a 401 finds here where to ask for a token. Answers on the host of the system APIs and on the gateway's hosts,
-below `/.well-known/oauth-protected-resource`; the rest of the path is that of the resource.
+A client that got a 401 finds here where to ask for a token. Answers on the host of the system APIs
+and on the gateway's hosts, below `/.well-known/oauth-protected-resource`; the rest of the path is
+that of the resource.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class ProtectedResources:
         return (f"{label}.{domain}".lower(), f"{label}.sandbox.{domain}".lower())
 
     def _conf_says(self, api: StoredApi) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """The scopes and the members about proofs. A conf is read once for each revision: anybody may ask, any number of times."""
+        """The scopes, and the members about DPoP. A conf is read once for each revision."""
         place = api.id, api.revision
         with self._reading:
             if place not in self._said:
@@ -136,7 +137,7 @@ class ProtectedResources:
 
 
 def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:
-    """The scopes that its operations ask for, in `scopes` or `scopeAlternatives`, as the conf names them."""
+    """The scopes of its operations, from `scopes` and `scopeAlternatives`, in their order."""
     found: dict[str, None] = {}
     for operation in conf.get("operations") or ():
         if not isinstance(operation, dict):

@@ -1,6 +1,7 @@
 """The system API of named secrets: `/api/secrets`. No answer contains a value.
 
-GET lists names and keys; PUT `/api/secrets/<name>/<key>` with the value as the body sets one; DELETE removes it.
+GET lists names and keys; PUT `/api/secrets/<name>/<key>` with the value as the body sets one;
+DELETE removes it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class SecretsApi:
         return json_answer({"secrets": [asdict(item) for item in found]})
 
     async def put(self, request: Request) -> Response:
-        """Set a value: the body, UTF-8 text of at most 64 KiB. The answer comes when all APIs use it."""
+        """Set a value: UTF-8 text of at most 64 KiB. It is in use when the response is sent."""
         organization, (name, key) = self._organization(request), _names(request)
         content = await read_body(request)
         try:

@@ -147,17 +147,15 @@ class Invalid(Problem):
         more_info: dict[str, str] = {}
         for item in diagnostics:
             text = f"{item.pointer}: {item.message}"
-            more_info.setdefault(item.message if item.message not in more_info else text, text)
-        first = diagnostics[0].message if diagnostics else error.text
-        rest = f" (and {len(diagnostics) - 1} more)" if len(diagnostics) > 1 else ""
-        super().__init__(
-            400,
-            error.number,
-            error.text,
-            first + rest,
-            diagnostics[0].hint if diagnostics else "",
-            more_info=more_info,
-        )
+            # Of several mistakes with one message, the later ones are listed by their places.
+            name = text if item.message in more_info else item.message
+            more_info.setdefault(name, text)
+        detail, hint = error.text, ""
+        if diagnostics:
+            detail, hint = diagnostics[0].message, diagnostics[0].hint
+        if len(diagnostics) > 1:
+            detail += f" (and {len(diagnostics) - 1} more)"
+        super().__init__(400, error.number, error.text, detail, hint, more_info=more_info)
         self.diagnostics = diagnostics
 
 

@@ -55,10 +55,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    # Twenty characters are more than any 64-bit number has; Python takes long for thousands of
-    # digits.
-    value = int(digits) if len(digits) <= 20 else _MOST + 1
-    if not _LEAST <= value <= _MOST:
+    # A 64-bit number has at most 20 characters. To convert thousands of digits takes long.
+    if len(digits) > 20 or not _LEAST <= (value := int(digits)) <= _MOST:
         raise NotJson("a whole number does not fit into 64 bits")
     return value
 

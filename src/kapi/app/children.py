@@ -33,9 +33,9 @@ class Child:
     probe: str = ""
     """Path that answers 200 when it is ready."""
     output: Output | None = None
-    """What its output goes through; without one it goes to its log as it is."""
+    """Filters its output; without one its output is written to its log unchanged."""
     fault: str = ""
-    """Why it was killed; empty when it died by itself."""
+    """Why it was killed; empty if it ended by itself."""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
@@ -45,10 +45,10 @@ class Child:
     """It was asked to end, and starts again with other settings."""
 
     def start(self, settings: Settings, now: float) -> None:
-        """Start it, its output appended to its log; it dies with this process."""
-        set_aside(log_path(settings, self.name))
-        fds = () if self.listener is None else (self.listener.fileno(),)
+        """Start it, with its output appended to its log. It ends with this process."""
         log_file = log_path(settings, self.name)
+        set_aside(log_file)
+        fds = () if self.listener is None else (self.listener.fileno(),)
         sink = open_log(log_file) if self.output is None else self.output.begin()
         with os.fdopen(sink, "ab") as log:
             self.process = subprocess.Popen(
@@ -84,18 +84,24 @@ class Child:
         return str(self.output.death())
 
     def reap(self, now: float) -> bool:
-        """True when it has just died; says when it may start again."""
+        """Whether it has just ended. If so, `start_at` is the time of its restart."""
         if self.process is None or self.process.poll() is None:
             return False
         self.process = None
         self.restarts += 1
-        self.quick_deaths = 0 if now - self.started > HEALTHY_SECONDS else self.quick_deaths + 1
-        # The first restart is immediate: one death is an accident, a row of them is a fault to slow
-        # down.
-        self.start_at = now + (
-            0.0 if self.quick_deaths <= 1 else min(0.1 * 2 ** (self.quick_deaths - 2), MAX_PAUSE)
-        )
+        self.quick_deaths += 1
+        if now - self.started > HEALTHY_SECONDS:
+            self.quick_deaths = 0
+        self.start_at = now
+        # The first restart is immediate; the pauses before the following ones double.
+        if self.quick_deaths > 1:
+            self.start_at += min(0.1 * 2 ** (self.quick_deaths - 2), MAX_PAUSE)
         return True
+
+    def state(self) -> dict[str, int | None]:
+        """Its process id, None while it does not run, and the number of its restarts."""
+        pid = None if self.process is None else self.process.pid
+        return {"pid": pid, "restarts": self.restarts}
 
 
 def _before_exec() -> Callable[[], None]:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from kapi.app.children import Child, end_all
 from kapi.app.upkeep import Upkeep, say
@@ -208,16 +207,9 @@ class Supervisor:
 
     def _write_state(self) -> None:
         self.dirty = False
-        children: dict[str, Any] = {
-            child.name: {
-                "pid": child.process.pid if child.process else None,
-                "restarts": child.restarts,
-            }
-            for child in self.children
-        }
-        write_state(
-            self.settings.data_dir, {"pid": os.getpid(), "ready": self.ready, "children": children}
-        )
+        children = {child.name: child.state() for child in self.children}
+        state = {"pid": os.getpid(), "ready": self.ready, "children": children}
+        write_state(self.settings.data_dir, state)
 
     def _shut_down(self) -> None:
         running = {

@@ -66,12 +66,13 @@ def envoy_version(settings: Settings) -> str:
 
 def _python(_: Settings) -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding(
-        "Python 3.11 or newer",
-        "ok" if sys.version_info >= (3, 11) else "fail",
-        version,
-        "" if sys.version_info >= (3, 11) else "Install a newer Python.",
-    )
+    good = sys.version_info >= (3, 11)
+    return _finding("Python 3.11 or newer", version, "Install a newer Python.", good=good)
+
+
+def _finding(check: str, detail: str, repair: str, *, good: bool) -> Finding:
+    """A passed check, or a failed one with its repair."""
+    return Finding(check, "ok", detail) if good else Finding(check, "fail", detail, repair)
 
 
 def _envoy(settings: Settings) -> Finding:
@@ -82,13 +83,9 @@ def _envoy(settings: Settings) -> Finding:
 
 
 def _clock(_: Settings) -> Finding:
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     good = time.time() > _OLDEST_CLOCK
-    return Finding(
-        "clock",
-        "ok" if good else "fail",
-        time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-        "" if good else "Set the clock: tokens carry times.",
-    )
+    return _finding("clock", shown, "Set the clock: tokens carry times.", good=good)
 
 
 def _files(settings: Settings) -> Finding:
@@ -103,15 +100,15 @@ def _files(settings: Settings) -> Finding:
         *settings.data_dir.glob("tls/*"),
         *settings.data_dir.glob("logs/*"),
     )
-    open_to_others = [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
-    if open_to_others:
-        return Finding(
-            "data directory is private",
-            "fail",
-            ", ".join(map(str, open_to_others)),
-            f"chmod -R go= {settings.data_dir}",
-        )
+    readable = ", ".join(str(path) for path in paths if _is_open_to_others(path))
+    if readable:
+        repair = f"chmod -R go= {settings.data_dir}"
+        return Finding("data directory is private", "fail", readable, repair)
     return Finding("data directory is private", "ok", str(settings.data_dir))
+
+
+def _is_open_to_others(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & 0o077)
 
 
 def _port(settings: Settings) -> Finding:
@@ -175,7 +172,7 @@ def _names(settings: Settings) -> Finding:
 
 
 def _backends(settings: Settings) -> Finding:
-    """What the log of https backends that are not believed says of the last day."""
+    """The https backends whose certificates were refused in the last day, from their log."""
     from kapi.gateway.envoy.resources.backend_log import explained
 
     now, found = time.time(), {}

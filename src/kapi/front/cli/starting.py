@@ -27,10 +27,8 @@ _START_SECONDS = 40.0
 
 def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> str:
     """The arguments as text: enough to read the settings again in the same environment."""
-    paths = {"data_dir": data_dir, "config": config}
-    return json.dumps(
-        {name: str(path) if path else None for name, path in paths.items()} | {"flags": flags}
-    )
+    paths = {"data_dir": str(data_dir or ""), "config": str(config or "")}
+    return json.dumps({**paths, "flags": flags})
 
 
 def checked_settings(text: str) -> Settings:
@@ -38,9 +36,7 @@ def checked_settings(text: str) -> Settings:
     from kapi.settings.start_checks import check_non_production, check_secrets
 
     value = json.loads(text)
-    data_dir, config = (
-        Path(value[name]) if value[name] else None for name in ("data_dir", "config")
-    )
+    data_dir, config = _path(value["data_dir"]), _path(value["config"])
     settings = settings_of(data_dir, config, **value["flags"])
     mistakes: list[Diagnostic] = []
     for check in (check_non_production, _check_issuers, check_secrets):
@@ -53,16 +49,24 @@ def checked_settings(text: str) -> Settings:
     return settings
 
 
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
 def _placed(mistakes: Iterable[Diagnostic], config: Path | None) -> Iterator[Diagnostic]:
     """The mistakes with their places in kapi.toml, where they have one."""
     from kapi.settings.reading import settings_file
     from kapi.settings.toml import places_of
 
     file = settings_file(os.environ, Path.cwd(), config)
-    places = places_of(file.read_text("utf-8")) if file else None
+    if file is None:
+        yield from mistakes
+        return
+    places = places_of(file.read_text("utf-8"))
     for item in mistakes:
-        line, column = places.find(item.pointer) if places else (0, 0)
-        yield replace(item, line=line, column=column, source=file.name if file and line else "")
+        line, column = places.find(item.pointer)
+        source = file.name if line else ""
+        yield replace(item, line=line, column=column, source=source)
 
 
 def _check_issuers(settings: Settings) -> None:

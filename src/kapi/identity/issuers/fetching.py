@@ -48,19 +48,20 @@ def fetch_keys(
     if etag and uri == known_uri:
         headers["If-None-Match"] = etag
     document = get(uri, options, headers)
-    unchanged = document.status == 304
-    if unchanged and "If-None-Match" not in headers:
+    tag, age = _entity_tag(document), max_age(document.headers)
+    if document.status != 304:
+        return Fetched(document.content, uri, tag, age)
+    if "If-None-Match" not in headers:
         raise Unfetched(
             "status", "the JWKS address answered 304 without being asked whether it changed"
         )
+    return Fetched(None, uri, tag or etag, age)
+
+
+def _entity_tag(document: Document) -> str:
+    """Its ETag (RFC 9110 §8.8.3), or an empty text for one that cannot be sent back."""
     tag = document.headers.get("etag", "")
-    kept = tag if len(tag) <= 256 and tag.isascii() and tag.isprintable() else ""
-    return Fetched(
-        None if unchanged else document.content,
-        uri,
-        kept or (etag if unchanged else ""),
-        max_age(document.headers),
-    )
+    return tag if len(tag) <= 256 and tag.isascii() and tag.isprintable() else ""
 
 
 def discovered(issuer: Issuer, get: Get, options: FetchOptions) -> str:

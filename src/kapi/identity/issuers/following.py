@@ -132,8 +132,10 @@ class Followed:
             try:
                 fetched = self._fetch(self.state.etag, self.state.jwks_uri)
                 pause = self._take(fetched)
-            except (Unfetched, ValueError) as error:
-                pause = self._failed(error.detail if isinstance(error, Unfetched) else str(error))
+            except Unfetched as error:
+                pause = self._failed(error.detail)
+            except ValueError as error:
+                pause = self._failed(str(error))
             except Exception:
                 _LOG.exception("issuer %s: the keys could not be fetched", self.issuer.name)
                 pause = self._failed("an unexpected error; see the log")
@@ -143,17 +145,9 @@ class Followed:
     def _take(self, fetched: Fetched) -> float:
         """Use a fetched set; returns the seconds until the next fetch. Raises ValueError."""
         before, now = self.state, int(self._now())
-        keys = (
-            before.keys
-            if fetched.content is None
-            else read_jwks(fetched.content, self.issuer.algorithms)
-        )
-        if not keys.keys:
-            # Nobody withdraws all keys at once and means it; a broken deployment does.
-            raise ValueError(
-                "there is no usable key in the set"
-                + (f": {'; '.join(keys.ignored[:5])}" if keys.ignored else "")
-            )
+        keys = before.keys
+        if fetched.content is not None:
+            keys = _usable(read_jwks(fetched.content, self.issuer.algorithms))
         if before.failing:
             _LOG.info("issuer %s: keys are fetched again", self.issuer.name)
         changed = keys.jwks() != before.keys.jwks()
@@ -169,12 +163,12 @@ class Followed:
             error="",
         )
         if changed:
-            self._say_what_changed(before.keys)
+            self._log_change(before.keys)
             self._changed(self)
         age = self._pace.refresh if fetched.max_age is None else float(fetched.max_age)
         return min(self._pace.refresh, max(age, self._pace.cooldown))
 
-    def _say_what_changed(self, before: KeySet) -> None:
+    def _log_change(self, before: KeySet) -> None:
         new, old = set(self.state.keys.kids), set(before.kids)
         shown = {"new": sorted(new - old), "withdrawn": sorted(old - new), "all": sorted(new)}
         _LOG.info("issuer %s: keys changed: %s", self.issuer.name, shown)
@@ -199,3 +193,11 @@ class Followed:
             error=reason,
         )
         return float(min(self._pace.refresh, FIRST_PAUSE * 2 ** min(failing - 1, 16)))
+
+
+def _usable(keys: KeySet) -> KeySet:
+    """The set. Raises ValueError for one without a usable key, as of a broken deployment."""
+    if keys.keys:
+        return keys
+    reasons = f": {'; '.join(keys.ignored[:5])}" if keys.ignored else ""
+    raise ValueError(f"there is no usable key in the set{reasons}")

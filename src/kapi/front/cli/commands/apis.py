@@ -203,10 +203,8 @@ def export(
     if to not in {"ir", "envoy"}:
         usage(f"--to {to} is unknown", "Use --to ir or --to envoy.")
     compiled, _, _ = _compiled(conf, definition, config)
-    show(
-        _rendered(compiled.api, config) if to == "envoy" else plain(compiled.api),
-        Format.YAML if output is Format.TABLE else output,
-    )
+    value = _rendered(compiled.api, config) if to == "envoy" else plain(compiled.api)
+    show(value, Format.YAML if output is Format.TABLE else output)
 
 
 def schema(write: Write = None) -> None:

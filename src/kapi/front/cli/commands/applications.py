@@ -39,10 +39,11 @@ def _call(
     data_dir: Any, config: Any, method: str, path: str, body: dict[str, Any] | None = None
 ) -> Any:
     client = Client(settings_of(data_dir, config))
-    content = None if body is None else json.dumps(body).encode()
-    answer = client.system(
-        method, path, content, {"Content-Type": "application/json"} if body is not None else None
-    )
+    if body is None:
+        answer = client.system(method, path)
+    else:
+        headers = {"Content-Type": "application/json"}
+        answer = client.system(method, path, json.dumps(body).encode(), headers)
     return json.loads(answer.body) if answer.body else None
 
 

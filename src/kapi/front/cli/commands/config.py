@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -41,23 +41,32 @@ def config(
     value = shown(settings) | {"data_dir": str(settings.data_dir)}
     rows = list(_rows(settings))
     if sources:
-        rows = [{**row, "source": _source(row["setting"], origins)} for row in rows]
-    show({**value, "sources": origins} if sources else value, output, rows, fit=("value", "source"))
+        value["sources"] = origins
+        for row in rows:
+            row["source"] = _source(row["setting"], origins)
+    show(value, output, rows, fit=("value", "source"))
 
 
 def shown(value: Any) -> Any:
     """A part of the settings as JSON-ready values, with `***` in place of each secret."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        made = {}
-        for field in dataclasses.fields(value):
-            item = getattr(value, field.name)
-            secret = bool(field.metadata.get("secret")) and bool(item)
-            made[field.name] = _HIDDEN if secret else shown(item)
-        return made
+        fields = dataclasses.fields(value)
+        return {field.name: _shown(field, getattr(value, field.name), shown) for field in fields}
     if isinstance(value, Mapping):
-        private = _PRIVATE_KEY if "kty" in value else frozenset()
-        return {name: _HIDDEN if name in private else shown(item) for name, item in value.items()}
-    return [shown(item) for item in value] if isinstance(value, list | tuple) else value
+        made = {name: shown(item) for name, item in value.items()}
+        if "kty" in made:
+            made |= dict.fromkeys(_PRIVATE_KEY & made.keys(), _HIDDEN)
+        return made
+    if isinstance(value, list | tuple):
+        return [shown(item) for item in value]
+    return value
+
+
+def _shown(field: dataclasses.Field[Any], value: Any, form: Callable[[Any], Any]) -> Any:
+    """The value of a field in a form, or `***` if it is a secret."""
+    if value and field.metadata.get("secret"):
+        return _HIDDEN
+    return form(value)
 
 
 def _rows(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -72,8 +81,7 @@ def _rows_of(record: Any, prefix: str) -> Iterator[dict[str, Any]]:
         if dataclasses.is_dataclass(item):
             yield from _rows_of(item, name)
         else:
-            secret = bool(field.metadata.get("secret")) and bool(item)
-            yield {"setting": name, "value": _HIDDEN if secret else _brief(item)}
+            yield {"setting": name, "value": _shown(field, item, _brief)}
 
 
 def _brief(value: Any) -> Any:

@@ -207,17 +207,10 @@ def _declared(body: dict[str, Any]) -> IssuerSettings:
     mistakes: list[Diagnostic] = []
 
     def wrong(where: str, message: str, hint: str = "") -> None:
-        hint = (
-            hint if "_file" not in hint else ""
-        ) or "/openapi.html on this host lists the fields."
-        mistakes.append(
-            Diagnostic(
-                "issuer",
-                f"{where}: {message}".removeprefix("issuer: "),
-                hint,
-                f"#/{where.partition('.')[2]}",
-            )
-        )
+        if not hint or "_file" in hint:
+            hint = "/openapi.html on this host lists the fields."
+        text = f"{where}: {message}".removeprefix("issuer: ")
+        mistakes.append(Diagnostic("issuer", text, hint, f"#/{where.partition('.')[2]}"))
 
     given: dict[str, Any] = {}
     for name, value in _flattened(body).items():

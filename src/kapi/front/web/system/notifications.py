@@ -46,9 +46,7 @@ class Notifications:
 
     async def notify(self, request: Request) -> Response:
         """Revoke one token: JSON `{token}`, or `{jti, expiry}` and optionally `issuer`."""
-        sent = request.headers.getlist("stsauthkey")
-        given = sent[0].encode("latin-1") if len(sent) == 1 else b""
-        if not hmac.compare_digest(given, self._key) or not self._key:
+        if not self._has_key(request):
             return json_answer({"error": "Unauthorized request"}, 401)
         if [text.strip() for text in request.query_params.getlist("type")] != ["TOKEN_REVOCATION"]:
             return json_answer({"error": "Invalid type"}, 400)
@@ -64,6 +62,12 @@ class Notifications:
         )
         return json_answer({"message": "Token revoked successfully"})
 
+    def _has_key(self, request: Request) -> bool:
+        sent = request.headers.getlist("stsauthkey")
+        if len(sent) != 1 or not self._key:
+            return False
+        return hmac.compare_digest(sent[0].encode("latin-1"), self._key)
+
 
 def _revoked(body: dict[str, Any]) -> tuple[str, str, int]:
     """Issuer, jti and expiry in seconds. The signature is not checked: the key allows all."""
@@ -72,19 +76,27 @@ def _revoked(body: dict[str, Any]) -> tuple[str, str, int]:
     if "token" in body:
         claims = _claims(body["token"])
         issuer, jti, expiry = claims.get("iss"), claims.get("jti"), claims.get("exp")
+        no_jti = "Token has no jti"
     else:
         issuer, jti, expiry = body.get("issuer", ANY_ISSUER), body["jti"], body.get("expiry")
+        no_jti = "Invalid jti"
     if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI or not jti.isprintable():
-        raise _Refused("Token has no jti" if "token" in body else "Invalid jti")
-    if (
-        isinstance(expiry, bool)
-        or not isinstance(expiry, int | float)
-        or not 0 <= expiry < _LATEST * 1000
-    ):
-        raise _Refused("Invalid expiry: seconds since the epoch")
+        raise _Refused(no_jti)
+    seconds = _seconds(expiry)
     if not isinstance(issuer, str):
         raise _Refused("Invalid issuer")
-    return issuer, jti, int(expiry // 1000 if expiry >= _MILLISECONDS else expiry)
+    return issuer, jti, seconds
+
+
+def _seconds(expiry: object) -> int:
+    """An expiry in seconds or milliseconds, as seconds."""
+    if isinstance(expiry, bool) or not isinstance(expiry, int | float):
+        raise _Refused("Invalid expiry: seconds since the epoch")
+    if not 0 <= expiry < _LATEST * 1000:
+        raise _Refused("Invalid expiry: seconds since the epoch")
+    if expiry >= _MILLISECONDS:
+        expiry //= 1000
+    return int(expiry)
 
 
 def _claims(token: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class ProtectedResources:
         self._store = store
         self._deployer = deployer
         self._issuers = issuers
-        self._said: dict[tuple[str, int], tuple[tuple[str, ...], dict[str, Any]]] = {}
+        self._kept: dict[tuple[str, int], tuple[tuple[str, ...], dict[str, Any]]] = {}
         self._reading = threading.Lock()
 
     def routes(self) -> list[Route]:
@@ -62,9 +62,7 @@ class ProtectedResources:
     async def show(self, request: Request) -> Response:
         """The metadata of the resource that the host and the rest of the path name."""
         host = request.headers.get("host", "").partition(":")[0].lower()
-        path = (
-            f"/{request.path_params['rest']}".rstrip("/") if "rest" in request.path_params else ""
-        )
+        path = f"/{request.path_params.get('rest', '')}".rstrip("/")
         if host in {self._settings.gateway.api_host.lower(), "localhost"}:
             found = self._system(path)
         else:
@@ -78,33 +76,36 @@ class ProtectedResources:
         if path and path != "/api" and not path.startswith("/api/"):
             return None
         trusted: Sequence[IssuerKeys] = self._issuers()
-        issuers = (
-            item.issuer.issuer
-            for item in trusted
-            if item.issuer.in_organization(SYSTEM_ORGANIZATION)
-        )
+        issuers = [item.issuer for item in trusted]
+        accepted = [item.issuer for item in issuers if item.in_organization(SYSTEM_ORGANIZATION)]
         host = self._settings.gateway.api_host
         bound = {
             "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
             "tls_client_certificate_bound_access_tokens": True,
         }
-        return {**self._document(host, path, issuers, SYSTEM_SCOPES, "kapi system APIs"), **bound}
+        return {**self._document(host, path, accepted, SYSTEM_SCOPES, "kapi system APIs"), **bound}
 
     def _deployed(self, host: str, path: str) -> dict[str, Any] | None:
-        apis = self._store.apis()
-        more = aliases(apis) if self._settings.gateway.version_routing else {}
-        api = next(
-            (api for api in apis if path in _paths(api, more) and host in self._hosts(api)), None
-        )
+        api = self._api_at(host, path)
         if api is None:
             return None
-        scopes, dpop = self._conf_says(api)
-        trusted = (
-            item.issuer
-            for item in self._deployer.issuers
-            if not item.api_keys and item.serves(api.organization, api.environment)
-        )
+        scopes, dpop = self._conf_members(api)
+        issuers = [item for item in self._deployer.issuers if not item.api_keys]
+        trusted = [
+            item.issuer for item in issuers if item.serves(api.organization, api.environment)
+        ]
         return {**self._document(host, path, trusted, scopes, api.name), **dpop}
+
+    def _api_at(self, host: str, path: str) -> StoredApi | None:
+        apis = self._store.apis()
+        paths = {api.id: [item.rstrip("/") for item in api.base_paths] for api in apis}
+        if self._settings.gateway.version_routing:
+            for api_id, alias in aliases(apis).items():
+                paths[api_id].append(alias.rstrip("/"))
+        for api in apis:
+            if path in paths[api.id] and host in self._hosts(api):
+                return api
+        return None
 
     def _document(
         self, host: str, path: str, issuers: Iterable[str], scopes: Sequence[str], name: str
@@ -122,18 +123,24 @@ class ProtectedResources:
         domain = self._settings.gateway.domain
         return (f"{label}.{domain}".lower(), f"{label}.sandbox.{domain}".lower())
 
-    def _conf_says(self, api: StoredApi) -> tuple[tuple[str, ...], dict[str, Any]]:
+    def _conf_members(self, api: StoredApi) -> tuple[tuple[str, ...], dict[str, Any]]:
         """The scopes, and the members about DPoP. A conf is read once for each revision."""
         place = api.id, api.revision
         with self._reading:
-            if place not in self._said:
-                source = self._store.api_source(api.id)
-                root = read_yaml(source[0].encode(), Report("")) if source else None
-                conf = {} if root is None else plain(root)
-                if len(self._said) >= _MOST_KEPT:
-                    self._said.clear()
-                self._said[place] = (_scopes(conf), _dpop(conf))
-            return self._said[place]
+            if place not in self._kept:
+                conf = self._conf(api)
+                if len(self._kept) >= _MOST_KEPT:
+                    self._kept.clear()
+                self._kept[place] = (_scopes(conf), _dpop(conf))
+            return self._kept[place]
+
+    def _conf(self, api: StoredApi) -> Mapping[str, Any]:
+        """The conf of an API; empty if the API was removed meanwhile."""
+        source = self._store.api_source(api.id)
+        if source is None:
+            return {}
+        root = read_yaml(source[0].encode(), Report(""))
+        return {} if root is None else plain(root)
 
 
 def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:
@@ -149,24 +156,22 @@ def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _dpop(conf: Mapping[str, Any]) -> dict[str, Any]:
-    """What the API says of proofs (RFC 9728 §2); nothing where it takes none."""
-    items = [
-        item
-        for item in conf.get("authentication") or ()
-        if isinstance(item, dict) and item.get("authType") == "OAuth2"
-    ]
-    taken = next((item.get("dpop") for item in items if item.get("enabled", True)), None)
-    if not taken:
-        return {}
-    must = (
-        {"dpop_bound_access_tokens_required": True, "bearer_methods_supported": []}
-        if taken == "mandatory"
-        else {}
-    )
-    return {"dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS), **must}
+    """The members about DPoP (RFC 9728 §2); empty if the API accepts no proofs."""
+    found: dict[str, Any] = {}
+    proofs = _proofs(conf)
+    if proofs:
+        found["dpop_signing_alg_values_supported"] = list(PROOF_ALGORITHMS)
+    if proofs == "mandatory":
+        found["dpop_bound_access_tokens_required"] = True
+        found["bearer_methods_supported"] = []
+    return found
 
 
-def _paths(api: StoredApi, more: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(
-        path.rstrip("/") for path in (*api.base_paths, *([more[api.id]] if api.id in more else []))
-    )
+def _proofs(conf: Mapping[str, Any]) -> Any:
+    """`dpop` of the first enabled OAuth2 authentication."""
+    for item in conf.get("authentication") or ():
+        if not isinstance(item, dict) or item.get("authType") != "OAuth2":
+            continue
+        if item.get("enabled", True):
+            return item.get("dpop")
+    return None

@@ -99,7 +99,10 @@ def test_a_definition_alone_is_told_of_by_its_own_places(
         "/a b",
         check=False,
     )
-    assert "error: --base-path: basePath has a character that cannot stand in it" in clash.stderr
+    assert (
+        "error: --base-path: basePath has a character that is not possible in a path"
+        in clash.stderr
+    )
     assert "own.yaml:6:5: TRACE /a is left out" in clash.stderr
     assert "     6 |     trace: {}\n       |     ^\n" in clash.stderr
     definition.write_text(

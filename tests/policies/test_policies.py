@@ -34,11 +34,11 @@ def test_policies_stand_in_the_order_of_their_phases() -> None:
 FILTERS = """
 5 envoy.filters.http.cors switched on
 5 kapi.filters.http.options switched on
-10 kapi.filters.http.claim_headers discovered stands by
+10 kapi.filters.http.claim_headers discovered placeholder
 10 kapi.filters.http.move switched on
 10 kapi.filters.http.credentials switched on discovered
 10 envoy.filters.http.jwt_authn discovered
-10 kapi.filters.http.claims discovered stands by
+10 kapi.filters.http.claims discovered placeholder
 10 kapi.filters.http.dpop switched on
 10 kapi.filters.http.token discovered
 10 kapi.filters.http.key_claims switched on
@@ -67,7 +67,7 @@ def described(item: HttpFilter) -> str:
         "switched on": item.disabled,
         "on demand": item.on_demand,
         "discovered": bool(item.discovered),
-        "stands by": item.stands_by,
+        "placeholder": item.placeholder,
     }
     return " ".join([f"{item.phase:d}", item.name, *(word for word in words if words[word])])
 

@@ -7,6 +7,7 @@ Called by the deployer and the CLI.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from functools import partial
@@ -81,7 +82,8 @@ def compile_api(
 ) -> Compiled:
     """The API; raises Invalid with ALL mistakes of conf and definition.
 
-    The definition of an API that is `restored` from the store is not read: it was accepted once, and only says what callers are told.
+    The definition of an API that is `restored` from the store is not read: it was accepted once,
+    and only callers see it.
     """
     reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
     parsed, mistakes = (None, ()) if restored else read_definition(definition, reading.api_type)
@@ -95,8 +97,20 @@ def compile_api(
     if diagnostics or conf is None or kind is None or reading.data is None:
         raise Invalid(diagnostics, _error_of(diagnostics, policies))
     identity = conf.id or api_id(organization, conf.name, conf.version)
+    warnings = (*reading.warnings, *kind.warnings(conf, parsed))
+    api = dataclasses.replace(
+        _api(conf, kind, organization, identity),
+        operations=_operations(conf, kind, policies),
+        definition=_definition(conf, kind, definition),
+        ai_provider=_ai_provider(conf, ai_providers),
+    )
+    return Compiled(api, conf, _echo(reading.data, identity), warnings)
+
+
+def _api(conf: ApiConf, kind: Kind, organization: str, identity: str) -> Api:
+    """The API without its operations."""
     base_path, default_base_path = base_paths(conf, kind)
-    api = Api(
+    return Api(
         id=identity,
         organization=organization,
         name=conf.name,
@@ -104,15 +118,11 @@ def compile_api(
         environment=conf.environment,
         base_path=base_path,
         default_base_path=default_base_path,
-        operations=_operations(conf, kind, policies),
+        operations=(),
         properties=conf.additional_properties,
-        definition=_definition(conf, kind, definition),
-        ai_provider=_ai_provider(conf, ai_providers),
         escaped_slashes=conf.escaped_slashes,
         type=kind.type,
     )
-    warnings = (*reading.warnings, *kind.warnings(conf, parsed))
-    return Compiled(api, conf, _echo(reading.data, identity), warnings)
 
 
 def _ai_provider(conf: ApiConf, providers: Providers) -> AiProvider | None:

@@ -46,21 +46,26 @@ def disguised(stem: str) -> str:
 def weaker_siblings(
     operations: Sequence[OperationConf],
 ) -> Iterator[tuple[OperationConf, OperationConf]]:
-    """Pairs of one verb: an operation with a parameter, and one that needs other credentials or scopes and may be mistaken for it."""
+    """Pairs of one verb: an operation with a parameter, and one that may be mistaken for it.
+
+    The other one is secured and needs other credentials or scopes. Each operation is in one pair.
+    """
     for verb, group in _by_verb(operations):
-        if len({_needs(item) for item in group}) == 1 or verb == "OPTIONS":
+        if verb == "OPTIONS" or len(set(map(_needs, group))) == 1:
             continue
         secured = [item for item in group if item.secured]
         for wider in group:
-            if "{" not in wider.target and "*" not in wider.target:
-                continue
-            found = (
-                item
-                for item in secured
-                if _needs(item) != _needs(wider) and may_pass_for(wider.target, item.target)
-            )
-            if (narrower := next(found, None)) is not None:
-                yield wider, narrower
+            if {"{", "*"} & set(wider.target):
+                yield from _first_stricter(wider, secured)
+
+
+def _first_stricter(
+    wider: OperationConf, secured: Iterable[OperationConf]
+) -> Iterator[tuple[OperationConf, OperationConf]]:
+    for item in secured:
+        if _needs(item) != _needs(wider) and may_pass_for(wider.target, item.target):
+            yield wider, item
+            return
 
 
 def _by_verb(operations: Iterable[OperationConf]) -> Iterable[tuple[str, list[OperationConf]]]:

@@ -89,10 +89,7 @@ class AiLimits:
     @property
     def counts_tokens(self) -> bool:
         """Whether answers must be read."""
-        return any(
-            limit is not None
-            for limit in (self.prompt_tokens, self.completion_tokens, self.total_tokens)
-        )
+        return {self.prompt_tokens, self.completion_tokens, self.total_tokens} != {None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +108,10 @@ class AiProvider:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A backend address and how it is called. `base_path` is "" or starts with "/" and never ends with one.
+    """A backend address and how it is called. Times are in seconds.
 
-    `certificate` holds the authorities (PEM) that an https backend is checked against instead of the system's. Times are in seconds.
+    `base_path` is "" or starts with "/" and never ends with one. `certificate` contains the
+    authorities (PEM) that an https backend is checked against instead of the system's.
     """
 
     scheme: str
@@ -133,11 +131,9 @@ class Endpoint:
     def authority(self) -> str:
         """Host, and port where it is not the scheme's own, as in a Host header (RFC 9110 §7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return (
-            host
-            if (self.scheme, self.port) in (("http", 80), ("https", 443))
-            else f"{host}:{self.port}"
-        )
+        if (self.scheme, self.port) in (("http", 80), ("https", 443)):
+            return host
+        return f"{host}:{self.port}"
 
 
 class Operation(Protocol):
@@ -210,31 +206,27 @@ class Api:
     @property
     def base_paths(self) -> tuple[str, ...]:
         """All paths it answers on."""
-        return (
-            (self.base_path,)
-            if self.default_base_path is None
-            else (self.base_path, self.default_base_path)
-        )
+        if self.default_base_path is None:
+            return (self.base_path,)
+        return (self.base_path, self.default_base_path)
 
 
 def plain(value: Any) -> Any:
-    """An IR as maps and lists, to print: fields at their default are left out; a policy's node also says which policy it is of."""
-    if is_dataclass(value) and not isinstance(value, type):
-        named = {"policy": value.policy} if hasattr(value, "policy") else {}
-        shown = {
-            item.name: getattr(value, item.name)
-            for item in fields(value)
-            if not item.metadata.get("hidden")
-        }
-        defaults = {
-            item.name: item.default for item in fields(value) if item.default is not MISSING
-        }
-        return named | {
-            name: plain(item)
-            for name, item in shown.items()
-            if name not in defaults or item != defaults[name]
-        }
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+    """An IR as maps and lists, to print. Fields with their default are left out.
+
+    The node of a policy also names the policy.
+    """
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    printed = {"policy": value.policy} if hasattr(value, "policy") else {}
+    for item in fields(value):
+        part = getattr(value, item.name)
+        is_default = item.default is not MISSING and part == item.default
+        if not is_default and not item.metadata.get("hidden"):
+            printed[item.name] = plain(part)
+    return printed
 
 
 def secret_refs(value: Any) -> Iterator[SecretRef]:

@@ -1,4 +1,7 @@
-"""Merge: may this API stand beside those that are deployed? Called by the deployer, after compile and before render. Pure."""
+"""Merge: whether an API can be deployed beside the others. Pure.
+
+Called by the deployer, after compile and before render.
+"""
 
 from __future__ import annotations
 

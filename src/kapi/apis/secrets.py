@@ -1,6 +1,7 @@
-"""Named secrets and certificates as a value: what a conf's `secretName` and key stand for. Pure; the gateway keeps it up to date.
+"""Named secrets and certificates: the values of a conf's `secretName` and key. Pure.
 
-Read by the renderers and, through `Place.secret`, by policies. An organization sees its own secrets only.
+The gateway keeps them up to date. Read by the renderers and, through `Place.secret`, by policies.
+An organization sees its own secrets only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from kapi.apis import report as codes
-from kapi.apis.conf.rules import Fault
 from kapi.apis.header_rules import header_value_fault
 from kapi.apis.ir import (
     Api,
@@ -29,6 +29,7 @@ from kapi.apis.ir import (
 from kapi.errors import Diagnostic
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_HAS_CONTROL: Final = "it has a line break or another control character"
 
 SecretId = tuple[str, str, str]
 """Organization, name and key."""
@@ -49,75 +50,77 @@ NO_SECRETS: Final = Secrets(MappingProxyType({}))
 
 
 def secret_mistakes(api: Api, secrets: Secrets) -> tuple[Diagnostic, ...]:
-    """Secrets that the API names and nobody has set, and values that cannot be what the API takes them for."""
-    found: list[Diagnostic] = []
+    """Secrets of the API that are not set, and values that are not what the API uses them as."""
+    found = (
+        *_missing(api, secrets),
+        *_unfit_for_endpoints(api, secrets),
+        *_unfit_for_clients(api, secrets),
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _missing(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
     for ref in dict.fromkeys(secret_refs(api.operations)):
         if secrets.get(api.organization, ref) is None:
-            hint = (
-                f"Set it: kapi secret set {ref.name} {ref.key}, or [[secrets.values]] in kapi.toml."
-            )
-            found.append(
-                _diagnostic(
-                    codes.UNKNOWN_SECRET,
-                    f"there is no secret {ref.name} with the key {ref.key}",
-                    hint,
-                    ref,
-                )
-            )
+            message = f"there is no secret {ref.name} with the key {ref.key}"
+            command = f"kapi secret set {ref.name} {ref.key}"
+            hint = f"Set it: {command}, or [[secrets.values]] in kapi.toml."
+            yield _diagnostic(codes.UNKNOWN_SECRET, message, hint, ref)
+
+
+def _unfit_for_endpoints(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
     for endpoint in dict.fromkeys(endpoints_in(api.operations)):
-        certificate, security = endpoint.certificate, endpoint.security
+        certificate = endpoint.certificate
         if certificate and _is_no_certificate(secrets.get(api.organization, certificate)):
             message = f"the value of {certificate.name} {certificate.key} is no certificate"
-            found.append(
-                _diagnostic(
-                    codes.UNFIT_SECRET,
-                    message,
-                    "It must hold certificates of authorities in PEM form.",
-                    certificate,
-                )
-            )
-        for ref, fault in _unsendable(security, api.organization, secrets):
-            message = f"the value of {ref.name} {ref.key} cannot be sent: {fault.message}"
-            found.append(_diagnostic(codes.UNFIT_SECRET, message, fault.hint, ref))
+            hint = "It must hold certificates of authorities in PEM form."
+            yield _diagnostic(codes.UNFIT_SECRET, message, hint, certificate)
+        for ref, fault in _unsendable(endpoint.security, api.organization, secrets):
+            message = f"the value of {ref.name} {ref.key} cannot be sent: {fault}"
+            yield _diagnostic(codes.UNFIT_SECRET, message, _again(ref), ref)
+
+
+def _unfit_for_clients(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
+    hint = "It must hold certificates in PEM form."
     for ref in dict.fromkeys(client_certificates_in(api.operations)):
         value = secrets.get(api.organization, ref)
         if value is not None and not _holds_certificates(value):
-            message = f"the value of {ref.name} {ref.key} is no certificate that clients can be checked against"
-            found.append(
-                _diagnostic(
-                    codes.UNFIT_SECRET, message, "It must hold certificates in PEM form.", ref
-                )
+            message = (
+                f"the value of {ref.name} {ref.key} is no certificate"
+                " that clients can be checked against"
             )
-    return tuple(dict.fromkeys(found))
+            yield _diagnostic(codes.UNFIT_SECRET, message, hint, ref)
 
 
 def _unsendable(
     security: BasicCredentials | ApiKeyCredential | None, organization: str, secrets: Secrets
-) -> Iterator[tuple[SecretRef, Fault]]:
-    """Values that cannot stand where the backend looks for them: a header (RFC 9110 §5.5), a query, Basic credentials (RFC 7617 §2)."""
+) -> Iterator[tuple[SecretRef, str]]:
+    """Values that cannot be sent where the backend looks for them, and why.
+
+    That is a header (RFC 9110 §5.5), a query, or Basic credentials (RFC 7617 §2).
+    """
+
+    def value(ref: SecretRef) -> str:
+        return secrets.get(organization, ref) or ""
+
     match security:
         case ApiKeyCredential("Header", _, ref):
-            if fault := header_value_fault(secrets.get(organization, ref) or ""):
-                yield ref, Fault(fault.message.replace("the header value", "it"), _again(ref))
+            if fault := header_value_fault(value(ref)):
+                yield ref, fault.message.replace("the header value", "it")
         case ApiKeyCredential(_, _, ref):
-            if _CONTROL.search(secrets.get(organization, ref) or ""):
-                yield ref, Fault("it has a line break or another control character", _again(ref))
+            if _CONTROL.search(value(ref)):
+                yield ref, _HAS_CONTROL
         case BasicCredentials(username, password):
             for ref in (username, password):
-                if _CONTROL.search(secrets.get(organization, ref) or ""):
-                    yield (
-                        ref,
-                        Fault("it has a line break or another control character", _again(ref)),
-                    )
-            if ":" in (secrets.get(organization, username) or ""):
-                yield (
-                    username,
-                    Fault("a user name of Basic credentials has no colon", _again(username)),
-                )
+                if _CONTROL.search(value(ref)):
+                    yield ref, _HAS_CONTROL
+            if ":" in value(username):
+                yield username, "a user name of Basic credentials has no colon"
 
 
 def _again(ref: SecretRef) -> str:
-    return f"Set it without, then deploy: printf %s VALUE | kapi secret set {ref.name} {ref.key} (echo would add a line break)."
+    command = f"printf %s VALUE | kapi secret set {ref.name} {ref.key}"
+    return f"Set it without, then deploy: {command} (echo would add a line break)."
 
 
 def _holds_certificates(value: str) -> bool:

@@ -18,7 +18,7 @@ from kapi.apis.report import Mark, Report, below
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 100
 MAX_ALIASED: Final = 20_000
-"""How many nodes aliases may stand for, counted with all that they contain (the "billion laughs" text)."""
+"""How many nodes aliases may repeat, with all that they contain (the "billion laughs" text)."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE_TAGS: Final = frozenset(
@@ -60,7 +60,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """A mapping; `keys` says where each key stands."""
+    """A mapping. `keys` has the place of each key."""
 
     entries: dict[str, Node]
     keys: dict[str, tuple[int, int]]
@@ -72,12 +72,12 @@ Node = Scalar | Sequence | Mapping
 
 
 def mark(node: Node, pointer: str) -> Mark:
-    """Where a node stands."""
+    """The place of a node."""
     return Mark(node.line, node.column, pointer)
 
 
 def key_mark(mapping: Mapping, key: str, pointer: str) -> Mark:
-    """Where a key of a mapping stands; `pointer` is the mapping's own."""
+    """The place of a key of a mapping; `pointer` is the mapping's own."""
     line, column = mapping.keys.get(key, (mapping.line, mapping.column))
     return Mark(line, column, below(pointer, key))
 
@@ -341,7 +341,7 @@ class _Composer:
     def _alias(self, event: Any) -> None:
         known = self.anchors.get(event.anchor or "")
         if known is None:
-            message = f"alias *{event.anchor} has no anchor before it, or stands inside its own"
+            message = f"alias *{event.anchor} has no anchor before it, or is inside its own"
             self._break(event, codes.SYNTAX, message, f"Write &{event.anchor} at the value first.")
             return
         node, weight = known
@@ -350,7 +350,7 @@ class _Composer:
             self._break(
                 event,
                 codes.LIMIT,
-                f"aliases stand for more than {MAX_ALIASED} values",
+                f"aliases repeat more than {MAX_ALIASED} values",
                 "Write the values out.",
             )
             return
@@ -393,7 +393,7 @@ class _Composer:
         if key in mapping.entries:
             first = mapping.keys[key][0]
             place = Mark(node.line, node.column, below(self._pointer(len(self.stack) - 1), key))
-            hint = f"It stands on line {first} already; keep one of the two."
+            hint = f"It is on line {first} already; keep one of the two."
             self.report.add(codes.DUPLICATE_KEY, f"duplicate key [{key[:60]}]", place, hint)
             frame.ignored = True
         else:

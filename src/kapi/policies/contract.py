@@ -53,13 +53,13 @@ class HttpFilter:
     discovered: str = ""
     disabled: bool = False
     """Switched on by a per-route configuration only."""
-    stands_by: bool = False
-    """Its discovered configuration may be STAND_IN while nothing needs it."""
+    placeholder: bool = False
+    """Its discovered configuration may be PLACEHOLDER while nothing needs it."""
     on_demand: bool = False
-    """There only once a route asks for it; STAND_IN until then. A per-route configuration may do no more than switch it on."""
+    """There only once a route asks for it; PLACEHOLDER until then. A per-route configuration may do no more than switch it on."""
 
 
-STAND_IN: dict[str, Any] = {
+PLACEHOLDER: dict[str, Any] = {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
 }
 """A filter that does nothing."""
@@ -67,7 +67,10 @@ STAND_IN: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an operation stands: on one host (production or sandbox), below one base path, with its endpoints of that kind."""
+    """Where an operation is served: on one host, below one base path, with endpoints of one kind.
+
+    The kind is production or sandbox.
+    """
 
     api: Api
     operation: Operation

@@ -65,7 +65,7 @@ _ALLOWED = (
 _PERMISSIONS = tuple(f"access-control-{name}" for name in (*_ALLOWED, "expose-headers", "max-age"))
 """What a backend says of these is dropped: the filter adds those that the conf allows (Fetch standard §3.2.3)."""
 _ORIGIN_PART = "[A-Za-z0-9.:_-]*"
-"""What a `*` within an origin stands for: part of a host, or a port."""
+"""What a `*` within an origin matches: part of a host, or a port."""
 
 
 FIELD: Final = "corsConfiguration"
@@ -261,7 +261,7 @@ conf_part = ConfPart(
             descriptions={
                 f".{FIELD}": "Which web pages may call the API from a browser.",
                 "corsConfigurationEnabled": "true answers cross-origin requests. false when left out.",
-                _ORIGINS: "Origins that may read answers, as https://host:port; `*` stands for a part of the host, alone for all.",
+                _ORIGINS: "Origins that may read answers, as https://host:port; `*` matches a part of the host, alone any origin.",
                 "accessControlAllowCredentials": "true lets browsers send cookies and other credentials. false when left out.",
                 _HEADERS: "Request headers that pages may set.",
                 _METHODS: "Methods that pages may use.",

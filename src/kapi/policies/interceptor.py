@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -118,51 +118,53 @@ def settings_endpoints(settings: Iterable[InterceptorSettings]) -> tuple[Endpoin
 
 
 def envoy(node: Interceptors, place: Place) -> EnvoyRoute:
-    """Tell the script whom to ask; let it hold as much of a body as the settings allow."""
-    interceptors = place.gateway.interceptors
-    request = [
-        *(
-            _service(item, place, REQUEST_PATH, place.cluster(item.endpoint))
-            for item in node.request
-        ),
-        *(
-            _service(item, place, REQUEST_PATH, place.own_cluster(item.endpoint))
-            for item in gateway_services(interceptors, "request")
-        ),
-    ]
-    response = [
-        *(
-            _service(item, place, RESPONSE_PATH, place.own_cluster(item.endpoint))
-            for item in gateway_services(interceptors, "response")
-        ),
-        *(
-            _service(item, place, RESPONSE_PATH, place.cluster(item.endpoint))
-            for item in node.response
-        ),
-    ]
-    of: dict[str, Any] = {"request": request, "response": response}
-    if any(item["context"] for item in (*request, *response)):
-        of |= {
-            "invocation": _invocation(place),
-            "credentials": _credentials(place),
-            "key_type": "SANDBOX" if place.sandbox else "PRODUCTION",
-        }
-    of |= {"hidden": _hidden(place), "endpoints": _endpoint_names(place)}
-    digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
+    """Name the services for the script; buffer as much of a body as the settings allow."""
+    config = _config(node, place)
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
     per_route = {
         "@type": _LUA + "LuaPerRoute",
         "name": name,
-        "filter_context": {"id": digest, "of": of},
+        "filter_context": {"id": digest, "of": config},
     }
-    limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
-    keys = _limit_keys(node, place, asked=bool(request))
+    asked = bool(config["request"])
+    keys = _limit_keys(node, place, asked=asked)
     return EnvoyRoute(
         {**keys.per_route, FILTER: per_route},
         remove_request_headers=(ENDPOINT_HEADER, *keys.remove_request_headers),
         metadata=keys.metadata,
-        route=limit,
-        other_kind_header=ENDPOINT_HEADER if request else "",
+        route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
+        other_kind_header=ENDPOINT_HEADER if asked else "",
     )
+
+
+def _config(node: Interceptors, place: Place) -> dict[str, Any]:
+    """What the script reads. Services of the settings are around those of the conf."""
+    of_conf, of_settings = place.cluster, place.own_cluster
+    settings = place.gateway.interceptors
+    config: dict[str, Any] = {
+        "request": [
+            *_calls(node.request, place, REQUEST_PATH, of_conf),
+            *_calls(gateway_services(settings, "request"), place, REQUEST_PATH, of_settings),
+        ],
+        "response": [
+            *_calls(gateway_services(settings, "response"), place, RESPONSE_PATH, of_settings),
+            *_calls(node.response, place, RESPONSE_PATH, of_conf),
+        ],
+    }
+    if any(item["context"] for item in (*config["request"], *config["response"])):
+        config |= {
+            "invocation": _invocation(place),
+            "credentials": _credentials(place),
+            "key_type": "SANDBOX" if place.sandbox else "PRODUCTION",
+        }
+    return config | {"hidden": _hidden(place), "endpoints": _endpoint_names(place)}
+
+
+def _calls(
+    services: Iterable[Service], place: Place, path: str, cluster: Callable[[Endpoint], str]
+) -> Iterator[dict[str, Any]]:
+    for item in services:
+        yield _service(item, place, path, cluster(item.endpoint))
 
 
 def _limit_keys(node: Interceptors, place: Place, *, asked: bool) -> EnvoyRoute:
@@ -203,7 +205,7 @@ def _authentication(place: Place) -> Authentication:
 
 
 def _credentials(place: Place) -> list[dict[str, Any]]:
-    """Where a checked credential stands in a request; `bearer` when a scheme comes before it."""
+    """Where a checked credential is in a request; `bearer` if a scheme is before it."""
     node = _authentication(place)
     found = [item for item in node.credentials if item.header] if node.required else []
     return [

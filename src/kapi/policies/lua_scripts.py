@@ -58,7 +58,7 @@ class LuaScripts:
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> LuaScripts | None:  # noqa: A001 - the verb of the policy contract
-    """A script that stands in both lists is one script: it runs on the ways for which it has a function."""
+    """A script in both lists is one script: it runs in the flows for which it has a function."""
     lists = (
         conf.policies.request,
         conf.policies.response,

@@ -94,9 +94,7 @@ def _check_others(root: Mapping, report: Report) -> None:
         if use.name != POLICY:
             continue
         if use.owner in seen or use.owner in mirrored:
-            message = (
-                "a redirect stands beside another one, or beside a mirror that would get nothing"
-            )
+            message = "a redirect is beside another one, or beside a mirror that would get nothing"
             hint = "Keep one redirect and no mirror."
             report.add(codes.COMBINATION, message, mark(use.node, use.pointer), hint)
         seen.add(use.owner)
@@ -109,7 +107,7 @@ conf_part = ConfPart(
             flows=("request",),
             parameters=Record({"url": Text(1, 2048), "statusCode": Whole(301, 302)}, ("url",)),
             descriptions={
-                "url": "Where callers are sent, as it will stand in `Location`.",
+                "url": "Where callers are sent, as it is in `Location`.",
                 "statusCode": "301, or 302 when left out.",
             },
             example={"url": "https://new.example"},

@@ -1,6 +1,6 @@
 """Revocation: a filter without parameters that refuses revoked tokens on every route. Its list travels by itself (ECDS).
 
-No field of the apk-conf switches it; it is a policy so that the filter stands in its place among the others.
+No field of the apk-conf switches it; it is a policy so that its filter has a position among the others.
 """
 
 from __future__ import annotations

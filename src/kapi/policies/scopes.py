@@ -23,14 +23,14 @@ from kapi.policies.callers.rbac import (
     FACTS,
     PRESENT,
     TRUE,
+    all_of,
+    any_of,
     claim,
-    every,
     has_word,
     holds,
     metadata,
-    no,
+    negated,
     per_route,
-    some,
 )
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 
@@ -76,27 +76,30 @@ def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: 
     """No scopes, no check; an operation open to any caller has no token to look into."""
     if not needs_caller(conf, operation) or not (operation.scopes or operation.scope_alternatives):
         return None
-    enabled = [item for item in methods(conf) if item.enabled]
-    keys = any(item.auth_type == "APIKey" for item in enabled)
-    certificate_alone = any(item.auth_type == "mTLS" for item in enabled) and not any(
-        item.required == "mandatory" for item in enabled if item.auth_type != "mTLS"
-    )
-    others = keys or certificate_alone
     alternatives = tuple(tuple(sorted(set(item))) for item in operation.scope_alternatives)
-    return Scopes(
-        tuple(sorted(set(operation.scopes))), tokens_only=not others, alternatives=alternatives
-    )
+    scopes = tuple(sorted(set(operation.scopes)))
+    return Scopes(scopes, tokens_only=_tokens_only(conf), alternatives=alternatives)
+
+
+def _tokens_only(conf: ApiConf) -> bool:
+    """Whether every caller must have a token: neither an API key nor a certificate is enough."""
+    enabled = [item for item in methods(conf) if item.enabled]
+    types = {item.auth_type for item in enabled}
+    if "APIKey" in types:
+        return False
+    tokens = [item for item in enabled if item.auth_type != "mTLS"]
+    return "mTLS" not in types or any(item.required == "mandatory" for item in tokens)
 
 
 def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Allow a caller whose token has the scopes; the filter refuses every other caller."""
     allowed = [
-        every(no(metadata(FACTS, ("own_scopes",), TRUE)), _needed(node, _usual)),
+        all_of(negated(metadata(FACTS, ("own_scopes",), TRUE)), _needed(node, _usual)),
         _needed(node, _own),
     ]
     if not node.tokens_only:
         # The caller was admitted by another filter before this one.
-        allowed.append(no(claim("iss", PRESENT)))
+        allowed.append(negated(claim("iss", PRESENT)))
     policy = {"permissions": [{"any": True}], "principals": allowed}
     needed = {METADATA: {"scope": " ".join(node.asked_for)}}
     return EnvoyRoute(
@@ -108,12 +111,12 @@ def _needed(node: Scopes, has: _Has) -> dict[str, Any]:
     """Who has all scopes, and those of one alternative."""
     needs = [has(scope) for scope in node.scopes]
     if node.alternatives:
-        needs.append(some(*(every(*map(has, item)) for item in node.alternatives)))
-    return every(*needs)
+        needs.append(any_of(*(all_of(*map(has, item)) for item in node.alternatives)))
+    return all_of(*needs)
 
 
 def _usual(scope: str) -> dict[str, Any]:
-    return some(*(claim(name, has_word(scope)) for name in SCOPE_CLAIMS))
+    return any_of(*(claim(name, has_word(scope)) for name in SCOPE_CLAIMS))
 
 
 def _own(scope: str) -> dict[str, Any]:

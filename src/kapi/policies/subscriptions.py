@@ -2,7 +2,7 @@
 
 The consumer key of the verified token must belong to an application with an active subscription to the API; else 403 900908, or 900907 and
 900909 when the subscription is blocked or not active. Which key belongs to whom, and the tiers, are told to the filter while it runs
-(`gateway.consumer_index`), so nothing of them stands in a route. Operations that need no token have no consumer, and are not asked.
+(`gateway.consumer_index`), so routes do not contain them. Operations that need no token have no consumer, and are not asked.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:  #
     return Subscriptions() if operation.secured and conf.field(SUBSCRIPTIONS) else None
 
 
-def callable_by_nobody(api: Api) -> bool:
-    """Whether a subscription is never found because nothing that a caller must bring names an application: a certificate alone."""
+def has_callers_without_application(api: Api) -> bool:
+    """Whether a certificate alone is enough for an operation: it names no application.
+
+    If subscriptions are mandatory, such an operation refuses every caller.
+    """
     return any(
         node.required and not node.credentials
         for item in api.operations
@@ -47,7 +50,7 @@ def callable_by_nobody(api: Api) -> bool:
 
 
 def envoy(node: Subscriptions, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
-    """Switch the filter on and say where the route stands: fields between tabs, as the module reads them."""
+    """Switch the filter on and name the route: fields between tabs, as the module reads them."""
     return _route(place, validate=True)
 
 

@@ -143,7 +143,7 @@ class WasmModules:
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> WasmModules | None:  # noqa: A001 - the verb of the policy contract
-    """A module that stands in both lists is one module."""
+    """A module in both lists is one module."""
     lists = (
         conf.policies.request,
         conf.policies.response,

@@ -7,7 +7,7 @@ from kapi.apis.ai_providers import Providers, provider_of
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, mark
 
-_MORE = "Others stand in the settings (gateway.ai_providers)."
+_MORE = "Others are in the settings (gateway.ai_providers)."
 
 
 def check_ai_provider(root: Mapping, providers: Providers, report: Report) -> None:

@@ -1,6 +1,6 @@
 """What the fields of the format itself mean, for hover texts in editors; policies describe their own. Read by `schema.py`.
 
-The key is the end of a field's path, as long as is needed to tell it apart; a leading dot stands for the top of the file.
+The key is the end of a field's path, as long as is needed to tell it apart; a leading dot is the top of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     ".environment": "Part of the host: `<organization>-<environment>.gw.wso2.com`.",
     ".aiProvider": "The AI provider whose answers the backends give: they say how many tokens a call took.",
     ".operations": "What may be called: verbs on targets.",
-    ".apiPolicies": "Policies of all operations. Only interceptors, scripts and backend tokens may also stand at operations.",
+    ".apiPolicies": "Policies of all operations. Only interceptors, scripts and backend tokens are also possible at operations.",
     ".additionalProperties": "Names and values that are kept with the API and shown to interceptors.",
     ".routing": "How paths and addresses are treated between callers and backends.",
     "routing.escapedSlashes": "%2F and %5C in a path: unescape redirects to the path with slashes, reject is 400, keep passes them on.",

@@ -24,7 +24,7 @@ from kapi.apis.conf.model import (
     TimeoutConf,
 )
 from kapi.apis.conf.nodes import endpoint_nodes, frozen, mappings_at, operation_nodes
-from kapi.apis.conf.policy_part import ConfField, Place
+from kapi.apis.conf.policy_part import ConfField, Owner
 from kapi.apis.report import Mark, below
 from kapi.apis.yaml_positions import Mapping, mark, plain
 
@@ -107,7 +107,7 @@ class _Values:
             mark=place,
         )
 
-    def _fields(self, owner: Mapping, place: Place, pointer: str) -> Fields:
+    def _fields(self, owner: Mapping, place: Owner, pointer: str) -> Fields:
         """The values of claimed fields that a mapping has."""
         found = []
         for item in self.claimed:

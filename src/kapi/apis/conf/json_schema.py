@@ -1,6 +1,7 @@
-"""The JSON Schema (draft 7, which editors understand best) of the apk-conf, made from `schema.py`. Called by `kapi schema`.
+"""The JSON Schema (draft 7, which editors understand best) of the apk-conf, made from `schema.py`.
 
-It says what the reader's first step says, with a description of every field; rules that need more than one field stand in the reader.
+It has the rules of the reader's first step and a description of every field. Rules that need more
+than one field are in the reader only. Called by `kapi schema`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def description(path: Path, known: Mapping[str, str]) -> str:
 
 
 def _records(shape: Shape) -> Iterator[Record]:
-    """Every record, as often as it stands somewhere."""
+    """Every record, once for each place where it is used."""
     match shape:
         case Record():
             yield shape
@@ -73,7 +74,7 @@ def _records(shape: Shape) -> Iterator[Record]:
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Writes shapes; `shared` holds the identities of records that stand in several places."""
+    """Writes shapes. `shared` has the identities of records that are used in several places."""
 
     shared: frozenset[int]
     descriptions: Mapping[str, str]
@@ -89,17 +90,9 @@ class _Writer:
             case Whole():
                 return {"type": "integer", "minimum": shape.least, "maximum": shape.most}
             case Items():
-                return {
-                    "type": "array",
-                    "items": self.schema(shape.of, path),
-                    **({"maxItems": shape.most} if shape.most else {}),
-                }
+                return self._items(shape, path)
             case Record():
-                return (
-                    self._shared(shape, path)
-                    if id(shape) in self.shared
-                    else self._record(shape, path)
-                )
+                return self._shared_or_written(shape, path)
             case ByField():
                 return self._by_field(shape, path)
             case OneOf():
@@ -108,6 +101,17 @@ class _Writer:
                 return {"anyOf": [self.schema(shape.usual, path), self.schema(shape.other, path)]}
             case Anything():
                 return {}
+
+    def _items(self, shape: Items, path: Path) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "array", "items": self.schema(shape.of, path)}
+        if shape.most:
+            schema["maxItems"] = shape.most
+        return schema
+
+    def _shared_or_written(self, shape: Record, path: Path) -> dict[str, Any]:
+        if id(shape) in self.shared:
+            return self._shared(shape, path)
+        return self._record(shape, path)
 
     def _shared(self, shape: Record, path: Path) -> dict[str, Any]:
         if id(shape) not in self.names:
@@ -129,7 +133,7 @@ class _Writer:
 
     def _field(self, shape: Shape, path: Path) -> dict[str, Any]:
         schema = self.schema(shape, path)
-        # Draft 7 ignores what stands beside a reference.
+        # Draft 7 ignores the other keywords of a reference.
         described = {"allOf": [schema]} if "$ref" in schema else schema
         return self._description(path) | described
 

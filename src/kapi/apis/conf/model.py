@@ -90,7 +90,7 @@ class CircuitBreakerConf:
 
 @dataclass(frozen=True, slots=True)
 class AiRateLimitConf:
-    """`aiRatelimit` of an endpoint, where it is enabled; None where the file sets no limit. A unit stands wherever its limit does."""
+    """`aiRatelimit` of an endpoint where it is enabled; None where the file sets no limit."""
 
     prompt_limit: int | None = None
     completion_limit: int | None = None

@@ -75,5 +75,5 @@ def _check_operation(
     first = seen.setdefault((verb, kind.distinct(target)), place)
     if first is not place:
         message = f"duplicate operation {verb} {target}"
-        hint = f"It stands on line {first.line} already (parameter names make no difference)."
+        hint = f"It is on line {first.line} already (parameter names make no difference)."
         report.add(codes.SAME_OPERATION, message, place, hint)

@@ -22,7 +22,7 @@ Flow = Literal["request", "response"]
 """A list of policies: those on the way to the backend, or those on the way back."""
 Level = Literal["api", "operation"]
 """Where a list of policies is: `apiPolicies` or `operationPolicies`."""
-Place = Literal["api", "operation", "endpoint", "routing"]
+Owner = Literal["api", "operation", "endpoint", "routing"]
 """A mapping of the conf that has fields of policies; `routing` is the API's field of that name."""
 
 Check = Callable[[Mapping, str, Report], None]
@@ -69,7 +69,7 @@ class ConfField:
     """
 
     name: str
-    places: tuple[Place, ...]
+    places: tuple[Owner, ...]
     shape: Shape
     descriptions: Table[str, str]
     value: Callable[[Node, str], Any] = frozen_node

@@ -1,12 +1,14 @@
-"""Rules for the texts inside an apk-conf: endpoint URLs, targets, base paths, host labels. Pure functions of one text each.
+"""Rules for the texts inside an apk-conf: endpoint URLs, targets, base paths, host labels. Pure.
 
-Each answers a value or a `Fault` (what is wrong and what to write instead). Called by `reading.py`, `compile.py` and `merge.py`.
+Each function returns a value or a `Fault` (what is wrong and what to write instead). Called by
+`reading.py`, `compile.py`, `merge.py` and the kinds of API.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,8 +25,11 @@ _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?
 _URL_PATH: Final = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 _MAX_HOST: Final = 253
 _MAX_LABEL: Final = 63
-_MAX_PORT: Final = 65535
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_SHOWN: Final = 80
+"""Characters of a text that a message repeats."""
 _EXAMPLE: Final = "Write it as http://host:port/path."
+_PORT_HINT: Final = "Use a port from 1 to 65535."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,88 +40,153 @@ class Fault:
     hint: str = ""
 
 
+_Rules = tuple[tuple[Callable[[str], bool], str, str], ...]
+"""What is wrong, and the message and hint for it; `{text}` is the start of the text."""
+
+
+def _first_fault(text: str, rules: _Rules) -> Fault | None:
+    for is_wrong, message, hint in rules:
+        if is_wrong(text):
+            start = text[:_SHOWN]
+            return Fault(message.replace("{text}", start), hint.replace("{text}", start))
+    return None
+
+
 def endpoint_of(url: str) -> Endpoint | Fault:
     """A backend URL as an endpoint (RFC 3986 §3, http and https)."""
-    if not url.isascii() or any(char <= " " or char == "\x7f" for char in url):
-        return Fault(
-            "endpoint has spaces, control or non-ASCII characters",
-            "Percent-encode the path; write such a host in its xn-- form.",
-        )
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.lower() not in ("http", "https"):
-        return Fault(f"endpoint [{url[:80]}] is not an http or https URL", _EXAMPLE)
-    if "?" in rest or "#" in rest:
-        return Fault("endpoint has a query or fragment", "Remove everything from `?` or `#` on.")
+    fault = _first_fault(url, _URL_RULES)
+    if fault is not None:
+        return fault
+    scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
-    if "@" in authority:
-        return Fault(
-            "endpoint has a user name or password in it",
-            "Remove the part before `@`; it would stand in every log.",
-        )
-    try:
-        parts = urlsplit(f"//{authority}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return Fault(
-            f"endpoint has no valid host and port: [{authority[:80]}]",
-            "Use a port from 1 to 65535.",
-        )
-    if (port is not None and not 1 <= port <= _MAX_PORT) or authority.endswith(":"):
-        return Fault(
-            f"endpoint has no valid port: [{authority[:80]}]", "Use a port from 1 to 65535."
-        )
-    if not _is_host(host, bracketed=authority.startswith("[")) or authority.count("[") > 1:
-        return Fault(f"endpoint has no valid host: [{authority[:80]}]", _EXAMPLE)
+    address = _address(authority)
+    if isinstance(address, Fault):
+        return address
+    host, port = address
     path = (slash + path).rstrip("/")
     if not _URL_PATH.fullmatch(path) or _has_dot_segment(path):
         return Fault(
             "endpoint has a path that is not plain",
             "Percent-encode special characters; leave out `.` and `..` segments.",
         )
-    default_port = 443 if scheme.lower() == "https" else 80
-    return Endpoint(scheme.lower(), host, default_port if port is None else port, path)
+    scheme = scheme.lower()
+    return Endpoint(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port, path)
+
+
+def _is_not_plain_ascii(url: str) -> bool:
+    return not url.isascii() or any(char <= " " or char == "\x7f" for char in url)
+
+
+def _has_other_scheme(url: str) -> bool:
+    scheme, separator, _ = url.partition("://")
+    return not separator or scheme.lower() not in _DEFAULT_PORTS
+
+
+def _has_query_or_fragment(text: str) -> bool:
+    return "?" in text or "#" in text
+
+
+def _has_user_info(url: str) -> bool:
+    return "@" in url.partition("://")[2].partition("/")[0]
+
+
+_URL_RULES: Final[_Rules] = (
+    (
+        _is_not_plain_ascii,
+        "endpoint has spaces, control or non-ASCII characters",
+        "Percent-encode the path; write such a host in its xn-- form.",
+    ),
+    (_has_other_scheme, "endpoint [{text}] is not an http or https URL", _EXAMPLE),
+    (
+        _has_query_or_fragment,
+        "endpoint has a query or fragment",
+        "Remove everything from `?` or `#` on.",
+    ),
+    (
+        _has_user_info,
+        "endpoint has a user name or password in it",
+        "Remove the part before `@`; it would be in every log.",
+    ),
+)
+
+
+def _address(authority: str) -> tuple[str, int | None] | Fault:
+    """Host and port; None for the default port."""
+    shown = authority[:_SHOWN]
+    try:
+        parts = urlsplit(f"//{authority}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return Fault(f"endpoint has no valid host and port: [{shown}]", _PORT_HINT)
+    if port == 0 or authority.endswith(":"):
+        return Fault(f"endpoint has no valid port: [{shown}]", _PORT_HINT)
+    if not _is_host(host, bracketed=authority.startswith("[")) or authority.count("[") > 1:
+        return Fault(f"endpoint has no valid host: [{shown}]", _EXAMPLE)
+    return host, port
 
 
 def target_fault(target: str) -> Fault | None:
     """Why a REST target cannot be matched, if it cannot."""
-    if not target.startswith("/"):
-        return Fault(f"target [{target[:80]}] does not start with /", f"Write /{target[:80]}.")
-    if "?" in target or "#" in target:
-        return Fault(
-            "target has a query or fragment", "Write the path only; query parameters always pass."
-        )
-    if "%" in target:
-        return Fault(
-            "target has a percent-encoded character",
-            "Use plain characters, or a {parameter} for that segment.",
-        )
-    if not _TARGET_CHARS.fullmatch(target):
-        return Fault(
-            "target has a character that cannot stand in a path",
-            "Use letters, digits and -._~!$&'()*+,;=:@",
-        )
-    if "//" in target or _has_dot_segment(target):
-        return Fault(
-            "target has an empty, `.` or `..` segment",
-            "The gateway removes such segments before it matches; leave them out.",
-        )
-    names = _PARAMETER.findall(target)
+    return _first_fault(target, _TARGET_RULES)
+
+
+def _has_dot_or_empty_segment(target: str) -> bool:
+    return "//" in target or _has_dot_segment(target)
+
+
+def _has_bad_parameter(target: str) -> bool:
     rest = _PARAMETER.sub("", target)
-    if "{" in rest or "}" in rest or any(not _PARAMETER_NAME.fullmatch(name) for name in names):
-        return Fault(
-            f"target [{target[:80]}] has unbalanced or unnamed {{parameters}}",
-            "Write each as {name}.",
-        )
-    if "}{" in target:
-        return Fault(
-            "target has two parameters with nothing between them", "Put a character between them."
-        )
-    if "*" in rest and (rest.count("*") > 1 or not target.endswith("/*")):
-        return Fault(
-            "target has * elsewhere than as its last segment",
-            "Write /path/* for everything below /path.",
-        )
-    return None
+    names = _PARAMETER.findall(target)
+    return bool({"{", "}"} & set(rest)) or not all(map(_PARAMETER_NAME.fullmatch, names))
+
+
+def _has_inner_wildcard(target: str) -> bool:
+    stars = _PARAMETER.sub("", target).count("*")
+    return stars > 1 or (stars == 1 and not target.endswith("/*"))
+
+
+_TARGET_RULES: Final[_Rules] = (
+    (
+        lambda target: not target.startswith("/"),
+        "target [{text}] does not start with /",
+        "Write /{text}.",
+    ),
+    (
+        _has_query_or_fragment,
+        "target has a query or fragment",
+        "Write the path only; query parameters always pass.",
+    ),
+    (
+        lambda target: "%" in target,
+        "target has a percent-encoded character",
+        "Use plain characters, or a {parameter} for that segment.",
+    ),
+    (
+        lambda target: not _TARGET_CHARS.fullmatch(target),
+        "target has a character that is not possible in a path",
+        "Use letters, digits and -._~!$&'()*+,;=:@",
+    ),
+    (
+        _has_dot_or_empty_segment,
+        "target has an empty, `.` or `..` segment",
+        "The gateway removes such segments before it matches; leave them out.",
+    ),
+    (
+        _has_bad_parameter,
+        "target [{text}] has unbalanced or unnamed {parameters}",
+        "Write each as {name}.",
+    ),
+    (
+        lambda target: "}{" in target,
+        "target has two parameters with nothing between them",
+        "Put a character between them.",
+    ),
+    (
+        _has_inner_wildcard,
+        "target has * elsewhere than as its last segment",
+        "Write /path/* for everything below /path.",
+    ),
+)
 
 
 def definition_path_fault(path: str) -> Fault | None:
@@ -130,62 +200,80 @@ def definition_path_fault(path: str) -> Fault | None:
 
 
 def plain_target(path: str) -> str:
-    """A path of a definition without a query or fragment: a query always passes, and a fragment is never sent (RFC 9110 §4.2.5)."""
+    """A path of a definition without a query or fragment.
+
+    A query always passes, and a fragment is never sent (RFC 9110 §4.2.5).
+    """
     return re.split(r"[?#]", path, maxsplit=1)[0]
 
 
 def target_key(target: str) -> str:
-    """The target without what does not tell it apart from another one: parameter names and the last slash."""
+    """The target without parameter names and the last slash: equal for targets that are one."""
     return _PARAMETER.sub("{}", target).rstrip("/") or "/"
 
 
 def operation_key(target: str) -> str:
-    """The target without its parameter names: two operations of one verb must differ in it. `/a` and `/a/` do."""
+    """The target without its parameter names: two operations of one verb must differ in it.
+
+    `/a` and `/a/` do.
+    """
     return _PARAMETER.sub("{}", target)
 
 
 def base_path_fault(base_path: str) -> Fault | None:
     """Why a base path cannot be served, if it cannot."""
-    if not base_path.startswith("/"):
-        return Fault(
-            f"basePath [{base_path[:80]}] does not start with /", f"Write /{base_path[:80]}."
-        )
-    if base_path == "/":
-        return Fault("basePath / has no first segment", "Name the API in it, such as /petstore.")
-    if "%" in base_path:
-        return Fault(
-            "basePath has a percent-encoded character",
-            "Use letters, digits, `-`, `.`, `_` and `~`.",
-        )
-    segments = base_path[1:].split("/")
-    if "" in segments:
-        return Fault("basePath has an empty segment", "Remove the double or last slash.")
-    if any(segment in (".", "..") for segment in segments):
-        return Fault("basePath has a `.` or `..` segment", "Write the plain path.")
-    if not all(_UNRESERVED_SEGMENT.fullmatch(segment) for segment in segments):
-        return Fault(
-            "basePath has a character that cannot stand in it",
-            "Use letters, digits, `-`, `.`, `_` and `~`.",
-        )
-    return None
+    return _first_fault(base_path, _BASE_PATH_RULES)
+
+
+def _has_other_characters(base_path: str) -> bool:
+    return not all(map(_UNRESERVED_SEGMENT.fullmatch, base_path[1:].split("/")))
+
+
+_PLAIN_HINT: Final = "Use letters, digits, `-`, `.`, `_` and `~`."
+_BASE_PATH_RULES: Final[_Rules] = (
+    (
+        lambda path: not path.startswith("/"),
+        "basePath [{text}] does not start with /",
+        "Write /{text}.",
+    ),
+    (
+        lambda path: path == "/",
+        "basePath / has no first segment",
+        "Name the API in it, such as /petstore.",
+    ),
+    (lambda path: "%" in path, "basePath has a percent-encoded character", _PLAIN_HINT),
+    (
+        lambda path: "" in path[1:].split("/"),
+        "basePath has an empty segment",
+        "Remove the double or last slash.",
+    ),
+    (
+        lambda path: bool({".", ".."} & set(path.split("/"))),
+        "basePath has a `.` or `..` segment",
+        "Write the plain path.",
+    ),
+    (
+        _has_other_characters,
+        "basePath has a character that is not possible in a path",
+        _PLAIN_HINT,
+    ),
+)
 
 
 def version_fault(version: str) -> Fault | None:
     """Why a version cannot be a path segment, if it cannot."""
     if version in (".", "..") or not _UNRESERVED_SEGMENT.fullmatch(version):
-        return Fault("version cannot stand in a path", "Use letters, digits, `.`, `_` and `-`.")
+        return Fault("version cannot be part of a path", "Use letters, digits, `.`, `_` and `-`.")
     return None
 
 
 def label_fault(what: str, text: str) -> Fault | None:
-    """Why an organization or environment cannot be part of a host name (RFC 1123 §2.1), if it cannot."""
+    """Why an organization or environment cannot be in a host name (RFC 1123 §2.1), if it cannot."""
     if is_label(text):
         return None
-    hint = (
-        f"Write {text.lower()}."
-        if is_label(text.lower())
-        else "Use lower-case letters, digits and `-`, at most 63."
-    )
+    hint = "Use lower-case letters, digits and `-`, at most 63."
+    if is_label(text.lower()):
+        hint = f"Write {text.lower()}."
     return Fault(f"{what} [{text[:80]}] cannot be part of a host name", hint)
 
 

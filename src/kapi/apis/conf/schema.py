@@ -23,7 +23,7 @@ from kapi.apis.conf.policy_part import (
     HasConfPart,
     Level,
     ListedPolicy,
-    Place,
+    Owner,
 )
 from kapi.apis.conf.shapes import (
     FLAG,
@@ -208,7 +208,7 @@ class _Schema:
         }
         return Record(fields, _REQUIRED)
 
-    def _claimed(self, place: Place) -> dict[str, Shape]:
+    def _claimed(self, place: Owner) -> dict[str, Shape]:
         return {item.name: item.shape for item in self._fields if place in item.places}
 
     def _endpoints(self) -> Record:

@@ -1,6 +1,6 @@
-"""Shapes of a document and the check of a node against them, in the words of APK's own messages. Called by `reading.py`.
+"""Shapes of a document and the check of a node against them, in the words of APK's own messages.
 
-The vocabulary is what the apk-conf schema needs and no more; the schema itself stands in `schema.py`.
+The vocabulary is what the apk-conf schema (`schema.py`) needs and no more. Called by `reading.py`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,26 @@ class Text:
             return f"Write exactly {self.longest} characters."
         if length > self.longest > 0:
             return f"Write at most {self.longest} characters."
-        return (
-            "Write at least one character."
-            if self.shortest == 1
-            else f"Write at least {self.shortest} characters."
-        )
+        if self.shortest == 1:
+            return "Write at least one character."
+        return f"Write at least {self.shortest} characters."
+
+    def fault(self, value: str) -> tuple[str, str, str] | None:
+        """Code, message and hint of what is wrong with a text; None if nothing is."""
+        length = len(value)
+        if length < self.shortest:
+            message = f"expected minLength: {self.shortest}, actual: {length}"
+            return codes.LENGTH, message, self.advice(length)
+        if length > self.longest > 0:
+            message = f"expected maxLength: {self.longest}, actual: {length}"
+            return codes.LENGTH, message, self.advice(length)
+        if self.one_of and value not in self.one_of:
+            hint = _suggest(value, self.one_of) or f"Use one of: {', '.join(self.one_of)}."
+            return codes.NOT_ALLOWED, f"{value[:60]} is not a valid enum value", hint
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            message = f"string [{value[:60]}] does not match pattern {self.pattern}"
+            return codes.FORMAT, message, self.hint or "Use letters, digits, `.`, `_` and `-`."
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +142,7 @@ class Checker:
             case Text():
                 self._text(node, shape, pointer)
             case Flag():
-                if not (isinstance(node, Scalar) and isinstance(node.value, bool)):
-                    self._wrong_type(
-                        node, "Boolean", pointer, "Write true or false, without quotes."
-                    )
+                self._flag(node, pointer)
             case Whole():
                 self._whole(node, shape, pointer)
             case Items():
@@ -142,11 +154,13 @@ class Checker:
             case OneOf():
                 self._record(node, _meant(node, shape.records), pointer)
             case Either():
-                self.check(
-                    node, shape.other if _is_kind(node, shape.other) else shape.usual, pointer
-                )
+                self.check(node, _chosen(node, shape), pointer)
             case Anything():
                 pass
+
+    def _flag(self, node: Node, pointer: str) -> None:
+        if not (isinstance(node, Scalar) and isinstance(node.value, bool)):
+            self._wrong_type(node, "Boolean", pointer, "Write true or false, without quotes.")
 
     def _wrong_type(self, node: Node, expected: str, pointer: str, hint: str = "") -> None:
         if isinstance(node, Scalar) and node.value is None:
@@ -159,30 +173,10 @@ class Checker:
             quoted = f'Quote it: "{node.text[:60]}".' if isinstance(node, Scalar) else ""
             self._wrong_type(node, "String", pointer, quoted)
             return
-        value, place = node.value, mark(node, pointer)
-        if len(value) < shape.shortest:
-            message = f"expected minLength: {shape.shortest}, actual: {len(value)}"
-            self.report.add(codes.LENGTH, message, place, shape.advice(len(value)))
-        elif shape.longest and len(value) > shape.longest:
-            self.report.add(
-                codes.LENGTH,
-                f"expected maxLength: {shape.longest}, actual: {len(value)}",
-                place,
-                shape.advice(len(value)),
-            )
-        elif shape.one_of and value not in shape.one_of:
-            message = f"{value[:60]} is not a valid enum value"
-            self.report.add(
-                codes.NOT_ALLOWED,
-                message,
-                place,
-                _suggest(value, shape.one_of) or f"Use one of: {', '.join(shape.one_of)}.",
-            )
-        elif shape.pattern and not re.fullmatch(shape.pattern, value):
-            message = f"string [{value[:60]}] does not match pattern {shape.pattern}"
-            self.report.add(
-                codes.FORMAT, message, place, shape.hint or "Use letters, digits, `.`, `_` and `-`."
-            )
+        fault = shape.fault(node.value)
+        if fault is not None:
+            code, message, hint = fault
+            self.report.add(code, message, mark(node, pointer), hint)
 
     def _whole(self, node: Node, shape: Whole, pointer: str) -> None:
         if (
@@ -192,11 +186,9 @@ class Checker:
         ):
             self._wrong_type(node, "Integer", pointer, "Write a whole number, without quotes.")
         elif not shape.least <= node.value <= shape.most:
-            bound = (
-                f"greater or equal to {shape.least}"
-                if node.value < shape.least
-                else f"less or equal to {shape.most}"
-            )
+            bound = f"less or equal to {shape.most}"
+            if node.value < shape.least:
+                bound = f"greater or equal to {shape.least}"
             hint = f"Use a number from {shape.least} to {shape.most}."
             self.report.add(
                 codes.RANGE, f"{str(node.value)[:40]} is not {bound}", mark(node, pointer), hint
@@ -259,10 +251,9 @@ def _meant(node: Node, records: tuple[Record, ...]) -> Record:
     return max(records, key=lambda record: len(given & set(record.fields)))
 
 
-def _is_kind(node: Node, shape: Text | Items) -> bool:
-    if isinstance(shape, Items):
-        return isinstance(node, Sequence)
-    return isinstance(node, Scalar)
+def _chosen(node: Node, shape: Either) -> Shape:
+    kind = Sequence if isinstance(shape.other, Items) else Scalar
+    return shape.other if isinstance(node, kind) else shape.usual
 
 
 def _suggest(given: str, known: tuple[str, ...]) -> str:

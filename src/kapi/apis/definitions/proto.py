@@ -34,6 +34,16 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
 _VERSION: Final = re.compile(r"v\d+\w*")
 _MAX_BYTES: Final = 2_000_000
 _MAX_FILES: Final = 200
+_ZIP_ERRORS: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OSError,
+    LookupError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,47 +117,35 @@ def _texts(content: bytes, report: Report) -> list[str]:
     if content[:4] != b"PK\x03\x04":
         text = decode(content, report, limit=_MAX_BYTES)
         return [] if text is None else [text]
-    found: list[str] = []
-    budget = _MAX_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = [item for item in archive.infolist() if item.filename.endswith(".proto")]
-            if len(names) > _MAX_FILES:
-                message = f"the zip has {len(names)} .proto files; at most {_MAX_FILES} are read"
-                report.add(codes.LIMIT, message, Mark(), "Leave out what is not used.")
-                return []
-            for item in names:
-                with archive.open(item) as file:
-                    # The size in the directory may lie, so the budget is kept while reading.
-                    data = file.read(budget + 1)
-                budget -= len(data)
-                if budget < 0:
-                    report.add(
-                        codes.LIMIT,
-                        f"the zip holds more than {_MAX_BYTES} bytes of .proto",
-                        Mark(),
-                        "Leave out what is not used.",
-                    )
-                    return []
-                text = decode(data, report)
-                found += [] if text is None else [text]
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-        OSError,
-        LookupError,
-    ) as error:
-        report.add(
-            codes.DEFINITION,
-            f"the zip cannot be read: {str(error)[:100]}",
-            Mark(),
-            "Pack it again, without a password.",
-        )
+            return _texts_in(archive, report)
+    except _ZIP_ERRORS as error:
+        message = f"the zip cannot be read: {str(error)[:100]}"
+        report.add(codes.DEFINITION, message, Mark(), "Pack it again, without a password.")
         return []
+
+
+def _texts_in(archive: zipfile.ZipFile, report: Report) -> list[str]:
+    names = [item for item in archive.infolist() if item.filename.endswith(".proto")]
+    if len(names) > _MAX_FILES:
+        message = f"the zip has {len(names)} .proto files; at most {_MAX_FILES} are read"
+        report.add(codes.LIMIT, message, Mark(), "Leave out what is not used.")
+        return []
+    found: list[str] = []
+    budget = _MAX_BYTES
+    for item in names:
+        with archive.open(item) as file:
+            # The size in the directory may be wrong, so the budget is kept while reading.
+            data = file.read(budget + 1)
+        budget -= len(data)
+        if budget < 0:
+            message = f"the zip holds more than {_MAX_BYTES} bytes of .proto"
+            report.add(codes.LIMIT, message, Mark(), "Leave out what is not used.")
+            return []
+        text = decode(data, report)
+        if text is not None:
+            found.append(text)
     return found
 
 

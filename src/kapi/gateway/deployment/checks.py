@@ -19,7 +19,7 @@ from kapi.gateway.envoy.resources.render import segments
 from kapi.gateway.envoy.resources.routes.system import system_routes
 from kapi.policies.authentication.conf import SUBSCRIPTION_HINT
 from kapi.policies.lua_scripts import LuaScripts, Script
-from kapi.policies.subscriptions import callable_by_nobody
+from kapi.policies.subscriptions import has_callers_without_application
 from kapi.policies.wasm_modules import Module, WasmModules
 from kapi.settings import GatewaySettings, SubscriptionsSettings
 
@@ -127,7 +127,7 @@ def _code(node: object) -> Iterator[tuple[str, tuple[Script, ...] | tuple[Module
 
 def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnostic]:
     """The settings may ask for subscriptions that no caller of this API could have."""
-    if subscriptions.mandatory and callable_by_nobody(api):
+    if subscriptions.mandatory and has_callers_without_application(api):
         message = (
             "Invalid authtypes provided: the settings ask every API for subscriptions,"
             " and a certificate names no application"

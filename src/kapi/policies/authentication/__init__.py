@@ -1,7 +1,7 @@
 """Who may call (apk-conf `authentication`, `operations[].secured`): OAuth2, JWT, API keys and client certificates.
 
 OAuth2 (RFC 6750 §2), JWT and API keys are alternatives, as in APK: one of them is enough. Each secured route names what it needs
-(`trust.py`); a route that names nothing is closed by its virtual host. Credentials that stand elsewhere than in
+(`trust.py`); a route that names nothing is closed by its virtual host. Credentials that are elsewhere than in
 `Authorization: Bearer` are first moved to one place, and none reaches the backend unless the conf says so.
 """
 
@@ -40,15 +40,15 @@ from kapi.policies.callers.rbac import (
     PRESENT,
     TRUE,
     Principal,
+    all_of,
+    any_of,
     claim,
-    every,
     header,
     holds,
     metadata,
-    no,
+    negated,
     per_route,
     rules,
-    some,
     text,
 )
 from kapi.policies.callers.rbac import JWT_FILTER as FILTER
@@ -70,6 +70,11 @@ TOKEN_FILTER = "kapi.filters.http.token"  # noqa: S105 - a filter's name
 CALLER_FILTER = "kapi.filters.http.caller"
 CLOSED = "closed"
 """A requirement that does not exist: nothing meets it."""
+_DISABLED = {"@type": PER_ROUTE, "disabled": True}
+_KINDS = (BEARER, DPOP, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL)
+"""In the order in which the name of a requirement has them."""
+_QUERY_HEADERS = {"OAuth2": MOVED_QUERY_HEADER, "JWT": MOVED_JWT_HEADER}
+"""Kind of credential → the header to which it is moved from the query."""
 _MUTATION = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 _KEY_CLAIMS = script("key_rules", "key_claims")
@@ -79,7 +84,7 @@ filters = (
         phase,
         CLAIM_HEADERS_FILTER,
         discovered="envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        stands_by=True,
+        placeholder=True,
     ),
     HttpFilter(phase, MOVE_FILTER, {"@type": _MUTATION}, disabled=True),
     HttpFilter(
@@ -95,7 +100,7 @@ filters = (
         phase,
         CLAIMS_FILTER,
         discovered="envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-        stands_by=True,
+        placeholder=True,
     ),
     DPOP_CHECK,
     HttpFilter(phase, TOKEN_FILTER, discovered=_RBAC),
@@ -132,15 +137,27 @@ class Credential:
         """Headers that the backend does not see, in small letters."""
         if self.send_to_upstream:
             return ()
-        return (
-            *((self.header.lower(),) if self.header else ()),
-            *((DPOP_HEADER,) if self.dpop else ()),
-        )
+        names = []
+        if self.header:
+            names.append(self.header.lower())
+        if self.dpop:
+            names.append(DPOP_HEADER)
+        return tuple(names)
+
+    @property
+    def in_authorization(self) -> bool:
+        """Whether it is looked for in the header `Authorization`."""
+        return self.header.lower() == "authorization"
+
+    @property
+    def in_other_header(self) -> bool:
+        """Whether it is looked for in another header."""
+        return bool(self.header) and not self.in_authorization
 
     @property
     def is_plain(self) -> bool:
         """An access token in `Authorization: Bearer` and nowhere else."""
-        return self.kind == "OAuth2" and self.header.lower() == "authorization" and not self.query
+        return self.kind == "OAuth2" and self.in_authorization and not self.query
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +168,16 @@ class Authentication:
     required: bool = True
     credentials: tuple[Credential, ...] = (Credential(),)
     certificates: ClientCertificates | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its credentials."""
+        return frozenset(item.kind for item in self.credentials)
+
+    @property
+    def dpop(self) -> Literal["", "optional", "mandatory"]:
+        """Whether tokens with a proof are accepted, or required."""
+        return next((item.dpop for item in self.credentials if item.dpop), "")
 
     @property
     def needs_credential(self) -> bool:
@@ -190,39 +217,46 @@ def credentials(conf: ApiConf) -> tuple[Credential, ...]:
 
 
 def envoy(node: Authentication, place: Place) -> EnvoyRoute:
-    """What the token filter must find, what is checked besides, and what the backend does not see."""
+    """What the token filter must find, what else is checked, and what the backend does not see."""
     hidden = tuple(dict.fromkeys(name for item in node.credentials for name in item.hidden))
     configs: dict[str, dict[str, Any]] = {}
-    if taken := _taken_from_query(node, place):
+    if taken := _taken_by_script(node, place):
         configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
     if not node.required:
-        # Nothing is checked here, so a backend may check credentials of its own in the header that both would use.
+        # Nothing is checked here, so a backend may check credentials of its own in the header that
+        # both would use.
         kept = tuple(name for name in hidden if name != "authorization")
-        return EnvoyRoute(
-            {**configs, FILTER: {"@type": PER_ROUTE, "disabled": True}}, remove_request_headers=kept
-        )
+        return EnvoyRoute({**configs, FILTER: dict(_DISABLED)}, remove_request_headers=kept)
+    configs |= _token_filters(node, place) | _other_filters(node, place)
+    asked = challenge(place, node.dpop, tokens=bool(node.kinds - {"APIKey"}))
+    return EnvoyRoute(configs, remove_request_headers=hidden, metadata={CHALLENGE: asked})
+
+
+def _token_filters(node: Authentication, place: Place) -> dict[str, dict[str, Any]]:
+    configs: dict[str, dict[str, Any]] = {}
     if moved := _moves(node):
-        configs[MOVE_FILTER] = {
-            "@type": f"{_MUTATION}PerRoute",
-            "mutations": {"request_mutations": moved},
-        }
+        mutations = {"request_mutations": moved}
+        configs[MOVE_FILTER] = {"@type": f"{_MUTATION}PerRoute", "mutations": mutations}
+    configs[FILTER] = dict(_DISABLED)
     if node.credentials:
         need = Need(_kinds(node), place.api.organization, place.api.environment)
         configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
-    else:
-        configs[FILTER] = {"@type": PER_ROUTE, "disabled": True}
-    dpop = next((item.dpop for item in node.credentials if item.dpop), "")
-    if dpop:
-        configs[DPOP_FILTER] = dpop_route(place, mandatory=dpop == "mandatory")
+    if node.dpop:
+        configs[DPOP_FILTER] = dpop_route(place, mandatory=node.dpop == "mandatory")
+    return configs
+
+
+def _other_filters(node: Authentication, place: Place) -> dict[str, dict[str, Any]]:
+    """Certificates, API keys, and the rules that refuse callers."""
+    configs: dict[str, dict[str, Any]] = {}
     if node.certificates:
         pems = [place.secret(ref) or "" for ref in node.certificates.accepted]
         configs[CERTIFICATE_FILTER] = certificate_route(pems, place)
-    if any(item.kind == "APIKey" for item in node.credentials):
+    if "APIKey" in node.kinds:
         configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
     if refused := _refused(node):
         configs[CALLER_FILTER] = per_route(rules(refused))
-    asked = challenge(place, dpop, tokens=any(item.kind != "APIKey" for item in node.credentials))
-    return EnvoyRoute(configs, remove_request_headers=hidden, metadata={CHALLENGE: asked})
+    return configs
 
 
 def _api(place: Place) -> dict[str, Any]:
@@ -238,120 +272,146 @@ def _api(place: Place) -> dict[str, Any]:
 
 
 def _kinds(node: Authentication) -> str:
-    found = set()
+    """The kinds of credentials that the token filter looks for (`trust.py`)."""
+    found: set[str] = set()
     for item in node.credentials:
-        if item.kind == "OAuth2":
-            at_home = item.header.lower() == "authorization"
-            found |= {DPOP} if item.dpop else set()
-            found |= ({BEARER} if at_home else set()) | (
-                {MOVED_BEARER} if item.query or (item.header and not at_home) else set()
-            )
-        else:
-            found.add(API_KEY if item.kind == "APIKey" else RAW_JWT)
+        found |= _kinds_of(item)
     if API_KEY in found or not node.needs_credential:
-        # An opaque key is no token, and with a certificate none may be needed: the token filter must let both pass.
+        # An opaque key is no token, and with a certificate none may be needed: the token filter
+        # must accept a request without one.
         found.add(OPTIONAL)
-    return "".join(
-        kind for kind in (BEARER, DPOP, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL) if kind in found
-    )
+    return "".join(kind for kind in _KINDS if kind in found)
+
+
+def _kinds_of(item: Credential) -> set[str]:
+    if item.kind != "OAuth2":
+        return {API_KEY if item.kind == "APIKey" else RAW_JWT}
+    found: set[str] = set()
+    if item.dpop:
+        found.add(DPOP)
+    if item.in_authorization:
+        found.add(BEARER)
+    if item.query or item.in_other_header:
+        found.add(MOVED_BEARER)
+    return found
 
 
 def _moves(node: Authentication) -> list[dict[str, Any]]:
     """Tokens in other headers, brought to one place."""
-    found = [
-        (MOVED_JWT_HEADER if item.kind == "JWT" else MOVED_BEARER_HEADER, item.header)
-        for item in node.credentials
-        if item.header
-        and (
-            item.kind == "JWT" or (item.kind == "OAuth2" and item.header.lower() != "authorization")
-        )
-    ]
-    action = {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return [
-        {"append": {"header": {"key": to, "value": f"%REQ({source})%"}, **action}}
-        for to, source in found
-    ]
+    moves = []
+    for item in node.credentials:
+        if item.kind == "JWT" and item.header:
+            moves.append(_move(item.header, MOVED_JWT_HEADER))
+        elif item.kind == "OAuth2" and item.in_other_header:
+            moves.append(_move(item.header, MOVED_BEARER_HEADER))
+    return moves
 
 
-def _taken_from_query(node: Authentication, place: Place) -> dict[str, Any]:
+def _move(source: str, to: str) -> dict[str, Any]:
+    value = {"key": to, "value": f"%REQ({source})%"}
+    return {"append": {"header": value, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+
+
+def _taken_by_script(node: Authentication, place: Place) -> dict[str, Any]:
     """What the script before the token filter does: tokens out of the query, and API keys.
 
     Envoy's own change of a query would decode the parameters that stay.
     """
-    places: list[dict[str, Any]] = []
-    for item in node.credentials:
-        if item.query:
-            to = (
-                {"OAuth2": MOVED_QUERY_HEADER, "JWT": MOVED_JWT_HEADER}.get(item.kind)
-                if node.required
-                else None
-            )
-            places.append(
-                {
-                    "name": item.query,
-                    **({"to": to} if to else {}),
-                    **({"keep": True} if item.send_to_upstream else {}),
-                }
-            )
-    key = next((item for item in node.credentials if item.kind == "APIKey" and node.required), None)
-    context: dict[str, Any] = {"query": places} if places else {}
-    if key:
-        header_name = {"key_header": key.header.lower()} if key.header else {}
-        context |= {
-            "api_key": True,
-            **_api(place),
-            **header_name,
-            **({"key_query": key.query} if key.query else {}),
-        }
+    context: dict[str, Any] = {}
+    places = [
+        _query_parameter(item, is_read=node.required) for item in node.credentials if item.query
+    ]
+    if places:
+        context["query"] = places
+    keys = [item for item in node.credentials if item.kind == "APIKey"]
+    if keys and node.required:
+        context |= {"api_key": True, **_api(place)}
+        if keys[0].header:
+            context["key_header"] = keys[0].header.lower()
+        if keys[0].query:
+            context["key_query"] = keys[0].query
     return context
 
 
+def _query_parameter(item: Credential, *, is_read: bool) -> dict[str, Any]:
+    parameter: dict[str, Any] = {"name": item.query}
+    if is_read and item.kind in _QUERY_HEADERS:
+        parameter["to"] = _QUERY_HEADERS[item.kind]
+    if item.send_to_upstream:
+        parameter["keep"] = True
+    return parameter
+
+
 TOKEN: Principal = claim("iss", PRESENT)
-"""Whoever came with an access token."""
+"""A caller with an access token."""
 KEY: Principal = metadata(FACTS, ("api_key",), TRUE)
-"""Whoever came with an API key that is good here."""
+"""A caller with an API key that is accepted here."""
 BAD_KEY: Principal = metadata(FACTS, ("bad_api_key",), TRUE)
 FORBIDDEN_KEY: Principal = metadata(FACTS, ("forbidden_api_key",), TRUE)
 CERTIFICATE: Principal = metadata(FACTS, ("certificate",), TRUE)
-"""Whoever came with a client certificate that is good here."""
+"""A caller with a client certificate that is accepted here."""
 BAD_CERTIFICATE: Principal = metadata(FACTS, ("bad_certificate",), TRUE)
 
 
 def _refused(node: Authentication) -> dict[str, Principal]:
-    refused: dict[str, Principal] = {}
-    by_kind = {item.kind: item for item in node.credentials}
-    good = [
-        *((KEY,) if "APIKey" in by_kind else ()),
-        *((TOKEN,) if by_kind.keys() - {"APIKey"} else ()),
-    ]
-    if (jwt := by_kind.get("JWT")) and jwt.audiences:
-        refused["900901_audience"] = every(_came_raw(), no(_audience(jwt.audiences)))
-    if node.certificates:
-        # Like a bad token, whatever else came with it.
-        refused["900901_certificate"] = BAD_CERTIFICATE
-    if node.certificates and node.certificates.mandatory:
-        refused["900902_certificate"] = no(some(CERTIFICATE, BAD_CERTIFICATE))
-    elif node.certificates and not node.needs_credential:
-        good.append(CERTIFICATE)
-        refused["900902_missing"] = no(some(*good, FORBIDDEN_KEY))
-    if "APIKey" in by_kind:
-        refused["900901_api_key"] = every(BAD_KEY, no(some(*good)))
-        refused["900908_api_key"] = every(FORBIDDEN_KEY, no(some(*good)))
-        if node.needs_credential:
-            refused["900902_missing"] = no(some(*good, FORBIDDEN_KEY))
+    """Name of a rule → the callers that it refuses."""
+    return {**_refused_tokens(node), **_refused_certificates(node), **_refused_keys(node)}
+
+
+def _refused_tokens(node: Authentication) -> dict[str, Principal]:
+    jwt = next((item for item in reversed(node.credentials) if item.kind == "JWT"), None)
+    if jwt is None or not jwt.audiences:
+        return {}
+    return {"900901_audience": all_of(_came_raw(), negated(_audience(jwt.audiences)))}
+
+
+def _refused_certificates(node: Authentication) -> dict[str, Principal]:
+    if node.certificates is None:
+        return {}
+    # Like a bad token, whatever other credential is in the request.
+    refused = {"900901_certificate": BAD_CERTIFICATE}
+    if node.certificates.mandatory:
+        refused["900902_certificate"] = negated(any_of(CERTIFICATE, BAD_CERTIFICATE))
+    elif not node.needs_credential:
+        refused["900902_missing"] = negated(any_of(*_good(node), FORBIDDEN_KEY))
     return refused
+
+
+def _refused_keys(node: Authentication) -> dict[str, Principal]:
+    if "APIKey" not in node.kinds:
+        return {}
+    good = any_of(*_good(node))
+    refused = {
+        "900901_api_key": all_of(BAD_KEY, negated(good)),
+        "900908_api_key": all_of(FORBIDDEN_KEY, negated(good)),
+    }
+    if node.needs_credential:
+        refused["900902_missing"] = negated(any_of(*_good(node), FORBIDDEN_KEY))
+    return refused
+
+
+def _good(node: Authentication) -> list[Principal]:
+    """Callers with one of the credentials that are enough."""
+    good = []
+    if "APIKey" in node.kinds:
+        good.append(KEY)
+    if node.kinds - {"APIKey"}:
+        good.append(TOKEN)
+    if node.certificates and not node.certificates.mandatory and not node.needs_credential:
+        good.append(CERTIFICATE)
+    return good
 
 
 def _came_raw() -> Principal:
     """A token without a scheme was sent. Under `Authorization` the same header may hold an OAuth2 one."""
     bearer = {"string_match": {"prefix": "bearer ", "ignore_case": True}}
-    return every(
-        header(MOVED_JWT_HEADER, {"present_match": True}), no(header(MOVED_JWT_HEADER, bearer))
+    return all_of(
+        header(MOVED_JWT_HEADER, {"present_match": True}), negated(header(MOVED_JWT_HEADER, bearer))
     )
 
 
 def _audience(accepted: tuple[str, ...]) -> Principal:
-    return some(
+    return any_of(
         *(
             claim("aud", value)
             for audience in accepted

@@ -15,7 +15,7 @@ METADATA = "kapi.challenge"
 REALM = 'realm="kapi"'
 ALGS = f'algs="{" ".join(PROOF_ALGORITHMS)}"'
 RESOURCES = "/.well-known/oauth-protected-resource"
-"""Below it stand the metadata of an API, by its base path (RFC 9728 §3.1)."""
+"""Below it is the metadata of each API, by its base path (RFC 9728 §3.1)."""
 
 
 def challenge(place: Place, dpop: str, *, tokens: bool) -> dict[str, str]:
@@ -24,7 +24,7 @@ def challenge(place: Place, dpop: str, *, tokens: bool) -> dict[str, str]:
     more = [
         *([ALGS] if dpop == "mandatory" else []),
         *([resource(place)] if tokens else []),
-        # The other scheme comes last: what stands before it belongs to the first (RFC 9110 §11.6.1).
+        # The other scheme comes last: what is before it belongs to the first (RFC 9110 §11.6.1).
         *([f"DPoP {REALM}, {ALGS}"] if dpop == "optional" else []),
     ]
     return {"scheme": scheme, **({"more": "".join(f", {part}" for part in more)} if more else {})}

@@ -116,7 +116,7 @@ def _faults(item: AuthenticationConf) -> Iterator[tuple[str, str]]:
     at_home = item.header.lower() == "authorization" and not item.query
     if item.dpop and not at_home:
         yield (
-            "a token with a DPoP proof stands in the header Authorization and nowhere else",
+            "a token with a DPoP proof is in the header Authorization and nowhere else",
             "Leave out headerName and queryParamName, or dpop.",
         )
     if item.header and not _is_credential_header(item.header):

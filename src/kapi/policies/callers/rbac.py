@@ -46,22 +46,22 @@ def per_route(content: dict[str, Any]) -> dict[str, Any]:
     return {"@type": f"{_RBAC}RBACPerRoute", "rbac": {"rules": content}}
 
 
-def every(*principals: Principal) -> Principal:
+def all_of(*principals: Principal) -> Principal:
     """Who is all of these."""
     return principals[0] if len(principals) == 1 else {"and_ids": {"ids": list(principals)}}
 
 
-def some(*principals: Principal) -> Principal:
+def any_of(*principals: Principal) -> Principal:
     """Who is one of these."""
     return principals[0] if len(principals) == 1 else {"or_ids": {"ids": list(principals)}}
 
 
-def no(principal: Principal) -> Principal:
+def negated(principal: Principal) -> Principal:
     """Who is not this."""
     return {"not_id": principal}
 
 
-def nobody() -> Principal:
+def no_caller() -> Principal:
     """No caller at all."""
     return {"not_id": {"any": True}}
 
@@ -74,7 +74,7 @@ def metadata(space: str, path: tuple[str, ...], value: dict[str, Any]) -> Princi
 
 def claim(name: str, value: dict[str, Any], part: str = CLAIMS) -> Principal:
     """Whose verified token has this claim, by its name or its path."""
-    return some(*(metadata(JWT_FILTER, (part, *path), value) for path in paths(name)))
+    return any_of(*(metadata(JWT_FILTER, (part, *path), value) for path in paths(name)))
 
 
 def header(name: str, match: dict[str, Any]) -> Principal:

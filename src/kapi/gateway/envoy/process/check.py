@@ -26,7 +26,7 @@ from kapi.gateway.envoy.resources.tokens.deny_list import empty_deny_list
 from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.resources.tokens.token_checks import token_checks
 from kapi.policies import HttpFilter, http_filters
-from kapi.policies.contract import STAND_IN
+from kapi.policies.contract import PLACEHOLDER
 
 _PREFIXES = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 _INTRODUCTION = re.compile(r"^error initializing configuration '[^']*': *")
@@ -115,7 +115,7 @@ def _filters() -> list[dict[str, Any]]:
 
 
 def _static_filter(item: HttpFilter) -> dict[str, Any]:
-    config = STAND_IN if item.on_demand else dict(item.config)
+    config = PLACEHOLDER if item.on_demand else dict(item.config)
     return {"name": item.name, "typed_config": config, "disabled": item.disabled}
 
 

@@ -20,7 +20,7 @@ from kapi.gateway.envoy.resources.replies import local_reply_config
 from kapi.gateway.envoy.resources.tokens.rejected_token_log import rejected_token_log
 from kapi.policies import HttpFilter, http_filters
 from kapi.policies.admission import part
-from kapi.policies.contract import STAND_IN
+from kapi.policies.contract import PLACEHOLDER
 
 NO_CERTIFICATE = "00" * 32
 """A SHA-256 digest that is no certificate's."""
@@ -136,12 +136,12 @@ def router() -> dict[str, Any]:
 
 def _filter(item: HttpFilter) -> dict[str, Any]:
     if item.on_demand:
-        source = {"config_source": ADS, "type_urls": [item.config["@type"], STAND_IN["@type"]]}
+        source = {"config_source": ADS, "type_urls": [item.config["@type"], PLACEHOLDER["@type"]]}
         return {"name": item.name, "config_discovery": source, "disabled": item.disabled}
     if item.discovered:
         types = [f"type.googleapis.com/{item.discovered}"]
-        if item.stands_by:
-            types.append(STAND_IN["@type"])
+        if item.placeholder:
+            types.append(PLACEHOLDER["@type"])
         source = {"config_source": ADS, "type_urls": types}
         made: dict[str, Any] = {"name": item.name, "config_discovery": source}
     else:

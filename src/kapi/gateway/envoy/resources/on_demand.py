@@ -14,7 +14,7 @@ from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.listener import counters_listener
 from kapi.gateway.envoy.resources.names import EXTENSION, LISTENER
 from kapi.policies import http_filters
-from kapi.policies.contract import STAND_IN
+from kapi.policies.contract import PLACEHOLDER
 
 
 def used_on_demand(scopes: Iterable[bytes]) -> frozenset[str]:
@@ -30,7 +30,7 @@ def on_demand(
     resources: list[tuple[str, dict[str, Any]]] = []
     for item in http_filters():
         if item.on_demand:
-            config = dict(item.config) if item.name in used else STAND_IN
+            config = dict(item.config) if item.name in used else PLACEHOLDER
             resources.append((EXTENSION, {"name": item.name, "typed_config": config}))
     if used and context.counters_socket:
         resources.append((LISTENER, counters_listener(context)))

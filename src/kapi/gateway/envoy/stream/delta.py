@@ -122,20 +122,32 @@ class DeltaStream:
         )
 
     def _next(self, type_url: str) -> Response | None:
-        state = self._types.get(type_url)
-        if state is None or state.in_flight is not None:
+        state = self._ready(type_url)
+        if state is None:
             return None
         changed, removed = self._differences(type_url, state)
-        if type_url == SCOPE and (changed or removed) and not self._settled(CLUSTER):
+        if type_url == SCOPE and self._waits_for_clusters(changed, removed):
             return None
         if type_url == CLUSTER and not self._settled(SCOPE):
             removed = []
         if _one_at_a_time(type_url, state) and changed:
             changed, removed = changed[:1], []
-        if not changed and not removed and (state.answered or state.held):
+        nothing_new = not changed and not removed
+        if nothing_new and (state.answered or state.held):
             state.answered = True
             return None
         return self._send(type_url, state, changed, [*removed, *self._missing(type_url, state)])
+
+    def _ready(self, type_url: str) -> _TypeState | None:
+        """The state of a type that Envoy has subscribed to, if no message of it is in flight."""
+        state = self._types.get(type_url)
+        if state is None or state.in_flight is not None:
+            return None
+        return state
+
+    def _waits_for_clusters(self, changed: list[Resource], removed: list[str]) -> bool:
+        """Whether scopes differ and clusters that they may name are not there yet."""
+        return bool(changed or removed) and not self._settled(CLUSTER)
 
     def _missing(self, type_url: str, state: _TypeState) -> list[str]:
         """Names that Envoy asked for and that do not exist; the first response says so."""
@@ -154,8 +166,8 @@ class DeltaStream:
 
     def _settled(self, type_url: str) -> bool:
         """Nothing of this type is in flight or still to be added; Envoy has subscribed to it."""
-        state = self._types.get(type_url)
-        if state is None or state.in_flight is not None:
+        state = self._ready(type_url)
+        if state is None:
             return False
         changed, removed = self._differences(type_url, state)
         # Clusters wait until scopes are removed, scopes until clusters are added.

@@ -15,7 +15,7 @@ from kapi.gateway.envoy.resources.names import typed
 from kapi.gateway.envoy.resources.tokens.jwt import mappable
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import CLAIM_HEADERS_FILTER
-from kapi.policies.contract import STAND_IN
+from kapi.policies.contract import PLACEHOLDER
 
 
 def claim_headers_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def claim_headers_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
         local.lower() for issuer in issuers for _, local in issuer.claim_mappings if mappable(local)
     }
     if not names:
-        return {"name": CLAIM_HEADERS_FILTER, "typed_config": STAND_IN}
+        return {"name": CLAIM_HEADERS_FILTER, "typed_config": PLACEHOLDER}
     pattern = "|".join(re.sub(r"\\?[-_]", "[-_]", re.escape(name)) for name in sorted(names))
     removal = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": pattern}}}}
     mutations = {"request_mutations": [removal]}

@@ -16,7 +16,7 @@ from kapi.gateway.issuers import TrustedIssuer
 from kapi.jose.claim_names import paths
 from kapi.policies.authentication import CLAIMS_FILTER
 from kapi.policies.authentication.trust import ISSUER_HEADER, THUMBPRINT_HEADER
-from kapi.policies.contract import STAND_IN
+from kapi.policies.contract import PLACEHOLDER
 from kapi.policies.lua import script
 from kapi.policies.scopes import SCOPE_CLAIMS
 
@@ -32,7 +32,7 @@ def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
         if not set(item.scopes_claims) <= set(SCOPE_CLAIMS)
     }
     if not own and not any(item.binds_to_certificates for item in token_issuers):
-        return {"name": CLAIMS_FILTER, "typed_config": STAND_IN}
+        return {"name": CLAIMS_FILTER, "typed_config": PLACEHOLDER}
     needed = [
         _header(THUMBPRINT_HEADER, {"safe_regex": {"regex": ".+", "google_re2": {}}}),
         *(_header(ISSUER_HEADER, {"exact": name}) for name in sorted(own)),

@@ -34,15 +34,15 @@ from kapi.policies.callers.rbac import (
     PRESENT,
     TRUE,
     Principal,
+    all_of,
+    any_of,
     claim,
-    every,
     header,
     holds,
     metadata,
-    no,
+    negated,
     one_of,
     rbac,
-    some,
     text,
 )
 
@@ -56,13 +56,13 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
     """The ECDS resource; `domain` is that of the hosts of APIs."""
     rules = [(issuer.issuer, issuer.rule) for issuer in issuers if not issuer.api_keys]
     refused: dict[str, Principal] = {
-        "900901_crit": some(_jose("crit", PRESENT), _jose("b64", PRESENT)),
+        "900901_crit": any_of(_jose("crit", PRESENT), _jose("b64", PRESENT)),
         "900901_typ": _wrong_type(rules),
         "900901_kind": _other_kind(rules),
         "900901_id_token": _id_token(rules),
         "900901_keytype": _wrong_key_type(domain),
-        "900901_scheme": some(*map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))),
-        "900901_bound": every(claim("cnf", PRESENT), no(metadata(FACTS, ("proved",), TRUE))),
+        "900901_scheme": any_of(*map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))),
+        "900901_bound": all_of(claim("cnf", PRESENT), negated(metadata(FACTS, ("proved",), TRUE))),
     }
     if headers := sorted(
         {
@@ -73,11 +73,11 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
         }
     ):
         # A header field cannot contain such a text (RFC 9110 §5.5), so no backend could be called.
-        refused["900901_claims"] = some(*(header(name, _CONTROLS) for name in headers))
+        refused["900901_claims"] = any_of(*(header(name, _CONTROLS) for name in headers))
     for number, (issuer, rule) in enumerate(rules):
         if rule.required_claims:
-            missing = some(*(no(_has(name, value)) for name, value in rule.required_claims))
-            refused[f"900901_required_{number}"] = every(_of(issuer), missing)
+            missing = any_of(*(negated(_has(name, value)) for name, value in rule.required_claims))
+            refused[f"900901_required_{number}"] = all_of(_of(issuer), missing)
     return {"name": TOKEN_FILTER, "typed_config": rbac(refused)}
 
 
@@ -90,7 +90,7 @@ def _of(issuer: str) -> Principal:
 
 
 def _of_none(issuers: Iterable[str]) -> list[Principal]:
-    return [no(_of(issuer)) for issuer in sorted(issuers)]
+    return [negated(_of(issuer)) for issuer in sorted(issuers)]
 
 
 def _where_all(rules: Sequence[_Rule], holds_for: Callable[[AccessTokenRule], bool]) -> set[str]:
@@ -102,18 +102,18 @@ def _where_all(rules: Sequence[_Rule], holds_for: Callable[[AccessTokenRule], bo
 
 def _other_kind(rules: Sequence[_Rule]) -> Principal:
     """A claim names another kind of token."""
-    id_kind = some(*(claim(name, one_of(ID_KINDS)) for name in KIND_CLAIMS))
-    return some(
+    id_kind = any_of(*(claim(name, one_of(ID_KINDS)) for name in KIND_CLAIMS))
+    return any_of(
         claim(EVENT_CLAIM, PRESENT),
         *(claim(name, one_of(OTHER_KINDS)) for name in KIND_CLAIMS),
-        every(id_kind, *_of_none(_where_all(rules, lambda rule: rule.id_tokens))),
+        all_of(id_kind, *_of_none(_where_all(rules, lambda rule: rule.id_tokens))),
     )
 
 
 def _id_token(rules: Sequence[_Rule]) -> Principal:
     """Claims of ID tokens, unless the type or the declaration of the issuer allows them."""
-    return every(
-        some(*(claim(name, PRESENT) for name in ID_TOKEN_CLAIMS)),
+    return all_of(
+        any_of(*(claim(name, PRESENT) for name in ID_TOKEN_CLAIMS)),
         _has_no_type_of((ACCESS_TOKEN_TYPE,)),
         *_of_none(_where_all(rules, lambda rule: rule.ignores_id_token_claims)),
     )
@@ -127,7 +127,7 @@ def _has(name: str, value: str) -> Principal:
     first, *others = paths(name)
     found = _at(first, value)
     for path in others:
-        found = some(found, every(no(_at(first, "")), _at(path, value)))
+        found = any_of(found, all_of(negated(_at(first, "")), _at(path, value)))
     return found
 
 
@@ -136,11 +136,11 @@ def _at(path: tuple[str, ...], value: str) -> Principal:
         return metadata(JWT_FILTER, (CLAIMS, *path), match)
 
     if not value:
-        return every(is_(PRESENT), no(is_(_NULL)))
+        return all_of(is_(PRESENT), negated(is_(_NULL)))
     if value not in {"true", "false"}:
-        return some(is_(text(value)), is_(holds(value)))
+        return any_of(is_(text(value)), is_(holds(value)))
     truth = {"bool_match": value == "true"}
-    return some(
+    return any_of(
         is_(text(value)), is_(holds(value)), is_(truth), is_({"list_match": {"one_of": truth}})
     )
 
@@ -150,13 +150,13 @@ def _wrong_type(rules: Sequence[_Rule]) -> Principal:
     special = [
         (issuer, rule) for issuer, rule in rules if _types(rule.types) != _types(USUAL_TYPES)
     ]
-    usual = every(
+    usual = all_of(
         _has_no_type_of(USUAL_TYPES),
         claim("iss", PRESENT),
         *_of_none({issuer for issuer, _ in special}),
     )
-    return some(
-        usual, *(every(_of(issuer), _has_no_type_of(rule.types)) for issuer, rule in special)
+    return any_of(
+        usual, *(all_of(_of(issuer), _has_no_type_of(rule.types)) for issuer, rule in special)
     )
 
 
@@ -172,7 +172,7 @@ def _has_no_type_of(types: Sequence[str]) -> Principal:
     if not names:
         return untyped
     # The first condition decides for most tokens; the other is not evaluated then.
-    return every(no(_jose("typ", one_of(names, any_case=True))), untyped)
+    return all_of(negated(_jose("typ", one_of(names, any_case=True))), untyped)
 
 
 def _other_scheme(name: str) -> Principal:
@@ -186,11 +186,11 @@ def _other_scheme(name: str) -> Principal:
 
     ends = sorted({spelling.lower() for spelling in (*SCHEMES, *DPOP_SCHEMES)})
     # First what decides for most tokens.
-    return every(
-        no(begins("bearer ")),
-        no(begins("dpop ")),
+    return all_of(
+        negated(begins("bearer ")),
+        negated(begins("dpop ")),
         claim("iss", PRESENT),
-        some(*map(contains, ends)),
+        any_of(*map(contains, ends)),
     )
 
 
@@ -200,10 +200,10 @@ def _wrong_key_type(domain: str) -> Principal:
         ":authority",
         {"string_match": {"suffix": f".sandbox.{domain.lower()}", "ignore_case": True}},
     )
-    return every(
+    return all_of(
         claim("keytype", PRESENT),
-        some(
-            every(sandbox, no(claim("keytype", text("SANDBOX", any_case=True)))),
-            every(no(sandbox), no(claim("keytype", text("PRODUCTION", any_case=True)))),
+        any_of(
+            all_of(sandbox, negated(claim("keytype", text("SANDBOX", any_case=True)))),
+            all_of(negated(sandbox), negated(claim("keytype", text("PRODUCTION", any_case=True)))),
         ),
     )

@@ -20,7 +20,7 @@ from kapi.front.web.system.apis import build_system_api
 from kapi.settings import IdentitySettings, Settings
 from kapi.settings.identity import RegistrationSettings
 from kapi.store import Store
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 
 def run(*arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:

@@ -30,7 +30,6 @@ CROWDED = {
     "apis": 28,
     "identity/issuers/presets": 17,
     "policies": 27,
-    "store": 21,
 }
 """Folders of more than 15 modules. Grants, policies and presets are lists by design."""
 IN_CIRCLES = 0

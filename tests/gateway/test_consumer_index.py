@@ -14,8 +14,14 @@ from kapi.identity.settings import read_settings
 from kapi.settings import ApplicationSettings, Settings, SubscriptionsSettings, TierSettings
 from kapi.settings.subscriptions import KeyLimitSettings
 from kapi.store import StoredApi
-from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
+from kapi.store.gateway.applications import (
+    Application,
+    ApplicationStore,
+    ConsumerKey,
+    Subscription,
+    Taken,
+)
 
 GOLD = TierSettings("Gold", 100, "Hour")
 BURSTY = TierSettings("Bursty", 10, "Day", burst=2, stop_on_quota_reach=False)
@@ -273,7 +279,7 @@ def test_applications_are_kept_when_their_names_may_be_shared(tmp_path: Path) ->
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
-    from kapi.store.counters import Counter, Counters
+    from kapi.store.gateway.counters import Counter, Counters
 
     database = Database.open(tmp_path / "kapi.db")
     store, item = ApplicationStore(database), Application("app", "default", "shop", "Gold", 5)

@@ -23,9 +23,9 @@ from kapi.identity.issuers.declaration import Issuer
 from kapi.jose.claim_names import client_of
 from kapi.jose.signing_keys import public_jwks as jwks
 from kapi.settings import SubscriptionsSettings
-from kapi.store.applications import Application, ConsumerKey, Subscription
-from kapi.store.database import Database
-from kapi.store.enforcer_keys import EnforcerKeys
+from kapi.store.engine.database import Database
+from kapi.store.gateway.applications import Application, ConsumerKey, Subscription
+from kapi.store.gateway.enforcer_keys import EnforcerKeys
 
 API = {
     "name": "Orders",

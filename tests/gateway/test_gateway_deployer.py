@@ -24,7 +24,7 @@ from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.stream.encode import Resource
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
-from kapi.store.modules import PinnedModules
+from kapi.store.gateway.modules import PinnedModules
 from live import Gateway, backend, gateway
 from live import deployer as make_deployer
 

@@ -11,7 +11,7 @@ import pytest
 from kapi.apis.ir import Endpoint
 from kapi.gateway.caller_resources import caller_resources
 from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.revocations import TOPIC, Revocations
 from live import ISSUER, Gateway, api, backend, gateway, operation
 from waiting import until

@@ -16,7 +16,7 @@ from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.secrets import NamedSecrets, known_secrets
 from kapi.settings import SecretSettings, SecretsSettings, Settings
 from kapi.store import Store
-from kapi.store.secrets import SecretStore
+from kapi.store.gateway.secrets import SecretStore
 from live import Gateway, backend, gateway
 from live import deployer as make_deployer
 from waiting import until

@@ -24,7 +24,7 @@ from flows import (
 )
 from idp import basic
 from kapi.identity.client_facts import client_mistakes
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.revocations import Revocations
 from person import Page, Person, claims_of
 

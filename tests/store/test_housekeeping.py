@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kapi.errors import StorageBusy, StorageFull, StorageNewer
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.housekeeping import API_KEYS_KEPT, BATCH, REMOVED_KEPT, keep_house
 
 ROWS = 3000
@@ -164,7 +164,7 @@ def test_a_read_never_waits_for_a_write_that_waits_for_another_process(
 def test_what_stays_busy_is_said_as_that(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kapi.store.database.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("kapi.store.engine.database.BUSY_SECONDS", 0.0)
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageBusy):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.login_attempts import WINDOW, LoginAttempts
 
 NOW = 1_800_000_000

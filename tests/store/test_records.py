@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.housekeeping import keep_house
 from kapi.store.records import Record, Records, key_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kapi.store.database import Database
-from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from kapi.store.engine.database import Database
+from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 from waiting import LIMIT, until
 
 
@@ -38,7 +38,7 @@ def test_whoever_asks_waits_until_it_is_met(database: Database) -> None:
 def test_a_request_does_not_wait_for_ever(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kapi.store.startup_requirements.LONGEST_WAIT", 0.05)
+    monkeypatch.setattr("kapi.store.gateway.startup_requirements.LONGEST_WAIT", 0.05)
     asking = StartupRequirements(database)
     asking.ensure(CERTIFICATE_BOUND)
     assert asking.is_requested(CERTIFICATE_BOUND)

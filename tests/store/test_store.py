@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from kapi.store import Rendered, Store, StoredApi
-from kapi.store.database import StoreClosed
+from kapi.store.engine.database import StoreClosed
+from kapi.store.engine.watch import Watch
 from kapi.store.keys import Keys, StoredKey
-from kapi.store.watch import Watch
 from waiting import until
 
 API = StoredApi(

@@ -12,13 +12,13 @@ from kapi.app.gateway_issuers import inbuilt
 from kapi.app.process import repeat, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
-from kapi.store.applications import TOPIC as APPLICATIONS
+from kapi.store.engine.watch import Watch
+from kapi.store.gateway.applications import TOPIC as APPLICATIONS
+from kapi.store.gateway.startup_requirements import TOPIC as STARTUP_REQUIREMENTS
 from kapi.store.housekeeping import keep_house
 from kapi.store.issuers import WANTED as KEYS_WANTED
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
-from kapi.store.startup_requirements import TOPIC as STARTUP_REQUIREMENTS
-from kapi.store.watch import Watch
 
 REFUSALS_SECONDS = 60.0
 """Seconds between two log lines about rejected tokens."""

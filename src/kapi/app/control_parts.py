@@ -35,13 +35,13 @@ from kapi.identity.issuers.trust import Trust
 from kapi.run_files import admin_socket, counters_socket, rejected_tokens_socket, xds_socket
 from kapi.settings import Settings
 from kapi.store import Store
-from kapi.store.applications import ApplicationStore
-from kapi.store.counters import Counters
-from kapi.store.database import Database
-from kapi.store.modules import PinnedModules
+from kapi.store.engine.database import Database
+from kapi.store.gateway.applications import ApplicationStore
+from kapi.store.gateway.counters import Counters
+from kapi.store.gateway.modules import PinnedModules
+from kapi.store.gateway.secrets import SecretStore
+from kapi.store.gateway.startup_requirements import StartupRequirements
 from kapi.store.revocations import Revocations
-from kapi.store.secrets import SecretStore
-from kapi.store.startup_requirements import StartupRequirements
 
 
 @dataclass(frozen=True, slots=True)

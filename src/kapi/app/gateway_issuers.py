@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kapi.identity.keys.keyring import Keyring
 from kapi.settings import Settings
 from kapi.store import Store
-from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 
 if TYPE_CHECKING:
     from kapi.gateway.deployment.deployer import Deployer

@@ -10,11 +10,11 @@ from functools import partial
 from kapi.app.process import open_store, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
+from kapi.store.engine.watch import Watch
+from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.registered_clients import TOPIC as CLIENTS
-from kapi.store.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
-from kapi.store.watch import Watch
 
 
 def run_identity(settings: Settings, listener: socket.socket) -> None:

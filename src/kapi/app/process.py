@@ -17,7 +17,7 @@ from kapi.identity.keys.keyring import Keyring, ensure_keyring, needed_algorithm
 from kapi.run_files import database_path
 from kapi.settings import Settings
 from kapi.store import Store
-from kapi.store.database import StoreClosed
+from kapi.store.engine.database import StoreClosed
 from kapi.store.keys import Keys
 
 

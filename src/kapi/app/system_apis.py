@@ -43,11 +43,11 @@ from kapi.gateway.secrets import NamedSecrets
 from kapi.identity.clients.remote_documents import RemoteDocuments, fetches_private
 from kapi.identity.keys.rotation import rotating
 from kapi.identity.people.users import Users
-from kapi.store.enforcer_keys import EnforcerKeys
+from kapi.store.gateway.enforcer_keys import EnforcerKeys
+from kapi.store.gateway.secrets import SecretStore
 from kapi.store.keys import Keys
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
-from kapi.store.secrets import SecretStore
 from kapi.store.users import UserStore
 
 

@@ -16,7 +16,13 @@ from kapi import error_codes
 from kapi.errors import Problem
 from kapi.settings import Settings
 from kapi.settings.subscriptions import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
-from kapi.store.applications import Application, ApplicationStore, ConsumerKey, Subscription, Taken
+from kapi.store.gateway.applications import (
+    Application,
+    ApplicationStore,
+    ConsumerKey,
+    Subscription,
+    Taken,
+)
 
 LONGEST_NAME = 120
 LONGEST_KEY = 255

@@ -9,8 +9,9 @@ from kapi.gateway.envoy.resources.tokens.api_keys import credentials_filter
 from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
 from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.resource_sync import Publish, ResourceSync
-from kapi.store import api_keys, revocations
-from kapi.store.database import Database
+from kapi.store import revocations
+from kapi.store.engine.database import Database
+from kapi.store.gateway import api_keys
 
 
 def caller_resources(

@@ -25,7 +25,7 @@ import re2
 from kapi.gateway.issuers import TrustedIssuer, consumer_key_claims
 from kapi.settings import SubscriptionsSettings, TierSettings
 from kapi.store import StoredApi
-from kapi.store.applications import Application, ConsumerKey, Subscription
+from kapi.store.gateway.applications import Application, ConsumerKey, Subscription
 
 _SECONDS = {"Second": 1, "Minute": 60, "Hour": 3600, "Day": 86400}
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from kapi.store.counters import Counter, Counters
+from kapi.store.gateway.counters import Counter, Counters
 
 _LOG = logging.getLogger("kapi.gateway")
 EVERY_SECONDS = 1.0

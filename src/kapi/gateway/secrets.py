@@ -17,7 +17,7 @@ from kapi.errors import Problem
 from kapi.gateway.deployment.change import Key
 from kapi.settings import Settings
 from kapi.store import Rendered
-from kapi.store.secrets import SecretStore, StoredSecret
+from kapi.store.gateway.secrets import SecretStore, StoredSecret
 
 
 class Gateway(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.families import FAMILY, account_family, end_family
 from kapi.store.revocations import TOPIC as REVOCATIONS
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.records import Record
 from kapi.store.revocations import TOPIC, Revocation, write_revocation
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kapi.store.connections import is_busy
-from kapi.store.database import Database
+from kapi.store.engine.connections import is_busy
+from kapi.store.engine.database import Database
 from kapi.store.login_attempts import WINDOW
 from kapi.store.revocations import GRACE_SECONDS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "issuers"
 """Changed when a declaration or a set of keys does."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "keys"
 STAGED, PUBLISHED, ACTIVE, RETIRED = "staged", "published", "active", "retired"

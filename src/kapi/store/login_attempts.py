@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from sqlite3 import Connection
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 WINDOW = 300
 """Seconds over which attempts are counted."""

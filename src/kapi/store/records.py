@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 _COLUMNS = "key, family, payload, expires_at, consumed_at"
 

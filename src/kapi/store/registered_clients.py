@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "clients"
 _COLUMNS = "id, metadata, salt, secret_digest, token_key, created_at, revision, removed"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "revocations"
 ANY_ISSUER = ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.store.accounts import Ending, end_account
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.revocations import TOPIC as REVOCATIONS
 
 TOPIC = "users"

@@ -125,7 +125,7 @@ def _refuse_newer(settings: Settings) -> None:
     """Raise StorageNewer for a data directory of a newer version. Nothing is written to it."""
     from kapi.errors import StorageNewer
     from kapi.run_files import database_path
-    from kapi.store.database import newer_step
+    from kapi.store.engine.database import newer_step
 
     if step := newer_step(database_path(settings)):
         raise StorageNewer(str(database_path(settings)), step)

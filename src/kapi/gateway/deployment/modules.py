@@ -20,7 +20,7 @@ from kapi.apis.ir import Api
 from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.policies.wasm_modules import Module, WasmModules
 from kapi.settings import Settings
-from kapi.store.modules import PinnedModules
+from kapi.store.gateway.modules import PinnedModules
 
 _MAGIC = b"\x00asm\x01\x00\x00\x00"
 

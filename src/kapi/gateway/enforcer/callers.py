@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from kapi.gateway.consumer_index import matches
 from kapi.gateway.enforcer.backend_jwt import Caller
-from kapi.store.applications import Application
+from kapi.store.gateway.applications import Application
 
 
 def find_caller(

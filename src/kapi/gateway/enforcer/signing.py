@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kapi.jose.jwk import thumbprint
 from kapi.jose.signing_keys import SigningKey, generate_key, load_key, to_pem
-from kapi.store.enforcer_keys import EnforcerKeys, StoredEnforcerKey
+from kapi.store.gateway.enforcer_keys import EnforcerKeys, StoredEnforcerKey
 
 ALGORITHM = "RS256"
 

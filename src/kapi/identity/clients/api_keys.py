@@ -18,8 +18,8 @@ from kapi.errors import Problem
 from kapi.jose import base64url
 from kapi.jose.compact import sign_jwt
 from kapi.jose.signing_keys import generate_key, load_key, public_jwks, to_pem
-from kapi.store.api_keys import NEVER, ApiKeys, StoredApiKey
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
+from kapi.store.gateway.api_keys import NEVER, ApiKeys, StoredApiKey
 from kapi.store.revocations import Revocations
 
 ALGORITHM = "RS256"

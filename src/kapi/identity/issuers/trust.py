@@ -27,7 +27,7 @@ from kapi.identity.issuers.kept import stored_declarations
 from kapi.identity.issuers.trial import Step, trial
 from kapi.identity.tokens.verify import INBUILT, IssuerKeys
 from kapi.settings import IssuerSettings, Settings
-from kapi.store.database import StoreClosed
+from kapi.store.engine.database import StoreClosed
 from kapi.store.issuers import IssuerStore, StoredIssuer, StoredKeys
 
 _LOG = logging.getLogger("kapi.issuers")

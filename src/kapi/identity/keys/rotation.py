@@ -26,12 +26,12 @@ from kapi.identity.keys.keyring import (
 from kapi.identity.tokens.verify import IssuerKeys
 from kapi.jose.algorithms import ALGORITHMS
 from kapi.settings import IdentitySettings
-from kapi.store.database import StoreClosed
+from kapi.store.engine.database import StoreClosed
 from kapi.store.keys import ACTIVE, PUBLISHED, RETIRED, STAGED, Keys, StoredKey
 
 _LOG = logging.getLogger("kapi.keys")
 SETTLE_SECONDS = 1.0
-"""Ten times what a worker takes to notice a key (`store/watch.py`)."""
+"""Ten times what a worker takes to notice a key (`store/engine/watch.py`)."""
 _MARGIN = 60
 """Seconds a retired key stays longer than its tokens: clocks differ."""
 MOST_KEYS = 100

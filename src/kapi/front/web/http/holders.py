@@ -14,7 +14,7 @@ from kapi.identity.possession.confirmation import Confirmation
 from kapi.identity.possession.dpop import Nonces, verify_proof
 from kapi.identity.tokens.verify import Holder
 from kapi.settings import Settings
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Record, Records
 

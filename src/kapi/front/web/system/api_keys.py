@@ -20,7 +20,7 @@ from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.shapes import Member, Rule, Shape, one_of, read_members
 from kapi.front.web.system.apis import DEPLOY_SCOPE
 from kapi.identity.clients.api_keys import ApiKeyIssuer, Wanted
-from kapi.store.api_keys import StoredApiKey
+from kapi.store.gateway.api_keys import StoredApiKey
 
 _HINT = 'Send {"apis": [{"name": …, "version": …}]}.'
 _LONGEST_LIFETIME = 100 * 365 * 24 * 3600

@@ -18,7 +18,7 @@ from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.shapes import Member, Shape, read_members
 from kapi.front.web.system.apis import DEPLOY_SCOPE
 from kapi.gateway.applications import Applications
-from kapi.store.applications import Application, ConsumerKey, Subscription
+from kapi.store.gateway.applications import Application, ConsumerKey, Subscription
 
 
 def _shape(subject: str, members: Mapping[str, Member]) -> Shape:

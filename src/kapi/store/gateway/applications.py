@@ -6,7 +6,7 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "applications"
 

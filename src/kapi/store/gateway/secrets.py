@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kapi.store import Rendered, keep_rendered
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "secrets"
 

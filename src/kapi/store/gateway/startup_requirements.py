@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "duties"
 """Topic of the store's notifications about changes of the table."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 
 class PinnedModules:

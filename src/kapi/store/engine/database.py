@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kapi.errors import StorageBusy, StorageNewer
-from kapi.store.connections import BUSY_SECONDS, is_busy, meaning, reader, writer
+from kapi.store.engine.connections import BUSY_SECONDS, is_busy, meaning, reader, writer
 
 _CHANGED = (
     "INSERT INTO changes (topic, version) VALUES (?, 1)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 _COLUMNS = "kid, private_pem, created_at"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 
 @dataclass(frozen=True, slots=True)

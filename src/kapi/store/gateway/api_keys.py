@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kapi.store.database import Database
+from kapi.store.engine.database import Database
 
 TOPIC = "api_keys"
 NEVER = 0

@@ -1,0 +1,1 @@
+"""SQLite: connections, transactions, migrations, notification of changes."""

@@ -1,0 +1,1 @@
+"""The tables of the gateway and the system APIs: one module for each table or topic."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from kapi.identity.people.passwords import password_digest, password_matches
@@ -89,7 +89,13 @@ class Users:
     @cached_property
     def _digests(self) -> Mapping[str, str]:
         """Digests of the passwords in the settings, made on the first sign-in."""
-        return {name: password_digest(item.password) for name, item in self._settings.items()}
+        return {name: _digest_of(item.password) for name, item in self._settings.items()}
+
+
+@cache
+def _digest_of(password: str) -> str:
+    """The digest of a password of the settings, made once in a process."""
+    return password_digest(password)
 
 
 def user_of(item: UserSettings) -> User:

@@ -21,6 +21,7 @@ from kapi.policies import (
     redirect,
     revocation,
     scopes,
+    streams,
     subscriptions,
     wasm_modules,
 )
@@ -42,6 +43,7 @@ POLICIES: tuple[Policy, ...] = (
     lua_scripts,
     public_address,
     headers,
+    streams,
     mirror,
     redirect,
 )

@@ -7,12 +7,13 @@ OAuth2 (RFC 6750 §2), JWT and API keys are alternatives, as in APK: one of them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
 from kapi.policies.authentication import conf as in_conf
+from kapi.policies.authentication import protocols
 from kapi.policies.authentication.certificates import CHECK
 from kapi.policies.authentication.certificates import FILTER as CERTIFICATE_FILTER
 from kapi.policies.authentication.certificates import per_route as certificate_route
@@ -54,6 +55,7 @@ from kapi.policies.callers.rbac import (
 from kapi.policies.callers.rbac import JWT_FILTER as FILTER
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
+from kapi.policies.streams.conf import is_web_socket
 
 name = "authentication"
 phase = Phase.AUTHENTICATE
@@ -131,6 +133,8 @@ class Credential:
     audiences: tuple[str, ...] = ()
     dpop: Literal["", "optional", "mandatory"] = ""
     """Whether tokens bound to a key are taken with a proof, or nothing else."""
+    protocol: bool = False
+    """Whether it may come in `Sec-WebSocket-Protocol`."""
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -157,7 +161,8 @@ class Credential:
     @property
     def is_plain(self) -> bool:
         """An access token in `Authorization: Bearer` and nowhere else."""
-        return self.kind == "OAuth2" and self.in_authorization and not self.query
+        elsewhere = self.query or self.protocol
+        return self.kind == "OAuth2" and self.in_authorization and not elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,11 @@ class Authentication:
     required: bool = True
     credentials: tuple[Credential, ...] = (Credential(),)
     certificates: ClientCertificates | None = None
+
+    @property
+    def protocol_kinds(self) -> frozenset[str]:
+        """The kinds of credentials that may come in `Sec-WebSocket-Protocol`."""
+        return frozenset(item.kind for item in self.credentials if item.protocol)
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -194,7 +204,11 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa:
     if mtls and mtls.enabled and operation.secured:
         refs = tuple(SecretRef(item.name, item.key, mtls.mark) for item in mtls.certificates)
         certificates = ClientCertificates(mtls.required == "mandatory", refs)
-    return Authentication(needs_caller(conf, operation), credentials(conf), certificates)
+    accepted = credentials(conf)
+    if is_web_socket(operation):
+        # A proof of possession is made for a header, which browsers cannot send.
+        accepted = tuple(replace(item, protocol=not item.dpop) for item in accepted)
+    return Authentication(needs_caller(conf, operation), accepted, certificates)
 
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
@@ -220,16 +234,23 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     """What the token filter must find, what else is checked, and what the backend does not see."""
     hidden = tuple(dict.fromkeys(name for item in node.credentials for name in item.hidden))
     configs: dict[str, dict[str, Any]] = {}
+    answered = protocols.answer() if node.protocol_kinds else []
     if taken := _taken_by_script(node, place):
         configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
     if not node.required:
         # Nothing is checked here, so a backend may check credentials of its own in the header that
         # both would use.
         kept = tuple(name for name in hidden if name != "authorization")
-        return EnvoyRoute({**configs, FILTER: dict(_DISABLED)}, remove_request_headers=kept)
+        configs[FILTER] = dict(_DISABLED)
+        return EnvoyRoute(configs, remove_request_headers=kept, response_headers_to_add=answered)
     configs |= _token_filters(node, place) | _other_filters(node, place)
     asked = challenge(place, node.dpop, tokens=bool(node.kinds - {"APIKey"}))
-    return EnvoyRoute(configs, remove_request_headers=hidden, metadata={CHALLENGE: asked})
+    return EnvoyRoute(
+        configs,
+        remove_request_headers=hidden,
+        response_headers_to_add=answered,
+        metadata={CHALLENGE: asked},
+    )
 
 
 def _token_filters(node: Authentication, place: Place) -> dict[str, dict[str, Any]]:
@@ -291,7 +312,7 @@ def _kinds_of(item: Credential) -> set[str]:
         found.add(DPOP)
     if item.in_authorization:
         found.add(BEARER)
-    if item.query or item.in_other_header:
+    if item.query or item.protocol or item.in_other_header:
         found.add(MOVED_BEARER)
     return found
 
@@ -323,6 +344,8 @@ def _taken_by_script(node: Authentication, place: Place) -> dict[str, Any]:
     ]
     if places:
         context["query"] = places
+    if node.protocol_kinds:
+        context["protocols"] = protocols.markers(node.protocol_kinds, is_read=node.required)
     keys = [item for item in node.credentials if item.kind == "APIKey"]
     if keys and node.required:
         context |= {"api_key": True, **_api(place)}

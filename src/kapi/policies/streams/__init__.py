@@ -1,0 +1,68 @@
+"""Long-lived calls (apk-conf `operations[].stream`, which is kapi's own): WebSocket, server-sent events and long polling.
+
+A WebSocket (RFC 6455) is upgraded only on operations that say so; elsewhere the gateway answers 403. The handshake is an ordinary call:
+authentication, scopes, subscriptions and rate limits are checked there. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.streams import conf as in_conf
+from kapi.policies.streams.conf import FIELD, LONG_POLLING, Kind
+
+name = "stream"
+phase = Phase.TRANSFORM
+filters: tuple[HttpFilter, ...] = ()
+conf_part = in_conf.conf_part
+
+IDLE_SECONDS: Final = 300
+"""When the conf says nothing."""
+POLL_SECONDS: Final = 120
+"""How long an answer of long polling may take when the conf says nothing."""
+_AFTER: Final = 5
+"""Seconds by which the idle limit of long polling is longer, so that the caller gets a 504."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """How long the calls of an operation may last. A time of 0 is no limit."""
+
+    policy: ClassVar[str] = name
+    kind: Kind
+    idle_timeout: int
+    """Without a byte in either direction."""
+    max_duration: int = 0
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> Stream | None:  # noqa: A001, ARG001 - the policy contract
+    """Where the operation has the field."""
+    field = operation.field(FIELD)
+    if not isinstance(field, Fields):
+        return None
+    kind: Kind = field.get("type")
+    if kind == LONG_POLLING:
+        longest = field.get("maxDuration", POLL_SECONDS)
+        return Stream(kind, longest + _AFTER, longest)
+    return Stream(kind, field.get("idleTimeout", IDLE_SECONDS), field.get("maxDuration", 0))
+
+
+def envoy(node: Stream, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
+    """Timeouts in place of those of an ordinary call, and the upgrade.
+
+    Envoy's response timeout does not apply to an upgraded call, so it remains for ordinary ones.
+    """
+    action: dict[str, Any] = {"idle_timeout": f"{node.idle_timeout}s"}
+    match node.kind:
+        case "LongPolling":
+            return EnvoyRoute(action={"timeout": f"{node.max_duration}s", **action})
+        case "WebSocket":
+            action["upgrade_configs"] = [{"upgrade_type": "websocket"}]
+        case _:
+            action["timeout"] = "0s"
+    if node.max_duration:
+        action["max_stream_duration"] = {"max_stream_duration": f"{node.max_duration}s"}
+    return EnvoyRoute(action=action)

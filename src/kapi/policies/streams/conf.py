@@ -1,0 +1,78 @@
+"""The apk-conf's `stream` of an operation, which is kapi's own: shape, checks, descriptions."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from kapi.apis import report as codes
+from kapi.apis.conf.model import Fields, OperationConf
+from kapi.apis.conf.nodes import operation_nodes, text_at
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import TEXT, ByField, Record, Shape, Whole
+from kapi.apis.report import Report
+from kapi.apis.yaml_positions import Mapping, key_mark
+
+FIELD: Final = "stream"
+WEB_SOCKET: Final = "WebSocket"
+EVENTS: Final = "ServerSentEvents"
+LONG_POLLING: Final = "LongPolling"
+_DAY: Final = 86400
+_LONGEST: Final = 30 * _DAY
+
+Kind = Literal["WebSocket", "ServerSentEvents", "LongPolling"]
+
+
+def is_web_socket(operation: OperationConf) -> bool:
+    """Whether the operation accepts the handshake of a WebSocket."""
+    field = operation.field(FIELD)
+    return isinstance(field, Fields) and field.get("type") == WEB_SOCKET
+
+
+def _check(root: Mapping, report: Report) -> None:
+    for operation, pointer in operation_nodes(root):
+        stream = operation.entries.get(FIELD)
+        if not isinstance(stream, Mapping):
+            continue
+        if text_at(stream, "type") == WEB_SOCKET and text_at(operation, "verb") not in {"GET", ""}:
+            message = "the handshake of a WebSocket is a GET"
+            place = key_mark(operation, FIELD, pointer)
+            report.add(codes.COMBINATION, message, place, "Write verb: GET, or another type.")
+
+
+def _described() -> dict[str, str]:
+    """The descriptions by the ends of paths, which name the type."""
+    first, *others = _DESCRIPTIONS
+    kinds = (WEB_SOCKET, EVENTS, LONG_POLLING)
+    made = {f"stream.{kind}.{name}": _DESCRIPTIONS[name] for kind in kinds for name in others}
+    return made | {first: _DESCRIPTIONS[first], "stream.type": _DESCRIPTIONS["type"]}
+
+
+_TIMES: Final[dict[str, Shape]] = {
+    "type": TEXT,
+    "idleTimeout": Whole(1, _DAY),
+    "maxDuration": Whole(1, _LONGEST),
+}
+_DESCRIPTIONS: Final = {
+    "operations.stream": "Calls of this operation last long. Only in kapi.",
+    "type": "WebSocket, ServerSentEvents or LongPolling.",
+    "idleTimeout": "Seconds without a byte in either direction. 300 when left out.",
+    "maxDuration": "Seconds that a call may last. Left out: no limit; 120 for LongPolling.",
+}
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("operation",),
+            shape=ByField(
+                "type",
+                {
+                    WEB_SOCKET: Record(_TIMES, ("type",)),
+                    EVENTS: Record(_TIMES, ("type",)),
+                    LONG_POLLING: Record({"type": TEXT, "maxDuration": Whole(1, _DAY)}, ("type",)),
+                },
+            ),
+            descriptions=_described(),
+        ),
+    ),
+    check=_check,
+)

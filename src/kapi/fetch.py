@@ -46,12 +46,12 @@ class FetchOptions:
     """Whether a redirect may lead to another host."""
     redirects: int = _MOST_REDIRECTS
     form: bytes = b""
-    """Posted, when not empty, instead of asking with GET; any answer of 200 to 299 counts then."""
+    """If not empty, it is posted, and any status of 200 to 299 is a success."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was answered: 200 with the content, or 304 without. Header names in lower case."""
+    """The response: 200 with the content, or 304 without. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -66,7 +66,7 @@ def fetch(
     allow_private: bool,
     redirects: int = _MOST_REDIRECTS,
 ) -> bytes:
-    """The document's bytes. `timeout` in seconds, for all of it; so many `redirects` are followed.
+    """The document's bytes. `timeout` in seconds, for all of it. At most `redirects` are followed.
 
     Raises Problem 406 (APK 909044) when the URL is not to be fetched, cannot be, or leads to too
     much.
@@ -254,7 +254,7 @@ def is_on_this_machine(url: str, hosts: Mapping[str, str]) -> bool:
 
 
 def _stand_in(host: str, port: int, hosts: Mapping[str, str]) -> tuple[str, int] | None:
-    """The address that stands in for a name."""
+    """The address that replaces a name."""
     mapped = hosts.get(f"{host}:{port}") or hosts.get(host)
     if not mapped:
         return None

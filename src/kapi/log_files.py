@@ -1,7 +1,7 @@
 """Log files: readable by their owner only, bounded in size, opened again after a rotation.
 
 Used by the supervisor, its Python children and `kapi up --detach`. A log that has grown too large
-is set aside as `NAME.log.1`; what writes to it is then told to open it again. `logrotate` does the
+is set aside as `NAME.log.1`; its writer then opens the log again. `logrotate` does the
 same from outside, with SIGHUP to the supervisor.
 """
 

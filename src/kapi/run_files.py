@@ -59,7 +59,7 @@ def counters_socket(settings: Settings) -> Path:
 
 
 def rejected_tokens_socket(settings: Settings) -> Path:
-    """gRPC of the control process: Envoy tells which tokens it refused, and why."""
+    """gRPC of the control process: Envoy reports rejected tokens, with reasons."""
     return run_dir(settings) / "refusals.sock"
 
 

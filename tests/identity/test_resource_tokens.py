@@ -203,7 +203,7 @@ def test_a_device_a_password_and_an_exchange(app: Any) -> None:
         ('resource = "https://a.example"\ntoken_lifetime = -1', "between"),
         (
             'resource = "https://a.example"\n[[identity.resources]]\nresource = "https://a.example"',
-            "stands twice",
+            "occurs twice",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from kapi.addresses import is_label, is_loopback, reach
 from kapi.errors import Unfetched
-from kapi.fetch import Way, get
+from kapi.fetch import FetchOptions, get
 
 PUBLIC = (
     "1.1.1.1",
@@ -104,7 +104,7 @@ def test_where_an_address_is(text: str, where: str) -> None:
 def test_a_document_is_not_fetched_from_it(text: str) -> None:
     host = f"[{text}]" if ":" in text else text
     with pytest.raises(Unfetched) as caught:
-        get(f"http://{host}:9/", Way(1000, 5, allow_private=False))
+        get(f"http://{host}:9/", FetchOptions(1000, 5, allow_private=False))
     assert caught.value.code == "address"
 
 
@@ -112,7 +112,7 @@ def test_a_document_is_not_fetched_from_it(text: str) -> None:
 def test_it_is_not_fetched_from_even_where_private_networks_are_allowed(text: str) -> None:
     host = f"[{text}]" if ":" in text else text
     with pytest.raises(Unfetched) as caught:
-        get(f"http://{host}:9/", Way(1000, 5, allow_private=True))
+        get(f"http://{host}:9/", FetchOptions(1000, 5, allow_private=True))
     assert caught.value.code == "address"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kapi.errors import Problem, Unfetched
-from kapi.fetch import Way, fetch, is_on_this_machine
+from kapi.fetch import FetchOptions, fetch, is_on_this_machine
 from kapi.fetch import get as document
 
 ENDED = threading.Event()
@@ -154,8 +154,8 @@ def test_private_addresses_only_when_allowed(base: str) -> None:
             get(f"{url}/ok", allow_private=False)
 
 
-def way(**fields: Any) -> Way:
-    return Way(**{"max_bytes": 1000, "timeout": 20, "allow_private": True, **fields})
+def way(**fields: Any) -> FetchOptions:
+    return FetchOptions(**{"max_bytes": 1000, "timeout": 20, "allow_private": True, **fields})
 
 
 def refusal(url: str, **fields: Any) -> str:

@@ -90,7 +90,7 @@ def test_ai_providers_are_read_and_their_mistakes_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as error:
         read_settings({}, HOME, tmp_path)
     for part in (
-        "mine v2 stands twice",
+        "mine v2 occurs twice",
         "'a b' is no place",
         "'header:' is no place",
         "more than 10 places",

@@ -66,31 +66,26 @@ class Control:
     def of(cls, settings: Settings) -> Control:
         """All parts, connected. Nothing is started."""
         store, keyring = open_store(settings)
-        database = store.database
+        database, tiers = store.database, settings.subscriptions
         trust = trusted(settings, store, keyring)
-        gateway_issuers = GatewayIssuers(StartupRequirements(database), trust)
+        issuers = GatewayIssuers(StartupRequirements(database), trust)
         key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, database, time.time, os.urandom)
-        publisher = Publisher(
-            xds_socket(settings), members=partial(members, admin_socket(settings))
-        )
+        publisher = _publisher(settings)
         caller_state = caller_resources(database, publisher, time.time)
         counters = RateLimitCounters(
             counters_socket(settings),
             Counters(database),
-            lambda: consumer_index(
-                applications.all(), store.apis, deployer.issuers, settings.subscriptions
-            ),
+            lambda: consumer_index(applications.all(), store.apis, deployer.issuers, tiers),
             str(time.time_ns()),
             lambda: deployer.counts,
         )
-        applications = Applications(
-            settings, ApplicationStore(database), time.time, counters.refresh
-        )
+        stored = ApplicationStore(database)
+        applications = Applications(settings, stored, time.time, counters.refresh)
         deployer = Deployer(
             store=store,
             publisher=publisher,
             compiler=_compiler(settings, store),
-            shared=_shared(settings, database, gateway_issuers, key_issuer, caller_state),
+            shared=_shared(settings, database, issuers, key_issuer, caller_state),
             now=time.time,
             changed=counters.refresh,
         )
@@ -99,7 +94,7 @@ class Control:
             store=store,
             revocations=Revocations(database),
             trust=trust,
-            gateway_issuers=gateway_issuers,
+            gateway_issuers=issuers,
             key_issuer=key_issuer,
             publisher=publisher,
             caller_state=caller_state,
@@ -116,6 +111,10 @@ class Control:
     def is_ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
         return self.is_connected() and self.counters.ready
+
+
+def _publisher(settings: Settings) -> Publisher:
+    return Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
 
 
 def _shared(

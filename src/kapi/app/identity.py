@@ -18,7 +18,7 @@ from kapi.store.registered_clients import TOPIC as CLIENTS
 
 
 def run_identity(settings: Settings, listener: socket.socket) -> None:
-    """Serve the inbuilt provider until told to stop."""
+    """Serve the inbuilt provider until a signal."""
     import uuid_utils
 
     from kapi.front.web.identity.app import build_identity_app, token_endpoint_of

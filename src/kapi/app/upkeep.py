@@ -1,4 +1,4 @@
-"""What the supervisor does while all goes well: it bounds the logs, and answers SIGHUP.
+"""Regular work of the supervisor: it limits the size of logs, and handles SIGHUP.
 
 SIGHUP opens every log file again, Envoy's too, so that `logrotate` may rename them; it reads the
 settings again, and restarts the Python children when they have changed. It never stops the

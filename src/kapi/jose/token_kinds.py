@@ -76,7 +76,7 @@ class AccessTokenRule:
     required_claims: tuple[tuple[str, str], ...] = ()
     """(claim, value) that a token must have; an empty value means any."""
     id_tokens: bool = False
-    """Whether ID tokens count too, for issuers that give APIs nothing else."""
+    """Whether ID tokens are accepted too, for issuers that give APIs nothing else."""
 
     @property
     def names_kind(self) -> bool:
@@ -90,8 +90,11 @@ class AccessTokenRule:
 
     @property
     def other_kinds(self) -> tuple[str, ...]:
-        """Values of the claims that name the kind which refuse a token."""
+        """Values of the claims that name the kind with which a token is refused."""
         return OTHER_KINDS if self.id_tokens else (*OTHER_KINDS, *ID_KINDS)
+
+    def _refuses_id_token_claims(self, header: Mapping[str, Any]) -> bool:
+        return not self.ignores_id_token_claims and _type_of(header) != ACCESS_TOKEN_TYPE
 
     def tells_kind(self, header: Mapping[str, Any]) -> bool:
         """Whether its type or a required claim says that an accepted token is an access token."""
@@ -114,7 +117,7 @@ class AccessTokenRule:
         for name in KIND_CLAIMS:
             if isinstance(claims.get(name), str) and claims[name] in self.other_kinds:
                 yield Objection("kind", name)
-        if not self.ignores_id_token_claims and _type_of(header) != ACCESS_TOKEN_TYPE:
+        if self._refuses_id_token_claims(header):
             yield from (Objection("ID token", name) for name in ID_TOKEN_CLAIMS if name in claims)
 
 

@@ -50,6 +50,6 @@ def repeated_providers(providers: Sequence[AiProviderSettings]) -> Iterator[Mist
     for number, item in enumerate(providers):
         own = (item.name, item.api_version)
         if own in seen:
-            what = f"{item.name} {item.api_version} stands twice"
+            what = f"{item.name} {item.api_version} occurs twice"
             yield Mistake(what, "Keep one.", f"[{number}]")
         seen.add(own)

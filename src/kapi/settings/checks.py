@@ -1,4 +1,4 @@
-"""Checks that stand beside the fields they are about, and the walk that runs all of them.
+"""Checks of settings, in the metadata of their fields, and the walk that runs all of them.
 
 A field names its check in its metadata: `field(metadata={"check": check_url})`. It is called with
 the value and yields mistakes. A check of several fields is the method `mistakes` of their class.

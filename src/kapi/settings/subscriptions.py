@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from kapi.settings.checks import Mistake
 
@@ -165,47 +164,28 @@ class SubscriptionsSettings:
                     yield Mistake(f"there is no tier {tier!r}", hint, f".applications[{number}]")
 
     def repeated_applications(self, organization: str) -> Iterator[Mistake]:
-        """Ids, names and keys that are there twice; `organization` owns what names no other."""
-        ids: set[str] = set()
-        names: set[tuple[str, str]] = set()
-        keys: set[tuple[str, str]] = set()
+        """Repeated ids, names and keys. `organization` owns the applications that name no other."""
+        seen: set[tuple[str, ...]] = set()
         for number, application in enumerate(self.applications):
-            where = f".applications[{number}]"
             owner = application.organization or organization
-            if application.id:
-                yield from _unique(
-                    application.id,
-                    ids,
-                    Mistake(
-                        f"the id {application.id!r} stands twice",
-                        "Give each application an id of its own.",
-                        f"{where}.id",
-                    ),
-                )
-            else:
-                yield from _unique(
-                    (owner, application.name),
-                    names,
-                    Mistake(
-                        f"the name {application.name!r} stands twice",
-                        "Give each an id of its own.",
-                        where,
-                    ),
-                )
-            for key in application.keys:
-                yield from _unique(
-                    (owner, key.consumer_key),
-                    keys,
-                    Mistake(
-                        f"the consumer key {key.consumer_key!r} stands twice",
-                        "A key belongs to one application.",
-                        f"{where}.keys",
-                    ),
-                )
+            for identity, mistake in _identities(application, owner, f".applications[{number}]"):
+                if identity in seen:
+                    yield mistake
+                seen.add(identity)
 
 
-def _unique(own: Any, seen: set[Any], mistake: Mistake) -> Iterator[Mistake]:
-    """The mistake, if the value has been seen; it is seen from now on."""
-    if own in seen:
-        yield mistake
-    seen.add(own)
+def _identities(
+    application: ApplicationSettings, owner: str, where: str
+) -> Iterator[tuple[tuple[str, ...], Mistake]]:
+    """What must be unique in an application, each with the mistake if it is not."""
+    if application.id:
+        what = f"the id {application.id!r} occurs twice"
+        hint = "Give each application an id of its own."
+        yield ("id", application.id), Mistake(what, hint, f"{where}.id")
+    else:
+        what = f"the name {application.name!r} occurs twice"
+        yield ("name", owner, application.name), Mistake(what, "Give each an id of its own.", where)
+    for key in application.keys:
+        what = f"the consumer key {key.consumer_key!r} occurs twice"
+        hint = "A key belongs to one application."
+        yield ("key", owner, key.consumer_key), Mistake(what, hint, f"{where}.keys")

@@ -70,7 +70,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _table(parts: list[str], lists: dict[str, int], *, new: bool) -> str:
-    """The dotted name of a table; a list of tables stands for its last item."""
+    """The dotted name of a table; in a list of tables, the last item."""
     name = ""
     for position, part in enumerate(parts):
         name = f"{name}.{part}" if name else part

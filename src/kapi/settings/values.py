@@ -110,7 +110,7 @@ def _list(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str
         keys = [getattr(item, name) for item in items]
         repeated = sorted({key for key in keys if keys.count(key) > 1})
         if repeated:
-            return _refuse(wrong, where, f"the {name} {repeated[0]!r} stands twice")
+            return _refuse(wrong, where, f"the {name} {repeated[0]!r} occurs twice")
     return tuple(items)
 
 
@@ -122,7 +122,7 @@ def _not_a_list(kind: Any, where: str, wrong: Wrong) -> Any:
 
 
 def _key(kind: Any) -> str:
-    """The field whose metadata say that it tells the items of a list apart; empty without one."""
+    """The field that identifies an item of a list, or an empty text."""
     if not dataclasses.is_dataclass(kind):
         return ""
     keys = (field.name for field in dataclasses.fields(kind) if field.metadata.get("key"))

@@ -43,7 +43,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
 
 
 def envoy_version(settings: Settings) -> str:
-    """The version the Envoy binary tells. Raises EnvoyNotFound."""
+    """The version of the Envoy binary. Raises EnvoyNotFound."""
     from kapi.gateway.envoy.process.process import find_envoy
 
     try:

@@ -41,7 +41,7 @@ class Source:
     choices: Choices = NO_CHOICES
 
     def generated(self) -> Generated:
-        """The conf; tells the warnings. Raises InvalidInput with the mistakes."""
+        """The conf. Prints the warnings. Raises InvalidInput with the mistakes."""
         made = self._made()
         self._tell(made.warnings)
         return made

@@ -24,7 +24,7 @@ _LONGEST_AGE = 24 * 3600
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,9})")
 
 Get = Callable[[str, FetchOptions, Mapping[str, str]], Document]
-"""`kapi.fetch.get`, or what stands in for the network in a test."""
+"""`kapi.fetch.get`, or a test's replacement of the network."""
 
 
 @dataclass(frozen=True, slots=True)

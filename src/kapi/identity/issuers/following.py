@@ -1,7 +1,7 @@
 """Keeps the keys of one issuer current, in a thread: an issuer that hangs delays no other.
 
 Fetched on a schedule that the issuer's Cache-Control may shorten, and when a token names an unknown
-key, at most once per cool-down. The last good set stays in use whatever goes wrong; it is kept in
+key, at most once per cool-down. The last valid set stays in use after any error; it is kept in
 the store, so that a start needs no network.
 """
 
@@ -29,7 +29,7 @@ NO_KEYS = KeySet(())
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """How the keys of an issuer stand. Times in seconds since the epoch, 0 for never."""
+    """The state of an issuer's keys. Times are in seconds since the epoch, 0 means never."""
 
     keys: KeySet = NO_KEYS
     jwks_uri: str = ""

@@ -79,7 +79,7 @@ class KeptIssuers:
 
     def look_again(self, now: int) -> None:
         """Request new keys from control: none fits a token. `now`: seconds since the epoch."""
-        # Each asking is a write; whoever sends random key ids shall not fill the disk's time.
+        # Each request is a write: many random key ids must not become many writes.
         if now != self._asked:
             self._asked = now
             self._store.want_keys()

@@ -64,13 +64,13 @@ class Preset:
     required_claims: Mapping[str, str] = field(default_factory=dict)
     """Claims that a token must contain; an empty value means any value.
 
-    They tell access tokens from ID tokens that the same keys sign.
+    They distinguish access tokens from ID tokens of the same keys.
     """
     claim_mappings: Mapping[str, str] = field(default_factory=dict)
     id_tokens: bool = False
     """Whether its ID tokens are accepted.
 
-    For providers whose access tokens are opaque, or cannot be told from ID tokens.
+    For providers whose access tokens are opaque, or do not differ from ID tokens.
     """
     audience_needed: bool = True
     """Whether a declaration without an audience gets a warning.

@@ -37,7 +37,7 @@ Publish = Callable[[Sequence[IssuerKeys]], None]
 
 
 class Trust:
-    """The issuers of now. Safe to share between threads."""
+    """The current issuers. Safe to share between threads."""
 
     def __init__(
         self,
@@ -89,14 +89,14 @@ class Trust:
         )
 
     def start(self, publish: Publish) -> None:
-        """Follow every issuer, and tell the gateway of changes through `publish`."""
+        """Follow each issuer, and publish changes to the gateway."""
         self._publish = publish
         threading.Thread(target=self._publish_changes, name="issuer-keys", daemon=True).start()
         for followed in self.followed():
             followed.start()
 
     def stop(self) -> None:
-        """Follow nobody any longer."""
+        """Stop the threads of all issuers."""
         self._stopped.set()
         self._dirty.set()
         for followed in self.followed():

@@ -32,7 +32,7 @@ class Watch:
         self._callbacks.setdefault(topic, []).append(callback)
 
     def start(self) -> None:
-        """Remember how things stand now, and watch from here on."""
+        """Note the current versions, and call back for later changes."""
         connection = sqlite3.connect(
             self._path, timeout=10, isolation_level=None, check_same_thread=False
         )

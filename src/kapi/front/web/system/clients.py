@@ -111,7 +111,7 @@ class ClientsApi:
         self._access.principal(request, CLIENTS_SCOPE)
         client_id = request.path_params["client_id"]
         if any(item.id == client_id for item in self._configured):
-            detail = f"{client_id} stands in the settings"
+            detail = f"{client_id} is in the settings"
             raise Problem.of(
                 error_codes.CLIENT_IN_SETTINGS,
                 detail=detail,

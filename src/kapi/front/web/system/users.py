@@ -144,7 +144,7 @@ class UsersApi:
         if any(user.username == name for user in self._users.of_settings):
             raise Problem.of(
                 error_codes.USER_IN_SETTINGS,
-                f"{name!r} stands in the settings",
+                f"{name!r} is in the settings",
                 hint="Change [[identity.users]] in kapi.toml and start again.",
             )
 

@@ -54,7 +54,7 @@ $(CORPUS)/node_modules/.installed: $(CORPUS)/package-lock.json | interop-debian
 	@touch $@
 
 test: install-dev               ## everything but the long proofs; under ten minutes on two cores
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not long"
+	$(BIN)/python -m pytest $(TESTS) -n 3 --dist loadfile -m "not long"
 
 test-all: test interop-tools corpus    ## the long proofs too: kill tests, fuzzing, foreign clients and servers, real documents
 	$(BIN)/python -m pytest $(TESTS) -m long

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import commands
 from commands import KAPI
 from leaks import leaks_in
+from waiting import until
 
 BASIC = "NDVmMWM1YzgtYTkyZS0xMWVkLWFmYTEtMDI0MmFjMTIwMDAyOjRmYmQ2MmVjLWE5MmUtMTFlZC1hZmExLTAyNDJhYzEyMDAwMg=="
 
@@ -75,11 +75,14 @@ class Platform:
             stderr=log,
             stdout=log,
         )
-        deadline = time.monotonic() + 60
-        while (state := self.state() or {}).get("pid") != self.process.pid or not state["ready"]:
-            assert self.process.poll() is None, self.output()
-            assert time.monotonic() < deadline, self.output()
-            time.sleep(0.02)
+        until(self.is_ready, self.output)
+
+    def is_ready(self) -> bool:
+        """Whether the process of this object says so; fails when it has ended."""
+        assert self.process is not None
+        assert self.process.poll() is None, self.output()
+        state = self.state() or {}
+        return state.get("pid") == self.process.pid and bool(state["ready"])
 
     def stop(self) -> int:
         assert self.process is not None

@@ -10,7 +10,6 @@ import socket
 import sqlite3
 import ssl
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 import zlib
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 
 from harness import free_port
 from standin import Key, self_signed
+from waiting import until
 
 PEERS = Path(__file__).with_name("peers")
 
@@ -56,15 +56,17 @@ class _Process:
             self.running = subprocess.Popen(
                 self.command, cwd=self.folder, env=environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 60
-        while True:
-            assert self.running.poll() is None, f"{self.command} ended"
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline, f"{self.command} does not listen"
-                time.sleep(0.05)
+        until(self.listens, lambda: f"{self.command} does not listen")
+
+    def listens(self) -> bool:
+        """Whether its port can be connected; fails when it has ended."""
+        assert self.running is not None
+        assert self.running.poll() is None, f"{self.command} ended"
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         if self.running is not None:

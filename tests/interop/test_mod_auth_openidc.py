@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -95,15 +94,17 @@ OIDCOAuthTokenIntrospectionInterval -1
         self.process = subprocess.Popen(
             ["/usr/sbin/apache2", "-X", "-f", str(folder / "apache.conf")], stderr=subprocess.PIPE
         )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.get("/bye.html", {})
-                return
-            except OSError:
-                assert self.process.poll() is None, self.process.stderr.read().decode()  # type: ignore[union-attr]  # it is a pipe
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        until(self.answers)
+
+    def answers(self) -> bool:
+        """Whether it serves a page; fails with what it printed when it has ended."""
+        try:
+            self.get("/bye.html", {})
+        except OSError:
+            assert self.process.stderr is not None
+            assert self.process.poll() is None, self.process.stderr.read().decode()
+            return False
+        return True
 
     def get(self, path: str, cookies: dict[str, str], **headers: str) -> Page:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

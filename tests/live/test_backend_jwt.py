@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from test_interceptors import deploy
 
 from harness import Platform
 from interceptor_service import caller, interceptor, policy
+from waiting import awaited
 
 JWKS = [
     "/.wellknown/jwks",
@@ -308,11 +310,8 @@ def test_a_caller_with_an_api_key_has_one_too(
         key = platform.cli(
             "api-key", "create", "keyed:1.0.0", "--application", application, *kind
         ).stdout.strip()
-        deadline = time.monotonic() + 60
-        while (
-            answer := call("/items/1", "-H", f"apikey: {key}", "-H", "Authorization: Basic same")
-        ).status != 200:
-            assert time.monotonic() < deadline, answer.body
+        sent = ("-H", f"apikey: {key}", "-H", "Authorization: Basic same")
+        answer = awaited(partial(call, "/items/1", *sent), lambda answer: answer.status == 200)
         seen[application] = jwt.decode(
             answer.json()["headers"]["x-jwt-assertion"], keys(platform)
         ).claims

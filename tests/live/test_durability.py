@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import DEFINITION, Platform, conf, free_port
+from waiting import until
 
 pytestmark = pytest.mark.long
 ROUNDS, AT_ONCE = 12, 4
@@ -77,14 +78,14 @@ def _change(
 
 
 def _await_ready(platform: Platform) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if platform.api("/ready").status == 200 and platform.token():
-                return
-        except (AssertionError, KeyError, ValueError):
-            assert time.monotonic() < deadline, platform.output()
-        time.sleep(0.05)
+    until(lambda: _is_ready(platform), platform.output)
+
+
+def _is_ready(platform: Platform) -> bool:
+    try:
+        return platform.api("/ready").status == 200 and bool(platform.token())
+    except (AssertionError, KeyError, ValueError):
+        return False
 
 
 def _compare(platform: Platform, expected: dict[int, bool]) -> None:

@@ -8,13 +8,12 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from harness import BASIC, DEFINITION, Platform, conf, free_port
-from waiting import until
+from waiting import awaited, until
 
 IDP, API, GATEWAY = "idp.am.wso2.com", "api.am.wso2.com", "default.gw.wso2.com"
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
@@ -157,14 +156,10 @@ def test_steps_by_command_and_what_is_refused(platform: Platform) -> None:
     assert platform.cli("key", "retire", kid, check=False).returncode == 1
     assert platform.cli("key", "activate", "nobody", check=False).returncode == 5
     assert platform.cli("key", "stage", "--algorithm", "none", check=False).returncode == 3
-    deadline = time.monotonic() + 5
-    while (
-        "ES384"
-        not in platform.request(IDP, "/.well-known/openid-configuration").json()[
-            "id_token_signing_alg_values_supported"
-        ]
-    ):
-        assert time.monotonic() < deadline
+    awaited(
+        lambda: platform.request(IDP, "/.well-known/openid-configuration").json(),
+        lambda document: "ES384" in document["id_token_signing_alg_values_supported"],
+    )
     token = platform.token("kapi:keys")
     for body, status in (
         ("{", 400),

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -193,15 +192,13 @@ def restarted(platform: Platform, harm: Callable[[], None]) -> str:
 
 
 def recovered(platform: Platform, token: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
+    def answered() -> bool:
         try:
-            assert others_are_answered(platform, token)
+            return others_are_answered(platform, token)
         except AssertionError:
-            assert time.monotonic() < deadline, platform.output()
-            time.sleep(0.2)
-        else:
-            return
+            return False
+
+    until(answered, platform.output)
 
 
 def test_a_module_that_does_not_end_is_ended_with_the_name_of_its_api(

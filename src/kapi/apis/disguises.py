@@ -1,9 +1,10 @@
-"""Paths that a backend may take for another one: `/admin;x=1`, `/Admin`, `/admin%20`, `/admin.json` for `/admin`. Pure.
+"""Paths that a backend may take for another one: `/admin;x=1`, `/Admin`, `/admin%20` for `/admin`.
 
-They match `/{name}` at the gateway, which may need less than `/admin` does. Servlet containers drop what follows a `;`, many frameworks
-compare without regard to case, some drop spaces and dots at the end or take a suffix for a format. Escapes of plain characters
-(`/%61dmin`, RFC 3986 §6.2.2.2) are decoded by the gateway before it matches. Used by `compile.py`, which warns, and by the routes,
-which refuse such paths.
+They match `/{name}` at the gateway, which may need less than `/admin` does. Servlet containers drop
+what follows a `;`, many frameworks compare without regard to case, some drop spaces and dots at the
+end or take a suffix (`/admin.json`) for a format. Escapes of plain characters (`/%61dmin`, RFC 3986
+§6.2.2.2) are decoded by the gateway before it matches. Pure. Used by `kinds/rest.py`, which warns,
+and by the routes, which refuse such paths.
 """
 
 from __future__ import annotations
@@ -18,28 +19,35 @@ if TYPE_CHECKING:
 _PARAMETER: Final = re.compile(r"\{[^{}/]*\}")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]")
 _DROPPED: Final = r"(?:%20|%0[09aAdD]|(?:\.|%2[eE]|;|%3[bB])[^/]*)*"
-"""What servers take away from the end of a segment: spaces and control characters, parameters after `;`, a suffix."""
+"""What servers remove from the end of a segment: spaces, control characters, parameters after `;`,
+a suffix."""
 
 
 def may_pass_for(wider: str, narrower: str) -> bool:
-    """Whether a path that a backend may take for `narrower` matches the target `wider`, which is not the same one."""
-    below = wider.endswith("/*")
-    wide = wider.removesuffix("/*").rstrip("/").split("/")
-    narrow = narrower.removesuffix("/*").rstrip("/").split("/")
-    if len(narrow) < len(wide) or (len(narrow) > len(wide) and not below):
+    """Whether a path that a backend may take for `narrower` matches the other target `wider`."""
+    wide, narrow = _segments(wider), _segments(narrower)
+    if len(narrow) < len(wide) or (len(narrow) > len(wide) and not wider.endswith("/*")):
         return False
-    loose = [part for part in narrow[len(wide) :] if not _PARAMETER.fullmatch(part)]
+    loose = any(map(_is_literal, narrow[len(wide) :]))
     for one, other in zip(wide, narrow, strict=False):
+        if one == other:
+            continue
         if not _PARAMETER.search(one):
-            if one != other:
-                return False
-        elif not _PARAMETER.fullmatch(other) and one != other:
-            loose.append(other)
-    return bool(loose)
+            return False
+        loose = loose or _is_literal(other)
+    return loose
+
+
+def _is_literal(segment: str) -> bool:
+    return not _PARAMETER.fullmatch(segment)
+
+
+def _segments(target: str) -> list[str]:
+    return target.removesuffix("/*").rstrip("/").split("/")
 
 
 def disguised(stem: str) -> str:
-    """A regular expression for a path of fixed segments and parameters, and for all that a backend may take for it."""
+    """A regular expression for a path with parameters, and all that a backend may take for it."""
     return "/".join(_segment(part) for part in stem.split("/"))
 
 
@@ -86,21 +94,26 @@ def _needs(operation: OperationConf) -> tuple[Any, ...]:
 def _segment(segment: str) -> str:
     if not segment:
         return ""
-    fixed = _PARAMETER.split(segment)
-    return "[^/]+".join("".join(map(_character, text)) for text in fixed) + _DROPPED
+    fixed = map(_text, _PARAMETER.split(segment))
+    return "[^/]+".join(fixed) + _DROPPED
+
+
+def _text(text: str) -> str:
+    return "".join(map(_character, text))
 
 
 def _character(char: str) -> str:
-    """The character in both cases; another one than those that the gateway decodes by itself, also escaped."""
+    """The character in both cases; also escaped, unless the gateway decodes such an escape."""
     cases = dict.fromkeys((char.lower(), char.upper()))
-    if _UNRESERVED.fullmatch(char):
-        return f"[{''.join(cases)}]" if len(cases) > 1 else re.escape(char)
-    return f"(?:{'|'.join(form for case in cases for form in (re.escape(case), _escape(case)))})"
+    if not _UNRESERVED.fullmatch(char):
+        forms = [form for case in cases for form in (re.escape(case), _escape(case))]
+        return f"(?:{'|'.join(forms)})"
+    return f"[{''.join(cases)}]" if len(cases) > 1 else re.escape(char)
 
 
 def _escape(char: str) -> str:
-    digits = (f"{byte:02x}" for byte in char.encode())
-    return "".join(
-        "%" + "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in pair)
-        for pair in digits
-    )
+    return "".join("%" + _any_case(f"{byte:02x}") for byte in char.encode())
+
+
+def _any_case(digits: str) -> str:
+    return re.sub("[a-f]", lambda found: f"[{found[0]}{found[0].upper()}]", digits)

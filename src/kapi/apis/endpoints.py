@@ -85,11 +85,9 @@ def _credentials(
 
 def _retry(conf: RetryConf) -> Retry | None:
     count = RETRIES if conf.count is None else conf.count
-    return (
-        Retry(count, conf.status_codes or RETRIED_STATUSES, conf.base_interval_millis)
-        if count
-        else None
-    )
+    if not count:
+        return None
+    return Retry(count, conf.status_codes or RETRIED_STATUSES, conf.base_interval_millis)
 
 
 def _circuit_breaker(conf: CircuitBreakerConf) -> CircuitBreaker:

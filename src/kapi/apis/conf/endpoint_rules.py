@@ -1,11 +1,21 @@
-"""Rules for `endpointConfigurations` beyond the schema: addresses, weights, certificates, breakers. Called by `reading.py`."""
+"""Rules for `endpointConfigurations` beyond the schema: addresses, weights, certificates, breakers.
+
+Called by `reading.py`.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 
 from kapi.apis import report as codes
-from kapi.apis.conf.nodes import ENDPOINT_KINDS, check_text, endpoint_nodes, text_at, whole_at
+from kapi.apis.conf.nodes import (
+    ENDPOINT_KINDS,
+    check_text,
+    endpoint_nodes,
+    member,
+    text_at,
+    whole_at,
+)
 from kapi.apis.conf.rules import Fault, endpoint_of, label_fault
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, Node, Scalar, key_mark
@@ -61,9 +71,11 @@ def _is_https(address: Node | None) -> bool:
 
 
 def _check_breaker(node: Mapping, here: str, report: Report) -> None:
-    """With none of these Envoy sends nothing at all. Without connections it still makes one, and without retries there are none."""
-    resiliency = node.entries.get("resiliency")
-    breaker = resiliency.entries.get("circuitBreaker") if isinstance(resiliency, Mapping) else None
+    """With none of these Envoy sends nothing at all.
+
+    Without connections it still makes one, and without retries there are none.
+    """
+    breaker = member(node.entries.get("resiliency"), "circuitBreaker")
     if not isinstance(breaker, Mapping):
         return
     spot = below(below(here, "resiliency"), "circuitBreaker")

@@ -1,4 +1,4 @@
-"""Access to parts of YAML nodes whose shape may be wrong: what is missing or of another kind reads as empty.
+"""Access to parts of YAML nodes whose shape may be wrong: anything else reads as empty.
 
 Used by every check of this room and of the policies.
 """
@@ -18,10 +18,8 @@ ENDPOINT_KINDS: Final = ("production", "sandbox")
 
 def text_at(node: Node, name: str) -> str:
     """The text of a field; empty when it has none."""
-    found = node.entries.get(name) if isinstance(node, Mapping) else None
-    if isinstance(found, Scalar) and isinstance(found.value, str):
-        return found.value
-    return ""
+    found = _scalar_at(node, name)
+    return found if isinstance(found, str) else ""
 
 
 def is_text(node: Node) -> bool:
@@ -31,21 +29,29 @@ def is_text(node: Node) -> bool:
 
 def is_true(node: Node, name: str) -> bool:
     """Whether a field is `true`."""
-    found = node.entries.get(name) if isinstance(node, Mapping) else None
-    return isinstance(found, Scalar) and found.value is True
+    return _scalar_at(node, name) is True
 
 
 def whole_at(node: Mapping, name: str) -> int | None:
     """The integer of a field; None when it has none."""
-    found = node.entries.get(name)
-    if not isinstance(found, Scalar) or isinstance(found.value, bool):
-        return None
-    return found.value if isinstance(found.value, int) else None
+    found = _scalar_at(node, name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def _scalar_at(node: Node, name: str) -> Any:
+    """The value of a field that is a scalar, or None."""
+    found = member(node, name)
+    return found.value if isinstance(found, Scalar) else None
+
+
+def member(node: Node | None, name: str) -> Node | None:
+    """A member of a mapping, or None."""
+    return node.entries.get(name) if isinstance(node, Mapping) else None
 
 
 def items_at(owner: Node, name: str, pointer: str) -> Iterator[tuple[Node, str]]:
     """The items of a list with their pointers."""
-    found = owner.entries.get(name) if isinstance(owner, Mapping) else None
+    found = member(owner, name)
     if isinstance(found, Sequence):
         here = below(pointer, name)
         for index, item in enumerate(found.items):
@@ -65,7 +71,10 @@ def operation_nodes(root: Mapping) -> Iterator[tuple[Mapping, str]]:
 
 
 def endpoint_nodes(owner: Mapping, kind: str, pointer: str) -> list[tuple[Mapping, str]]:
-    """The endpoints of a kind with their pointers, from both forms: one mapping (APK 1.0 to 1.2) or a list (from 1.3 on)."""
+    """The endpoints of a kind with their pointers.
+
+    There are two forms: one mapping (APK 1.0 to 1.2) or a list (from 1.3 on).
+    """
     endpoints = owner.entries.get("endpointConfigurations")
     if not isinstance(endpoints, Mapping):
         return []
@@ -87,9 +96,7 @@ def check_text(
     """Ask a rule about a text of a mapping, unless a mistake was found in it before."""
     node = mapping.entries.get(name)
     here = below(pointer, name)
-    if not isinstance(node, Scalar) or not isinstance(node.value, str):
-        return
-    if report.has_within(here):
+    if not isinstance(node, Scalar) or not isinstance(node.value, str) or report.has_within(here):
         return
     fault = rule(node.value)
     if fault is not None:

@@ -1,6 +1,7 @@
-"""An OpenAPI document as plain data → `Definition`: the parts that a gateway uses, each checked. Called by `openapi.py`.
+"""An OpenAPI document as plain data → `Definition`: the parts that a gateway uses, each checked.
 
-OpenAPI 3.0, 3.1, 3.2 and Swagger 2.0. What a gateway cannot do is noted by its name and left out; what is wrong is a mistake.
+OpenAPI 3.0, 3.1, 3.2 and Swagger 2.0. What a gateway cannot do is noted by its name and left out;
+what is wrong is a mistake. Called by `openapi.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from kapi.apis.definitions.loose import item_at, mapping, texts
 from kapi.apis.definitions.model import Definition, DefinitionOperation, Note, Server
 from kapi.apis.definitions.openapi_security import Security, scheme
 from kapi.apis.definitions.openapi_servers import server, servers_of, swagger_server
@@ -48,6 +50,10 @@ _OF_OPENAPI: Final = _OF_BOTH | frozenset(
 _OF_EDITORS: Final = frozenset(("$schema", "<<"))
 """Not of OpenAPI, and without a meaning of their own."""
 _MAX_REFERENCES: Final = 8
+_VERSIONS: Final = {
+    "swagger": re.compile(r"2\.0"),
+    "openapi": re.compile(r"3\.[012](\.\d{1,3}(-\w+)?)?"),
+}
 _NAMES: Final = {
     dict: "JSONObject",
     list: "JSONArray",
@@ -144,31 +150,17 @@ class Document:
                 'Start the document with openapi: "3.0.3" (or swagger: "2.0").',
             )
             return False
-        known = (
-            str(given) == "2.0"
-            if name == "swagger"
-            else bool(re.fullmatch(r"3\.[012](\.\d{1,3}(-\w+)?)?", str(given)))
-        )
-        if not known:
-            self._wrong(
-                below("#", name),
-                f"version {str(given)[:20]} is not read",
-                "OpenAPI 3.0 to 3.2 and Swagger 2.0 are.",
-            )
+        if not _VERSIONS[name].fullmatch(str(given)):
+            message = f"version {str(given)[:20]} is not read"
+            self._wrong(below("#", name), message, "OpenAPI 3.0 to 3.2 and Swagger 2.0 are.")
         return name == "swagger"
 
     def _top_level(self, *, is_swagger: bool) -> None:
         known = _OF_SWAGGER if is_swagger else _OF_OPENAPI
         for name in self.data:
-            if name in known or name in _OF_EDITORS or name.startswith("x-"):
-                continue
-            near = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.6)
-            hint = (
-                f"Did you mean {near[0]}?"
-                if near
-                else "Remove it; names of extensions begin with x-."
-            )
-            self._wrong(below("#", name), f"extraneous key [{name[:60]}] is not permitted", hint)
+            if name not in known | _OF_EDITORS and not name.startswith("x-"):
+                message = f"extraneous key [{name[:60]}] is not permitted"
+                self._wrong(below("#", name), message, _instead(name, known))
 
     def _base_path(self, *, is_swagger: bool) -> tuple[str, str]:
         name = "basePath" if is_swagger else "x-wso2-basePath"
@@ -179,7 +171,10 @@ class Document:
 
     def _no_operations(self) -> str:
         if not self.data.get("paths") and self.data.get("webhooks"):
-            return "the definition has webhooks only: calls that the provider sends, with nothing for a gateway to serve"
+            return (
+                "the definition has webhooks only: calls that the provider sends,"
+                " with nothing for a gateway to serve"
+            )
         return "the definition has no operations"
 
     # servers
@@ -196,12 +191,7 @@ class Document:
             # OpenAPI 3.1 §4.8.1: without servers, the document's own place is meant.
             return (Server(pointer, "/"),) if owner is self.data else ()
         found = []
-        for index, item in enumerate(listed):
-            if not isinstance(item, dict):
-                self._wrong(
-                    below(below(pointer, "servers"), index),
-                    f"expected type: JSONObject, found: {_name(item)}",
-                )
+        self._objects(listed, below(pointer, "servers"))
         for here, item in servers_of(owner, pointer):
             self._member(item, "variables", dict, here)
             url = self._member(item, "url", str, here, required=True)
@@ -209,18 +199,24 @@ class Document:
                 found.append(server(item, url, below(here, "url")))
         return tuple(found)
 
+    def _objects(self, listed: list[Any], pointer: str) -> None:
+        """Every item of a list must be an object."""
+        for index, item in enumerate(listed):
+            if not isinstance(item, dict):
+                message = f"expected type: JSONObject, found: {_name(item)}"
+                self._wrong(below(pointer, index), message)
+
     # security
 
     def _security_schemes(self, *, is_swagger: bool) -> Security:
         pointer = "#/securityDefinitions" if is_swagger else "#/components/securitySchemes"
-        declared = self._at(pointer)
-        items = declared.items() if isinstance(declared, dict) else ()
-        schemes = {name: scheme(self._followed(item)) for name, item in items}
+        declared = mapping(self._at(pointer))
+        schemes = {name: scheme(self._followed(item)) for name, item in declared.items()}
         return Security(schemes, pointer)
 
     def _followed(self, item: Any) -> Any:
         for _ in range(_MAX_REFERENCES):
-            reference = item.get("$ref") if isinstance(item, dict) else None
+            reference = mapping(item).get("$ref")
             if not isinstance(reference, str):
                 return item
             item = self._at(reference)
@@ -229,43 +225,26 @@ class Document:
     def _requirements(self, owner: dict[str, Any], pointer: str) -> list[Any] | None:
         """`security` of the document or an operation, checked; None when it is absent."""
         requirements: list[Any] | None = self._member(owner, "security", list, pointer)
-        for index, requirement in enumerate(requirements or ()):
-            here = below(below(pointer, "security"), index)
-            if not isinstance(requirement, dict):
-                self._wrong(here, f"expected type: JSONObject, found: {_name(requirement)}")
-                continue
-            for name in requirement:
-                strangers = [
-                    item
-                    for item in self._member(requirement, name, list, here) or ()
-                    if not isinstance(item, str)
-                ]
-                if strangers:
-                    self._wrong(
-                        below(here, name),
-                        f"expected type: String, found: {_name(strangers[0])}",
-                        "Write the scopes as texts.",
-                    )
+        here = below(pointer, "security")
+        self._objects(requirements or [], here)
+        for index, requirement in enumerate(requirements or []):
+            for name in mapping(requirement):
+                self._scope_texts(requirement, name, below(here, index))
         return requirements
+
+    def _scope_texts(self, requirement: dict[str, Any], name: str, pointer: str) -> None:
+        for item in self._member(requirement, name, list, pointer) or ():
+            if not isinstance(item, str):
+                message = f"expected type: String, found: {_name(item)}"
+                self._wrong(below(pointer, name), message, "Write the scopes as texts.")
+                return
 
     # operations
 
     def _operations(self, security: Security) -> Iterator[DefinitionOperation]:
         requirements = self._requirements(self.data, "#")
-        without_paths = "webhooks" in self.data or "components" in self.data
-        for path, item in (
-            self._member(self.data, "paths", dict, "#", required=not without_paths) or {}
-        ).items():
-            if path.startswith("x-") or path == "<<":
-                continue
+        for path, item in self._paths():
             pointer = below("#/paths", path)
-            if not path.startswith("/"):
-                self._left_out(
-                    pointer,
-                    f"path [{path[:80]}] is left out: it does not start with /",
-                    f"Write /{path[:80]}.",
-                )
-                continue
             found = self._resolved(item, pointer)
             if found is None:
                 continue
@@ -274,6 +253,17 @@ class Document:
                 yield from self._operation(
                     path, method, found, pointer, servers, requirements, security
                 )
+
+    def _paths(self) -> Iterator[tuple[str, Any]]:
+        """Path and path item; a path that does not start with / is noted."""
+        required = not {"webhooks", "components"} & self.data.keys()
+        paths = self._member(self.data, "paths", dict, "#", required=required)
+        for path, item in (paths or {}).items():
+            if path.startswith("/"):
+                yield path, item
+            elif not path.startswith("x-") and path != "<<":
+                message = f"path [{path[:80]}] is left out: it does not start with /"
+                self._left_out(below("#/paths", path), message, f"Write /{path[:80]}.")
 
     def _methods(self, path: str, item: dict[str, Any], pointer: str) -> Iterator[str]:
         """The members of a path item that are operations; the others are noted."""
@@ -296,8 +286,7 @@ class Document:
                     f"{name[:60]} of {path[:80]} is left out: it is no method",
                     f"Use one of: {', '.join(_METHODS)}.",
                 )
-        more = item.get("additionalOperations")
-        for name in more if isinstance(more, dict) else ():
+        for name in mapping(item.get("additionalOperations")):
             self._not_routed(below(below(pointer, "additionalOperations"), name), name, path)
 
     def _not_routed(self, pointer: str, method: str, path: str) -> None:
@@ -309,7 +298,10 @@ class Document:
         )
 
     def _resolved(self, item: Any, pointer: str) -> dict[str, Any] | None:
-        """The path item, through local references; what is beside a reference counts too (OpenAPI 3.1 §4.8.9)."""
+        """The path item, through local references.
+
+        The members beside a reference count too (OpenAPI 3.1 §4.8.9).
+        """
         beside: dict[str, Any] = {}
         for _ in range(_MAX_REFERENCES):
             if not isinstance(item, dict):
@@ -325,9 +317,10 @@ class Document:
                 return beside
             target = self._at(reference) if isinstance(reference, str) else None
             if target is None:
-                hint = "References inside the document are followed; references to other files are not."
                 self._wrong(
-                    below(pointer, "$ref"), f"reference [{str(reference)[:80]}] leads nowhere", hint
+                    below(pointer, "$ref"),
+                    f"reference [{str(reference)[:80]}] leads nowhere",
+                    "References inside the document are followed; references to other files are not.",
                 )
                 return None
             item = target
@@ -339,16 +332,13 @@ class Document:
         return None
 
     def _at(self, reference: str) -> Any:
-        """What a local reference leads to: a JSON pointer, percent-encoded as a URI fragment (RFC 6901 §6)."""
+        """What a local reference leads to: a JSON pointer as a URI fragment (RFC 6901 §6)."""
         here: Any = self.data
         if not reference.startswith("#/") or reference.count("/") > MAX_DEPTH:
             return None
         for part in reference[2:].split("/"):
             name = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(here, list) and name.isdecimal() and len(name) < 10:
-                here = here[int(name)] if int(name) < len(here) else None
-            else:
-                here = here.get(name) if isinstance(here, dict) else None
+            here = item_at(here, name) if isinstance(here, list) else mapping(here).get(name)
         return here
 
     def _operation(
@@ -368,9 +358,8 @@ class Document:
         own = self._requirements(operation, here)
         name = f"{method.upper()} {path[:80]}"
         place = "#/security" if own is None else below(here, "security")
-        access = security.access(
-            requirements if own is None else own, _own_scopes(operation), place, name
-        )
+        needed = requirements if own is None else own
+        access = security.access(needed, _own_scopes(operation), place, name)
         if access.fault:
             self._left_out(here, f"{name} is left out: {access.fault}", "Mend the definition.")
             return
@@ -388,11 +377,19 @@ class Document:
 
 
 def _own_scopes(operation: dict[str, Any]) -> tuple[str, ...]:
-    """`x-scope` of an operation: a list, or a text with commas; read where no security scheme says scopes."""
+    """`x-scope` of an operation: a list, or a text with commas.
+
+    It is read where no security scheme has scopes.
+    """
     given = operation.get("x-scope")
-    texts = given if isinstance(given, list) else [given]
-    words = (word for text in texts if isinstance(text, str) for word in re.split(r"[,\s]+", text))
-    return tuple(dict.fromkeys(word for word in words if word))
+    listed = texts([given] if isinstance(given, str) else given)
+    words = " ".join(listed).replace(",", " ").split()
+    return tuple(dict.fromkeys(words))
+
+
+def _instead(name: str, known: frozenset[str]) -> str:
+    near = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.6)
+    return f"Did you mean {near[0]}?" if near else "Remove it; names of extensions begin with x-."
 
 
 def _name(value: Any) -> str:

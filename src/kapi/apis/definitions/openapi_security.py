@@ -1,15 +1,19 @@
-"""Security requirements of OpenAPI (3.1 §4.8.30) and Swagger (2.0 "securityRequirementObject") in the words of the apk-conf.
+"""Security requirements of OpenAPI (3.1 §4.8.30) and Swagger 2.0 in the words of the apk-conf.
 
-Called by `openapi_document.py`. Schemes of a requirement are all needed, requirements of a list are alternatives. The gateway asks for an
-access token, and for the scopes of every `oauth2` and `openIdConnect` scheme. Every other kind of credential is named in a note.
+Called by `openapi_document.py`. Schemes of a requirement are all needed, requirements of a list are
+alternatives. The gateway asks for an access token, and for the scopes of every `oauth2` and
+`openIdConnect` scheme. Every other kind of credential is named in a note.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
+from kapi.apis.definitions.loose import mapping, texts
 from kapi.apis.definitions.model import Note
 from kapi.apis.report import below
 
@@ -19,6 +23,7 @@ _APK_SCHEMES: Final = frozenset(("default", "OAuth2Security"))
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 _MOST_ALTERNATIVES: Final = 100
 _MOST_NAMED: Final = 3
+_DECLARE: Final = "Declare it as oauth2 or openIdConnect, if its scopes are to be asked for."
 _ENFORCE: Final = {
     "apiKey": "To accept API keys of kapi, add an item with authType: APIKey to authentication.",
     "basic": "Where the backend needs a password, give its endpoint an endpointSecurity.",
@@ -46,19 +51,23 @@ class Scheme:
 
 def scheme(declared: Any) -> Scheme:
     """A scheme from its declaration."""
-    kind = declared.get("type") if isinstance(declared, dict) else None
-    if kind == "apiKey":
-        return Scheme("apiKey", f"API key in {declared.get('in')} {str(declared.get('name'))[:60]}")
-    if kind == "http":
-        name = str(declared.get("scheme")).lower()
-        return Scheme("bearer" if name == "bearer" else "basic", f"HTTP {name[:40]}")
-    if kind == "basic":
-        return Scheme("basic", "HTTP basic")
-    if kind == "mutualTLS":
-        return Scheme("mutualTLS", "client certificate")
-    if isinstance(kind, str) and kind in _SCOPED:
-        return Scheme(kind, kind)
-    return Scheme("", "not declared" if declared is None else "unknown type")
+    if declared is None:
+        return Scheme("", "not declared")
+    members = mapping(declared)
+    match members.get("type"):
+        case "apiKey":
+            name = str(members.get("name"))[:60]
+            return Scheme("apiKey", f"API key in {members.get('in')} {name}")
+        case "http":
+            name = str(members.get("scheme")).lower()
+            return Scheme("bearer" if name == "bearer" else "basic", f"HTTP {name[:40]}")
+        case "basic":
+            return Scheme("basic", "HTTP basic")
+        case "mutualTLS":
+            return Scheme("mutualTLS", "client certificate")
+        case ("oauth2" | "openIdConnect") as kind:
+            return Scheme(kind, kind)
+    return Scheme("", "unknown type")
 
 
 @dataclass(slots=True)
@@ -75,7 +84,10 @@ class Security:
     def access(
         self, requirements: list[Any] | None, own_scopes: tuple[str, ...], pointer: str, name: str
     ) -> Access:
-        """What `security` means for an operation; None means that the document says nothing. `own_scopes` are those of `x-scope`."""
+        """What `security` means for an operation; None if the document has none.
+
+        `own_scopes` are those of `x-scope`.
+        """
         if requirements is None:
             return _checked(own_scopes, ())
         choices = [self._choice(item, name) for item in requirements if isinstance(item, dict)]
@@ -88,41 +100,44 @@ class Security:
         return _checked(scopes, alternatives)
 
     def _choice(self, requirement: dict[str, Any], name: str) -> tuple[str, ...] | None:
-        """The scopes of a requirement; None when nothing in it is a scope or a token that may carry one."""
+        """The scopes of a requirement; None if it has neither scopes nor a token with scopes."""
         scopes: dict[str, None] = {}
         takes_scopes = False
         for scheme_name, listed in requirement.items():
-            known = self.schemes.get(scheme_name, scheme(None))
-            items = listed if isinstance(listed, list) else ()
-            texts = [word for item in items if isinstance(item, str) for word in item.split()]
-            # An undeclared scheme that lists scopes is taken as one that has scopes: nothing opens by a slip of the pen.
-            if known.kind in _SCOPED or scheme_name in _APK_SCHEMES or (not known.kind and texts):
+            words = " ".join(texts(listed)).split()
+            if self._has_scopes(scheme_name, words):
                 takes_scopes = True
-                scopes.update(dict.fromkeys(texts))
-            elif known.kind != "bearer":
+                scopes.update(dict.fromkeys(words))
+            elif self._scheme(scheme_name).kind != "bearer":
                 self.others.setdefault(scheme_name, []).append(name)
         return tuple(scopes) if takes_scopes else None
+
+    def _has_scopes(self, name: str, words: list[str]) -> bool:
+        """Whether the list of a scheme in a requirement contains scopes.
+
+        An undeclared scheme that lists scopes is one that has scopes: a slip opens nothing.
+        """
+        kind = self._scheme(name).kind
+        return kind in _SCOPED or name in _APK_SCHEMES or (not kind and bool(words))
+
+    def _scheme(self, name: str) -> Scheme:
+        return self.schemes.get(name) or scheme(None)
 
     def notes(self) -> list[Note]:
         """One note for all open operations, and one for each scheme that is not enforced."""
         found = []
         if self.open:
-            message = f"{_named([name for _, name in self.open])} may be called without a credential, as the definition says"
-            found.append(
-                Note(
-                    self.open[0][0], message, "Set secured: true where a token is to be asked for."
-                )
-            )
+            names = _named([name for _, name in self.open])
+            message = f"{names} may be called without a credential, as the definition says"
+            hint = "Set secured: true where a token is to be asked for."
+            found.append(Note(self.open[0][0], message, hint))
         for scheme_name, operations in self.others.items():
-            known = self.schemes.get(scheme_name, scheme(None))
+            known = self._scheme(scheme_name)
             message = (
                 f"security scheme {scheme_name[:60]} ({known.text}) is not enforced:"
                 f" an access token is asked for instead at {_named(operations)}"
             )
-            hint = _ENFORCE.get(
-                known.kind,
-                "Declare it as oauth2 or openIdConnect, if its scopes are to be asked for.",
-            )
+            hint = _ENFORCE.get(known.kind, _DECLARE)
             found.append(Note(below(self.schemes_pointer, scheme_name), message, hint))
         return found
 
@@ -130,31 +145,28 @@ class Security:
 def _combined(
     choices: list[tuple[str, ...]],
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Scopes that are needed in any case, and alternatives; without those that ask for more than another one does."""
-    sets = list(dict.fromkeys(frozenset(choice) for choice in choices))
-    least = [item for item in sets if not any(other < item for other in sets)]
-    ordered = [next(choice for choice in choices if frozenset(choice) == item) for item in least]
-    if len(ordered) < 2:
-        return (ordered[0] if ordered else ()), ()
-    return (), tuple(ordered)
+    """Scopes that are always needed, and alternatives, without those that contain another one."""
+    by_set = {frozenset(choice): choice for choice in reversed(choices)}
+    ordered = [
+        by_set[item] for item in dict.fromkeys(map(frozenset, choices)) if _is_least(item, by_set)
+    ]
+    if not ordered:
+        return (), ()
+    return (ordered[0], ()) if len(ordered) == 1 else ((), tuple(ordered))
+
+
+def _is_least(item: frozenset[str], others: Iterable[frozenset[str]]) -> bool:
+    return not any(other < item for other in others)
 
 
 def _checked(scopes: tuple[str, ...], alternatives: tuple[tuple[str, ...], ...]) -> Access:
     """The access, or why it cannot be asked for: no token can carry such a scope (RFC 6749 §3.3)."""
-    unfit = next(
-        (
-            item
-            for item in (*scopes, *(one for many in alternatives for one in many))
-            if not _SCOPE.fullmatch(item)
-        ),
-        None,
-    )
-    if unfit is not None:
-        return Access(fault=f"no token can have the scope [{unfit[:80]}]")
+    for item in chain(scopes, *alternatives):
+        if not _SCOPE.fullmatch(item):
+            return Access(fault=f"no token can have the scope [{item[:80]}]")
     if len(alternatives) > _MOST_ALTERNATIVES:
-        return Access(
-            fault=f"it has {len(alternatives)} alternative security requirements; at most {_MOST_ALTERNATIVES} can be deployed"
-        )
+        number = f"it has {len(alternatives)} alternative security requirements"
+        return Access(fault=f"{number}; at most {_MOST_ALTERNATIVES} can be deployed")
     return Access(scopes=scopes, alternatives=alternatives)
 
 

@@ -1,24 +1,30 @@
-"""Servers of OpenAPI (3.1 §4.8.5) and of Swagger 2.0 (`schemes`, `host`, `basePath`) as URLs. Called by `openapi_document.py`. Pure."""
+"""Servers of OpenAPI (3.1 §4.8.5) and of Swagger 2.0 (`schemes`, `host`, `basePath`) as URLs. Pure.
+
+Called by `openapi_document.py`.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
 
+from kapi.apis.definitions.loose import items, mapping
 from kapi.apis.definitions.model import Server
 from kapi.apis.report import below
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
 _SCHEMES: Final = (("https", "https"), ("wss", "https"), ("http", "http"), ("ws", "http"))
-"""Schemes of Swagger, the safest first, with the scheme that the gateway uses: a WebSocket starts as an HTTP request (RFC 6455 §4.1)."""
+"""Schemes of Swagger, the safest first, with the scheme that the gateway uses.
+
+A WebSocket starts as an HTTP request (RFC 6455 §4.1).
+"""
 
 
 def server(described: dict[str, Any], url: str, pointer: str) -> Server:
     """A server object's URL with the defaults of its variables."""
-    variables = described.get("variables")
+    variables = mapping(described.get("variables"))
     for name in dict.fromkeys(_VARIABLE.findall(url)):
-        variable = variables.get(name) if isinstance(variables, dict) else None
-        default = variable.get("default") if isinstance(variable, dict) else None
+        default = mapping(variables.get(name)).get("default")
         if not isinstance(default, str):
             return Server(pointer, url, f"variable {{{name[:60]}}} has no default")
         url = url.replace(f"{{{name}}}", default)
@@ -29,7 +35,7 @@ def server(described: dict[str, Any], url: str, pointer: str) -> Server:
 
 
 def swagger_server(host: str, base_path: str, schemes: list[Any]) -> Server:
-    """The one server of a Swagger document; relative without a host.."""
+    """The one server of a Swagger document; relative without a host."""
     if not host:
         return Server("#/basePath" if base_path else "#", base_path.rstrip("/") or "/")
     scheme = next((used for name, used in _SCHEMES if name in schemes), "http")
@@ -38,7 +44,6 @@ def swagger_server(host: str, base_path: str, schemes: list[Any]) -> Server:
 
 def servers_of(owner: dict[str, Any], pointer: str) -> list[tuple[str, dict[str, Any]]]:
     """Pointer and object of each server that is one."""
-    listed = owner.get("servers")
     here = below(pointer, "servers")
-    items = enumerate(listed) if isinstance(listed, list) else ()
-    return [(below(here, index), item) for index, item in items if isinstance(item, dict)]
+    listed = enumerate(items(owner.get("servers")))
+    return [(below(here, index), item) for index, item in listed if isinstance(item, dict)]

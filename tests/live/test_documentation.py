@@ -25,6 +25,7 @@ SETTINGS = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = [
     "README.md",
     "docs/quick-start-http.md",
+    "docs/graphql.md",
     "docs/identity/authorization-code.md",
     "docs/identity/refresh.md",
     "docs/identity/openid-connect.md",
@@ -193,9 +194,9 @@ def _run_blocks(
         .replace("9095", str(platform.port))
         .replace("backend.py 8080", f"backend.py {backend_port}")
     )
-    text = text.replace(
-        "examples/petstore/petstore.apk-conf", str(_conf(platform, backend_port))
-    ).replace(KEYS_PORT, keys_port)
+    for conf in ("examples/petstore/petstore.apk-conf", "examples/graphql/heroes.apk-conf"):
+        text = text.replace(conf, str(_conf(platform, conf, backend_port)))
+    text = text.replace(KEYS_PORT, keys_port)
     path = f"{Path(KAPI).parent}:{os.environ['PATH']}"
     own = {
         "KAPI_DATA_DIR": str(platform.data_dir),
@@ -238,12 +239,8 @@ def _columns(text: str) -> str:
     return re.sub(r" {2,}", "  ", text.strip())
 
 
-def _conf(platform: Platform, backend_port: str) -> Path:
+def _conf(platform: Platform, name: str, backend_port: str) -> Path:
     """The example's conf with the test's own backend port."""
-    path = platform.data_dir.parent / "petstore.apk-conf"
-    path.write_text(
-        (ROOT / "examples/petstore/petstore.apk-conf")
-        .read_text()
-        .replace(":8080/", f":{backend_port}/")
-    )
+    path = platform.data_dir.parent / Path(name).name
+    path.write_text((ROOT / name).read_text().replace(":8080/", f":{backend_port}/"))
     return path

@@ -150,7 +150,8 @@ def envoy(node: Cors, place: Place) -> EnvoyRoute:
     """Envoy's own filter; an origin that is not allowed gets the answer without its permission, whatever the backend says."""
     per_route = {FILTER: _policy(node)}
     if node.options:
-        head = {"HEAD"} if "GET" in node.options and not place.gateway.apk_methods else set()
+        rest = place.api.type == "REST" and not place.gateway.apk_methods
+        head = {"HEAD"} if rest and "GET" in node.options else set()
         allow = ", ".join(sorted({*node.options, *head}))
         per_route[OPTIONS_FILTER] = {"@type": _LUA_PER_ROUTE, "filter_context": {"allow": allow}}
     return EnvoyRoute(

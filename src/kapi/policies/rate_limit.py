@@ -56,13 +56,20 @@ def envoy(node: RateLimit, place: Place) -> EnvoyRoute:
     if node.counted == "api":
         key, code = f"api/{place.api.id}", API_CODE
     else:
-        operation = f"{place.operation.verb}{place.operation.target}"
-        host = "#sandbox" if place.sandbox else ""
-        key, code = f"operation/{place.api.id}/{operation}{host}", OPERATION_CODE
+        key, code = (
+            operation_key(place, place.operation.verb, place.operation.target),
+            OPERATION_CODE,
+        )
     return EnvoyRoute(
         {FILTER: ON},
         metadata={FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}},
     )
+
+
+def operation_key(place: Place, verb: str, target: str) -> str:
+    """The counter of one operation: apart for the sandbox."""
+    host = "#sandbox" if place.sandbox else ""
+    return f"operation/{place.api.id}/{verb}{target}{host}"
 
 
 def _check_levels(root: Mapping, report: Report) -> None:

@@ -133,8 +133,10 @@ def refuse_excluded(root: Mapping, kind: Kind | None, report: Report) -> None:
     if kind is None or not kind.excluded:
         return
     for owner, pointer in ((root, "#"), *operation_nodes(root)):
-        for name in owner.entries.keys() & kind.excluded.keys():
-            _exclude(report, kind, name, key_mark(owner, name, pointer))
+        for name in owner.entries:
+            for excluded in (name, f"operations.{name}")[: 1 if owner is root else 2]:
+                if excluded in kind.excluded:
+                    _exclude(report, kind, excluded, key_mark(owner, name, pointer))
     for use in uses(root):
         if use.name in kind.excluded:
             _exclude(report, kind, use.name, key_mark(use.node, "policyName", use.pointer))

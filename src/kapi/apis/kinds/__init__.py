@@ -10,12 +10,13 @@ import re
 from typing import Final
 
 from kapi.apis.definitions import DEFINITIONS
+from kapi.apis.kinds.graphql import GRAPHQL
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.rest import REST
 
 __all__ = ["DEFAULT", "KINDS", "Kind", "kind_at_best", "kind_in", "kind_of"]
 
-KINDS: Final[tuple[Kind, ...]] = (REST,)
+KINDS: Final[tuple[Kind, ...]] = (REST, GRAPHQL)
 DEFAULT: Final = REST
 """The kind of a conf or a request without a type, as in APK."""
 

@@ -89,7 +89,10 @@ class Kind:
     separator: str = "/"
     """Between base path and version in the path of the API."""
     excluded: Mapping[str, str] = field(default_factory=dict)
-    """Fields and listed policies that a conf of this type cannot have, each with a hint."""
+    """Fields and listed policies that a conf of this type cannot have, each with a hint.
+
+    `operations.<field>` is excluded from operations alone.
+    """
     order: Callable[[Operation], Any] = conf_order
     """Sort key of the operations in the IR, for a gateway that uses the first match."""
     warnings: Callable[[ApiConf, Definition | None], Iterable[Diagnostic]] = no_warnings

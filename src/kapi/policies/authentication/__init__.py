@@ -173,6 +173,11 @@ class Authentication:
     required: bool = True
     credentials: tuple[Credential, ...] = (Credential(),)
     certificates: ClientCertificates | None = None
+    optional: bool = False
+    """A caller without credentials passes too: a filter behind this one decides by the operation.
+
+    Wrong credentials are refused.
+    """
 
     @property
     def protocol_kinds(self) -> frozenset[str]:
@@ -297,7 +302,7 @@ def _kinds(node: Authentication) -> str:
     found: set[str] = set()
     for item in node.credentials:
         found |= _kinds_of(item)
-    if API_KEY in found or not node.needs_credential:
+    if API_KEY in found or node.optional or not node.needs_credential:
         # An opaque key is no token, and with a certificate none may be needed: the token filter
         # must accept a request without one.
         found.add(OPTIONAL)
@@ -378,7 +383,10 @@ BAD_CERTIFICATE: Principal = metadata(FACTS, ("bad_certificate",), TRUE)
 
 def _refused(node: Authentication) -> dict[str, Principal]:
     """Name of a rule → the callers that it refuses."""
-    return {**_refused_tokens(node), **_refused_certificates(node), **_refused_keys(node)}
+    refused = {**_refused_tokens(node), **_refused_certificates(node), **_refused_keys(node)}
+    if node.optional:
+        return {name: who for name, who in refused.items() if not name.startswith("900902")}
+    return refused
 
 
 def _refused_tokens(node: Authentication) -> dict[str, Principal]:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from kapi.apis.ir import Api
+from kapi.apis.kinds.graphql import GRAPHQL
 from kapi.apis.kinds.rest import REST
 from kapi.gateway.envoy.resources.context import RenderContext
+from kapi.gateway.envoy.resources.routes.graphql import graphql_routes
 from kapi.gateway.envoy.resources.routes.rest import rest_routes
 from kapi.policies import Place
 
@@ -28,5 +30,8 @@ class Routes(Protocol):
         """
 
 
-ROUTES: Final[Mapping[str, Routes]] = {REST.type: rest_routes}
+ROUTES: Final[Mapping[str, Routes]] = {
+    REST.type: rest_routes,
+    GRAPHQL.type: graphql_routes,
+}
 """By the type of the API."""

@@ -1,0 +1,119 @@
+"""GraphQL APIs (apk-conf `type: GRAPHQL`, field `graphql`): what each root field needs, and how large a document may be.
+
+One route takes the requests of all operations. The admission filter reads the body, lists the root
+fields that the document selects, and checks each (`body_operations.py`). Depth counts the fields
+inside each other, complexity all fields that are selected, with fragments put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import FLAG, Record, Whole
+from kapi.apis.kinds.graphql import GRAPHQL
+from kapi.policies import authentication, body_operations
+from kapi.policies.admission import ADMIT
+from kapi.policies.body_operations import BodyOperation, body_operation
+from kapi.policies.contract import EnvoyRoute, Phase, Place
+
+name = "graphql"
+phase = Phase.LIMIT
+filters = (ADMIT,)
+
+FIELD: Final = "graphql"
+INTROSPECTION: Final = ("__schema", "__type")
+_MOST: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQl:
+    """The operations of a route and the limits of its documents; 0 is no limit, and no batches."""
+
+    policy: ClassVar[str] = name
+    operations: tuple[BodyOperation, ...]
+    credentials: str = "t"
+    """Letters; see `body_operations.credentials`."""
+    max_depth: int = 20
+    max_complexity: int = 1000
+    max_aliases: int = 50
+    max_batch: int = 10
+    introspection: bool = False
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:  # noqa: A001 - the verb of the policy contract
+    """One operation with the limits of the API; `together` makes one node of all."""
+    if conf.type != GRAPHQL.type:
+        return None
+    node = GraphQl(
+        (body_operation(conf, operation),),
+        body_operations.credentials(authentication.compile(conf, OperationConf("", ""))),
+    )
+    own = conf.field(FIELD)
+    if own is None:
+        return node
+    return replace(
+        node,
+        max_depth=own.get("maxDepth", node.max_depth),
+        max_complexity=own.get("maxComplexity", node.max_complexity),
+        max_aliases=own.get("maxAliases", node.max_aliases),
+        max_batch=own.get("maxBatch", node.max_batch),
+        introspection=own.get("introspection", node.introspection),
+    )
+
+
+def together(nodes: Sequence[GraphQl]) -> GraphQl:
+    """The node of the route that takes the requests of all these operations."""
+    operations = [item for node in nodes for item in node.operations]
+    if nodes[0].introspection:
+        is_open = all(item.open for item in operations)
+        operations += [BodyOperation("QUERY", item, open=is_open) for item in INTROSPECTION]
+    return replace(nodes[0], operations=tuple(operations))
+
+
+def envoy(node: GraphQl, place: Place) -> EnvoyRoute:
+    """What the admission filter must know."""
+    numbers = (
+        ("depth", node.max_depth),
+        ("complexity", node.max_complexity),
+        ("aliases", node.max_aliases),
+        ("batch", node.max_batch),
+    )
+    options = " ".join(f"{name}={value}" for name, value in numbers)
+    return body_operations.envoy("graphql", options, node.credentials, node.operations, place)
+
+
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("api",),
+            shape=Record(
+                {
+                    "maxDepth": Whole(0, _MOST),
+                    "maxComplexity": Whole(0, _MOST),
+                    "maxAliases": Whole(0, _MOST),
+                    "maxBatch": Whole(0, 100),
+                    "introspection": FLAG,
+                }
+            ),
+            descriptions={
+                f".{FIELD}": "Limits of GraphQL documents. kapi's own field.",
+                "graphql.maxDepth": "Most fields inside each other; 0 is no limit. 20 when left out.",
+                "graphql.maxComplexity": (
+                    "Most fields that an operation selects, with its fragments put in;"
+                    " 0 is no limit. 1000 when left out."
+                ),
+                "graphql.maxAliases": "Most aliases of an operation; 0 is no limit. 50 when left out.",
+                "graphql.maxBatch": "Most requests in one batch; 0 takes no batches. 10 when left out.",
+                "graphql.introspection": (
+                    "true answers `__schema` and `__type` to callers with credentials, or to any"
+                    " caller if no operation needs credentials. false when left out."
+                ),
+            },
+        ),
+    )
+)

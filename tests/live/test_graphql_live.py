@@ -1,0 +1,225 @@
+"""GraphQL APIs through the gateway's port: deployed, called, refused, limited."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from graphql_backend import SDL, GraphQlServer, graphql_server
+from harness import Answer, Platform
+
+HOST = "default.gw.wso2.com"
+SANDBOX = "default.sandbox.gw.wso2.com"
+GRAPHQL = "application/graphql-response+json"
+CONF = """
+name: "StarWars"
+basePath: "/starwars"
+version: "1.0.0"
+type: "GRAPHQL"
+defaultVersion: true
+graphql: {maxDepth: 4, maxComplexity: 12, maxAliases: 3, maxBatch: 2}
+endpointConfigurations:
+  production: {endpoint: "%(url)s"}
+  sandbox: {endpoint: "%(url)s"}
+operations:
+- {target: hero, verb: QUERY, secured: false}
+- {target: heroes, verb: QUERY, scopes: ["heroes:read"]}
+- {target: addHero, verb: MUTATION, rateLimit: {requestsPerUnit: 5, unit: Day}}
+- {target: heroAdded, verb: SUBSCRIPTION}
+"""
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[GraphQlServer]:
+    with graphql_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed(platform: Platform, backend: GraphQlServer) -> None:
+    answer = platform.deploy(CONF % {"url": backend.url}, SDL)
+    assert answer.status == 200, answer.body.decode()
+
+
+@pytest.fixture(scope="module")
+def token(platform: Platform) -> str:
+    return platform.token()
+
+
+@pytest.fixture(scope="module")
+def reader(platform: Platform) -> str:
+    return platform.token("heroes:read")
+
+
+class Caller:
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+
+    def __call__(
+        self,
+        body: Any,
+        token: str = "",
+        *arguments: str,
+        path: str = "/starwars/1.0.0",
+        host: str = HOST,
+    ) -> Answer:
+        given = ["-H", f"Authorization: Bearer {token}"] if token else []
+        text = body if isinstance(body, str) else json.dumps(body)
+        # curl before 8 loses answers that come before the end of the body in HTTP/2.
+        sent = ["--http1.1", "-H", "Content-Type: application/json", "--data-binary", text]
+        return self.platform.request(host, path, *sent, *given, *arguments)
+
+    def get(self, fields: dict[str, str], token: str = "") -> Answer:
+        given = ["-H", f"Authorization: Bearer {token}"] if token else []
+        return self.platform.request(HOST, f"/starwars/1.0.0?{urlencode(fields)}", *given)
+
+
+@pytest.fixture(scope="module")
+def call(platform: Platform) -> Caller:
+    return Caller(platform)
+
+
+def query(text: str, **more: Any) -> dict[str, Any]:
+    return {"query": text, **more}
+
+
+def outcome(answer: Answer) -> tuple[int, Any]:
+    body = answer.json()
+    return answer.status, body.get("code") or body.get("data")
+
+
+def test_an_open_operation_needs_no_token_and_the_others_do(
+    call: Caller, backend: GraphQlServer, token: str, reader: str
+) -> None:
+    assert outcome(call(query("{hero{name}}"))) == (200, {"hero": {"name": "Luke"}})
+    assert backend.seen[-1]["path"] == "/graphql"
+    both = query("{hero{name} ...F} fragment F on Query{x:heroes{id}}")
+    before = len(backend.seen)
+    assert outcome(call(both)) == (401, "900902")
+    assert outcome(call(both, token)) == (403, "900910")
+    assert outcome(call(both, "not.a.token")) == (401, "900901")
+    assert len(backend.seen) == before
+    answer = outcome(call(both, reader))
+    assert answer == (200, {"hero": {"name": "Luke"}, "x": [{"id": "1"}]})
+    assert "authorization" not in backend.seen[-1]["headers"]
+
+
+def test_refusals_say_what_to_come_with(call: Caller, token: str) -> None:
+    missing = call(query("{heroes{id}}"))
+    assert missing.headers["www-authenticate"].startswith('Bearer realm="kapi", resource_metadata=')
+    scope = call(query("{heroes{id}}"), token)
+    assert 'error="insufficient_scope", scope="heroes:read"' in scope.headers["www-authenticate"]
+    assert scope.json()["error_description"] == (
+        "User is NOT authorized to access the Resource: /starwars/1.0.0 (query heroes)."
+        " Scope validation failed."
+    )
+
+
+def test_what_is_not_declared_is_refused(call: Caller, reader: str) -> None:
+    for text in ("{secret}", "{__schema{types{name}}}", "mutation{hero{id}}", "{hero{name}", ""):
+        assert outcome(call(query(text), reader)) == (400, "900422"), text
+    assert outcome(call(query("{__typename}"))) == (200, {"__typename": "Query"})
+
+
+def test_limits_of_documents(call: Caller) -> None:
+    deep = "{hero{friend{friend{friend{name}}}}}"
+    assert outcome(call(query(deep))) == (400, "900820")
+    wide = "{{hero{{{}}}}}".format(" ".join(f"id name friend{{id name}} # {n}\n" for n in range(3)))
+    assert outcome(call(query(wide))) == (400, "900821")
+    aliases = "{a:hero{id} b:hero{id} c:hero{id} d:hero{id}}"
+    assert outcome(call(query(aliases))) == (400, "900821")
+
+
+def test_errors_are_graphql_errors_for_clients_that_read_them(call: Caller, token: str) -> None:
+    accept = ("-H", f"Accept: {GRAPHQL}, application/json;q=0.9")
+    for answer, status, code in (
+        (call(query("{heroes{id}}"), "", *accept), 401, "900902"),
+        (call(query("{heroes{id}}"), token, *accept), 403, "900910"),
+        (call(query("{secret}"), "", *accept), 400, "900422"),
+    ):
+        assert (answer.status, answer.headers["content-type"]) == (status, GRAPHQL)
+        (error,) = answer.json()["errors"]
+        assert error["extensions"]["code"] == code
+        assert error["message"]
+
+
+def test_queries_by_get(call: Caller, backend: GraphQlServer) -> None:
+    fields = {"query": "query A($id: ID){hero(id: $id){id}}", "variables": '{"id": "1"}'}
+    assert outcome(call.get(fields)) == (200, {"hero": {"id": "1"}})
+    assert backend.seen[-1]["method"] == "GET"
+    assert outcome(call.get({"query": "{heroes{id}}"})) == (401, "900902")
+    mutation = call.get({"query": 'mutation{addHero(name: "x"){id}}'})
+    assert (mutation.status, mutation.headers["allow"]) == (405, "POST")
+
+
+def test_a_mutation_is_limited_however_it_is_named(call: Caller, token: str) -> None:
+    one = 'mutation{a:addHero(name:"A"){id} b:addHero(name:"B"){id}}'
+    assert outcome(call(query(one), token))[0] == 200
+    assert call([query(one), query(one)], token).status == 429
+    answer = call(query(one), token)
+    assert (answer.status, answer.headers["x-ratelimit-remaining"]) == (200, "1")
+    refused = call(query(one), token)
+    assert outcome(refused) == (429, "900802")
+    # The sandbox counts apart.
+    assert call(query(one), token, host=SANDBOX).status == 200
+
+
+def test_batches(call: Caller, reader: str) -> None:
+    one, other = query("{hero{id}}"), query("{heroes{id}}")
+    answer = call([one, other], reader)
+    assert [item["data"] for item in answer.json()] == [
+        {"hero": {"id": "1"}},
+        {"heroes": [{"id": "1"}]},
+    ]
+    assert outcome(call([one, other])) == (401, "900902")
+    assert outcome(call([one] * 3)) == (400, "900422")
+
+
+def test_persisted_queries(call: Caller, reader: str) -> None:
+    text = "query P {heroes{name}}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    known = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}}}
+    first = call(known, reader)
+    assert (first.status, first.json()["errors"][0]["message"]) == (200, "PersistedQueryNotFound")
+    assert outcome(call({**known, "query": text}, reader))[0] == 200
+    assert outcome(call(known, reader)) == (200, {"heroes": [{"name": "Luke"}]})
+    assert outcome(call(known)) == (401, "900902")
+    wrong = {**known, "query": "{hero{id}}"}
+    assert outcome(call(wrong, reader)) == (400, "900422")
+
+
+def test_the_default_version_the_sandbox_and_the_definition(
+    call: Caller, platform: Platform
+) -> None:
+    for path in ("/starwars", "/starwars/", "/starwars/1.0.0/"):
+        assert call(query("{hero{id}}"), path=path).status == 200
+    assert call(query("{hero{id}}"), host=SANDBOX).status == 200
+    assert call(query("{hero{id}}"), path="/starwars/1.0.0/graphql").status == 404
+    for path in ("/starwars/1.0.0/api-definition", "/starwars/api-definition"):
+        answer = platform.request(HOST, path)
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        assert answer.body.decode().strip() == SDL.strip()
+
+
+def test_bodies_that_the_gateway_does_not_read(call: Caller, platform: Platform) -> None:
+    good = json.dumps(query("{hero{id}}"))
+
+    def status(body: str, *arguments: str, path: str = "/starwars/1.0.0") -> int:
+        return call(body, "", *arguments, path=path).status
+
+    assert status(good) == 200
+    assert status(good, "-H", "Content-Type: text/plain") == 415
+    assert status(good, "-H", "Content-Encoding: gzip") == 415
+    assert status('{"query":"{hero{id}}","query":"{secret}"}') == 400
+    assert status(good, path="/starwars/1.0.0?query={secret}") == 400
+    assert platform.request(HOST, "/starwars/1.0.0", "-X", "PUT").status == 405
+    padded = {
+        length: query("{hero{id}}", variables={"x": "y" * length}) for length in (99_000, 120_000)
+    }
+    assert status(json.dumps(padded[99_000])) == 200
+    assert status(json.dumps(padded[120_000])) == 413

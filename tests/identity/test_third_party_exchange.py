@@ -279,8 +279,8 @@ FAULTY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("one about everybody", {"sub": "x" * 256}, "sub must be"),
     ("one about a list", {"sub": ["alice"]}, "sub must be"),
     ("an organization that cannot be one", {"org": "a.b"}, "organization"),
-    ("the name of a client here", {"sub": "client"}, "somebody else"),
-    ("the name of a person here", {"sub": "taken"}, "somebody else"),
+    ("the name of a client here", {"sub": "client"}, "another person or client"),
+    ("the name of a person here", {"sub": "taken"}, "another person or client"),
     ("one that is bound to a key", {"cnf": {"jkt": "x"}}, "bound to a key"),
     ("one that is bound to nothing known", {"cnf": {}}, "bound to a key"),
 )
@@ -312,7 +312,7 @@ def test_an_id_token_that_looks_like_an_access_token(app: Any) -> None:
     )
     for kind in (ID, "urn:ietf:params:oauth:token-type:saml2"):
         refused(exchange(app, "orders", acme(), kind))
-    refused(exchange(app, "orders", acme(), requested_token_type=ID), "no person")
+    refused(exchange(app, "orders", acme(), requested_token_type=ID), "is about a person")
 
 
 def test_text_that_is_no_token(app: Any) -> None:

@@ -213,7 +213,7 @@ class Provider:
         return document_client(self.documents, client_id, policy, now)
 
     def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
-        """The public keys of a client as JWKs; `kid` is the wanted one, or None. Raises InvalidJwt."""
+        """The public keys of a client as JWKs; `kid` is the wanted one. Raises InvalidJwt."""
         return keys_of(self.documents, client, kid, now)
 
     def new_secret(self) -> str:

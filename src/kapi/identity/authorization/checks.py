@@ -1,7 +1,7 @@
 """The checks of an authorization request, as a table: one function for each check, in this order.
 
-An error of ON_PAGE is shown to the person, because nothing may be sent to an unverified redirect URI
-(RFC 6749 §4.1.2.1). An error of REDIRECTED is sent to the client.
+An error of ON_PAGE is shown to the person, because nothing may be sent to an unverified redirect
+URI (RFC 6749 §4.1.2.1). An error of REDIRECTED is sent to the client.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _unfit_session(
 def decline(
     provider: Provider, request: AuthorizationRequest, interaction: Interaction, error: OAuthError
 ) -> Answer:
-    """Answer a waiting request with an error, which ends it. Raises OAuthError when it was answered before."""
+    """End a waiting request with an error. Raises OAuthError when it was answered before."""
     _answered(provider, request, interaction)
     return refuse(provider, request, error)
 

@@ -1,4 +1,4 @@
-"""Tokens in authorization responses: ID token and access token (OpenID Connect Core §3.2.2.5, §3.3.2.5).
+"""Tokens in authorization responses (OpenID Connect Core §3.2.2.5, §3.3.2.5).
 
 Called by the last step of an authorization request whose response type contains `id_token`.
 """

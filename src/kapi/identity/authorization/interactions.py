@@ -27,7 +27,7 @@ _KIND = "interaction"
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One waiting request. `signed_in`, `chosen` and `consented` are the session ids of each step."""
+    """One waiting request. `signed_in`, `chosen` and `consented` are session ids."""
 
     key: str
     """The encrypted request, as in the link."""

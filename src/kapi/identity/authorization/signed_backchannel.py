@@ -38,7 +38,7 @@ _SEEN = "signed-backchannel-request"
 
 
 def request_parameters(provider: Provider, client: Client, form: Form, now: int) -> Form:
-    """The parameters of an authentication request: those of its `request`, or of the form when it has none.
+    """The parameters of an authentication request: those of its `request`, else of the form.
 
     Raises OAuthError invalid_request, also when the client registered
     `backchannel_authentication_request_signing_alg` and the request is not signed.

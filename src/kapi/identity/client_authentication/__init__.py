@@ -1,7 +1,7 @@
-"""Client authentication (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2), the same at every endpoint that clients call.
+"""Client authentication (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2), the same at all endpoints.
 
-One method is one `Method` beside its proof, and one name in METHODS. A request uses one method, and a client only the one
-it is registered for.
+A method is one `Method` beside its proof, and one name in METHODS. A request uses one method, and a
+client only the registered one.
 """
 
 from __future__ import annotations
@@ -37,22 +37,25 @@ _WITHOUT_PROOF_IN_FORM = (
 
 
 def methods_supported(identity: IdentitySettings) -> list[str]:
-    """The names of the methods that can succeed with these settings, for discovery (RFC 8414 §2)."""
+    """The methods that these settings offer, for discovery (RFC 8414 §2)."""
     return [method.name for method in METHODS if method.offered(identity)]
 
 
 def methods_of(client: Client) -> tuple[str, ...]:
-    """The methods a client may use: the registered one; with none registered, Basic and the form alike."""
+    """The methods that a client may use: the registered one, by default both with a secret."""
     method = client.settings.token_endpoint_auth_method
-    return (method,) if method else _EITHER_SECRET
+    if method:
+        return (method,)
+    return _EITHER_SECRET
 
 
 def authenticate_client(
     provider: Provider, form: Mapping[str, str], credentials: Credentials, now: int
 ) -> Client:
-    """The client that is calling.
+    """The authenticated client.
 
-    Raises OAuthError: invalid_request for two methods or a malformed one, invalid_client (401 with a challenge) otherwise.
+    Raises OAuthError: invalid_request for two methods or a malformed one, invalid_client (401 with
+    a challenge) otherwise.
     """
     attempt = _attempt(form, credentials)
     client = _named(provider, attempt, now)
@@ -69,7 +72,7 @@ def authenticate_client(
 
 
 def _named(provider: Provider, attempt: Attempt, now: int) -> Client | None:
-    """The client that the attempt names. One that publishes its metadata has no secret, so a secret never makes us fetch."""
+    """The client that the attempt names. With a secret, no metadata document is fetched."""
     if set(attempt.methods) <= set(_EITHER_SECRET):
         return provider.known_client(attempt.client_id)
     try:
@@ -79,12 +82,10 @@ def _named(provider: Provider, attempt: Attempt, now: int) -> Client | None:
 
 
 def _attempt(form: Mapping[str, str], credentials: Credentials) -> Attempt:
-    """What the request tries; exactly one method."""
-    by_header, by_secret, by_assertion = (
-        credentials.authorization is not None,
-        "client_secret" in form,
-        "client_assertion" in form or "client_assertion_type" in form,
-    )
+    """The attempt of a request, with exactly one method."""
+    by_header = credentials.authorization is not None
+    by_secret = "client_secret" in form
+    by_assertion = "client_assertion" in form or "client_assertion_type" in form
     if by_header + by_secret + by_assertion > 1:
         raise OAuthError(
             "invalid_request", "Use one client authentication method per request (RFC 6749 2.3)"
@@ -95,11 +96,15 @@ def _attempt(form: Mapping[str, str], credentials: Credentials) -> Attempt:
         return assertions.from_form(form)
     if "client_id" not in form:
         raise invalid_client(
-            "Client authentication is missing: send HTTP Basic, or client_id and client_secret in the body"
+            "Client authentication is missing:"
+            " send HTTP Basic, or client_id and client_secret in the body"
         )
     if by_secret:
         return secrets.from_form(form)
-    mistake = "Client authentication is missing: this client is not known, is not public, or has no certificate in this connection"
+    mistake = (
+        "Client authentication is missing:"
+        " this client is not known, is not public, or has no certificate in this connection"
+    )
     return Attempt(
         form["client_id"],
         _WITHOUT_PROOF_IN_FORM,

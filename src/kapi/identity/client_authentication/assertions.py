@@ -1,8 +1,9 @@
-"""`client_secret_jwt` and `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9): a JWT that the client signs for each request.
+"""`client_secret_jwt` and `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9).
 
-`aud` names this provider and no other server: the issuer, or the address of an endpoint as OpenID Connect Core §9 asks for.
-A client with `client_assertion_audience = "issuer"` must send the issuer as one string (draft-ietf-oauth-rfc7523bis, FAPI 2.0
-Security Profile §5.3.2.1). A `jti` is accepted once.
+The client signs a JWT for each request. `aud` is this provider only: the issuer, or the address of
+an endpoint (OpenID Connect Core §9). A client with `client_assertion_audience = "issuer"` must send
+the issuer as one string (draft-ietf-oauth-rfc7523bis, FAPI 2.0 Security Profile §5.3.2.1). A `jti`
+is accepted once.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _SEEN = "client-assertion"
 
 
 def from_form(form: Mapping[str, str]) -> Attempt:
-    """The attempt in a form; the client is whoever the assertion says made it. Raises OAuthError."""
+    """The attempt in a form; the client is the issuer of the assertion. Raises OAuthError."""
     if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
         raise OAuthError(
             "invalid_request", f"Send client_assertion, and client_assertion_type {ASSERTION_TYPE}"
@@ -52,13 +53,15 @@ def from_form(form: Mapping[str, str]) -> Attempt:
         raise OAuthError(
             "invalid_request", "client_id in the body differs from the one in the assertion"
         )
-    method = CLIENT_SECRET_JWT if jwt.header["alg"] in SYMMETRIC else PRIVATE_KEY_JWT
+    method = PRIVATE_KEY_JWT
+    if jwt.header["alg"] in SYMMETRIC:
+        method = CLIENT_SECRET_JWT
     mistake = "Unknown client, or another method than it is registered for"
     return Attempt(client_id, (method.name,), assertion=assertion, mistake=mistake)
 
 
 def private_key_jwt(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
-    """Signed with one of the client's registered keys. Raises OAuthError invalid_client with the reason."""
+    """Signed with a registered key of the client. Raises OAuthError with the reason."""
     try:
         jwt = _read(client, attempt, ASYMMETRIC)
         check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
@@ -99,9 +102,11 @@ def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
         return
     if client.settings.client_assertion_audience == "issuer":
         raise InvalidJwt(f"aud must be the issuer as one string, {issuer}")
-    # A list that also names another server could be replayed there.
-    listed = audience if isinstance(audience, list) else [audience]
-    if not listed or not all(_is_ours(provider, item) for item in listed):
+    # With the name of another server in the list, the assertion could be replayed there.
+    names = audience
+    if not isinstance(names, list):
+        names = [audience]
+    if not names or not all(_is_ours(provider, item) for item in names):
         raise InvalidJwt(f"aud must be the issuer, {issuer}, or the address of the token endpoint")
 
 

@@ -1,4 +1,4 @@
-"""What one request tries in order to authenticate a client, as a value."""
+"""An attempt to authenticate a client, as a value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHALLENGE = 'Basic realm="kapi", charset="UTF-8"'
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt: who the caller says it is, by which of `methods`, and the proof. `mistake` is what a failure says."""
+    """One attempt: the client id, the possible methods, the proof; `mistake` is the error text."""
 
     client_id: str
     methods: tuple[str, ...]
@@ -23,5 +23,5 @@ class Attempt:
 
 
 def invalid_client(description: str) -> OAuthError:
-    """The answer to a caller that is not who it says (RFC 6749 §5.2)."""
+    """The error for a client that is not authenticated (RFC 6749 §5.2)."""
     return OAuthError("invalid_client", description, status=401, challenge=CHALLENGE)

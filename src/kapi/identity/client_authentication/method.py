@@ -1,6 +1,6 @@
-"""The shape of a client authentication method: how it proves who is calling, and the facts that others read.
+"""The shape of a client authentication method: its proof and its facts.
 
-Registration, discovery, the settings and the profiles ask these facts; they keep no lists of their own.
+Registration, discovery, the settings and the profiles read the facts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings
 
 Proof = Callable[[Provider, Client, Attempt, int], bool]
-"""Whether the attempt proves that the caller is this client; may raise OAuthError invalid_client with the reason."""
+"""Whether the attempt proves the client; may raise OAuthError invalid_client with the reason."""
 
 
 def always(identity: IdentitySettings) -> bool:  # noqa: ARG001 - the shape of `offered`
-    """A method that needs nothing in the settings."""
+    """A method that needs no setting."""
     return True
 
 

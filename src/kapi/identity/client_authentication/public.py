@@ -1,4 +1,4 @@
-"""`none`: a public client names itself and proves nothing (RFC 6749 §2.1, RFC 7591 §2)."""
+"""`none`: the id of a public client, without a proof (RFC 6749 §2.1, RFC 7591 §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1, RFC 7617): the secret itself, in the header or in the form."""
+"""`client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1, RFC 7617)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ _MISTAKE = (
 )
 
 
-def same_secret(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:  # noqa: ARG001 - the shape of a method
-    """Whether it is the client's secret; costs the same for a wrong one."""
+def same_secret(
+    provider: Provider,  # noqa: ARG001 - the shape of a proof
+    client: Client,
+    attempt: Attempt,
+    now: int,  # noqa: ARG001
+) -> bool:
+    """Whether it is the client's secret; in constant time."""
     return client.has_secret(attempt.secret)
 
 
@@ -35,7 +40,7 @@ def from_header(authorization: str, form: Mapping[str, str]) -> Attempt:
 
 
 def from_form(form: Mapping[str, str]) -> Attempt:
-    """The attempt in a form that has both."""
+    """The attempt in a form with client id and secret."""
     return Attempt(
         form["client_id"],
         (CLIENT_SECRET_POST.name,),

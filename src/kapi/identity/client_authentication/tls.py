@@ -1,4 +1,4 @@
-"""`tls_client_auth` and `self_signed_tls_client_auth` (RFC 8705 §2): the certificate of the connection, as Envoy received it."""
+"""`tls_client_auth` and `self_signed_tls_client_auth` (RFC 8705 §2): certificates, from Envoy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kapi.settings import IdentitySettings
 
 
 def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
-    """Issued by a trusted authority, with the one name that the client registered (RFC 8705 §2.1.2)."""
+    """Issued by a trusted authority, with the registered name (RFC 8705 §2.1.2)."""
     from kapi.identity.possession.certificates import forwarded_certificate, names_of, same_subject
 
     certificate = forwarded_certificate(attempt.certificate)
@@ -36,7 +36,7 @@ def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: i
 def self_signed_tls_client_auth(
     provider: Provider, client: Client, attempt: Attempt, now: int
 ) -> bool:
-    """One of the certificates in the client's key set, `x5c` or `x5t#S256` (RFC 8705 §2.2.2). No authority needs to have issued it."""
+    """A certificate in the client's key set, by `x5c` or `x5t#S256` (RFC 8705 §2.2.2)."""
     from kapi.client_certificates import in_time
     from kapi.identity.possession.certificates import forwarded_certificate
 
@@ -53,12 +53,14 @@ def _is_of(key: Mapping[str, Any], der: str, thumbprint: str) -> bool:
     if key.get("x5t#S256") == thumbprint:
         return True
     chain = key.get("x5c")
-    first = chain[0] if isinstance(chain, list) and chain else None
+    if not isinstance(chain, list) or not chain:
+        return False
+    first = chain[0]
     return isinstance(first, str) and first.replace("\n", "") == der
 
 
 def _has_authorities(identity: IdentitySettings) -> bool:
-    """Without a certificate authority, no certificate can be trusted."""
+    """Without a certificate authority, no certificate is trusted."""
     return bool(identity.client_ca_file)
 
 

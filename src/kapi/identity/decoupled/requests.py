@@ -51,6 +51,10 @@ class Pending:
     confirmation: dict[str, str] = field(default_factory=dict)
     """The key that the client proved with the request; its tokens are bound to it."""
 
+    def is_open(self, now: int) -> bool:
+        """Whether the person may still decide."""
+        return self.state == PENDING and self.expires_at > now
+
 
 def ask(
     provider: Provider,
@@ -78,13 +82,13 @@ def pending_of(record: Record) -> Pending:
 def decide(
     provider: Provider, kind: str, key: str, now: int, authorization: Mapping[str, Any] | None
 ) -> bool:
-    """Store the decision; None denies. False when it was decided before, has expired or is unknown."""
+    """Store the decision; None denies. False when it was decided before or has expired."""
     decided = False
 
     def change(record: Record) -> Mapping[str, Any] | None:
         nonlocal decided
         pending = pending_of(record)
-        if pending.state != PENDING or pending.expires_at <= now:
+        if not pending.is_open(now):
             return None
         decided = True
         if authorization is None:
@@ -103,7 +107,7 @@ def decide(
 def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) -> Issuance:
     """The tokens of an allowed request, once.
 
-    Raises OAuthError: authorization_pending, slow_down, access_denied, expired_token, or invalid_grant.
+    Raises OAuthError authorization_pending, slow_down, access_denied, expired_token, invalid_grant.
     """
     client, now = request.client, request.now
     record = _polled(provider, kind, secret, client, now)

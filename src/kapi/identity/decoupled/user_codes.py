@@ -1,4 +1,4 @@
-"""User codes (RFC 8628 §6.1): eight letters that a person types, and limits on guessing them (§5.1)."""
+"""User codes (RFC 8628 §6.1): eight letters that a person types, with limits (§5.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoints besides the token endpoint. One endpoint is one file, and one name in the table here.
+"""The endpoints besides the token endpoint. An endpoint is one file, and one name in the table.
 
 Discovery and the OpenAPI document are made from this table. An endpoint for browsers has
 `cross_origin = False`: scripts of other sites may not read it (RFC 9700 §2.6).

@@ -1,6 +1,7 @@
-"""The grants. One grant is one file, which states its facts, and one name in GRANTS.
+"""The grants. A grant is one file, with its facts, and one name in GRANTS.
 
-The token endpoint does what all grants share (client, permission, scopes, minting), so that no grant can forget it.
+The token endpoint does the steps that all grants share (client, permission, scopes, minting), so
+that no grant can omit them.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ class Grant(Protocol):
 
     @property
     def facts(self) -> GrantFacts:
-        """What others ask about it."""
+        """Its facts."""
 
     def authorize(self, provider: Provider, request: TokenRequest) -> Issuance:
-        """Decide what to issue. Raises OAuthError."""
+        """The tokens to issue. Raises OAuthError."""
 
 
 GRANTS: tuple[Grant, ...] = (

@@ -1,4 +1,4 @@
-"""The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6): a code, once, by the client and for the redirect URI it was made for."""
+"""The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import hmac
 import re
 
 from kapi.errors import OAuthError
-from kapi.identity.authorization.codes import CODE, read_code
+from kapi.identity.authorization.codes import CODE, Code, read_code
+from kapi.identity.clients.clients import Client
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
@@ -28,23 +29,11 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
-    """Redeem a code. Scopes are those that were authorized; a `scope` parameter is not part of this grant."""
+    """Redeem a code for the scopes that were authorized; this grant has no `scope` parameter."""
     client, now = request.client, request.now
     code = request.form.need("code")
-    found = read_code(provider, code, now)
-    if found is None or found.authorization.client_id != client.id:
-        raise OAuthError(
-            "invalid_grant", "The code is unknown or expired, or was issued to another client"
-        )
-    if found.used:
-        revoke_family(provider, found.family, now, "a code was used twice")
-        raise OAuthError(
-            "invalid_grant", "The code was used before; what it issued is revoked (RFC 6749 4.1.2)"
-        )
-    if found.expired(now):
-        raise OAuthError("invalid_grant", "The code has expired")
-    sent = request.form.get("redirect_uri")
-    _check_redirect_uri(sent, found.redirect_uri, found.redirect_uri_sent)
+    found = _usable_code(provider, code, client, now)
+    _check_redirect_uri(request.form.get("redirect_uri"), found)
     _check_verifier(request.form.get("code_verifier"), found.challenge)
     if found.authorization.confirmation.items() - request.confirmation.members.items():
         raise OAuthError("invalid_grant", "The code is bound to another key (RFC 9449 10)")
@@ -67,21 +56,41 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     )
 
 
-def _check_redirect_uri(given: str | None, expected: str, sent: bool) -> None:  # noqa: FBT001 - read at one place
-    if (given is None and sent) or (given is not None and given != expected):
+def _usable_code(provider: Provider, code: str, client: Client, now: int) -> Code:
+    """The code of this client. Raises OAuthError when it is used, expired or unknown."""
+    found = read_code(provider, code, now)
+    if found is None or found.authorization.client_id != client.id:
+        raise OAuthError(
+            "invalid_grant", "The code is unknown or expired, or was issued to another client"
+        )
+    if found.used:
+        revoke_family(provider, found.family, now, "a code was used twice")
+        raise OAuthError(
+            "invalid_grant", "The code was used before; what it issued is revoked (RFC 6749 4.1.2)"
+        )
+    if found.expired(now):
+        raise OAuthError("invalid_grant", "The code has expired")
+    return found
+
+
+def _check_redirect_uri(given: str | None, found: Code) -> None:
+    if given is None and not found.redirect_uri_sent:
+        return
+    if given != found.redirect_uri:
         raise OAuthError(
             "invalid_grant",
-            "redirect_uri must be the one of the authorization request, to the letter (RFC 6749 4.1.3)",
+            "redirect_uri must be exactly that of the authorization request (RFC 6749 4.1.3)",
         )
 
 
 def _check_verifier(verifier: str | None, challenge: str) -> None:
-    """Both or neither (RFC 9700 §2.1.1, §4.8.2): a lone verifier means that somebody took the challenge away."""
+    """Both or neither (RFC 9700 §2.1.1, §4.8.2): an attacker may have removed the challenge."""
     if verifier is None:
         if challenge:
             raise OAuthError(
                 "invalid_grant",
-                "code_verifier is missing: the code was asked for with a code_challenge (RFC 7636 4.5)",
+                "code_verifier is missing: the request for the code had a code_challenge"
+                " (RFC 7636 4.5)",
             )
         return
     if not challenge:

@@ -1,4 +1,4 @@
-"""The CIBA grant in poll mode (OpenID Connect CIBA Core §10.1): the client polls with the id of its request."""
+"""The CIBA grant in poll mode (OpenID Connect CIBA Core §10.1)."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def owner_of(subject: str) -> str:
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
-    """Tokens once the person has allowed it."""
+    """The tokens of a request that the person has allowed."""
     return redeem(provider, KIND, request.form.need("auth_req_id"), request)

@@ -1,6 +1,8 @@
-"""The client credentials grant (RFC 6749 §4.4): the client acts for itself. No refresh token (§4.4.3)."""
+"""The client credentials grant (RFC 6749 §4.4), without a refresh token (§4.4.3)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
@@ -21,7 +23,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The subject is the client itself (RFC 9068 §2.2)."""
     client = request.client
     audience = request.resources or provider.audience(client)
-    claims = {"authorization_details": list(request.details)} if request.details else {}
+    claims: dict[str, Any] = {}
+    if request.details:
+        claims["authorization_details"] = list(request.details)
     return Issuance(
         AccessToken(
             client.id,

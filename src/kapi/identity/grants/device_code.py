@@ -1,4 +1,4 @@
-"""The device code grant (RFC 8628 §3.4): a device polls while its person decides elsewhere."""
+"""The device code grant (RFC 8628 §3.4): a device polls until the person decides."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ facts = GrantFacts(
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
-    """Tokens once the person has allowed it."""
+    """The tokens of a request that the person has allowed."""
     return redeem(provider, KIND, request.form.need("device_code"), request)

@@ -1,4 +1,4 @@
-"""The implicit grant (RFC 6749 §4.2, OpenID Connect Core §3.2): tokens from the authorization endpoint.
+"""The implicit grant (RFC 6749 §4.2, OpenID Connect Core §3.2).
 
 It has no token request; a client needs it for the response types that contain `id_token`.
 """
@@ -22,7 +22,7 @@ facts = GrantFacts(
 )
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:  # noqa: ARG001 - the shape of a grant
+def authorize(provider: Provider, request: TokenRequest) -> Issuance:  # noqa: ARG001 - the contract
     """Not at the token endpoint. Raises OAuthError."""
     raise OAuthError(
         "unsupported_grant_type", "The implicit grant is used at the authorization endpoint"

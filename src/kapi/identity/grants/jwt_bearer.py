@@ -1,6 +1,7 @@
-"""The JWT bearer grant (RFC 7523 §2.1): an assertion of an issuer that the settings trust becomes an access token, once.
+"""The JWT bearer grant (RFC 7523 §2.1): an access token for an assertion of a trusted issuer, once.
 
-Who may assert whom is data: `[[identity.assertion_issuers]]`. The issuer decides keys and algorithms, never the assertion.
+The issuers are those of `[[identity.assertion_issuers]]`. Their settings decide keys and
+algorithms, not the assertion.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import AccessToken
+from kapi.identity.tokens.presented import listed
 from kapi.jose.jwt import InvalidJwt, Jwt, check_signature, check_times, read_jwt, text_claim
 from kapi.settings import AssertionIssuerSettings, ClientSettings
 from kapi.store.records import Record, key_of
@@ -37,7 +39,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """A token for the subject. Raises OAuthError invalid_grant with the reason."""
     assertion = request.form.need("assertion")
     audience = request.resources or provider.audience(request.client)
-    # Resources that cannot share a token must not cost the client its assertion, which counts once.
+    # Checked first: resources that cannot share a token must not use up the assertion.
     provider.resources.token_format(request.client, audience)
     try:
         issuer, jwt = _read(provider, assertion)
@@ -50,12 +52,13 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         raise OAuthError("invalid_grant", f"The assertion is refused: {error}") from error
     scope = _scope(issuer, request)
     client = request.client
-    user = provider.users.get(subject)
     lifetime = provider.lifetime(client, audience)
-    jti = tied(provider, subject if user else "", request.now + lifetime)
-    claims = (
-        {"organization": user.organizations[0]} if user and len(user.organizations) == 1 else {}
-    )
+    user, account, claims = provider.users.get(subject), "", {}
+    if user is not None:
+        account = subject
+        if len(user.organizations) == 1:
+            claims["organization"] = user.organizations[0]
+    jti = tied(provider, account, request.now + lifetime)
     return Issuance(AccessToken(subject, client.id, scope, lifetime, audience, claims, jti))
 
 
@@ -81,7 +84,7 @@ def _keys(
 
 
 def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any]) -> str:
-    """`sub` of the token. An assertion may name a person of ours by user name or by subject."""
+    """`sub` of the token. An assertion may name a person by user name or by subject."""
     subject = text_claim(claims, "sub", 255)
     person = provider.users.named(subject) or provider.users.get(subject)
     if person is not None:
@@ -89,9 +92,9 @@ def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mappin
     if provider.users.account(subject) is not None:
         raise InvalidJwt("the account of its subject is disabled")
     if not issuer.any_subject:
-        raise InvalidJwt("its subject is nobody here")
+        raise InvalidJwt("its subject is not a person here")
     if provider.clients.get(subject) is not None:
-        # RFC 9068 §5: nobody may be taken for a client.
+        # RFC 9068 §5: a subject must not be the id of a client.
         raise InvalidJwt("its subject is the id of a client")
     return subject
 
@@ -99,20 +102,18 @@ def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mappin
 def _check_claims(
     provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any], now: int
 ) -> None:
-    wanted = (provider.settings.identity.issuer, f"{provider.base_url}/oauth2/token")
-    audience = claims.get("aud")
-    listed = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(item, str) and item in wanted for item in listed):
-        raise InvalidJwt(f"aud must be {wanted[0]}")
+    ours = (provider.settings.identity.issuer, f"{provider.base_url}/oauth2/token")
+    audience = listed(claims.get("aud"))
+    if not any(name in audience for name in ours):
+        raise InvalidJwt(f"aud must be {ours[0]}")
     expires = check_times(claims, now, LONGEST_SECONDS)
-    seen = Record(
-        key_of(f"{issuer.issuer}\n{text_claim(claims, 'jti', 255)}"), "", {}, max(expires, now) + 60
-    )
+    digest = key_of(f"{issuer.issuer}\n{text_claim(claims, 'jti', 255)}")
+    seen = Record(digest, "", {}, max(expires, now) + 60)
     if not provider.records.add(_SEEN, seen, now):
         raise InvalidJwt("its jti was used before")
 
 
 def _scope(issuer: AssertionIssuerSettings, request: TokenRequest) -> str:
     if "*" not in issuer.scopes and not set(request.scope.split(" ")) <= set(issuer.scopes):
-        raise OAuthError("invalid_scope", "Assertions of this issuer do not reach that far")
+        raise OAuthError("invalid_scope", "Assertions of this issuer may not have these scopes")
     return request.scope

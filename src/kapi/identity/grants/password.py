@@ -1,4 +1,4 @@
-"""The password grant (RFC 6749 §4.3), which must not be used any more (RFC 9700 §2.4): only for old test suites, by setting."""
+"""The password grant (RFC 6749 §4.3), deprecated by RFC 9700 §2.4. For old test suites only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KIND = "password-grant"
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
-    """Tokens of the person whose password it is, in the organization they name or the only one they have."""
+    """The tokens of the person, in the named organization or the only one."""
     now = request.now
     user = _authenticated(provider, request)
     organization = _organization(user, request.form.get("organization"))
@@ -72,7 +72,7 @@ def _authenticated(provider: Provider, request: TokenRequest) -> User:
 
 
 def _organization(user: User, named: str | None) -> str:
-    """The organization that the request names, else the only one of the person. Raises OAuthError."""
+    """The named organization, else the only one of the person. Raises OAuthError."""
     if named:
         if named not in user.organizations:
             raise OAuthError("invalid_grant", "The person does not belong to this organization")

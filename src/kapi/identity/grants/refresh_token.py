@@ -1,6 +1,6 @@
-"""The refresh token grant (RFC 6749 §6) with rotation: each refresh token is used once, a second use ends the authorization.
+"""The refresh token grant (RFC 6749 §6) with rotation: a second use revokes the authorization.
 
-The refresh tokens of a client with `refresh_token_rotation = false` stay good (FAPI 2.0 §5.3.2.1).
+The refresh tokens of a client with `refresh_token_rotation = false` stay valid (FAPI 2.0 §5.3.2.1).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ facts = GrantFacts(
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
-    """Rotate. Without `scope` the new access token has all that was authorized; with one it may have less, never more."""
+    """The next tokens, with all authorized scopes or those of the `scope` parameter among them."""
     token = request.form.need("refresh_token")
     family = provider.families.alive_by_refresh(key_of(token), request.now)
     if family is None or family.payload["client_id"] != request.client.id:
@@ -44,7 +44,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     if request.client.is_public and authorization.confirmation != request.confirmation.members:
         raise OAuthError(
             "invalid_grant",
-            "The refresh token is bound to a key that the client did not prove to hold (RFC 9449 5)",
+            "The refresh token is bound to a key that the client did not prove (RFC 9449 5)",
         )
     scope = _narrowed(request.form.get("scope"), authorization.scope)
     # The nonce belongs to the first ID token (OpenID Connect Core §12.2).

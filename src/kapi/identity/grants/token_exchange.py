@@ -1,7 +1,7 @@
-"""Token exchange (RFC 8693): a client turns a token of somebody into one for another service, as that client's settings allow.
+"""Token exchange (RFC 8693): a token for another service, as the client's settings allow.
 
-Delegation unless the settings say otherwise: the new token names who acts in `act` (§4.1), with those who acted before inside.
-Impersonation leaves that out. A subject token's `may_act` (§4.4) limits who may.
+With delegation, the default, `act` of the new token (§4.1) contains the actor and previous actors.
+With impersonation it is omitted. `may_act` of a subject token (§4.4) limits the actors.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ facts = GrantFacts(
     quick=False,
 )
 _DEEPEST = 10
-"""Actors inside each other."""
+"""Nested actors."""
 _CARRIED = ("organization", "groups", "acr", "amr", "auth_time", "sub_id")
 
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
-    """The new token. Raises OAuthError: invalid_request for a token that is not good, invalid_target, invalid_scope."""
+    """The new token. Raises OAuthError: invalid_request, invalid_target, invalid_scope."""
     client, form = request.client, request.form
     wanted = form.get("requested_token_type") or ACCESS_TOKEN
     if wanted not in {ACCESS_TOKEN, JWT, ID_TOKEN}:
@@ -43,19 +43,15 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
             "requested_token_type must be an access token, a JWT or an ID token (RFC 8693 3)",
         )
     subject = present(provider, request, "subject_token")
-    actor = present(provider, request, "actor_token") if form.get("actor_token") else None
-    if actor is None and form.get("actor_token_type"):
-        raise OAuthError(
-            "invalid_request", "actor_token_type stands without an actor_token (RFC 8693 2.1)"
-        )
+    actor = _actor(provider, request)
     _may_present(client, subject)
     acting = _acting(provider, client, subject, actor)
     audience = _audience(provider, request)
     scope = _scope(request, subject)
     lifetime = min(provider.lifetime(client, audience), subject.expires_at - request.now)
-    claims = {name: subject.claims[name] for name in _CARRIED if name in subject.claims} | (
-        {"act": acting} if acting else {}
-    )
+    claims = {name: subject.claims[name] for name in _CARRIED if name in subject.claims}
+    if acting:
+        claims["act"] = acting
     if wanted == ID_TOKEN:
         return _id_token(provider, request, subject, claims, lifetime)
     access = AccessToken(
@@ -72,22 +68,30 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     return Issuance(access, {"issued_token_type": wanted})
 
 
-def _may_present(client: Client, subject: Presented) -> None:
-    """Whose tokens a client may exchange: those issued to it or for it, and of the clients its settings name.
+def _actor(provider: Provider, request: TokenRequest) -> Presented | None:
+    """The actor token, if the request has one."""
+    if request.form.get("actor_token"):
+        return present(provider, request, "actor_token")
+    if request.form.get("actor_token_type"):
+        raise OAuthError(
+            "invalid_request", "actor_token_type is sent without actor_token (RFC 8693 2.1)"
+        )
+    return None
 
-    Other issuers have clients of their own; there the settings name the issuer, and its declaration the audiences.
+
+def _may_present(client: Client, subject: Presented) -> None:
+    """Check that the subject token is issued to the client, for it, or to one of `exchange_from`.
+
+    Other issuers have clients of their own: there the settings name the issuer, and its declaration
+    the audiences.
     """
-    if subject.issuer:
+    if subject.issuer or client.id in {subject.client_id, *subject.audience}:
         return
-    allowed = client.settings.exchange_from
-    if (
-        subject.client_id != client.id
-        and client.id not in subject.audience
-        and not {"*", subject.client_id} & set(allowed)
-    ):
+    if {"*", subject.client_id}.isdisjoint(client.settings.exchange_from):
         raise OAuthError(
             "invalid_request",
-            "The client may not exchange this subject_token: it was issued neither to it nor for it",
+            "The client may not exchange this subject_token:"
+            " it was issued neither to it nor for it",
         )
 
 
@@ -98,33 +102,40 @@ def _acting(
     may_act = subject.claims.get("may_act")
     if may_act is not None and not _named(provider, may_act, subject, client, actor):
         raise OAuthError(
-            "invalid_request", "The subject_token's may_act names somebody else (RFC 8693 4.4)"
+            "invalid_request", "The subject_token's may_act names another actor (RFC 8693 4.4)"
         )
     if actor is None and client.settings.exchange_impersonates:
         return None
-    made: dict[str, Any] = dict(actor.named) if actor else {"sub": client.id}
-    before, depth = subject.claims.get("act"), 0
-    inner = before
-    while isinstance(inner, Mapping):
-        depth, inner = depth + 1, inner.get("act")
-    if depth >= _DEEPEST:
+    made: dict[str, Any] = {"sub": client.id}
+    if actor is not None:
+        made = dict(actor.named)
+    before = subject.claims.get("act")
+    if _depth(before) >= _DEEPEST:
         raise OAuthError("invalid_request", f"At most {_DEEPEST} actors may follow each other")
-    return {**made, "act": before} if isinstance(before, Mapping) else made
+    if isinstance(before, Mapping):
+        made["act"] = before
+    return made
+
+
+def _depth(act: Any) -> int:
+    depth = 0
+    while isinstance(act, Mapping):
+        depth, act = depth + 1, act.get("act")
+    return depth
 
 
 def _named(
     provider: Provider, may_act: Any, subject: Presented, client: Client, actor: Presented | None
 ) -> bool:
-    """Whether `may_act` means who acts. Without an `iss` it means somebody whom the subject token's issuer knows."""
+    """Whether `may_act` names the actor. Without `iss` it is of the subject token's issuer."""
     if not isinstance(may_act, Mapping) or not may_act:
         return False
     ours = provider.settings.identity.issuer
     own: dict[str, Any] = {"sub": client.id, "client_id": client.id, "iss": ours}
     if actor is not None:
         own = {**actor.claims, "client_id": actor.client_id, "iss": ours, **actor.named}
-    return all(
-        own.get(name) == value for name, value in {"iss": subject.issuer or ours, **may_act}.items()
-    )
+    named = {"iss": subject.issuer or ours, **may_act}
+    return all(own.get(name) == value for name, value in named.items())
 
 
 def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
@@ -137,8 +148,8 @@ def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
                 "resource must be an absolute URI without a fragment (RFC 8693 2.1)",
             )
     wanted = (*repeated.get("audience", ()), *resources)
-    allowed = request.client.settings.exchange_audiences
-    if len(wanted) > 10 or any("*" not in allowed and name not in allowed for name in wanted):
+    allowed = set(request.client.settings.exchange_audiences)
+    if len(wanted) > 10 or not ("*" in allowed or allowed.issuperset(wanted)):
         raise OAuthError(
             "invalid_target", "The client may not ask for a token for this audience or resource"
         )
@@ -146,14 +157,9 @@ def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
 
 
 def _scope(request: TokenRequest, subject: Presented) -> str:
-    """At most what the subject token had; that of an ID token is for the client's own scopes to limit."""
+    """At most the scopes of the subject token; an ID token has none, so those of the client."""
     if request.form.get("scope") is None:
-        kept = (
-            [name for name in subject.scopes if request.client.allows(name)]
-            if subject.scopes
-            else []
-        )
-        return " ".join(kept) or request.scope
+        return " ".join(filter(request.client.allows, subject.scopes)) or request.scope
     if subject.scopes and not set(request.scope.split(" ")) <= set(subject.scopes):
         raise OAuthError("invalid_scope", "More scopes than the subject_token has")
     return request.scope
@@ -166,11 +172,9 @@ def _id_token(
     claims: Mapping[str, Any],
     lifetime: int,
 ) -> Issuance:
-    """An ID token is no access token: `token_type` is N_A (§2.2.1)."""
+    """An ID token, with the `token_type` N_A (§2.2.1)."""
     if not subject.user:
-        raise OAuthError(
-            "invalid_request", "The subject is no person, so there is no ID token of it"
-        )
+        raise OAuthError("invalid_request", "An ID token is about a person, but the subject is not")
     client, now = request.client, request.now
     said = {
         "iss": provider.settings.identity.issuer,
@@ -179,8 +183,8 @@ def _id_token(
         "azp": client.id,
         "exp": now + lifetime,
         "iat": now,
-        "auth_time": claims.get("auth_time", now),
-        **{name: value for name, value in claims.items() if name != "auth_time"},
+        "auth_time": now,
+        **claims,
     }
     token = provider.sign(said, "JWT", client.settings.id_token_signed_response_alg)
     access = AccessToken(subject.subject, client.id, "openid", lifetime, user=subject.user)

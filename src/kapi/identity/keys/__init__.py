@@ -1,1 +1,1 @@
-"""What signs: the keyring and its rotation."""
+"""The signing keys: the keyring and its rotation."""

@@ -1,7 +1,7 @@
-"""Signing keys of the inbuilt provider (RFC 7517): generated when they are needed, kept in the store, loaded as a Keyring.
+"""Signing keys of the inbuilt provider (RFC 7517): generated on need, stored, loaded as a Keyring.
 
-A key is staged → published → active → retired (`rotation.py`). All but staged ones are in the JWKS, and the active key of each
-algorithm signs.
+A key is staged → published → active → retired (`rotation.py`). All but staged keys are in the JWKS,
+and the active key of each algorithm signs.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ from kapi.store.keys import ACTIVE, IN_JWKS, Keys, StoredKey
 
 
 class Keyring:
-    """The keys of the JWKS, loaded. Immutable: a change makes a new one, so that a request sees one state or the other."""
+    """The loaded keys of the JWKS. Immutable: a change makes a new keyring."""
 
     def __init__(self, stored: Iterable[StoredKey]) -> None:
         """`stored` are the keys of the JWKS."""
-        # The default algorithm first, the active key before others: clients that take the first key take the right one.
+        # The default algorithm and the active key first, for clients that use the first key.
         ordered = sorted(
             stored, key=lambda key: (key.algorithm != DEFAULT_ALGORITHM, key.state != ACTIVE)
         )
-        self.keys = tuple(load_key(key.kid, key.algorithm, key.private_pem) for key in ordered)
-        self._by_kid = {key.kid: key for key in self.keys}
-        active = [key.kid for key in ordered if key.state == ACTIVE]
-        self._active = {self._by_kid[kid].algorithm: self._by_kid[kid] for kid in active}
+        self._by_kid: dict[str, SigningKey] = {}
+        self._active: dict[str, SigningKey] = {}
+        for item in ordered:
+            key = load_key(item.kid, item.algorithm, item.private_pem)
+            self._by_kid[key.kid] = key
+            if item.state == ACTIVE:
+                self._active[key.algorithm] = key
+        self.keys = tuple(self._by_kid.values())
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -43,8 +47,10 @@ class Keyring:
         return self._active[algorithm]
 
     def find(self, kid: object) -> SigningKey | None:
-        """The key of the JWKS with this kid."""
-        return self._by_kid.get(kid) if isinstance(kid, str) else None
+        """The key of the JWKS with this kid, or None."""
+        if not isinstance(kid, str):
+            return None
+        return self._by_kid.get(kid)
 
     @cached_property
     def jwks(self) -> bytes:
@@ -53,49 +59,44 @@ class Keyring:
 
 
 def wanted_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
-    """The algorithms that get a key: those that the settings name for the provider, its clients and its resources."""
+    """The algorithms that get a key: those of the provider, its clients and its resources."""
     return tuple(dict.fromkeys((*needed_algorithms(identity), *identity.algorithms)))
 
 
 def needed_algorithms(identity: IdentitySettings) -> tuple[str, ...]:
-    """Those of them whose keys are generated at the start: what is signed with, and what is cheap (an RSA key takes 0.1 s)."""
-    named = [
-        DEFAULT_ALGORITHM,
-        identity.access_token_signing_alg,
-        *(resource.access_token_signing_alg for resource in identity.resources),
-        *(name for name in identity.algorithms if name.startswith("E")),
-        *_algorithms_of_clients(identity),
-    ]
-    return tuple(dict.fromkeys(name for name in named if name in ALGORITHMS))
+    """Those whose keys are generated at the start: used ones, and cheap ones (RSA takes 0.1 s)."""
+    named = [DEFAULT_ALGORITHM, identity.access_token_signing_alg]
+    named += [resource.access_token_signing_alg for resource in identity.resources]
+    named += [name for name in identity.algorithms if name.startswith("E")]
+    named += _algorithms_of_clients(identity)
+    return tuple(dict.fromkeys(filter(ALGORITHMS.__contains__, named)))
 
 
 def _algorithms_of_clients(identity: IdentitySettings) -> list[str]:
-    """The algorithms that clients registered for what they get (RFC 7591 §2 and its registry)."""
-    clients = [with_profile(client) for client in identity.clients]
-    members = [
-        item.name for item in dataclasses.fields(ClientSettings) if _is_signing_alg(item.name)
-    ]
-    return [getattr(client, name) for client in clients for name in members]
-
-
-def _is_signing_alg(name: str) -> bool:
-    return name.endswith("_signed_response_alg") or name == "access_token_signing_alg"
+    """The algorithms that clients registered for responses (RFC 7591 §2 and its registry)."""
+    names = [item.name for item in dataclasses.fields(ClientSettings)]
+    names = [name for name in names if name.endswith("_signed_response_alg")]
+    names.append("access_token_signing_alg")
+    found: list[str] = []
+    for client in map(with_profile, identity.clients):
+        found += [getattr(client, name) for name in names]
+    return found
 
 
 def ensure_keyring(
     keys: Keys, kid: str, now: int, algorithms: Sequence[str] = (DEFAULT_ALGORITHM,)
 ) -> Keyring:
-    """The keys of the store. A missing first key of an algorithm is generated; that of the default is called `kid`."""
+    """The stored keys. A missing first key is generated; that of the default algorithm is `kid`."""
     stored = {key.algorithm for key in keys.all() if key.state == ACTIVE}
+    names = {DEFAULT_ALGORITHM: kid}
     for algorithm in algorithms:
         if algorithm not in stored:
-            named = kid if algorithm == DEFAULT_ALGORITHM else ""
-            keys.add_first(new_key(algorithm, now, ACTIVE, named))
+            keys.add_first(new_key(algorithm, now, ACTIVE, names.get(algorithm, "")))
     return load_keyring(keys)
 
 
 def load_keyring(keys: Keys) -> Keyring:
-    """The keys of the JWKS in the store."""
+    """The keyring of the stored keys."""
     return Keyring(published_keys(keys))
 
 
@@ -105,7 +106,7 @@ def published_keys(keys: Keys) -> list[StoredKey]:
 
 
 def new_key(algorithm: str, now: int, state: str, kid: str = "") -> StoredKey:
-    """A fresh key. Without a `kid`, its name comes from its thumbprint (RFC 7638)."""
+    """A new key. Without a `kid`, its name is derived from its thumbprint (RFC 7638)."""
     key = generate_key(kid, algorithm)
     if not kid:
         digest = base64url.decode(thumbprint(key.public_jwk()))

@@ -1,8 +1,9 @@
-"""Rotation of signing keys: staged → published → active → retired → gone, by command and by schedule.
+"""Rotation of signing keys: staged → published → active → retired → removed.
 
-Runs in the control process, which speaks to the gateway. No verifier ever sees a token whose key it cannot find: a key signs
-only after the gateway has confirmed it, every worker shows it in the JWKS, and, unless asked to hurry, caches of the JWKS have
-run out. A retired key stays until the last token that it signed has expired. Only an emergency takes it away at once.
+By command and by schedule, in the control process, which publishes to the gateway. A key signs only
+after the gateway has confirmed it, each worker has it in the JWKS and, unless rotated at once,
+caches of the JWKS have expired. A retired key stays until the last token that it signed has
+expired; an emergency removes it at once.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _LOG = logging.getLogger("kapi.keys")
 SETTLE_SECONDS = 1.0
 """Ten times what a worker takes to notice a key (`store/engine/watch.py`)."""
 _MARGIN = 60
-"""Seconds a retired key stays longer than its tokens: clocks differ."""
+"""Seconds that a retired key stays longer than its tokens, for clock skew."""
 MOST_KEYS = 100
 _EVERY_SECONDS = 1.0
 
@@ -50,7 +51,7 @@ class Rotation:
         now: Callable[[], float],
         wait: Callable[[float], object],
     ) -> None:
-        """`publish` returns when the gateway has confirmed the keys, or raises GatewayError; `wait` waits that many seconds."""
+        """`publish` returns when the gateway has confirmed the keys, or raises GatewayError."""
         self._keys = keys
         self._identity = identity
         self._publish = publish
@@ -59,18 +60,18 @@ class Rotation:
         self._lock = threading.RLock()
 
     def all(self) -> tuple[StoredKey, ...]:
-        """Every key, oldest first."""
+        """All keys, oldest first."""
         return self._keys.all()
 
     def stage(self, algorithm: str, *, activate_after: int | None = None) -> StoredKey:
-        """Make a key, and show it; it signs after so many seconds, or when it is told to.
+        """Generate and publish a key; it signs after `activate_after` seconds, or by command.
 
-        Raises Problem 400 or 409, or GatewayError: then it is kept as staged and shown later.
+        Raises Problem 400 or 409, or GatewayError: then it stays staged and is published later.
         """
         if algorithm not in ALGORITHMS:
             raise Problem.of(
                 error_codes.UNKNOWN_ALGORITHM,
-                f"{algorithm!r} is no signature algorithm",
+                f"{algorithm!r} is not a signature algorithm",
                 hint=f"Known: {', '.join(ALGORITHMS)}.",
             )
         with self._lock:
@@ -81,17 +82,19 @@ class Rotation:
                     hint="Retire some: kapi key list, kapi key retire KID.",
                 )
             now = int(self._now())
-            key = replace(
-                new_key(algorithm, now, STAGED),
-                due_at=None if activate_after is None else now + activate_after,
-            )
+            key = new_key(algorithm, now, STAGED)
+            if activate_after is not None:
+                key = replace(key, due_at=now + activate_after)
             self._keys.add(key)
             self._show(key)
             _LOG.info("key %s (%s) is published", key.kid, algorithm)
             return self._get(key.kid)
 
     def activate(self, kid: str) -> StoredKey:
-        """Let a published key sign from now on. Raises Problem 404 or 409, or GatewayError with nothing changed."""
+        """Sign with a published key.
+
+        Raises Problem 404 or 409, or GatewayError with nothing changed.
+        """
         with self._lock:
             if self._get(kid).state != PUBLISHED:
                 raise Problem.of(
@@ -102,44 +105,44 @@ class Rotation:
             self._publish(load_keyring(self._keys))
             self._wait(SETTLE_SECONDS)
             self._keys.activate(kid, int(self._now()) + self._longest_lifetime() + _MARGIN)
-            _LOG.info("key %s signs from now on", kid)
+            _LOG.info("key %s is active", kid)
             return self._get(kid)
 
     def retire(self, kid: str) -> None:
-        """Take a key away at once; tokens that it signed are refused from now on. Raises Problem 404 or 409."""
+        """Remove a key at once; tokens that it signed are refused. Raises Problem 404 or 409."""
         with self._lock:
             key = self._get(kid)
             if key.state == ACTIVE:
-                hint = f"Rotate it: kapi key rotate --algorithm {key.algorithm}; add --emergency to refuse its tokens at once."
+                hint = (
+                    f"Rotate it: kapi key rotate --algorithm {key.algorithm};"
+                    " add --emergency to refuse its tokens at once."
+                )
                 raise Problem.of(error_codes.KEY_ACTIVE, f"{kid} is the active key", hint=hint)
             self._keys.remove(kid, (STAGED, PUBLISHED, RETIRED))
-            _LOG.info("key %s is gone", kid)
+            _LOG.info("key %s is removed", kid)
             self._publish(load_keyring(self._keys))
 
     def rotate(
         self, algorithm: str, *, at_once: bool = False, emergency: bool = False
     ) -> StoredKey:
-        """A new key in place of the active one: after the overlap, at once, or at once with the old ones refused.
+        """A new key in place of the active one: after the overlap, or at once.
 
-        Raises Problem 400 or 409, or GatewayError.
+        An emergency also removes the old keys. Raises Problem 400 or 409, or GatewayError.
         """
         with self._lock:
             before = [key.kid for key in self._keys.all() if key.algorithm == algorithm]
-            key = self.stage(
-                algorithm,
-                activate_after=None if at_once or emergency else self._identity.key_overlap,
-            )
-            if at_once or emergency:
-                key = self.activate(key.kid)
+            if not at_once and not emergency:
+                return self.stage(algorithm, activate_after=self._identity.key_overlap)
+            key = self.activate(self.stage(algorithm).kid)
             if emergency:
                 for kid in before:
                     self._keys.remove(kid, (STAGED, PUBLISHED, RETIRED))
                 self._publish(load_keyring(self._keys))
-                _LOG.warning("keys %s are refused from now on", ", ".join(before))
+                _LOG.warning("tokens of the keys %s are refused", ", ".join(before))
             return key
 
     def tick(self) -> None:
-        """Do what is due: show staged keys, let published ones sign, take retired ones away, make the missing ones."""
+        """Do what is due: publish, activate and remove keys, generate missing ones."""
         with self._lock:
             try:
                 self._make_missing()
@@ -158,18 +161,15 @@ class Rotation:
             self.retire(key.kid)
 
     def _make_missing(self) -> None:
-        keys, now = self._keys.all(), self._now()
+        keys, lifetime = self._keys.all(), self._identity.key_lifetime
         for algorithm in wanted_algorithms(self._identity):
-            own = [key for key in keys if key.algorithm == algorithm]
-            if any(key.state in {STAGED, PUBLISHED} for key in own):
+            by_state = {key.state: key for key in keys if key.algorithm == algorithm}
+            if STAGED in by_state or PUBLISHED in by_state:
                 continue
-            active = next((key for key in own if key.state == ACTIVE), None)
+            active = by_state.get(ACTIVE)
             if active is None:
                 self.stage(algorithm, activate_after=0)
-            elif (
-                self._identity.key_lifetime
-                and active.created_at + self._identity.key_lifetime <= now
-            ):
+            elif lifetime and active.created_at + lifetime <= self._now():
                 self.stage(algorithm, activate_after=self._identity.key_overlap)
 
     def _show(self, key: StoredKey) -> None:
@@ -178,29 +178,28 @@ class Rotation:
         self._keys.move(key.kid, (STAGED,), PUBLISHED, key.due_at)
 
     def _get(self, kid: str) -> StoredKey:
-        found = next((key for key in self._keys.all() if key.kid == kid), None)
-        if found is None:
-            raise Problem.of(
-                error_codes.KEY_NOT_FOUND,
-                f"there is no key {kid[:200]!r}",
-                hint="See them with: kapi key list.",
-            )
-        return found
+        for key in self._keys.all():
+            if key.kid == kid:
+                return key
+        raise Problem.of(
+            error_codes.KEY_NOT_FOUND,
+            f"there is no key {kid[:200]!r}",
+            hint="See them with: kapi key list.",
+        )
 
     def _longest_lifetime(self) -> int:
         identity = self._identity
-        return max(
-            identity.token_lifetime,
-            identity.id_token_lifetime,
-            *(client.token_lifetime for client in identity.clients),
-            0,
-        )
+        lifetimes = [client.token_lifetime for client in identity.clients]
+        return max(identity.token_lifetime, identity.id_token_lifetime, *lifetimes)
 
 
 def rotating(
     identity: IdentitySettings, keys: Keys, trust: Trust, connected: Callable[[], bool]
 ) -> Rotation:
-    """The rotation of the inbuilt provider's keys, which `trust` tells the gateway; does what is due while the gateway is there."""
+    """The rotation of the inbuilt provider's keys, with a thread that does what is due.
+
+    `trust` publishes the keys to the gateway. Nothing is done while the gateway is not connected.
+    """
 
     def publish(keyring: Keyring) -> None:
         trust.publish_inbuilt(IssuerKeys.inbuilt(identity.issuer, keyring.keys))

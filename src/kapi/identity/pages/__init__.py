@@ -1,6 +1,6 @@
-"""The pages people see: server-rendered, no script needed, nothing from elsewhere, not frameable (templates beside this file).
+"""The pages for people: rendered here, without scripts or external resources, not frameable.
 
-Templates are loaded when the first page is asked for: most workers of most platforms never show one.
+The templates are in this folder, and loaded with the first page: most workers render none.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ STYLE_PATH = "/authenticationEndpoint/style.css"
 POST_LOGIN_PATH = "/commonauth/login"
 CALLBACK_PATH = "/oauth2/auth-callback"
 SUBMIT = "document.forms[0].submit()"
-"""The only script there is: it posts the form of the form_post response mode. The button below it does the same."""
+"""The only script: it posts the form of the form_post response mode, as does its button."""
 
+NO_HEADERS: Headers = ()
 _NO_STORE: Headers = (("cache-control", "no-store"), ("pragma", "no-cache"))
 SHUT: Headers = (
     ("x-content-type-options", "nosniff"),
@@ -38,18 +39,22 @@ SHUT: Headers = (
     ("cross-origin-opener-policy", "same-origin"),
     ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
 )
-"""What every page says to browsers, besides its own Content Security Policy."""
+"""The headers of all pages, besides the Content Security Policy."""
 
 
 def page_link(path: str, key: str) -> str:
-    """A page for a waiting request, by APK's parameter name; keys are base64url."""
+    """The link to a page for a waiting request, with APK's parameter name; keys are base64url."""
     return f"{path}?stateKey={key}"
 
 
 def see_other(location: str, cookies: Sequence[str] = ()) -> Answer:
-    """A redirect that is followed by GET: a password must not be posted on (RFC 9700 §4.12)."""
+    """A redirect that is followed by GET, so that no password is sent on (RFC 9700 §4.12)."""
     headers: Headers = (("location", location), *_NO_STORE, ("referrer-policy", "no-referrer"))
-    return Answer(303, (*headers, *(("set-cookie", cookie) for cookie in cookies)))
+    return Answer(303, (*headers, *_set(cookies)))
+
+
+def _set(cookies: Sequence[str]) -> Headers:
+    return tuple(("set-cookie", cookie) for cookie in cookies)
 
 
 def page(
@@ -65,9 +70,10 @@ def page(
     headers: Headers = (),
     **values: Any,
 ) -> Answer:
-    """A page. `leads_to` is where its form may end up; `script` is the one inline script it may run; `frames` what it may frame.
+    """A page.
 
-    `logo` is the one image that it may load from elsewhere.
+    `leads_to` is the address that its form may redirect to, `script` its only inline script,
+    `frames` are the origins that it may frame, `logo` is its only external image.
     """
     known = {
         "style": style_link(),
@@ -84,13 +90,16 @@ def page(
         *_NO_STORE,
         *headers,
     )
-    return Answer(status, (*sent, *(("set-cookie", cookie) for cookie in cookies)), body)
+    return Answer(status, (*sent, *_set(cookies)), body)
 
 
 def error_page(provider: Provider, error: OAuthError) -> Answer:
-    """An error that must not, or cannot, go back to the client."""
-    status = error.status if error.status != 401 else 400
-    headers: Headers = (("allow", error.allow),) if error.allow else ()
+    """An error that must not, or cannot, be sent to the client."""
+    status, headers = error.status, NO_HEADERS
+    if status == 401:
+        status = 400
+    if error.allow:
+        headers = (("allow", error.allow),)
     return page(
         provider,
         "error.html",
@@ -120,24 +129,28 @@ def style() -> bytes:
 
 @cache
 def style_link() -> str:
-    """Its address, with its digest, so that it may be kept for long."""
+    """Its address with its digest, so that browsers may cache it for long."""
     return f"{STYLE_PATH}?{hashlib.sha256(style()).hexdigest()[:16]}"
 
 
 def _policy(leads_to: str, script: str, frames: Sequence[str], logo: str) -> str:
     """Content Security Policy Level 3.
 
-    Browsers hold every redirect after a form to `form-action`, and a client may redirect on from its redirect URI to
-    anywhere: so web addresses are allowed, and the scheme of a native client.
+    Browsers apply `form-action` to each redirect after a form, and a client may redirect from its
+    redirect URI to any address: web addresses are allowed, and the scheme of a native client.
     """
+    form, runs, image = "'self' https: http:", "'none'", ""
     scheme = urlsplit(leads_to).scheme
-    form = "'self' https: http:" + (f" {scheme}:" if scheme not in {"", "http", "https"} else "")
-    runs = f"'sha256-{_digest(script)}'" if script else "'none'"
+    if scheme not in {"", "http", "https"}:
+        form += f" {scheme}:"
+    if script:
+        runs = f"'sha256-{_digest(script)}'"
+    if logo:
+        image = f" https://{urlsplit(logo).netloc}"
     framed = " ".join(frames) or "'none'"
-    image = f" https://{urlsplit(logo).netloc}" if logo else ""
     return (
-        f"default-src 'none'; style-src 'self'; script-src {runs}; img-src data:{image}; frame-src {framed}; form-action {form}; "
-        "frame-ancestors 'none'; base-uri 'none'"
+        f"default-src 'none'; style-src 'self'; script-src {runs}; img-src data:{image};"
+        f" frame-src {framed}; form-action {form}; frame-ancestors 'none'; base-uri 'none'"
     )
 
 
@@ -147,7 +160,7 @@ def _digest(script: str) -> str:
 
 @cache
 def templates() -> Environment:
-    """Those beside this file; a name that is not given is an error."""
+    """The templates of this folder; an undefined name is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(

@@ -1,8 +1,8 @@
-"""What pages say about a client: its name, its logo, links to its home page, privacy policy and terms (RFC 7591 §2).
+"""The client on pages: name, logo, links to home page, privacy policy and terms (RFC 7591 §2).
 
-A logo is the only thing that a page loads from elsewhere. The browser asks for it without a referrer, so that it learns nothing of
-the sign-in. A client that registered itself shows one from the host of a redirect URI only (RFC 7591 §5): to that host the person
-goes on anyway, so that no third party sees who signs in where, and no client shows the logo of somebody else's host.
+The logo is the only external resource of a page; browsers load it without a referrer. The logo of a
+client that registered itself must be on the host of a redirect URI (RFC 7591 §5): the person is
+sent there anyway, so no third party learns of the sign-in, and no client shows another's logo.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ _LINKS = (
 def about_client(provider: Provider, client: Client) -> dict[str, Any]:
     """Values of the templates: `client`, `links` as pairs of text and address, `logo`."""
     settings = client.settings
-    links = [
-        (text, uri)
-        for name, text in _LINKS
-        if (uri := getattr(settings, name)) and not link_mistake(uri)
-    ]
-    return {
-        "client": settings.name or client.id,
-        "links": links,
-        "logo": settings.logo_uri if _may_show_logo(provider, client) else "",
-    }
+    links = []
+    for name, text in _LINKS:
+        uri = getattr(settings, name)
+        if uri and not link_mistake(uri):
+            links.append((text, uri))
+    logo = ""
+    if _may_show_logo(provider, client):
+        logo = settings.logo_uri
+    return {"client": settings.name or client.id, "links": links, "logo": logo}
 
 
 def _may_show_logo(provider: Provider, client: Client) -> bool:
@@ -42,6 +41,5 @@ def _may_show_logo(provider: Provider, client: Client) -> bool:
         return False
     if any(item.id == client.id for item in provider.settings.identity.clients):
         return True
-    return urlsplit(uri).hostname in {
-        urlsplit(known).hostname for known in client.settings.redirect_uris
-    }
+    hosts = {urlsplit(known).hostname for known in client.settings.redirect_uris}
+    return urlsplit(uri).hostname in hosts

@@ -1,6 +1,7 @@
-"""The page at `/` of a host: what the host is for, and where to go from there. It names no API and no account.
+"""The page at `/` of a host: its purpose and its links. It names no API and no account.
 
-The provider shows its own, and the control process those of the other hosts (`front/web/system/home.py`).
+The provider serves its own, the control process those of the other hosts
+(`front/web/system/home.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kapi.identity.protocol.http import Headers
 def home_page(
     title: str, texts: Sequence[str], links: Sequence[tuple[str, str]] = (), note: str = ""
 ) -> tuple[Headers, bytes]:
-    """Headers and body. `links` are pairs of text and path; `note` is said above everything."""
+    """Headers and body. `links` are pairs of text and path; `note` is shown first."""
     headers, body = one_file_page(
         "home.html",
         style().decode("utf-8"),

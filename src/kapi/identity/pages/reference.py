@@ -1,6 +1,6 @@
-"""A page that people read an OpenAPI document on: everything in one file, no script, nothing from elsewhere (`reference.html`).
+"""An OpenAPI document as a page (`reference.html`): one file, without scripts.
 
-The provider shows its own document so, and the system APIs theirs (`front/web/openapi/document.py`).
+For the document of the provider, and those of the system APIs (`front/web/openapi/document.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 @dataclass(slots=True)
 class _Operation:
-    """One operation as the page shows it; `also` are further paths that do the same."""
+    """One operation on the page; `also` are its other paths."""
 
     method: str
     path: str
@@ -44,9 +44,10 @@ class _Operation:
 
     @property
     def security(self) -> str:
-        return ", ".join(
-            _SECURITY.get(name, name) for item in self.value.get("security", ()) for name in item
-        )
+        names: list[str] = []
+        for item in self.value.get("security", ()):
+            names += item
+        return ", ".join(_SECURITY.get(name, name) for name in names)
 
     @property
     def body(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -58,30 +59,28 @@ class _Operation:
     def answers(self) -> Iterator[dict[str, Any]]:
         for status, response in sorted(self.value["responses"].items()):
             content = response.get("content", {})
-            examples = [
-                {
-                    "summary": item["summary"],
-                    "text": json.dumps(item["value"], indent=2, ensure_ascii=False),
-                }
-                for media in content.values()
-                for item in media.get("examples", {}).values()
-            ]
-            names = {
-                media["schema"]["$ref"].rpartition("/")[2]
-                for media in content.values()
-                if "$ref" in media["schema"]
-            }
+            schemas: set[str] = set()
+            examples: list[dict[str, Any]] = []
+            for media in content.values():
+                if "$ref" in media["schema"]:
+                    schemas.add(media["schema"]["$ref"].rpartition("/")[2])
+                examples += map(_example, media.get("examples", {}).values())
             yield {
                 "status": status,
                 "description": response["description"],
                 "media_types": list(content),
-                "schemas": sorted(names),
+                "schemas": sorted(schemas),
                 "examples": examples,
             }
 
 
+def _example(item: Mapping[str, Any]) -> dict[str, Any]:
+    text = json.dumps(item["value"], indent=2, ensure_ascii=False)
+    return {"summary": item["summary"], "text": text}
+
+
 def reference_page(document: Mapping[str, Any], note: str = "") -> tuple[Headers, bytes]:
-    """The page and its headers. `note` is said above everything."""
+    """The page and its headers. `note` is shown first."""
     css = _css()
     schemas = {
         name: (schema, _members(schema))
@@ -99,10 +98,13 @@ def reference_page(document: Mapping[str, Any], note: str = "") -> tuple[Headers
 
 
 def one_file_page(template: str, css: str, **values: Any) -> tuple[Headers, bytes]:
-    """Headers and body of a page whose style is inside, so that it needs no other address of its host."""
+    """Headers and body of a page that contains its style, for hosts that serve no style sheet."""
     body = templates().get_template(template).render(css=css, **values)
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:;"
+        " form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    )
     return (
         ("content-type", "text/html; charset=utf-8"),
         ("content-security-policy", policy),
@@ -111,14 +113,11 @@ def one_file_page(template: str, css: str, **values: Any) -> tuple[Headers, byte
 
 
 def _groups(document: Mapping[str, Any]) -> Mapping[str, list[_Operation]]:
-    """Operations by tag. Paths that are older names of others are told beside them."""
+    """Operations by tag. An operation with several paths is shown with the shortest one."""
     made: dict[str, list[_Operation]] = {}
     same: dict[str, _Operation] = {}
-    # The shortest path of those that do the same is the one to show.
     for path, item in sorted(document["paths"].items(), key=lambda pair: len(pair[0])):
-        for method in _METHODS:
-            if method not in item:
-                continue
+        for method in filter(item.__contains__, _METHODS):
             key = json.dumps([method, item[method]], sort_keys=True)
             if key in same:
                 same[key].also.append(path)
@@ -136,7 +135,8 @@ def marked(text: str) -> Markup:
     """Text in which words between backticks are code."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+    escaped = str(escape(text))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S704
 
 
 def _members(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -144,12 +144,18 @@ def _members(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": " or ".join(map(str, item["enum"])) if "enum" in item else item.get("type", ""),
+            "type": _type(item),
             "description": item.get("description", ""),
             "required": name in needed,
         }
         for name, item in schema.get("properties", {}).items()
     ]
+
+
+def _type(item: Mapping[str, Any]) -> str:
+    if "enum" in item:
+        return " or ".join(map(str, item["enum"]))
+    return str(item.get("type", ""))
 
 
 @cache

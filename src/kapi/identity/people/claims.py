@@ -33,8 +33,9 @@ SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
 """Standard scopes (§5.4), and groups."""
 SCOPES = ("openid", *SCOPE_CLAIMS, "offline_access")
 RESERVED = frozenset({
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "auth_time", "acr", "amr", "azp", "at_hash", "c_hash", "s_hash", "sid",
-    "events", "cnf", "act", "may_act", "scope", "scp", "client_id", "clientId", "cid", "appid", "token_use", "token_type", "typ",
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "auth_time", "acr", "amr", "azp",
+    "at_hash", "c_hash", "s_hash", "sid", "events", "cnf", "act", "may_act", "scope", "scp",
+    "client_id", "clientId", "cid", "appid", "token_use", "token_type", "typ",
 })  # fmt: skip
 """Claims of the protocol: a claim about a person must not have such a name."""
 

@@ -1,4 +1,4 @@
-"""Passwords of people, as argon2id digests (RFC 9106; OWASP's minimum: 19 MiB, two passes, one lane).
+"""Passwords of people, as argon2id digests (RFC 9106) with OWASP's minimum: 19 MiB, two passes.
 
 Takes about 30 milliseconds: call it in a thread, not in the event loop. Client secrets are random
 and need no slow digest (`clients.py`).

@@ -137,7 +137,7 @@ def browser_of(provider: Provider, request: Request) -> tuple[str, tuple[str, ..
 
 
 def form_token(browser: str, purpose: str) -> str:
-    """The token of a form, which another site cannot read or guess (OWASP: signed double submit)."""
+    """The token of a form, unknown to other sites (OWASP: signed double submit)."""
     return hmac.new(browser.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """What a person typed into the sign-in form, without the password, for the form after a mistake.
 
-It is encrypted in the link, so that no log or history contains a name, and valid in the same browser
-only.
+It is encrypted in the link, so that no log or history contains a name, and valid in the same
+browser only.
 """
 
 from __future__ import annotations

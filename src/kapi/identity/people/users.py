@@ -1,4 +1,4 @@
-"""The people who can sign in (OpenID Connect Core §2, end-user): those of the settings, then those of the store.
+"""The people who can sign in (OpenID Connect Core §2): those of the settings and of the store.
 
 Called by the login page, and for claims about a person.
 """
@@ -67,7 +67,7 @@ class Users:
         return tuple(self._users.values())
 
     def authenticate(self, username: str, password: str) -> User | None:
-        """The person with this password, or None. Slow, for unknown names too: call it in a thread."""
+        """The person with this password, or None. Slow for any name: call it in a thread."""
         if username in self._users:
             user: User | None = self._users[username]
             digest = self._digests[username]

@@ -1,1 +1,1 @@
-"""What a token is bound to: DPoP keys and client certificates (RFC 9449, RFC 8705)."""
+"""The keys that tokens are bound to: DPoP keys and client certificates (RFC 9449, RFC 8705)."""

@@ -1,7 +1,7 @@
-"""The client certificate of a request, as Envoy saw it in the TLS handshake (RFC 8705).
+"""The client certificate of a request, from Envoy's TLS handshake (RFC 8705).
 
-The gateway removes what a client sends by the name of its header and writes its own, so this is never the client's word.
-Called by client authentication and sender constraint.
+The gateway removes the header of this name from requests and writes its own. Called by client
+authentication and sender constraint.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from kapi.client_certificates import Authorities as Named
 from kapi.jose import base64url
 
 HEADER = "x-kapi-client-certificate"
-"""What the gateway calls it (`gateway/envoy/resources/routes/scopes.py`): the certificate in PEM form, percent-encoded."""
+"""The gateway's header (`gateway/envoy/resources/routes/scopes.py`): PEM, percent-encoded."""
 _LARGEST = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """A certificate that the other side of the connection has the key of."""
+    """A client certificate whose key the caller has proved."""
 
     leaf: x509.Certificate
 
@@ -35,13 +35,15 @@ class ClientCertificate:
 
     @property
     def der(self) -> bytes:
-        """The certificate itself."""
+        """The certificate in DER."""
         return self.leaf.public_bytes(Encoding.DER)
 
 
 def forwarded_certificate(header: str | None) -> ClientCertificate | None:
-    """The certificate in the gateway's header; None when there is none or it cannot be read."""
-    return _read(header) if header and len(header) <= _LARGEST else None
+    """The certificate in the gateway's header; None without one, or when it is malformed."""
+    if not header or len(header) > _LARGEST:
+        return None
+    return _read(header)
 
 
 @lru_cache(maxsize=256)
@@ -60,20 +62,26 @@ class Authorities:
     """The certificate authorities whose clients may use `tls_client_auth`."""
 
     def __init__(self, pem: bytes) -> None:
-        """`pem` holds their certificates, one after the other; empty trusts no certificate."""
-        self._named = Named(x509.load_pem_x509_certificates(pem) if pem.strip() else ())
+        """`pem` contains their certificates, one after the other; empty trusts no certificate."""
+        certificates: list[x509.Certificate] = []
+        if pem.strip():
+            certificates = x509.load_pem_x509_certificates(pem)
+        self._named = Named(certificates)
 
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self._named)
 
     def vouch_for(self, certificate: ClientCertificate, now: int) -> bool:
-        """Whether one of them issued it, and it is valid now and for clients. An intermediate authority must be named itself."""
+        """Whether one of them issued it, and it is valid now and for clients.
+
+        An intermediate authority must be among them itself.
+        """
         return self._named.issued_until(certificate.leaf, now) is not None
 
 
 def names_of(certificate: ClientCertificate) -> Mapping[str, tuple[str, ...]]:
-    """The subject alternative names, by the member of RFC 8705 §2.1.2 that registers one: dns, uri, ip, email."""
+    """The subject alternative names by kind (RFC 8705 §2.1.2): dns, uri, ip, email."""
     try:
         names = certificate.leaf.extensions.get_extension_for_class(
             x509.SubjectAlternativeName

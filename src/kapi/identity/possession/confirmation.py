@@ -1,4 +1,4 @@
-"""The key that a token is bound to: its `cnf` claim (RFC 7800, RFC 9449 §6, RFC 8705 §3.1). Pure."""
+"""The key that a token is bound to, in `cnf` (RFC 7800, RFC 9449 §6, RFC 8705 §3.1). Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What the holder must prove: a DPoP key by its thumbprint, a client certificate by its SHA-256. Empty: a bearer token."""
+    """A DPoP key by its thumbprint, or a client certificate by its SHA-256; empty for neither."""
 
     jkt: str = ""
     x5t: str = ""
@@ -17,18 +17,22 @@ class Confirmation:
     @property
     def members(self) -> Mapping[str, str]:
         """The members of `cnf`."""
-        return {
-            **({"jkt": self.jkt} if self.jkt else {}),
-            **({"x5t#S256": self.x5t} if self.x5t else {}),
-        }
+        made: dict[str, str] = {}
+        if self.jkt:
+            made["jkt"] = self.jkt
+        if self.x5t:
+            made["x5t#S256"] = self.x5t
+        return made
 
     @property
     def token_type(self) -> str:
         """`token_type` of a token bound to it."""
-        return "DPoP" if self.jkt else "Bearer"
+        if self.jkt:
+            return "DPoP"
+        return "Bearer"
 
     def __bool__(self) -> bool:
-        """Whether it demands anything."""
+        """Whether a token is bound to a key."""
         return bool(self.jkt or self.x5t)
 
 
@@ -36,15 +40,13 @@ UNBOUND = Confirmation()
 
 
 def confirmation_of(claims: Mapping[str, Any]) -> Confirmation | None:
-    """The confirmation that a token's claims demand; None when they demand one that is not understood here."""
+    """The confirmation of a token; None for a method that is not supported."""
     cnf = claims.get("cnf")
     if cnf is None:
         return UNBOUND
-    if (
-        not isinstance(cnf, dict)
-        or not cnf
-        or not set(cnf) <= {"jkt", "x5t#S256"}
-        or not all(isinstance(v, str) and v for v in cnf.values())
-    ):
+    if not isinstance(cnf, dict) or not cnf:
         return None
+    for name, value in cnf.items():
+        if name not in {"jkt", "x5t#S256"} or not isinstance(value, str) or not value:
+            return None
     return Confirmation(cnf.get("jkt", ""), cnf.get("x5t#S256", ""))

@@ -1,6 +1,7 @@
-"""DPoP proofs (RFC 9449): a client shows with each request that it holds a key. Pure: replay and nonces come in as arguments.
+"""DPoP proofs (RFC 9449): a client proves with each request that it holds a key.
 
-Called by the token pipeline, userinfo, the system APIs and the gateway side.
+Pure: the checks of replay and nonces are arguments. Called by the token endpoint, UserInfo, the
+system APIs and the enforcer.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from kapi.jose.jwt import (
 )
 
 OLDEST = 300
-"""Seconds a proof may be old."""
+"""Greatest age of a proof, in seconds."""
 NEWEST = 60
-"""Seconds the client's clock may be ahead."""
+"""Seconds that the client's clock may be ahead."""
 NONCE_SECONDS = 300
 LARGEST_PROOF = 8 * 1024
 _PORTS = {"http": 80, "https": 443}
 
 Seen = Callable[[str, int], bool]
-"""Called with a digest and the moment it may be forgotten; True when it was seen before."""
+"""Called with a digest and its expiry; True when it was seen before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nonces:
-    """Nonces that need no memory: a moment and its MAC, good for five to ten minutes, in every process that has the secret."""
+    """Nonces without stored state: MACs of time windows, valid for five to ten minutes."""
 
     secret: bytes
 
@@ -49,7 +50,7 @@ class Nonces:
         return self._of(now // NONCE_SECONDS)
 
     def holds(self, nonce: object, now: int) -> bool:
-        """Whether it is one of ours and recent."""
+        """Whether it is the nonce of the current or the previous window."""
         current = now // NONCE_SECONDS
         if not isinstance(nonce, str):
             return False
@@ -77,8 +78,8 @@ def verify_proof(
 
     `proofs` are the values of all `DPoP` headers, `url` the address asked for, `token` the access
     token sent with it (None at the token endpoint), `algorithms` what may sign the proof. With
-    `nonces` the proof must contain one. Raises OAuthError invalid_dpop_proof, or use_dpop_nonce with
-    a fresh nonce.
+    `nonces` the proof must contain one. Raises OAuthError invalid_dpop_proof, or use_dpop_nonce
+    with a new nonce.
     """
     try:
         proof, jkt = _signed_proof(proofs, algorithms)
@@ -87,7 +88,7 @@ def verify_proof(
         _check_request(claims, method, url)
         issued = numeric_date(claims, "iat")
         if issued is None or not now - OLDEST <= issued <= now + NEWEST:
-            raise InvalidJwt("iat is missing or not of now")
+            raise InvalidJwt("iat is missing or not current")
         if token is not None and claims.get("ath") != _hash_of(token):
             raise InvalidJwt("ath is not the hash of the access token")
         if nonces is not None and not nonces.holds(claims.get("nonce"), now):

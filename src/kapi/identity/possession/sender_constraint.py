@@ -1,14 +1,16 @@
-"""Binds tokens to a key that the client holds: DPoP (RFC 9449) or its certificate (RFC 8705 §3). A step of the token pipeline.
+"""Binds tokens to a key of the client: DPoP (RFC 9449) or its certificate (RFC 8705 §3).
 
-Because it is a step of the pipeline, no grant can forget it: what it finds goes into the token, whatever the grant.
+It is a step of the token endpoint, so that no grant can omit it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.possession.confirmation import UNBOUND, Confirmation
-from kapi.identity.possession.dpop import verify_proof
+from kapi.identity.possession.dpop import Nonces, verify_proof
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.protocol.waiting import is_used_proof
 from kapi.identity.provider import Provider
@@ -20,7 +22,7 @@ _SEEN = "dpop-proof"
 
 
 def confirm(provider: Provider, client: Client, credentials: Credentials, now: int) -> Confirmation:
-    """What the client's new tokens are bound to. Raises OAuthError: a wrong proof, or none where the client must have one."""
+    """The key of the client's new tokens. Raises OAuthError for a wrong or missing proof."""
     settings = client.settings
     if credentials.proofs:
         return Confirmation(jkt=proven_key(provider, credentials, now, client=client))
@@ -41,9 +43,10 @@ def proven_key(
     token: str | None = None,
     client: Client | None = None,
 ) -> str:
-    """The thumbprint of the key of a request's DPoP proof, sent by `client` or with the access token `token`.
+    """The thumbprint of the key of a DPoP proof, sent by `client` or with the access token `token`.
 
-    Raises OAuthError invalid_dpop_proof or use_dpop_nonce, and 429 for a caller who authenticates nobody and sends too many.
+    Raises OAuthError invalid_dpop_proof or use_dpop_nonce, and 429 for too many proofs of an
+    unauthenticated caller.
     """
 
     def seen(digest: str, until: int) -> bool:
@@ -51,9 +54,13 @@ def proven_key(
             provider, client, credentials, _SEEN, Record(digest, "", {}, until), now
         )
 
-    nonces = provider.nonces if provider.settings.identity.dpop_nonce else None
+    nonces: Nonces | None = None
+    accepted: Sequence[str] = ASYMMETRIC
+    if provider.settings.identity.dpop_nonce:
+        nonces = provider.nonces
+    if client is not None:
+        accepted = accepted_algorithms(client.settings, "", ASYMMETRIC)
     url = f"{provider.base_url}{credentials.path}"
-    accepted = accepted_algorithms(client.settings, "", ASYMMETRIC) if client else ASYMMETRIC
     return verify_proof(
         credentials.proofs,
         credentials.method,
@@ -74,14 +81,14 @@ def check_holder(
     token: str,
     now: int,
 ) -> None:
-    """Raise OAuthError unless the caller of a protected endpoint holds what its access token is bound to (RFC 9449 §7, RFC 8705 §3).
+    """Raise OAuthError unless the caller proves the key of its access token.
 
-    `scheme` is that of the Authorization header, in lower case.
+    RFC 9449 §7, RFC 8705 §3. `scheme` is that of the Authorization header, in lower case.
     """
-    if scheme != ("dpop" if required.jkt else "bearer"):
+    if scheme != required.token_type.lower():
         raise OAuthError(
             "invalid_token",
-            "A DPoP-bound token goes with the DPoP scheme, any other with Bearer",
+            "A DPoP-bound token needs the DPoP scheme, any other token Bearer",
             status=401,
         )
     if required.jkt and proven_key(provider, credentials, now, token=token) != required.jkt:
@@ -102,6 +109,6 @@ def _thumbprint(header: str | None) -> str:
     certificate = forwarded_certificate(header)
     if certificate is None:
         raise OAuthError(
-            "invalid_request", "This client must come with its client certificate (RFC 8705)"
+            "invalid_request", "This client must send its client certificate (RFC 8705)"
         )
     return certificate.thumbprint

@@ -71,7 +71,7 @@ class Request:
 
     @property
     def credentials(self) -> Credentials:
-        """The credentials in the headers. Raises OAuthError invalid_request for a repeated header."""
+        """The credentials in the headers. Raises OAuthError for a repeated header."""
         proofs = tuple(self.values("dpop"))
         certificate = self.header("x-kapi-client-certificate")
         return Credentials(

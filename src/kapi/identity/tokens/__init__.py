@@ -1,1 +1,1 @@
-"""What is issued: access tokens, ID tokens, opaque tokens, and what comes back of them."""
+"""Access tokens, ID tokens and opaque tokens: issue and verification."""

@@ -1,6 +1,6 @@
-"""Access tokens that this provider issued, when they come back: at introspection, revocation, registration, userinfo.
+"""Reads access tokens of this provider: at introspection, revocation, registration, UserInfo.
 
-Kinds cannot be confused: the rule for them is the one that the gateway applies (`jose/token_kinds.py`).
+The rule for the kind of token is the one of the gateway (`jose/token_kinds.py`).
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ class OwnToken:
 
 
 def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
-    """An access token that this provider issued, however old and even if revoked; None for anything else."""
+    """An access token of this provider, also expired or revoked; None for any other text."""
     if "." not in token:
         claims = opaque_claims(provider.records, token, now)
-        return None if claims is None else _own(claims)
+        if claims is None:
+            return None
+        return _own(claims)
     jwt = own_jwt(provider, token)
     if jwt is None or OWN_TOKENS.objection(jwt.header, jwt.claims):
         return None
@@ -48,7 +50,7 @@ def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
 
 
 def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
-    """An access token of ours that is valid: not expired, not revoked, and the person's account has not ended since.
+    """A valid access token of this provider: not expired or revoked, and its account has not ended.
 
     Its confirmation is not checked.
     """
@@ -62,15 +64,17 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
         return own
     if provider.revocations.is_revoked(issuer, own.jti):
         return None
-    return None if is_of_ended_account(provider, own.claims, own.client_id, now) else own
+    if is_of_ended_account(provider, own.claims, own.client_id, now):
+        return None
+    return own
 
 
 def bearer(
     provider: Provider, request: Request, scope: str = "", in_form: str | None = None
 ) -> OwnToken:
-    """The access token that a caller of a protected endpoint holds, with its proof where it is bound to a key.
+    """The access token of a caller of a protected endpoint, with the proof of a bound token.
 
-    `in_form` is the token of a form body, where an endpoint takes it (RFC 6750 §2.2). Raises OAuthError 401 or 403 with the
+    `in_form` is the token of a form body (RFC 6750 §2.2). Raises OAuthError 401 or 403 with the
     challenge of RFC 6750 §3.
     """
     authorization = request.header("authorization")
@@ -78,7 +82,7 @@ def bearer(
         if authorization is not None:
             raise OAuthError(
                 "invalid_request",
-                "The access token stands in one place only, header or body (RFC 6750 2)",
+                "Send the access token either in the header or in the body (RFC 6750 2)",
             )
         authorization = f"Bearer {in_form}"
     scheme, _, token = (authorization or "").partition(" ")
@@ -96,7 +100,9 @@ def bearer(
 def _held_token(provider: Provider, request: Request, scheme: str, token: str) -> OwnToken:
     """The live token that a request contains, when its sender holds the key that it is bound to."""
     own = live_own(provider, token, request.now)
-    required = own.confirmation if own else None
+    required = None
+    if own is not None:
+        required = own.confirmation
     if own is None or required is None:
         raise _unauthorized("invalid_token", "The access token is unknown, expired or revoked")
     try:
@@ -106,7 +112,7 @@ def _held_token(provider: Provider, request: Request, scheme: str, token: str) -
             error.error,
             error.detail,
             headers=error.headers,
-            scheme="DPoP" if required.jkt else "Bearer",
+            scheme=required.token_type,
         ) from error
     return own
 
@@ -123,12 +129,9 @@ def _insufficient_scope(scope: str) -> OAuthError:
 def _own(claims: Mapping[str, Any]) -> OwnToken | None:
     client_id, scope, jti = claims.get(OWN_MARK), claims.get("scope"), claims.get("jti")
     expires = claims.get("exp")
-    if (
-        not isinstance(client_id, str)
-        or not isinstance(scope, str)
-        or not isinstance(jti, str)
-        or not isinstance(expires, int)
-    ):
+    if not isinstance(client_id, str) or not isinstance(scope, str):
+        return None
+    if not isinstance(jti, str) or not isinstance(expires, int):
         return None
     return OwnToken(jti, client_id, frozenset(scope.split(" ")), expires, claims)
 

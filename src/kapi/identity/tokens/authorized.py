@@ -1,6 +1,7 @@
-"""What a person allowed a client, as one value: made at the authorization endpoint, kept with the code and with the family.
+"""The authorization that a person gives a client, as one value.
 
-Grants that act for a person (code, refresh, device, CIBA) issue tokens from it: `person_tokens.py`.
+It is made at the authorization endpoint and stored with the code and the family. Grants that act
+for a person (code, refresh, device, CIBA) issue tokens from it: `person_tokens.py`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from kapi.settings.values import built
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """Who allowed whom what. `auth_time` in seconds since the epoch."""
+    """One authorization. `auth_time` is in seconds since the epoch."""
 
     user: str
-    """Key of the person in Users; `sub` of tokens may differ for pairwise clients."""
+    """The subject of the person's account; `sub` of tokens differs for pairwise clients."""
     client_id: str
     scope: str
     auth_time: int
@@ -26,25 +27,25 @@ class Authorization:
     acr: str = ""
     organization: str = ""
     sid: str = ""
-    """The session at the provider (OpenID Connect Front-Channel Logout §3); empty when there was no browser."""
+    """The session at the provider (OIDC Front-Channel Logout §3); empty without a browser."""
     nonce: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
     """The `claims` parameter (OpenID Connect Core §5.5)."""
     max_age_asked: bool = False
     confirmation: dict[str, str] = field(default_factory=dict)
-    """`cnf` members that its tokens must keep (RFC 7800): what they are bound to."""
+    """The members of `cnf` of its tokens (RFC 7800): the key that they are bound to."""
     resources: tuple[str, ...] = ()
     """Resource indicators that were authorized (RFC 8707)."""
     details: tuple[Any, ...] = ()
     """Authorization details that were granted (RFC 9396)."""
     grant: str = ""
-    """The grant that its tokens were first issued by; empty until then."""
+    """The grant of its first tokens; empty before."""
     redirect_uri: str = ""
-    """Where its code was sent; empty when there was none."""
+    """The redirect URI of its code; empty without a code."""
 
     def payload(self) -> dict[str, Any]:
-        """As JSON-ready values, without what is empty."""
-        # No copies of what is in it: it is written down right away.
+        """As JSON-ready values, without empty ones."""
+        # Not `asdict`: the values are stored at once and need no copies.
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if value not in ("", (), {}, False)}
 

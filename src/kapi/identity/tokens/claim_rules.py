@@ -1,6 +1,7 @@
-"""Applies the claim rules of the settings (`settings/identity/claims.py`): claims of an access token besides the standard ones.
+"""Applies the claim rules of the settings (`settings/identity/claims.py`) to access tokens.
 
-Called for every access token in the pipeline, so that no grant can forget it. A claim of the grant itself replaces that of a rule.
+Called for each access token at the token endpoint, so that no grant can omit it. A claim of the
+grant replaces that of a rule.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What a rule may refer to."""
+    """The values that a rule may refer to."""
 
     client: Client
     user: User | None
@@ -46,12 +47,14 @@ def token_claims(
         made = _filled_rules((rules, settings.claims), context)
         return {**_about_client(client), **made, **access.claims}
     user = users.get(access.user or access.subject)
-    of_user = user.token_claims if user else {}
-    made = _filled_rules(
-        (rules, settings.claims, of_user), _Context(client, user, access, parameters)
-    )
-    groups = {"groups": list(user.groups)} if user and user.groups else {}
-    return {**groups, **made, **access.claims}
+    context = _Context(client, user, access, parameters)
+    if user is None:
+        made = _filled_rules((rules, settings.claims), context)
+        return {**made, **access.claims}
+    made = _filled_rules((rules, settings.claims, user.token_claims), context)
+    if user.groups:
+        made.setdefault("groups", list(user.groups))
+    return {**made, **access.claims}
 
 
 def _about_client(client: Client) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def _about_client(client: Client) -> dict[str, Any]:
 
 
 def _filled_rules(rules: Sequence[Mapping[str, Any]], context: _Context) -> dict[str, Any]:
-    """The claims of all rules; a later rule replaces an earlier one, and a reserved claim is left out."""
+    """The claims of all rules without reserved ones; a later rule replaces an earlier one."""
     made: dict[str, Any] = {}
     for wanted in rules:
         for name, value in wanted.items():
@@ -82,7 +85,8 @@ def _filled(value: Any, context: _Context) -> Any:
         items = {name: _filled(item, context) for name, item in value.items()}
         return {name: item for name, item in items.items() if item is not _NOTHING}
     if isinstance(value, list | tuple):
-        return [item for item in (_filled(item, context) for item in value) if item is not _NOTHING]
+        listed = [_filled(item, context) for item in value]
+        return [item for item in listed if item is not _NOTHING]
     return value
 
 
@@ -92,13 +96,15 @@ def _text(text: str, context: _Context) -> Any:
     if whole := MARK.fullmatch(text):
         return _found(whole[1], context)
     parts = {mark: _found(mark, context) for mark in MARK.findall(text)}
-    if any(value is _NOTHING for value in parts.values()):
+    if _NOTHING in parts.values():
         return _NOTHING
     return MARK.sub(lambda mark: _plain(parts[mark[1]]), text)
 
 
 def _plain(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return str(value)
 
 
 def _found(mark: str, context: _Context) -> Any:

@@ -1,4 +1,4 @@
-"""What goes into a grant and what comes out of it: values that the token endpoint hands on. Called by every file in `grants/`."""
+"""The input and the output of a grant at the token endpoint."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from kapi.identity.tokens.minting import AccessToken
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A token request whose client is known. `now` in seconds since the epoch."""
+    """A token request of an authenticated client. `now` is in seconds since the epoch."""
 
     client: Client
     form: Form
     scope: str
-    """What may be granted of what was asked for."""
+    """The requested scopes, which the client may have."""
     now: int
     confirmation: Confirmation = UNBOUND
-    """What the client proved to hold; the pipeline binds the access token to it, a grant its refresh tokens."""
+    """The key that the client proved: access tokens are bound to it, refresh tokens may be."""
     resources: tuple[str, ...] = ()
-    """Resource indicators in the token request; the client may ask for them (RFC 8707)."""
+    """Resource indicators of the token request, which the client may have (RFC 8707)."""
     details: tuple[Any, ...] = ()
     """Authorization details in the token request; well-formed (RFC 9396)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
-    """What a grant decided to issue. `extra` are further members of the answer (`refresh_token`, `id_token`, …)."""
+    """The tokens to issue. `extra` are further members of the answer, such as `refresh_token`."""
 
     access: AccessToken
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Access tokens: JWTs with the claims of APK's guide or of RFC 9068, or opaque texts.
 
-The encoded header is kept for each key, so that the signature is nearly all of the cost.
+The encoded header is cached for each key, so that the signature is nearly all of the cost.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from kapi.jose.compact import protected_header, signed
 from kapi.jose.signing_keys import SigningKey
 from kapi.settings import DEFAULT_ALGORITHM
 
+_HEADER_TYPES = {"jwt": "JWT", "at+jwt": "at+jwt"}
+"""`typ` of the header, by format."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a grant decided: whose token it is, for what and for whom."""
+    """The contents of an access token."""
 
     subject: str
     client_id: str
@@ -27,13 +30,13 @@ class AccessToken:
     """Seconds it is valid."""
     audience: tuple[str, ...] = ()
     claims: Mapping[str, Any] = field(default_factory=dict)
-    """Claims after those that every token has."""
+    """Claims besides those of all tokens."""
     jti: str = ""
-    """Its id when that was written down before; otherwise the token gets a fresh one."""
+    """Its id, if that is stored; otherwise the token gets a new one."""
     user: str = ""
-    """The person it is about, by the key in Users; needed where `subject` is pairwise."""
+    """The subject of the person's account; needed if `subject` is pairwise."""
     readable: bool = False
-    """A JWT even where tokens are opaque: whoever asked wants to read it."""
+    """A JWT even if tokens are opaque, because the request asked for one."""
 
 
 class Minter:
@@ -46,7 +49,7 @@ class Minter:
         new_id: Callable[[], str],
         keep: Callable[[Mapping[str, Any]], str],
     ) -> None:
-        """`new_id` gives a fresh UUID; `keep` remembers claims and gives an opaque token for them."""
+        """`new_id` gives a new UUID; `keep` stores claims and gives an opaque token for them."""
         self._keyring = keyring
         self._issuer = issuer
         self._new_id = new_id
@@ -58,8 +61,8 @@ class Minter:
     ) -> tuple[str, str]:
         """The token and its `jti`; `now` in seconds since the epoch.
 
-        `jwt` has the claims of the guide, `at+jwt` those of RFC 9068 §2.2, `opaque` is random text that stands for the claims.
-        Raises OAuthError when there is no key for the algorithm.
+        `jwt` has the claims of the guide, `at+jwt` those of RFC 9068 §2.2, `opaque` is random text
+        with stored claims. Raises OAuthError when there is no key for the algorithm.
         """
         jti = token.jti or self._new_id()
         audience = token.audience
@@ -67,8 +70,10 @@ class Minter:
         if form == "at+jwt":
             # RFC 9068 §3: a default when the request named no resource.
             audience = audience or (self._issuer,)
-        if audience:
-            claims["aud"] = audience[0] if len(audience) == 1 else list(audience)
+        if len(audience) == 1:
+            claims["aud"] = audience[0]
+        elif audience:
+            claims["aud"] = list(audience)
         claims |= {"exp": now + token.lifetime, "nbf": now, "iat": now, "jti": jti}
         if form == "at+jwt":
             claims["client_id"] = token.client_id
@@ -83,13 +88,13 @@ class Minter:
             key = self._keyring.active(algorithm)
         except LookupError as error:
             raise no_key(algorithm) from error
-        signer = (key, protected_header(key, "at+jwt" if form == "at+jwt" else "JWT"))
+        signer = (key, protected_header(key, _HEADER_TYPES[form]))
         self._signers[form, algorithm] = signer
         return signer
 
 
 def no_key(algorithm: str) -> OAuthError:
-    """The error when nothing can be signed with an algorithm."""
+    """The error when there is no key for an algorithm."""
     return OAuthError(
         "invalid_request",
         f"The provider has no key for {algorithm}: name it in identity.algorithms",

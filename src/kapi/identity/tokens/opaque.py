@@ -1,6 +1,6 @@
-"""Opaque access tokens (RFC 6749 §1.4): random text whose meaning is kept here, for clients that must not look inside.
+"""Opaque access tokens (RFC 6749 §1.4): random text with stored claims.
 
-Made where the settings say so; resolved by introspection and UserInfo. The gateway checks signatures and refuses them.
+The settings choose them. Introspection and UserInfo resolve them; the gateway refuses them.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ KIND = "opaque"
 
 
 def keep_opaque(records: Records, token: str, claims: Mapping[str, Any]) -> None:
-    """Remember what a token means, until it expires. Only its digest is kept."""
+    """Store the claims of a token until it expires, by its digest."""
     records.put(KIND, Record(key_of(token), "", dict(claims), int(claims["exp"])))
 
 
 def opaque_claims(records: Records, token: str, now: int) -> Mapping[str, Any] | None:
-    """What a live opaque token means: the claims a JWT would have; None when it is unknown, expired or revoked."""
+    """The claims of an opaque token; None when it is unknown, expired or revoked."""
     found = records.get(KIND, key_of(token), now)
-    return None if found is None else found.payload
+    if found is None:
+        return None
+    return found.payload
 
 
 def forget_opaque(records: Records, token: str) -> None:
-    """Revoke one."""
+    """Revoke an opaque token."""
     records.delete(KIND, key_of(token))

@@ -1,4 +1,4 @@
-"""JWTs that we signed ourselves, when they come back: ID tokens as hints, access tokens at UserInfo and introspection."""
+"""Reads JWTs of this provider: ID tokens as hints, access tokens at UserInfo and introspection."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from kapi.jose.algorithms import ALGORITHMS, verifies
 from kapi.jose.jwt import InvalidJwt, Jwt, media_type, read_jwt
 
 _REMEMBERED = 2000
-"""Tokens whose signature need not be checked again; a resource server asks about the same one many times."""
+"""Verified tokens in memory: a resource server asks about the same token many times."""
 
 
 def own_claims(provider: Provider, token: str) -> Mapping[str, Any] | None:
-    """The claims of a JWT of ours with the type `JWT`, however old; None for any other text."""
+    """The claims of a JWT of this provider with the type `JWT`, also expired; None for others."""
     jwt = own_jwt(provider, token)
-    return jwt.claims if jwt is not None and media_type(jwt) == "jwt" else None
+    if jwt is None or media_type(jwt) != "jwt":
+        return None
+    return jwt.claims
 
 
 def own_jwt(provider: Provider, token: str) -> Jwt | None:
-    """A JWT of ours of any kind, however old; None for any other text."""
+    """A JWT of this provider of any kind, also expired; None for any other text."""
     jwt = provider.verified.get(token)
     if jwt is None:
         jwt = _verified(provider, token)
@@ -42,6 +44,6 @@ def _verified(provider: Provider, token: str) -> Jwt | None:
         return None
     if jwt.claims.get("iss") != provider.settings.identity.issuer:
         return None
-    # The key is ours and loaded, so that it is not read out of a JWK.
-    genuine = verifies(key.algorithm, key.public, jwt.signing_input, jwt.signature)
-    return jwt if genuine else None
+    if not verifies(key.algorithm, key.public, jwt.signing_input, jwt.signature):
+        return None
+    return jwt

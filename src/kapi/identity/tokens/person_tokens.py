@@ -1,7 +1,7 @@
-"""Tokens of a person: access token, refresh token, ID token, and the family that ties them together.
+"""Tokens of a person: access token, refresh token, ID token, and their family.
 
-Called by every grant that acts for a person. What is issued is written down before it is signed, in one transaction with
-taking the code or the refresh token, so that of parallel uses one wins.
+Called by each grant that acts for a person. An issue is stored before anything is signed, in one
+transaction with the use of the code or refresh token, so that one of parallel uses succeeds.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from kapi.store.records import Record, key_of
 
 
 def narrowed(authorization: Authorization, request: TokenRequest) -> Authorization:
-    """What this token is issued for: the resources and details that the token request names, else all that were authorized.
+    """The authorization with the resources and details of the token request, else with all of them.
 
-    Raises OAuthError invalid_target or invalid_authorization_details for more than that.
+    Raises OAuthError invalid_target or invalid_authorization_details for others.
     """
     if not request.resources and not request.details:
         return authorization
@@ -53,21 +53,21 @@ def first_tokens(
     code: str = "",
     issued_as: Authorization | None = None,
 ) -> Issuance:
-    """Begin the family `family` and take its source, kind and key of the record that stands for what was authorized.
+    """Start a family and take its source: kind and key of the record of the authorization.
 
-    `issued_as` is what the first access token is for, when it is for less.
-    Raises OAuthError invalid_grant when the source was taken before; what it issued is revoked then. Raises invalid_target, with
-    nothing taken, for resources that no one token can be for.
+    `issued_as` is the authorization of the first access token, if that is narrower.
+    Raises OAuthError invalid_grant when the source was taken before, whose tokens are then revoked.
+    Raises invalid_target, with nothing taken, for resources that cannot share a token.
     """
-    refresh = provider.new_secret() if may_refresh(client, authorization) else ""
+    refresh = ""
+    if may_refresh(client, authorization):
+        refresh = provider.new_secret()
     ends = authorization.auth_time + provider.settings.identity.refresh_token_lifetime
     issue = _issue(provider, client, issued_as or authorization, now, refresh, ends)
-    record = Record(
-        family,
-        authorization.sid,
-        authorization.payload(),
-        max(ends, issue.access_expires_at) if refresh else issue.access_expires_at,
-    )
+    kept_until = issue.access_expires_at
+    if refresh:
+        kept_until = max(ends, kept_until)
+    record = Record(family, authorization.sid, authorization.payload(), kept_until)
     if not provider.families.start(record, issue, now, source):
         revoke_family(provider, family, now, "a code was used twice")
         raise OAuthError(
@@ -85,14 +85,16 @@ def next_tokens(
     refresh_token: str,
     family: Record,
 ) -> Issuance:
-    """Take a refresh token and issue what follows it; a client whose refresh tokens do not rotate keeps using the one it has.
+    """Take a refresh token and issue the next tokens; without rotation it stays valid.
 
-    Raises OAuthError invalid_grant when it was used before; the whole family is revoked then. Raises invalid_target, with nothing
-    taken, for resources that no one token can be for.
+    Raises OAuthError invalid_grant when it was used before, and revokes the family. Raises
+    invalid_target, with nothing taken, for resources that cannot share a token.
     """
     identity = provider.settings.identity
-    refresh = provider.new_secret() if client.settings.refresh_token_rotation else ""
-    # The family may be kept for longer: until its last access token has expired.
+    refresh = ""
+    if client.settings.refresh_token_rotation:
+        refresh = provider.new_secret()
+    # The family may be stored for longer: until its last access token has expired.
     ends = min(family.expires_at, authorization.auth_time + identity.refresh_token_lifetime)
     issue = _issue(provider, client, authorization, now, refresh, ends)
     if refresh:
@@ -115,7 +117,7 @@ def next_tokens(
 
 
 def revoke_family(provider: Provider, family: str, now: int, reason: str) -> None:
-    """End all that one authorization issued, at the gateway too."""
+    """Revoke all tokens of one authorization, at the gateway too."""
     provider.families.revoke(family, provider.settings.identity.issuer, now, reason)
 
 
@@ -129,10 +131,10 @@ def issuance(
     *,
     code: str = "",
 ) -> Issuance:
-    """The tokens of an issue that is written down."""
+    """The tokens of a stored issue."""
     user = provider.users.get(authorization.user)
     if user is None or authorization.auth_time < provider.accounts.ended_at(authorization.user):
-        raise OAuthError("invalid_grant", "The person is not known here any more")
+        raise OAuthError("invalid_grant", "The person does not exist any more")
     access = access_token(provider, client, authorization, user, issue)
     identify: Callable[[str], Mapping[str, Any]] | None = None
     if "openid" in authorization.scope.split(" "):
@@ -144,7 +146,9 @@ def issuance(
                 )
             }
 
-    extra: dict[str, Any] = {"refresh_token": refresh} if refresh else {}
+    extra: dict[str, Any] = {}
+    if refresh:
+        extra["refresh_token"] = refresh
     if authorization.details:
         extra["authorization_details"] = list(authorization.details)
     return Issuance(access, extra, with_token=identify)
@@ -177,7 +181,7 @@ def access_token(
 def front_channel_issue(
     provider: Provider, client: Client, authorization: Authorization, now: int
 ) -> Issue:
-    """An access token for the authorization endpoint's answer, written down as a family of its own, without a refresh token."""
+    """The stored issue of an access token of the authorization endpoint, as a family of its own."""
     issue = _issue(provider, client, authorization, now, "", 0)
     family = Record(
         provider.new_id(), authorization.sid, authorization.payload(), issue.access_expires_at
@@ -199,7 +203,7 @@ def id_token(
 ) -> str:
     """An ID token (OpenID Connect Core §2, §3.1.3.6).
 
-    `alone`: no access token is ever issued with it, so that it contains the claims of the scopes (§5.4).
+    `alone`: no access token is issued with it, so that it contains the claims of the scopes (§5.4).
     """
     identity, algorithm = provider.settings.identity, client.settings.id_token_signed_response_alg
     claims: dict[str, Any] = {
@@ -211,12 +215,15 @@ def id_token(
         "iat": now,
         "auth_time": authorization.auth_time,
     }
-    claims |= {"acr": authorization.acr} if authorization.acr else {}
-    claims |= {"amr": list(authorization.amr)} if authorization.amr else {}
-    claims |= {"nonce": authorization.nonce} if authorization.nonce else {}
-    claims |= {"sid": authorization.sid} if authorization.sid else {}
-    claims |= {"at_hash": half_hash(algorithm, access_token)} if access_token else {}
-    claims |= {"c_hash": half_hash(algorithm, code)} if code else {}
+    for name in ("acr", "nonce", "sid"):
+        if value := getattr(authorization, name):
+            claims[name] = value
+    if authorization.amr:
+        claims["amr"] = list(authorization.amr)
+    if access_token:
+        claims["at_hash"] = half_hash(algorithm, access_token)
+    if code:
+        claims["c_hash"] = half_hash(algorithm, code)
     about = claims_about(user, authorization, "id_token", scopes=alone)
     return provider.sign({**about, **claims}, "JWT", algorithm)
 
@@ -233,15 +240,11 @@ def _issue(
     refresh: str,
     ends: int,
 ) -> Issue:
-    idle, audience = (
-        provider.settings.identity.refresh_token_idle,
-        _audience(provider, client, authorization),
-    )
-    # Resources that cannot share a token must not cost the client its code.
+    audience = _audience(provider, client, authorization)
+    # Checked first: resources that cannot share a token must not use up the code.
     provider.resources.token_format(client, audience)
-    return Issue(
-        provider.new_id(),
-        now + provider.lifetime(client, audience),
-        key_of(refresh) if refresh else "",
-        min(now + idle, ends) if refresh else 0,
-    )
+    expires = now + provider.lifetime(client, audience)
+    if not refresh:
+        return Issue(provider.new_id(), expires, "", 0)
+    idle = provider.settings.identity.refresh_token_idle
+    return Issue(provider.new_id(), expires, key_of(refresh), min(now + idle, ends))

@@ -1,4 +1,4 @@
-"""A token that a client presented for token exchange and that is good, whoever issued it."""
+"""A valid token that a client presents for token exchange, of any trusted issuer."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What the exchange goes by. `expires_at` in seconds since the epoch."""
+    """The facts of the token that the exchange uses. `expires_at` is in seconds since the epoch."""
 
     subject: str
-    """What `sub` of a token of ours about them is."""
+    """`sub` of the new token."""
     client_id: str
     audience: tuple[str, ...]
     scopes: tuple[str, ...]
     expires_at: int
     claims: Mapping[str, Any]
-    """What may be carried over."""
+    """The claims that may be copied."""
     user: str
-    """The person it is about, by the key in Users; empty for a client and for those whom another issuer knows."""
+    """The subject of the person's account; empty for a client or a person of another issuer."""
     named: Mapping[str, str]
-    """How its subject is named as an actor (RFC 8693 §4.1)."""
+    """Its subject as an actor (RFC 8693 §4.1)."""
     issuer: str = ""
-    """`iss` when it is another's; empty when it is ours."""
+    """`iss` of another issuer; empty for this provider."""
+
+
+def listed(value: Any) -> tuple[Any, ...]:
+    """The items of a claim that is text or a list (RFC 7519 §4.1.3); none for any other type."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    return ()

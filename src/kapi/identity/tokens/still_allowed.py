@@ -1,7 +1,8 @@
-"""Limits an authorization to what the client is registered for now. Called by every grant that acts for a person.
+"""Limits an authorization to the client's current registration.
 
-A scope, grant, redirect URI, resource or type of details that a client has lost is lost for its codes and refresh tokens too.
-Pushed requests are checked again when the browser brings them (`authorization/checks.py`).
+Called by each grant that acts for a person. A scope, grant, redirect URI, resource or type of
+details that is not registered any more is removed from codes and refresh tokens too. Pushed
+requests are checked again when the browser opens them (`authorization/checks.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from kapi.identity.tokens.authorized import Authorization
 
 
 def still_allowed(client: Client, authorization: Authorization) -> Authorization:
-    """The authorization with what the client may have now. Raises OAuthError invalid_grant if that is nothing."""
+    """The authorization, limited to the registration. Raises OAuthError invalid_grant if empty."""
     _check_registration(client, authorization)
     scopes = _allowed_scopes(client, authorization.scope)
     resources = _allowed_resources(client, authorization.resources)
@@ -48,8 +49,12 @@ def _check_registration(client: Client, authorization: Authorization) -> None:
 
 
 def _allowed_scopes(client: Client, scope: str) -> list[str]:
-    # Every client has the default scope, whatever its list says.
-    return [name for name in scope.split(" ") if name == DEFAULT_SCOPE or client.allows(name)]
+    return [name for name in scope.split(" ") if _may_have(client, name)]
+
+
+def _may_have(client: Client, scope: str) -> bool:
+    # Each client has the default scope.
+    return scope == DEFAULT_SCOPE or client.allows(scope)
 
 
 def _allowed_resources(client: Client, resources: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,10 +76,9 @@ def _nothing_left() -> OAuthError:
 
 
 def may_refresh(client: Client, authorization: Authorization) -> bool:
-    """Whether the client gets refresh tokens for this, and may use those that it has."""
+    """Whether the client may have and use refresh tokens for this authorization."""
     if "refresh_token" not in client.grants:
         return False
-    return (
-        not client.settings.refresh_requires_offline_access
-        or "offline_access" in authorization.scope.split(" ")
-    )
+    if not client.settings.refresh_requires_offline_access:
+        return True
+    return "offline_access" in authorization.scope.split(" ")

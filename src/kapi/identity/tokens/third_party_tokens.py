@@ -1,7 +1,8 @@
 """Access tokens of other trusted issuers that a client presents for token exchange (RFC 8693 §2.1).
 
-Checked as the gateway and the system APIs check them: keys, algorithms, types, audiences, required claims, revocation. Beyond
-that the client's settings must name the issuer, and the issuer must be trusted everywhere, since a token of ours is.
+The checks are those of the gateway and the system APIs: keys, algorithms, types, audiences,
+required claims, revocation. The client's settings must name the issuer, and the issuer must be
+trusted for all organizations, because a token of this provider is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.preset import ANY_ORGANIZATION
 from kapi.identity.protocol.scopes import is_scope
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.presented import Presented
+from kapi.identity.tokens.presented import Presented, listed
 from kapi.identity.tokens.verify import IssuerKeys, claims_fault, signature_fault
 from kapi.jose.claim_names import client_of
 from kapi.jose.jwt import Jwt, parse_jwt
@@ -27,26 +28,31 @@ _WORDS: Mapping[str, str] = {
     "malformed": "it is malformed",
     "algorithm": "its alg is not accepted from its issuer",
     "type": "it is not an access token",
-    "unknown key": "no key of its issuer fits; the keys are being looked for, so try again in a few seconds",
+    "unknown key": (
+        "no key of its issuer fits; the keys are being fetched, so try again in a few seconds"
+    ),
     "signature": "its signature is wrong",
     "expired": "it has expired",
     "not yet valid": "it is not valid yet",
     "audience": "its aud is not one of those that are accepted from its issuer",
-    "no audience": "its issuer is declared without an audience, and neither its typ nor a required claim says that it is an access token",
-    "claim": "a claim that its issuer's tokens must have is missing or another",
+    "no audience": (
+        "its issuer is declared without an audience,"
+        " and neither its typ nor a required claim shows that it is an access token"
+    ),
+    "claim": "a claim that its issuer's tokens must have is missing or different",
     "revoked": "it was revoked",
     "organization": "its organization cannot be one here",
     "subject": f"sub must be a text of 1 to {_LONGEST_SUBJECT} characters",
-    "taken": "its subject would be somebody else here",
+    "taken": "its subject is that of another person or client here",
 }
 
 
 def third_party(
     provider: Provider, client: Client, token: str, name: str, now: int
 ) -> Presented | None:
-    """The token when the client may present it and it is good; None when it is of nobody whose tokens the client may present.
+    """The valid token; None when its issuer is not one of the client's `exchange_issuers`.
 
-    `name` is the parameter's. Raises OAuthError invalid_request with the reason for a token that is not good.
+    `name` is the parameter's. Raises OAuthError invalid_request with the reason for an invalid one.
     """
     if not client.settings.exchange_issuers:
         return None
@@ -60,7 +66,7 @@ def third_party(
         # A text that is not a JWT has no issuer.
         return None
     if fault in {"unknown key", "signature"}:
-        # The key may be new, or its kid may be an old one's.
+        # The key may be new, or replace an old one with the same kid.
         provider.trusted_issuers.look_again(now)
     if fault:
         raise OAuthError("invalid_request", f"The {name} is refused: {_WORDS[fault]}")
@@ -68,7 +74,7 @@ def third_party(
 
 
 def local_subject(issuer: Issuer, subject: str) -> str:
-    """What its subject is called here: unique among all issuers' (RFC 7519 §4.1.2). No issuer's name has `|` in it."""
+    """Its unique subject here (RFC 7519 §4.1.2): no name of an issuer contains `|`."""
     return f"{issuer.name}|{subject}"
 
 
@@ -88,12 +94,12 @@ def _fault(provider: Provider, issuer: Issuer, jwt: Jwt, now: int) -> str:
     """Why the token may not be exchanged, a key of _WORDS; empty when it may."""
     if fault := claims_fault(jwt, issuer, now):
         return fault
-    # A token of ours is given for it, so it must be for here, or say itself what it is (RFC 8725 §3.9, §3.12).
+    # It must be for this provider, or show that it is an access token (RFC 8725 §3.9, §3.12).
     if not issuer.audiences and not issuer.rule.tells_kind(jwt.header):
         return "no audience"
     claims = jwt.claims
     if claims["exp"] <= now:
-        # Within the skew that a verifier forgives; there is no time left to give a new token.
+        # Within the clock skew: no time is left for a new token.
         return "expired"
     jti, subject = claims.get("jti"), claims.get("sub")
     if isinstance(jti, str) and provider.revocations.is_revoked(issuer.issuer, jti):
@@ -102,25 +108,28 @@ def _fault(provider: Provider, issuer: Issuer, jwt: Jwt, now: int) -> str:
         return "organization"
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         return "subject"
-    return "taken" if _is_known_here(provider, local_subject(issuer, subject)) else ""
+    if _is_known_here(provider, local_subject(issuer, subject)):
+        return "taken"
+    return ""
 
 
 def _is_known_here(provider: Provider, subject: str) -> bool:
-    """Whether a client or a person of ours has this name; a subject of others must not be taken for one (RFC 9068 §5)."""
+    """Whether a client or a person here has this name (RFC 9068 §5)."""
     if provider.clients.get(subject) is not None:
         return True
     return (provider.users.get(subject) or provider.users.named(subject)) is not None
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    value = claims.get("aud", ())
-    listed = (value,) if isinstance(value, str) else value if isinstance(value, list) else ()
-    return tuple(item for item in listed if isinstance(item, str))
+    return tuple(item for item in listed(claims.get("aud", ())) if isinstance(item, str))
 
 
 def _presented(issuer: Issuer, claims: Mapping[str, Any]) -> Presented:
-    """What is taken over. Nothing else that it says becomes a claim of ours."""
+    """The claims that are copied. No other claim of it becomes one of the new token."""
     subject, client_id = str(claims["sub"]), client_of(claims, issuer.client_claims)
+    named = {"sub": subject, "iss": issuer.issuer}
+    if client_id not in {"", subject}:
+        named["client_id"] = client_id
     said: dict[str, Any] = {"sub_id": {"format": "iss_sub", "iss": issuer.issuer, "sub": subject}}
     if organization := organization_of(claims, issuer):
         said["organization"] = organization
@@ -135,22 +144,19 @@ def _presented(issuer: Issuer, claims: Mapping[str, Any]) -> Presented:
         expires_at=int(claims["exp"]),
         claims=said,
         user="",
-        named={
-            "sub": subject,
-            "iss": issuer.issuer,
-            **({"client_id": client_id} if client_id not in {"", subject} else {}),
-        },
+        named=named,
         issuer=issuer.issuer,
     )
 
 
 def _actors(issuer: Issuer, act: Any, depth: int = 0) -> dict[str, Any] | None:
-    """Who acted before, each with the issuer that knows them (RFC 8693 §4.1)."""
+    """The previous actors, each with its issuer (RFC 8693 §4.1)."""
     if not isinstance(act, Mapping) or depth > _DEEPEST:
         return None
-    made: dict[str, Any] = {
-        name: act[name] for name in ("sub", "client_id", "iss") if isinstance(act.get(name), str)
-    }
-    made.setdefault("iss", issuer.issuer)
-    inner = _actors(issuer, act.get("act"), depth + 1)
-    return made if inner is None else {**made, "act": inner}
+    made: dict[str, Any] = {"iss": issuer.issuer}
+    for name in ("sub", "client_id", "iss"):
+        if isinstance(act.get(name), str):
+            made[name] = act[name]
+    if (inner := _actors(issuer, act.get("act"), depth + 1)) is not None:
+        made["act"] = inner
+    return made

@@ -1,7 +1,8 @@
-"""Access tokens of callers of the system APIs, from any trusted issuer (RFC 6750, RFC 7519 §7.2, RFC 8725, RFC 9068 §4).
+"""Verifies access tokens of callers of the system APIs, of any trusted issuer.
 
-The issuer's keys decide the algorithm, never the token; keys come from trusted issuers only, never from the token's header.
-The gateway makes the same checks for deployed APIs (`gateway/envoy/resources/tokens/jwt.py`).
+RFC 6750, RFC 7519 §7.2, RFC 8725, RFC 9068 §4. The issuer's keys decide the algorithm, not the
+token; keys are those of trusted issuers, not those in the token's header. The gateway makes the
+same checks for deployed APIs (`gateway/envoy/resources/tokens/jwt.py`).
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ INBUILT = "inbuilt"
 _SUGGESTION = "Make sure you have provided the correct security credentials"
 
 Refused = Callable[[str, str], None]
-"""Called with the issuer's name (empty when it is not known) and a reason of REASONS."""
+"""Called with the issuer's name (empty for an unknown one) and a reason of REASONS."""
 Holder = Callable[[Confirmation, str], None]
-"""Called with the confirmation of a token, and the token; raises Problem 401 unless the caller holds that key."""
+"""Called with the confirmation of a token, and the token; raises Problem 401 without a proof."""
 REASONS = (
     "malformed",
     "unknown issuer",
@@ -70,7 +71,7 @@ class IssuerKeys:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling; `organization` is empty when the token names none. `issuer` is the trusted issuer's name."""
+    """The caller. `organization` may be empty; `issuer` is the name of the trusted issuer."""
 
     subject: str
     client_id: str
@@ -104,11 +105,12 @@ def verify_bearer(
 ) -> Principal:
     """The caller behind an Authorization header.
 
-    `revoked` is called with the verified token's issuer and `jti`, `refused` with the reason why a token was not accepted. `holder`
-    checks the proof for a token that is bound to a key; without it such tokens are refused.
+    `revoked` is called with the verified token's issuer and `jti`, `refused` with the reason of a
+    refusal. `holder` checks the proof of a token that is bound to a key; without it such tokens are
+    refused.
 
-    Raises Problem 401: 900902 without credentials, 900903 for an expired token, 900901 for any other fault; 403 when the
-    token's organization cannot be one here.
+    Raises Problem 401: 900902 without credentials, 900903 for an expired token, 900901 for any
+    other fault; 403 when the token's organization cannot be one here.
     """
     scheme, _, token = authorization.partition(" ")
     scheme, token = scheme.lower(), token.strip(" ")
@@ -147,15 +149,20 @@ def require_scope(principal: Principal, any_of: Sequence[str]) -> None:
             detail=f"Scope validation failed: one of these scopes is needed: {scope}",
             hint=f"Ask for a token with it: kapi token --scope {any_of[0]}",
             headers={
-                "WWW-Authenticate": f'Bearer realm="kapi", error="insufficient_scope", scope="{scope}"'
+                "WWW-Authenticate": (
+                    f'Bearer realm="kapi", error="insufficient_scope", scope="{scope}"'
+                )
             },
         )
 
 
 def _problem(reason: str) -> Problem:
-    """What the caller is told: nothing that helps to guess a token."""
+    """The error for the caller, without details that help to guess a token."""
     challenge = {
-        "WWW-Authenticate": 'Bearer realm="kapi", error="invalid_token", error_description="The provided token is invalid"'
+        "WWW-Authenticate": (
+            'Bearer realm="kapi", error="invalid_token",'
+            ' error_description="The provided token is invalid"'
+        )
     }
     if reason == "expired":
         return Problem.of(
@@ -164,7 +171,10 @@ def _problem(reason: str) -> Problem:
             headers=challenge,
         )
     if reason == "organization":
-        hint = "Name it in the issuer's `organizations`, or map the claim that holds it (`claim_mappings`)."
+        hint = (
+            "Name it in the issuer's `organizations`, or map the claim that contains it"
+            " (`claim_mappings`)."
+        )
         return Problem.of(
             error_codes.UNKNOWN_ORGANIZATION,
             detail="The organization in the token is not one that can have APIs here.",
@@ -178,7 +188,7 @@ def _problem(reason: str) -> Problem:
 def _accepted(
     token: str, issuers: Sequence[IssuerKeys], now: int
 ) -> tuple[Issuer, Mapping[str, Any]]:
-    """The issuer and the claims of a token that is signed, in time, and meant for us."""
+    """The issuer and the claims of a valid token for the system APIs."""
     jwt = parse_jwt(token)
     trusted = [item for item in issuers if item.issuer.issuer == jwt.claims.get("iss")]
     if not trusted:
@@ -212,14 +222,15 @@ def signature_fault(jwt: Jwt, trusted: IssuerKeys) -> str:
 
 
 def _keys(trusted: IssuerKeys, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
-    # A kid may be left out (RFC 7515 §4.1.4), and the gateway then tries every key; our own provider always writes one.
+    # Without a kid (RFC 7515 §4.1.4) all keys are tried, as in the gateway; the inbuilt provider
+    # always writes one.
     if kid or trusted.issuer.name == INBUILT:
         return trusted.keys.find(kid, algorithm)
     return trusted.keys.of(algorithm)
 
 
 def claims_fault(jwt: Jwt, issuer: Issuer, now: int) -> str:
-    """Why the claims or the kind of token are not accepted, a reason of REASONS; empty when they are."""
+    """Why the claims or the kind of token are not accepted, a reason of REASONS; else empty."""
     if fault := time_fault(jwt.claims, issuer, now):
         return fault
     if issuer.audiences and not has_audience(jwt.claims, issuer.audiences):
@@ -227,21 +238,25 @@ def claims_fault(jwt: Jwt, issuer: Issuer, now: int) -> str:
     objection = issuer.rule.objection(jwt.header, jwt.claims)
     if objection is None:
         return ""
-    return "claim" if objection.rule == "required claim" else "type"
+    if objection.rule == "required claim":
+        return "claim"
+    return "type"
 
 
 def time_fault(claims: Mapping[str, Any], issuer: Issuer, now: int) -> str:
-    """Whether a token has expired or is not valid yet, a reason of REASONS; empty for neither. Raises ValueError for a malformed time."""
+    """`expired`, `not yet valid` or empty. Raises ValueError for a malformed time."""
     expires, not_before = _time(claims, "exp"), _time(claims, "nbf", 0.0)
     if expires + issuer.clock_skew <= now:
         return "expired"
-    return "not yet valid" if not_before - issuer.clock_skew > now else ""
+    if not_before - issuer.clock_skew > now:
+        return "not yet valid"
+    return ""
 
 
 def _check_holder(
     claims: Mapping[str, Any], scheme: str, token: str, holder: Holder | None, issuer: Issuer
 ) -> None:
-    """A token that is bound to a key needs the proof (RFC 7800); the DPoP scheme is for tokens bound to a DPoP key only."""
+    """A token that is bound to a key needs the proof (RFC 7800), and a DPoP key its scheme."""
     required = confirmation_of(claims)
     if required is None or (scheme == "dpop") is not bool(required.jkt):
         raise _Refused("claim", issuer.name)
@@ -257,8 +272,10 @@ def _principal(issuer: Issuer, claims: Mapping[str, Any]) -> Principal:
     if organization is None:
         raise _Refused("organization", issuer.name)
     subject = find(claims, "sub")
+    if not isinstance(subject, str):
+        subject = ""
     return Principal(
-        subject=subject if isinstance(subject, str) else "",
+        subject=subject,
         client_id=client_of(claims, issuer.client_claims),
         scopes=as_scopes(claims, issuer.scopes_claims),
         organization=organization,

@@ -1,4 +1,4 @@
-"""The page where a person sees what applications asked them elsewhere (CIBA), and allows or denies it."""
+"""The page where a person allows or denies the requests of applications elsewhere (CIBA)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.decoupled.requests import PENDING, decide, pending_of
+from kapi.identity.decoupled.requests import decide, pending_of
 from kapi.identity.grants.ciba import KIND, owner_of
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.pages.clients import about_client
@@ -25,17 +25,17 @@ PATH = "/authenticationEndpoint/approvals"
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """Sign in, see, decide."""
+    """Sign-in, the page, or the decision."""
     try:
         form = sent_form(request)
         session = session_here(provider, request, form, PATH, "what applications ask of you")
@@ -53,25 +53,18 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 def _waiting(provider: Provider, session: Session, now: int) -> list[Record]:
     found = provider.records.family(KIND, owner_of(session.user), now)
-    return [
-        record
-        for record in found
-        if pending_of(record).state == PENDING and pending_of(record).expires_at > now
-    ]
+    return [record for record in found if pending_of(record).is_open(now)]
 
 
 def _decide(provider: Provider, session: Session, form: Form, now: int) -> None:
-    record = next(
-        (item for item in _waiting(provider, session, now) if item.key == form.get("request")), None
-    )
+    waiting = {record.key: record for record in _waiting(provider, session, now)}
+    record = waiting.get(form.get("request") or "")
     if record is None:
         return
     pending = pending_of(record)
-    allowed = (
-        session.authorization(pending.client_id, pending.scope).payload()
-        if form.get("decision") == "allow"
-        else None
-    )
+    allowed = None
+    if form.get("decision") == "allow":
+        allowed = session.authorization(pending.client_id, pending.scope).payload()
     decide(provider, KIND, record.key, now, allowed)
 
 

@@ -1,4 +1,4 @@
-"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2): GET and POST, for browsers."""
+"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2), for browsers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _LONGEST_LINK = 16 * 1024
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One, and APK's path with a version."""
+    """With and without APK's version."""
     return (PATH, "/oauth2/1.0.0/authorize")
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """What it understands."""
+    """The supported parameters and values."""
     return {
         "authorization_endpoint": f"{provider.base_url}{PATH}",
         "response_types_supported": list(response_types(provider.settings.identity)),
@@ -62,7 +62,7 @@ def answer(provider: Provider, request: Request) -> Answer:
             check_media_type(request.header("content-type") or "")
             form = parse_form(request.body)
             if BROWSER not in request.cookies and len(request.body) <= _LONGEST_LINK:
-                # A form of another site brings no SameSite=Lax cookie; the same request as a link does.
+                # A form of another site sends no SameSite=Lax cookie, but a link does.
                 return see_other(f"{PATH}?{form.encoded()}")
         else:
             form = parse_form(request.query.encode("latin-1"))

@@ -1,4 +1,4 @@
-"""Where a waiting authorization request goes on after each page. APK calls it auth-callback."""
+"""Continues a waiting authorization request after each page. APK calls it auth-callback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 
@@ -41,7 +41,7 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 
 def go_on(provider: Provider, request: Request, key: str | None) -> Answer:
-    """Check the waiting request again, since clients may have changed, and answer with what comes next."""
+    """Check the waiting request again, as clients may have changed, and do the next step."""
     interaction = interaction_of(provider, request, key)
     try:
         return advance(

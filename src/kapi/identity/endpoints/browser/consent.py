@@ -1,4 +1,4 @@
-"""Consent (OpenID Connect Core §3.1.2.4): which client asks for what, in words; remembered for the person and the client."""
+"""Consent (OpenID Connect Core §3.1.2.4): the client and its scopes; stored for both."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ cross_origin = False
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (CONSENT_PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 
@@ -87,7 +87,7 @@ def _page(
         scopes=[*in_words(provider, asked.scope), *details_in_words(asked.details)],
         action=CONSENT_PATH,
         key=interaction.key,
-        # Bound to the session: a form shown to one person must not count for another.
+        # Bound to the session: the form of one person must not be valid for another.
         token=form_token(request.cookies[BROWSER], f"consent{interaction.key}{session.sid}"),
     )
 

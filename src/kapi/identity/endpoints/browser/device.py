@@ -1,4 +1,4 @@
-"""The page where a person types a device's code and decides (RFC 8628 §3.3). Works without scripts, on a phone too."""
+"""The page where a person types a device's code and decides (RFC 8628 §3.3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.decoupled.requests import PENDING, Pending, decide, pending_of
+from kapi.identity.decoupled.requests import Pending, decide, pending_of
 from kapi.identity.decoupled.user_codes import KIND, LENGTH, device_of, plain, shown
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.pages.clients import about_client
@@ -21,27 +21,31 @@ methods = ("GET", "POST")
 quick = False
 cross_origin = False
 DEVICE_PATH = "/device"
-_WRONG = "This code is not right, or too old. Look at the device again. After ten wrong codes you have to wait five minutes."
+_WRONG = (
+    "This code is not right, or too old. Look at the device again."
+    " After ten wrong codes you have to wait five minutes."
+)
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Short, because people type it."""
+    """One short path, because people type it."""
     return (DEVICE_PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """Sign in, type the code, decide."""
+    """Sign-in, the form for the code, or the decision."""
     try:
         form = sent_form(request)
         code = plain(form.get("user_code") or "")
-        session = session_here(
-            provider, request, form, DEVICE_PATH, "your device", shown(code) if code else ""
-        )
+        carried = ""
+        if code:
+            carried = shown(code)
+        session = session_here(provider, request, form, DEVICE_PATH, "your device", carried)
         if isinstance(session, Answer):
             return session
         return _with_session(provider, request, form, session, code)
@@ -55,15 +59,11 @@ def _with_session(
     if not code:
         return _ask_for_code(provider, session)
     record = device_of(provider, code, session.user, request.now)
-    pending = None if record is None else pending_of(record)
-    client = None if pending is None else provider.client(pending.client_id, request.now)
-    if (
-        record is None
-        or pending is None
-        or client is None
-        or pending.state != PENDING
-        or pending.expires_at <= request.now
-    ):
+    if record is None:
+        return _ask_for_code(provider, session, _WRONG)
+    pending = pending_of(record)
+    client = provider.client(pending.client_id, request.now)
+    if client is None or not pending.is_open(request.now):
         return _ask_for_code(provider, session, _WRONG)
     purpose = f"device{code}{session.sid}"
     if request.method == "POST" and form.get("decision"):
@@ -98,16 +98,16 @@ def _decided(
     allowed: bool,
 ) -> Answer:
     key, pending = asked
-    authorization = (
-        session.authorization(pending.client_id, pending.scope).payload() if allowed else None
-    )
+    authorization = None
+    if allowed:
+        authorization = session.authorization(pending.client_id, pending.scope).payload()
     if not decide(provider, KIND, key, request.now, authorization):
         return _ask_for_code(provider, session, _WRONG)
     return page(provider, "device_done.html", allowed=allowed)
 
 
 def _ask_for_code(provider: Provider, session: Session, failure: str = "") -> Answer:
-    # A wrong code is an answer like any other to a browser; nothing tells a guesser more than the page does.
+    # The status of a wrong code is 200 as well: only the page differs.
     return page(
         provider,
         "device_code.html",

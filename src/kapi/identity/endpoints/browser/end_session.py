@@ -1,6 +1,7 @@
-"""The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0): signs a person out, then leads back to the client.
+"""The end-session endpoint (OpenID Connect RP-Initiated Logout 1.0): sign-out, then a redirect.
 
-An ID token of the session as a hint is proof enough; otherwise the person is asked, so that no other site can sign them out.
+Without an ID token of the session as a hint the person is asked, so that no other site can sign
+them out.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import claims_of_hint
@@ -24,7 +25,7 @@ from kapi.identity.people.sessions import (
     session_of,
 )
 from kapi.identity.people.subjects import subject_for
-from kapi.identity.protocol.forms import Form, check_media_type, sent_form
+from kapi.identity.protocol.forms import Form, check_media_type, sent_form, with_query
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 
@@ -36,22 +37,22 @@ _PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state"
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Logout:
     """A checked request."""
 
     client: Client | None
     hint: Mapping[str, Any] | None
     leads_to: str
-    """Where to go afterwards, with `state`; empty when nowhere was named."""
+    """The address of the redirect with `state`, or empty."""
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """WSO2's path."""
+    """With WSO2's path."""
     return (PATH, "/oidc/logout")
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where it is, and how clients are told."""
+    """Its address, and the supported notifications."""
     return {
         "end_session_endpoint": f"{provider.base_url}{PATH}",
         "backchannel_logout_supported": True,
@@ -68,44 +69,45 @@ def answer(provider: Provider, request: Request) -> Answer:
             check_media_type(request.header("content-type") or "")
         form = sent_form(request)
         if request.method == "POST" and BROWSER not in request.cookies:
-            # A form of another site brings no SameSite=Lax cookie; the same request as a link does.
+            # A form of another site sends no SameSite=Lax cookie, but a link does.
             return see_other(f"{PATH}?{form.encoded()}")
-        wish = _checked(provider, request, form)
+        logout = _checked(provider, request, form)
         session = session_of(provider, request)
         if session is None:
-            return _signed_out(provider, wish, "", ())
-        if _is_proof(provider, wish, session) or _confirmed(request, session, form):
+            return _signed_out(provider, logout, (), ())
+        if _is_proof(provider, logout, session) or _confirmed(request, session, form):
             cookie, frames = end_session(provider, session, request.now)
-            return _signed_out(provider, wish, cookie, frames)
-        return _ask(provider, request, wish, session, form)
+            return _signed_out(provider, logout, (cookie,), frames)
+        return _ask(provider, request, logout, session, form)
     except OAuthError as error:
         return error_page(provider, error)
 
 
-def _checked(provider: Provider, request: Request, form: Form) -> _Wish:
-    """Everything that is said must fit together before anything is done. Raises OAuthError: a wrong request never redirects."""
-    text = form.get("id_token_hint")
-    hint = None if text is None else claims_of_hint(provider, text)
+def _checked(provider: Provider, request: Request, form: Form) -> _Logout:
+    """The checked request. Raises OAuthError: an invalid request must not redirect."""
+    text, hint = form.get("id_token_hint"), None
+    if text is not None:
+        hint = claims_of_hint(provider, text)
     client = _client(provider, form.get("client_id"), hint, request.now)
     uri = form.get("post_logout_redirect_uri")
     if uri is None:
-        return _Wish(client, hint, "")
+        return _Logout(client, hint, "")
     if client is None or uri not in client.settings.post_logout_redirect_uris:
         raise OAuthError(
             "invalid_request",
-            "post_logout_redirect_uri must be registered for the client that id_token_hint or client_id names, to the letter",
+            "post_logout_redirect_uri must be exactly one that is registered"
+            " for the client that id_token_hint or client_id names",
         )
     state = form.get("state")
     if state is None:
-        return _Wish(client, hint, uri)
-    joint = "&" if urlsplit(uri).query else "?"
-    return _Wish(client, hint, f"{uri}{joint}{urlencode({'state': state})}")
+        return _Logout(client, hint, uri)
+    return _Logout(client, hint, with_query(uri, {"state": state}))
 
 
 def _client(
     provider: Provider, client_id: str | None, hint: Mapping[str, Any] | None, now: int
 ) -> Client | None:
-    """The client that the request names, by `client_id` or by the audience of its ID token. Raises OAuthError."""
+    """The client of `client_id` or of the audience of the ID token. Raises OAuthError."""
     if hint is not None and client_id is not None and hint["aud"] != client_id:
         raise OAuthError("invalid_request", "client_id and id_token_hint name different clients")
     if not client_id and hint is not None:
@@ -118,13 +120,18 @@ def _client(
     return client
 
 
-def _is_proof(provider: Provider, wish: _Wish, session: Session) -> bool:
+def _is_proof(provider: Provider, logout: _Logout, session: Session) -> bool:
     """Whether the hint is of this session, or of this person by a client without session ids."""
-    if wish.hint is None or wish.client is None:
+    if logout.hint is None or logout.client is None:
         return False
-    if "sid" in wish.hint:
-        return bool(wish.hint["sid"] == session.sid)
-    return bool(wish.hint["sub"] == subject_for(provider, wish.client, session.user))
+    if "sid" in logout.hint:
+        return bool(logout.hint["sid"] == session.sid)
+    return bool(logout.hint["sub"] == subject_for(provider, logout.client, session.user))
+
+
+def _origin(uri: str) -> str:
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _confirmed(request: Request, session: Session, form: Form) -> bool:
@@ -133,34 +140,38 @@ def _confirmed(request: Request, session: Session, form: Form) -> bool:
     )
 
 
-def _ask(provider: Provider, request: Request, wish: _Wish, session: Session, form: Form) -> Answer:
+def _ask(
+    provider: Provider, request: Request, logout: _Logout, session: Session, form: Form
+) -> Answer:
     browser, cookies = browser_of(provider, request)
+    parameters = {name: form.values[name] for name in _PARAMETERS if name in form.values}
+    client = ""
+    if logout.client is not None:
+        client = logout.client.settings.name or logout.client.id
     return page(
         provider,
         "sign_out.html",
         cookies=cookies,
-        leads_to=wish.leads_to,
-        client=(wish.client.settings.name or wish.client.id) if wish.client else "",
+        leads_to=logout.leads_to,
+        client=client,
         user=session.username,
         action=PATH,
-        parameters={name: value for name in _PARAMETERS if (value := form.get(name)) is not None},
+        parameters=parameters,
         token=form_token(browser, f"logout{session.sid}"),
     )
 
 
-def _signed_out(provider: Provider, wish: _Wish, cookie: str, frames: tuple[str, ...]) -> Answer:
-    cookies = (cookie,) if cookie else ()
-    if wish.leads_to and not frames:
-        return see_other(wish.leads_to, cookies)
-    origins = tuple(
-        dict.fromkeys(f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, frames))
-    )
+def _signed_out(
+    provider: Provider, logout: _Logout, cookies: tuple[str, ...], frames: tuple[str, ...]
+) -> Answer:
+    if logout.leads_to and not frames:
+        return see_other(logout.leads_to, cookies)
     return page(
         provider,
         "signed_out.html",
         cookies=cookies,
-        frames=origins,
+        frames=tuple(dict.fromkeys(map(_origin, frames))),
         addresses=frames,
-        leads_to=wish.leads_to,
-        link=wish.leads_to,
+        leads_to=logout.leads_to,
+        link=logout.leads_to,
     )

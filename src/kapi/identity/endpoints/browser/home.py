@@ -1,4 +1,4 @@
-"""The page at `/` of the provider's host: what the host is for. Programs that ask for JSON are answered by the gateway, with 404."""
+"""The page at `/` of the provider's host. The gateway answers requests for JSON with 404."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ quick = True
 cross_origin = False
 PATH = "/"
 _TEXTS = (
-    "This host signs people in and issues access tokens. Sign-in begins in an application, which sends you here.",
-    "Programs find the addresses of OAuth 2.0 and OpenID Connect in `/.well-known/openid-configuration`.",
+    (
+        "This host signs people in and issues access tokens."
+        " Sign-in begins in an application, which sends you here."
+    ),
+    (
+        "Programs find the addresses of OAuth 2.0 and OpenID Connect in"
+        " `/.well-known/openid-configuration`."
+    ),
 )
 _LINKS = (
     ("Connect a device", "/device"),
@@ -27,12 +33,12 @@ _LINKS = (
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 

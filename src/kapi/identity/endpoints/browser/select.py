@@ -1,4 +1,4 @@
-"""Choose an account (OpenID Connect Core §3.1.2.1, prompt=select_account): the one that is signed in, or another."""
+"""The choice of an account (OpenID Connect Core §3.1.2.1, prompt=select_account)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ cross_origin = False
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (SELECT_PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 

@@ -1,6 +1,6 @@
-"""The login page and its form. APK's paths and field names: `username`, `password`, `organization`, `sessionKey`.
+"""The login page and its form, with APK's paths and field names.
 
-A wrong password leads back to the page with a number; texts are ours, nothing of the request is shown as it came.
+A wrong password redirects to the page with the number of a text; no text of the request is shown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 
@@ -136,7 +136,9 @@ def _failed(
     number: str,
     form: Form | None = None,
 ) -> Answer:
-    typed = "" if form is None else keep_typed(provider, request, form)
+    typed = ""
+    if form is not None:
+        typed = keep_typed(provider, request, form)
     return see_other(
         f"{page_link(LOGIN_PATH, interaction.key)}&authFailure=true&errorCode={number}{typed}"
     )

@@ -1,4 +1,4 @@
-"""What else lies at APK's sign-in paths: the style sheet, a health answer, and a page that says where sign-in begins."""
+"""The other resources at APK's sign-in paths: the style sheet, health, an error page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _A_YEAR = 31_536_000
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Everything below the two segments that no page claims."""
+    """All paths below the two segments that are not of a page."""
     return (STYLE_PATH, _HEALTH, "/authenticationEndpoint/", "/commonauth/")
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 
@@ -39,7 +39,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         return json_answer({"healthy": "true"})
     error = OAuthError(
         "not_found",
-        "Sign-in begins in an application, which sends you here. There is nothing at this address.",
+        "Sign-in begins in an application, which sends you here. This address has no page.",
         status=404,
     )
     return error_page(provider, error)

@@ -1,7 +1,8 @@
-"""The backchannel authentication endpoint (OpenID Connect CIBA Core §7), poll mode: a client asks a person who is elsewhere."""
+"""The backchannel authentication endpoint (OpenID Connect CIBA Core §7), in poll mode."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,16 +27,17 @@ quick = False
 PATH = "/oauth2/bc-authorize"
 INTERVAL = 5
 LONGEST_MESSAGE = 64
+_POSITIVE = re.compile(r"(?=[0-9]{1,9}\Z)0*[1-9][0-9]*")
 _HINTS = ("login_hint", "id_token_hint", "login_hint_token")
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where it is, and how answers come (CIBA §4)."""
+    """Its address and delivery modes (CIBA §4)."""
     return {
         "backchannel_authentication_endpoint": f"{provider.base_url}{PATH}",
         "backchannel_token_delivery_modes_supported": ["poll"],
@@ -68,7 +70,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     )
     ask(provider, client, request, KIND, secret, pending, owner)
     if provider.settings.identity.ciba_auto_approve:
-        organization = user.organizations[0] if user.organizations else ""
+        organization = next(iter(user.organizations), "")
         allowed = Authorization(
             user.subject, client.id, scope, request.now, acr="0", organization=organization
         )
@@ -91,7 +93,7 @@ def _lifetime(provider: Provider, form: Form) -> int:
     asked = form.get("requested_expiry")
     if asked is None:
         return most
-    if not (asked.isascii() and asked.isdigit() and 0 < len(asked) < 10 and int(asked) > 0):
+    if not _POSITIVE.fullmatch(asked):
         raise OAuthError("invalid_request", "requested_expiry is a positive number of seconds")
     return min(int(asked), most)
 
@@ -113,5 +115,5 @@ def _hinted(provider: Provider, client: Client, form: Form) -> User:
     else:
         user = provider.users.named(form.need("login_hint"))
     if user is None:
-        raise OAuthError("unknown_user_id", "The hint names nobody here")
+        raise OAuthError("unknown_user_id", "The hint names no person here")
     return user

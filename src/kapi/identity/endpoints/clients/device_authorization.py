@@ -1,4 +1,4 @@
-"""The device authorization endpoint (RFC 8628 §3.1, §3.2): a device asks for a code that its person types in elsewhere."""
+"""The device authorization endpoint (RFC 8628 §3.1, §3.2): codes for a device and its person."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ INTERVAL = 5
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where it is (RFC 8628 §4)."""
+    """Its address (RFC 8628 §4)."""
     return {"device_authorization_endpoint": f"{provider.base_url}{PATH}"}
 
 

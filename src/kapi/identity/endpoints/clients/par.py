@@ -1,4 +1,4 @@
-"""Pushed authorization requests (RFC 9126): the client sends the parameters itself, authenticated, and the browser carries a reference."""
+"""Pushed authorization requests (RFC 9126): the browser carries a reference to the parameters."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _NOT_KEPT = frozenset({"client_secret", "client_assertion", "client_assertion_ty
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where it is."""
+    """Its address, and whether it is required."""
     return {
         "pushed_authorization_request_endpoint": f"{provider.base_url}{PATH}",
         "require_pushed_authorization_requests": provider.settings.identity.require_pushed_requests,
@@ -36,15 +36,14 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """Check the whole request as the authorization endpoint would, and keep it."""
+    """Check the request like the authorization endpoint, and store it."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(provider, form.values, request.credentials, request.now)
     if form.get("request_uri") is not None:
         raise OAuthError("invalid_request", "request_uri cannot be pushed (RFC 9126 2.1)")
-    kept = {name: value for name, value in form.values.items() if name not in _NOT_KEPT} | {
-        "client_id": client.id
-    }
+    kept = {name: value for name, value in form.values.items() if name not in _NOT_KEPT}
+    kept["client_id"] = client.id
     sent = AuthorizationRequest(Form(kept, form.repeated), request.now, pushed=True)
     try:
         parameters = checked(provider, sent).parameters
@@ -61,7 +60,7 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 
 def _bound(provider: Provider, request: Request, client: Client, parameters: Form) -> Form:
-    """With the key of the request's DPoP proof, if it has one (RFC 9449 §10.1)."""
+    """The parameters with the key of the request's DPoP proof, if any (RFC 9449 §10.1)."""
     credentials = request.credentials
     if not credentials.proofs:
         return parameters

@@ -1,6 +1,7 @@
-"""Token revocation (RFC 7009). What is revoked is refused by the gateway and the system APIs within a second.
+"""Token revocation (RFC 7009). The gateway and the system APIs refuse the token within a second.
 
-A refresh token takes its whole authorization with it; an access token falls alone. The hint is only a hint: the token says what it is.
+A refresh token revokes its whole authorization, an access token itself only. `token_type_hint` is
+not needed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client, methods_supported
+from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
@@ -25,12 +27,12 @@ _NOT_YOURS = "The token was issued to another client"
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where it is, and how callers authenticate."""
+    """Its address, and the client authentication methods."""
     return {
         "revocation_endpoint": f"{provider.base_url}{PATH}",
         "revocation_endpoint_auth_methods_supported": methods_supported(provider.settings.identity),
@@ -38,23 +40,29 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """Revoke; a token that is unknown or over is as good as revoked (§2.2)."""
+    """Revoke a token; 200 also for a token that is unknown or expired (§2.2)."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(provider, form.values, request.credentials, request.now)
     token = form.need("token")
     own = read_own(provider, token, request.now)
-    if own is not None:
-        if own.client_id != client.id:
-            raise OAuthError("invalid_grant", _NOT_YOURS)
-        if own.expires_at > request.now:
-            provider.revocations.revoke(
-                own.jti, own.expires_at, _REASON, issuer=provider.settings.identity.issuer
-            )
-    elif (record := provider.families.of_refresh(key_of(token), request.now)) is not None:
-        family = provider.families.get(record.family, request.now)
-        if family is not None:
-            if family.payload["client_id"] != client.id:
-                raise OAuthError("invalid_grant", _NOT_YOURS)
-            revoke_family(provider, family.key, request.now, _REASON)
+    if own is None:
+        _revoke_refresh_token(provider, client, token, request.now)
+    elif own.client_id != client.id:
+        raise OAuthError("invalid_grant", _NOT_YOURS)
+    elif own.expires_at > request.now:
+        issuer = provider.settings.identity.issuer
+        provider.revocations.revoke(own.jti, own.expires_at, _REASON, issuer=issuer)
     return Answer(200, (*NO_STORE, *ANY_ORIGIN))
+
+
+def _revoke_refresh_token(provider: Provider, client: Client, token: str, now: int) -> None:
+    record = provider.families.of_refresh(key_of(token), now)
+    if record is None:
+        return
+    family = provider.families.get(record.family, now)
+    if family is None:
+        return
+    if family.payload["client_id"] != client.id:
+        raise OAuthError("invalid_grant", _NOT_YOURS)
+    revoke_family(provider, family.key, now, _REASON)

@@ -1,8 +1,9 @@
-"""The UserInfo endpoint (OpenID Connect Core §5.3): claims about the person, as JSON or signed when the client wants that."""
+"""The UserInfo endpoint (OpenID Connect Core §5.3): claims about the person, as JSON or signed."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,8 @@ from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.access_tokens import bearer
-from kapi.identity.tokens.authorized import authorization_of
+from kapi.identity.tokens.access_tokens import OwnToken, bearer
+from kapi.identity.tokens.authorized import Authorization, authorization_of
 
 methods = ("GET", "POST")
 quick = False
@@ -21,13 +22,13 @@ PATH = "/oauth2/userinfo"
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return (PATH,)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where it is and what it knows."""
-    names = (name for claims in SCOPE_CLAIMS.values() for name in claims)
+    """Its address and its claims."""
+    names = itertools.chain.from_iterable(SCOPE_CLAIMS.values())
     of_tokens = (
         "iss",
         "sub",
@@ -52,28 +53,39 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
     }
 
 
+def _authorization(provider: Provider, token: OwnToken, now: int) -> Authorization:
+    """The authorization of an access token, with the scopes of the token."""
+    issued = provider.families.of_access(token.jti, now)
+    if issued is None:
+        raise _not_about_a_person()
+    family = provider.families.get(issued.family, now)
+    if family is None:
+        raise _not_about_a_person()
+    scope = str(token.claims["scope"])
+    return dataclasses.replace(authorization_of(family.payload), scope=scope)
+
+
+def _not_about_a_person() -> OAuthError:
+    return OAuthError(
+        "invalid_token",
+        "The access token is not about a person",
+        status=401,
+        challenge='Bearer error="invalid_token"',
+    )
+
+
 def answer(provider: Provider, request: Request) -> Answer:
-    """What the token's scopes and the `claims` parameter allow the client to know."""
+    """The claims that the token's scopes and the `claims` parameter give the client."""
     in_form: str | None = None
     if request.method == "POST" and request.body:
         check_media_type(request.header("content-type") or "")
         in_form = parse_form(request.body).get("access_token")
     token = bearer(provider, request, "openid", in_form)
-    issued = provider.families.of_access(token.jti, request.now)
-    family = None if issued is None else provider.families.get(issued.family, request.now)
-    authorization = None if family is None else authorization_of(family.payload)
-    user = None if authorization is None else provider.users.get(authorization.user)
-    client = (
-        None if authorization is None else provider.client(authorization.client_id, request.now)
-    )
-    if authorization is None or user is None or client is None:
-        raise OAuthError(
-            "invalid_token",
-            "The access token is not about a person",
-            status=401,
-            challenge='Bearer error="invalid_token"',
-        )
-    authorization = dataclasses.replace(authorization, scope=str(token.claims["scope"]))
+    authorization = _authorization(provider, token, request.now)
+    user = provider.users.get(authorization.user)
+    client = provider.client(authorization.client_id, request.now)
+    if user is None or client is None:
+        raise _not_about_a_person()
     about = {
         **claims_about(user, authorization, "userinfo"),
         "sub": subject_for(provider, client, user.subject),

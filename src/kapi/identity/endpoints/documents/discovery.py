@@ -1,7 +1,4 @@
-"""Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0), derived from what is registered.
-
-The document is the metadata of all endpoints together, so an endpoint that is added is in it.
-"""
+"""Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0) of all endpoints."""
 
 from __future__ import annotations
 
@@ -36,13 +33,13 @@ class Discovery:
         self._endpoints = endpoints
 
     def paths(self, provider: Provider) -> tuple[str, ...]:
-        """At the root, with the issuer's path inserted (RFC 8414 §3.1), and appended (OIDC Discovery §4)."""
+        """With the issuer's path inserted (RFC 8414 §3.1) and appended (OIDC Discovery §4)."""
         path = urlsplit(provider.settings.identity.issuer).path.rstrip("/")
         placed = (_RFC8414, _OPENID, f"{_RFC8414}{path}", f"{_OPENID}{path}", f"{path}{_OPENID}")
         return tuple(dict.fromkeys(placed))
 
     def metadata(self, provider: Provider) -> Mapping[str, Any]:
-        """What is true of the provider as a whole; `issuer` is the setting, byte for byte."""
+        """The members about the provider as a whole; `issuer` is exactly the setting."""
         identity = provider.settings.identity
         members: dict[str, Any] = {
             "issuer": identity.issuer,

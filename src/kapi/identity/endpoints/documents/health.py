@@ -13,15 +13,15 @@ quick = True
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """One."""
+    """Its path."""
     return ("/health",)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing that discovery tells."""
+    """No members."""
     return {}
 
 
 def answer(provider: Provider, request: Request) -> Answer:  # noqa: ARG001
-    """Alive."""
+    """The answer of a running worker."""
     return json_answer({"health": "Ok"})

@@ -1,4 +1,4 @@
-"""The public signing keys (RFC 7517 §5), with an entity tag so that a verifier may ask often."""
+"""The public signing keys (RFC 7517 §5), with an entity tag for frequent requests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PATHS = ("/oauth2/jwks", "/oauth2/keys", "/.well-known/jwks.json")
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """The usual ones; APK's `/oauth2/keys` was an empty stub."""
+    """The usual paths, and APK's `/oauth2/keys`."""
     return PATHS
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where the keys are."""
+    """The address of the keys."""
     return {"jwks_uri": f"{provider.base_url}{PATHS[0]}"}
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """The keys, never a private member."""
+    """The public keys."""
     return document_answer(provider.keyring.jwks, request)

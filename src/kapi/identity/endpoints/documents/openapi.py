@@ -1,4 +1,4 @@
-"""The OpenAPI document of the identity provider: the registered endpoints, and what the catalogue says about each."""
+"""The OpenAPI document of the identity provider: the endpoints, with their catalogue entries."""
 
 from __future__ import annotations
 
@@ -75,9 +75,13 @@ def _described_endpoint(provider: Provider, endpoint: Endpoint) -> dict[str, dic
     text = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
     made: dict[str, dict[str, Any]] = {}
     for path in endpoint.paths(provider):
-        parameters = ("client_id",) if path.endswith("/") else ()
-        described_as = Described(text, TAGS[folder], parameters)
-        made[path + "".join(f"{{{item}}}" for item in parameters)] = {
+        described_as, shown = Described(text, TAGS[folder]), path
+        if path.endswith("/"):
+            described_as, shown = (
+                Described(text, TAGS[folder], ("client_id",)),
+                f"{path}{{client_id}}",
+            )
+        made[shown] = {
             method.lower(): _operation(_row(name, method, path), method, described_as)
             for method in endpoint.methods
         }

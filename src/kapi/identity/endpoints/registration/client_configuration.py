@@ -1,4 +1,4 @@
-"""A registered client reads, replaces or removes itself with its registration access token (RFC 7592), at APK's path."""
+"""Reads, replaces or removes a client by its registration access token (RFC 7592)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ quick = False
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Everything below registration."""
+    """The paths below registration."""
     return (f"{PATH}/", "/dcr/1.0.0/register/")
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """Nothing: each client is told its own address when it registers."""
+    """Nothing: a client gets its address with its registration."""
     return {}
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """One client; the token is good for it alone."""
+    """The client of the path; its token is valid for it only."""
     client = _authorized(provider, request)
     if request.method == "GET":
         return registration_answer(provider, Registration(client), 200)
@@ -38,7 +38,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         provider.registered.remove(client.id)
         provider.use_clients()
         return Answer(204, NO_STORE)
-    # A client keeps to what it may ask for, and may give some of it up.
+    # A client may give up scopes, but not add any.
     scopes = tuple(client.metadata["settings"]["scopes"]) or ANYTHING
     policy = client_policy(provider.settings.identity, provider.keyring.algorithms, scopes)
     changed = change(
@@ -55,15 +55,16 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 
 def _authorized(provider: Provider, request: Request) -> RegisteredClient:
-    """The client of the path. An unknown client is answered like a wrong token, so that nobody can ask which there are."""
+    """The client of the path. The answer for an unknown client is that for a wrong token."""
     scheme, _, token = (request.header("authorization") or "").partition(" ")
-    client = provider.registered.get(request.path.rpartition("/")[2])
-    expected = client.token_key if client else ""
+    client, expected = provider.registered.get(request.path.rpartition("/")[2]), ""
+    if client is not None:
+        expected = client.token_key
     same = hmac.compare_digest(key_of(token.strip(" ")), expected or "-" * 64)
-    if client is None or not expected or not same or scheme.lower() != "bearer":
-        error = ', error="invalid_token"' if token else ""
+    if client is None or not same or scheme.lower() != "bearer":
+        challenge = 'Bearer realm="kapi"'
+        if token:
+            challenge += ', error="invalid_token"'
         detail = "Send the registration_access_token of this client"
-        raise OAuthError(
-            "invalid_token", detail, status=401, challenge=f'Bearer realm="kapi"{error}'
-        )
+        raise OAuthError("invalid_token", detail, status=401, challenge=challenge)
     return client

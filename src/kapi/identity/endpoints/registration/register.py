@@ -1,4 +1,4 @@
-"""Dynamic client registration (RFC 7591) at APK's path. Who may register is a setting; see `RegistrationSettings`."""
+"""Dynamic client registration (RFC 7591) at APK's path, as `RegistrationSettings` allow it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:
-    """Where it is."""
+    """Its address."""
     return {"registration_endpoint": f"{provider.base_url}{PATH}"}
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """Register a client; its secrets are shown this once."""
+    """Register a client; its secrets are returned once."""
     identity = provider.settings.identity
-    scopes = ANYTHING if _is_trusted(provider, request) else identity.registration.scopes
+    scopes = identity.registration.scopes
+    if _is_trusted(provider, request):
+        scopes = ANYTHING
     policy = client_policy(identity, provider.keyring.algorithms, scopes)
     registered = register(
         provider.registered,
@@ -74,19 +76,21 @@ def json_body(request: Request) -> Any:
         ) from error
 
 
+def _is_initial_token(authorization: str, expected: str) -> bool:
+    """Whether an Authorization header contains the initial access token of the settings."""
+    scheme, _, token = authorization.partition(" ")
+    if not expected or scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), expected.encode())
+
+
 def _is_trusted(provider: Provider, request: Request) -> bool:
-    """Whether the caller holds a token that allows to register anything; False when anybody may register. Raises OAuthError."""
+    """Whether the caller has a token for registration; False if none is needed."""
     registration = provider.settings.identity.registration
     authorization = request.header("authorization")
     if authorization is None and registration.open and provider.on_loopback:
         return False
-    scheme, _, token = (authorization or "").partition(" ")
-    expected = registration.initial_access_token.encode()
-    if (
-        expected
-        and scheme.lower() == "bearer"
-        and hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), expected)
-    ):
+    if _is_initial_token(authorization or "", registration.initial_access_token):
         return True
     try:
         bearer(provider, request, SCOPE)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_NOT_FINITE = {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}
 _NOT_TEXT = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 
 
@@ -61,19 +63,17 @@ def _scalar(value: Any) -> str:
         return "{}"
     if isinstance(value, list | tuple):
         return "[]"
-    if isinstance(value, float) and value - value != 0:
-        return ".nan" if value != value else (".inf" if value > 0 else "-.inf")  # noqa: PLR0124
+    if isinstance(value, float) and not isfinite(value):
+        return _NOT_FINITE[str(value)]
     return json.dumps(value)
 
 
 def quoted(text: str) -> str:
     """A double-quoted YAML scalar (YAML 1.2 §7.3.1); what cannot be printed is escaped."""
     short = json.dumps(text, ensure_ascii=False)
-    return (
-        short
-        if text.isprintable()
-        else "".join(char if char.isprintable() else _escape(char) for char in short)
-    )
+    if text.isprintable():
+        return short
+    return "".join(char if char.isprintable() else _escape(char) for char in short)
 
 
 def _escape(char: str) -> str:

@@ -94,25 +94,36 @@ def plain(node: Node) -> Any:
 
 
 def find(root: Node, pointer: str) -> Mark:
-    """The place of a pointer: of its key in a mapping, of the item in a list; of the nearest thing that exists, at worst."""
+    """The place of a pointer: of its key in a mapping, or of the item in a list.
+
+    At worst the place of the nearest thing that exists.
+    """
     here: Node = root
     place = mark(root, pointer)
     for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(here, Mapping) and name in here.entries:
-            line, column = here.keys[name]
-            place, here = Mark(line, column, pointer), here.entries[name]
-        elif (
-            isinstance(here, Sequence)
-            and name.isdecimal()
-            and len(name) < 10
-            and int(name) < len(here.items)
-        ):
-            here = here.items[int(name)]
-            place = mark(here, pointer)
-        else:
+        inner = child(here, part)
+        if inner is None:
             break
+        place = mark(inner, pointer)
+        if isinstance(here, Mapping):
+            place = Mark(*here.keys[unescaped(part)], pointer)
+        here = inner
     return place
+
+
+def child(node: Node, part: str) -> Node | None:
+    """The member or item that a part of a JSON pointer names (RFC 6901 §4), or None."""
+    if isinstance(node, Mapping):
+        return node.entries.get(unescaped(part))
+    if isinstance(node, Sequence) and part.isdecimal() and len(part) < 10:
+        items = node.items[int(part) :]
+        return items[0] if items else None
+    return None
+
+
+def unescaped(part: str) -> str:
+    """A part of a JSON pointer as the name that it is written for (RFC 6901 §4)."""
+    return part.replace("~1", "/").replace("~0", "~")
 
 
 def core_value(text: str) -> str | int | float | bool | None:
@@ -152,7 +163,10 @@ def decode(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> str | N
 
 
 def read_yaml(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> Mapping | None:
-    """The one mapping that a YAML or JSON file holds; None when there is none. All mistakes go to the report, none is raised."""
+    """The one mapping that a YAML or JSON file contains; None if there is none.
+
+    All mistakes go to the report; none is raised.
+    """
     text = decode(content, report, limit=limit)
     if text is None:
         return None
@@ -222,12 +236,9 @@ def _report_syntax(error: yaml.YAMLError, text: str, report: Report) -> None:
         line, column = _place(text.encode()[: error.position].decode("utf-8", "ignore"))
         message = str(error.reason)
     lines = text.splitlines()
-    with_tab = 0 < line <= len(lines) and "\t" in lines[line - 1][: column + 1]
-    hint = (
-        "Indent with spaces; YAML allows no tab here."
-        if with_tab
-        else "Check indentation, quotes and colons here and one line up."
-    )
+    hint = "Check indentation, quotes and colons here and one line up."
+    if 0 < line <= len(lines) and "\t" in lines[line - 1][: column + 1]:
+        hint = "Indent with spaces; YAML allows no tab here."
     report.add(codes.SYNTAX, message, Mark(line, column), hint)
 
 
@@ -274,12 +285,8 @@ class _Composer:
         elif kind is yaml.DocumentStartEvent:
             self.documents += 1
             if self.documents > 1:
-                self._break(
-                    event,
-                    codes.NOT_ONE_MAPPING,
-                    "the file holds more than one document",
-                    "Remove the second `---`.",
-                )
+                message = "the file holds more than one document"
+                self._break(event, codes.NOT_ONE_MAPPING, message, "Remove the second `---`.")
 
     def _break(self, event: yaml.Event, code: str, message: str, hint: str) -> None:
         self.broken = True
@@ -289,7 +296,7 @@ class _Composer:
         return Mark(*_start(event), self._pointer(len(self.stack)))
 
     def _pointer(self, depth: int) -> str:
-        """Where the next node goes, in so many open collections."""
+        """The pointer of the next node in the outermost `depth` open collections."""
         pointer = "#"
         for frame in self.stack[:depth]:
             if isinstance(frame.node, Sequence):
@@ -317,22 +324,14 @@ class _Composer:
 
     def _open(self, node: Mapping | Sequence, event: Any, *, is_mapping: bool) -> None:
         if len(self.stack) >= MAX_DEPTH:
-            self._break(
-                event,
-                codes.LIMIT,
-                f"nested deeper than {MAX_DEPTH} levels",
-                "An apk-conf needs no more than 10.",
-            )
+            message = f"nested deeper than {MAX_DEPTH} levels"
+            self._break(event, codes.LIMIT, message, "An apk-conf needs no more than 10.")
             return
         if event.tag is not None and not event.implicit and event.tag not in _CORE_TAGS:
             self._tag_mistake(event, event.tag)
         if self._expects_key():
-            self._break(
-                event,
-                codes.NOT_JSON_LIKE,
-                "a key must be a text",
-                "Quote a key that starts with `[` or `{`.",
-            )
+            hint = "Quote a key that starts with `[` or `{`."
+            self._break(event, codes.NOT_JSON_LIKE, "a key must be a text", hint)
             return
         if event.anchor:
             self.anchors.pop(event.anchor, None)
@@ -347,27 +346,18 @@ class _Composer:
         node, weight = known
         self.aliased += weight
         if self.aliased > MAX_ALIASED:
-            self._break(
-                event,
-                codes.LIMIT,
-                f"aliases repeat more than {MAX_ALIASED} values",
-                "Write the values out.",
-            )
+            message = f"aliases repeat more than {MAX_ALIASED} values"
+            self._break(event, codes.LIMIT, message, "Write the values out.")
             return
         if self._expects_key() and not isinstance(node, Scalar):
-            self._break(
-                event, codes.NOT_JSON_LIKE, "a key must be a text", "Use the alias as a value."
-            )
+            hint = "Use the alias as a value."
+            self._break(event, codes.NOT_JSON_LIKE, "a key must be a text", hint)
             return
         self._place(node, weight)
 
     def _tag_mistake(self, event: yaml.Event, tag: str) -> None:
-        self.report.add(
-            codes.NOT_JSON_LIKE,
-            f"tag {tag[:60]} is not understood",
-            self._mark(event),
-            "Remove the tag.",
-        )
+        message = f"tag {tag[:60]} is not understood"
+        self.report.add(codes.NOT_JSON_LIKE, message, self._mark(event), "Remove the tag.")
 
     def _expects_key(self) -> bool:
         return bool(self.stack) and self.stack[-1].is_mapping and self.stack[-1].key is None

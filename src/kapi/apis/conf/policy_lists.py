@@ -74,8 +74,8 @@ def _check_levels(root: Mapping, listed: Table[str, ListedPolicy], report: Repor
             continue
         message = "Presence of both resource level and API level operation policies is not allowed"
         hint = (
-            f"{', '.join(alone)} are possible at one of the levels only: move these policies to apiPolicies,"
-            " or write those of apiPolicies at each operation that needs them."
+            f"{', '.join(alone)} are possible at one of the levels only:"
+            " move these policies to apiPolicies, or write those of apiPolicies at each operation that needs them."
         )
         place = key_mark(operation, FIELDS["operation"], pointer)
         report.add(codes.POLICIES, message, place, hint)

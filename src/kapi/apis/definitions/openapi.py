@@ -14,7 +14,16 @@ from kapi.apis import report as codes
 from kapi.apis.definitions import json_places
 from kapi.apis.definitions.openapi_document import TYPE, Document
 from kapi.apis.report import Report
-from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, decode, find, plain, read_yaml
+from kapi.apis.yaml_positions import (
+    Mapping,
+    Scalar,
+    child,
+    decode,
+    find,
+    plain,
+    read_yaml,
+    unescaped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +80,7 @@ class _Loaded:
 
 
 def _json(content: bytes, report: Report) -> _Loaded | None:
-    """A JSON document, whose places are looked up only when they are told; None for anything else."""
+    """A JSON document, whose places are looked up only for messages; None for anything else."""
     if content.lstrip()[:1] != b"{":
         return None
     import orjson
@@ -88,7 +97,7 @@ def _json(content: bytes, report: Report) -> _Loaded | None:
     if not pairs.are_equal:
         return _Loaded(data, text)
     for place in json_places.equal_keys(text):
-        name = place.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+        name = unescaped(place.pointer.rpartition("/")[2])
         report.add(
             codes.DUPLICATE_KEY,
             f"duplicate key [{name[:60]}]",
@@ -110,7 +119,7 @@ class _Pairs:
 
 
 def _yaml(content: bytes, report: Report) -> _Loaded | None:
-    # How large a definition may be is a setting, which whoever takes it in applies.
+    # How large a definition may be is a setting, which the caller applies.
     text = decode(content, report, limit=len(content))
     root = None if text is None else read_yaml(content, report, limit=len(content))
     if text is None or root is None:
@@ -120,7 +129,10 @@ def _yaml(content: bytes, report: Report) -> _Loaded | None:
 
 
 def _merged(value: Any) -> Any:
-    """The value with YAML's merge keys (`<<`) carried out: own keys win, then those of the first mapping that is merged."""
+    """The value with YAML's merge keys (`<<`) applied.
+
+    Own keys win, then those of the first mapping that is merged.
+    """
     if isinstance(value, list):
         return [_merged(item) for item in value]
     if not isinstance(value, dict):
@@ -135,18 +147,7 @@ def _merged(value: Any) -> Any:
 
 def _node_at(root: Node, pointer: str) -> Node | None:
     """What a pointer leads to, or None."""
-    here: Node = root
+    here: Node | None = root
     for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(here, Mapping) and name in here.entries:
-            here = here.entries[name]
-        elif (
-            isinstance(here, Sequence)
-            and name.isdecimal()
-            and len(name) < 10
-            and int(name) < len(here.items)
-        ):
-            here = here.items[int(name)]
-        else:
-            return None
+        here = None if here is None else child(here, part)
     return here

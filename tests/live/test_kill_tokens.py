@@ -24,6 +24,8 @@ from person import Page, Person, authorize_path, over_https
 
 pytestmark = pytest.mark.long
 SECONDS, CLIENTS = 40.0, 6
+LIMIT = 400.0
+"""Seconds. A busy machine needs longer for the same number of uses."""
 
 
 class Load:
@@ -37,6 +39,10 @@ class Load:
         self.answers: Counter[int] = Counter()
         self.stop = threading.Event()
         self.lock = threading.Lock()
+
+    def is_enough(self) -> bool:
+        """Whether so much was used and revoked that a lost write would have been seen."""
+        return self.answers[200] > 200 and len(self.dead) > 20
 
     def run(self, seed: int) -> None:
         rng = random.Random(seed)
@@ -116,9 +122,13 @@ def test_kill_9_while_codes_and_refresh_tokens_are_used(tmp_path: Path) -> None:
         threads = [threading.Thread(target=load.run, args=(seed,)) for seed in range(CLIENTS)]
         for thread in threads:
             thread.start()
-        rng, until, kills = random.Random(6749), time.monotonic() + SECONDS, 0
-        while time.monotonic() < until:
+        rng, begun, kills, used_before = random.Random(6749), time.monotonic(), 0, 0
+        while time.monotonic() < begun + (SECONDS if load.is_enough() else LIMIT):
             time.sleep(rng.uniform(0.3, 1.5))
+            # A worker that starts slowly is not killed before it has answered.
+            if load.answers[200] < used_before + rng.randrange(12):
+                continue
+            used_before = load.answers[200]
             pid = platform.pid(rng.choice(("identity-0", "identity-1")))
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
@@ -128,10 +138,9 @@ def test_kill_9_while_codes_and_refresh_tokens_are_used(tmp_path: Path) -> None:
             thread.join()
         time.sleep(2)
         assert kills > 10
-        assert load.answers[200] > 200, load.answers
+        assert load.is_enough(), load.answers
         assert max(load.redeemed.values()) == 1
         assert max(load.used.values()) == 1
-        assert len(load.dead) > 20
         for tokens in load.dead:
             assert refresh(person, tokens["refresh_token"]).status == 400
             told = Person(person.send).ask(

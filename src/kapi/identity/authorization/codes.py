@@ -11,7 +11,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import Authorization, authorization_of
 from kapi.settings.identity.profiles import LONGEST_CODE_SECONDS
-from kapi.store.records import Record, key_of
+from kapi.store.records import Record, Records, key_of
 
 CODE = "code"
 """Kind of records."""
@@ -66,9 +66,9 @@ def new_code(
     return code
 
 
-def read_code(provider: Provider, code: str, now: int) -> Code | None:
+def read_code(records: Records, code: str, now: int) -> Code | None:
     """The authorization behind a code, used or not, or None."""
-    record = provider.records.get(CODE, key_of(code), now)
+    record = records.get(CODE, key_of(code), now)
     if record is None:
         return None
     held = record.payload

@@ -21,6 +21,7 @@ from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import Authorization
+from kapi.store.records import Records
 
 _WITHOUT_PAGES = {
     LOGIN_PATH: OAuthError(
@@ -45,7 +46,7 @@ def advance(
     session = session_of(provider, http)
     page = next_page(provider, request, session, interaction)
     if page is None and session is not None:
-        _answered(provider, request, interaction)
+        _answered(provider.records, request, interaction)
         return _grant(provider, http, request, session)
     if session is not None and interaction is not None:
         error = _unfit_session(provider, request, session, interaction)
@@ -58,7 +59,7 @@ def advance(
         return see_other(page_link(page, interaction.key))
     browser, cookies = browser_of(provider, http)
     try:
-        made = begin(provider, request, browser, http.now)
+        made = begin(provider.seal, request, browser, http.now)
     except OAuthError as error:
         return refuse(provider, request, error)
     return see_other(page_link(page, made.key), cookies=cookies)
@@ -86,16 +87,16 @@ def decline(
     provider: Provider, request: AuthorizationRequest, interaction: Interaction, error: OAuthError
 ) -> Answer:
     """End a waiting request with an error. Raises OAuthError when it was answered before."""
-    _answered(provider, request, interaction)
+    _answered(provider.records, request, interaction)
     return refuse(provider, request, error)
 
 
 def _answered(
-    provider: Provider, request: AuthorizationRequest, interaction: Interaction | None
+    records: Records, request: AuthorizationRequest, interaction: Interaction | None
 ) -> None:
     """Allow one answer to a request, even if its pages were opened more than once."""
-    finished = interaction is None or finish(provider, interaction, request.now)
-    if not use_pushed(provider, request) or not finished:
+    finished = interaction is None or finish(records, interaction, request.now)
+    if not use_pushed(records, request) or not finished:
         raise OAuthError(
             "expired_session",
             "This sign-in was answered already. Go back to the application and start again.",
@@ -154,13 +155,15 @@ def _must_consent(provider: Provider, request: AuthorizationRequest, session: Se
     # Consent is stored for scopes; authorization details need it each time (RFC 9396 §3).
     if request.details:
         return True
-    return not consented(provider, request.client, session.user, request.scopes, request.now)
+    return not consented(
+        provider.records, request.client, session.user, request.scopes, request.now
+    )
 
 
 def _grant(
     provider: Provider, http: Request, request: AuthorizationRequest, session: Session
 ) -> Answer:
-    remember_client(provider, session, request.client.id, http.now)
+    remember_client(provider.records, session, request.client.id, http.now)
     authorization = dataclasses.replace(
         session.authorization(request.client.id, request.scope),
         nonce=request.parameters.get("nonce") or "",

@@ -16,8 +16,9 @@ from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.people.sessions import BROWSER
 from kapi.identity.protocol.forms import Form, form_from
 from kapi.identity.protocol.http import Request
+from kapi.identity.protocol.sealed import Seal
 from kapi.identity.provider import Provider
-from kapi.store.records import Record, key_of
+from kapi.store.records import Record, Records, key_of
 
 SECONDS = 900
 LONGEST_KEY = 12 * 1024
@@ -43,7 +44,7 @@ class Interaction:
         return AuthorizationRequest(self.parameters, now, resumed=True, pushed_key=self.pushed_key)
 
 
-def begin(provider: Provider, request: AuthorizationRequest, browser: str, now: int) -> Interaction:
+def begin(seal: Seal, request: AuthorizationRequest, browser: str, now: int) -> Interaction:
     """Encrypt a request for this browser. Raises OAuthError when it is too large for a link."""
     parameters = request.parameters
     held = {
@@ -53,7 +54,7 @@ def begin(provider: Provider, request: AuthorizationRequest, browser: str, now: 
         "browser": key_of(browser),
         "expires_at": now + SECONDS,
     }
-    key = provider.seal.close(held)
+    key = seal.close(held)
     if len(key) > LONGEST_KEY:
         raise OAuthError(
             "invalid_request",
@@ -67,7 +68,7 @@ def interaction_of(provider: Provider, request: Request, key: str | None) -> Int
 
     Raises OAuthError when it is finished, expired, or of another browser.
     """
-    held = _opened(provider, request, key)
+    held = _opened(provider.seal, request, key)
     if key is None or held is None:
         raise _over()
     record = provider.records.get(_KIND, key_of(key), request.now)
@@ -87,11 +88,11 @@ def interaction_of(provider: Provider, request: Request, key: str | None) -> Int
     )
 
 
-def _opened(provider: Provider, request: Request, key: str | None) -> Mapping[str, Any] | None:
+def _opened(seal: Seal, request: Request, key: str | None) -> Mapping[str, Any] | None:
     """The content of a key that has not expired and belongs to this browser, or None."""
     if not key or len(key) > LONGEST_KEY:
         return None
-    held = provider.seal.open(key)
+    held = seal.open(key)
     if held is None or held["expires_at"] <= request.now:
         return None
     if held["browser"] != key_of(request.cookies.get(BROWSER, "")):
@@ -107,20 +108,20 @@ def _over() -> OAuthError:
     )
 
 
-def note(provider: Provider, interaction: Interaction, now: int, **done: str) -> None:
+def note(records: Records, interaction: Interaction, now: int, **done: str) -> None:
     """Store the session id of a step: `signed_in`, `chosen`, `consented`."""
 
     def changed(record: Record) -> Mapping[str, Any]:
         return {**record.payload, **done}
 
     key = key_of(interaction.key)
-    if not provider.records.add(_KIND, Record(key, "", done, interaction.expires_at), now):
-        provider.records.update(_KIND, key, now, changed)
+    if not records.add(_KIND, Record(key, "", done, interaction.expires_at), now):
+        records.update(_KIND, key, now, changed)
 
 
-def finish(provider: Provider, interaction: Interaction, now: int) -> bool:
+def finish(records: Records, interaction: Interaction, now: int) -> bool:
     """End the interaction; False when another request ended it first."""
     key = key_of(interaction.key)
-    provider.records.add(_KIND, Record(key, "", {}, interaction.expires_at), now)
-    taken = provider.records.take(_KIND, key, now)
+    records.add(_KIND, Record(key, "", {}, interaction.expires_at), now)
+    taken = records.take(_KIND, key, now)
     return taken is not None and taken[1]

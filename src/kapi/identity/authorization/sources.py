@@ -13,13 +13,14 @@ from kapi.identity.authorization.interactions import SECONDS as INTERACTION_SECO
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.request_objects import parameters_of
 from kapi.identity.clients.clients import Client
-from kapi.identity.clients.remote_documents import Busy, Unavailable
+from kapi.identity.clients.remote_documents import Busy, RemoteDocuments, Unavailable
 from kapi.identity.protocol.forms import Form, form_from
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting
 from kapi.identity.provider import Provider
 from kapi.jose import base64url
-from kapi.store.records import Record, key_of
+from kapi.settings import IdentitySettings
+from kapi.store.records import Record, Records, key_of
 
 PUSHED_PREFIX = "urn:ietf:params:oauth:request_uri:"
 PUSHED_SECONDS = 90
@@ -62,14 +63,14 @@ def parameters(provider: Provider, request: AuthorizationRequest) -> Authorizati
         raise OAuthError("invalid_request", "request and request_uri exclude each other")
     if uri is not None and uri.startswith(PUSHED_PREFIX):
         key = key_of(uri.removeprefix(PUSHED_PREFIX))
-        pushed = _pushed(provider, client, key, now)
+        pushed = _pushed(provider.records, client, key, now)
         return dataclasses.replace(request, parameters=pushed, pushed_key=key)
-    if not request.pushed and _must_push(provider, client):
+    if not request.pushed and _must_push(provider.settings.identity, client):
         raise OAuthError(
             "invalid_request", "This client must push its authorization requests (RFC 9126)"
         )
     if uri is not None:
-        text = _fetched(provider, client, uri, now)
+        text = _fetched(provider.documents, client, uri, now)
     if text is not None:
         return dataclasses.replace(request, parameters=parameters_of(provider, client, text, now))
     if client.settings.require_signed_request_object:
@@ -79,36 +80,33 @@ def parameters(provider: Provider, request: AuthorizationRequest) -> Authorizati
     return request
 
 
-def _must_push(provider: Provider, client: Client) -> bool:
-    return (
-        client.settings.require_pushed_authorization_requests
-        or provider.settings.identity.require_pushed_requests
-    )
+def _must_push(identity: IdentitySettings, client: Client) -> bool:
+    return client.settings.require_pushed_authorization_requests or identity.require_pushed_requests
 
 
-def use_pushed(provider: Provider, request: AuthorizationRequest) -> bool:
+def use_pushed(records: Records, request: AuthorizationRequest) -> bool:
     """Mark the pushed request of an answered request as used; False when it was used before."""
     if not request.pushed_key:
         return True
     # The last of the pages that were opened with it expires then.
     ends = request.now + PUSHED_SECONDS + INTERACTION_SECONDS
-    first = provider.records.add(_USED, Record(request.pushed_key, "", {}, ends), request.now)
-    provider.records.delete(_KIND, request.pushed_key)
+    first = records.add(_USED, Record(request.pushed_key, "", {}, ends), request.now)
+    records.delete(_KIND, request.pushed_key)
     return first
 
 
-def _pushed(provider: Provider, client: Client, key: str, now: int) -> Form:
+def _pushed(records: Records, client: Client, key: str, now: int) -> Form:
     """The parameters. The page may be loaded again: one use is one answer (RFC 9126 §4)."""
-    record = provider.records.get(_KIND, key, now)
+    record = records.get(_KIND, key, now)
     if record is None or record.payload["client_id"] != client.id:
         detail = "request_uri is unknown, expired, used before, or was pushed by another client"
         raise OAuthError("invalid_request_uri", detail)
     # It does not count for the quota any more, and is kept so that the page can be loaded again.
-    opened = provider.records.open(_KIND, key, now, most=MOST, of_all=MOST_OF_ALL)
+    opened = records.open(_KIND, key, now, most=MOST, of_all=MOST_OF_ALL)
     return form_from((opened or record).payload)
 
 
-def _fetched(provider: Provider, client: Client, uri: str, now: int) -> str:
+def _fetched(documents: RemoteDocuments, client: Client, uri: str, now: int) -> str:
     """A request object at an address that the client registered (OpenID Connect Core §6.2).
 
     The address must be a registered one, except for the fragment. It is fetched for each request,
@@ -118,7 +116,7 @@ def _fetched(provider: Provider, client: Client, uri: str, now: int) -> str:
     if address not in {known.partition("#")[0] for known in client.settings.request_uris}:
         raise OAuthError("invalid_request_uri", "request_uri is not one that the client registered")
     try:
-        content = provider.documents.fetch_new(address, now)
+        content = documents.fetch_new(address, now)
         text = content.decode("ascii").strip()
     except Busy as error:
         later = (("retry-after", "5"),)

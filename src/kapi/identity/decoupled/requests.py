@@ -21,7 +21,7 @@ from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.person_tokens import first_tokens, narrowed, revoke_family
 from kapi.identity.tokens.still_allowed import still_allowed
 from kapi.settings.values import built
-from kapi.store.records import Record, key_of
+from kapi.store.records import Record, Records, key_of
 
 PENDING, ALLOWED, DENIED = "pending", "allowed", "denied"
 SLOWER_BY = 5
@@ -110,7 +110,7 @@ def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) ->
     Raises OAuthError authorization_pending, slow_down, access_denied, expired_token, invalid_grant.
     """
     client, now = request.client, request.now
-    record = _polled(provider, kind, secret, client, now)
+    record = _polled(provider.records, kind, secret, client, now)
     pending = pending_of(record)
     if record.consumed_at is not None:
         revoke_family(provider, pending.family, now, "a code was used twice")
@@ -133,7 +133,7 @@ def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) ->
     )
 
 
-def _polled(provider: Provider, kind: str, secret: str, client: Client, now: int) -> Record:
+def _polled(records: Records, kind: str, secret: str, client: Client, now: int) -> Record:
     """The allowed request of this client; counts the poll."""
     too_soon = False
 
@@ -146,7 +146,7 @@ def _polled(provider: Provider, kind: str, secret: str, client: Client, now: int
         interval = pending.interval + SLOWER_BY * too_soon
         return {**record.payload, "polled_at": now, "interval": interval}
 
-    record = provider.records.update(kind, key_of(secret), now, change)
+    record = records.update(kind, key_of(secret), now, change)
     if record is None or record.payload["client_id"] != client.id:
         raise OAuthError("invalid_grant", "The code is unknown, or was issued to another client")
     pending = pending_of(record)

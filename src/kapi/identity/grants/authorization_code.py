@@ -58,7 +58,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
 
 def _usable_code(provider: Provider, code: str, client: Client, now: int) -> Code:
     """The code of this client. Raises OAuthError when it is used, expired or unknown."""
-    found = read_code(provider, code, now)
+    found = read_code(provider.records, code, now)
     if found is None or found.authorization.client_id != client.id:
         raise OAuthError(
             "invalid_grant", "The code is unknown or expired, or was issued to another client"

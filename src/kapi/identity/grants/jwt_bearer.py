@@ -12,6 +12,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import client_of
 from kapi.identity.clients.keys import keys_of
+from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
@@ -19,7 +20,7 @@ from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.presented import listed
 from kapi.jose.jwt import InvalidJwt, Jwt, check_signature, check_times, read_jwt, text_claim
-from kapi.settings import AssertionIssuerSettings, ClientSettings
+from kapi.settings import AssertionIssuerSettings, ClientSettings, IdentitySettings
 from kapi.store.records import Record, key_of
 
 facts = GrantFacts(
@@ -42,10 +43,10 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     # Checked first: resources that cannot share a token must not use up the assertion.
     provider.resources.token_format(request.client, audience)
     try:
-        issuer, jwt = _read(provider, assertion)
+        issuer, jwt = _read(provider.settings.identity, assertion)
         if not {"*", request.client.id} & set(issuer.clients):
             raise InvalidJwt("this client may not use assertions of its issuer")
-        check_signature(jwt, _keys(provider, issuer, jwt, request.now))
+        check_signature(jwt, _keys(provider.documents, issuer, jwt, request.now))
         subject = _subject(provider, issuer, jwt.claims)
         _check_claims(provider, issuer, jwt.claims, request.now)
     except InvalidJwt as error:
@@ -62,8 +63,8 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     return Issuance(AccessToken(subject, client.id, scope, lifetime, audience, claims, jti))
 
 
-def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, Jwt]:
-    issuers = {item.issuer: item for item in provider.settings.identity.assertion_issuers}
+def _read(identity: IdentitySettings, assertion: str) -> tuple[AssertionIssuerSettings, Jwt]:
+    issuers = {item.issuer: item for item in identity.assertion_issuers}
     algorithms = {name for item in issuers.values() for name in item.algorithms}
     jwt = read_jwt(assertion, algorithms=sorted(algorithms), types=_TYPES)
     issuer = issuers.get(text_claim(jwt.claims, "iss", 2048))
@@ -75,12 +76,12 @@ def _read(provider: Provider, assertion: str) -> tuple[AssertionIssuerSettings, 
 
 
 def _keys(
-    provider: Provider, issuer: AssertionIssuerSettings, jwt: Jwt, now: int
+    documents: RemoteDocuments, issuer: AssertionIssuerSettings, jwt: Jwt, now: int
 ) -> Sequence[Mapping[str, Any]]:
     holder = client_of(
         ClientSettings(issuer.issuer, jwks=issuer.jwks, jwks_uri=issuer.jwks_uri), b""
     )
-    return keys_of(provider.documents, holder, jwt.header.get("kid"), now)
+    return keys_of(documents, holder, jwt.header.get("kid"), now)
 
 
 def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any]) -> str:

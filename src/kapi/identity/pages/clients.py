@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.identity.clients.clients import Client
-from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
 from kapi.settings.identity.client_checks import link_mistake
 
 _LINKS = (
@@ -21,7 +21,7 @@ _LINKS = (
 )
 
 
-def about_client(provider: Provider, client: Client) -> dict[str, Any]:
+def about_client(identity: IdentitySettings, client: Client) -> dict[str, Any]:
     """Values of the templates: `client`, `links` as pairs of text and address, `logo`."""
     settings = client.settings
     links = []
@@ -30,16 +30,16 @@ def about_client(provider: Provider, client: Client) -> dict[str, Any]:
         if uri and not link_mistake(uri):
             links.append((text, uri))
     logo = ""
-    if _may_show_logo(provider, client):
+    if _may_show_logo(identity, client):
         logo = settings.logo_uri
     return {"client": settings.name or client.id, "links": links, "logo": logo}
 
 
-def _may_show_logo(provider: Provider, client: Client) -> bool:
+def _may_show_logo(identity: IdentitySettings, client: Client) -> bool:
     uri = client.settings.logo_uri
     if not uri.startswith("https://") or link_mistake(uri):
         return False
-    if any(item.id == client.id for item in provider.settings.identity.clients):
+    if any(item.id == client.id for item in identity.clients):
         return True
     hosts = {urlsplit(known).hostname for known in client.settings.redirect_uris}
     return urlsplit(uri).hostname in hosts

@@ -8,8 +8,7 @@ from typing import Any
 
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
-from kapi.identity.provider import Provider
-from kapi.store.records import Record
+from kapi.store.records import Record, Records
 
 _KIND = "consent"
 _SECONDS = 365 * 24 * 3600
@@ -28,18 +27,18 @@ WORDS: Mapping[str, str] = {
 
 
 def consented(
-    provider: Provider, client: Client, user: str, scopes: frozenset[str], now: int
+    records: Records, client: Client, user: str, scopes: frozenset[str], now: int
 ) -> bool:
     """Whether the person allowed the client all of these scopes."""
-    record = provider.records.get(_KIND, _key(client, user), now)
+    record = records.get(_KIND, _key(client, user), now)
     return record is not None and scopes <= set(record.payload["scopes"])
 
 
 def keep_consent(
-    provider: Provider, client: Client, user: str, scopes: frozenset[str], now: int
+    records: Records, client: Client, user: str, scopes: frozenset[str], now: int
 ) -> None:
     """Store that the person allowed the client these scopes, besides those allowed before."""
-    record = provider.records.get(_KIND, _key(client, user), now)
+    record = records.get(_KIND, _key(client, user), now)
     if record is not None:
         scopes = scopes.union(record.payload["scopes"])
     payload: dict[str, Any] = {
@@ -47,13 +46,13 @@ def keep_consent(
         "client_id": client.id,
         "scopes": sorted(scopes),
     }
-    provider.records.put(_KIND, Record(_key(client, user), "", payload, now + _SECONDS))
+    records.put(_KIND, Record(_key(client, user), "", payload, now + _SECONDS))
 
 
-def in_words(provider: Provider, scope: str) -> list[tuple[str, str]]:
+def in_words(descriptions: Mapping[str, str], scope: str) -> list[tuple[str, str]]:
     """Each scope and its description, which may be empty."""
-    own = provider.settings.identity.scope_descriptions
-    return [(name, own.get(name, WORDS.get(name, ""))) for name in scope.split(" ")]
+    words = {**WORDS, **descriptions}
+    return [(name, words.get(name, "")) for name in scope.split(" ")]
 
 
 def _key(client: Client, user: str) -> str:

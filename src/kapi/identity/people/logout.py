@@ -24,7 +24,7 @@ def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tu
     Returns the Set-Cookie value that removes its cookie, and the addresses that a page must load
     (front-channel logout).
     """
-    cookie = sign_out(provider, session)
+    cookie = sign_out(provider.records, session)
     for family in provider.families.of_session(session.sid, now):
         if "offline_access" not in str(family.payload.get("scope", "")).split(" "):
             revoke_family(provider, family.key, now, "the session ended")
@@ -37,7 +37,7 @@ def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tu
             form = urlencode({"logout_token": logout_token(provider, client, session, now)})
             provider.notices.send(client.settings.backchannel_logout_uri, form.encode("ascii"))
         if client.settings.frontchannel_logout_uri:
-            frames.append(_front_channel(provider, client, session))
+            frames.append(_front_channel(provider.settings.identity.issuer, client, session))
     return cookie, tuple(frames)
 
 
@@ -56,7 +56,7 @@ def logout_token(provider: Provider, client: Client, session: Session, now: int)
     return provider.sign(claims, "logout+jwt", client.settings.id_token_signed_response_alg)
 
 
-def _front_channel(provider: Provider, client: Client, session: Session) -> str:
+def _front_channel(issuer: str, client: Client, session: Session) -> str:
     """With issuer and session id (Front-Channel Logout §2)."""
     uri = client.settings.frontchannel_logout_uri
-    return with_query(uri, {"iss": provider.settings.identity.issuer, "sid": session.sid})
+    return with_query(uri, {"iss": issuer, "sid": session.sid})

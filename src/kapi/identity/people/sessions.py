@@ -17,7 +17,7 @@ from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.authorized import Authorization
 from kapi.settings.values import built
-from kapi.store.records import Record, key_of
+from kapi.store.records import Record, Records, key_of
 
 SESSION, BROWSER = "__Host-kapi-session", "__Host-kapi-browser"
 """Names of cookies: of the session, and of the browser, with or without a session."""
@@ -107,7 +107,7 @@ def sign_in(
     return session, _cookie(SESSION, secret, lifetime)
 
 
-def remember_client(provider: Provider, session: Session, client_id: str, now: int) -> None:
+def remember_client(records: Records, session: Session, client_id: str, now: int) -> None:
     """Add a client to the session, so that it is notified when the session ends."""
     if client_id in session.clients:
         return
@@ -118,12 +118,12 @@ def remember_client(provider: Provider, session: Session, client_id: str, now: i
             return None
         return {**record.payload, "clients": [*known, client_id]}
 
-    provider.records.update(_KIND, session.key, now, with_client)
+    records.update(_KIND, session.key, now, with_client)
 
 
-def sign_out(provider: Provider, session: Session) -> str:
+def sign_out(records: Records, session: Session) -> str:
     """End a session; the Set-Cookie value that removes its cookie."""
-    provider.records.delete(_KIND, session.key)
+    records.delete(_KIND, session.key)
     return _cookie(SESSION, "", 0)
 
 

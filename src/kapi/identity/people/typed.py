@@ -11,26 +11,26 @@ from collections.abc import Mapping
 from kapi.identity.people.sessions import BROWSER
 from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Request
-from kapi.identity.provider import Provider
+from kapi.identity.protocol.sealed import Seal
 from kapi.store.records import key_of
 
 LONGEST_NAME = 255
 _NAMES = ("username", "organization")
 
 
-def keep_typed(provider: Provider, request: Request, form: Form) -> str:
+def keep_typed(seal: Seal, request: Request, form: Form) -> str:
     """The query parameter that contains it, with its `&`."""
     typed = {name: (form.get(name) or "")[:LONGEST_NAME] for name in _NAMES}
     typed["browser"] = key_of(request.cookies.get(BROWSER, ""))
-    return f"&typed={provider.typed_seal.close(typed)}"
+    return f"&typed={seal.close(typed)}"
 
 
-def typed_before(provider: Provider, request: Request, query: Form) -> Mapping[str, str]:
+def typed_before(seal: Seal, request: Request, query: Form) -> Mapping[str, str]:
     """What was typed in this browser; empty without it."""
     sealed = query.get("typed")
     if not sealed:
         return {}
-    held = provider.typed_seal.open(sealed)
+    held = seal.open(sealed)
     if held is None or held["browser"] != key_of(request.cookies.get(BROWSER, "")):
         return {}
     return {name: held[name] for name in _NAMES}

@@ -7,7 +7,7 @@ its metadata, proves nothing, so these share one quota per network address.
 from __future__ import annotations
 
 from kapi.errors import OAuthError
-from kapi.identity.clients.clients import Client
+from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.provider import Provider
 from kapi.store.records import Record
@@ -33,7 +33,7 @@ def keep_waiting(
     Raises OAuthError, 429 with Retry-After, when the caller's quota is used up.
     """
     holder = f"client {client.id}"
-    if _is_unproven(provider, client):
+    if _is_unproven(provider.clients, client):
         holder = f"address {credentials.network}"
     if seconds := provider.records.admit(
         kind, record, now, holder=holder, most=MOST, of_all=MOST_OF_ALL
@@ -54,7 +54,7 @@ def is_used_proof(
     Raises OAuthError, 429 with Retry-After, for a caller without other credentials whose quota is
     used up.
     """
-    if client is None or not _is_unproven(provider, client):
+    if client is None or not _is_unproven(provider.clients, client):
         return not provider.records.add(kind, proof, now)
     holder = f"address {credentials.network}"
     if seconds := provider.records.full(kind, holder, now, MOST_PROOFS):
@@ -62,9 +62,9 @@ def is_used_proof(
     return not provider.records.add(kind, proof, now, holder)
 
 
-def _is_unproven(provider: Provider, client: Client) -> bool:
+def _is_unproven(clients: Clients, client: Client) -> bool:
     """Whether the client's id proves nothing: a public client, or one with a metadata document."""
-    return client.is_public or provider.clients.get(client.id) is None
+    return client.is_public or clients.get(client.id) is None
 
 
 def _too_many(detail: str, seconds: int) -> OAuthError:

@@ -14,6 +14,7 @@ from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.issuers.claims import as_scopes, organization_of
 from kapi.identity.issuers.declaration import Issuer
+from kapi.identity.issuers.kept import KeptIssuers
 from kapi.identity.issuers.preset import ANY_ORGANIZATION
 from kapi.identity.protocol.scopes import is_scope
 from kapi.identity.provider import Provider
@@ -58,7 +59,7 @@ def third_party(
         return None
     try:
         jwt = parse_jwt(token)
-        trusted = _issuer(provider, client, jwt.claims.get("iss"))
+        trusted = _issuer(provider.trusted_issuers, client, jwt.claims.get("iss"))
         if trusted is None:
             return None
         fault = signature_fault(jwt, trusted) or _fault(provider, trusted.issuer, jwt, now)
@@ -78,9 +79,9 @@ def local_subject(issuer: Issuer, subject: str) -> str:
     return f"{issuer.name}|{subject}"
 
 
-def _issuer(provider: Provider, client: Client, iss: Any) -> IssuerKeys | None:
+def _issuer(trusted: KeptIssuers, client: Client, iss: Any) -> IssuerKeys | None:
     allowed = client.settings.exchange_issuers
-    for item in provider.trusted_issuers.all():
+    for item in trusted.all():
         issuer = item.issuer
         everywhere = issuer.organization == ANY_ORGANIZATION and (
             not issuer.environments or ANY_ORGANIZATION in issuer.environments

@@ -16,7 +16,7 @@ from kapi.identity.people.sessions import BROWSER, Session, form_token, form_tok
 from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.store.records import Record
+from kapi.store.records import Record, Records
 
 methods = ("GET", "POST")
 quick = False
@@ -51,13 +51,13 @@ def answer(provider: Provider, request: Request) -> Answer:
         return error_page(provider, error)
 
 
-def _waiting(provider: Provider, session: Session, now: int) -> list[Record]:
-    found = provider.records.family(KIND, owner_of(session.user), now)
+def _waiting(records: Records, session: Session, now: int) -> list[Record]:
+    found = records.family(KIND, owner_of(session.user), now)
     return [record for record in found if pending_of(record).is_open(now)]
 
 
 def _decide(provider: Provider, session: Session, form: Form, now: int) -> None:
-    waiting = {record.key: record for record in _waiting(provider, session, now)}
+    waiting = {record.key: record for record in _waiting(provider.records, session, now)}
     record = waiting.get(form.get("request") or "")
     if record is None:
         return
@@ -70,15 +70,15 @@ def _decide(provider: Provider, session: Session, form: Form, now: int) -> None:
 
 def _page(provider: Provider, request: Request, session: Session) -> Answer:
     waiting = []
-    for record in _waiting(provider, session, request.now):
+    for record in _waiting(provider.records, session, request.now):
         pending = pending_of(record)
         client = provider.client(pending.client_id, request.now)
         if client is not None:
-            about = about_client(provider, client)
+            about = about_client(provider.settings.identity, client)
             asked = {
                 "key": record.key,
                 "message": pending.message,
-                "scopes": in_words(provider, pending.scope),
+                "scopes": in_words(provider.settings.identity.scope_descriptions, pending.scope),
             }
             waiting.append({**asked, "client": about["client"], "links": about["links"]})
     return page(

@@ -80,11 +80,14 @@ def _page(
         provider,
         "consent.html",
         leads_to=asked.redirect_uri,
-        **about_client(provider, asked.client),
+        **about_client(provider.settings.identity, asked.client),
         client_id=asked.client.id,
         user=session.username,
         organization=session.organization,
-        scopes=[*in_words(provider, asked.scope), *details_in_words(asked.details)],
+        scopes=[
+            *in_words(provider.settings.identity.scope_descriptions, asked.scope),
+            *details_in_words(asked.details),
+        ],
         action=CONSENT_PATH,
         key=interaction.key,
         # Bound to the session: the form of one person must not be valid for another.
@@ -109,6 +112,6 @@ def _decided(
             provider, asked, interaction, OAuthError("access_denied", "The person did not allow it")
         )
     if asked.client.settings.consent == "once":
-        keep_consent(provider, asked.client, session.user, asked.scopes, request.now)
-    note(provider, interaction, request.now, consented=session.sid)
+        keep_consent(provider.records, asked.client, session.user, asked.scopes, request.now)
+    note(provider.records, interaction, request.now, consented=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")

@@ -79,10 +79,10 @@ def _with_session(
     return page(
         provider,
         "device_confirm.html",
-        **about_client(provider, client),
+        **about_client(provider.settings.identity, client),
         user=session.username,
         organization=session.organization,
-        scopes=in_words(provider, pending.scope),
+        scopes=in_words(provider.settings.identity.scope_descriptions, pending.scope),
         code=shown(code),
         action=DEVICE_PATH,
         token=form_token(request.cookies[BROWSER], purpose),

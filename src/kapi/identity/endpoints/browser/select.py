@@ -77,7 +77,7 @@ def _decided(
         return decline(provider, asked, interaction, error)
     if form.get("choice") != session.sid:
         return see_other(page_link(LOGIN_PATH, interaction.key))
-    note(provider, interaction, request.now, chosen=session.sid)
+    note(provider.records, interaction, request.now, chosen=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
 
 
@@ -89,7 +89,7 @@ def _page(
         provider,
         "select_account.html",
         leads_to=asked.redirect_uri,
-        **about_client(provider, asked.client),
+        **about_client(provider.settings.identity, asked.client),
         user=session.username,
         organization=session.organization,
         choice=session.sid,

@@ -73,12 +73,12 @@ def _page(provider: Provider, request: Request, interaction: Interaction, query:
         asked = checked(provider, asked)
     except RefusedRequest:
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
-    typed = typed_before(provider, request, query)
+    typed = typed_before(provider.typed_seal, request, query)
     return page(
         provider,
         "login.html",
         leads_to=asked.redirect_uri,
-        **about_client(provider, asked.client),
+        **about_client(provider.settings.identity, asked.client),
         failure=FAILURES.get(query.get("errorCode") or "", ""),
         hint=typed.get("username") or (asked.parameters.get("login_hint") or "")[:LONGEST_NAME],
         organization=typed.get("organization", ""),
@@ -111,7 +111,7 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
         organization=found.organization,
         before=before,
     )
-    note(provider, interaction, now, signed_in=session.sid)
+    note(provider.records, interaction, now, signed_in=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}", cookies=(cookie,))
 
 
@@ -138,7 +138,7 @@ def _failed(
 ) -> Answer:
     typed = ""
     if form is not None:
-        typed = keep_typed(provider, request, form)
+        typed = keep_typed(provider.typed_seal, request, form)
     return see_other(
         f"{page_link(LOGIN_PATH, interaction.key)}&authFailure=true&errorCode={number}{typed}"
     )

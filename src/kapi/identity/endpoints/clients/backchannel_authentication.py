@@ -62,7 +62,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     scope = granted_scope(client, form.get("scope"))
     if "openid" not in scope.split(" "):
         raise OAuthError("invalid_scope", "CIBA needs the scope openid")
-    message, lifetime = _message(form), _lifetime(provider, form)
+    message, lifetime = _message(form), _lifetime(provider.settings.identity.ciba_lifetime, form)
     user = _hinted(provider, client, form)
     secret, owner = provider.new_secret(), owner_of(user.subject)
     pending = Pending(
@@ -88,8 +88,7 @@ def _message(form: Form) -> str:
     return message
 
 
-def _lifetime(provider: Provider, form: Form) -> int:
-    most = provider.settings.identity.ciba_lifetime
+def _lifetime(most: int, form: Form) -> int:
     asked = form.get("requested_expiry")
     if asked is None:
         return most

@@ -15,6 +15,7 @@ from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request, j
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import OwnToken, bearer
 from kapi.identity.tokens.authorized import Authorization, authorization_of
+from kapi.store.families import Families
 
 methods = ("GET", "POST")
 quick = False
@@ -53,12 +54,12 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
     }
 
 
-def _authorization(provider: Provider, token: OwnToken, now: int) -> Authorization:
+def _authorization(families: Families, token: OwnToken, now: int) -> Authorization:
     """The authorization of an access token, with the scopes of the token."""
-    issued = provider.families.of_access(token.jti, now)
+    issued = families.of_access(token.jti, now)
     if issued is None:
         raise _not_about_a_person()
-    family = provider.families.get(issued.family, now)
+    family = families.get(issued.family, now)
     if family is None:
         raise _not_about_a_person()
     scope = str(token.claims["scope"])
@@ -81,7 +82,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         check_media_type(request.header("content-type") or "")
         in_form = parse_form(request.body).get("access_token")
     token = bearer(provider, request, "openid", in_form)
-    authorization = _authorization(provider, token, request.now)
+    authorization = _authorization(provider.families, token, request.now)
     user = provider.users.get(authorization.user)
     client = provider.client(authorization.client_id, request.now)
     if user is None or client is None:

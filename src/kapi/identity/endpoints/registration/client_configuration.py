@@ -13,7 +13,7 @@ from kapi.identity.endpoints.registration.register import PATH, json_body, regis
 from kapi.identity.protocol.http import NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
 from kapi.store.records import key_of
-from kapi.store.registered_clients import RegisteredClient
+from kapi.store.registered_clients import RegisteredClient, RegisteredClients
 
 methods = ("GET", "PUT", "DELETE")
 quick = False
@@ -31,9 +31,9 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 
 def answer(provider: Provider, request: Request) -> Answer:
     """The client of the path; its token is valid for it only."""
-    client = _authorized(provider, request)
+    client = _authorized(provider.registered, request)
     if request.method == "GET":
-        return registration_answer(provider, Registration(client), 200)
+        return registration_answer(provider.base_url, Registration(client), 200)
     if request.method == "DELETE":
         provider.registered.remove(client.id)
         provider.use_clients()
@@ -51,13 +51,13 @@ def answer(provider: Provider, request: Request) -> Answer:
         now=request.now,
     )
     provider.use_clients()
-    return registration_answer(provider, changed, 200)
+    return registration_answer(provider.base_url, changed, 200)
 
 
-def _authorized(provider: Provider, request: Request) -> RegisteredClient:
+def _authorized(registered: RegisteredClients, request: Request) -> RegisteredClient:
     """The client of the path. The answer for an unknown client is that for a wrong token."""
     scheme, _, token = (request.header("authorization") or "").partition(" ")
-    client, expected = provider.registered.get(request.path.rpartition("/")[2]), ""
+    client, expected = registered.get(request.path.rpartition("/")[2]), ""
     if client is not None:
         expected = client.token_key
     same = hmac.compare_digest(key_of(token.strip(" ")), expected or "-" * 64)

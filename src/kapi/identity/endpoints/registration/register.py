@@ -49,17 +49,17 @@ def answer(provider: Provider, request: Request) -> Answer:
         now=request.now,
     )
     provider.use_clients()
-    return registration_answer(provider, registered, 201)
+    return registration_answer(provider.base_url, registered, 201)
 
 
-def registration_answer(provider: Provider, registered: Registration, status: int) -> Answer:
+def registration_answer(base_url: str, registered: Registration, status: int) -> Answer:
     """The client information response (RFC 7591 §3.2.1)."""
     made = shown(registered.client)
     if registered.secret:
         made |= {"client_secret": registered.secret, "client_secret_expires_at": 0}
     if registered.token:
         made |= {"registration_access_token": registered.token}
-    made["registration_client_uri"] = f"{provider.base_url}{PATH}/{registered.client.id}"
+    made["registration_client_uri"] = f"{base_url}{PATH}/{registered.client.id}"
     return json_answer(made, status, NO_STORE)
 
 

@@ -1,1 +1,1 @@
-"""What Envoy asks the control process during a call."""
+"""HTTP of the enforcer: requests of Envoy's scripts during a call."""

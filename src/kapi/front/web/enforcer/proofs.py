@@ -1,6 +1,6 @@
 """DPoP proofs (RFC 9449 §7) at deployed APIs; `policies/lua/dpop.lua` sends them here.
 
-The question is a JSON object: `token`, `proof`, `jkt` (of the verified claims), `method`, `host`
+The body is a JSON object: `token`, `proof`, `jkt` (of the verified claims), `method`, `host`
 and `path` of the caller's request.
 """
 

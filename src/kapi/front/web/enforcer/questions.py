@@ -1,7 +1,7 @@
-"""What Envoy's scripts ask the control process for, and the public keys of backend JWTs.
+"""The enforcer's endpoints for Envoy's scripts, and the public keys of backend JWTs.
 
-`/enforcer/…` is reached over the Unix socket only: no route of the edge leads there. Signing runs
-in a small pool of its own, so that it waits neither for deployments nor they for it.
+`/enforcer/…` is on the Unix socket only: no route of the listener leads there. Signing has a thread
+pool of its own, so that it does not wait for deployments.
 """
 
 from __future__ import annotations

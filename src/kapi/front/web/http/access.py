@@ -34,7 +34,7 @@ class Access:
     ) -> None:
         """`organization` is the owner if a token names none.
 
-        `issuers` returns the trusted issuers. `revoked` tells whether the token with an issuer and
+        `issuers` returns the trusted issuers. `revoked` returns whether the token with an issuer and
         a `jti` was revoked. `refused` is told why a token is refused. `holders` checks the proofs
         of tokens that are bound to a key.
         """

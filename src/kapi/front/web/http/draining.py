@@ -1,8 +1,7 @@
-"""Reads what is left of a request before it is refused.
+"""Reads the rest of a request before it is refused.
 
-An answer that comes while the caller is still sending makes a proxy reset the stream, and the
-caller may then see the reset and never the answer. Bounded in bytes and time: who sends for ever is
-cut off.
+A proxy resets the stream of a caller that is still sending when the response arrives, and the
+caller may then never see the response. The rest is limited in bytes and time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Token requests that arrive in one piece are answered in the parser's callback.
 
-No task, no scope, no ASGI messages: on this path those cost more than everything else beside the
-signature. What is not quick (the store is needed), not whole, not plain HTTP/1.1 keep-alive, or
-behind another answer takes the usual way through ASGI, so both ways give the same answers;
+It has no task, no scope and no ASGI messages: these cost more than all else but the signature.
+Requests that need the store, are incomplete, are not plain HTTP/1.1 keep-alive, or wait for another
+response are handled by ASGI. Both give the same responses;
 `tests/identity/test_token_lane.py` compares them. Leans on uvicorn's HttpToolsProtocol.
 """
 

@@ -1,8 +1,7 @@
 """The system APIs on `api.am.wso2.com`: generate, deploy, undeploy and list APIs, as in APK.
 
-A Starlette application that the control process serves on its Unix socket. Work that blocks
-(compiling, waiting for Envoy) runs in Starlette's thread pool, so that one deploy never holds up
-another request.
+The control process serves this Starlette application on its Unix socket. Blocking work (compiling,
+waiting for Envoy) runs in threads, so that a deployment does not delay other requests.
 """
 
 from __future__ import annotations

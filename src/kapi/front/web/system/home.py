@@ -1,6 +1,6 @@
 """The pages at `/` of the hosts of the system APIs and of deployed APIs.
 
-The gateway sends requests for them here only when their Accept header says that a page is wanted
+The gateway sends requests here only if their Accept header prefers HTML
 (`gateway/envoy/resources/routes/scopes.py`).
 """
 

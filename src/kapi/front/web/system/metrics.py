@@ -1,7 +1,7 @@
-"""Metrics of the control process in the text format of Prometheus: keys of issuers, refused tokens.
+"""Metrics of the control process in Prometheus' text format: keys of issuers, rejected tokens.
 
 `/api/metrics` needs a token with the scope `kapi:metrics`; `/metrics` is on the Unix socket of
-the process only, which the gateway does not route to.
+the process only: the gateway has no route to it.
 """
 
 from __future__ import annotations

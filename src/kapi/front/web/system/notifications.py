@@ -1,7 +1,7 @@
 """The notification API: another system reports a revoked token, in APK's form (apk-interface §2).
 
-`POST /api/notification/1.0.0/notify?type=TOKEN_REVOCATION` with the header `stsAuthKey`. Without a
-key in the settings it is off.
+`POST /api/notification/1.0.0/notify?type=TOKEN_REVOCATION` with the header `stsAuthKey`. It is
+disabled without a key in the settings.
 """
 
 from __future__ import annotations

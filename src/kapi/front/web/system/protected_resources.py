@@ -1,8 +1,8 @@
 """Protected resource metadata (RFC 9728) of the system APIs and of each deployed API.
 
-A client that got a 401 finds here where to ask for a token. Answers on the host of the system APIs
-and on the gateway's hosts, below `/.well-known/oauth-protected-resource`; the rest of the path is
-that of the resource.
+After a 401, a client finds here the issuers that it may request a token from. The documents are on
+the host of the system APIs and on the gateway's hosts, below
+`/.well-known/oauth-protected-resource`, followed by the path of the resource.
 """
 
 from __future__ import annotations

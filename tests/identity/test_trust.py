@@ -12,7 +12,7 @@ import pytest
 from kapi.errors import GatewayRejected, GatewayUnavailable, Problem
 from kapi.fetch import get
 from kapi.identity.issuers.trust import Trust
-from kapi.identity.tokens.verify import IssuerKeys
+from kapi.identity.issuers.verify import IssuerKeys
 from kapi.jose.signing_keys import SigningKey
 from kapi.settings import IdentitySettings, IssuerSettings, Settings
 from kapi.store import Store

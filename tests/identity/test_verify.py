@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kapi.errors import Problem
 from kapi.identity.issuers.declaration import Issuer
-from kapi.identity.tokens.verify import (
+from kapi.identity.issuers.verify import (
     IssuerKeys,
     Principal,
     require_scope,

@@ -39,7 +39,6 @@ ROOMS = (
     *(
         Room((f"identity/tokens/{module}.py",), tuple(f"identity/{name}.py" for name in tests))
         for module, tests in (
-            ("verify", ("test_verify",)),
             ("claim_rules", ("test_verify", "test_token_formats", "test_third_party_exchange")),
             ("exchanged_tokens", ("test_token_exchange",)),
             ("third_party_tokens", ("test_third_party_exchange",)),
@@ -58,6 +57,7 @@ ROOMS = (
             ),
         )
     ),
+    Room(("identity/issuers/verify.py",), ("identity/test_verify.py",)),
     Room(("fetch.py",), ("porch/test_fetch.py",)),
     Room(
         ("policies/*limit*.py", "policies/admission.py", "policies/subscriptions.py"),

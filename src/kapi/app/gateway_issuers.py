@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from kapi.gateway.deployment.deployer import Deployer
     from kapi.gateway.issuers import TrustedIssuer
     from kapi.identity.issuers.trust import Trust
-    from kapi.identity.tokens.verify import IssuerKeys
+    from kapi.identity.issuers.verify import IssuerKeys
 
 
 def inbuilt(settings: Settings, keyring: Keyring) -> IssuerKeys | None:
     """The inbuilt provider as an issuer, if it is enabled."""
-    from kapi.identity.tokens.verify import IssuerKeys
+    from kapi.identity.issuers.verify import IssuerKeys
 
     if not settings.identity.enabled:
         return None
@@ -74,7 +74,7 @@ def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[
     `inbuilt_binds`: whether the inbuilt provider binds tokens to client certificates.
     """
     from kapi.gateway.issuers import ANY, TrustedIssuer
-    from kapi.identity.tokens.verify import INBUILT
+    from kapi.identity.issuers.verify import INBUILT
 
     return tuple(
         TrustedIssuer(

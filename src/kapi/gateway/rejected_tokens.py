@@ -45,7 +45,7 @@ _RULES = {
 """Rules of `token_checks.py` and the deny list that refuse verified tokens."""
 
 Heard = Callable[[str, str], None]
-"""Called with an issuer's name, empty when unknown, and a reason of `identity/tokens/verify.py`."""
+"""Called with an issuer's name, empty when unknown, and a reason of `identity/issuers/verify.py`."""
 
 
 class RejectedTokenLog:

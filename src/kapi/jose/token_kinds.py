@@ -2,7 +2,7 @@
 
 Every verifier applies it: the filters of the gateway
 (`gateway/envoy/resources/tokens/token_checks.py` writes it as Envoy's rules), the system APIs and
-token exchange (`identity/tokens/verify.py`), introspection, UserInfo and registration
+token exchange (`identity/issuers/verify.py`), introspection, UserInfo and registration
 (`identity/tokens/access_tokens.py`).
 
 In this order:

@@ -1,1 +1,1 @@
-"""Trust in other issuers: presets, declarations, their keys, and how the keys are kept current."""
+"""Trusted issuers: presets, declarations, their current keys, verification of their tokens."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from kapi.errors import KapiError
 from kapi.identity.issuers.declaration import Issuer, declare
-from kapi.identity.tokens.verify import IssuerKeys
+from kapi.identity.issuers.verify import IssuerKeys
 from kapi.jose.jwk_set import KeySet, one_key, read_jwks
 from kapi.settings import IssuerSettings, Settings
 from kapi.settings.values import built

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from kapi.identity.issuers.claims import as_scopes, has_audience, organization_of
 from kapi.identity.issuers.declaration import Issuer
-from kapi.identity.tokens.verify import (
+from kapi.identity.issuers.verify import (
     IssuerKeys,
     signature_fault,
     time_fault,

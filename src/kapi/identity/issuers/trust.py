@@ -25,7 +25,7 @@ from kapi.identity.issuers.fetching import LARGEST_DOCUMENT, SECONDS, Get, fetch
 from kapi.identity.issuers.following import Followed, Pace
 from kapi.identity.issuers.kept import stored_declarations
 from kapi.identity.issuers.trial import Step, trial
-from kapi.identity.tokens.verify import INBUILT, IssuerKeys
+from kapi.identity.issuers.verify import INBUILT, IssuerKeys
 from kapi.settings import IssuerSettings, Settings
 from kapi.store.engine.database import StoreClosed
 from kapi.store.issuers import IssuerStore, StoredIssuer, StoredKeys

@@ -17,6 +17,7 @@ from dataclasses import replace
 from kapi import error_codes
 from kapi.errors import GatewayError, Problem
 from kapi.identity.issuers.trust import Trust
+from kapi.identity.issuers.verify import IssuerKeys
 from kapi.identity.keys.keyring import (
     Keyring,
     load_keyring,
@@ -24,7 +25,6 @@ from kapi.identity.keys.keyring import (
     published_keys,
     wanted_algorithms,
 )
-from kapi.identity.tokens.verify import IssuerKeys
 from kapi.jose.algorithms import ALGORITHMS
 from kapi.settings import IdentitySettings
 from kapi.store.engine.database import StoreClosed

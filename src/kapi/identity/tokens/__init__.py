@@ -1,1 +1,1 @@
-"""Access tokens, ID tokens and opaque tokens: issue and verification."""
+"""Access tokens, ID tokens and opaque tokens: issue and reading."""

@@ -16,10 +16,10 @@ from kapi.identity.issuers.claims import as_scopes, organization_of
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.kept import KeptIssuers
 from kapi.identity.issuers.preset import ANY_ORGANIZATION
+from kapi.identity.issuers.verify import IssuerKeys, claims_fault, signature_fault
 from kapi.identity.protocol.scopes import is_scope
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.presented import Presented, listed
-from kapi.identity.tokens.verify import IssuerKeys, claims_fault, signature_fault
 from kapi.jose.claim_names import client_of
 from kapi.jose.jwt import Jwt, parse_jwt
 

@@ -13,7 +13,13 @@ from starlette.routing import Route
 
 from kapi.errors import Problem
 from kapi.front.web.http.holders import Holders
-from kapi.identity.tokens.verify import IssuerKeys, Principal, Refused, require_scope, verify_bearer
+from kapi.identity.issuers.verify import (
+    IssuerKeys,
+    Principal,
+    Refused,
+    require_scope,
+    verify_bearer,
+)
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 

@@ -10,9 +10,9 @@ from starlette.requests import Request
 
 from kapi import error_codes
 from kapi.errors import OAuthError, Problem
+from kapi.identity.issuers.verify import Holder
 from kapi.identity.possession.confirmation import Confirmation
 from kapi.identity.possession.dpop import Nonces, verify_proof
-from kapi.identity.tokens.verify import Holder
 from kapi.settings import Settings
 from kapi.store.engine.database import Database
 from kapi.store.platform_keys import PlatformKeys

@@ -24,7 +24,7 @@ from kapi.front.web.http.shapes import Member, Shape
 from kapi.identity.issuers.following import Followed
 from kapi.identity.issuers.trial import Step
 from kapi.identity.issuers.trust import Trust
-from kapi.identity.tokens.verify import Principal
+from kapi.identity.issuers.verify import Principal
 from kapi.settings import IssuerSettings
 from kapi.settings.values import REFUSED, checked
 

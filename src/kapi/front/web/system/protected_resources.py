@@ -23,7 +23,7 @@ from kapi.errors import Problem
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.identity.issuers.preset import SYSTEM_ORGANIZATION
-from kapi.identity.tokens.verify import IssuerKeys
+from kapi.identity.issuers.verify import IssuerKeys
 from kapi.policies.authentication.challenge import RESOURCES as PATH
 from kapi.settings import Settings
 from kapi.settings.words import PROOF_ALGORITHMS

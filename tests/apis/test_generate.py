@@ -8,10 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kapi.apis.compile import compile_api
 from kapi.apis.definitions import parse_definition
-from kapi.apis.generate import generate
+from kapi.apis.generate import Choices, generate, generated
 from kapi.errors import Invalid
 from kapi.policies import POLICIES
 
@@ -161,3 +162,28 @@ def test_a_security_requirement_that_lists_no_texts_is_a_mistake(listed: str) ->
     with pytest.raises(Invalid) as error:
         generate(definition.encode())
     assert "expected type: String" in error.value.diagnostics[0].message
+
+
+SCHEMA = b"type Query { hero: String } type Mutation { add(name: String!): String }"
+
+
+def test_a_schema_is_named_by_its_file_or_as_chosen() -> None:
+    made = generated(SCHEMA, "GRAPHQL", "star wars.graphql", Choices(production="http://b:80"))
+    conf = yaml.safe_load(made.conf_text)
+    assert (conf["name"], conf["version"], conf["basePath"]) == ("star wars", "1.0.0", "/star-wars")
+    assert [item.message for item in made.warnings] == [
+        "the definition has no name; it becomes [star wars]",
+        "the definition has no version; it becomes 1.0.0",
+    ]
+    compile_api(made.conf_text.encode(), SCHEMA, organization="default", policies=POLICIES)
+    chosen = Choices("/sw", "http://b:80", name="Star Wars", version="2")
+    made = generated(SCHEMA, "GRAPHQL", "schema.graphql", chosen)
+    conf = yaml.safe_load(made.conf_text)
+    assert (conf["name"], conf["version"], conf["basePath"]) == ("Star Wars", "2", "/sw")
+    assert made.warnings == ()
+
+
+@pytest.mark.parametrize("file_name", ["", "-", "...", "пример.graphql", "a" * 300])
+def test_any_file_name_gives_a_conf_that_can_be_deployed(file_name: str) -> None:
+    made = generated(SCHEMA, "GRAPHQL", file_name, Choices(production="http://b:80"))
+    compile_api(made.conf_text.encode(), SCHEMA, organization="default", policies=POLICIES)

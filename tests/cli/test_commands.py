@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import yaml
 from rich.text import Text
 
 import commands
-from harness import DEFINITION, conf, free_port
+from harness import DEFINITION, KAPI, conf, free_port
 from kapi.front.cli.main import app
 from kapi.identity.issuers.presets import PRESETS
 
@@ -358,3 +359,23 @@ def test_help_tells_exit_codes_and_stays_light(run) -> None:
         ).stdout.strip()
         == "[]"
     )
+
+
+def test_generate_asks_for_what_a_schema_does_not_contain(tmp_path: Path) -> None:
+    schema = tmp_path / "heroes.graphql"
+    schema.write_text("type Query { hero: String }")
+    person, terminal = pty.openpty()
+    command = [KAPI, "generate", str(schema), "--endpoint", "http://127.0.0.1:8080"]
+    os.write(person, b"Heroes of old\n2.1\n\n")
+    done = subprocess.run(
+        command, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, timeout=60, check=True
+    )
+    conf = yaml.safe_load(done.stdout)
+    assert (conf["name"], conf["version"], conf["basePath"]) == (
+        "Heroes of old",
+        "2.1",
+        "/heroes-of-old",
+    )
+    assert b"Base path [/heroes-of-old]" in os.read(person, 10_000)
+    os.close(person)
+    os.close(terminal)

@@ -37,6 +37,7 @@ _SOURCE: Final = "definitionFile"
 _LONGEST_NAME: Final = 60
 _LONGEST_VERSION: Final = 30
 _LONGEST_PATH: Final = 256
+_FIRST_VERSION: Final = "1.0.0"
 _LONGEST_URL: Final = 2048
 _ENDPOINT_HINT: Final = "Give --endpoint URL, or add endpointConfigurations to the conf."
 
@@ -49,6 +50,8 @@ class Choices:
     production: str = ""
     sandbox: str = ""
     url: str = ""
+    name: str = ""
+    version: str = ""
 
 
 NO_CHOICES: Final = Choices()
@@ -78,9 +81,9 @@ def generate(content: bytes, api_type: str = DEFAULT.type, file_name: str = "") 
     return generated(content, api_type, file_name).conf_text
 
 
-def with_comments(content: bytes, api_type: str, file_name: str, url: str) -> str:
-    """The apk-conf with its warnings as comments; `url` is where the definition is from, or empty. Raises Invalid (90091)."""
-    return generated(content, api_type, file_name, Choices(url=url)).with_warnings
+def with_comments(content: bytes, api_type: str, file_name: str, choices: Choices) -> str:
+    """The apk-conf with its warnings as comments. Raises Invalid (90091)."""
+    return generated(content, api_type, file_name, choices).with_warnings
 
 
 def generated(
@@ -88,7 +91,7 @@ def generated(
 ) -> Generated:
     """The apk-conf of a definition and its warnings; raises Invalid (90091) with every mistake in the definition."""
     definition = parse_definition(content, api_type, file_name)
-    maker = _Maker(definition, choices)
+    maker = _Maker(definition, choices, file_name)
     conf = maker.conf()
     notes = [(codes.NOT_AS_DEFINED, note) for note in (*definition.notes, *maker.notes)]
     notes += [(codes.NO_ENDPOINT, note) for note in maker.missing]
@@ -136,8 +139,9 @@ def _one_line(text: str) -> str:
 class _Maker:
     """Makes one conf; `notes` say what became different on the way."""
 
-    def __init__(self, definition: Definition, choices: Choices) -> None:
+    def __init__(self, definition: Definition, choices: Choices, file_name: str) -> None:
         self._definition = definition
+        self._file_name = file_name
         self._kind = kind_of(definition.type)
         self._choices = choices
         self.notes: list[Note] = []
@@ -225,6 +229,10 @@ class _Maker:
     # name, version, base path
 
     def _name(self) -> str:
+        if self._choices.name:
+            return self._choices.name
+        if not self._definition.names_api:
+            return self._made_name()
         name = self._definition.name.strip()
         if len(name) > _LONGEST_NAME:
             name = name[:_LONGEST_NAME].rstrip()
@@ -233,11 +241,23 @@ class _Maker:
             return name
         return self._definition.name
 
+    def _made_name(self) -> str:
+        """A name from the file, for a definition language that has none."""
+        name = name_of_file(self._file_name) or self._definition.type
+        self._note("#", f"the definition has no name; it becomes [{name}]", "Set another name.")
+        return name
+
     def _version(self) -> str:
+        if self._choices.version:
+            return self._choices.version
         given = self._definition.version
+        if not self._definition.names_api:
+            hint = "Set another version."
+            self._note("#", f"the definition has no version; it becomes {_FIRST_VERSION}", hint)
+            return _FIRST_VERSION
         version = re.sub(r"[^A-Za-z0-9._-]+", "-", given).strip("-")[:_LONGEST_VERSION].rstrip("-")
         if version in ("", ".", ".."):
-            version = "1.0.0"
+            version = _FIRST_VERSION
         if version != given:
             message = f"version [{given[:80]}] cannot be a path segment; it becomes {version}"
             self._note(
@@ -249,6 +269,8 @@ class _Maker:
 
     def _base_path(self, name: str, version: str) -> str:
         given = self._definition.base_path
+        if not self._definition.names_api:
+            return base_path_of(name) or _made_base_path(name, version)
         if not self._kind or not given:
             return given or _made_base_path(name, version)
         fault = base_path_fault(given)
@@ -310,6 +332,18 @@ class _Maker:
                 _ENDPOINT_HINT,
             )
         )
+
+
+def name_of_file(file_name: str) -> str:
+    """The name of an API from the name of its definition's file; empty if there is none."""
+    stem = file_name.rpartition("/")[2].partition(".")[0]
+    return re.sub(r"[^A-Za-z0-9 ._-]+", "-", stem).strip("- ._")[:_LONGEST_NAME].rstrip()
+
+
+def base_path_of(name: str) -> str:
+    """A base path from the name of an API, in small letters; empty if no letter is left."""
+    segment = re.sub(r"[^a-z0-9._~-]+", "-", name.lower()).strip("-.")
+    return f"/{segment}" if segment else ""
 
 
 def _url_fault(url: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kapi.apis.compile import Compiled
-from kapi.apis.generate import with_comments
+from kapi.apis.generate import Choices, with_comments
 from kapi.policies.compiling import compiled
 from kapi.pool import Pool
 from kapi.settings import Settings
@@ -25,14 +25,15 @@ _NICENESS = 10
 """Strangers' documents are read when nothing else is to be done."""
 
 
-def generating(settings: Settings) -> Callable[[bytes, str, str, str], str]:
+def generating(settings: Settings) -> Callable[[bytes, str, str, Choices], str]:
     """`kapi.apis.generate.with_comments`."""
     pool = _pool(settings, _NICENESS)
 
-    def generated(content: bytes, api_type: str, file_name: str, url: str) -> str:
+    def generated(content: bytes, api_type: str, file_name: str, choices: Choices) -> str:
+        arguments = (content, api_type, file_name, choices)
         if len(content) <= SMALL:
-            return with_comments(content, api_type, file_name, url)
-        made: str = pool.run("kapi.apis.generate:with_comments", content, api_type, file_name, url)
+            return with_comments(*arguments)
+        made: str = pool.run("kapi.apis.generate:with_comments", *arguments)
         return made
 
     return generated

@@ -19,6 +19,7 @@ __all__ = [
     "Definition",
     "DefinitionFormat",
     "DefinitionOperation",
+    "detected_type",
     "media_type",
     "parse_definition",
     "read_definition",
@@ -75,6 +76,12 @@ def read_definition(
             return None, report.diagnostics
     definition = chosen.parse(content, report)
     return (None if report.diagnostics else definition), report.diagnostics
+
+
+def detected_type(content: bytes, file_name: str = "") -> str:
+    """The type whose definitions look like this; that of OpenAPI if none does."""
+    found = (form.TYPE for form in DEFINITIONS if form.detect(content, file_name))
+    return next(found, openapi.TYPE)
 
 
 def media_type(content: bytes) -> str:

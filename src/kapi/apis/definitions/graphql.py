@@ -64,7 +64,19 @@ def parse(content: bytes, report: Report) -> Definition | None:
             Mark(place.line, place.column) if place else Mark(1, 1),
             "Mend the schema.",
         )
-    return None if errors else Definition(TYPE, "", "", "", tuple(_operations(schema)))
+    return (
+        None
+        if errors
+        else Definition(
+            TYPE,
+            "",
+            "",
+            "",
+            tuple(_operations(schema)),
+            names_api=False,
+            no_operations="the schema has no root fields",
+        )
+    )
 
 
 def _operations(schema: Any) -> list[DefinitionOperation]:

@@ -68,6 +68,8 @@ class Definition:
     notes: tuple[Note, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     places: Places = field(default=nowhere, compare=False, repr=False)
+    names_api: bool = True
+    """Whether the language has a name and a version of the API."""
     no_operations: str = "the definition has no operations"
     """What to say of a definition without operations."""
 

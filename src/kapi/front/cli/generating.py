@@ -7,14 +7,21 @@ from dataclasses import dataclass, replace
 
 from kapi import error_codes
 from kapi.apis import report as codes
+from kapi.apis.definitions import detected_type
 from kapi.apis.generate import NO_CHOICES, Choices, Generated, generated, place_in_definition
 from kapi.apis.kinds import DEFAULT
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
+from kapi.front.cli.asking import asked
 from kapi.front.cli.output import InvalidInput, explain
 from kapi.settings import Settings
 
-_OPTIONS = {"#/basePath": "--base-path", "#/endpointConfigurations": "--endpoint"}
+_OPTIONS = {
+    "#/name": "--name",
+    "#/version": "--version",
+    "#/basePath": "--base-path",
+    "#/endpointConfigurations": "--endpoint",
+}
 
 
 def named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
@@ -39,6 +46,15 @@ class Source:
     name: str
     api_type: str = DEFAULT.type
     choices: Choices = NO_CHOICES
+
+    @classmethod
+    def of(cls, content: bytes, name: str, api_type: str, choices: Choices) -> Source:
+        """A definition of a type, or of the type that its content has if `api_type` is empty.
+
+        Asks for name, version and base path if the definition names none and a person can answer.
+        """
+        found = api_type or detected_type(content, name)
+        return cls(content, name, found, asked(content, name, found, choices))
 
     def generated(self) -> Generated:
         """The conf. Prints the warnings. Raises InvalidInput with the mistakes."""
@@ -92,6 +108,8 @@ class Source:
     def _option(self, item: Diagnostic) -> Diagnostic | None:
         """The mistake as one of the option that it comes from, if it comes from one."""
         given = {
+            "#/name": self.choices.name,
+            "#/version": self.choices.version,
             "#/basePath": self.choices.base_path,
             "#/endpointConfigurations": self.choices.production or self.choices.sandbox,
         }

@@ -31,7 +31,7 @@ Config = Annotated[
     ),
 ]
 Output = Annotated[Format, typer.Option("-o", "--output", help="Output format.")]
-ApiType = Annotated[str, typer.Option("--type", help="REST, GRAPHQL or GRPC.")]
+ApiType = Annotated[str, typer.Option("--type", help="REST, GRAPHQL or GRPC; else by its content.")]
 
 
 def settings_of(data_dir: Path | None = None, config: Path | None = None, **flags: Any) -> Settings:
@@ -66,13 +66,18 @@ def read_input(path: str) -> bytes:
         ) from error
 
 
+_OTHER_DEFINITIONS = (".graphql", ".graphqls", ".gql", ".proto")
+"""Endings of definitions that are not OpenAPI documents."""
+
+
 def find_definition(conf: str) -> str:
     """The only definition file beside a conf, for a command that was given none."""
     folder = Path(conf).parent
     found = [
         path
         for path in sorted(folder.iterdir())
-        if path.suffix in {".yaml", ".yml", ".json"} and is_definition(path.read_bytes())
+        if path.suffix in {".yaml", ".yml", ".json", *_OTHER_DEFINITIONS}
+        and is_definition(path.read_bytes(), path.name)
     ]
     if conf == "-" or len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
@@ -83,8 +88,13 @@ def find_definition(conf: str) -> str:
     return str(found[0])
 
 
-def is_definition(content: bytes) -> bool:
-    """Whether this is an OpenAPI document: it has `openapi` or `swagger` at its top level."""
+def is_definition(content: bytes, name: str) -> bool:
+    """Whether this is a definition: by its name, or an OpenAPI document.
+
+    An OpenAPI document has `openapi` or `swagger` at its top level.
+    """
+    if name.endswith(_OTHER_DEFINITIONS):
+        return True
     if content.lstrip()[:1] == b"{":
         import orjson
 

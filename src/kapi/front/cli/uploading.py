@@ -29,11 +29,11 @@ def upload_of(name: str, definition: str | None, choices: Choices, settings: Set
     Raises InvalidInput for a definition that gives no conf, Problem for one that is too large.
     """
     content = read_input(name)
-    if definition is None and is_definition(content):
-        return _generated(Source(refuse_size(content, name, settings), name, choices=choices))
+    if definition is None and is_definition(content, name):
+        return _generated(Source.of(refuse_size(content, name, settings), name, "", choices))
     if choices != NO_CHOICES:
         usage(
-            "--base-path and --endpoint go with a definition alone",
+            "--name, --version, --base-path and --endpoint go with a definition alone",
             "Write them into the conf instead.",
         )
     return _read(name, content, definition or find_definition(name), settings)

@@ -74,6 +74,14 @@ GeneratedBasePath = Annotated[
 GeneratedEndpoint = Annotated[
     str | None, typer.Option("--endpoint", help="The backend.", show_default=False)
 ]
+Name = Annotated[
+    str | None,
+    typer.Option("--name", help="For a definition alone: the name.", show_default=False),
+]
+Version = Annotated[
+    str | None,
+    typer.Option("--version", help="For a definition alone: the version.", show_default=False),
+]
 SandboxEndpoint = Annotated[
     str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)
 ]
@@ -81,7 +89,9 @@ SandboxEndpoint = Annotated[
 
 def generate(
     source: DefinitionSource,
-    api_type: ApiType = "REST",
+    api_type: ApiType = "",
+    name: Name = None,
+    version: Version = None,
     base_path: GeneratedBasePath = None,
     endpoint: GeneratedEndpoint = None,
     sandbox_endpoint: SandboxEndpoint = None,
@@ -95,15 +105,18 @@ def generate(
       kapi generate openapi.yaml > petstore.apk-conf
 
       kapi generate https://example.com/openapi.json --write api.apk-conf
+
+      kapi generate starwars.graphql --name "Star Wars" --endpoint http://127.0.0.1:8080/graphql
     """
     from kapi.apis.generate import Choices
     from kapi.front.cli.generating import Source
 
     content = _definition(source, settings_of(None, config))
     url = source if _is_url(source) else ""
-    choices = Choices(base_path or "", endpoint or "", sandbox_endpoint or "", url)
-    text = Source(content, source, api_type.upper(), choices).generated().conf_text
-    put_into(write, text)
+    given = (base_path, endpoint, sandbox_endpoint, url, name, version)
+    choices = Choices(*(text or "" for text in given))
+    made = Source.of(content, source, api_type.upper(), choices).generated()
+    put_into(write, made.conf_text)
 
 
 def _is_url(source: str) -> bool:
@@ -232,6 +245,8 @@ def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
 def deploy(
     conf: ConfOrDefinition,
     definition: Definition = None,
+    name: Name = None,
+    version: Version = None,
     base_path: BasePath = None,
     endpoint: Endpoint = None,
     sandbox_endpoint: SandboxEndpoint = None,
@@ -251,7 +266,8 @@ def deploy(
     from kapi.front.cli.uploading import upload_of
 
     settings = settings_of(data_dir, config)
-    choices = Choices(base_path or "", endpoint or "", sandbox_endpoint or "")
+    given = (base_path, endpoint, sandbox_endpoint, "", name, version)
+    choices = Choices(*(text or "" for text in given))
     upload = upload_of(conf, definition, choices, settings)
     client = Client(settings)
     begun = time.monotonic()

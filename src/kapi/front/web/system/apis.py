@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from kapi import error_codes
 from kapi.addresses import is_loopback
+from kapi.apis.generate import Choices
 from kapi.apis.kinds import DEFAULT
 from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
@@ -42,6 +43,9 @@ WARNINGS_HEADER = "Kapi-Warnings"
 _WARNINGS_BYTES = 8192
 """Largest value of the header. Warnings that do not fit are in the log only."""
 _URL_BYTES = 2048
+_TEXT_BYTES = 256
+_CHOICES = {"name": "name", "version": "version", "basePath": "base_path"}
+"""Parts of a request to generate, and the fields of `Choices`."""
 
 
 class Fetch(Protocol):
@@ -79,10 +83,10 @@ class SystemApi:
         access: Access,
         fetch: Fetch,
         ready: Callable[[], bool],
-        generate: Callable[[bytes, str, str, str], str],
+        generate: Callable[[bytes, str, str, Choices], str],
         lanes: Lanes,
     ) -> None:
-        """`generate`: definition, API type, file name and URL (or an empty text) to apk-conf."""
+        """`generate`: definition, API type, file name and choices to apk-conf."""
         self._generate = generate
         self._lanes = lanes
         self._settings = settings
@@ -129,10 +133,14 @@ class SystemApi:
         )
 
     async def generate_configuration(self, request: Request) -> Response:
-        """An apk-conf of a definition: part `definition` or `url`; `apiType` is REST by default."""
+        """An apk-conf of a definition: part `definition` or `url`; `apiType` is REST by default.
+
+        `name`, `version` and `basePath` are used instead of those of the definition.
+        """
         apis = self._settings.apis
+        texts = dict.fromkeys(("apiType", *_CHOICES), _TEXT_BYTES)
         form = await read_form(
-            request, {"definition": apis.max_definition_bytes, "url": _URL_BYTES, "apiType": 64}
+            request, {"definition": apis.max_definition_bytes, "url": _URL_BYTES, **texts}
         )
         if ("definition" in form) == ("url" in form):
             raise Problem.of(
@@ -147,8 +155,9 @@ class SystemApi:
             url = form["url"].text("url")
             content = await self._lanes.fetching.run(request, self._fetched, url)
             file_name = url.partition("?")[0].rpartition("/")[2]
+        chosen = {_CHOICES[name]: form[name].text(name) for name in _CHOICES if name in form}
         conf = await self._lanes.generating.run(
-            request, self._generate, content, api_type, file_name, url
+            request, self._generate, content, api_type, file_name, Choices(url=url, **chosen)
         )
         return Response(conf, 200, media_type="application/yaml")
 

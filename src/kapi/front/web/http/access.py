@@ -40,9 +40,9 @@ class Access:
     ) -> None:
         """`organization` is the owner if a token names none.
 
-        `issuers` returns the trusted issuers. `revoked` returns whether the token with an issuer and
-        a `jti` was revoked. `refused` is told why a token is refused. `holders` checks the proofs
-        of tokens that are bound to a key.
+        `issuers` returns the trusted issuers. `revoked` returns whether the token with an issuer
+        and a `jti` was revoked. `refused` is called with the reason of each refusal. `holders`
+        checks the proofs of tokens that are bound to a key.
         """
         self._refused = refused
         self._issuers = issuers

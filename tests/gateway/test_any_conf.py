@@ -363,7 +363,7 @@ def check_all(confs: list[dict[str, Any]]) -> None:
         encode(CLUSTER, cluster)
     for scope in scopes:
         encode(SCOPE, scope)
-    check = EnvoyCheck(find_envoy(""), timeout=120)
+    check = EnvoyCheck(find_envoy(""), timeout=900)
     try:
         check(tuple(clusters.values()), scopes)
     except GatewayRejected:

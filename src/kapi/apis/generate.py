@@ -166,6 +166,8 @@ class _Maker:
             "defaultVersion": False,
             "subscriptionValidation": False,
         }
+        if self._kind:
+            conf |= self._kind.more_fields(definition, conf)
         for item in ("name", "version", "basePath"):
             self.origins[f"#/{item}"] = definition.origins.get(item, "#")
         endpoints = self._endpoints()
@@ -257,8 +259,11 @@ class _Maker:
             return _FIRST_VERSION
         version = re.sub(r"[^A-Za-z0-9._-]+", "-", given).strip("-")[:_LONGEST_VERSION].rstrip("-")
         if version in ("", ".", ".."):
-            version = _FIRST_VERSION
-        if version != given:
+            version = self._kind.first_version if self._kind else _FIRST_VERSION
+        if not given:
+            message = f"the definition has no version; it becomes {version}"
+            self._note("#/info/version", message, "Set another version.")
+        elif version != given:
             message = f"version [{given[:80]}] cannot be a path segment; it becomes {version}"
             self._note(
                 "#/info/version",

@@ -62,6 +62,8 @@ class Retry:
     count: int
     status_codes: tuple[int, ...]
     base_interval_millis: int | None = None
+    grpc_statuses: tuple[str, ...] = ()
+    """Statuses of gRPC, as Envoy names them in `retry_on`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Endpoint:
     retry: Retry | None = None
     circuit_breaker: CircuitBreaker | None = None
     ai_limits: AiLimits | None = None
+    http2: bool = False
+    """Whether it speaks HTTP/2, in cleartext too."""
 
     @property
     def authority(self) -> str:

@@ -50,6 +50,8 @@ class DefinitionOperation:
     servers: tuple[Server, ...] = ()
     pointer: str = "#"
     path_pointer: str = "#"
+    streams: bool = False
+    """Whether a call has several requests or several answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 """A comment or text that does not end is one token to the end, so that no character is read twice."""
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
-_VERSION: Final = re.compile(r"v\d+\w*")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_VERSION: Final = re.compile(r"v\d+\w*", re.ASCII)
 _MAX_BYTES: Final = 2_000_000
 _MAX_FILES: Final = 200
 _ZIP_ERRORS: Final = (
@@ -57,7 +57,13 @@ class _Token:
 class _Service:
     package: str
     name: str
-    methods: tuple[str, ...]
+    methods: tuple[_Method, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    name: str
+    streams: bool
 
 
 def detect(content: bytes, file_name: str) -> bool:
@@ -93,7 +99,10 @@ def parse(content: bytes, report: Report) -> Definition | None:
             )
             report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), "Deploy them as two APIs.")
         target = f"{inner}.{service.name}" if inner else service.name
-        operations += [DefinitionOperation(target, method) for method in service.methods]
+        operations += [
+            DefinitionOperation(target, method.name, streams=method.streams)
+            for method in service.methods
+        ]
     # APK names a gRPC API by this hash of all its services, in archive order.
     # A person gives it a better name in the conf.
     names = "".join(f"{service.name}-" for service in services)
@@ -197,18 +206,27 @@ class _Reader:
         if not name or opening is None or opening.text != "{":
             self._wrong(opening or self._tokens[-1], "expected { after the name of the service")
             return None
-        methods: list[str] = []
+        methods: list[_Method] = []
         while (token := self._take()) is not None:
             if token.text == "}":
                 return _Service(self._package, name, tuple(methods)) if methods else None
             if token.text == "rpc":
                 method = self._word("the name of the rpc")
                 if method:
-                    methods.append(method)
+                    methods.append(_Method(method, self._streams()))
             elif token.text == "{":
                 self._skip_block(token)
         self._wrong(opening, f"service {name[:60]} is not closed")
         return None
+
+    def _streams(self) -> bool:
+        """Whether the request or the response is a stream: `(stream Type)`; a type may be `stream`."""
+        found = False
+        while self._next < len(self._tokens) and self._tokens[self._next].text not in "{};":
+            texts = [token.text for token in self._tokens[self._next : self._next + 3]]
+            found = found or (texts[:2] == ["(", "stream"] and texts[2:] != [")"])
+            self._next += 1
+        return found
 
     def _skip_block(self, opening: _Token) -> None:
         depth = 1

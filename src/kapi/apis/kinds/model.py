@@ -67,6 +67,14 @@ def all_operations(
     return list(definition.operations)
 
 
+def no_more_fields(
+    definition: Definition,  # noqa: ARG001 - the signature of `Kind.more_fields`
+    conf: Mapping[str, Any],  # noqa: ARG001
+) -> Mapping[str, Any]:
+    """No fields."""
+    return {}
+
+
 def as_sent(content: bytes) -> tuple[str, bytes]:
     """The definition as it was sent, with the media type of its first characters."""
     return media_type(content), content
@@ -101,6 +109,10 @@ class Kind:
     """The operations of a definition that a generated conf gets."""
     served: Callable[[bytes], tuple[str, bytes]] = as_sent
     """Media type and body with which callers get the definition."""
+    first_version: str = "1.0.0"
+    """The version of a generated conf whose definition has none."""
+    more_fields: Callable[[Definition, Mapping[str, Any]], Mapping[str, Any]] = no_more_fields
+    """Further fields of a generated conf, which has its name, version and base path."""
 
     @property
     def type(self) -> str:

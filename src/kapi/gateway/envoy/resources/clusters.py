@@ -18,6 +18,12 @@ from kapi.gateway.envoy.resources.names import (
 
 CONNECT_TIMEOUT = "20s"
 NO_HOST = "unknown-secret.invalid"
+_PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_HTTP2 = {
+    "typed_extension_protocol_options": {
+        _PROTOCOLS: typed(_PROTOCOLS, explicit_http_config={"http2_protocol_options": {}})
+    }
+}
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -80,7 +86,10 @@ def _content(endpoint: Endpoint, context: RenderContext, organization: str) -> d
     if cluster["type"] == "STRICT_DNS":
         cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
     if endpoint.scheme == "https":
-        cluster["transport_socket"] = _tls(*_trusted(endpoint, context, organization))
+        trusted = _trusted(endpoint, context, organization)
+        cluster["transport_socket"] = _tls(*trusted, http2=endpoint.http2)
+    if endpoint.http2:
+        cluster |= _HTTP2
     return cluster
 
 
@@ -116,16 +125,7 @@ def system_clusters(context: RenderContext) -> tuple[dict[str, Any], ...]:
 
 
 def _grpc(name: str, socket: str) -> dict[str, Any]:
-    http2 = typed(
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        explicit_http_config={"http2_protocol_options": {}},
-    )
-    return {
-        **_pipes(name, (socket,)),
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2
-        },
-    }
+    return {**_pipes(name, (socket,)), **_HTTP2}
 
 
 def _pipes(name: str, sockets: tuple[str, ...]) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _trusted(
     return NO_HOST, {"filename": context.ca_file}
 
 
-def _tls(host: str, authorities: dict[str, str]) -> dict[str, Any]:
+def _tls(host: str, authorities: dict[str, str], *, http2: bool) -> dict[str, Any]:
     """TLS that checks the chain and the name."""
     bare = host.strip("[]")
     kind = "IP_ADDRESS" if _is_ip(bare) else "DNS"
@@ -189,6 +189,8 @@ def _tls(host: str, authorities: dict[str, str]) -> dict[str, Any]:
             "validation_context": validation,
         }
     }
+    if http2:
+        tls_context["common_tls_context"]["alpn_protocols"] = ["h2"]
     if kind == "DNS":
         tls_context["sni"] = bare
     return {

@@ -12,6 +12,7 @@ from typing import Any
 
 from kapi import error_codes
 from kapi.error_codes import ErrorCode
+from kapi.gateway.envoy.resources.grpc_replies import STATUS_OF, grpc_mapper, overwriting
 from kapi.gateway.envoy.resources.names import typed
 from kapi.policies.authentication.challenge import METADATA as ROUTE
 from kapi.policies.authentication.challenge import REALM
@@ -27,6 +28,7 @@ _DENIED = "response.code_details.startsWith('jwt_authn_access_denied{"
 _FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
 _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
 """A refusing policy's name begins with the code of its answer."""
+_LATE = "response.code_details == 'max_duration_timeout'"
 _GIVEN_UP = "response.code_details.startsWith('filter_removed_required_response_headers')"
 _SCHEME, _MORE = f"%METADATA(ROUTE:{ROUTE}:scheme)% {REALM}", f"%METADATA(ROUTE:{ROUTE}:more)%"
 CHALLENGE = f"{_SCHEME}{_MORE}"
@@ -149,6 +151,7 @@ def local_reply_config() -> dict[str, Any]:
     """The connection manager's table: the first match wins."""
     return {
         "mappers": [
+            *grpc_mappers(),
             _SAID,
             _mediation(),
             *map(_denial, DENIALS),
@@ -158,6 +161,36 @@ def local_reply_config() -> dict[str, Any]:
             _ANY,
         ]
     }
+
+
+def grpc_mappers() -> list[dict[str, Any]]:
+    """The same table for gRPC calls: a status of gRPC, and a text as its message."""
+    said = [grpc_mapper(_cel(f"{_IS_SAID} && response.code == {code}"), code) for code in STATUS_OF]
+    of_status = [
+        grpc_mapper(_cel(f"response.code == {code}"), code, f"{code}: {STATUSES[code][1]}")
+        for code in STATUSES
+    ]
+    return [
+        *said,
+        grpc_mapper(_SAID["filter"]),
+        grpc_mapper(_cel(_LATE), 504, "504: The call did not end before its deadline."),
+        grpc_mapper(
+            _cel(_GIVEN_UP), 500, "%DYNAMIC_METADATA(kapi.reply:code)%: The script failed."
+        ),
+        *map(_grpc_denial, DENIALS),
+        *map(_grpc_failure, FAILURES),
+        *of_status,
+    ]
+
+
+def _grpc_denial(item: Denial) -> dict[str, Any]:
+    text = f"{item.error.number}: {item.description}"
+    return grpc_mapper(_cel(item.when), item.error.status, text, item.challenge)
+
+
+def _grpc_failure(item: Failure) -> dict[str, Any]:
+    flag = {"response_flag_filter": {"flags": [item.flag]}}
+    return grpc_mapper(flag, item.error.status, f"{item.error.number}: %LOCAL_REPLY_BODY%")
 
 
 def _mediation() -> dict[str, Any]:
@@ -186,11 +219,7 @@ def _denial(item: Denial) -> dict[str, Any]:
     }
     if not item.challenge:
         return mapper
-    challenge = {
-        "header": {"key": "www-authenticate", "value": item.challenge},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-    }
-    return {**mapper, "headers_to_add": [challenge]}
+    return {**mapper, "headers_to_add": [overwriting("www-authenticate", item.challenge)]}
 
 
 def _failure(item: Failure) -> dict[str, Any]:
@@ -248,9 +277,6 @@ _OF_ENVOY = (
     "cluster_not_found",
 )
 _MODULE = f"('kapi.guard' in metadata.filter_metadata && response.flags == 0 && !(response.code_details in {list(_OF_ENVOY)}))"
-_SAID = {
-    "filter": _cel(
-        f"response.code_details.startsWith('kapi_') || response.code_details == 'lua_response' || {_MODULE}"
-    )
-}
+_IS_SAID = f"(response.code_details.startsWith('kapi_') || response.code_details == 'lua_response' || {_MODULE})"
+_SAID = {"filter": _cel(_IS_SAID)}
 """Responses of the admission filter, interceptors, scripts and modules (known by the guard)."""

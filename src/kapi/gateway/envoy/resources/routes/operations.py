@@ -24,6 +24,7 @@ from kapi.policies.contract import literal_header
 
 BACKEND_TIMEOUT = "60s"
 _FRACTION = 1_000_000
+_RETRIED = ("retriable-status-codes", "connect-failure", "refused-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ def _credential_header(endpoint: Endpoint) -> str:
 
 def _retry_policy(retry: Retry) -> dict[str, Any]:
     policy: dict[str, Any] = {
-        "retry_on": "retriable-status-codes,connect-failure,refused-stream",
+        "retry_on": ",".join((*_RETRIED, *retry.grpc_statuses)),
         "num_retries": retry.count,
         "retriable_status_codes": list(retry.status_codes),
     }

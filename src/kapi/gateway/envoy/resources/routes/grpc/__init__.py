@@ -1,0 +1,40 @@
+"""The routes of a gRPC API below one base path: one exact path for each method. Pure.
+
+Other calls find no route: Envoy answers them UNIMPLEMENTED, as a gRPC server does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kapi.apis.ir import Api
+from kapi.gateway.envoy.resources.context import RenderContext
+from kapi.gateway.envoy.resources.routes.definitions import definition_routes
+from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
+from kapi.gateway.envoy.resources.routes.paths import Rewrite
+from kapi.policies import Place
+from kapi.policies.grpc import GrpcCalls
+
+
+def grpc_routes(
+    api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
+) -> Iterable[dict[str, Any]]:
+    """The methods, then the definition where it is in the same scope."""
+    for place in placed:
+        yield from operation_routes(place, _requests(place), context)
+    if not placed or "/" in base_path[1:]:
+        yield from definition_routes(api, base_path)
+
+
+def _requests(place: Place) -> Requests:
+    """The calls of a method. The backend gets the path of its own package."""
+    operation = place.operation
+    node = next(item for item in operation.policies if isinstance(item, GrpcCalls))
+    path = place.base_path + operation.path
+    own = "/" + ".".join(filter(None, (node.package, operation.target))) + f"/{operation.verb}"
+
+    def rewrite(backend_base: str) -> Rewrite:
+        return Rewrite("", backend_base.rstrip("/") + own, is_fixed=True)
+
+    return Requests({"path": path, "grpc": {}}, (), rewrite)

@@ -1,0 +1,222 @@
+"""gRPC APIs with grpcio: a conf generated from a proto file, deployed as generated, called through Envoy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from grpc_backend import PROTO, SERVICE, Backend, name_of, student
+from harness import Platform, free_port
+
+HOST, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
+KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+METHODS = ("GetStudent", "GetStudentStream", "SendStudentStream", "SendAndGetStudentStream")
+
+
+class Caller:
+    """A gRPC client of one host of the gateway: TLS with ALPN h2, the host as `:authority`."""
+
+    def __init__(self, platform: Platform, host: str = HOST) -> None:
+        authority = (platform.data_dir / "tls/ca.pem").read_bytes()
+        self._channel = grpc.secure_channel(
+            f"127.0.0.1:{platform.port}",
+            grpc.ssl_channel_credentials(authority),
+            options=[("grpc.ssl_target_name_override", host), ("grpc.enable_retries", 0)],
+        )
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def method(self, path: str, kind: str = "unary_unary") -> Callable[..., Any]:
+        return getattr(self._channel, kind)(path)
+
+    def __call__(
+        self, path: str, name: str = "Ada", token: str = "", timeout: float = 30, **metadata: str
+    ) -> str:
+        sent = [(key.replace("_", "-"), value) for key, value in metadata.items()]
+        if token:
+            sent.append(("authorization", f"Bearer {token}"))
+        answer = self.method(path)(student(name), metadata=sent, timeout=timeout)
+        return name_of(answer)
+
+    def refused(self, path: str, *arguments: Any, **more: Any) -> grpc.RpcError:
+        with pytest.raises(grpc.RpcError) as caught:
+            self(path, *arguments, **more)
+        return caught.value
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[Backend]:
+    running = Backend((SERVICE, "helloworld.Greeter"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
+    running.start()
+    yield running
+    running.stop()
+    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert "Traceback" not in logs
+
+
+@pytest.fixture(scope="module")
+def caller(platform: Platform) -> Iterator[Caller]:
+    made = Caller(platform)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def students(platform: Platform, backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of the service, deployed as `kapi generate` says."""
+    proto = tmp_path_factory.mktemp("proto") / "student.proto"
+    proto.write_text(PROTO)
+    generate(platform, proto, backend.port, proto.with_suffix(".apk-conf"))
+    return f"/{SERVICE}"
+
+
+def generate(platform: Platform, proto: Path, port: int, conf: Path, *more: str) -> None:
+    made = platform.cli(
+        "generate", str(proto), "--type", "GRPC", "--endpoint", f"http://127.0.0.1:{port}", *more
+    )
+    conf.write_text(made.stdout)
+    platform.cli("deploy", str(conf), str(proto))
+
+
+def test_all_kinds_of_calls_pass_with_a_token(
+    platform: Platform, caller: Caller, students: str
+) -> None:
+    metadata = [("authorization", f"Bearer {platform.token()}")]
+    one, many = student("Ada"), lambda: iter([student("Ada"), student("Bob")])
+
+    def call(kind: str, method: str, request: Any) -> Any:
+        return caller.method(f"{students}/{method}", kind)(request, metadata=metadata, timeout=30)
+
+    assert name_of(call(KINDS[0], METHODS[0], one)) == "Ada"
+    assert list(map(name_of, call(KINDS[1], METHODS[1], one))) == ["Ada 0", "Ada 1", "Ada 2"]
+    assert name_of(call(KINDS[2], METHODS[2], many())) == "Ada, Bob"
+    assert list(map(name_of, call(KINDS[3], METHODS[3], many()))) == ["hello Ada", "hello Bob"]
+
+
+def test_refusals_are_statuses_of_grpc(platform: Platform, caller: Caller, students: str) -> None:
+    missing = caller.refused(f"{students}/GetStudent")
+    assert missing.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert missing.details().startswith("900902: Missing Credentials")
+    challenge = dict(missing.initial_metadata() + missing.trailing_metadata())["www-authenticate"]
+    assert challenge.startswith("Bearer")
+    wrong = caller.refused(f"{students}/GetStudent", token="a.b.c")
+    assert wrong.code() is grpc.StatusCode.UNAUTHENTICATED
+    unknown = caller.refused(f"{students}/Nothing", token=platform.token())
+    assert unknown.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert unknown.details() == "404: The requested resource is not available."
+
+
+def conf(base: str, port: int, extra: str = "", operations: str = "", scheme: str = "http") -> str:
+    """A conf of the service at a base path of its own; the backend knows the package of the proto."""
+    return (
+        f'---\nname: "{base}"\nbasePath: "/{base}"\nversion: "v1"\ntype: "GRPC"\n'
+        'grpc: {package: "org.apk.v1"}\n'
+        f'endpointConfigurations: {{production: {{endpoint: "{scheme}://127.0.0.1:{port}"}}}}\n'
+        f"{extra}operations:\n" + (operations or "".join(operation(method) for method in METHODS))
+    )
+
+
+def operation(method: str, more: str = "") -> str:
+    return f'- {{target: "student_service.StudentService", verb: "{method}"{more}}}\n'
+
+
+def deploy(platform: Platform, text: str) -> None:
+    answer = platform.deploy(text, PROTO)
+    assert answer.status == 200, answer.body
+
+
+def path_of(base: str, method: str = "GetStudent", version: str = ".v1") -> str:
+    return f"/{base}{version}.student_service.StudentService/{method}"
+
+
+def test_each_method_has_its_own_security_and_scopes(
+    platform: Platform, caller: Caller, backend: Backend
+) -> None:
+    operations = (
+        operation("GetStudent", ", secured: false")
+        + operation("GetStudentStream", ', scopes: ["students:read"]')
+        + operation("SendStudentStream", ', scopeAlternatives: [["students:write"], ["admin"]]')
+    )
+    deploy(platform, conf("secured", backend.port, operations=operations))
+    assert caller(path_of("secured")) == "Ada"
+    stream = caller.method(path_of("secured", "GetStudentStream"), "unary_stream")
+
+    def call(scope: str) -> list[bytes]:
+        token = platform.token(scope)
+        return list(stream(student("Ada"), metadata=[("authorization", f"Bearer {token}")]))
+
+    assert len(call("students:read")) == 3
+    with pytest.raises(grpc.RpcError) as caught:
+        call("students:write")
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert caught.value.details() == (
+        "900910: User is NOT authorized to access the Resource:"
+        f" {path_of('secured', 'GetStudentStream')}. Scope validation failed."
+    )
+    undeclared = caller.refused(path_of("secured", "SendAndGetStudentStream"))
+    assert undeclared.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_rate_limits_are_resource_exhausted(
+    platform: Platform, caller: Caller, backend: Backend
+) -> None:
+    extra = "rateLimit: {requestsPerUnit: 1, unit: Day}\n"
+    deploy(platform, conf("limited", backend.port, extra))
+    token = platform.token()
+    assert caller(path_of("limited"), token=token) == "Ada"
+    refused = caller.refused(path_of("limited"), token=token)
+    assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "900800" in refused.details()
+
+
+def test_the_default_version_and_a_package_of_its_own(
+    platform: Platform, caller: Caller, backend: Backend, tmp_path: Path
+) -> None:
+    proto = tmp_path / "greeter.proto"
+    proto.write_text(
+        'syntax = "proto3"; package helloworld; message Student { string name = 1; }\n'
+        "service Greeter { rpc GetStudent (Student) returns (Student); }\n"
+    )
+    generate(platform, proto, backend.port, tmp_path / "conf")
+    token = platform.token()
+    assert caller("/helloworld.Greeter/GetStudent", token=token) == "Ada"
+    assert caller("/helloworld.v1.Greeter/GetStudent", token=token) == "Ada"
+
+
+def test_the_definition_is_served_as_json(platform: Platform, students: str) -> None:
+    answer = platform.request(HOST, "/org.apk.v1/api-definition/")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == {"apiDefinition": PROTO}
+    # Only gRPC calls reach a method.
+    other = platform.request(HOST, f"{students}/GetStudent", "--http1.1", "-d", "{}")
+    assert other.status == 404
+
+
+def test_deadlines_reach_the_backend_and_end_the_call(
+    platform: Platform, caller: Caller, backend: Backend, students: str
+) -> None:
+    token = platform.token()
+    caller(f"{students}/GetStudent", token=token, timeout=20)
+    assert 0 < backend.seen[-1]["remaining"] < 21
+    bounded = conf("bounded", backend.port).replace(
+        '"}}', '", resiliency: {timeout: {upstreamResponseTimeout: 1}}}}', 1
+    )
+    deploy(platform, bounded)
+    # The bound of the gateway is shorter than the deadline of the call.
+    late = caller.refused(path_of("bounded"), "sleep 4", token=token, timeout=60)
+    assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert late.details() == "504: The call did not end before its deadline."
+    assert backend.seen[-1]["remaining"] < 2

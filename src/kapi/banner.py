@@ -32,48 +32,58 @@ def banner(
 
     `default`: the data directory of commands without `--data-dir`.
     """
-    identity, gateway = settings.identity, settings.gateway
-    port, api = gateway.port, f"https://{gateway.api_host}:{gateway.port}"
     stop = f"kapi down{place(settings.data_dir, default)}" if detached else "Ctrl-C"
     took = "" if seconds is None else f" in {seconds:.1f} s"
-    ready = f"kapi is ready{took} on https port {port}"
-    deployed = f"https://<organization>.{gateway.domain}:{port}"
-    deployed += f", e.g. https://default.{gateway.domain}:{port}"
-    if not identity.enabled:
-        return f"""
-{ready}
-
-  system APIs         {api}
-  deployed APIs       {deployed}
-  trusted issuers     {", ".join(item.name for item in identity.issuers) or "see kapi issuer list"}
-
-There is no inbuilt identity provider: get a token from a trusted issuer, and set KAPI_TOKEN \
-for the commands that need one.
-
-Read:  {api}/openapi.html
-Data:  {settings.data_dir}
-Stop:  {stop}
-"""
-    provider = f"https://{identity.host}:{port}"
+    text = _with_provider if settings.identity.enabled else _without_provider
     return f"""
-{ready}
+kapi is ready{took} on https port {settings.gateway.port}
 
-  identity provider   {provider}   (issuer {identity.issuer})
-  system APIs         {api}
-  deployed APIs       {deployed}
+{text(settings, place(settings.data_dir, default), stop)}
+"""
+
+
+def _with_provider(settings: Settings, option: str, stop: str) -> str:
+    provider = f"https://{settings.identity.host}:{settings.gateway.port}"
+    return f"""\
+  identity provider   {provider}   (issuer {settings.identity.issuer})
+  system APIs         {_api(settings)}
+  deployed APIs       {_deployed(settings)}
 
 Get a token:
 
 {_token_request(settings)}
 
-Next:  kapi deploy {_example()}{place(settings.data_dir, default)}     (more: kapi --help)
-Read:  {api}/openapi.html and {provider}/openapi.html
+Next:  kapi deploy {_example()}{option}     (more: kapi --help)
+Read:  {_api(settings)}/openapi.html and {provider}/openapi.html
 Data:  {settings.data_dir}
 Stop:  {stop}
 
 WARNING: the inbuilt identity provider is NON-PRODUCTION: its credentials are published. \
-Use it for tests only.
-"""
+Use it for tests only."""
+
+
+def _without_provider(settings: Settings, _option: str, stop: str) -> str:
+    names = ", ".join(item.name for item in settings.identity.issuers)
+    return f"""\
+  system APIs         {_api(settings)}
+  deployed APIs       {_deployed(settings)}
+  trusted issuers     {names or "see kapi issuer list"}
+
+There is no inbuilt identity provider: get a token from a trusted issuer, and set KAPI_TOKEN \
+for the commands that need one.
+
+Read:  {_api(settings)}/openapi.html
+Data:  {settings.data_dir}
+Stop:  {stop}"""
+
+
+def _api(settings: Settings) -> str:
+    return f"https://{settings.gateway.api_host}:{settings.gateway.port}"
+
+
+def _deployed(settings: Settings) -> str:
+    rest = f"{settings.gateway.domain}:{settings.gateway.port}"
+    return f"https://<organization>.{rest}, e.g. https://default.{rest}"
 
 
 def _token_request(settings: Settings) -> str:

@@ -137,12 +137,16 @@ def test_limits_of_documents(call: Caller) -> None:
 
 def test_errors_are_graphql_errors_for_clients_that_read_them(call: Caller, token: str) -> None:
     accept = ("-H", f"Accept: {GRAPHQL}, application/json;q=0.9")
+    large = query("{hero{id}}", variables={"x": "y" * 120_000})
     for answer, status, code in (
+        (call(query("{hero{id}}"), "not.a.token", *accept), 401, "900901"),
+        (call(large, "", *accept), 413, "413"),
         (call(query("{heroes{id}}"), "", *accept), 401, "900902"),
         (call(query("{heroes{id}}"), token, *accept), 403, "900910"),
         (call(query("{secret}"), "", *accept), 400, "900422"),
     ):
         assert (answer.status, answer.headers["content-type"]) == (status, GRAPHQL)
+        assert list(answer.json()) == ["errors"]
         (error,) = answer.json()["errors"]
         assert error["extensions"]["code"] == code
         assert error["message"]

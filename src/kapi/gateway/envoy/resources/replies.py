@@ -16,9 +16,11 @@ from kapi.gateway.envoy.resources.grpc_replies import STATUS_OF, grpc_mapper, ov
 from kapi.gateway.envoy.resources.names import typed
 from kapi.policies.authentication.challenge import METADATA as ROUTE
 from kapi.policies.authentication.challenge import REALM
+from kapi.policies.body_operations import METADATA as OPERATIONS
 from kapi.policies.scopes import METADATA as SCOPES
 
 _CONTENT_TYPE = "application/json; charset=UTF-8"
+_GRAPHQL = "application/graphql-response+json"
 _ADVICE = "Make sure you have provided the correct security credentials"
 _MISSING = (
     "Missing Credentials. Make sure your API invocation call has a header:"
@@ -149,17 +151,32 @@ STATUSES = {
 
 def local_reply_config() -> dict[str, Any]:
     """The connection manager's table: the first match wins."""
+    written = [
+        _mediation(),
+        *map(_denial, DENIALS),
+        *map(_failure, FAILURES),
+        _SLASH,
+        *(_status(code) for code in STATUSES),
+    ]
+    return {"mappers": [*grpc_mappers(), _SAID, *map(_as_graphql, written), *written, _ANY]}
+
+
+def _as_graphql(mapper: dict[str, Any]) -> dict[str, Any]:
+    """The same error in the form of GraphQL over HTTP, for a caller of a GraphQL API that reads it.
+
+    `wasm/admission/src/replies.rs` writes the errors of the admission filter in this form.
+    """
+    body = mapper["body_format_override"]["json_format"]
+    of_policy = "error_message" in body
+    title = body["error_message" if of_policy else "message"]
+    description = body["error_description" if of_policy else "description"]
+    error = {"message": description, "extensions": {"code": body["code"], "title": title}}
+    form = {"json_format": {"errors": [error]}, "content_type": _GRAPHQL}
+    conditions = [_SPEAKS_GRAPHQL, mapper["filter"], _OF_GRAPHQL]
     return {
-        "mappers": [
-            *grpc_mappers(),
-            _SAID,
-            _mediation(),
-            *map(_denial, DENIALS),
-            *map(_failure, FAILURES),
-            _SLASH,
-            *(_status(code) for code in STATUSES),
-            _ANY,
-        ]
+        **mapper,
+        "filter": {"and_filter": {"filters": conditions}},
+        "body_format_override": form,
     }
 
 
@@ -256,6 +273,10 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
     return {"json_format": body, "content_type": _CONTENT_TYPE}
 
 
+_SPEAKS_GRAPHQL = {
+    "header_filter": {"header": {"name": "accept", "string_match": {"contains": _GRAPHQL}}}
+}
+_OF_GRAPHQL = _cel(f"xds.route_metadata.filter_metadata['{OPERATIONS}'].kind.startsWith('graphql')")
 _ID = {"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"}
 """For responses before the request has an id: headers too large, a redirect of escaped slashes."""
 _REFUSED_PATH = {

@@ -131,7 +131,11 @@ def rows() -> tuple[Row, ...]:
 
 
 ROWS = rows()
-SHOWN_ELSEWHERE = {"900806": "test_limit_keys_live.py", "102500": "test_backend_jwt.py"}
+SHOWN_ELSEWHERE = {
+    **dict.fromkeys(("900422", "900820", "900821"), "test_graphql_live.py"),
+    "900806": "test_limit_keys_live.py",
+    "102500": "test_backend_jwt.py",
+}
 """Rows whose making takes a platform of its own, and the test that makes them."""
 
 

@@ -139,3 +139,16 @@ def rude() -> Iterator[int]:
         ).start()
         yield server.server_address[1]
         server.shutdown()
+
+
+@contextlib.contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Serves; yields the port."""
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -35,7 +35,7 @@ CASES = sorted(
     path for path in HERE.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
 )
 NO_OPERATIONS = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
-TYPES = {".graphql": "GRAPHQL", ".proto": "GRPC", ".zip": "GRPC"}
+TYPES = {".graphql": "GRAPHQL", ".mcp": "MCP", ".proto": "GRPC", ".zip": "GRPC"}
 
 
 class AnySecret(dict[tuple[str, str, str], str]):

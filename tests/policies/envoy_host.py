@@ -51,6 +51,7 @@ class Thread:
         self.headers: dict[int, dict[str, str]] = {0: {}, 2: {}}
         self.buffers: dict[int, bytes] = {}
         self.reply: Reply | None = None
+        self.foreign: list[str] = []
         self.contexts = 10
         self.store = wasmtime.Store(ENGINE)
         linker = wasmtime.Linker(ENGINE)
@@ -160,6 +161,23 @@ class Thread:
     ) -> int:
         self.headers[kind][self.read(key, size).decode()] = self.read(value, value_size).decode()
         return OK
+
+    def proxy_remove_header_map_value(self, kind: int, key: int, size: int) -> int:
+        self.headers[kind].pop(self.read(key, size).decode(), None)
+        return OK
+
+    def proxy_set_buffer_bytes(
+        self, kind: int, start: int, length: int, data: int, size: int
+    ) -> int:
+        kept = self.buffers[kind]
+        self.buffers[kind] = kept[:start] + self.read(data, size) + kept[start + length :]
+        return OK
+
+    def proxy_call_foreign_function(
+        self, name: int, size: int, argument: int, length: int, out: int, out_size: int
+    ) -> int:
+        self.foreign.append(self.read(name, size).decode())
+        return self.give(b"", out, out_size)
 
     def proxy_send_local_response(
         self,

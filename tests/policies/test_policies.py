@@ -49,6 +49,9 @@ FILTERS = """
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
+30 kapi.admission switched on on demand
+30 kapi.admission switched on on demand
+30 kapi.admission switched on on demand
 40 kapi.backend_jwt switched on
 40 kapi.interceptor switched on
 40 kapi.guard.before switched on

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kapi import error_codes
+from kapi.apis import mcp_tools
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
@@ -82,13 +83,14 @@ def compile_api(
 ) -> Compiled:
     """The API; raises Invalid with ALL mistakes of conf and definition.
 
-    The definition of an API that is `restored` from the store is not read: it was accepted once,
-    and only callers see it.
+    The definition of an API that is `restored` from the store was accepted once. It is read again
+    for its tools only.
     """
     reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
-    parsed, mistakes = (None, ()) if restored else read_definition(definition, reading.api_type)
     conf = reading.conf
     kind = kind_of(reading.api_type)
+    is_read = not restored or (conf is not None and mcp_tools.is_wanted(conf))
+    parsed, mistakes = read_definition(definition, reading.api_type) if is_read else (None, ())
     diagnostics = (
         *_organization_mistakes(organization, conf),
         *reading.diagnostics,
@@ -96,13 +98,17 @@ def compile_api(
     )
     if diagnostics or conf is None or kind is None or reading.data is None:
         raise Invalid(diagnostics, _error_of(diagnostics, policies))
+    tools = mcp_tools.tools_of(conf, parsed.document if parsed else None)
+    if tools.mistakes:
+        raise Invalid(tuple(tools.mistakes), error_codes.INVALID_CONF)
     identity = conf.id or api_id(organization, conf.name, conf.version)
-    warnings = (*reading.warnings, *kind.warnings(conf, parsed))
+    warnings = (*reading.warnings, *kind.warnings(conf, parsed), *tools.warnings)
     api = dataclasses.replace(
         _api(conf, kind, organization, identity),
         operations=_operations(conf, kind, policies),
         definition=_definition(conf, kind, definition),
         ai_provider=_ai_provider(conf, ai_providers),
+        mcp_tools=tools.found,
     )
     return Compiled(api, conf, _echo(reading.data, identity), warnings)
 

@@ -184,6 +184,20 @@ class ApiDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class McpTool:
+    """An operation of a REST API as a tool of an MCP server."""
+
+    name: str
+    verb: str
+    target: str
+    """Verb and target of the operation."""
+    template: tuple[str, ...]
+    """How a request is made from its arguments; `wasm/admission/src/mcp_tools.rs` reads it."""
+    shown: str = ""
+    """The members of the tool in lists besides its name, as a JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """One API as deployed.
 
@@ -206,6 +220,8 @@ class Api:
     """What is done with a path that has `%2F` or `%5C`."""
     type: str = "REST"
     """The type of its kind (`apis/kinds`)."""
+    mcp_tools: tuple[McpTool, ...] = ()
+    """Operations that callers may also use as tools of an MCP server."""
 
     @property
     def base_paths(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.ir import Operation
 from kapi.policies import rate_limit, scopes
 from kapi.policies.admission import FILTER, ON, limit
 from kapi.policies.authentication import Authentication
@@ -44,6 +45,19 @@ def body_operation(conf: ApiConf, operation: OperationConf) -> BodyOperation:
         operation.target,
         open=not needs_caller(conf, operation),
         scopes=_lists(scopes.compile(conf, operation)),
+        limit=own if own and own.counted == "operation" else None,
+    )
+
+
+def body_operation_of(operation: Operation) -> BodyOperation:
+    """What the nodes of an operation contain."""
+    nodes = {node.policy: node for node in operation.policies}
+    own = nodes.get(rate_limit.name)
+    return BodyOperation(
+        operation.verb,
+        operation.target,
+        open=not nodes["authentication"].required,
+        scopes=_lists(nodes.get(scopes.name)),
         limit=own if own and own.counted == "operation" else None,
     )
 

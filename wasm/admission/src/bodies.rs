@@ -4,6 +4,7 @@
 use crate::graphql::{self, Asked, Fault, Options};
 use crate::graphql_document::Fault as Invalid;
 use crate::host::{self, SharedData};
+use crate::mcp_requests::{self, Answer};
 use crate::operations::{self, judge, Caller, Route, Use};
 use crate::persisted::Slots;
 use crate::replies::{Form, Refusal};
@@ -23,6 +24,8 @@ pub struct Admitted {
     pub requests: u32,
     /// Whether it needs a caller: one that uses open operations alone has none.
     pub secured: bool,
+    /// What is done with the answer of the backend, if anything.
+    pub answer: Option<Answer>,
 }
 
 /// What is done with a request next.
@@ -51,6 +54,9 @@ fn header(name: &str) -> &'static str {
 
 /// How errors are written for this caller.
 pub fn form() -> Form {
+    if route().is_some_and(|route| route.kind == "mcp") {
+        return Form::Mcp;
+    }
     let takes = |item: &str| {
         let mut parts = item.split(';').map(str::trim);
         let refused = |part: &str| part.strip_prefix("q=").is_some_and(|value| value.bytes().all(|byte| matches!(byte, b'0' | b'.')));
@@ -64,12 +70,16 @@ pub fn form() -> Form {
 pub fn headers(route: &Route, end: bool) -> Next {
     match route.kind {
         "graphql" => graphql_headers(route, end),
+        "mcp" => mcp_requests::headers(route, end),
         _ => not_ready(),
     }
 }
 
 /// The whole body of a request has come.
 pub fn body(route: &Route, body: &[u8]) -> Next {
+    if route.kind == "mcp" {
+        return mcp_requests::body(route, body);
+    }
     match (route.kind, Options::read(route.options)) {
         ("graphql", Some(options)) => graphql_judge(route, graphql::post(body, &options, &Slots(&SharedData))),
         _ => not_ready(),
@@ -106,7 +116,7 @@ fn graphql_headers(route: &Route, end: bool) -> Next {
 }
 
 /// The media type is JSON in UTF-8, and the body is not compressed.
-fn is_json() -> bool {
+pub fn is_json() -> bool {
     let mut parts = header("content-type").split(';').map(str::trim);
     let json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
     let utf8 = parts.filter(|part| !part.is_empty()).all(|part| {
@@ -130,10 +140,15 @@ fn graphql_judge(route: &Route, asked: Result<Asked, Fault>) -> Next {
     next
 }
 
+/// What the route says of an operation.
+pub fn rule(name: &str) -> Option<&'static str> {
+    text(OPERATIONS, name)
+}
+
 /// Whether the caller may use the operations.
 pub fn admitted(route: &Route, uses: &[Use], requests: u32) -> Next {
     match judge(uses, route, &Verified, |name| text(OPERATIONS, name)) {
-        Ok(allowed) => Next::Judged(Admitted { limits: allowed.limits, requests, secured: allowed.secured }),
+        Ok(allowed) => Next::Judged(Admitted { limits: allowed.limits, requests, secured: allowed.secured, answer: None }),
         Err(refusal) => refused(route, refusal),
     }
 }

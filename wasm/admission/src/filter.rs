@@ -8,6 +8,7 @@ use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
 use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, Subscription, What};
 use crate::usage::{Places, Usage};
+use crate::mcp_requests::Answer;
 use crate::replies::{self, Refusal};
 use crate::ledger;
 
@@ -37,6 +38,8 @@ struct State {
     waiting: BTreeSet<u32>,
     /// Answers that are read while they pass.
     usages: BTreeMap<u32, Usage>,
+    /// Answers that are changed when they are complete.
+    answers: BTreeMap<u32, Answer>,
 }
 
 static mut STATE: State = State {
@@ -45,6 +48,7 @@ static mut STATE: State = State {
     rooms: BTreeMap::new(),
     waiting: BTreeSet::new(),
     usages: BTreeMap::new(),
+    answers: BTreeMap::new(),
 };
 
 fn state() -> &'static mut State {
@@ -90,6 +94,7 @@ pub extern "C" fn proxy_on_delete(context: u32) {
     state.rooms.remove(&context);
     state.waiting.remove(&context);
     state.usages.remove(&context);
+    state.answers.remove(&context);
 }
 
 #[no_mangle]
@@ -98,7 +103,7 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
     match state().contexts.get(&context) {
         None => match bodies::route() {
             None => admit(context, None),
-            Some(route) => follow(context, bodies::headers(&route, end != 0)),
+            Some(route) => follow(context, bodies::headers(&route, end != 0), 0),
         },
         Some(Part::Keys) => count_keys(context),
         Some(_) => {
@@ -142,12 +147,22 @@ fn take_body(context: u32, size: usize, end: bool) -> u32 {
         replies::not_ready();
         return PAUSE;
     };
-    follow(context, bodies::body(&route, host::request_body(size)))
+    follow(context, bodies::body(&route, host::request_body(size)), size)
 }
 
-fn follow(context: u32, next: Next) -> u32 {
+fn follow(context: u32, next: Next, size: usize) -> u32 {
     match next {
-        Next::Judged(admitted) => admit(context, Some(admitted)),
+        Next::Judged(mut admitted) => {
+            let answer = admitted.answer.take();
+            let next = admit(context, Some(admitted));
+            if let (CONTINUE, Some(answer)) = (next, answer) {
+                if !answer.begin(size) {
+                    return PAUSE;
+                }
+                state().answers.insert(context, answer);
+            }
+            next
+        }
         Next::AwaitBody => {
             state().waiting.insert(context);
             PAUSE
@@ -176,16 +191,44 @@ pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, end: u32) -> u
         host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-remaining", room.remaining.to_string().as_bytes());
         host::set_header(host::RESPONSE_HEADERS, "x-ratelimit-reset", room.reset.to_string().as_bytes());
     }
+    hold(context, end != 0)
+}
+
+/// Whether an answer is held until it is complete.
+fn hold(context: u32, end: bool) -> u32 {
+    let Some(answer) = state().answers.get(&context) else { return CONTINUE };
+    if answer.headers(end) {
+        if end {
+            state().answers.remove(&context);
+        }
+        return PAUSE;
+    }
+    state().answers.remove(&context);
+    CONTINUE
+}
+
+/// Change an answer that is complete.
+fn change(context: u32, size: usize, end: bool) -> u32 {
+    if !end {
+        return PAUSE;
+    }
+    let Some(answer) = state().answers.remove(&context) else { return CONTINUE };
+    let body = answer.body(if size == 0 { &[] } else { host::response_body(size) });
+    host::set_header(host::RESPONSE_HEADERS, "content-length", body.len().to_string().as_bytes());
+    host::set_response_body(size, &body);
     CONTINUE
 }
 
 #[no_mangle]
 pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> u32 {
     let state = state();
-    if state.usages.is_empty() {
+    if state.usages.is_empty() && state.answers.is_empty() {
         return CONTINUE;
     }
     host::begin();
+    if state.answers.contains_key(&context) {
+        return change(context, size, end != 0);
+    }
     if let Some(usage) = state.usages.get_mut(&context) {
         usage.body(if size == 0 { &[] } else { host::response_body(size) }, end != 0);
         usage.count(&SharedData, host::now());

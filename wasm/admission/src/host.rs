@@ -19,6 +19,11 @@ mod abi {
         pub fn proxy_get_shared_data(key: *const u8, size: usize, out: *mut *mut u8, out_size: *mut usize, cas: *mut u32) -> u32;
         pub fn proxy_set_shared_data(key: *const u8, size: usize, value: *const u8, value_size: usize, cas: u32) -> u32;
         pub fn proxy_get_buffer_bytes(kind: u32, start: usize, length: usize, out: *mut *mut u8, out_size: *mut usize) -> u32;
+        pub fn proxy_call_foreign_function(
+            name: *const u8, name_size: usize, argument: *const u8, size: usize, out: *mut *mut u8, out_size: *mut usize,
+        ) -> u32;
+        pub fn proxy_remove_header_map_value(map: u32, key: *const u8, size: usize) -> u32;
+        pub fn proxy_set_buffer_bytes(kind: u32, start: usize, length: usize, data: *const u8, size: usize) -> u32;
         pub fn proxy_get_header_map_value(map: u32, key: *const u8, size: usize, out: *mut *mut u8, out_size: *mut usize) -> u32;
         pub fn proxy_replace_header_map_value(map: u32, key: *const u8, size: usize, value: *const u8, value_size: usize) -> u32;
         pub fn proxy_send_local_response(
@@ -109,6 +114,26 @@ pub fn request_body(size: usize) -> &'static [u8] {
 
 pub fn response_body(size: usize) -> &'static [u8] {
     answer(|out, length| unsafe { abi::proxy_get_buffer_bytes(RESPONSE_BODY, 0, size, out, length) }).map_or(&[], |value| &*value)
+}
+
+/// Replace the body of the request, of which `size` bytes have come.
+pub fn set_request_body(size: usize, body: &[u8]) {
+    unsafe { abi::proxy_set_buffer_bytes(REQUEST_BODY, 0, size, body.as_ptr(), body.len()) };
+}
+
+/// Let Envoy choose the route of the request anew.
+pub fn clear_route() {
+    let name = "clear_route_cache";
+    let _ = answer(|out, size| unsafe { abi::proxy_call_foreign_function(name.as_ptr(), name.len(), core::ptr::null(), 0, out, size) });
+}
+
+pub fn remove_header(map: u32, name: &str) {
+    unsafe { abi::proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
+}
+
+/// Replace the body of the response, of which `size` bytes have come.
+pub fn set_response_body(size: usize, body: &[u8]) {
+    unsafe { abi::proxy_set_buffer_bytes(RESPONSE_BODY, 0, size, body.as_ptr(), body.len()) };
 }
 
 /// Answer the request here. `details` is what the access log shows.

@@ -13,6 +13,8 @@ pub mod graphql_document;
 pub mod graphql_lexer;
 pub mod inflate;
 pub mod json;
+pub mod mcp;
+pub mod mcp_tools;
 pub mod operations;
 pub mod persisted;
 pub mod rules;
@@ -27,5 +29,7 @@ mod filter;
 mod host;
 #[cfg(target_arch = "wasm32")]
 mod ledger;
+#[cfg(target_arch = "wasm32")]
+mod mcp_requests;
 #[cfg(target_arch = "wasm32")]
 mod replies;

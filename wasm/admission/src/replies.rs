@@ -29,6 +29,8 @@ pub enum Form {
     Apk,
     /// A response with errors and without data (GraphQL over HTTP §6.4.2).
     GraphQl,
+    /// A JSON-RPC error.
+    Mcp,
 }
 
 impl<'a> Refusal<'a> {
@@ -44,8 +46,13 @@ impl<'a> Refusal<'a> {
     /// `form` is the one that the caller asks for.
     pub fn send(&self, form: Form) {
         let (message, code, description) = (escaped(&self.message), escaped(self.code), escaped(&self.description));
-        let content_type = if form == Form::GraphQl { crate::graphql::CONTENT_TYPE } else { JSON.1 };
+        let content_type = match form {
+            Form::GraphQl => crate::graphql::CONTENT_TYPE,
+            Form::Mcp => "application/json",
+            Form::Apk => JSON.1,
+        };
         let body = match form {
+            Form::Mcp => crate::mcp_requests::error_body(self),
             Form::Apk if !self.of_protocol => format!("{{\"error_message\":{message},\"code\":{code},\"error_description\":{description}}}"),
             _ => format!("{{\"errors\":[{{\"message\":{description},\"extensions\":{{\"code\":{code},\"title\":{message}}}}}]}}"),
         };

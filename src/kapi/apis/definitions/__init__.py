@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from kapi import error_codes
 from kapi.apis import report as codes
-from kapi.apis.definitions import graphql, openapi, proto
+from kapi.apis.definitions import graphql, mcp, openapi, proto
 from kapi.apis.definitions.model import Definition, DefinitionFormat, DefinitionOperation
 from kapi.apis.report import Mark, Report
 from kapi.errors import Invalid
@@ -25,7 +25,7 @@ __all__ = [
     "read_definition",
 ]
 
-DEFINITIONS: Final[tuple[DefinitionFormat, ...]] = (openapi, graphql, proto)
+DEFINITIONS: Final[tuple[DefinitionFormat, ...]] = (openapi, graphql, proto, mcp)
 
 
 def parse_definition(content: bytes, api_type: str, file_name: str = "") -> Definition:
@@ -53,7 +53,7 @@ def read_definition(
             codes.DEFINITION,
             "the definition is empty",
             Mark(1, 1),
-            "Send the OpenAPI document, GraphQL schema or proto file.",
+            "Send the OpenAPI document, GraphQL schema, proto file or lists of the MCP server.",
         )
         return None, report.diagnostics
     if not chosen.detect(content, file_name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kapi.apis.report import Mark
 
@@ -72,6 +72,8 @@ class Definition:
     places: Places = field(default=nowhere, compare=False, repr=False)
     names_api: bool = True
     """Whether the language has a name and a version of the API."""
+    document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The OpenAPI document as plain data."""
     no_operations: str = "the definition has no operations"
     """What to say of a definition without operations."""
 

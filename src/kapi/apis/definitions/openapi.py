@@ -54,7 +54,7 @@ def parse(content: bytes, report: Report) -> Definition | None:
         places = loaded.places({item.pointer for item in document.mistakes})
         for item in document.mistakes:
             report.add(codes.DEFINITION_CONTENT, item.message, places[item.pointer], item.hint)
-    return replace(definition, places=loaded.places)
+    return replace(definition, places=loaded.places, document=loaded.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from typing import Final
 from kapi.apis.definitions import DEFINITIONS
 from kapi.apis.kinds.graphql import GRAPHQL
 from kapi.apis.kinds.grpc import GRPC
+from kapi.apis.kinds.mcp import MCP
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.rest import REST
 
 __all__ = ["DEFAULT", "KINDS", "Kind", "kind_at_best", "kind_in", "kind_of"]
 
-KINDS: Final[tuple[Kind, ...]] = (REST, GRAPHQL, GRPC)
+KINDS: Final[tuple[Kind, ...]] = (REST, GRAPHQL, GRPC, MCP)
 DEFAULT: Final = REST
 """The kind of a conf or a request without a type, as in APK."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
@@ -70,6 +71,8 @@ CLAIMS_FILTER = "kapi.filters.http.claims"
 CLAIM_HEADERS_FILTER = "kapi.filters.http.claim_headers"
 TOKEN_FILTER = "kapi.filters.http.token"  # noqa: S105 - a filter's name
 CALLER_FILTER = "kapi.filters.http.caller"
+_BOUND = ("MCP",)
+"""Types whose tokens must be for the API (MCP 2025-06-18 and later, authorization)."""
 CLOSED = "closed"
 """A requirement that does not exist: nothing meets it."""
 _DISABLED = {"@type": PER_ROUTE, "disabled": True}
@@ -178,6 +181,8 @@ class Authentication:
 
     Wrong credentials are refused.
     """
+    bound: bool = False
+    """Whether an OAuth2 token must be for this API (RFC 8707), if the conf names no audience."""
 
     @property
     def protocol_kinds(self) -> frozenset[str]:
@@ -213,7 +218,8 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa:
     if is_web_socket(operation):
         # A proof of possession is made for a header, which browsers cannot send.
         accepted = tuple(replace(item, protocol=not item.dpop) for item in accepted)
-    return Authentication(needs_caller(conf, operation), accepted, certificates)
+    bound = conf.type in _BOUND
+    return Authentication(needs_caller(conf, operation), accepted, certificates, bound=bound)
 
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
@@ -280,7 +286,7 @@ def _other_filters(node: Authentication, place: Place) -> dict[str, dict[str, An
         configs[CERTIFICATE_FILTER] = certificate_route(pems, place)
     if "APIKey" in node.kinds:
         configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
-    if refused := _refused(node):
+    if refused := _refused(node, place):
         configs[CALLER_FILTER] = per_route(rules(refused))
     return configs
 
@@ -381,19 +387,36 @@ CERTIFICATE: Principal = metadata(FACTS, ("certificate",), TRUE)
 BAD_CERTIFICATE: Principal = metadata(FACTS, ("bad_certificate",), TRUE)
 
 
-def _refused(node: Authentication) -> dict[str, Principal]:
+def _refused(node: Authentication, place: Place) -> dict[str, Principal]:
     """Name of a rule → the callers that it refuses."""
-    refused = {**_refused_tokens(node), **_refused_certificates(node), **_refused_keys(node)}
+    refused = {**_refused_tokens(node, place), **_refused_certificates(node), **_refused_keys(node)}
     if node.optional:
         return {name: who for name, who in refused.items() if not name.startswith("900902")}
     return refused
 
 
-def _refused_tokens(node: Authentication) -> dict[str, Principal]:
-    jwt = next((item for item in reversed(node.credentials) if item.kind == "JWT"), None)
-    if jwt is None or not jwt.audiences:
-        return {}
-    return {"900901_audience": all_of(_came_raw(), negated(_audience(jwt.audiences)))}
+def _refused_tokens(node: Authentication, place: Place) -> dict[str, Principal]:
+    """Tokens for another audience."""
+    by_kind = {item.kind: item for item in node.credentials}
+    refused: dict[str, Principal] = {}
+    if "JWT" in by_kind and by_kind["JWT"].audiences:
+        other = negated(_audience(by_kind["JWT"].audiences))
+        refused["900901_audience"] = all_of(_came_raw(), other)
+    if "OAuth2" in by_kind:
+        accepted = by_kind["OAuth2"].audiences or _own_audiences(node, place)
+        own = (negated(_came_raw()),) if "JWT" in by_kind else ()
+        if accepted:
+            other = negated(_audience(accepted))
+            refused["900901_token_audience"] = all_of(TOKEN, *own, other)
+    return refused
+
+
+def _own_audiences(node: Authentication, place: Place) -> tuple[str, ...]:
+    """The resource as its metadata name it (RFC 9728 §2)."""
+    if not node.bound:
+        return ()
+    origin = place.gateway.origin(place.host)
+    return tuple(f"{origin}{quote(path)}" for path in place.api.base_paths)
 
 
 def _refused_certificates(node: Authentication) -> dict[str, Principal]:

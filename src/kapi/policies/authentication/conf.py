@@ -40,7 +40,7 @@ SUBSCRIPTION_HINT: Final = (
 class AuthenticationConf:
     """One item of `authentication`, with the defaults of its type filled in.
 
-    `header` and `query` are names, empty when the credential is not looked for there. `audiences` belong to JWT only,
+    `header` and `query` are names, empty when the credential is not looked for there. `audiences` belong to OAuth2 and JWT,
     `certificates` to mTLS only, `dpop` to OAuth2 only.
     """
 
@@ -224,7 +224,7 @@ _CERTIFICATES: Final = Items(Record({"name": NAME, "key": NAME}, ("name", "key")
 _ITEM: Final = ByField(
     "authType",
     {
-        "OAuth2": Record({**_TOKEN, "dpop": _REQUIRED}, ("authType",)),
+        "OAuth2": Record({**_TOKEN, "dpop": _REQUIRED, "audience": Items(TEXT)}, ("authType",)),
         "JWT": Record({**_TOKEN, "audience": Items(TEXT)}, ("authType",)),
         "APIKey": Record(_TOKEN, ("authType",)),
         "mTLS": Record(
@@ -264,6 +264,7 @@ conf_part = ConfPart(
                 "queryParamName": "Query parameter of the credential.",
                 "queryParamEnable": "true looks into the query too. Tokens in URLs end up in logs.",
                 "authentication.OAuth2.dpop": "DPoP-bound tokens: optional takes them too, mandatory no others. Refused when left out.",
+                "authentication.OAuth2.audience": "The token must be meant for one of these audiences: of MCP, its address when left out.",
                 "authentication.JWT.audience": "The token must be meant for one of these audiences.",
                 "authentication.mTLS.certificates": "Certificates of clients that are let in.",
                 "certificates.name": "Name of the secret that holds the certificate.",

@@ -11,10 +11,12 @@ from typing import Any, Final, Protocol
 from kapi.apis.ir import Api
 from kapi.apis.kinds.graphql import GRAPHQL
 from kapi.apis.kinds.grpc import GRPC
+from kapi.apis.kinds.mcp import MCP
 from kapi.apis.kinds.rest import REST
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.graphql import graphql_routes
 from kapi.gateway.envoy.resources.routes.grpc import grpc_routes
+from kapi.gateway.envoy.resources.routes.mcp import mcp_routes
 from kapi.gateway.envoy.resources.routes.rest import rest_routes
 from kapi.policies import Place
 
@@ -36,5 +38,6 @@ ROUTES: Final[Mapping[str, Routes]] = {
     REST.type: rest_routes,
     GRAPHQL.type: graphql_routes,
     GRPC.type: grpc_routes,
+    MCP.type: mcp_routes,
 }
 """By the type of the API."""

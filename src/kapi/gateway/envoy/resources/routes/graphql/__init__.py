@@ -14,13 +14,12 @@ from kapi.apis.ir import Api
 from kapi.apis.kinds.graphql import METHODS, GraphQlOperation
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
+from kapi.gateway.envoy.resources.routes.merged import merged_nodes
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import Place
-from kapi.policies.authentication import Authentication
-from kapi.policies.body_operations import IN_BODY
 from kapi.policies.graphql import GraphQl, together
 
 
@@ -60,25 +59,9 @@ def _merged(places: Sequence[Place]) -> GraphQlOperation:
 
 
 def _nodes(places: Sequence[Place]) -> Iterator[Any]:
-    """One node of each policy. Nodes of the whole API are the same in all operations."""
-    by_policy: dict[str, list[Any]] = {}
-    for place in places:
-        for node in place.operation.policies:
-            by_policy.setdefault(node.policy, []).append(node)
-    for nodes in by_policy.values():
-        node = _one(nodes)
-        if node is not None:
-            yield node
-
-
-def _one(nodes: Sequence[Any]) -> Any | None:
-    first = nodes[0]
-    if isinstance(first, GraphQl):
-        return together(nodes)
-    if isinstance(first, Authentication):
-        needed = next((node for node in nodes if node.required), None)
-        mixed = any(not node.required for node in nodes)
-        return replace(needed, optional=mixed) if needed else first
-    if first.policy in IN_BODY:
-        return next((node for node in nodes if getattr(node, "counted", "") == "api"), None)
-    return first
+    for nodes in merged_nodes(place.operation for place in places):
+        own = [node for node in nodes if isinstance(node, GraphQl)]
+        if own:
+            yield together(own)
+        else:
+            yield from nodes[:1]

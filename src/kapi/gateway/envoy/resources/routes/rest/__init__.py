@@ -9,6 +9,7 @@ from typing import Any
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
+from kapi.gateway.envoy.resources.routes.mcp.tools import tool_routes
 from kapi.gateway.envoy.resources.routes.operations import operation_routes
 from kapi.gateway.envoy.resources.routes.rest.disguises import disguise_routes
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
@@ -20,11 +21,19 @@ from kapi.policies import Place
 def rest_routes(
     api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
 ) -> Iterable[dict[str, Any]]:
-    """Paths with escaped slashes, then the operations in match order, then OPTIONS.
+    """Paths with escaped slashes, tools, then the operations in match order, then OPTIONS.
 
     The definition comes before the first operation with a parameter or wildcard.
     """
     yield from slash_routes(api, base_path, context.gateway)
+    operations = list(_operations(api, base_path, placed, context))
+    yield from tool_routes(api, base_path, placed, operations, context)
+    yield from operations
+
+
+def _operations(
+    api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
+) -> Iterable[dict[str, Any]]:
     requests = rest_requests(api, placed)
     fixed = list(takewhile(_is_fixed, requests))
     for item in fixed:

@@ -1,0 +1,223 @@
+"""What a call of an MCP tool costs: Envoy's processor time, beside a plain proxy and beside Envoy's own filters for MCP.
+
+Interleaved rounds in one run, as in gateway_cpu.py. All calls are the same `tools/call` (revision 2026-07-28, with a token), but those of
+the REST backend: there the gateway makes a GET from the call, and the plain proxy gets the GET itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import ssl
+import statistics
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway_cpu import plain_bootstrap
+from measure import thread_seconds
+
+from harness import free_port
+from kapi.gateway.envoy.process.process import find_envoy
+
+CONNECTIONS, WARM_UP, REQUESTS, ROUNDS = 16, 1600, 480, 40
+HOST = "default.gw.wso2.com"
+HTTP = "type.googleapis.com/envoy.extensions.filters.http"
+RESULT = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "result": {"resultType": "complete", "content": [{"type": "text", "text": "x" * 200}]},
+}
+ITEM = {"id": "7", "name": "x" * 200}
+
+
+def answer(value: object) -> bytes:
+    body = json.dumps(value).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+ANSWERS = {b"POST": answer(RESULT), b"GET": answer(ITEM)}
+
+
+class Backend(asyncio.Protocol):
+    """An MCP server for POST, a REST backend for GET."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport, self.rest = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.rest += data
+        while True:
+            head, end, rest = self.rest.partition(b"\r\n\r\n")
+            _, _, length = head.lower().partition(b"content-length:")
+            size = int(length.split(b"\r\n")[0] or 0) if length else 0
+            if not end or len(rest) < size:
+                return
+            self.rest = rest[size:]
+            self.transport.write(ANSWERS[head.split(b" ")[0]])
+
+
+def call(path: str, token: str = "") -> bytes:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"name": "getItem", "arguments": {"id": "7"}, "_meta": meta}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    return request("POST", path, token, json.dumps(message))
+
+
+def legacy_call(path: str) -> bytes:
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "getItem", "arguments": {"id": "7"}},
+    }
+    return request("POST", path, "", json.dumps(message), version="2025-11-25")
+
+
+def request(
+    method: str, path: str, token: str = "", body: str = "", version: str = "2026-07-28"
+) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}"]
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    if body:
+        lines += [
+            "Content-Type: application/json",
+            "Accept: application/json, text/event-stream",
+            f"MCP-Protocol-Version: {version}",
+            "Mcp-Method: tools/call",
+            "Mcp-Name: getItem",
+            f"Content-Length: {len(body)}",
+        ]
+    return "\r\n".join((*lines, "", body)).encode()
+
+
+@dataclass
+class Load:
+    """A few connections that stay open."""
+
+    port: int
+    pid: int
+    request: bytes
+    used: list[float] = field(default_factory=list)
+    connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(
+        default_factory=list
+    )
+
+    async def open(self) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        at = {"host": "127.0.0.1", "port": self.port, "ssl": context, "server_hostname": HOST}
+        self.connections = [await asyncio.open_connection(**at) for _ in range(CONNECTIONS)]
+
+    async def send(self, requests: int) -> None:
+        """Send so many requests over all connections; each answer must have a result or an item."""
+        each = requests // CONNECTIONS
+        await asyncio.gather(*(self._one(*item, each) for item in self.connections))
+
+    async def _one(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: int
+    ) -> None:
+        for _ in range(requests):
+            writer.write(self.request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert head.startswith(b"http/1.1 200"), head
+            body = b""
+            if b"content-length:" in head:
+                size = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+                body = await reader.readexactly(size)
+            else:
+                while size := int((await reader.readuntil(b"\r\n"))[:-2], 16):
+                    body += (await reader.readexactly(size + 2))[:-2]
+                await reader.readexactly(2)
+            assert b"x" * 200 in body, body
+
+    async def measure(self) -> None:
+        before = thread_seconds(self.pid)
+        await self.send(REQUESTS)
+        self.used.append((thread_seconds(self.pid) - before) / REQUESTS * 1e6)
+
+
+async def compare(loads: dict[str, Load]) -> None:
+    """Print the cost of each load beside the first one's."""
+    for load in loads.values():
+        await load.open()
+        await load.send(WARM_UP)
+    for _ in range(ROUNDS):
+        for name in random.sample(list(loads), len(loads)):
+            await loads[name].measure()
+    base, width = next(iter(loads.values())).used, max(map(len, loads))
+    for name, load in loads.items():
+        ratio = statistics.median(a / b for a, b in zip(load.used, base, strict=True))
+        median = statistics.median(load.used)
+        print(f"{name:<{width}} {median:6.0f} µs CPU a call   {ratio:.2f} × the plain proxy")
+
+
+@contextlib.contextmanager
+def envoy(folder: Path, name: str, filters: list[dict], backend: int, pem: Path) -> Iterator[Load]:
+    """The binary with a bare listener and these filters."""
+    port = free_port()
+    config = plain_bootstrap(port, backend, pem)
+    chain = config["static_resources"]["listeners"][0]["filter_chains"][0]
+    chain["filters"][0]["typed_config"]["http_filters"][:0] = filters
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps(config))
+    process = subprocess.Popen(
+        [find_envoy(""), "-c", str(file), "--use-dynamic-base-id", "--log-level", "error"]
+    )
+    try:
+        yield Load(port, process.pid, b"")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+MCP_AND_RBAC = [
+    {
+        "name": "envoy.filters.http.mcp",
+        "typed_config": {"@type": f"{HTTP}.mcp.v3.Mcp", "traffic_mode": "REJECT_NO_MCP"},
+    },
+    {
+        "name": "envoy.filters.http.rbac",
+        "typed_config": {
+            "@type": f"{HTTP}.rbac.v3.RBAC",
+            "rules": {
+                "action": "DENY",
+                "policies": {
+                    "tool": {
+                        "permissions": [{"any": True}],
+                        "principals": [
+                            {
+                                "metadata": {
+                                    "filter": "envoy.filters.http.mcp",
+                                    "path": [{"key": "params"}, {"key": "name"}],
+                                    "value": {"string_match": {"exact": "danger"}},
+                                }
+                            }
+                        ],
+                    }
+                },
+            },
+        },
+    },
+]
+BRIDGE = [
+    {
+        "name": "envoy.filters.http.mcp_json_rest_bridge",
+        "typed_config": {
+            "@type": f"{HTTP}.mcp_json_rest_bridge.v3.McpJsonRestBridge",
+            "server_info": {},
+            "tool_config": {
+                "tools": [{"name": "getItem", "http_rule": {"get": "/backend/items/{id}"}}]
+            },
+        },
+    }
+]

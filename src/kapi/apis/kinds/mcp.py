@@ -1,0 +1,101 @@
+"""MCP: a tool, prompt or resource of an MCP server, named in the body of a POST to one path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from kapi.apis import report as codes
+from kapi.apis.conf.rules import Fault
+from kapi.apis.definitions import mcp
+from kapi.apis.kinds.model import Kind
+from kapi.errors import Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kapi.apis.conf.model import ApiConf
+    from kapi.apis.definitions import Definition
+    from kapi.apis.ir import Endpoint
+
+VERBS: Final = ("TOOL", "PROMPT", "RESOURCE")
+METHODS: Final = ("POST", "GET", "DELETE")
+"""GET opens the stream of a session and DELETE ends it (revisions to 2025-11-25)."""
+_VISIBLE: Final = re.compile(r"[^\x00-\x20\x7f-\x9f\t]+")
+_EXPRESSION: Final = re.compile(r"\{[A-Za-z0-9_.%]+\}")
+_AT_API: Final = "Set it for the API: its operations are one path for the gateway."
+
+
+@dataclass(frozen=True, slots=True)
+class McpOperation:
+    """One tool, prompt or resource."""
+
+    verb: str
+    target: str
+    production: tuple[Endpoint, ...] = ()
+    sandbox: tuple[Endpoint, ...] = ()
+    policies: tuple[Any, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The base path: the body names the operation."""
+        return "/"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Those of the streamable HTTP transport."""
+        return METHODS
+
+
+def _verb_fault(verb: str) -> Fault | None:
+    if verb in VERBS:
+        return None
+    return Fault(f"{verb[:60]} is not a valid enum value", f"Use one of: {', '.join(VERBS)}.")
+
+
+def _target_fault(target: str) -> Fault | None:
+    if not _VISIBLE.fullmatch(target):
+        return Fault("target has a blank or control character", "Write the name or URI as it is.")
+    rest = _EXPRESSION.sub("", target)
+    if "{" in rest or "}" in rest:
+        return Fault(
+            f"target [{target[:80]}] has an expression other than {{name}}",
+            "Write {name} for characters without a slash, or * at the end for any rest.",
+        )
+    if "*" in rest[:-1]:
+        return Fault("target has * elsewhere than at its end", "Write * at the end for any rest.")
+    return None
+
+
+def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnostic]:
+    """Operations that the definition does not have."""
+    if definition is None:
+        return
+    known = {(item.verb, item.target) for item in definition.operations}
+    for operation in conf.operations:
+        named = (operation.verb, operation.target)
+        if named in known or operation.target.endswith("*"):
+            continue
+        mark = operation.mark
+        message = f"{operation.verb} {operation.target} is not in the definition"
+        hint = "Add it to the definition, or remove it here."
+        place = (mark.pointer, mark.line, mark.column)
+        yield Diagnostic(
+            codes.NOT_IN_DEFINITION, message, hint, *place, "warning", "apkConfiguration"
+        )
+
+
+MCP: Final = Kind(
+    language=mcp,
+    operation=McpOperation,
+    target_fault=_target_fault,
+    verb_fault=_verb_fault,
+    excluded={
+        "aiProvider": "Remove it: the gateway does not read answers of MCP servers for tokens.",
+        "operationPolicies": _AT_API,
+        "mcp": "Remove it: the API is an MCP server already.",
+        "RequestRedirect": "Name the address of the server in endpointConfigurations.",
+    },
+    warnings=_warnings,
+)

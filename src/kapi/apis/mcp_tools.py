@@ -1,0 +1,396 @@
+"""The operations of a REST API as tools of an MCP server (apk-conf `mcp`). For `compile.py`. Pure.
+
+Names, descriptions and schemas are those of the OpenAPI document. References are replaced by what
+they lead to, because a tool's schema must be complete in itself (MCP, tools, inputSchema).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import unquote
+
+from kapi.apis import report as codes
+from kapi.apis.conf.rules import plain_target, target_key
+from kapi.apis.ir import McpTool
+from kapi.apis.reserved_headers import may_hold_claim, usual
+from kapi.errors import Diagnostic
+
+if TYPE_CHECKING:
+    from kapi.apis.conf.model import ApiConf, OperationConf
+
+FIELD: Final = "mcp"
+PATH: Final = "/mcp"
+"""Where the API answers as an MCP server, below its base path."""
+MOST_TOOLS: Final = 200
+_LONGEST_NAME: Final = 64
+_LONGEST_DESCRIPTION: Final = 2000
+_LARGEST_TOOL: Final = 64_000
+_DEEPEST: Final = 12
+_METHODS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH")
+_DROPPED: Final = frozenset(
+    ("xml", "discriminator", "externalDocs", "example", "nullable", "$schema", "$id", "$anchor")
+)
+_OTHER: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+_JSON: Final = re.compile(r"application/([\w.-]+\+)?json\b")
+_SOURCE: Final = "apkConfiguration"
+
+
+class _Unsupported(Exception):
+    """Why an operation cannot be a tool."""
+
+
+@dataclass(slots=True)
+class Tools:
+    """The tools of a conf, its mistakes, and warnings about operations that are no tools."""
+
+    found: tuple[McpTool, ...] = ()
+    mistakes: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+
+
+def is_wanted(conf: ApiConf) -> bool:
+    """Whether the API or one of its operations asks for tools."""
+    return bool(conf.field(FIELD)) or any(item.field(FIELD) for item in conf.operations)
+
+
+def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:
+    """The tools of an API whose definition is this OpenAPI document."""
+    result = Tools()
+    if not is_wanted(conf):
+        return result
+    _check_path(conf, result)
+    reader = _Reader(document or {})
+    known = reader.operations()
+    names: dict[str, None] = {}
+    tools = []
+    for operation in conf.operations:
+        tool = _tool(conf, operation, known, reader, result)
+        if tool is not None:
+            tools.append(_renamed(tool, names))
+    if len(tools) > MOST_TOOLS:
+        message = f"{len(tools)} operations are tools; at most {MOST_TOOLS} can be"
+        hint = "Set mcp: true for chosen operations only, instead of the API."
+        result.mistakes.append(Diagnostic(codes.LIMIT, message, hint, "#/mcp", source=_SOURCE))
+    result.found = tuple(tools)
+    return result
+
+
+def _check_path(conf: ApiConf, result: Tools) -> None:
+    for operation in conf.operations:
+        if target_key(operation.target) == PATH:
+            message = f"an API with tools answers at {PATH} itself"
+            result.mistakes.append(_diagnostic(operation, message, "Choose another target."))
+
+
+def _tool(
+    conf: ApiConf,
+    operation: OperationConf,
+    known: Mapping[tuple[str, str], dict[str, Any]],
+    reader: _Reader,
+    result: Tools,
+) -> McpTool | None:
+    chosen = operation.field(FIELD)
+    if not (conf.field(FIELD) if chosen is None else chosen):
+        return None
+    named = f"{operation.verb} {operation.target}"
+    found = known.get((operation.verb, target_key(operation.target)))
+    try:
+        if operation.verb not in _METHODS:
+            raise _Unsupported(f"its method is none of {', '.join(_METHODS)}")
+        if found is None:
+            raise _Unsupported("the definition does not have it")
+        return reader.tool(operation, found)
+    except _Unsupported as why:
+        message = f"{named} is no tool: {why}"
+        hint = "Correct the definition, or set mcp: false for the operation."
+        if chosen:
+            result.mistakes.append(_diagnostic(operation, message, hint))
+        else:
+            result.warnings.append(_diagnostic(operation, message, hint, "warning"))
+        return None
+
+
+def _diagnostic(
+    operation: OperationConf,
+    message: str,
+    hint: str,
+    severity: Literal["error", "warning"] = "error",
+) -> Diagnostic:
+    mark = operation.mark
+    place = (mark.pointer, mark.line, mark.column)
+    return Diagnostic(codes.COMBINATION, message, hint, *place, severity, _SOURCE)
+
+
+def _renamed(tool: McpTool, names: dict[str, None]) -> McpTool:
+    """The tool with a name that no other tool has."""
+    name, number = tool.name, 2
+    while name in names:
+        name, number = f"{tool.name[: _LONGEST_NAME - 4]}_{number}", number + 1
+    names[name] = None
+    return replace(tool, name=name)
+
+
+class _Reader:
+    """Reads one OpenAPI document."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By verb and path; parameters of the path item are among those of the operation."""
+        found = {}
+        paths = self._document.get("paths")
+        for path, given in paths.items() if isinstance(paths, dict) else ():
+            item = self._followed(given)
+            if not isinstance(item, dict) or not path.startswith("/"):
+                continue
+            key = target_key(plain_target(path))
+            for method, operation in item.items():
+                if method.upper() in _METHODS and isinstance(operation, dict):
+                    shared = item.get("parameters")
+                    own = operation.get("parameters")
+                    both = [*_listed(shared), *_listed(own)]
+                    found[method.upper(), key] = {**operation, "parameters": both, "path": path}
+        return found
+
+    def tool(self, conf: OperationConf, operation: dict[str, Any]) -> McpTool:
+        """One operation as a tool. Raises _Unsupported."""
+        arguments = _Arguments()
+        for parameter in self._parameters(operation):
+            arguments.add(parameter, self._schema(parameter.get("schema") or _swagger(parameter)))
+        media_type = self._body(operation, arguments)
+        name = _OTHER.sub("_", str(operation.get("operationId") or ""))[:_LONGEST_NAME]
+        if not name:
+            words = f"{conf.verb.lower()}{conf.target}"
+            name = _OTHER.sub("_", words).strip("_")[:_LONGEST_NAME]
+        shown = {
+            **_described(operation),
+            "inputSchema": arguments.schema,
+            **self._output(operation),
+            "annotations": _annotations(conf.verb),
+        }
+        text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+        if len(text) > _LARGEST_TOOL:
+            raise _Unsupported(f"its schemas have more than {_LARGEST_TOOL} characters")
+        # The conf may name the parameters of the path otherwise than the definition.
+        target = _with_names(conf.target, str(operation["path"]))
+        template = (conf.verb, target, media_type, *arguments.template)
+        return McpTool(name, conf.verb, conf.target, template, text)
+
+    def _parameters(self, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        by_place: dict[tuple[str, str], dict[str, Any]] = {}
+        for given in operation["parameters"]:
+            item = self._followed(given)
+            if isinstance(item, dict) and isinstance(item.get("name"), str):
+                by_place[item["name"], str(item.get("in"))] = item
+        yield from by_place.values()
+
+    def _body(self, operation: dict[str, Any], arguments: _Arguments) -> str:
+        """Adds the body as an argument; its media type, or an empty text."""
+        body = self._followed(operation.get("requestBody"))
+        if not isinstance(body, dict):
+            return arguments.add_swagger_body(self._schema)
+        content = body.get("content")
+        for media_type, item in content.items() if isinstance(content, dict) else ():
+            if _JSON.match(media_type) and isinstance(item, dict):
+                schema = self._schema(item.get("schema"))
+                arguments.add_body(schema, required=body.get("required") is True)
+                return str(media_type)
+        if body.get("required") is True:
+            raise _Unsupported("its body is not JSON")
+        return ""
+
+    def _output(self, operation: dict[str, Any]) -> dict[str, Any]:
+        """The schema of the result, if every success has one and they are the same."""
+        found = []
+        responses = operation.get("responses")
+        for status, given in responses.items() if isinstance(responses, dict) else ():
+            if not str(status).startswith("2"):
+                continue
+            response = self._followed(given)
+            found.append(self._response(response) if isinstance(response, dict) else None)
+        schema = found[0] if found and all(item == found[0] for item in found) else None
+        if not schema:
+            return {}
+        if schema.get("type") == "object":
+            return {"outputSchema": schema}
+        wrapped = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
+        return {"outputSchema": wrapped} if "type" in schema else {}
+
+    def _response(self, response: dict[str, Any]) -> dict[str, Any] | None:
+        content = response.get("content")
+        if not isinstance(content, dict):
+            # Swagger 2.0 has the schema in the response itself.
+            given = response.get("schema")
+            return self._schema(given) if given else None
+        schemas = [item.get("schema") for name, item in content.items() if _JSON.match(name)]
+        return self._schema(schemas[0]) if len(content) == len(schemas) == 1 else None
+
+    def _schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+        """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
+        if isinstance(given, dict) and isinstance(given.get("$ref"), str):
+            reference = given["$ref"]
+            if reference in seen:
+                return {}
+            return self._schema(self._at(reference), depth, (*seen, reference))
+        if not isinstance(given, dict) or depth > _DEEPEST:
+            return {}
+        made = {}
+        for name, value in given.items():
+            if name in _DROPPED or name.startswith("x-"):
+                continue
+            made[name] = self._part(name, value, depth, seen)
+        _translate(made, given)
+        return made
+
+    def _part(self, name: str, value: Any, depth: int, seen: tuple[str, ...]) -> Any:
+        if name in ("properties", "patternProperties") and isinstance(value, dict):
+            return {key: self._schema(item, depth + 1, seen) for key, item in value.items()}
+        if name in ("allOf", "anyOf", "oneOf", "prefixItems"):
+            return [self._schema(item, depth + 1, seen) for item in _listed(value)]
+        is_schema = name in ("items", "not", "additionalProperties", "contains", "propertyNames")
+        if is_schema and isinstance(value, dict):
+            return self._schema(value, depth + 1, seen)
+        return value
+
+    def _followed(self, item: Any) -> Any:
+        for _ in range(8):
+            reference = item.get("$ref") if isinstance(item, dict) else None
+            if not isinstance(reference, str):
+                return item
+            item = self._at(reference)
+        return None
+
+    def _at(self, reference: str) -> Any:
+        here: Any = self._document
+        if not reference.startswith("#/"):
+            return None
+        for part in reference[2:].split("/")[:32]:
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            here = here.get(name) if isinstance(here, dict) else None
+        return here
+
+
+@dataclass(slots=True)
+class _Arguments:
+    """The arguments of a tool, and where each goes."""
+
+    properties: dict[str, Any] = field(default_factory=dict)
+    required: list[str] = field(default_factory=list)
+    template: list[str] = field(default_factory=list)
+    swagger_body: dict[str, Any] | None = None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Their JSON Schema."""
+        made: dict[str, Any] = {"type": "object", "properties": self.properties}
+        if self.required:
+            made["required"] = self.required
+        return {**made, "additionalProperties": False}
+
+    def add(self, parameter: dict[str, Any], schema: dict[str, Any]) -> None:
+        """One parameter. Raises _Unsupported if a required one cannot be sent."""
+        name, place = parameter["name"], str(parameter.get("in"))
+        needed = parameter.get("required") is True
+        if place == "body":
+            self.swagger_body = parameter
+            return
+        letter = _letter(parameter, place, schema)
+        if letter is None:
+            if needed:
+                raise _Unsupported(f"its parameter {name[:80]} in {place} is not supported")
+            return
+        described = parameter.get("description")
+        if isinstance(described, str) and "description" not in schema:
+            schema = {**schema, "description": described[:_LONGEST_DESCRIPTION]}
+        argument = name if name not in self.properties else f"{name}_{place}"
+        if any(character in "\t\n\r" for character in name):
+            raise _Unsupported("the name of a parameter has control characters")
+        self._keep(letter, name, argument, schema, required=needed or place == "path")
+
+    def add_body(self, schema: dict[str, Any], *, required: bool) -> None:
+        """The body of the request."""
+        argument = "body" if "body" not in self.properties else "request_body"
+        self._keep("b", "", argument, schema, required=required)
+
+    def add_swagger_body(self, converted: Any) -> str:
+        """The body parameter of Swagger 2.0; its media type, or an empty text."""
+        if self.swagger_body is None:
+            return ""
+        needed = self.swagger_body.get("required") is True
+        self.add_body(converted(self.swagger_body.get("schema")), required=needed)
+        return "application/json"
+
+    def _keep(
+        self, letter: str, name: str, argument: str, schema: dict[str, Any], *, required: bool
+    ) -> None:
+        self.properties[argument] = schema
+        if required:
+            self.required.append(argument)
+        self.template += [letter.upper() if required else letter, name, argument]
+
+
+def _letter(parameter: dict[str, Any], place: str, schema: dict[str, Any]) -> str | None:
+    """Where an argument goes, as `wasm/admission/src/mcp_tools.rs` reads it; None if it cannot."""
+    kind = schema.get("type")
+    plain_value = kind != "object" and "content" not in parameter
+    if place == "path" and plain_value and kind != "array":
+        return "p" if parameter.get("style", "simple") == "simple" else None
+    if place == "header" and plain_value and kind != "array":
+        name = usual(parameter["name"])
+        return "h" if may_hold_claim(name) and name != "accept" else None
+    if place != "query" or not plain_value or parameter.get("style", "form") != "form":
+        return None
+    joined = parameter.get("explode") is False or parameter.get("collectionFormat", "") == "csv"
+    return "c" if joined else "q"
+
+
+def _swagger(parameter: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter of Swagger 2.0, which is in the parameter itself."""
+    names = ("type", "items", "enum", "default", "format", "minimum", "maximum", "pattern")
+    return {name: parameter[name] for name in names if name in parameter}
+
+
+def _translate(made: dict[str, Any], given: dict[str, Any]) -> None:
+    """Words of OpenAPI 3.0 that JSON Schema writes otherwise."""
+    if given.get("nullable") is True and isinstance(made.get("type"), str):
+        made["type"] = [made["type"], "null"]
+    for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if made.get(exclusive) is True and limit in made:
+            made[exclusive] = made.pop(limit)
+        elif isinstance(made.get(exclusive), bool):
+            del made[exclusive]
+
+
+def _with_names(target: str, path: str) -> str:
+    """The target with the names that the path of the definition has for its parameters."""
+    names = iter(re.findall(r"\{[^{}/]*\}", plain_target(path)))
+    return re.sub(r"\{[^{}/]*\}", lambda match: next(names, match.group()), target)
+
+
+def _described(operation: dict[str, Any]) -> dict[str, Any]:
+    summary, description = operation.get("summary"), operation.get("description")
+    texts = [text for text in (summary, description) if isinstance(text, str) and text.strip()]
+    made: dict[str, Any] = {}
+    if texts:
+        made["description"] = "\n\n".join(dict.fromkeys(texts))[:_LONGEST_DESCRIPTION]
+    if isinstance(summary, str) and summary.strip():
+        made = {"title": summary[:120], **made}
+    return made
+
+
+def _annotations(verb: str) -> dict[str, bool]:
+    """What RFC 9110 §9.2 says of the method."""
+    return {
+        "readOnlyHint": verb == "GET",
+        "destructiveHint": verb in ("DELETE", "PUT", "PATCH"),
+        "idempotentHint": verb in ("GET", "PUT", "DELETE"),
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

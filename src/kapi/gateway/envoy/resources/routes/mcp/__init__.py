@@ -1,0 +1,68 @@
+"""The routes of an MCP server below one base path: one path for all its operations. Pure.
+
+The body of a POST names the operation; the admission filter reads it (`wasm/admission/src/mcp.rs`).
+GET and DELETE belong to sessions (revisions to 2025-11-25).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kapi.apis.ir import Api
+from kapi.apis.kinds.mcp import METHODS, McpOperation
+from kapi.gateway.envoy.resources.context import RenderContext
+from kapi.gateway.envoy.resources.routes.definitions import definition_routes
+from kapi.gateway.envoy.resources.routes.merged import merged_nodes
+from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
+from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
+from kapi.gateway.envoy.resources.routes.rest.options import options_routes
+from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
+from kapi.policies import Place
+from kapi.policies.mcp import Mcp, together
+
+
+def mcp_routes(
+    api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
+) -> Iterable[dict[str, Any]]:
+    """The path of the server, the definition, then OPTIONS and other methods."""
+    own = [place for place in placed if isinstance(place.operation, McpOperation)]
+    found = []
+    if own:
+        place = replace(own[0], operation=_server(own))
+        found.append(RestRequests(place, METHODS, exact=False))
+        yield from operation_routes(place, _requests(place), context)
+    for other in placed:
+        if other not in own:
+            found.append(RestRequests(other, other.operation.methods, exact=False))
+            yield from operation_routes(other, found[-1].of_routes, context)
+    yield from definition_routes(api, base_path)
+    if found:
+        yield from options_routes(found, base_path)
+
+
+def _requests(place: Place) -> Requests:
+    """The methods of the transport at the base path; the server gets them at its own path."""
+    method = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(METHODS)}}}
+    match = {"safe_regex": {"regex": match_pattern(place.base_path, "/")}}
+
+    def rewrite(backend_base: str) -> Rewrite:
+        return Rewrite("", backend_base or "/", is_fixed=True)
+
+    return Requests(match, (method,), rewrite)
+
+
+def _server(places: Sequence[Place]) -> McpOperation:
+    """All operations as one."""
+    first = places[0].operation
+    return McpOperation("POST", "/", first.production, first.sandbox, tuple(_nodes(places)))
+
+
+def _nodes(places: Sequence[Place]) -> Iterator[Any]:
+    for nodes in merged_nodes(place.operation for place in places):
+        own = [node for node in nodes if isinstance(node, Mcp)]
+        if own:
+            yield together(own)
+        else:
+            yield from nodes[:1]

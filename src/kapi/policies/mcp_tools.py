@@ -1,0 +1,84 @@
+"""A REST API as an MCP server (apk-conf `mcp`): its operations are tools below its base path, at `/mcp`.
+
+The admission filter answers what the server is asked, and makes a request to an operation from a call of its tool. Scopes, `secured`
+and limits are those of the operation, which its other callers share. The filters behind it are those of the operation's route.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import FLAG
+from kapi.apis.ir import McpTool
+from kapi.apis.mcp_tools import FIELD
+from kapi.policies import body_operations
+from kapi.policies.admission import ADMIT
+from kapi.policies.body_operations import BodyOperation
+from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.mcp import HANDSHAKE
+
+name = "mcp_tools"
+phase = Phase.LIMIT
+filters = (ADMIT,)
+
+METADATA: Final = "kapi.mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class McpTools:
+    """The tools of a route, and what their operations need."""
+
+    policy: ClassVar[str] = name
+    tools: tuple[McpTool, ...]
+    operations: tuple[BodyOperation, ...]
+    credentials: str = "t"
+    """Letters; see `body_operations.credentials`."""
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> None:  # noqa: A001 - the policy contract
+    """Nothing: `gateway/envoy/resources/routes/mcp/tools.py` makes the one node of an API."""
+
+
+def envoy(node: McpTools, place: Place) -> EnvoyRoute:
+    """What the admission filter must know: the operations, and the tools that name them."""
+    options = "ro" if any(item.open for item in node.operations) else "r"
+    operations = (*node.operations, HANDSHAKE)
+    made = body_operations.envoy("mcp", options, node.credentials, operations, place)
+    metadata = {**made.metadata, METADATA: _texts(node.tools, place)}
+    return EnvoyRoute(made.per_route, metadata=metadata, route=made.route)
+
+
+def _texts(tools: Sequence[McpTool], place: Place) -> dict[str, str]:
+    server = {"name": place.api.name, "version": place.api.version}
+    texts = {"server": json.dumps(server), "tools": "\t".join(tool.name for tool in tools)}
+    for tool in tools:
+        verb, target, *rest = tool.template
+        path = f"{place.base_path.rstrip('/')}{target}"
+        texts[f"operation {tool.name}"] = f"{tool.verb.lower()} {tool.target}"
+        texts[f"call {tool.name}"] = "\t".join((verb, path, *rest))
+        texts[f"list {tool.name}"] = f'{{"name":{json.dumps(tool.name)},{tool.shown[1:]}'
+    return texts
+
+
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("api", "operation"),
+            shape=FLAG,
+            descriptions={
+                f".{FIELD}": (
+                    "true offers all operations as tools of an MCP server at `/mcp`. kapi's own field."
+                ),
+                f"operations.{FIELD}": (
+                    "Whether the operation is a tool of the MCP server; that of the API when left out."
+                ),
+            },
+        ),
+    )
+)

@@ -1,0 +1,231 @@
+"""MCP servers through the real gateway, with client and server of the official SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+
+from harness import Answer, Platform
+from mcp_server import bound_token, connected, serving, weather
+
+HOST = "default.gw.wso2.com"
+DEFINITION = json.dumps({
+    "serverInfo": {"name": "Weather", "version": "1.0.0"},
+    "tools": [{"name": name} for name in ("forecast", "erase", "slow")],
+    "prompts": [{"name": "ask"}],
+    "resources": [{"uri": "weather://stations"}],
+    "resourceTemplates": [{"uriTemplate": "weather://stations/{name}"}],
+})  # fmt: skip
+CONF = """name: Weather
+basePath: /weather
+version: "1.0"
+type: MCP
+endpointConfigurations:
+  production:
+    endpoint: http://127.0.0.1:{port}/mcp
+operations:
+  - {{target: forecast, verb: TOOL}}
+  - {{target: erase, verb: TOOL, scopes: [weather:write]}}
+  - {{target: slow, verb: TOOL, rateLimit: {{requestsPerUnit: 3, unit: Hour}}}}
+  - {{target: ask, verb: PROMPT}}
+  - {{target: "weather://stations", verb: RESOURCE}}
+  - {{target: "weather://stations/{{name}}", verb: RESOURCE}}
+"""
+MODES = ["auto", "legacy"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[int]:
+    with serving(weather()) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def deployed(platform: Platform, server: int) -> Platform:
+    answer = platform.deploy(CONF.format(port=server), DEFINITION)
+    assert answer.status == 200, answer.body
+    return platform
+
+
+def url(platform: Platform, path: str = "/weather/1.0") -> str:
+    return f"https://{HOST}:{platform.port}{path}"
+
+
+def token(platform: Platform, scope: str = "", resource: str = "") -> str:
+    return bound_token(platform, resource or url(platform), scope)
+
+
+def use(platform: Platform, mode: str, work: Any, scope: str = "") -> Any:
+    async def run() -> Any:
+        async with connected(
+            url(platform), platform.port, token(platform, scope), mode=mode
+        ) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_client_of_the_sdk_uses_tools_prompts_and_resources(
+    deployed: Platform, mode: str
+) -> None:
+    async def work(client: Client) -> list[str]:
+        answer = await client.call_tool("forecast", {"city": "Ulm"})
+        prompt = await client.get_prompt("ask", {"city": "Ulm"})
+        resource = await client.read_resource("weather://stations/north")
+        return [
+            answer.content[0].text,
+            prompt.messages[0].content.text,
+            resource.contents[0].text,
+        ]
+
+    assert use(deployed, mode, work) == [
+        "sunny in Ulm",
+        "What is the weather in Ulm?",
+        "station north",
+    ]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lists_have_what_the_caller_may_use(deployed: Platform, mode: str) -> None:
+    async def names(client: Client) -> list[list[str]]:
+        tools = await client.list_tools()
+        prompts = await client.list_prompts()
+        resources = await client.list_resources()
+        templates = await client.list_resource_templates()
+        return [
+            [item.name for item in tools.tools],
+            [item.name for item in prompts.prompts],
+            [item.uri for item in resources.resources],
+            [item.uri_template for item in templates.resource_templates],
+        ]
+
+    others = [["ask"], ["weather://stations"], ["weather://stations/{name}"]]
+    assert use(deployed, mode, names) == [["forecast", "slow"], *others]
+    assert use(deployed, mode, names, "weather:write") == [["forecast", "erase", "slow"], *others]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_operation_that_the_conf_does_not_have_is_unknown(deployed: Platform, mode: str) -> None:
+    async def hidden(client: Client) -> str:
+        with pytest.raises(MCPError) as tool:
+            await client.call_tool("hidden", {})
+        with pytest.raises(MCPError) as resource:
+            await client.read_resource("weather://secret")
+        return f"{tool.value} {resource.value}"
+
+    told = use(deployed, mode, hidden)
+    assert "Unknown tool: hidden" in told
+    assert "Unknown resource: weather://secret" in told
+
+
+def test_progress_comes_while_a_tool_runs(deployed: Platform) -> None:
+    seen: list[float] = []
+
+    async def work(client: Client) -> str:
+        async def told(progress: float, total: float | None, message: str | None) -> None:
+            seen.append(progress)
+
+        answer = await client.call_tool("slow", {}, progress_callback=told)
+        return str(answer.content[0].text)
+
+    assert use(deployed, "auto", work) == "done"
+    assert seen == [0, 1, 2]
+
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def post(
+    platform: Platform, body: str, *headers: str, bearer: str = "", version: str = "2026-07-28"
+) -> Answer:
+    sent = [
+        "Content-Type: application/json",
+        "Accept: application/json, text/event-stream",
+        f"MCP-Protocol-Version: {version}",
+        *([f"Authorization: Bearer {bearer}"] if bearer else []),
+        *headers,
+    ]
+    arguments = [part for header in sent for part in ("-H", header)]
+    return platform.request(HOST, "/weather/1.0", "--http1.1", *arguments, "-d", body)
+
+
+def call(platform: Platform, tool: str, bearer: str, *, name: str = "") -> Answer:
+    params = {"name": tool, "arguments": {"city": "Ulm"}, "_meta": META}
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+    headers = ("Mcp-Method: tools/call", f"Mcp-Name: {name or tool}")
+    return post(platform, json.dumps(message), *headers, bearer=bearer)
+
+
+def test_a_caller_without_a_token_is_led_to_the_authorization_server(deployed: Platform) -> None:
+    refused = call(deployed, "forecast", "")
+    assert refused.status == 401
+    place = f"https://{HOST}:{deployed.port}/.well-known/oauth-protected-resource/weather/1.0"
+    assert f'resource_metadata="{place}"' in refused.headers["www-authenticate"]
+    metadata = deployed.request(HOST, "/.well-known/oauth-protected-resource/weather/1.0").json()
+    assert metadata["resource"] == url(deployed)
+    assert metadata["scopes_supported"] == ["weather:write"]
+
+
+def test_a_token_for_another_service_is_refused(deployed: Platform) -> None:
+    for bearer in (deployed.token(), token(deployed, resource="https://other.example/mcp")):
+        refused = call(deployed, "forecast", bearer)
+        assert (refused.status, refused.json()["code"]) == (401, "900901")
+        assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    assert call(deployed, "forecast", token(deployed)).status == 200
+
+
+def test_a_tool_needs_its_scopes(deployed: Platform) -> None:
+    refused = call(deployed, "erase", token(deployed))
+    assert refused.status == 403
+    challenge = refused.headers["www-authenticate"]
+    assert 'error="insufficient_scope", scope="weather:write"' in challenge
+    error = refused.json()
+    assert (error["id"], error["error"]["data"]["code"]) == (7, "900910")
+    assert call(deployed, "erase", token(deployed, "weather:write")).status == 200
+
+
+def test_a_tool_has_a_limit_of_its_own(deployed: Platform) -> None:
+    bearer = token(deployed)
+    answers = [call(deployed, "slow", bearer) for _ in range(4)]
+    refused = answers[-1]
+    assert refused.status == 429
+    assert refused.json()["error"]["data"]["code"] == "900802"
+    assert int(refused.headers["retry-after"]) > 0
+    assert call(deployed, "forecast", bearer).status == 200
+
+
+def test_headers_agree_with_the_body(deployed: Platform) -> None:
+    bearer = token(deployed)
+    refused = call(deployed, "erase", bearer, name="forecast")
+    assert (refused.status, refused.json()["error"]["code"]) == (400, -32020)
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
+    answer = post(deployed, json.dumps(message), "Mcp-Method: tools/call", bearer=bearer)
+    assert answer.json()["error"]["code"] == -32020
+    later = json.dumps(message).replace("2026-07-28", "2030-01-01")
+    answer = post(deployed, later, "Mcp-Method: tools/list", bearer=bearer, version="2030-01-01")
+    assert (answer.status, answer.json()["error"]["code"]) == (400, -32022)
+    assert "2026-07-28" in answer.json()["error"]["data"]["supported"]
+
+
+def test_a_message_with_two_meanings_is_refused(deployed: Platform) -> None:
+    bearer = token(deployed)
+    twice = (
+        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"erase","name":"forecast"}}'
+    )
+    batch = '[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]'
+    case = (
+        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"erase","name":"forecast"}}'
+    )
+    for body, code in ((twice, -32700), (batch, -32600), (case, -32600), ("{", -32700)):
+        answer = post(deployed, body, bearer=bearer, version="2025-11-25")
+        assert (answer.status, answer.json()["error"]["code"]) == (400, code), body

@@ -1,0 +1,120 @@
+"""An MCP server of the official SDK for live tests, and a client that reaches the gateway by its hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx2
+import uvicorn
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.server.mcpserver import Context, MCPServer
+
+from harness import BASIC, Platform, free_port
+
+
+def weather() -> MCPServer:
+    """Tools, a prompt, a resource and a template."""
+    server = MCPServer("Weather", version="1.0.0")
+
+    @server.tool()
+    def forecast(city: str) -> str:
+        """The weather of tomorrow."""
+        return f"sunny in {city}"
+
+    @server.tool()
+    def erase(city: str) -> str:
+        """Delete a city."""
+        return f"erased {city}"
+
+    @server.tool()
+    def hidden() -> str:
+        """Not in the conf."""
+        return "secret"
+
+    @server.tool()
+    async def slow(context: Context) -> str:
+        """Reports progress."""
+        for step in range(3):
+            await context.report_progress(step, 3)
+        return "done"
+
+    @server.prompt()
+    def ask(city: str) -> str:
+        """A question."""
+        return f"What is the weather in {city}?"
+
+    @server.resource("weather://stations")
+    def stations() -> str:
+        return "north, south"
+
+    @server.resource("weather://stations/{name}")
+    def station(name: str) -> str:
+        return f"station {name}"
+
+    @server.resource("weather://secret")
+    def secret() -> str:
+        return "secret"
+
+    return server
+
+
+@contextlib.contextmanager
+def serving(server: MCPServer, **options: Any) -> Iterator[int]:
+    """The port of the server, at the path /mcp."""
+    port = free_port()
+    app = server.streamable_http_app(**options)
+    running = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not running.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    try:
+        yield port
+    finally:
+        running.should_exit = True
+        thread.join(10)
+
+
+class Loopback(httpx2.AsyncHTTPTransport):
+    """Sends requests for the hosts of a platform to its port, as curl's --resolve does."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(verify=False)
+        self._port = port
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        host = request.url.host
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host="127.0.0.1", port=self._port)
+        return await super().handle_async_request(request)
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    url: str, port: int, token: str = "", mode: str = "auto", auth: Any = None
+) -> AsyncIterator[Client]:
+    """A client of the official SDK."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = Loopback(port)
+    async with (
+        httpx2.AsyncClient(transport=transport, headers=headers, auth=auth, timeout=20) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        yield client
+
+
+def bound_token(platform: Platform, resource: str, scope: str = "") -> str:
+    """A token for one resource (RFC 8707)."""
+    fields = ["-d", "grant_type=client_credentials", "--data-urlencode", f"resource={resource}"]
+    fields += ["--data-urlencode", f"scope={scope}"] if scope else []
+    credentials = ("-H", f"Authorization: Basic {BASIC}")
+    answer = platform.request("idp.am.wso2.com", "/oauth2/token", *credentials, *fields)
+    assert answer.status == 200, answer.body
+    return str(answer.json()["access_token"])

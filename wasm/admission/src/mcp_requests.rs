@@ -1,0 +1,311 @@
+//! Requests to MCP servers: refuses messages and operations, and leaves in lists what the caller may use. For `bodies`.
+//!
+//! The options of the route are, between tabs: flags (`o`: some operation needs no credential, so messages that name none need none
+//! either; `r`: the tools are operations of a REST API), then verb and target of each operation whose target is a pattern.
+//!
+//! With `r` the gateway is the server: it answers lists itself, and makes a request to the API from a call of a tool. The metadata
+//! `kapi.mcp` has `server` (JSON), `tools` (names between tabs), and for each tool `operation NAME`, `list NAME` (JSON) and `call NAME`.
+
+use crate::bodies::{self, Admitted, Next};
+use crate::host;
+use crate::mcp::{self, Headers, Kind, List, Message, Refused};
+use crate::mcp_tools::{self, Request, Writer};
+use crate::operations::{Route, Use};
+use crate::replies::{escaped, Refusal};
+
+const TOOLS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.mcp\0";
+const HANDSHAKE: &str = "mcp handshake";
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+/// The id of the message that is judged in this callback, as JSON.
+static mut ID: String = String::new();
+
+fn keep_id(id: &str) {
+    unsafe {
+        let kept = &mut *core::ptr::addr_of_mut!(ID);
+        kept.clear();
+        kept.push_str(id);
+    }
+}
+
+fn header(name: &str) -> Option<&'static str> {
+    host::header(host::REQUEST_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok())
+}
+
+pub fn headers(route: &Route, end: bool) -> Next {
+    keep_id("");
+    let version = header("mcp-protocol-version");
+    match header(":method").unwrap_or("") {
+        "POST" if !bodies::is_json() => {
+            Next::Refused(Refusal::new(415, "-32600", "Send one JSON-RPC message as application/json, without Content-Encoding.", "", "kapi_media_type"))
+        }
+        "POST" if end => Next::Refused(Refusal::new(400, "-32700", "The request has no body.", "", "kapi_mcp_message")),
+        "POST" => Next::AwaitBody,
+        _ if !end => Next::Refused(Refusal::new(400, "-32600", "Only a POST has a body.", "", "kapi_mcp_message")),
+        "GET" | "DELETE" if version == Some(mcp::MODERN) => {
+            Next::Refused(Refusal::new(405, "-32600", "This revision has POST only.", "", "kapi_method").with("allow", "POST"))
+        }
+        "GET" | "DELETE" if is_own(route) => {
+            Next::Refused(Refusal::new(405, "-32600", "This server has no sessions.", "", "kapi_method").with("allow", "POST"))
+        }
+        "GET" | "DELETE" => handshake(route),
+        _ => Next::Refused(Refusal::new(405, "-32600", "Use POST.", "", "kapi_method").with("allow", "POST, GET, DELETE")),
+    }
+}
+
+pub fn body(route: &Route, body: &[u8]) -> Next {
+    let headers = Headers { version: header("mcp-protocol-version"), method: header("mcp-method"), name: header("mcp-name") };
+    match mcp::read(body, &headers) {
+        Ok(message) => {
+            keep_id(message.id);
+            judged(route, &message)
+        }
+        Err(refused) => refuse(refused),
+    }
+}
+
+fn refuse(refused: Refused) -> Next {
+    keep_id(&refused.id);
+    Next::Refused(Refusal {
+        status: u32::from(refused.status),
+        code: mcp::text_of(refused.code),
+        message: refused.message.into(),
+        description: refused.data.into(),
+        details: "kapi_mcp_message",
+        headers: Vec::new(),
+        of_protocol: true,
+    })
+}
+
+fn is_own(route: &Route) -> bool {
+    route.options.split('\t').next().unwrap_or("").contains('r')
+}
+
+fn judged(route: &Route, message: &Message) -> Next {
+    if is_own(route) {
+        return own(route, message);
+    }
+    if let Some(list) = message.list() {
+        host::set_header(host::REQUEST_HEADERS, "accept-encoding", b"identity");
+        return with_answer(handshake(route), Answer::List(list));
+    }
+    if message.operations.is_empty() {
+        return handshake(route);
+    }
+    let mut uses = Vec::with_capacity(message.operations.len());
+    for (kind, name) in &message.operations {
+        match declared(route, *kind, name) {
+            Some(name) => uses.push(Use { name, times: 1 }),
+            None => return refuse(Refused::unknown(*kind, name, message)),
+        }
+    }
+    bodies::admitted(route, &uses, 1)
+}
+
+/// A message to the server that the gateway is.
+fn own(route: &Route, message: &Message) -> Next {
+    let server = about("server").unwrap_or("{}");
+    let writer = Writer { id: message.id, modern: message.modern, server };
+    let text = match &*message.method {
+        _ if message.id.is_empty() => return with_answer(handshake(route), Answer::Accepted),
+        "tools/call" => return called(route, message, &writer),
+        "initialize" => writer.initialized(&mcp_tools::wanted(message)),
+        "ping" => writer.result(""),
+        "server/discover" => writer.discovered(),
+        "subscriptions/listen" => return with_answer(handshake(route), Answer::Events(writer.subscribed())),
+        "tools/list" => {
+            let names = about("tools").unwrap_or("").split('\t').filter(|name| operation_of(name).is_some_and(|item| allows(route, item)));
+            writer.tools(&names.filter_map(|name| about(&format!("list {name}"))).collect::<Vec<_>>())
+        }
+        _ => return refuse(Refused::unknown_method(message)),
+    };
+    with_answer(handshake(route), Answer::Json(text))
+}
+
+/// A call of a tool becomes a request to the API.
+fn called(route: &Route, message: &Message, writer: &Writer) -> Next {
+    let Some((_, tool)) = message.operations.first() else { return refuse(Refused::unknown_method(message)) };
+    let (Some(name), Some(template)) = (operation_of(tool), about(&format!("call {tool}"))) else {
+        return refuse(Refused::unknown(Kind::Tool, tool, message));
+    };
+    let arguments = message.params().and_then(|params| params.member("arguments"));
+    let answer = match mcp_tools::request(template, arguments) {
+        Ok(request) => Answer::Call { request, id: message.id.into(), modern: message.modern },
+        Err(fault) => Answer::Json(writer.failed(&fault)),
+    };
+    with_answer(bodies::admitted(route, &[Use { name: name.into(), times: 1 }], 1), answer)
+}
+
+/// The operation of the API that a tool is.
+fn operation_of(tool: &str) -> Option<&'static str> {
+    about(&format!("operation {tool}"))
+}
+
+/// What the metadata says of the server that the gateway is.
+fn about(name: &str) -> Option<&'static str> {
+    host::property(&[TOOLS, name.as_bytes()].concat()).and_then(|value| core::str::from_utf8(value).ok())
+}
+
+fn with_answer(next: Next, answer: Answer) -> Next {
+    match next {
+        Next::Judged(admitted) => Next::Judged(Admitted { answer: Some(answer), ..admitted }),
+        other => other,
+    }
+}
+
+/// A message that names no operation: it needs a credential unless some operation needs none.
+fn handshake(route: &Route) -> Next {
+    let flags = route.options.split('\t').next().unwrap_or("");
+    if flags.contains('o') {
+        return Next::Judged(Admitted { requests: 1, ..Admitted::default() });
+    }
+    bodies::admitted(route, &[Use { name: HANDSHAKE.into(), times: 0 }], 1)
+}
+
+/// The operation of the conf that this name is for: the one of that name, or the first whose pattern matches.
+fn declared(route: &Route, kind: Kind, name: &str) -> Option<String> {
+    let exact = format!("{} {name}", kind.verb());
+    if bodies::rule(&exact).is_some() {
+        return Some(exact);
+    }
+    let mut fields = route.options.split('\t').skip(1);
+    while let (Some(verb), Some(target)) = (fields.next(), fields.next()) {
+        if verb == kind.verb() && mcp::matches(kind, target, name) {
+            return Some(format!("{verb} {target}"));
+        }
+    }
+    None
+}
+
+fn may_use(route: &Route, kind: Kind, name: &str) -> bool {
+    declared(route, kind, name).is_some_and(|name| allows(route, &name))
+}
+
+fn allows(route: &Route, operation: &str) -> bool {
+    matches!(bodies::admitted(route, &[Use { name: operation.into(), times: 0 }], 1), Next::Judged(_))
+}
+
+/// The body of a refusal: a JSON-RPC error. Numbers of APK are in `data`.
+pub fn error_body(refusal: &Refusal) -> String {
+    let id = unsafe { (*core::ptr::addr_of!(ID)).clone() };
+    let (code, data) = match refusal.code.parse::<i32>() {
+        Ok(code) if code < 0 => (code, refusal.description.to_string()),
+        _ => (own_code(refusal.status), format!("{{\"code\":{},\"description\":{}}}", escaped(refusal.code), escaped(&refusal.description))),
+    };
+    mcp::error(&Refused { status: 0, code, message: refusal.message.to_string(), data, id })
+}
+
+/// Codes of our own (JSON-RPC 2.0 §5.1: the server's), by status.
+fn own_code(status: u32) -> i32 {
+    match status {
+        401 => -32010,
+        403 => -32011,
+        429 => -32012,
+        _ => -32603,
+    }
+}
+
+/// What is done after a request was admitted.
+pub enum Answer {
+    /// The answer of the server has a list, which may contain more than the caller may use.
+    List(List),
+    /// The gateway answers.
+    Json(String),
+    Events(String),
+    Accepted,
+    /// The request becomes another one, and its answer the result of a call.
+    Call { request: Request, id: String, modern: bool },
+}
+
+impl Answer {
+    /// Before the request goes on; whether it goes on.
+    pub fn begin(&self, size: usize) -> bool {
+        match self {
+            Answer::List(_) => return true,
+            Answer::Json(text) => host::respond(200, "kapi_mcp", text.as_bytes(), &[("content-type", JSON)]),
+            Answer::Events(text) => host::respond(200, "kapi_mcp", text.as_bytes(), &[("content-type", EVENTS)]),
+            Answer::Accepted => host::respond(202, "kapi_mcp", b"", &[]),
+            Answer::Call { request, .. } => {
+                send(request, size);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The headers of the answer have come; whether the body is held until it is complete.
+    pub fn headers(&self, end: bool) -> bool {
+        match self {
+            Answer::List(_) => !end && is_readable() && status() == 200,
+            Answer::Call { .. } if end => {
+                host::respond(200, "kapi_mcp", &self.body_of_call(b""), &[("content-type", JSON)]);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// The body in place of the one that has come.
+    pub fn body(&self, text: &[u8]) -> Vec<u8> {
+        let Answer::List(list) = self else {
+            let body = self.body_of_call(text);
+            host::set_header(host::RESPONSE_HEADERS, ":status", b"200");
+            host::set_header(host::RESPONSE_HEADERS, "content-type", JSON.as_bytes());
+            return body;
+        };
+        let events = content_type().starts_with(EVENTS);
+        let route = bodies::route();
+        let mut allowed = |name: &str| route.as_ref().is_some_and(|route| may_use(route, list.kind, name));
+        let filter = if events { mcp::filtered_events } else { mcp::filtered };
+        filter(text, *list, &mut allowed).unwrap_or_else(|| unreadable(events)).into_bytes()
+    }
+
+    fn body_of_call(&self, text: &[u8]) -> Vec<u8> {
+        let Answer::Call { id, modern, .. } = self else { return Vec::new() };
+        let writer = Writer { id, modern: *modern, server: "{}" };
+        writer.called(status(), content_type(), text).into_bytes()
+    }
+}
+
+fn content_type() -> &'static str {
+    host::header(host::RESPONSE_HEADERS, "content-type").and_then(|value| core::str::from_utf8(value).ok()).unwrap_or("")
+}
+
+fn status() -> u32 {
+    let text = host::header(host::RESPONSE_HEADERS, ":status").and_then(|value| core::str::from_utf8(value).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn is_readable() -> bool {
+    content_type().starts_with(JSON) || content_type().starts_with(EVENTS)
+}
+
+/// Headers of the message that are not for the API.
+const OF_MESSAGE: [&str; 7] =
+    ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "last-event-id", "content-type", "content-length"];
+
+/// Put another request in place of the one that has come. Envoy chooses its route anew.
+fn send(request: &Request, size: usize) {
+    OF_MESSAGE.iter().for_each(|name| host::remove_header(host::REQUEST_HEADERS, name));
+    let set = |name: &str, value: &str| host::set_header(host::REQUEST_HEADERS, name, value.as_bytes());
+    set(":method", &request.method);
+    set(":path", &request.path);
+    set("accept", "application/json, */*;q=0.5");
+    set("accept-encoding", "identity");
+    request.headers.iter().for_each(|(name, value)| set(name, value));
+    let body = request.body.as_ref().map_or("", |(media_type, text)| {
+        set("content-type", media_type);
+        text
+    });
+    set("content-length", &body.len().to_string());
+    host::set_request_body(size, body.as_bytes());
+    host::clear_route();
+}
+
+/// In place of a list that cannot be read.
+fn unreadable(events: bool) -> String {
+    let refused = Refused { status: 200, code: -32603, message: "The gateway cannot read the list of the server.".into(), data: String::new(), id: String::new() };
+    let text = mcp::error(&refused);
+    if events { format!("event: message\ndata: {text}\n\n") } else { text }
+}

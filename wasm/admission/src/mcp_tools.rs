@@ -1,0 +1,182 @@
+//! Operations of a REST API as tools of an MCP server: makes the request from the arguments of a call, and the result from the answer.
+//!
+//! A template says how: `method, path, media type`, then for each argument `place, name, argument`, between tabs. Places are `p` (a
+//! `{name}` of the path), `q` (query, a list is repeated), `c` (query, a list is joined by commas), `h` (header) and `b` (the body);
+//! a capital letter is for one that is required.
+
+use crate::mcp::{quoted, shortened, Message, MODERN};
+use crate::strict_json::{self, Json};
+
+const SERVER_MEMBER: &str = "io.modelcontextprotocol/serverInfo";
+const SUBSCRIPTION_MEMBER: &str = "io.modelcontextprotocol/subscriptionId";
+const LATEST_SESSIONS: &str = "2025-11-25";
+
+/// The request for the REST API.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    /// Media type and text.
+    pub body: Option<(String, String)>,
+}
+
+/// The request of a call, or what is wrong with its arguments.
+pub fn request(template: &str, arguments: Option<Json>) -> Result<Request, String> {
+    let mut fields = template.split('\t');
+    let mut next = || fields.next().ok_or_else(|| String::from("The gateway cannot make the request."));
+    let (method, path, media_type) = (next()?, next()?, next()?);
+    let mut made = Request { method: method.into(), path: path.into(), ..Request::default() };
+    let mut query = String::new();
+    let mut known = Vec::new();
+    while let Some(place) = fields.next().filter(|place| !place.is_empty()) {
+        let (name, argument) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
+        known.push(argument);
+        let value = arguments.and_then(|all| all.member(argument)).filter(|value| !value.is_null());
+        let Some(value) = value else {
+            if place.starts_with(|letter: char| letter.is_ascii_uppercase()) {
+                return Err(format!("The argument {argument} is missing."));
+            }
+            continue;
+        };
+        match place {
+            "P" | "p" => made.path = made.path.replacen(&format!("{{{name}}}"), &segment(value, argument)?, 1),
+            "Q" | "q" => parameters(value, argument)?.iter().for_each(|text| add(&mut query, name, text)),
+            "C" | "c" => add(&mut query, name, &parameters(value, argument)?.join(",")),
+            "H" | "h" => made.headers.push((name.into(), field(value, argument)?)),
+            _ => made.body = Some((media_type.into(), value.raw().into())),
+        }
+    }
+    let other = arguments.and_then(|all| all.members().find(|(name, _)| !known.contains(&&**name)));
+    if let Some((name, _)) = other {
+        return Err(format!("There is no argument {}.", shortened(&name)));
+    }
+    if !query.is_empty() {
+        made.path.push('?');
+        made.path.push_str(&query);
+    }
+    Ok(made)
+}
+
+fn add(query: &mut String, name: &str, value: &str) {
+    if !query.is_empty() {
+        query.push('&');
+    }
+    query.push_str(&escaped(name));
+    query.push('=');
+    query.push_str(&escaped(value));
+}
+
+/// A string, number or boolean as text.
+fn scalar(value: Json, argument: &str) -> Result<String, String> {
+    match value.text() {
+        Some(text) => Ok(text.into_owned()),
+        None if value.is_object() || value.is_array() || value.is_null() => Err(format!("The argument {argument} must be a string, number or boolean.")),
+        None => Ok(value.raw().into()),
+    }
+}
+
+fn parameters(value: Json, argument: &str) -> Result<Vec<String>, String> {
+    if value.is_array() { value.items().map(|item| scalar(item, argument)).collect() } else { Ok(vec![scalar(value, argument)?]) }
+}
+
+/// One segment of a path. What a server may take for another path is refused.
+fn segment(value: Json, argument: &str) -> Result<String, String> {
+    let text = scalar(value, argument)?;
+    if matches!(&*text, "" | "." | "..") || text.contains(['/', '\\']) || text.contains(char::is_control) {
+        return Err(format!("The argument {argument} cannot be a segment of a path."));
+    }
+    Ok(escaped(&text))
+}
+
+fn field(value: Json, argument: &str) -> Result<String, String> {
+    let text = scalar(value, argument)?;
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) { Ok(text) } else { Err(format!("The argument {argument} cannot be a header.")) }
+}
+
+/// All but the unreserved characters (RFC 3986 §2.3) as escapes.
+fn escaped(text: &str) -> String {
+    let mut made = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            made.push(char::from(byte));
+        } else {
+            made.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    made
+}
+
+/// How a result is written: `id` as JSON, the revision, and the server as JSON.
+pub struct Writer<'a> {
+    pub id: &'a str,
+    pub modern: bool,
+    pub server: &'a str,
+}
+
+impl Writer<'_> {
+    /// A response with these members of its result.
+    pub fn result(&self, members: &str) -> String {
+        let comma = if members.is_empty() { "" } else { "," };
+        let more = if self.modern {
+            format!("{comma}\"resultType\":\"complete\",\"_meta\":{{\"{SERVER_MEMBER}\":{}}}", self.server)
+        } else {
+            String::new()
+        };
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{{members}{more}}}}}", self.id)
+    }
+
+    /// The call did not work; the model is told why.
+    pub fn failed(&self, text: &str) -> String {
+        self.result(&format!("\"content\":[{{\"type\":\"text\",\"text\":{}}}],\"isError\":true", quoted(text)))
+    }
+
+    /// The result of a call from the answer of the API.
+    pub fn called(&self, status: u32, media_type: &str, body: &[u8]) -> String {
+        let Ok(text) = core::str::from_utf8(body) else {
+            return self.failed(&format!("The API answered with status {status} and a body that is not text."));
+        };
+        if !(200..300).contains(&status) {
+            return self.failed(&format!("The API answered with status {status}.\n{text}"));
+        }
+        let content = format!("\"content\":[{{\"type\":\"text\",\"text\":{}}}]", quoted(text));
+        let is_json = media_type.starts_with("application/json") || media_type.contains("+json");
+        let structured = is_json.then(|| strict_json::read(body).ok()).flatten().map(|value| {
+            // Revisions before the latest allow objects only.
+            if value.is_object() { format!(",\"structuredContent\":{}", value.raw()) } else { format!(",\"structuredContent\":{{\"result\":{}}}", value.raw()) }
+        });
+        self.result(&format!("{content}{},\"isError\":false", structured.unwrap_or_default()))
+    }
+
+    /// The tools that the caller may use.
+    pub fn tools(&self, tools: &[&str]) -> String {
+        let cache = if self.modern { ",\"ttlMs\":60000,\"cacheScope\":\"private\"" } else { "" };
+        self.result(&format!("\"tools\":[{}]{cache}", tools.join(",")))
+    }
+
+    /// The answer to the first request of a session.
+    pub fn initialized(&self, wanted: &str) -> String {
+        let version = if wanted.starts_with("2025-") && matches!(wanted, "2025-11-25" | "2025-06-18" | "2025-03-26") { wanted } else { LATEST_SESSIONS };
+        self.result(&format!("\"protocolVersion\":\"{version}\",\"capabilities\":{{\"tools\":{{}}}},\"serverInfo\":{}", self.server))
+    }
+
+    /// The answer to `server/discover`.
+    pub fn discovered(&self) -> String {
+        self.result(&format!(
+            "\"supportedVersions\":[\"{MODERN}\",\"2025-11-25\",\"2025-06-18\",\"2025-03-26\"],\"capabilities\":{{\"tools\":{{}}}},\"ttlMs\":60000,\"cacheScope\":\"public\""
+        ))
+    }
+
+    /// The stream of a subscription: tools change with a deployment only, so there is nothing to subscribe to, and it ends.
+    pub fn subscribed(&self) -> String {
+        let meta = format!("\"_meta\":{{\"{SUBSCRIPTION_MEMBER}\":{}}}", self.id);
+        let first = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{{\"notifications\":{{}},{meta}}}}}");
+        let last = format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"resultType\":\"complete\",{meta}}}}}", self.id);
+        format!("event: message\ndata: {first}\n\nevent: message\ndata: {last}\n\n")
+    }
+}
+
+/// The revision that a session asks for.
+pub fn wanted<'a>(message: &Message<'a>) -> std::borrow::Cow<'a, str> {
+    message.params().and_then(|params| params.member("protocolVersion")).and_then(Json::text).unwrap_or_default()
+}

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import asgi
 from kapi.fetch import fetch
 from kapi.front.web.identity.app import build_identity_app
-from kapi.identity.keys.keyring import ensure_keyring, needed_algorithms
+from kapi.identity.keys.keyring import ensure_keyring, needed_algorithms, new_key
 from kapi.identity.provider import Provider
 from kapi.identity.wiring import make_provider
 from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
+from kapi.settings.words import DEFAULT_ALGORITHM
 from kapi.store import Store
-from kapi.store.keys import Keys
+from kapi.store.keys import ACTIVE, Keys, StoredKey
 
 FORM = "application/x-www-form-urlencoded"
 CC = b"grant_type=client_credentials"
+MADE = 1_700_000_000
+"""When the signing keys were made."""
+
+
+@cache
+def _first_key(algorithm: str, kid: str) -> StoredKey:
+    """Made once for all providers of a process: an RSA key takes 0.1 s."""
+    return new_key(algorithm, MADE, ACTIVE, kid)
 
 
 def provider_of(settings: Settings, store: Store, get: Any = fetch) -> Provider:
-    identity = settings.identity
-    keyring = ensure_keyring(
-        Keys(store.database), identity.key_id, 1_700_000_000, needed_algorithms(identity)
-    )
+    identity, keys = settings.identity, Keys(store.database)
+    algorithms = needed_algorithms(identity)
+    if not keys.all():
+        for algorithm in algorithms:
+            named = identity.key_id if algorithm == DEFAULT_ALGORITHM else ""
+            keys.add_first(_first_key(algorithm, named))
+    keyring = ensure_keyring(keys, identity.key_id, MADE, algorithms)
     return make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()), get)
 
 
@@ -82,7 +95,7 @@ def call(
     async def send(message: dict[str, Any]) -> None:
         got.append(message)
 
-    asyncio.run(
+    asgi.run(
         app(
             {
                 "type": "http",

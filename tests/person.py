@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import http.client
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+import asgi
 
 ORIGIN = re.compile(r"https://idp\.am\.wso2\.com(:\d+)?(?=/)")
 Sent = Callable[[str, str, bytes, dict[str, str]], "Page"]
@@ -184,7 +185,7 @@ def over_asgi(app: Any) -> Sent:
                 for name, value in headers.items()
             ],
         }
-        asyncio.run(app(scope, receive, reply))
+        asgi.run(app(scope, receive, reply))
         return Page(
             got[0]["status"],
             [(name.decode(), value.decode("latin-1")) for name, value in got[0]["headers"]],

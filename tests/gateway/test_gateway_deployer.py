@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +17,12 @@ import pytest
 
 import kapi
 from kapi import run_files
+from kapi.apis import report as codes
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.secrets import Secrets
-from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
+from kapi.errors import Diagnostic, GatewayRejected, GatewayUnavailable, Invalid, Problem
 from kapi.fetch import fetch
+from kapi.gateway.deployment.checks import raise_mistakes
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.deployment.fingerprint import SOURCES, fingerprint
 from kapi.gateway.deployment.modules import Modules
@@ -417,6 +423,38 @@ def test_all_code_that_rendering_runs_through_is_part_of_the_fingerprint() -> No
     assert used >= {"apis", "policies", "settings"}
     # `run_files` and `store` name files and records; a render context contains the names.
     assert used - {"run_files", "store"} <= {name.removesuffix(".py") for name in SOURCES}
+
+
+def test_a_change_in_a_folder_of_the_code_changes_the_fingerprint(tmp_path: Path) -> None:
+    shutil.copytree(Path(kapi.__file__).parent, tmp_path / "kapi")
+    code = (
+        "from pathlib import Path; from kapi.gateway.deployment.fingerprint import fingerprint;"
+        " from kapi.apis.secrets import Secrets; from kapi.settings import Settings;"
+        " from kapi.gateway.envoy.resources.context import render_context;"
+        " context = render_context(Settings(Path('/data')), Secrets({}));"
+        " before = fingerprint(context);"
+        " changed = Path('kapi/policies/authentication/conf.py');"
+        " changed.write_text(changed.read_text() + '# changed');"
+        " assert before != fingerprint(context)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def own_mistake(code: str) -> Diagnostic:
+    return Diagnostic(code, "a mistake", "a hint", "#/authentication", source="apkConfiguration")
+
+
+def test_mistakes_of_authentication_alone_have_a_code_of_their_own() -> None:
+    authentication, other = own_mistake(codes.AUTHENTICATION), own_mistake(codes.TAKEN_HOST)
+    for found, number in (((authentication,), "909018"), ((authentication, other), "909029")):
+        with pytest.raises(Invalid) as caught:
+            raise_mistakes(found)
+        assert caught.value.code == number
 
 
 def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(

@@ -21,6 +21,9 @@ from kapi.gateway.envoy.stream.server import Publisher
 from live import Gateway, api, backend, gateway, operation
 from waiting import until
 
+# A thread that ends with an exception prints a traceback into the log.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:

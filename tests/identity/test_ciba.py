@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from client_keys import public as public_keys
 from flows import Clock, client, person_at, provider_app
 from idp import Answer, basic, call
 from kapi.identity.grants import ciba as ciba_grant
+from kapi.settings.identity import RegistrationSettings
 from person import Person, claims_of
 
 grant_type = ciba_grant.facts.grant_type
@@ -240,3 +242,14 @@ def test_a_client_that_registered_an_algorithm_must_sign(app: Any, clock: Clock)
     assert (other.status, other.json()["error"]) == (400, "invalid_request")
     right = signed_request(clock, key("PS256"), who="strict")
     assert ask(app, as_client("strict"), request=right).status == 200
+
+
+def test_a_client_that_is_registered_at_run_time_may_use_it(tmp_path: Path, clock: Clock) -> None:
+    registration = RegistrationSettings(initial_access_token="first", scopes=("openid",))
+    app = provider_app(tmp_path, clock, registration=registration)
+    wanted = {"client_name": "Bank", "grant_types": [grant_type], "scope": "openid"}
+    headers = {"content_type": "application/json", "authorization": "Bearer first"}
+    made = call(app, path="/dcr/register", body=json.dumps(wanted).encode(), **headers)
+    assert (made.status, made.json().get("grant_types")) == (201, [grant_type]), made.body
+    own = {"authorization": basic(made.json()["client_id"], made.json()["client_secret"])}
+    assert ask(app, own, scope="openid", login_hint="org1user").status == 200

@@ -11,6 +11,8 @@ import pytest
 
 from client_keys import certificate, key, public, signed
 from idp import basic, call, identity_app
+from kapi.identity.client_authentication import METHODS
+from kapi.identity.client_facts import client_mistakes
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
 
@@ -342,3 +344,17 @@ def test_without_authorities_nobody_vouches(tmp_path: Path) -> None:
             "token_endpoint_auth_methods_supported"
         ]
     )
+
+
+@pytest.mark.parametrize("method", [method.name for method in METHODS])
+def test_a_client_of_fapi_proves_itself_by_a_key(method: str) -> None:
+    """FAPI 2.0 Security Profile §5.3.2.1: mutual TLS or private_key_jwt."""
+    client = ClientSettings(
+        "bank",
+        profile="fapi2",
+        grants=("client_credentials",),
+        token_endpoint_auth_method=method,
+    )
+    refused = [text for text in client_mistakes(client) if "profile fapi2" in text]
+    allowed = {"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"}
+    assert (refused == []) == (method in allowed), refused

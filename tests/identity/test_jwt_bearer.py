@@ -28,7 +28,7 @@ TRUSTED = (
     AssertionIssuerSettings(
         "https://hr.example",
         ("payroll",),
-        {"keys": [HR.as_dict(private=False)]},
+        {"keys": [HR.as_dict(private=False), RSA.as_dict(private=False)]},
         algorithms=("ES256",),
         scopes=("pay",),
     ),

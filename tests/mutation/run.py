@@ -25,6 +25,7 @@ from py_compile import PycInvalidationMode
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from equivalent import EQUIVALENT
 from mutants import Mutant, mutants
 from rooms import ROOMS, Room
 
@@ -137,8 +138,12 @@ def modules(root: Path) -> dict[str, Room]:
 def sampled(root: Path, room: Room, wanted: str, part: float) -> list[Mutant]:
     """The mutants of a room in the sample, in the order of their hashes."""
     own = (name for name, its in modules(root).items() if its is room and wanted in name)
-    every = (made for name in own for made in mutants(root, name))
-    return sorted((made for made in every if made.hash < part), key=lambda made: made.hash)
+    found = [made for name in own for made in mutants(root, name) if made.hash < part]
+    return sorted(filter(_is_noticeable, found), key=lambda made: made.hash)
+
+
+def _is_noticeable(mutant: Mutant) -> bool:
+    return (mutant.module, mutant.operator, mutant.text) not in EQUIVALENT
 
 
 def prepare(worker: Worker, room: Room, wanted: str, part: float) -> list[Job]:

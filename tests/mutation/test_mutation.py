@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from equivalent import EQUIVALENT
 from mutants import mutants
+from run import MODULES, ROOT, SAMPLE, run
 
 
 def test_an_edit_elsewhere_does_not_change_what_is_in_the_sample(tmp_path: Path) -> None:
@@ -30,3 +33,17 @@ def test_a_mutant_is_the_source_with_one_fault(tmp_path: Path) -> None:
         ("RemoveStatement", 2): "pass",
         ("RemoveStatement", 4): "pass  # why",
     }
+
+
+@pytest.mark.parametrize("name", EQUIVALENT, ids=lambda name: f"{name[0]} {name[1]}")
+def test_a_mutant_that_is_left_out_exists(name: tuple[str, str, str]) -> None:
+    made = {(item.module, item.operator, item.text) for item in mutants(ROOT / MODULES, name[0])}
+    assert name in made
+
+
+@pytest.mark.long
+def test_near_tests_notice_nine_of_ten_faults(tmp_path: Path) -> None:
+    """As many of the sample as seven minutes allow, in the order of their hashes."""
+    report = run(tmp_path, part=SAMPLE, seconds=420)
+    assert len(report.killed) + len(report.survived) >= 40, str(report)
+    assert report.score >= 0.9, str(report)

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
+from kapi.apis.conf.rules import Fault
 from kapi.apis.ir import Api, Endpoint
 from kapi.apis.kinds.rest import RestOperation
 from kapi.jose.token_kinds import AccessTokenRule
 from kapi.policies import POLICIES, Place, authentication, headers, redirect, scopes
 from kapi.policies.authentication import Credential
 from kapi.policies.authentication.conf import AuthenticationConf
+from kapi.policies.callers.custom_claims import claim_value
 from kapi.policies.callers.rbac import one_of, text
 from kapi.policies.contract import HttpFilter
 
@@ -216,3 +218,37 @@ def test_other_policies_among_those_of_headers_change_nothing() -> None:
     node = headers.compile(conf(), OperationConf("/a", "GET", policies=PoliciesConf(request)))
     assert node is not None
     assert [(item.header, item.value) for item in node.request] == [("x-a", "1")]
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "value"),
+    [
+        ("7", "string", "7"),
+        ("-7", "int", -7),
+        ("2147483647", "int", 2**31 - 1),
+        ("2147483648", "long", 2**31),
+        ("1.5", "float", 1.5),
+        ("True", "bool", True),
+        ("1970-01-01T00:01:00Z", "date", 60),
+    ],
+)
+def test_a_custom_claim_has_the_type_that_is_named(written: str, kind: str, value: object) -> None:
+    assert (claim_value(written, kind), type(claim_value(written, kind))) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ("2147483648", "int"),
+        ("-2147483649", "int"),
+        ("9223372036854775808", "long"),
+        ("1.5", "int"),
+        ("", "int"),
+        ("nan", "float"),
+        ("1e999", "float"),
+        ("yes", "bool"),
+        ("today", "date"),
+    ],
+)
+def test_a_custom_claim_of_another_type_is_a_mistake(written: str, kind: str) -> None:
+    assert isinstance(claim_value(written, kind), Fault)

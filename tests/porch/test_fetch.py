@@ -285,6 +285,9 @@ def test_a_form_is_posted_and_any_success_counts(
 def test_why_nothing_came(base: str) -> None:
     assert refusal("http://name.invalid/") == "name"
     assert refusal(base.replace("http:", "https:")) == "tls"
+    with pytest.raises(Unfetched, match=r"TLS: [A-Z0-9]+(_[A-Z0-9]+)+"):
+        document(base.replace("http:", "https:"), way())
+    assert refusal(base.replace("http:", "ftp:")) == "url"
     assert refusal("http://169.254.169.254/") == "address"
     assert refusal(f"{base}/to/http://[") == "redirect"
     with socket.socket() as taken:

@@ -1,0 +1,32 @@
+"""Mutants that change nothing that anybody could notice, by name, each with the reason. They are not in the score."""
+
+from __future__ import annotations
+
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    (
+        "identity/grants/client_credentials.py",
+        "ReplaceTrueWithFalse",
+        "quick=True,",
+    ): "The same answer is computed in a thread instead of the event loop.",
+    (
+        "identity/grants/password.py",
+        "NumberReplacer",
+        'provider.records.put(_KIND, Record(key_of(once), "", {}, now + 60))',
+    ): "The record is used within the same request.",
+    (
+        "identity/tokens/third_party_tokens.py",
+        "NumberReplacer",
+        'inner = _actors(issuer, act.get("act"), depth + 1)',
+    ): "A chain that is cut here is refused by the grant for having more than ten actors.",
+    (
+        "fetch.py",
+        "NumberReplacer",
+        "_PIECE = 64 * 1024",
+    ): "The size of a piece decides how often the socket is read.",
+    (
+        "fetch.py",
+        "ReplaceTrueWithFalse",
+        "timer.daemon = True",
+    ): "The timer is cancelled before the call returns.",
+}
+"""By module, operator and source line."""

@@ -100,6 +100,15 @@ def test_a_good_token_names_its_caller() -> None:
     assert verify_bearer(f"Bearer {token(exp=NOW + 0.5, nbf=...)}", TRUSTED, NOW)
 
 
+@pytest.mark.parametrize("cnf", [{"jkt": "k" * 43}, {"x5t#S256": "k" * 43}, {"jku": "https://x"}])
+@pytest.mark.parametrize("scheme", ["Bearer", "DPoP"])
+def test_a_bound_token_without_a_proof_is_refused(scheme: str, cnf: dict[str, str]) -> None:
+    """RFC 7800 §3.1: a confirmation that cannot be checked is not met."""
+    with pytest.raises(Problem) as caught:
+        verify_bearer(f"{scheme} {token(cnf=cnf)}", TRUSTED, NOW)
+    assert (caught.value.status, caught.value.code) == (401, "900901")
+
+
 @pytest.mark.parametrize(
     ("times", "code"),
     [

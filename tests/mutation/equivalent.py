@@ -20,6 +20,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "A chain that is cut here is refused by the grant for having more than ten actors.",
     (
         "fetch.py",
+        "ReplaceComparisonOperator_LtE_Lt",
+        "if deadline <= time.monotonic():",
+    ): "It differs for one instant of a clock in nanoseconds.",
+    (
+        "fetch.py",
         "NumberReplacer",
         "_PIECE = 64 * 1024",
     ): "The size of a piece decides how often the socket is read.",

@@ -42,7 +42,16 @@ ROOMS = (
             ("claim_rules", ("test_verify", "test_token_formats", "test_third_party_exchange")),
             ("exchanged_tokens", ("test_token_exchange",)),
             ("third_party_tokens", ("test_third_party_exchange",)),
-            ("person_tokens", ("test_authorization_code", "test_openid", "test_refresh")),
+            (
+                "person_tokens",
+                (
+                    "test_authorization_code",
+                    "test_openid",
+                    "test_refresh",
+                    "test_response_types",
+                    "test_resource_tokens",
+                ),
+            ),
             ("hashes", ("test_openid",)),
             ("access_tokens", ("test_introspection_revocation", "test_openid")),
             (

@@ -16,7 +16,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "identity/tokens/third_party_tokens.py",
         "NumberReplacer",
-        'inner = _actors(issuer, act.get("act"), depth + 1)',
+        'if (inner := _actors(issuer, act.get("act"), depth + 1)) is not None:',
     ): "A chain that is cut here is refused by the grant for having more than ten actors.",
     (
         "fetch.py",

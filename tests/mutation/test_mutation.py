@@ -35,6 +35,7 @@ def test_a_mutant_is_the_source_with_one_fault(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EQUIVALENT, ids=lambda name: f"{name[0]} {name[1]}")
 def test_a_mutant_that_is_left_out_exists(name: tuple[str, str, str]) -> None:
     made = {(item.module, item.operator, item.text) for item in mutants(ROOT / MODULES, name[0])}

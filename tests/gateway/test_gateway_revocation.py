@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kapi.apis.ir import Endpoint
 from kapi.gateway.caller_resources import caller_resources
 from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
+from kapi.gateway.revoked_streams import RevokedStreams
 from kapi.store.engine.database import Database
 from kapi.store.revocations import TOPIC, Revocations
 from live import ISSUER, Gateway, api, backend, gateway, operation
 from waiting import until
 
 PATH = "/revoke/1.0.0"
+NO_STREAMS = RevokedStreams(SimpleNamespace(needed=lambda: False))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def test_a_jti_is_the_issuers_own_unless_none_was_named(live: Gateway) -> None:
 def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     database = Database.open(tmp_path / "kapi.db")
     revocations = Revocations(database)
-    carrier = caller_resources(database, live.publisher, time.time)[TOPIC]
+    carrier = caller_resources(database, live.publisher, time.time, NO_STREAMS)[TOPIC]
     carrier.start()
     token = live.minter.token(jti="stored")
     assert live.call(f"{PATH}/closed", token=token).status == 200
@@ -91,7 +94,9 @@ def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     carrier.stop()
     assert (
         carrier.resource().version
-        == caller_resources(database, live.publisher, time.time)[TOPIC].resource().version
+        == caller_resources(database, live.publisher, time.time, NO_STREAMS)[TOPIC]
+        .resource()
+        .version
     )
     database.close()
     deny(live)

@@ -9,7 +9,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from harness import DEFINITION, Platform, conf
+from harness import BASIC, DEFINITION, Platform, conf, free_port
+from waiting import until
 from ws_backend import PROTOCOL, Backend, web_socket, websocket_backend
 
 BASE = "/streams/1.0.0"
@@ -24,8 +25,25 @@ OPERATIONS = """- {target: "/chat", verb: GET, stream: {type: WebSocket}}
 - {target: "/short", verb: GET, secured: false, stream: {type: WebSocket, maxDuration: 2}}
 - {target: "/limited", verb: GET, secured: false, rateLimit: {requestsPerUnit: 2, unit: Day},
    stream: {type: WebSocket}}
+- {target: "/talkative", verb: GET, secured: false,
+   stream: {type: WebSocket, messagesPerSecond: 20}}
 - {target: "/plain", verb: GET, secured: false}
 """
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    running = Platform(
+        free_port(),
+        tmp_path_factory.mktemp("kapi") / "data",
+        environment={"KAPI_IDENTITY__TOKEN_LIFETIME": "15"},
+    )
+    running.start()
+    yield running
+    running.stop()
+    assert "Traceback" not in "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +62,7 @@ def streams(platform: Platform, backend: Backend) -> Platform:
     return platform
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def token(streams: Platform) -> str:
     return streams.token()
 
@@ -150,6 +168,14 @@ def chat(socket: ClientConnection) -> None:
         time.sleep(0.05)
 
 
+def burst(socket: ClientConnection) -> None:
+    """Send as fast as possible, until the connection ends."""
+    for _ in range(1000):
+        socket.send("x")
+    for _ in range(1000):
+        socket.recv(20)
+
+
 def test_a_silent_web_socket_ends(streams: Platform) -> None:
     with web_socket(streams.port, f"{BASE}/idle") as socket, pytest.raises(ConnectionClosed):
         socket.recv(20)
@@ -158,6 +184,45 @@ def test_a_silent_web_socket_ends(streams: Platform) -> None:
 def test_a_web_socket_ends_after_its_longest_life(streams: Platform) -> None:
     with web_socket(streams.port, f"{BASE}/short") as socket, pytest.raises(ConnectionClosed):
         chat(socket)
+
+
+def test_a_web_socket_ends_when_its_token_expires(streams: Platform, token: str) -> None:
+    with (
+        web_socket(streams.port, f"{BASE}/chat", token=token) as socket,
+        pytest.raises(ConnectionClosed),
+    ):
+        chat(socket)
+
+
+def test_a_web_socket_ends_when_its_token_is_revoked(streams: Platform, token: str) -> None:
+    # Issued later than the other one, which would expire first.
+    revoked = streams.token()
+    revoke = ("/oauth2/revoke", "-H", f"Authorization: Basic {BASIC}", "-d", f"token={revoked}")
+    with (
+        web_socket(streams.port, f"{BASE}/chat", token=token) as other,
+        web_socket(streams.port, f"{BASE}/chat", token=revoked) as socket,
+    ):
+        assert streams.request("idp.am.wso2.com", *revoke).status == 200
+        with pytest.raises(ConnectionClosed):
+            socket.recv(20)
+        other.send("others go on")
+        assert other.recv(10) == "others go on"
+
+
+def test_a_web_socket_ends_when_its_api_key_is_revoked(streams: Platform, api_key: str) -> None:
+    with web_socket(streams.port, f"{BASE}/chat?apikey={api_key}") as socket:
+        streams.cli("api-key", "revoke", api_key.split("_")[1])
+        with pytest.raises(ConnectionClosed):
+            socket.recv(20)
+
+
+def test_too_many_messages_close_a_web_socket(streams: Platform, backend: Backend) -> None:
+    path = f"{BASE}/talkative"
+    with web_socket(streams.port, path) as socket, pytest.raises(ConnectionClosed) as caught:
+        burst(socket)
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1008, "too many messages")
+    until(lambda: 1008 in backend.closed)
 
 
 def test_a_get_without_upgrade_is_an_ordinary_call(streams: Platform) -> None:

@@ -14,14 +14,14 @@ from kapi.policies.admission import MODULE
 OK, NOT_FOUND, CAS_MISMATCH = 0, 1, 8
 ENGINE = wasmtime.Engine()
 COMPILED = wasmtime.Module.from_file(ENGINE, MODULE)
-ROOTS = {"admit": 1, "keys": 2, "ledger": 3}
+ROOTS = {"admit": 1, "keys": 2, "ledger": 3, "stream": 4}
 
 
 @dataclass
 class Shared:
     """What the threads of one Envoy share."""
 
-    now: int = 1_800_000_000
+    now: float = 1_800_000_000
     data: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     cas: int = 0
 
@@ -52,6 +52,9 @@ class Thread:
         self.buffers: dict[int, bytes] = {}
         self.reply: Reply | None = None
         self.foreign: list[str] = []
+        self.closed: list[int] = []
+        """Calls that the module has ended."""
+        self.effective = 0
         self.contexts = 10
         self.store = wasmtime.Store(ENGINE)
         linker = wasmtime.Linker(ENGINE)
@@ -105,6 +108,26 @@ class Thread:
         self.call("proxy_on_delete", context)
         return self.reply
 
+    def opened(self, **properties: bytes) -> int:
+        """The number of a call that is open from now on, at a route whose calls last."""
+        self.properties = properties
+        self.contexts += 1
+        self.call("proxy_on_context_create", self.contexts, ROOTS["stream"])
+        assert self.call("proxy_on_request_headers", self.contexts, 1, 0) == 0
+        return self.contexts
+
+    def sent(self, context: int, piece: bytes) -> bytes:
+        """What goes on to the backend of a piece that the client of an open call sends."""
+        self.buffers[0] = piece
+        assert self.call("proxy_on_request_body", context, len(piece), 0) == 0
+        return self.buffers[0]
+
+    def tick(self) -> list[int]:
+        """The calls that a tick ends."""
+        self.closed = []
+        self.call("proxy_on_tick", ROOTS["stream"])
+        return self.closed
+
     def read(self, start: int, size: int) -> bytes:
         return bytes(self.memory.read(self.store, start, start + size))
 
@@ -116,7 +139,7 @@ class Thread:
         return OK
 
     def proxy_get_current_time_nanoseconds(self, out: int) -> int:
-        self.memory.write(self.store, struct.pack("<Q", self.shared.now * 10**9), out)
+        self.memory.write(self.store, struct.pack("<Q", int(self.shared.now * 10**9)), out)
         return OK
 
     def proxy_get_property(self, path: int, size: int, out: int, out_size: int) -> int:
@@ -145,6 +168,18 @@ class Thread:
         self, kind: int, start: int, length: int, out: int, out_size: int
     ) -> int:
         return self.give(self.buffers[kind][start : start + length], out, out_size)
+
+    def proxy_set_tick_period_milliseconds(self, period: int) -> int:
+        assert period == 1000
+        return OK
+
+    def proxy_set_effective_context(self, context: int) -> int:
+        self.effective = context
+        return OK
+
+    def proxy_close_stream(self, kind: int) -> int:
+        self.closed.append(self.effective)
+        return OK
 
     def proxy_get_header_map_value(
         self, kind: int, key: int, size: int, out: int, out_size: int

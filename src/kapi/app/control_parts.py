@@ -29,6 +29,7 @@ from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.rate_limit_counters import RateLimitCounters
 from kapi.gateway.rejected_tokens import RejectedTokenLog
 from kapi.gateway.resource_sync import ResourceSync
+from kapi.gateway.revoked_streams import RevokedStreams
 from kapi.gateway.secrets import known_secrets
 from kapi.identity.clients.api_keys import ApiKeyIssuer
 from kapi.identity.issuers.trust import Trust
@@ -71,7 +72,6 @@ class Control:
         issuers = GatewayIssuers(StartupRequirements(database), trust)
         key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, database, time.time, os.urandom)
         publisher = _publisher(settings)
-        caller_state = caller_resources(database, publisher, time.time)
         counters = RateLimitCounters(
             counters_socket(settings),
             Counters(database),
@@ -79,8 +79,8 @@ class Control:
             str(time.time_ns()),
             lambda: deployer.counts,
         )
-        stored = ApplicationStore(database)
-        applications = Applications(settings, stored, time.time, counters.refresh)
+        caller_state = caller_resources(database, publisher, time.time, RevokedStreams(counters))
+        applications = _applications(settings, database, counters)
         deployer = Deployer(
             store=store,
             publisher=publisher,
@@ -131,6 +131,12 @@ def _shared(
         key_issuer=TrustedIssuer("api-keys", keys.issuer, keys.jwks(), api_keys=True),
         synced=lambda: [item.resource() for item in caller_state.values()],
     )
+
+
+def _applications(
+    settings: Settings, database: Database, counters: RateLimitCounters
+) -> Applications:
+    return Applications(settings, ApplicationStore(database), time.time, counters.refresh)
 
 
 def _compiler(settings: Settings, store: Store) -> ApiCompiler:

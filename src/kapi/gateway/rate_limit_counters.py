@@ -52,7 +52,7 @@ class RateLimitCounters:
         self._counters = counters
         self._index = index
         self._generation = generation
-        self._needed = needed
+        self.needed = needed
         self._met = False
         self._kept: dict[tuple[str, int], Counter] = {}
         self._sent: ConsumerIndex = {}
@@ -86,7 +86,7 @@ class RateLimitCounters:
     def refresh(self) -> None:
         """The index has changed: send it before this returns, if Envoy answers."""
         self._stale = True
-        if not self._needed():
+        if not self.needed():
             return
         # Right after the first limited API was deployed, Envoy may need a moment to open the socket.
         deadline = time.monotonic()
@@ -110,7 +110,7 @@ class RateLimitCounters:
             self._news.clear()
             begun = time.monotonic()
             try:
-                if self._needed():
+                if self.needed():
                     self._visit()
                 else:
                     self.ready = True
@@ -128,8 +128,8 @@ class RateLimitCounters:
             restored, generation, found = self._read()
             if not restored:
                 for batch in _batches([_line(item) for item in self._kept.values()], ""):
-                    self._send("/restore", batch)
-                self._send("/restored")
+                    self.send("/restore", batch)
+                self.send("/restored")
             if self._stale or generation != self._generation:
                 self._send_index(whole=generation != self._generation)
             self.ready = self._met = True
@@ -137,7 +137,7 @@ class RateLimitCounters:
                 self._keep(found)
 
     def _read(self) -> tuple[bool, str, dict[tuple[str, int], Counter]]:
-        first, _, rest = self._send("/counters").partition("\n")
+        first, _, rest = self.send("/counters").partition("\n")
         restored, _, generation = first.partition("\t")
         found = {(item.name, item.unit): item for item in map(_counter, rest.splitlines())}
         return restored == "1", generation, found
@@ -160,7 +160,7 @@ class RateLimitCounters:
             raise
         if whole:
             # Puts all records in force at once, in place of those of an earlier process.
-            self._send("/directory", f"{_IN_FORCE}\n{self._generation}")
+            self.send("/directory", f"{_IN_FORCE}\n{self._generation}")
         self._sent = wanted
 
     def _send_records(self, wanted: ConsumerIndex, sent: ConsumerIndex) -> None:
@@ -168,10 +168,10 @@ class RateLimitCounters:
         records = [f"{name}\n{self._generation}\n{value}" for name, value in changed.items()]
         records += [f"{name}\n" for name in sent.keys() - wanted.keys()]
         for batch in _batches(records, "\f"):
-            self._send("/directory", batch)
+            self.send("/directory", batch)
 
-    def _send(self, path: str, body: str = "") -> str:
-        """One call. Raises OSError when Envoy does not answer, or answers with an error."""
+    def send(self, path: str, body: str = "") -> str:
+        """One call on the socket. Raises OSError when Envoy does not answer, or answers with an error."""
         connection = http.client.HTTPConnection("envoy", timeout=_SECONDS)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(_SECONDS)

@@ -42,13 +42,19 @@ class ResourceSync:
         stream: Publish,
         *,
         sweep: Callable[[], object] = lambda: None,
+        published: Callable[[], object] = lambda: None,
         interval: float = INTERVAL,
     ) -> None:
-        """`make` returns the current resource; `sweep` removes what has expired, once a minute."""
+        """`make` returns the current resource; `sweep` removes what has expired, once a minute.
+
+        `published` is called when Envoy has the current resource. It may raise OSError; then it is
+        called again.
+        """
         self.resource = make
         self._name = name
         self._stream = stream
         self._sweep = sweep
+        self._when_published = published
         self._interval = interval
         self._news = threading.Event()
         self._stopped = threading.Event()
@@ -82,8 +88,9 @@ class ResourceSync:
                 if not told:
                     self._sweep()
                 self._publish()
-            except KapiError as error:
-                _LOG.warning("%s did not reach Envoy, trying again: %s", self._name, error.detail)
+                self._when_published()
+            except (KapiError, OSError) as error:
+                _LOG.warning("%s did not reach Envoy, trying again: %s", self._name, error)
                 self._news.set()
             except Exception:
                 _LOG.exception("%s could not be made, trying again", self._name)

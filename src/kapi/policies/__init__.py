@@ -42,6 +42,7 @@ POLICIES: tuple[Policy, ...] = (
     mcp,
     mcp_tools,
     ai_rate_limit,
+    streams,
     backend_jwt,
     interceptor,
     wasm_modules,
@@ -51,7 +52,6 @@ POLICIES: tuple[Policy, ...] = (
     public_address,
     grpc,
     headers,
-    streams,
     mirror,
     redirect,
 )

@@ -38,7 +38,7 @@ def usage(provider: AiProvider) -> str:
 
 
 def part(name: str) -> dict[str, Any]:
-    """The configuration of a filter that plays one of the module's parts: `admit`, `keys` or `ledger`. All share one memory."""
+    """The configuration of a filter that plays one of the module's parts: `admit`, `keys`, `stream` or `ledger`. All share one memory."""
     return {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
         "config": {

@@ -29,6 +29,8 @@ class Phase(IntEnum):
     """After scopes, as in APK: who may not call at all is told so first."""
     LIMIT = 30
     """After every refusal above, so that a refused call does not count; before anything that costs the backend."""
+    STREAM = 35
+    """After every refusal, because a call that enters here is known until it ends."""
     MEDIATE = 40
     """Interceptors and scripts: they may see and change what is already allowed."""
     LIMIT_KEYS = 45

@@ -21,6 +21,7 @@ from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
+from kapi.policies.streams import endless_flows
 
 name = "lua_scripts"
 phase = Phase.TRANSFORM
@@ -87,7 +88,9 @@ def envoy(node: LuaScripts, place: Place) -> EnvoyRoute:
     """The scripts as data, then the sandbox that runs them."""
     items = [_literal(item, place) for item in node.scripts]
     longest = _TEXT + place.gateway.enforcer.max_body_bytes
-    source = f"local LONGEST = {longest}\nSCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
+    endless = ", ".join(f"{flow} = true" for flow in endless_flows(place.operation))
+    head = f"ENDLESS = {{{endless}}}\n" if endless else ""
+    source = f"local LONGEST = {longest}\n{head}SCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
     per_route = {"@type": _LUA + "LuaPerRoute", "source_code": {"inline_string": source}}
     return EnvoyRoute(
         {FILTER: per_route},

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::admit::{count, Room};
 use crate::bodies::{self, Admitted, Next};
+use crate::cut;
 use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
 use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, Subscription, What};
@@ -26,6 +27,7 @@ const PAUSE: u32 = 1;
 enum Part {
     Admit,
     Keys,
+    Stream,
     Ledger,
 }
 
@@ -69,6 +71,10 @@ pub extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
     let part = match host::configuration(size) {
         b"admit" => Part::Admit,
         b"keys" => Part::Keys,
+        b"stream" => {
+            cut::configure();
+            Part::Stream
+        }
         b"ledger" => Part::Ledger,
         _ => return 0,
     };
@@ -90,11 +96,29 @@ pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
 #[no_mangle]
 pub extern "C" fn proxy_on_delete(context: u32) {
     let state = state();
-    state.contexts.remove(&context);
+    if state.contexts.remove(&context) == Some(Part::Stream) {
+        cut::closed(context);
+    }
     state.rooms.remove(&context);
     state.waiting.remove(&context);
     state.usages.remove(&context);
     state.answers.remove(&context);
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_tick(_: u32) {
+    host::begin();
+    cut::tick();
+}
+
+/// A call, or with the filter's own context the machine, is about to end.
+#[no_mangle]
+pub extern "C" fn proxy_on_done(context: u32) -> u32 {
+    if state().parts.get(&context) == Some(&Part::Stream) {
+        host::begin();
+        cut::end_all();
+    }
+    1
 }
 
 #[no_mangle]
@@ -106,6 +130,10 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
             Some(route) => follow(context, bodies::headers(&route, end != 0), 0),
         },
         Some(Part::Keys) => count_keys(context),
+        Some(Part::Stream) => {
+            cut::open(context);
+            CONTINUE
+        }
         Some(_) => {
             if end == 0 {
                 return PAUSE;
@@ -119,7 +147,12 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
 #[no_mangle]
 pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> u32 {
     host::begin();
-    if state().contexts.get(&context) != Some(&Part::Ledger) {
+    let part = state().contexts.get(&context);
+    if part == Some(&Part::Stream) {
+        cut::pass(context, size);
+        return CONTINUE;
+    }
+    if part != Some(&Part::Ledger) {
         return if state().waiting.contains(&context) { take_body(context, size, end != 0) } else { CONTINUE };
     }
     if end != 0 {

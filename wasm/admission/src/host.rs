@@ -91,6 +91,13 @@ pub fn now() -> u64 {
     nanoseconds / 1_000_000_000
 }
 
+/// Milliseconds since the epoch.
+pub fn now_milliseconds() -> u64 {
+    let mut nanoseconds = 0;
+    unsafe { abi::proxy_get_current_time_nanoseconds(&mut nanoseconds) };
+    nanoseconds / 1_000_000
+}
+
 /// A property of the request by its path, whose parts are joined by zero bytes.
 pub fn property(path: &[u8]) -> Option<&'static [u8]> {
     answer(|out, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), out, size) }).map(|value| &*value)

@@ -1,5 +1,6 @@
 //! What the control process asks on the Unix socket: `/counters` lists the counters of long windows, `/restore` adds counters that were
-//! kept, `/restored` says that these were all, `/directory` writes records. Lines of fields between tabs.
+//! kept, `/restored` says that these were all, `/directory` writes records, `/revoked` names credentials
+//! whose calls must end. Lines of fields between tabs.
 
 use core::fmt::Write;
 
@@ -20,6 +21,10 @@ pub fn answer(shared: &impl Shared, path: &[u8], body: &[u8]) {
             host::respond(200, "ledger", b"", &[TEXT]);
         }
         b"/directory" => direct(shared, body),
+        b"/revoked" => {
+            crate::streams::announce(shared, body);
+            host::respond(200, "ledger", b"", &[TEXT]);
+        }
         _ => host::respond(404, "ledger", b"", &[TEXT]),
     }
 }

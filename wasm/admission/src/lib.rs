@@ -1,13 +1,14 @@
 //! Admission of requests inside Envoy: rate limits in exact fixed windows, subscriptions, tiers of consumers, tokens of AI providers.
 //!
-//! A Proxy-Wasm module. By its configuration a filter plays one of three parts: `admit` on the routes of APIs, `keys` on routes where an
-//! interceptor supplies keys to count by, and `ledger` on a Unix socket, where the control process reads and restores the counters
+//! A Proxy-Wasm module. By its configuration a filter plays one of four parts: `admit` on the routes of APIs, `keys` on routes where an
+//! interceptor supplies keys to count by, `stream` on routes whose calls last, and `ledger` on a Unix socket, where the control process reads and restores the counters
 //! and says who may call what. All parts and all threads share one memory.
 
 pub mod admit;
 pub mod counters;
 pub mod directory;
 pub mod events;
+pub mod frames;
 pub mod graphql;
 pub mod graphql_document;
 pub mod graphql_lexer;
@@ -18,11 +19,14 @@ pub mod mcp_tools;
 pub mod operations;
 pub mod persisted;
 pub mod rules;
+pub mod streams;
 pub mod strict_json;
 pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod bodies;
+#[cfg(target_arch = "wasm32")]
+mod cut;
 #[cfg(target_arch = "wasm32")]
 mod filter;
 #[cfg(target_arch = "wasm32")]

@@ -19,6 +19,7 @@ from kapi.gateway.envoy.resources.render import segments
 from kapi.gateway.envoy.resources.routes.system import system_routes
 from kapi.policies.authentication.conf import SUBSCRIPTION_HINT
 from kapi.policies.lua_scripts import LuaScripts, Script
+from kapi.policies.streams import endless_flows
 from kapi.policies.subscriptions import has_callers_without_application
 from kapi.policies.wasm_modules import Module, WasmModules
 from kapi.settings import GatewaySettings, SubscriptionsSettings
@@ -45,6 +46,7 @@ def deploy_mistakes(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
         *_root(api),
         *_host(api, context),
         *_callers(api, context.subscriptions),
+        *_streams(api, context.gateway),
         *secret_mistakes(api, context.secrets),
     )
 
@@ -123,6 +125,24 @@ def _code(node: object) -> Iterator[tuple[str, tuple[Script, ...] | tuple[Module
         yield "the script", node.scripts
     elif isinstance(node, WasmModules):
         yield "the module", node.modules
+
+
+def _streams(api: Api, gateway: GatewaySettings) -> Iterator[Diagnostic]:
+    """Interceptors of the settings that are sent a body would wait for the end of a stream."""
+    waiting: set[str] = set()
+    for item in gateway.interceptors:
+        if item.body or item.trailers:
+            waiting.update(item.flows)
+    for operation in api.operations:
+        if waiting & set(endless_flows(operation)):
+            message = (
+                f"{operation.verb} {operation.target} is a stream, which has no end,"
+                " and an interceptor of this gateway reads bodies"
+            )
+            hint = "The operator removes body and trailers from gateway.interceptors."
+            yield Diagnostic(
+                codes.COMBINATION, message, hint, "#/operations", source="apkConfiguration"
+            )
 
 
 def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnostic]:

@@ -107,6 +107,8 @@ local function accept(handle, claims)
   local application = type(claims.application) == "table" and claims.application or {}
   facts:set(FACTS, "api_key", true)
   facts:set(FACTS, "key_id", tostring(claims.jti or ""))
+  facts:set(FACTS, "key_issuer", tostring(claims.iss or ""))
+  facts:set(FACTS, "key_expires", type(claims.exp) == "number" and string.format("%d", claims.exp) or "")
   facts:set(FACTS, "application_uuid", tostring(application.uuid or ""))
   facts:set(FACTS, "application_name", tostring(application.name or ""))
   facts:set(FACTS, "tier", tostring(application.tier or ""))

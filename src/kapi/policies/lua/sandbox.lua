@@ -1,5 +1,6 @@
 -- Runs the scripts of an apk-conf. Each gets an environment of its own: no files, no processes, no loading of code, no calls of
--- other clusters, no change of route. `SCRIPTS` stands before these files: {{name, source}, …} in the order of the request.
+-- other clusters, no change of route. `SCRIPTS` stands before these files: {{name, source}, …} in the order of the request; and
+-- `ENDLESS`, the flows whose messages have no end.
 -- A script that fails, or goes beyond its limits, gives a 500.
 
 local function copied(source, names)
@@ -45,13 +46,15 @@ for index, script in ipairs(SCRIPTS) do
   answers = answers or rawget(env, "envoy_on_response") ~= nil
 end
 SCRIPTS = nil
+local ENDLESS = ENDLESS
 
 local function run(handle, flow, from, to, by)
+  local given = ENDLESS and ENDLESS[flow] and endless_stand_in or stand_in
   for index = from, to, by do
     local script = loaded[index]
     local entry = rawget(script.env, "envoy_on_" .. flow)
     if entry ~= nil then
-      local ok, why = bounded(entry, stand_in(handle))
+      local ok, why = bounded(entry, given(handle))
       if not ok then
         handle:logErr(script.name .. ": " .. logged(why))
         return false

@@ -267,3 +267,10 @@ for _, name in ipairs({"logTrace", "logDebug", "logInfo", "logWarn", "logErr", "
 end
 
 local stand_in = kind_of(handle_methods)
+
+-- A message without an end, of a WebSocket or a stream of events, would be held until it is too large.
+local endless_methods = {}
+for name, method in pairs(handle_methods) do endless_methods[name] = method end
+endless_methods.body = function() fault("a stream has no whole body; bodyChunks reads it as it passes") end
+endless_methods.trailers = function() fault("a stream has no trailers") end
+local endless_stand_in = kind_of(endless_methods)

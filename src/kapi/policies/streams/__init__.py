@@ -1,7 +1,8 @@
 """Long-lived calls (apk-conf `operations[].stream`, which is kapi's own): WebSocket, server-sent events and long polling.
 
 A WebSocket (RFC 6455) is upgraded only on operations that say so; elsewhere the gateway answers 403. The handshake is an ordinary call:
-authentication, scopes, subscriptions and rate limits are checked there. Times are in seconds.
+authentication, scopes, subscriptions and rate limits are checked there. A part of the admission module knows the open calls and ends
+those whose token has expired or was revoked. Times are in seconds.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.model import ApiConf, Fields, OperationConf
+from kapi.apis.conf.policy_part import Flow
+from kapi.apis.ir import Operation
+from kapi.policies.admission import ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.streams import conf as in_conf
 from kapi.policies.streams.conf import FIELD, LONG_POLLING, Kind
 
 name = "stream"
-phase = Phase.TRANSFORM
-filters: tuple[HttpFilter, ...] = ()
+phase = Phase.STREAM
+FILTER = "kapi.stream"
+"""Also the name of the route metadata that the module reads (`wasm/admission/src/cut.rs`)."""
+filters = (HttpFilter(phase, FILTER, part("stream"), disabled=True, on_demand=True),)
+"""It ends a call when the token expires or is revoked."""
 conf_part = in_conf.conf_part
 
 IDLE_SECONDS: Final = 300
@@ -36,6 +43,16 @@ class Stream:
     idle_timeout: int
     """Without a byte in either direction."""
     max_duration: int = 0
+    messages_per_second: int = 0
+    """Frames that the client of a WebSocket may send."""
+
+
+def endless_flows(operation: Operation) -> tuple[Flow, ...]:
+    """The flows of an operation whose messages have no end, so that no filter may wait for it."""
+    for node in operation.policies:
+        if isinstance(node, Stream):
+            return in_conf.ENDLESS[node.kind]
+    return ()
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> Stream | None:  # noqa: A001, ARG001 - the policy contract
@@ -47,7 +64,12 @@ def compile(conf: ApiConf, operation: OperationConf) -> Stream | None:  # noqa: 
     if kind == LONG_POLLING:
         longest = field.get("maxDuration", POLL_SECONDS)
         return Stream(kind, longest + _AFTER, longest)
-    return Stream(kind, field.get("idleTimeout", IDLE_SECONDS), field.get("maxDuration", 0))
+    return Stream(
+        kind,
+        field.get("idleTimeout", IDLE_SECONDS),
+        field.get("maxDuration", 0),
+        field.get("messagesPerSecond", 0),
+    )
 
 
 def envoy(node: Stream, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
@@ -65,4 +87,7 @@ def envoy(node: Stream, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the polic
             action["timeout"] = "0s"
     if node.max_duration:
         action["max_stream_duration"] = {"max_stream_duration": f"{node.max_duration}s"}
-    return EnvoyRoute(action=action)
+    messages: dict[str, Any] = {}
+    if node.messages_per_second:
+        messages = {FILTER: {"messages": str(node.messages_per_second)}}
+    return EnvoyRoute({FILTER: ON}, action=action, metadata=messages)

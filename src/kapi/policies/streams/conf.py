@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import Fields, OperationConf
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import operation_nodes, text_at
-from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.policy_part import ConfField, ConfPart, Flow
 from kapi.apis.conf.shapes import TEXT, ByField, Record, Shape, Whole
-from kapi.apis.report import Report
+from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark
 
 FIELD: Final = "stream"
@@ -20,6 +21,14 @@ _DAY: Final = 86400
 _LONGEST: Final = 30 * _DAY
 
 Kind = Literal["WebSocket", "ServerSentEvents", "LongPolling"]
+
+
+ENDLESS: Final[dict[str, tuple[Flow, ...]]] = {
+    WEB_SOCKET: ("request", "response"),
+    EVENTS: ("response",),
+    LONG_POLLING: (),
+}
+"""The flows whose messages have no end."""
 
 
 def is_web_socket(operation: OperationConf) -> bool:
@@ -39,6 +48,30 @@ def _check(root: Mapping, report: Report) -> None:
             report.add(codes.COMBINATION, message, place, "Write verb: GET, or another type.")
 
 
+def _check_interceptors(conf: ApiConf, report: Report) -> None:
+    """Refuse interceptor services that are sent a body without an end: the call would wait for it."""
+    found: dict[Mark, OperationConf] = {}
+    for operation in conf.operations:
+        for item in _endless(conf, operation):
+            if any(item.parameter(flag) for flag in ("bodyEnabled", "trailersEnabled")):
+                found.setdefault(item.mark, operation)
+    for place, operation in found.items():
+        message = f"an Interceptor cannot get the body of {operation.verb} {operation.target}"
+        hint = "It is a stream, which has no end: remove bodyEnabled and trailersEnabled."
+        report.add(codes.COMBINATION, message, place, hint)
+
+
+def _endless(conf: ApiConf, operation: OperationConf) -> Iterator[PolicyConf]:
+    """The interceptors of the flows of an operation whose messages have no end."""
+    field = operation.field(FIELD)
+    if not isinstance(field, Fields):
+        return
+    for flow in ENDLESS[field.get("type")]:
+        for policies in (conf.policies, operation.policies):
+            listed = policies.request if flow == "request" else policies.response
+            yield from (item for item in listed if item.name == "Interceptor")
+
+
 def _described() -> dict[str, str]:
     """The descriptions by the ends of paths, which name the type."""
     first, *others = _DESCRIPTIONS
@@ -52,10 +85,12 @@ _TIMES: Final[dict[str, Shape]] = {
     "idleTimeout": Whole(1, _DAY),
     "maxDuration": Whole(1, _LONGEST),
 }
+_WEB_SOCKET: Final[dict[str, Shape]] = {**_TIMES, "messagesPerSecond": Whole(1, 1_000_000)}
 _DESCRIPTIONS: Final = {
     "operations.stream": "Calls of this operation last long. Only in kapi.",
     "type": "WebSocket, ServerSentEvents or LongPolling.",
     "idleTimeout": "Seconds without a byte in either direction. 300 when left out.",
+    "messagesPerSecond": "Frames that a client may send in a second; no limit when left out.",
     "maxDuration": "Seconds that a call may last. Left out: no limit; 120 for LongPolling.",
 }
 conf_part = ConfPart(
@@ -66,7 +101,7 @@ conf_part = ConfPart(
             shape=ByField(
                 "type",
                 {
-                    WEB_SOCKET: Record(_TIMES, ("type",)),
+                    WEB_SOCKET: Record(_WEB_SOCKET, ("type",)),
                     EVENTS: Record(_TIMES, ("type",)),
                     LONG_POLLING: Record({"type": TEXT, "maxDuration": Whole(1, _DAY)}, ("type",)),
                 },
@@ -75,4 +110,5 @@ conf_part = ConfPart(
         ),
     ),
     check=_check,
+    check_conf=_check_interceptors,
 )

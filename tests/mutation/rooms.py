@@ -40,7 +40,7 @@ ROOMS = (
         Room((f"identity/tokens/{module}.py",), tuple(f"identity/{name}.py" for name in tests))
         for module, tests in (
             ("claim_rules", ("test_verify", "test_token_formats", "test_third_party_exchange")),
-            ("exchanged_tokens", ("test_token_exchange",)),
+            ("exchanged_tokens", ("test_token_exchange", "test_third_party_exchange")),
             ("third_party_tokens", ("test_third_party_exchange",)),
             (
                 "person_tokens",
@@ -86,9 +86,14 @@ ROOMS = (
     ),
     Room(
         ("policies/**/*.py",),
-        ("policies/test_policies.py", "golden"),
+        (
+            "policies/test_policies.py",
+            "policies/test_graphql_checks.py",
+            "policies/test_mcp_checks.py",
+            "golden",
+        ),
         "test_policies or cors or header or endpoint or interceptor or lua or wasm or mirror"
-        " or redirect or backend_jwt or mediation or policies",
+        " or redirect or backend_jwt or mediation or policies or graphql or grpc or mcp or stream",
     ),
     Room(
         ("gateway/deployment/*.py",),

@@ -398,12 +398,24 @@ EXTRA, NAME, COMMENT, CHECKSUM = b"\x03\x00\x00ab", b"name\0", b"comment\0", b"\
         (b"\0\0" + COMMENT, 4 | 16),
         (NAME, 8),
         (CHECKSUM, 2),
-        (b"\xff\xff" + bytes(65535), 4),
-        (b"n" * 100_000 + b"\0", 8),
     ],
 )
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_each_member_of_a_packed_answer_is_read(fields: bytes, flags: int, size: int) -> None:
+    is_read_to_its_end(fields, flags, size)
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [(b"\xff\xff" + bytes(65535), 4), (b"n" * 100_000 + b"\0", 8)],
+    ids=["extra", "name"],
+)
+@pytest.mark.parametrize("size", [97, 10_000])
+def test_long_fields_of_a_member_are_passed_over(fields: bytes, flags: int, size: int) -> None:
+    is_read_to_its_end(fields, flags, size)
+
+
+def is_read_to_its_end(fields: bytes, flags: int, size: int) -> None:
     body = answer(5, 6)
     packed = member(body[:20], fields, flags) + member(body[20:50]) + member(body[50:], CHECKSUM, 2)
     thread = Thread(Shared(START))

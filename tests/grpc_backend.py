@@ -43,8 +43,12 @@ class Backend:
     """
 
     def __init__(
-        self, services: tuple[str, ...] = (SERVICE,), tls: tuple[bytes, bytes] | None = None
+        self,
+        services: tuple[str, ...] = (SERVICE,),
+        tls: tuple[bytes, bytes] | None = None,
+        more: dict[str, bytes] | None = None,
     ) -> None:
+        """`more` are unary methods with fixed answers."""
         self.seen: list[dict[str, Any]] = []
         self._server = grpc.server(futures.ThreadPoolExecutor(8))
         handlers = {
@@ -53,6 +57,8 @@ class Backend:
             "SendStudentStream": grpc.stream_unary_rpc_method_handler(self._up),
             "SendAndGetStudentStream": grpc.stream_stream_rpc_method_handler(self._both),
         }
+        for name, answer in (more or {}).items():
+            handlers[name] = grpc.unary_unary_rpc_method_handler(lambda *_, made=answer: made)
         for service in services:
             handler = grpc.method_handlers_generic_handler(service, handlers)
             self._server.add_generic_rpc_handlers((handler,))

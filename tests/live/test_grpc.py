@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import grpc
 import pytest
 
+from client_keys import certificate as client_certificate
 from grpc_backend import PROTO, SERVICE, Backend, name_of, student
-from harness import Platform, free_port
+from harness import Answer, Platform, free_port
+from interceptor_service import certificate, interceptor
+from waiting import until
 
 HOST, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
@@ -20,11 +24,16 @@ METHODS = ("GetStudent", "GetStudentStream", "SendStudentStream", "SendAndGetStu
 class Caller:
     """A gRPC client of one host of the gateway: TLS with ALPN h2, the host as `:authority`."""
 
-    def __init__(self, platform: Platform, host: str = HOST) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        host: str = HOST,
+        certificate: tuple[bytes | None, bytes | None] = (None, None),
+    ) -> None:
         authority = (platform.data_dir / "tls/ca.pem").read_bytes()
         self._channel = grpc.secure_channel(
             f"127.0.0.1:{platform.port}",
-            grpc.ssl_channel_credentials(authority),
+            grpc.ssl_channel_credentials(authority, *certificate),
             options=[("grpc.ssl_target_name_override", host), ("grpc.enable_retries", 0)],
         )
 
@@ -47,6 +56,14 @@ class Caller:
         with pytest.raises(grpc.RpcError) as caught:
             self(path, *arguments, **more)
         return caught.value
+
+    def code(self, path: str, *arguments: Any, **more: Any) -> grpc.StatusCode | None:
+        """The status of a call; None for OK."""
+        try:
+            self(path, *arguments, **more)
+        except grpc.RpcError as error:
+            return error.code()
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +237,163 @@ def test_deadlines_reach_the_backend_and_end_the_call(
     assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert late.details() == "504: The call did not end before its deadline."
     assert backend.seen[-1]["remaining"] < 2
+
+
+def test_backends_with_tls_must_be_trusted(
+    platform: Platform, caller: Caller, tmp_path: Path
+) -> None:
+    _, authority = certificate(tmp_path, "students.example")
+    pem = (tmp_path / "students.example.pem").read_bytes()
+    end = pem.index(b"-----BEGIN CERTIFICATE")
+    secure = Backend(tls=(pem[:end], pem[end:]))
+    try:
+        text = conf("trusted", secure.port, scheme="https")
+        deploy(platform, text.replace('"trusted"', '"untrusted"').replace("/trusted", "/untrusted"))
+        platform.cli("secret", "set", "students", "ca.crt", stdin=authority)
+        named = ", certificate: {secretName: students, secretKey: ca.crt}}}"
+        deploy(platform, text.replace('"}}', f'"{named}', 1))
+        token = platform.token()
+        assert caller(path_of("trusted"), token=token) == "Ada"
+        refused = caller.refused(path_of("untrusted"), token=token)
+        assert refused.code() is grpc.StatusCode.UNAVAILABLE
+        assert refused.details().startswith("102503: ")
+    finally:
+        secure.stop()
+
+
+def test_sandbox_api_keys_backend_tokens_and_headers(platform: Platform, backend: Backend) -> None:
+    extra = (
+        "authentication:\n- {authType: OAuth2, required: optional}\n- {authType: APIKey}\n"
+        "apiPolicies:\n  request:\n  - {policyName: BackendJwt}\n"
+        "  - {policyName: SetHeader, parameters: {headerName: x-case, headerValue: keys}}\n"
+        "  response:\n"
+        "  - {policyName: SetHeader, parameters: {headerName: x-seen, headerValue: gateway}}\n"
+    )
+    text = conf("keys", backend.port, extra).replace("production:", "sandbox:", 1)
+    deploy(platform, text)
+    key = platform.cli("api-key", "create", "keys:v1", "--sandbox").stdout.strip()
+    sandbox = Caller(platform, SANDBOX)
+    try:
+        until(lambda: sandbox.code(path_of("keys"), apikey=key) is None)
+        sent = backend.cases("keys")[-1]
+        assert sent["x-jwt-assertion"].count(".") == 2
+        assert "apikey" not in sent
+        assert sandbox.code(path_of("keys")) is grpc.StatusCode.UNAUTHENTICATED
+        call = sandbox.method(path_of("keys")).with_call
+        _, details = call(student("Ada"), metadata=[("apikey", key)], timeout=30)
+        assert dict(details.initial_metadata())["x-seen"] == "gateway"
+        assert dict(details.trailing_metadata())["x-trailer"] == "seen"
+    finally:
+        sandbox.close()
+
+
+def test_client_certificates(platform: Platform, caller: Caller, backend: Backend) -> None:
+    authority = client_certificate("authority", authority=True)
+    known = client_certificate("known", authority)
+    platform.cli("secret", "set", "clients", "ca.crt", stdin=authority.pem.decode())
+    extra = (
+        "authentication:\n- {authType: OAuth2, enabled: false}\n"
+        "- {authType: mTLS, required: mandatory, certificates: [{name: clients, key: ca.crt}]}\n"
+    )
+    deploy(platform, conf("mutual", backend.port, extra))
+    with_certificate = Caller(platform, certificate=(known.key_pem, known.pem))
+    try:
+        assert with_certificate(path_of("mutual")) == "Ada"
+    finally:
+        with_certificate.close()
+    assert caller.code(path_of("mutual")) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_an_interceptor_sees_headers_of_streams_and_answers_for_the_backend(
+    platform: Platform, caller: Caller, backend: Backend
+) -> None:
+    with interceptor() as service:
+        extra = (
+            "apiPolicies:\n  request:\n  - {policyName: Interceptor, parameters: {backendUrl:"
+            f' "http://127.0.0.1:{service.port}", headersEnabled: true, contextEnabled: true}}}}\n'
+        )
+        deploy(platform, conf("asked", backend.port, extra))
+        service.reset(request={"headersToAdd": {"x-case": "intercepted"}})
+        metadata = [("authorization", f"Bearer {platform.token()}")]
+        stream = caller.method(path_of("asked", METHODS[3]), KINDS[3])
+        answers = stream(iter([student("Ada")]), metadata=metadata, timeout=30)
+        assert list(map(name_of, answers)) == ["hello Ada"]
+        assert backend.cases("intercepted")
+        asked = service.last("handle-request")
+        assert asked["invocationContext"]["path"] == path_of("asked", METHODS[3])
+        service.reset(request={"directRespond": True, "responseCode": 403})
+        refused = caller.refused(path_of("asked"), token=platform.token())
+        assert refused.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_calls_are_tried_again_by_status(
+    platform: Platform, caller: Caller, backend: Backend
+) -> None:
+    retries = ", resiliency: {retryPolicy: {count: 2, grpcStatuses: [RESOURCE_EXHAUSTED]}}}}"
+    deploy(platform, conf("again", backend.port).replace('"}}', f'"{retries}', 1))
+    token = platform.token()
+    first = caller(path_of("again"), "fail-once RESOURCE_EXHAUSTED", token, x_case="fail-once")
+    assert first == "fail-once RESOURCE_EXHAUSTED"
+    assert len(backend.cases("fail-once")) == 2
+    other = caller.refused(path_of("again"), "fail UNAVAILABLE", token, x_case="other")
+    assert other.code() is grpc.StatusCode.UNAVAILABLE
+    assert len(backend.cases("other")) == 1
+
+
+def test_health_and_reflection_pass_where_the_conf_says_so(
+    platform: Platform, caller: Caller
+) -> None:
+    health, reflection = "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"
+    check, info = f"/{health}/Check", f"/{reflection}/ServerReflectionInfo"
+    assert caller.code(check) is grpc.StatusCode.UNIMPLEMENTED
+    checked = Backend((SERVICE, health), more={"Check": b"\x08\x01"})
+    try:
+        text = conf("checked", checked.port)
+        deploy(platform, text.replace("grpc: {", "grpc: {health: open, reflection: secured, "))
+        assert caller.method(check)(b"", timeout=30) == b"\x08\x01"
+        assert caller.code(info) is grpc.StatusCode.UNAUTHENTICATED
+        # The backend has no reflection.
+        assert caller.code(info, token=platform.token()) is grpc.StatusCode.UNIMPLEMENTED
+        other = conf("checked2", checked.port).replace("grpc: {", "grpc: {health: open, ")
+        taken = platform.deploy(other, PROTO)
+        assert taken.status == 400
+        assert f"{check} is taken by checked v1" in str(taken.json())
+    finally:
+        checked.stop()
+
+
+def web_frame(message: bytes, flags: int = 0) -> bytes:
+    return bytes([flags]) + len(message).to_bytes(4, "big") + message
+
+
+def test_grpc_web(platform: Platform, backend: Backend, tmp_path: Path) -> None:
+    extra = (
+        "corsConfiguration: {corsConfigurationEnabled: true,"
+        ' accessControlAllowOrigins: ["https://shop.example"],'
+        ' accessControlAllowHeaders: ["authorization", "content-type", "x-grpc-web"],'
+        ' accessControlAllowMethods: ["POST"]}\n'
+    )
+    text = conf("web", backend.port, extra).replace("grpc: {", "grpc: {web: true, ")
+    deploy(platform, text)
+    token = platform.token()
+    request = tmp_path / "request"
+
+    def call(kind: str, body: bytes, *headers: str) -> Answer:
+        request.write_bytes(body)
+        sent = [part for header in headers for part in ("-H", header)]
+        data = ("-H", f"content-type: application/{kind}", "--data-binary", f"@{request}")
+        return platform.request(HOST, path_of("web"), "--http1.1", *data, *sent)
+
+    frame, known = web_frame(student("Ada")), f"authorization: Bearer {token}"
+    answer = call("grpc-web+proto", frame, known)
+    assert answer.headers["content-type"] == "application/grpc-web+proto"
+    assert answer.body.startswith(frame)
+    assert b"grpc-status:0" in answer.body[len(frame) :].replace(b" ", b"")
+    in_text = "accept: application/grpc-web-text"
+    text_answer = call("grpc-web-text", base64.b64encode(frame), known, in_text)
+    assert text_answer.body.startswith(base64.b64encode(frame))
+    refused = call("grpc-web+proto", frame)
+    assert refused.headers["grpc-status"] == "16"
+    asked = ("-H", "origin: https://shop.example", "-H", "access-control-request-method: POST")
+    preflight = platform.request(HOST, path_of("web"), "-X", "OPTIONS", *asked)
+    assert preflight.headers["access-control-allow-origin"] == "https://shop.example"

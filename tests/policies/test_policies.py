@@ -54,6 +54,7 @@ FILTERS = """
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
+35 kapi.stream switched on on demand
 40 kapi.backend_jwt switched on
 40 kapi.interceptor switched on
 40 kapi.guard.before switched on
@@ -63,6 +64,7 @@ FILTERS = """
 50 kapi.query_key switched on
 50 kapi.lua switched on
 50 kapi.public_address
+3 envoy.filters.http.grpc_web switched on
 """
 
 

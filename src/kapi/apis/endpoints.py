@@ -87,7 +87,8 @@ def _retry(conf: RetryConf) -> Retry | None:
     count = RETRIES if conf.count is None else conf.count
     if not count:
         return None
-    return Retry(count, conf.status_codes or RETRIED_STATUSES, conf.base_interval_millis)
+    statuses = conf.status_codes or RETRIED_STATUSES
+    return Retry(count, statuses, conf.base_interval_millis, conf.grpc_statuses)
 
 
 def _circuit_breaker(conf: CircuitBreakerConf) -> CircuitBreaker:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from kapi.apis.conf.model import Unit
 from kapi.apis.report import Mark
@@ -63,7 +63,7 @@ class Retry:
     status_codes: tuple[int, ...]
     base_interval_millis: int | None = None
     grpc_statuses: tuple[str, ...] = ()
-    """Statuses of gRPC, as Envoy names them in `retry_on`."""
+    """Statuses of gRPC calls, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,22 @@ class Endpoint:
         if (self.scheme, self.port) in (("http", 80), ("https", 443)):
             return host
         return f"{host}:{self.port}"
+
+
+@runtime_checkable
+class AtHost(Protocol):
+    """An operation whose path on a host does not depend on the base path of its API."""
+
+    @property
+    def host_path(self) -> str:
+        """The path of its requests."""
+
+
+def path_at(operation: Operation, base_path: str) -> str:
+    """The path pattern of the requests for an operation below one base path."""
+    if isinstance(operation, AtHost):
+        return operation.host_path
+    return base_path + operation.path
 
 
 class Operation(Protocol):

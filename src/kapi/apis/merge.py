@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from kapi.apis import report as codes
 from kapi.apis.conf.rules import host_label
+from kapi.apis.ir import AtHost
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kapi.apis.ir import Api
 
 _SOURCE = "apkConfiguration"
 
@@ -52,6 +55,29 @@ def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic
         elif other.host == new.host:
             found |= dict.fromkeys(_taken_paths(new, other))
     return tuple(found)
+
+
+def taken_calls(new: Api, deployed: Iterable[Api]) -> tuple[Diagnostic, ...]:
+    """Operations with the same path on the same hosts, whatever the base path of their APIs is."""
+    wanted = host_paths(new)
+    found: dict[Diagnostic, None] = {}
+    for other in sorted(deployed, key=lambda item: item.id):
+        if other.id == new.id or _host_of(other) != _host_of(new):
+            continue
+        for path in sorted(wanted & host_paths(other)):
+            message = f"{path} is taken by {other.name} {other.version} (id {other.id})"
+            hint = "One API of a host has this path. Remove it here, or from the other API."
+            found[Diagnostic(codes.TAKEN_PATH, message, hint, source=_SOURCE)] = None
+    return tuple(found)
+
+
+def host_paths(api: Api) -> frozenset[str]:
+    """The paths of an API that do not depend on its base path."""
+    return frozenset(item.host_path for item in api.operations if isinstance(item, AtHost))
+
+
+def _host_of(api: Api) -> str:
+    return host_label(api.organization, api.environment)
 
 
 def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnostic]:

@@ -17,6 +17,8 @@ from kapi.settings import GatewaySettings, SubscriptionsSettings
 class Phase(IntEnum):
     """When a policy acts on a request; the order of the filters in Envoy and of the nodes in the IR."""
 
+    TRANSLATE = 3
+    """Before everything else: the others see the protocol of the backend."""
     CORS = 5
     """Before authentication, so that a pre-flight request passes without a token."""
     AUTHENTICATE = 10

@@ -46,6 +46,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "retryPolicy.count": "Attempts after the first; 1 when left out.",
     "retryPolicy.baseIntervalMillis": "About how long before the first retry, in milliseconds; doubled with each.",
     "retryPolicy.statusCodes": "Answers that are tried again; 504 when left out.",
+    "retryPolicy.grpcStatuses": "Statuses of gRPC calls that are tried again; UNAVAILABLE when left out. Only for gRPC APIs.",
     "resiliency.circuitBreaker": "How much may be under way to the backend at once; more is answered 503.",
     "circuitBreaker.maxConnectionPools": "Connection pools at once.",
     "circuitBreaker.maxConnections": "Connections at once.",

@@ -160,6 +160,7 @@ def _retry(data: dict[str, Any]) -> RetryConf:
         data.get("count"),
         data.get("baseIntervalMillis"),
         tuple(dict.fromkeys(data.get("statusCodes", ()))),
+        tuple(dict.fromkeys(data.get("grpcStatuses", ()))),
     )
 
 

@@ -75,6 +75,7 @@ class RetryConf:
     count: int | None = None
     base_interval_millis: int | None = None
     status_codes: tuple[int, ...] = ()
+    grpc_statuses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

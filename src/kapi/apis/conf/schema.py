@@ -40,6 +40,14 @@ from kapi.apis.conf.shapes import (
 from kapi.apis.definitions import DEFINITIONS
 
 VERSION_PATTERN: Final = r"""[^~!@#;:%^*()+={}|\\<>"',&/$\[\]\s]+"""
+GRPC_STATUSES: Final = (
+    "CANCELLED",
+    "DEADLINE_EXCEEDED",
+    "INTERNAL",
+    "RESOURCE_EXHAUSTED",
+    "UNAVAILABLE",
+)
+"""Statuses of gRPC calls that can be tried again."""
 ELSEWHERE: Final = {
     "context": "Use basePath.",
     "organization": "Remove it: the organization is the one of the token.",
@@ -84,6 +92,7 @@ _RESILIENCY: Final = Record(
                 "count": Whole(0, 100),
                 "baseIntervalMillis": Whole(0, 3_600_000),
                 "statusCodes": Items(Whole(100, 599), 100),
+                "grpcStatuses": Items(Text(one_of=GRPC_STATUSES), 100),
             }
         ),
         "circuitBreaker": Record(

@@ -21,12 +21,14 @@ from kapi.errors import Diagnostic
 if TYPE_CHECKING:
     from kapi.apis.conf.model import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
-    from kapi.apis.ir import Endpoint
+    from kapi.apis.ir import Endpoint, Retry
 
 FIELD: Final = "grpc"
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _FULL_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _FIRST_VERSION: Final = "v1"
+_RETRIED_STATUSES: Final = ("UNAVAILABLE",)
+"""When a retry policy names no statuses of gRPC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,32 @@ class GrpcOperation:
         return ("POST",)
 
 
+@dataclass(frozen=True, slots=True)
+class HostGrpcOperation:
+    """A method that clients call by the same path at every server: health checks, reflection."""
+
+    verb: str
+    target: str
+    production: tuple[Endpoint, ...] = ()
+    sandbox: tuple[Endpoint, ...] = ()
+    policies: tuple[Any, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The path of a call."""
+        return self.host_path
+
+    @property
+    def host_path(self) -> str:
+        """The path of a call."""
+        return f"/{self.target}/{self.verb}"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """A call is a POST request."""
+        return ("POST",)
+
+
 def _operation(
     verb: str,
     target: str,
@@ -61,7 +89,14 @@ def _operation(
 
 
 def _over_http2(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    return tuple(replace(endpoint, http2=True) for endpoint in endpoints)
+    return tuple(
+        replace(endpoint, http2=True, retry=endpoint.retry and _with_statuses(endpoint.retry))
+        for endpoint in endpoints
+    )
+
+
+def _with_statuses(retry: Retry) -> Retry:
+    return replace(retry, grpc_statuses=retry.grpc_statuses or _RETRIED_STATUSES)
 
 
 def package_of(base_path: str, version: str) -> str:

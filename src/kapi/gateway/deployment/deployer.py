@@ -16,7 +16,7 @@ from typing import Protocol
 from kapi import error_codes
 from kapi.apis.compile import Compiled
 from kapi.apis.ir import Api
-from kapi.apis.merge import Placement, conflicts
+from kapi.apis.merge import Placement, conflicts, host_paths, taken_calls
 from kapi.apis.secrets import SecretId, Secrets
 from kapi.errors import Diagnostic, GatewayError, Problem
 from kapi.gateway.deployment.change import Change, Key, change_of, scopes_in
@@ -28,6 +28,7 @@ from kapi.gateway.deployment.restore import restored
 from kapi.gateway.deployment.shared_resources import SharedResources
 from kapi.gateway.envoy.resources.names import names_in, secret_id
 from kapi.gateway.envoy.resources.render import segments
+from kapi.gateway.envoy.resources.routes.paths import first_segment
 from kapi.gateway.envoy.stream.encode import Resource
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.store import Rendered, Store, StoredApi
@@ -224,7 +225,10 @@ class Deployer:
         new = Placement(
             api.id, api.organization, api.name, api.version, api.environment, api.base_paths
         )
-        return conflicts(new, deployed)
+        beside = [
+            other for path in host_paths(api) for other in self._apis.irs(first_segment(path))
+        ]
+        return (*conflicts(new, deployed), *taken_calls(api, beside))
 
     def _stored(self, api: Api) -> StoredApi:
         before = self._apis.get(api.id)

@@ -216,9 +216,14 @@ def _credential_header(endpoint: Endpoint) -> str:
     return ""
 
 
+def _of_envoy(grpc_status: str) -> str:
+    """The condition of a retry by the name of a gRPC status."""
+    return grpc_status.lower().replace("_", "-")
+
+
 def _retry_policy(retry: Retry) -> dict[str, Any]:
     policy: dict[str, Any] = {
-        "retry_on": ",".join((*_RETRIED, *retry.grpc_statuses)),
+        "retry_on": ",".join((*_RETRIED, *map(_of_envoy, retry.grpc_statuses))),
         "num_retries": retry.count,
         "retriable_status_codes": list(retry.status_codes),
     }

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kapi.apis.ir import Api, Endpoint, Operation, secret_refs
+from kapi.apis.ir import Api, AtHost, Endpoint, Operation, path_at, secret_refs
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address
@@ -43,11 +43,11 @@ class _Part:
 
 def segments(api: Api) -> frozenset[str]:
     """The first path segments of an API. An empty one cannot be routed: the root or a parameter."""
-    paths = [operation.path for operation in api.operations]
-    if api.definition is not None:
-        paths.append(api.definition.path)
     bases = [base.rstrip("/") for base in api.base_paths]
-    return frozenset(first_segment(base + path) for base in bases for path in paths)
+    paths = [path_at(operation, base) for base in bases for operation in api.operations]
+    if api.definition is not None:
+        paths += [base + api.definition.path for base in bases]
+    return frozenset(map(first_segment, paths))
 
 
 def render_scope(
@@ -124,7 +124,9 @@ def _parts(
         has_definition = (
             api.definition is not None and first_segment(base + api.definition.path) == segment
         )
-        here = [item for item in api.operations if first_segment(base + item.path) == segment]
+        here = [item for item in api.operations if first_segment(path_at(item, base)) == segment]
+        if base_path != api.base_path:
+            here = [item for item in here if not isinstance(item, AtHost)]
         for sandbox in (False, True):
             host = context.host(api.organization, api.environment, sandbox=sandbox)
             placed = [

@@ -6,15 +6,18 @@ Other calls find no route: Envoy answers them UNIMPLEMENTED, as a gRPC server do
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from kapi.apis.ir import Api
+from kapi.apis.ir import Api, path_at
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.policies import Place
 from kapi.policies.grpc import GrpcCalls
+
+_GRPC_OR_WEB: Final = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+"""Envoy's own match for gRPC leaves out `application/grpc-web`."""
 
 
 def grpc_routes(
@@ -30,11 +33,17 @@ def grpc_routes(
 def _requests(place: Place) -> Requests:
     """The calls of a method. The backend gets the path of its own package."""
     operation = place.operation
-    node = next(item for item in operation.policies if isinstance(item, GrpcCalls))
-    path = place.base_path + operation.path
+    node = next((item for item in operation.policies if isinstance(item, GrpcCalls)), None)
+    path = path_at(operation, place.base_path)
+    if node is None:
+        # A pre-flight request (`policies/cors.py`), which reaches no backend.
+        options = {"name": ":method", "string_match": {"exact": "OPTIONS"}}
+        return Requests({"path": path}, (options,), lambda _: Rewrite("", path, is_fixed=True))
     own = "/" + ".".join(filter(None, (node.package, operation.target))) + f"/{operation.verb}"
 
     def rewrite(backend_base: str) -> Rewrite:
         return Rewrite("", backend_base.rstrip("/") + own, is_fixed=True)
 
+    if node.web:
+        return Requests({"path": path}, (_GRPC_OR_WEB,), rewrite)
     return Requests({"path": path, "grpc": {}}, (), rewrite)

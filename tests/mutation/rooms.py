@@ -53,7 +53,7 @@ ROOMS = (
                 ),
             ),
             ("hashes", ("test_openid",)),
-            ("access_tokens", ("test_introspection_revocation", "test_openid")),
+            ("access_tokens", ("test_introspection_revocation", "test_openid", "test_taken_away")),
             (
                 "*",
                 (

@@ -150,6 +150,12 @@ def refused(answer: Answer, why: str = "") -> None:
     assert "eyJ" not in answer.body.decode()
 
 
+def test_a_subject_has_at_most_255_characters(app: Any) -> None:
+    assert exchange(app, "orders", acme(sub="s" * 255)).status == 200
+    refused(exchange(app, "orders", acme(sub="s" * 256)), "1 to 255 characters")
+    refused(exchange(app, "orders", acme(sub="")), "1 to 255 characters")
+
+
 @pytest.mark.parametrize("kind", [ACCESS, JWT])
 def test_the_new_token_says_whose_it_is_and_who_knows_them(app: Any, kind: str) -> None:
     answer = exchange(

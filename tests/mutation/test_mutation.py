@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from equivalent import EQUIVALENT
 from mutants import mutants
-from run import MODULES, ROOT, SAMPLE, run
+from run import MODULES, ROOT, run
 
 
 def test_an_edit_elsewhere_does_not_change_what_is_in_the_sample(tmp_path: Path) -> None:
@@ -42,9 +42,13 @@ def test_a_mutant_that_is_left_out_exists(name: tuple[str, str, str]) -> None:
     assert name in made
 
 
+PART = 0.03
+"""Part of the mutants that is judged here: about 80, which take five minutes on two cores."""
+
+
 @pytest.mark.long
 def test_near_tests_notice_nine_of_ten_faults(tmp_path: Path) -> None:
-    """As many of the sample as seven minutes allow, in the order of their hashes."""
-    report = run(tmp_path, part=SAMPLE, seconds=420)
+    """As many of them as seven minutes allow, in the order of their hashes."""
+    report = run(tmp_path, part=PART, seconds=420)
     assert len(report.killed) + len(report.survived) >= 40, str(report)
     assert report.score >= 0.9, str(report)

@@ -124,6 +124,8 @@ class GatewaySettings:
     port: int = field(default=9095, metadata={"range": (1, 65535)})
     public_port: int = field(default=0, metadata={"range": (0, 65535)})
     """The port that callers use, if a front or a port mapping changes it; 0 means `port`."""
+    http3: bool = False
+    """Whether it also answers HTTP/3 (QUIC), on the UDP port of the same number."""
     envoy: str = ""
     """Path of an Envoy binary; empty means that of the package, else `envoy` on PATH."""
     concurrency: int = field(default=0, metadata={"range": (0, 256)})

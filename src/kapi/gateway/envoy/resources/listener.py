@@ -7,6 +7,7 @@ from typing import Any
 from kapi.gateway.envoy.resources.backend_log import backend_log
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import early_mutation, front_ranges
+from kapi.gateway.envoy.resources.http3 import http3_listener
 from kapi.gateway.envoy.resources.names import (
     ADS,
     CERTIFICATE,
@@ -52,8 +53,16 @@ LIMITS: dict[str, Any] = {
 """The limits of Envoy's guide for edge proxies. No upgrade_configs: WebSocket is refused."""
 
 
+def listeners(context: RenderContext) -> list[dict[str, Any]]:
+    """The LDS resources of the network."""
+    made = [listener(context)]
+    if context.gateway.http3:
+        made.append(http3_listener(context, connection_manager(context)))
+    return made
+
+
 def listener(context: RenderContext) -> dict[str, Any]:
-    """The LDS resource."""
+    """The LDS resource of TCP connections."""
     gateway = context.gateway
     chains = [_chain(context)]
     if ranges := front_ranges(gateway):

@@ -8,7 +8,7 @@ from typing import Any
 from kapi.apis.ir import Api, endpoints_in
 from kapi.gateway.envoy.resources.clusters import backend_cluster, own_clusters, system_clusters
 from kapi.gateway.envoy.resources.context import RenderContext
-from kapi.gateway.envoy.resources.listener import listener
+from kapi.gateway.envoy.resources.listener import listeners
 from kapi.gateway.envoy.resources.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
 from kapi.gateway.envoy.resources.on_demand import on_demand
 from kapi.gateway.envoy.resources.routes.claim_headers import claim_headers_filter
@@ -60,7 +60,7 @@ def render_base(
         *((EXTENSION, item) for item in render_issuers(context, issuers, needs)),
         (EXTENSION, credentials_filter()),
         (EXTENSION, empty_deny_list()),
-        (LISTENER, listener(context)),
+        *((LISTENER, item) for item in listeners(context)),
         *on_demand(context, used),
     )
 

@@ -40,6 +40,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early,  # noqa: F401
 )
+from envoy.extensions.transport_sockets.quic.v3 import quic_transport_pb2 as _quic  # noqa: F401
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as _tls  # noqa: F401
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as _http  # noqa: F401

@@ -14,6 +14,7 @@ from kapi.apis.ir import Api, AtHost, Endpoint, Operation, path_at, secret_refs
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address
+from kapi.gateway.envoy.resources.http3 import alternative_service
 from kapi.gateway.envoy.resources.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY
 from kapi.gateway.envoy.resources.routes.kinds import ROUTES
@@ -73,6 +74,8 @@ def render_scope(
         "response_headers_to_remove": ["server"],
         "max_direct_response_body_size_bytes": LARGEST_IN_ENVOY,
     }
+    if added := alternative_service(context.gateway):
+        routes["response_headers_to_add"] = added
     used = _secret_ids(apis)
     if used:
         routes["metadata"] = {"filter_metadata": {"kapi": {"secrets": used}}}

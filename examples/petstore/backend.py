@@ -1,6 +1,5 @@
-"""A backend for the Petstore example: every operation of `openapi.yaml`, JSON only, in memory.
+"""A backend for the Petstore example: every operation of `openapi.yaml`, JSON only, in memory, standard library only.
 
-Standard library only.
 Usage: python backend.py [port]     (default 8080, on 127.0.0.1, base path /api/v3)
 """
 

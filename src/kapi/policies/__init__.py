@@ -1,8 +1,6 @@
-"""What is enforced.
+"""What is enforced. One policy = one file (its parameters, its node, its Envoy part) and one name in POLICIES.
 
-One policy = one file (its parameters, its node, its Envoy part) and one name in POLICIES.
-`apis.compile` asks each policy for its node; the renderer asks it what the node means to Envoy.
-Pure: no I/O.
+`apis.compile` asks each policy for its node; the renderer asks it what the node means to Envoy. Pure: no I/O.
 """
 
 from __future__ import annotations

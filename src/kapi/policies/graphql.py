@@ -1,4 +1,4 @@
-"""GraphQL APIs (apk-conf `type: GRAPHQL`, field `graphql`): root fields and size of documents.
+"""GraphQL APIs (apk-conf `type: GRAPHQL`, field `graphql`): operations and limits of documents.
 
 One route takes the requests of all operations. The admission filter reads the body, lists the root
 fields that the document selects, and checks each (`body_operations.py`). Depth counts the fields
@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis import report as codes
+from kapi.apis.conf.model import ApiConf, Fields, OperationConf
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, Record, Whole
 from kapi.apis.kinds.graphql import GRAPHQL
+from kapi.apis.report import Report
 from kapi.policies import authentication, body_operations
 from kapi.policies.admission import ADMIT
 from kapi.policies.body_operations import BodyOperation, body_operation
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.streams import IDLE_SECONDS, Stream
+from kapi.policies.streams.conf import WEB_SOCKET, Kind
 
 name = "graphql"
 phase = Phase.LIMIT
@@ -27,6 +31,17 @@ filters = (ADMIT,)
 FIELD: Final = "graphql"
 INTROSPECTION: Final = ("__schema", "__type")
 _MOST: Final = 1_000_000
+_DAY: Final = 86_400
+_WAITS: Final = ("bodyEnabled", "trailersEnabled")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """How long WebSockets and event streams may last, in seconds; a duration of 0 is no limit."""
+
+    idle_timeout: int = IDLE_SECONDS
+    max_duration: int = 0
+    messages_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +57,11 @@ class GraphQl:
     max_aliases: int = 50
     max_batch: int = 10
     introspection: bool = False
+    subscriptions: Subscriptions | None = None
+    """None if the API has no subscriptions."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:
+def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:  # noqa: A001 - the policy contract
     """One operation with the limits of the API; `together` makes one node of all."""
     if conf.type != GRAPHQL.type:
         return None
@@ -52,9 +69,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:
         (body_operation(conf, operation),),
         body_operations.credentials(authentication.compile(conf, OperationConf("", ""))),
     )
-    own = conf.field(FIELD)
-    if own is None:
-        return node
+    own = conf.field(FIELD) or Fields()
     return replace(
         node,
         max_depth=own.get("maxDepth", node.max_depth),
@@ -62,7 +77,42 @@ def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:
         max_aliases=own.get("maxAliases", node.max_aliases),
         max_batch=own.get("maxBatch", node.max_batch),
         introspection=own.get("introspection", node.introspection),
+        subscriptions=_subscriptions(conf),
     )
+
+
+def _subscriptions(conf: ApiConf) -> Subscriptions | None:
+    if not has_subscriptions(conf):
+        return None
+    own = (conf.field(FIELD) or Fields()).get("subscriptions") or Fields()
+    usual = Subscriptions()
+    return Subscriptions(
+        own.get("idleTimeout", usual.idle_timeout),
+        own.get("maxDuration", usual.max_duration),
+        own.get("messagesPerSecond", usual.messages_per_second),
+    )
+
+
+def stream_of(node: Subscriptions, kind: Kind) -> Stream:
+    """The node of a route for subscriptions."""
+    messages = node.messages_per_second if kind == WEB_SOCKET else 0
+    return Stream(kind, node.idle_timeout, node.max_duration, messages)
+
+
+def has_subscriptions(conf: ApiConf) -> bool:
+    """Whether calls of the API may last long."""
+    return any(item.verb == "SUBSCRIPTION" for item in conf.operations)
+
+
+def _check(conf: ApiConf, report: Report) -> None:
+    """Refuse interceptor services that wait for a body without an end."""
+    if conf.type != GRAPHQL.type or not has_subscriptions(conf):
+        return
+    for item in (*conf.policies.request, *conf.policies.response):
+        if item.name == "Interceptor" and any(map(item.parameter, _WAITS)):
+            message = "an Interceptor cannot get the bodies of an API with subscriptions"
+            hint = f"Streams have no end: remove {' and '.join(_WAITS)}."
+            report.add(codes.COMBINATION, message, item.mark, hint)
 
 
 def together(nodes: Sequence[GraphQl]) -> GraphQl:
@@ -81,6 +131,7 @@ def envoy(node: GraphQl, place: Place) -> EnvoyRoute:
         ("complexity", node.max_complexity),
         ("aliases", node.max_aliases),
         ("batch", node.max_batch),
+        ("message", place.gateway.enforcer.max_body_bytes if node.subscriptions else 0),
     )
     options = " ".join(f"{name}={value}" for name, value in numbers)
     return body_operations.envoy("graphql", options, node.credentials, node.operations, place)
@@ -98,28 +149,38 @@ conf_part = ConfPart(
                     "maxAliases": Whole(0, _MOST),
                     "maxBatch": Whole(0, 100),
                     "introspection": FLAG,
+                    "subscriptions": Record(
+                        {
+                            "idleTimeout": Whole(1, _DAY),
+                            "maxDuration": Whole(1, 30 * _DAY),
+                            "messagesPerSecond": Whole(1, _MOST),
+                        }
+                    ),
                 }
             ),
             descriptions={
                 f".{FIELD}": "Limits of GraphQL documents. kapi's own field.",
-                "graphql.maxDepth": (
-                    "Most fields inside each other; 0 is no limit. 20 when left out."
-                ),
+                "graphql.maxDepth": "Most fields inside each other. 20 when left out.",
                 "graphql.maxComplexity": (
                     "Most fields that an operation selects, with its fragments put in;"
                     " 0 is no limit. 1000 when left out."
                 ),
-                "graphql.maxAliases": (
-                    "Most aliases of an operation; 0 is no limit. 50 when left out."
-                ),
-                "graphql.maxBatch": (
-                    "Most requests in one batch; 0 takes no batches. 10 when left out."
-                ),
+                "graphql.maxAliases": "Most aliases of an operation. 50 when left out.",
+                "graphql.maxBatch": "Most requests in a batch; 0: none. 10 when left out.",
                 "graphql.introspection": (
                     "true answers `__schema` and `__type` to callers with credentials, or to any"
                     " caller if no operation needs credentials. false when left out."
                 ),
+                "graphql.subscriptions": "WebSockets and event streams of subscriptions.",
+                "subscriptions.idleTimeout": (
+                    "Seconds without a byte in either direction. 300 when left out."
+                ),
+                "subscriptions.maxDuration": "Seconds that a connection may last.",
+                "subscriptions.messagesPerSecond": (
+                    "Frames that the client of a WebSocket may send in a second."
+                ),
             },
         ),
-    )
+    ),
+    check_conf=_check,
 )

@@ -1,9 +1,8 @@
-"""gRPC calls (apk-conf `grpc`): package at the backend, deadlines, gRPC-Web, health, reflection.
+"""gRPC calls (apk-conf `grpc`): the package of the backend, the time of a call, gRPC-Web, health, reflection.
 
-Every method of a gRPC API has this node. The deadline of a call (`grpc-timeout`) is kept: the
-backend gets it, and the gateway ends the call when it has passed. It is bounded by
-`upstreamResponseTimeout` of the endpoint, and by an hour without one; a call without a deadline has
-that bound alone.
+Every method of a gRPC API has this node. The deadline of a call (`grpc-timeout`) is kept: the backend
+gets it, and the gateway ends the call when it has passed. It is bounded by `upstreamResponseTimeout`
+of the endpoint, and by an hour without one; a call without a deadline has that bound alone.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class GrpcCalls:
     """Whether callers may speak gRPC-Web."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> GrpcCalls | None:  # noqa: ARG001
+def compile(conf: ApiConf, operation: OperationConf) -> GrpcCalls | None:  # noqa: A001, ARG001 - the policy contract
     """The same for every method."""
     if conf.type != GRPC.type:
         return None
@@ -165,18 +164,10 @@ conf_part = ConfPart(
             ),
             descriptions={
                 ".grpc": "How a gRPC API is served.",
-                "grpc.package": (
-                    "Package of the services at the backend. Base path and version, joined by "
-                    "dots, when left out."
-                ),
+                "grpc.package": "Package of the services at the backend. Base path and version, joined by dots, when left out.",
                 "grpc.web": "true also takes gRPC-Web calls, as browsers make them.",
-                "grpc.health": (
-                    "Passes health checks of the backend (grpc.health.v1): open needs no token. "
-                    "Refused when left out."
-                ),
-                "grpc.reflection": (
-                    "Passes reflection of the backend: open needs no token. Refused when left out."
-                ),
+                "grpc.health": "Passes health checks of the backend (grpc.health.v1): open needs no token. Refused when left out.",
+                "grpc.reflection": "Passes reflection of the backend: open needs no token. Refused when left out.",
             },
         ),
     ),

@@ -1,7 +1,6 @@
-"""Changes of request and response headers (apk-conf AddHeader, SetHeader, RemoveHeader).
+"""Header changes (apk-conf policies AddHeader, SetHeader, RemoveHeader): on the way to the backend and on the way back.
 
-Done last of all: a backend's request and a caller's answer are what the conf says, whatever other
-policies did before.
+Done last of all: a backend's request and a caller's answer are what the conf says, whatever other policies did before.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ class HeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """The changes of the file, one after the other, as one: removals first, then values."""
+    """What remains to be done when the changes of the file are made one after the other: removals first, then the values."""
 
     policy: ClassVar[str] = name
     request: tuple[HeaderChange, ...] = ()
     response: tuple[HeaderChange, ...] = ()
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Headers | None:
+def compile(conf: ApiConf, operation: OperationConf) -> Headers | None:  # noqa: A001 - the verb of the policy contract
     """The changes of the operation, or of the API."""
     policies = conf.policies_of(operation)
     request, response = _changes(policies.request), _changes(policies.response)

@@ -1,8 +1,7 @@
-"""A REST API as an MCP server (apk-conf `mcp`): its operations are tools, at `/mcp`.
+"""A REST API as an MCP server (apk-conf `mcp`): its operations are tools below its base path, at `/mcp`.
 
-The admission filter answers what the server is asked, and makes a request to an operation from a
-call of its tool. Scopes, `secured` and limits are those of the operation, which its other callers
-share. The filters behind it are those of the operation's route.
+The admission filter answers what the server is asked, and makes a request to an operation from a call of its tool. Scopes, `secured`
+and limits are those of the operation, which its other callers share. The filters behind it are those of the operation's route.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class McpTools:
     """Letters; see `body_operations.credentials`."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> None:
+def compile(conf: ApiConf, operation: OperationConf) -> None:  # noqa: A001 - the policy contract
     """Nothing: `gateway/envoy/resources/routes/mcp/tools.py` makes the one node of an API."""
 
 
@@ -74,12 +73,10 @@ conf_part = ConfPart(
             shape=FLAG,
             descriptions={
                 f".{FIELD}": (
-                    "true offers all operations as tools of an MCP server at `/mcp`."
-                    " kapi's own field."
+                    "true offers all operations as tools of an MCP server at `/mcp`. kapi's own field."
                 ),
                 f"operations.{FIELD}": (
-                    "Whether the operation is a tool of the MCP server;"
-                    " that of the API when left out."
+                    "Whether the operation is a tool of the MCP server; that of the API when left out."
                 ),
             },
         ),

@@ -1,12 +1,8 @@
-"""The public address in place of the backend's in answers: `Location` and cookie paths.
+"""Answers that name the backend name the public address instead: `Location` and the path of cookies (apk-conf `routing`).
 
-Field `routing` of the apk-conf.
-
-On unless the conf says otherwise, for the origins of the endpoints themselves: a URL of any other
-origin passes as it is. It is a script, since no filter of Envoy changes a part of a header's value.
-A matcher skips it for answers that have neither header, which costs a call a fifth of what the
-script would. A filter behind a matcher has no configuration of the route, so the script reads the
-route's metadata.
+On unless the conf says otherwise, for the origins of the endpoints themselves: a URL of any other origin passes as it is. It is a script,
+since no filter of Envoy changes a part of a header's value. A matcher skips it for answers that have neither header, which costs a call a
+fifth of what the script would. A filter behind a matcher has no configuration of the route, so the script reads the route's metadata.
 """
 
 from __future__ import annotations
@@ -73,7 +69,7 @@ class PublicAddress:
     rewritten: bool = False
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  # noqa: ARG001
+def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  # noqa: A001, ARG001 - the policy contract
     """A node where the conf says that nothing is rewritten."""
     return None if conf.field(FIELD, default=True) else PublicAddress()
 
@@ -112,10 +108,7 @@ conf_part = ConfPart(
             places=("routing",),
             shape=FLAG,
             descriptions={
-                f"routing.{FIELD}": (
-                    "false leaves `Location` and cookie paths of answers as the backend made them. "
-                    "true when left out."
-                )
+                f"routing.{FIELD}": "false leaves `Location` and cookie paths of answers as the backend made them. true when left out."
             },
         ),
     )

@@ -1,7 +1,6 @@
-"""Revocation: a filter without parameters that refuses revoked tokens on every route.
+"""Revocation: a filter without parameters that refuses revoked tokens on every route. Its list travels by itself (ECDS).
 
-Its list travels by itself (ECDS). No field of the apk-conf switches it; it is a policy so that its
-filter has a position among the others.
+No field of the apk-conf switches it; it is a policy so that its filter has a position among the others.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ FILTER = "kapi.filters.http.revoked"
 filters = (HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.rbac.v3.RBAC"),)
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> None:
+def compile(conf: ApiConf, operation: OperationConf) -> None:  # noqa: A001 - the policy contract
     """Nothing to say: it holds everywhere."""
 
 

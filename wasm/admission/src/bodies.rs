@@ -3,11 +3,12 @@
 
 use crate::graphql::{self, Asked, Fault, Options};
 use crate::graphql_document::Fault as Invalid;
+use crate::graphql_socket::{self, Ruling, Said, Socket};
 use crate::host::{self, SharedData};
 use crate::mcp_requests::{self, Answer};
 use crate::operations::{self, judge, Caller, Route, Use};
 use crate::persisted::Slots;
-use crate::replies::{Form, Refusal};
+use crate::replies::{self, Form, Refusal};
 use crate::rules::Limit;
 
 const OPERATIONS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.operations\0";
@@ -34,6 +35,8 @@ pub enum Next {
     Judged(Admitted),
     /// The body decides.
     AwaitBody,
+    /// A WebSocket opens, whose messages name the operations.
+    Socket(Socket),
     /// It is answered.
     Refused(Refusal<'static>),
 }
@@ -94,9 +97,13 @@ pub fn trailers() -> Refusal<'static> {
 fn graphql_headers(route: &Route, end: bool) -> Next {
     let query_string = header(":path").split_once('?').map_or("", |(_, rest)| rest);
     match header(":method") {
+        "GET" if header("upgrade").eq_ignore_ascii_case("websocket") => open_socket(route, query_string),
         "GET" if !end => Next::Refused(invalid("A GET has its request in the query string, and no body.")),
         "GET" => match Options::read(route.options) {
-            Some(options) => graphql_judge(route, graphql::get(query_string, &options, &Slots(&SharedData))),
+            Some(options) => {
+                let events = header("accept").contains("text/event-stream");
+                graphql_judge(route, graphql::get(query_string, &options, &Slots(&SharedData), events))
+            }
             None => not_ready(),
         },
         "POST" if !is_json() => Next::Refused(Refusal::new(
@@ -113,6 +120,41 @@ fn graphql_headers(route: &Route, end: bool) -> Next {
         },
         _ => Next::Refused(Refusal::new(405, "405", "Method Not Allowed", "Use POST, or GET for queries.", "kapi_method").with("allow", "GET, POST")),
     }
+}
+
+/// The handshake of a WebSocket for subscriptions. The backend is offered this protocol alone, and no compression of frames.
+fn open_socket(route: &Route, query_string: &str) -> Next {
+    let Some(options) = Options::read(route.options) else { return not_ready() };
+    if let Err(fault) = graphql::beside_body(query_string) {
+        return Next::Refused(graphql_refusal(fault));
+    }
+    if !header("sec-websocket-protocol").split(',').any(|name| name.trim() == graphql_socket::PROTOCOL) {
+        return Next::Refused(invalid("Offer the WebSocket protocol graphql-transport-ws."));
+    }
+    host::set_header(host::REQUEST_HEADERS, "sec-websocket-protocol", graphql_socket::PROTOCOL.as_bytes());
+    host::remove_header(host::REQUEST_HEADERS, "sec-websocket-extensions");
+    Next::Socket(Socket::new(options.message as usize))
+}
+
+/// A message of the client of a WebSocket. `admit` counts an operation that the caller may use.
+pub fn message(message: &[u8], admit: impl FnOnce(Admitted) -> Result<(), Refusal<'static>>) -> Ruling {
+    let Some((route, options)) = route().and_then(|route| Some((route, Options::read(route.options)?))) else {
+        return graphql_socket::WRONG;
+    };
+    let (id, asked) = match graphql_socket::read(message, &options, &Slots(&SharedData)) {
+        Said::Other => return Ruling::Pass,
+        Said::Wrong => return graphql_socket::WRONG,
+        Said::Subscribe(id, asked) => (id, asked),
+    };
+    let refusal = match graphql_judge(&route, asked) {
+        Next::Judged(admitted) => match admit(admitted) {
+            Ok(()) => return Ruling::Pass,
+            Err(refusal) => refusal,
+        },
+        Next::Refused(refusal) => refusal,
+        Next::AwaitBody | Next::Socket(_) => return graphql_socket::WRONG,
+    };
+    Ruling::Answer(graphql_socket::error(&id, &refusal.graphql_errors()))
 }
 
 /// The media type is JSON in UTF-8, and the body is not compressed.
@@ -180,10 +222,7 @@ fn not_declared(route: &Route, name: &str) -> Refusal<'static> {
 }
 
 fn not_ready() -> Next {
-    Next::Refused(
-        Refusal::new(503, "503", "Service Unavailable", "The gateway cannot take the request now; try again.", "kapi_admission_not_ready")
-            .with("retry-after", "1"),
-    )
+    Next::Refused(replies::not_ready())
 }
 
 fn invalid(what: &str) -> Refusal<'static> {

@@ -9,6 +9,7 @@ use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
 use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, Subscription, What};
 use crate::usage::{Places, Usage};
+use crate::graphql_socket::Socket;
 use crate::mcp_requests::Answer;
 use crate::replies::{self, Refusal};
 use crate::ledger;
@@ -38,6 +39,8 @@ struct State {
     rooms: BTreeMap<u32, Room>,
     /// Requests whose body names the operations and has not come yet.
     waiting: BTreeSet<u32>,
+    /// Connections whose messages name operations.
+    sockets: BTreeMap<u32, Socket>,
     /// Answers that are read while they pass.
     usages: BTreeMap<u32, Usage>,
     /// Answers that are changed when they are complete.
@@ -49,6 +52,7 @@ static mut STATE: State = State {
     contexts: BTreeMap::new(),
     rooms: BTreeMap::new(),
     waiting: BTreeSet::new(),
+    sockets: BTreeMap::new(),
     usages: BTreeMap::new(),
     answers: BTreeMap::new(),
 };
@@ -101,6 +105,7 @@ pub extern "C" fn proxy_on_delete(context: u32) {
     }
     state.rooms.remove(&context);
     state.waiting.remove(&context);
+    state.sockets.remove(&context);
     state.usages.remove(&context);
     state.answers.remove(&context);
 }
@@ -126,7 +131,7 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
     host::begin();
     match state().contexts.get(&context) {
         None => match bodies::route() {
-            None => admit(context, None),
+            None => answered(admit(context, None)),
             Some(route) => follow(context, bodies::headers(&route, end != 0), 0),
         },
         Some(Part::Keys) => count_keys(context),
@@ -153,7 +158,10 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
         return CONTINUE;
     }
     if part != Some(&Part::Ledger) {
-        return if state().waiting.contains(&context) { take_body(context, size, end != 0) } else { CONTINUE };
+        return match state().waiting.contains(&context) {
+            true => take_body(context, size, end != 0),
+            false => take_frames(context, size),
+        };
     }
     if end != 0 {
         ledger::answer(&SharedData, host::header(host::REQUEST_HEADERS, ":path").unwrap_or(b""), host::request_body(size));
@@ -176,18 +184,30 @@ fn take_body(context: u32, size: usize, end: bool) -> u32 {
         return PAUSE;
     }
     state().waiting.remove(&context);
-    let Some(route) = bodies::route() else {
-        replies::not_ready();
-        return PAUSE;
-    };
+    let Some(route) = bodies::route() else { return refuse(&replies::not_ready()) };
     follow(context, bodies::body(&route, host::request_body(size)), size)
+}
+
+/// A piece that the client of a WebSocket sent.
+fn take_frames(context: u32, size: usize) -> u32 {
+    if size == 0 || state().sockets.is_empty() {
+        return CONTINUE;
+    }
+    if let Some(mut socket) = state().sockets.remove(&context) {
+        let passed = socket.from_client(host::request_body(size), |message| {
+            bodies::message(message, |admitted| admit(context, Some(admitted)))
+        });
+        host::set_request_body(size, &passed);
+        state().sockets.insert(context, socket);
+    }
+    CONTINUE
 }
 
 fn follow(context: u32, next: Next, size: usize) -> u32 {
     match next {
         Next::Judged(mut admitted) => {
             let answer = admitted.answer.take();
-            let next = admit(context, Some(admitted));
+            let next = answered(admit(context, Some(admitted)));
             if let (CONTINUE, Some(answer)) = (next, answer) {
                 if !answer.begin(size) {
                     return PAUSE;
@@ -200,8 +220,16 @@ fn follow(context: u32, next: Next, size: usize) -> u32 {
             state().waiting.insert(context);
             PAUSE
         }
+        Next::Socket(socket) => {
+            state().sockets.insert(context, socket);
+            answered(admit(context, Some(Admitted { requests: 1, ..Admitted::default() })))
+        }
         Next::Refused(refusal) => refuse(&refusal),
     }
+}
+
+fn answered(decision: Decision) -> u32 {
+    decision.map_or_else(|refusal| refuse(&refusal), |()| CONTINUE)
 }
 
 fn refuse(refusal: &Refusal) -> u32 {
@@ -255,10 +283,16 @@ fn change(context: u32, size: usize, end: bool) -> u32 {
 #[no_mangle]
 pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> u32 {
     let state = state();
-    if state.usages.is_empty() && state.answers.is_empty() {
+    if state.usages.is_empty() && state.answers.is_empty() && state.sockets.is_empty() {
         return CONTINUE;
     }
     host::begin();
+    if let Some(socket) = state.sockets.get_mut(&context).filter(|_| size > 0) {
+        if let Some(body) = socket.from_backend(host::response_body(size)) {
+            host::set_response_body(size, &body);
+        }
+        return CONTINUE;
+    }
     if state.answers.contains_key(&context) {
         return change(context, size, end != 0);
     }
@@ -276,15 +310,15 @@ fn text(path: &[u8]) -> Option<&'static str> {
     host::property(path).and_then(|value| core::str::from_utf8(value).ok())
 }
 
+/// Whether a call may pass; otherwise what it is answered.
+type Decision = Result<(), Refusal<'static>>;
+
 /// `more` is what the operations add that the body names.
-fn admit(context: u32, more: Option<Admitted>) -> u32 {
+fn admit(context: u32, more: Option<Admitted>) -> Decision {
     let secured = more.as_ref().is_none_or(|more| more.secured);
     let place = text(PLACE).filter(|_| secured).map(|text| place(text).ok_or(())).transpose();
     let limits = text(LIMITS).map_or(Some(Vec::new()), limits);
-    let (Ok(place), Some(limits)) = (place, limits) else {
-        replies::not_ready();
-        return PAUSE;
-    };
+    let (Ok(place), Some(limits)) = (place, limits) else { return Err(replies::not_ready()) };
     let more = more.unwrap_or(Admitted { requests: 1, ..Admitted::default() });
     match place {
         Some(place) => admit_consumer(context, &place, limits, more),
@@ -302,14 +336,14 @@ fn with<'a>(mut limits: Vec<Limit<'a>>, more: Admitted) -> Vec<Limit<'a>> {
 }
 
 /// Judge, and read the answer where tokens are limited.
-fn judge_and_read(context: u32, limits: &[Limit]) -> u32 {
-    let answer = judge(context, limits);
-    if answer == CONTINUE && limits.iter().any(|limit| limit.what != What::Request) {
+fn judge_and_read(context: u32, limits: &[Limit]) -> Decision {
+    judge(context, limits)?;
+    if limits.iter().any(|limit| limit.what != What::Request) {
         let usage = Usage::new(limits, &Places::new(text(USAGE).unwrap_or("")));
         ask_for_readable();
         state().usages.insert(context, usage);
     }
-    answer
+    Ok(())
 }
 
 /// Of the encodings that the caller knows, leave the one that is read here.
@@ -323,15 +357,15 @@ fn ask_for_readable() {
     host::set_header(host::REQUEST_HEADERS, "accept-encoding", if gzip { b"gzip" } else { b"identity" });
 }
 
-fn judge(context: u32, limits: &[Limit]) -> u32 {
+fn judge(context: u32, limits: &[Limit]) -> Decision {
     match count(&SharedData, limits, host::now()) {
         Ok(room) => {
             if let Some(room) = room {
                 state().rooms.insert(context, room);
             }
-            CONTINUE
+            Ok(())
         }
-        Err((limit, room)) => refuse(&replies::over(&limit, &room)),
+        Err((limit, room)) => Err(replies::over(&limit, &room)),
     }
 }
 
@@ -371,15 +405,14 @@ fn caller(place: &Place) -> Caller {
     Caller { name, issuer, application }
 }
 
-fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) -> u32 {
+fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) -> Decision {
     if in_force(&SharedData).is_none() {
-        replies::not_ready();
-        return PAUSE;
+        return Err(replies::not_ready());
     }
     let caller = caller(place);
     let subscription = caller.application.as_ref().and_then(|known| known.subscription(place.api));
-    if place.subscription && refused(subscription.as_ref(), place) {
-        return PAUSE;
+    if place.subscription {
+        check_subscription(subscription.as_ref(), place)?;
     }
     if !place.tiers {
         return judge_and_read(context, &with(own, more));
@@ -398,23 +431,20 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) 
         (None, None) => Some(()),
     };
     if read.is_none() {
-        replies::not_ready();
-        return PAUSE;
+        return Err(replies::not_ready());
     }
     judge_and_read(context, &with(limits, more))
 }
 
-/// Whether the subscription, or the lack of one, speaks against the call; then it has been answered.
-fn refused(subscription: Option<&Subscription>, place: &Place) -> bool {
-    let refusal = match subscription.map(|subscription| subscription.status) {
-        Some("ACTIVE") => return false,
-        Some("PROD_ONLY_BLOCKED") if place.sandbox => return false,
-        Some("BLOCKED" | "PROD_ONLY_BLOCKED") => replies::blocked(),
-        Some(_) => replies::inactive(),
-        None => replies::not_subscribed(),
-    };
-    refuse(&refusal);
-    true
+/// Whether the subscription, or the lack of one, speaks against the call.
+fn check_subscription(subscription: Option<&Subscription>, place: &Place) -> Decision {
+    match subscription.map(|subscription| subscription.status) {
+        Some("ACTIVE") => Ok(()),
+        Some("PROD_ONLY_BLOCKED") if place.sandbox => Ok(()),
+        Some("BLOCKED" | "PROD_ONLY_BLOCKED") => Err(replies::blocked()),
+        Some(_) => Err(replies::inactive()),
+        None => Err(replies::not_subscribed()),
+    }
 }
 
 fn fields(text: &str) -> impl Iterator<Item = &str> {
@@ -425,8 +455,7 @@ fn fields(text: &str) -> impl Iterator<Item = &str> {
 fn count_keys(context: u32) -> u32 {
     let Some(keys) = host::header(host::REQUEST_HEADERS, KEYS).and_then(|value| core::str::from_utf8(value).ok()) else { return CONTINUE };
     if in_force(&SharedData).is_none() {
-        replies::not_ready();
-        return PAUSE;
+        return refuse(&replies::not_ready());
     }
     let organization = text(ORGANIZATION).unwrap_or("");
     let mut found: Vec<(Keys, &'static str)> = Vec::new();
@@ -442,9 +471,8 @@ fn count_keys(context: u32) -> u32 {
     let mut limits = Vec::with_capacity(found.len());
     for (keys, tiers) in &found {
         if tier(fields(tiers), keys, "900806", &mut limits).is_none() {
-            replies::not_ready();
-            return PAUSE;
+            return refuse(&replies::not_ready());
         }
     }
-    judge(context, &limits)
+    answered(judge(context, &limits))
 }

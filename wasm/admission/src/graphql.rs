@@ -36,6 +36,8 @@ fn invalid<T>(what: &str) -> Result<T, Fault> {
 pub struct Options {
     pub limits: Limits,
     pub batch: u32,
+    /// Largest message of a WebSocket, in bytes.
+    pub message: u32,
 }
 
 impl Options {
@@ -49,6 +51,7 @@ impl Options {
                 "complexity" => found.limits.complexity = value,
                 "aliases" => found.limits.aliases = value,
                 "batch" => found.batch = value,
+                "message" => found.message = value,
                 _ => return None,
             }
         }
@@ -87,20 +90,27 @@ pub fn post(body: &[u8], options: &Options, persisted: &impl Persisted) -> Resul
     };
     let mut asked = Asked::default();
     if !json.is_array() {
-        asked.add(&request(json)?, options, persisted, false)?;
+        asked.add(&request(json)?, options, persisted, &[])?;
         return Ok(asked.merged());
     }
     for item in json.items() {
         if asked.requests == options.batch {
             return invalid(&format!("The batch has too many requests: {} are allowed.", options.batch));
         }
-        asked.add(&request(item)?, options, persisted, false)?;
+        asked.add(&request(item)?, options, persisted, &[])?;
     }
     if asked.requests == 0 { invalid("The batch has no request.") } else { Ok(asked.merged()) }
 }
 
-/// The query string of a GET.
-pub fn get(query_string: &str, options: &Options, persisted: &impl Persisted) -> Result<Asked, Fault> {
+/// The payload of a message `subscribe`.
+pub fn subscribe(payload: Json, options: &Options, persisted: &impl Persisted) -> Result<Asked, Fault> {
+    let mut asked = Asked::default();
+    asked.add(&request(payload)?, options, persisted, &[])?;
+    Ok(asked.merged())
+}
+
+/// The query string of a GET. `events`: the answer may be a stream of events, so subscriptions are taken too.
+pub fn get(query_string: &str, options: &Options, persisted: &impl Persisted, events: bool) -> Result<Asked, Fault> {
     let mut request = Request::default();
     let mut seen = [false; PARAMETERS.len()];
     let mut extensions = None;
@@ -123,7 +133,8 @@ pub fn get(query_string: &str, options: &Options, persisted: &impl Persisted) ->
         request.digest = digest_of(json)?.map(|digest| Cow::Owned(digest.into_owned()));
     }
     let mut asked = Asked::default();
-    asked.add(&request, options, persisted, true)?;
+    let refused = if events { &NOT_BY_GET[..1] } else { &NOT_BY_GET[..] };
+    asked.add(&request, options, persisted, refused)?;
     Ok(asked.merged())
 }
 
@@ -137,6 +148,7 @@ pub fn beside_body(query_string: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+const NOT_BY_GET: [Kind; 2] = [Kind::Mutation, Kind::Subscription];
 const PARAMETERS: [&str; 4] = ["query", "operationName", "variables", "extensions"];
 /// Names under which some servers look for a query that they have stored.
 const STORED: [&str; 7] = ["id", "documentid", "docid", "queryid", "hash", "sha256hash", "persistedqueryid"];
@@ -256,7 +268,8 @@ fn persisted_query<'a>(value: Json<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
 }
 
 impl Asked {
-    fn add(&mut self, request: &Request, options: &Options, persisted: &impl Persisted, by_get: bool) -> Result<(), Fault> {
+    /// `refused` are kinds of operations that may not come by this method.
+    fn add(&mut self, request: &Request, options: &Options, persisted: &impl Persisted, refused: &[Kind]) -> Result<(), Fault> {
         let query = match (&request.query, &request.digest) {
             (Some(query), None) => Cow::Borrowed(query.as_ref()),
             (Some(query), Some(digest)) => {
@@ -274,7 +287,7 @@ impl Asked {
         // Some servers take an empty name for none.
         let name = request.operation.as_deref().filter(|name| !name.is_empty());
         let selected = document.selected(name)?;
-        if by_get && selected.kind != Kind::Query {
+        if refused.contains(&selected.kind) {
             return Err(Fault::NotByGet);
         }
         self.requests += 1;

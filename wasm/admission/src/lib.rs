@@ -12,6 +12,7 @@ pub mod frames;
 pub mod graphql;
 pub mod graphql_document;
 pub mod graphql_lexer;
+pub mod graphql_socket;
 pub mod inflate;
 pub mod json;
 pub mod mcp;

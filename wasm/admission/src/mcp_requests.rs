@@ -69,7 +69,7 @@ fn refuse(refused: Refused) -> Next {
     keep_id(&refused.id);
     Next::Refused(Refusal {
         status: u32::from(refused.status),
-        code: mcp::text_of(refused.code),
+        code: mcp::text_of(refused.code).into(),
         message: refused.message.into(),
         description: refused.data.into(),
         details: "kapi_mcp_message",
@@ -191,7 +191,7 @@ pub fn error_body(refusal: &Refusal) -> String {
     let id = unsafe { (*core::ptr::addr_of!(ID)).clone() };
     let (code, data) = match refusal.code.parse::<i32>() {
         Ok(code) if code < 0 => (code, refusal.description.to_string()),
-        _ => (own_code(refusal.status), format!("{{\"code\":{},\"description\":{}}}", escaped(refusal.code), escaped(&refusal.description))),
+        _ => (own_code(refusal.status), format!("{{\"code\":{},\"description\":{}}}", escaped(&refusal.code), escaped(&refusal.description))),
     };
     mcp::error(&Refused { status: 0, code, message: refusal.message.to_string(), data, id })
 }

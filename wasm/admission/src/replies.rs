@@ -12,7 +12,7 @@ const JSON: (&str, &str) = ("content-type", "application/json; charset=UTF-8");
 pub struct Refusal<'a> {
     pub status: u32,
     /// APK's number.
-    pub code: &'a str,
+    pub code: Cow<'a, str>,
     pub message: Cow<'a, str>,
     pub description: Cow<'a, str>,
     /// For the access log; begins with `kapi_`.
@@ -35,7 +35,7 @@ pub enum Form {
 
 impl<'a> Refusal<'a> {
     pub fn new(status: u32, code: &'a str, message: &'a str, description: impl Into<Cow<'a, str>>, details: &'static str) -> Self {
-        Refusal { status, code, message: message.into(), description: description.into(), details, headers: Vec::new(), of_protocol: false }
+        Refusal { status, code: code.into(), message: message.into(), description: description.into(), details, headers: Vec::new(), of_protocol: false }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -45,7 +45,7 @@ impl<'a> Refusal<'a> {
 
     /// `form` is the one that the caller asks for.
     pub fn send(&self, form: Form) {
-        let (message, code, description) = (escaped(&self.message), escaped(self.code), escaped(&self.description));
+        let (message, code, description) = (escaped(&self.message), escaped(&self.code), escaped(&self.description));
         let content_type = match form {
             Form::GraphQl => crate::graphql::CONTENT_TYPE,
             Form::Mcp => "application/json",
@@ -54,11 +54,19 @@ impl<'a> Refusal<'a> {
         let body = match form {
             Form::Mcp => crate::mcp_requests::error_body(self),
             Form::Apk if !self.of_protocol => format!("{{\"error_message\":{message},\"code\":{code},\"error_description\":{description}}}"),
-            _ => format!("{{\"errors\":[{{\"message\":{description},\"extensions\":{{\"code\":{code},\"title\":{message}}}}}]}}"),
+            _ => format!("{{\"errors\":{}}}", self.graphql_errors()),
         };
         let mut headers = vec![("content-type", content_type)];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
         host::respond(self.status, self.details, body.as_bytes(), &headers);
+    }
+}
+
+impl Refusal<'_> {
+    /// The list of errors of a GraphQL response (§7.1.2).
+    pub fn graphql_errors(&self) -> String {
+        let (message, code, description) = (escaped(&self.message), escaped(&self.code), escaped(&self.description));
+        format!("[{{\"message\":{description},\"extensions\":{{\"code\":{code},\"title\":{message}}}}}]")
     }
 }
 
@@ -78,10 +86,11 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// 429 (RFC 6585 §4) with Retry-After and the headers of draft-polli-ratelimit-headers-03.
-pub fn over<'a>(limit: &Limit<'a>, room: &Room) -> Refusal<'a> {
+pub fn over(limit: &Limit, room: &Room) -> Refusal<'static> {
     let seconds = room.reset.to_string();
     let description = format!("You have exceeded your quota. Try again in {seconds} s.");
-    Refusal::new(429, limit.code, "Message throttled out", description, "kapi_rate_limited")
+    let refusal = Refusal::new(429, "", "Message throttled out", description, "kapi_rate_limited");
+    Refusal { code: limit.code.to_owned().into(), ..refusal }
         .with("retry-after", seconds.as_str())
         .with("x-ratelimit-limit", quota(room))
         .with("x-ratelimit-remaining", "0")
@@ -108,7 +117,7 @@ pub fn inactive() -> Refusal<'static> {
 }
 
 /// The control process has not said yet who may call what.
-pub fn not_ready() {
-    let text = "{\"code\":\"503\",\"message\":\"Service Unavailable\",\"description\":\"The gateway cannot take the request now; try again.\"}";
-    host::respond(503, "kapi_admission_not_ready", text.as_bytes(), &[JSON, ("retry-after", "1")]);
+pub fn not_ready() -> Refusal<'static> {
+    let description = "The gateway cannot take the request now; try again.";
+    Refusal::new(503, "503", "Service Unavailable", description, "kapi_admission_not_ready").with("retry-after", "1")
 }

@@ -1,7 +1,6 @@
-"""AI providers whose answers are read: where in an answer the numbers of tokens are.
+"""AI providers whose answers are read: where in an answer the numbers of tokens are. Pure; called by the reader of confs and `compile.py`.
 
-Pure; called by the reader of confs and `compile.py`. One provider is one file, and its name in
-PROVIDERS. The settings add others, or say otherwise about these (`gateway.ai_providers`).
+One provider is one file, and its name in PROVIDERS. The settings add others, or say otherwise about these (`gateway.ai_providers`).
 """
 
 from __future__ import annotations

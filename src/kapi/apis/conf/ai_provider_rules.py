@@ -1,7 +1,4 @@
-"""Rules for `aiProvider` beyond the schema: it must be one of those that the installation knows.
-
-Called by `reading.py`.
-"""
+"""Rules for `aiProvider` beyond the schema: it must be one of those that the installation knows. Called by `reading.py`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""GraphQL schemas (SDL): every field of the root types is an operation.
-
-Called by `definitions/__init__.py`.
-"""
+"""GraphQL schemas (SDL): every field of the root types is an operation. For `definitions`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MCP servers: results of `server/discover` (or `initialize`) and the list methods, in one object.
+"""MCP servers: the results of `server/discover` (or `initialize`) and of the list methods in one JSON object.
 
 Each tool, prompt, resource and resource template is an operation. The members are those of the
 protocol: `serverInfo`, `tools`, `prompts`, `resources`, `resourceTemplates`. Called by

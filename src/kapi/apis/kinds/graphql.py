@@ -92,6 +92,7 @@ GRAPHQL: Final = Kind(
     excluded={
         "operations.endpointConfigurations": f"{_SHARED}: name the endpoints of the API.",
         "operations.operationPolicies": f"{_SHARED}: use apiPolicies.",
+        "operations.stream": "Use graphql.subscriptions, for all subscriptions of the API.",
         "aiProvider": "Remove it: answers of GraphQL backends name no tokens.",
     },
     warnings=_warnings,

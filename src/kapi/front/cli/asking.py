@@ -1,7 +1,4 @@
-"""Asks for what a definition does not contain, if a person is at the terminal.
-
-For `generating.py`.
-"""
+"""Asks for what a definition does not contain, at a terminal. For `generating.py`."""
 
 from __future__ import annotations
 

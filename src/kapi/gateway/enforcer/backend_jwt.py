@@ -24,8 +24,7 @@ from kapi.json_reading import read_json
 
 DIALECT = "http://wso2.org/claims/"
 RESTRICTED = frozenset({
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "token_type",
-    "application", "tierInfo", "subscribedAPIs",
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "application", "tierInfo", "subscribedAPIs", "token_type",
     "keytype", "permittedIP", "permittedReferer",
 })  # fmt: skip
 """Claims of the caller's token that say something about that token, not about the caller."""

@@ -1,9 +1,7 @@
-"""Credentials in `Sec-WebSocket-Protocol` (RFC 6455 §11.3.4), from browsers. Pure.
+"""Credentials in `Sec-WebSocket-Protocol` (RFC 6455 §11.3.4), for browsers: their WebSockets can send no other header. Pure.
 
-A WebSocket of a browser can send no other header.
-
-The list of protocols contains a marker, and the credential after it. The script before the token
-filter takes both out. Used by `authentication/__init__.py`, on operations that are WebSockets.
+The list of protocols contains a marker, and the credential after it. The script before the token filter takes both out. Used by
+`authentication/__init__.py`, on operations that are WebSockets.
 """
 
 from __future__ import annotations

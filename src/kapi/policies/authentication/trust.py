@@ -1,8 +1,7 @@
-"""Whose credentials a route accepts, as a name: the word between the routes and the token filter.
+"""Whose credentials a route accepts, as a name: the word between the routes and the token filter. Pure.
 
-Pure. A route names what it needs (kinds of credentials, organization, environment); the renderer of
-the token filter finds these names in the encoded routes and makes a requirement for each, from the
-issuers that serve that organization and environment.
+A route names what it needs (kinds of credentials, organization, environment); the renderer of the token filter finds these names in
+the encoded routes and makes a requirement for each, from the issuers that serve that organization and environment.
 """
 
 from __future__ import annotations

@@ -20,7 +20,17 @@ from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import Place
-from kapi.policies.graphql import GraphQl, together
+from kapi.policies.graphql import GraphQl, stream_of, together
+from kapi.policies.streams.conf import Kind
+
+_STREAMS: tuple[tuple[Kind, dict[str, Any]], ...] = (
+    ("WebSocket", {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}),
+    (
+        "ServerSentEvents",
+        {"name": "accept", "string_match": {"contains": "text/event-stream", "ignore_case": True}},
+    ),
+)
+"""The kinds of streams of a subscription, and the header of such a request."""
 
 
 def graphql_routes(
@@ -32,6 +42,7 @@ def graphql_routes(
     if own:
         place = replace(own[0], operation=_merged(own))
         found.append(RestRequests(place, METHODS, exact=False))
+        yield from _subscription_routes(place, context)
         yield from operation_routes(place, _requests(place), context)
     for other in placed:
         if other not in own:
@@ -40,6 +51,19 @@ def graphql_routes(
     yield from definition_routes(api, base_path)
     if found:
         yield from options_routes(found, base_path)
+
+
+def _subscription_routes(place: Place, context: RenderContext) -> Iterator[dict[str, Any]]:
+    """WebSockets (graphql-transport-ws), and answers that are event streams (graphql-sse)."""
+    node = next(node for node in place.operation.policies if isinstance(node, GraphQl))
+    if node.subscriptions is None:
+        return
+    for kind, header in _STREAMS:
+        stream = stream_of(node.subscriptions, kind)
+        operation = replace(place.operation, policies=(*place.operation.policies, stream))
+        requests = _requests(place)
+        of_kind = replace(requests, headers=(*requests.headers, header))
+        yield from operation_routes(replace(place, operation=operation), of_kind, context)
 
 
 def _requests(place: Place) -> Requests:

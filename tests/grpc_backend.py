@@ -33,7 +33,7 @@ def student(name: str) -> bytes:
 
 def name_of(message: bytes) -> str:
     """The name of a `Student`."""
-    return message[2:].decode()
+    return message[2:].decode(errors="replace")
 
 
 class Backend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -397,3 +398,73 @@ def test_grpc_web(platform: Platform, backend: Backend, tmp_path: Path) -> None:
     asked = ("-H", "origin: https://shop.example", "-H", "access-control-request-method: POST")
     preflight = platform.request(HOST, path_of("web"), "-X", "OPTIONS", *asked)
     assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+RULES = PROTO.replace(
+    "package", 'import "google/api/annotations.proto";\npackage', 1
+).replace(
+    "rpc GetStudent (Student) returns (Student);",
+    "rpc GetStudent (Student) returns (Student) { option (google.api.http) = {\n"
+    '  get: "/students/{name}" additional_bindings { post: "/students" body: "*" } }; }',
+).replace(
+    "rpc GetStudentStream (Student) returns (stream Student);",
+    'rpc GetStudentStream (Student) returns (stream Student) { option (google.api.http) = {get: "/streams/{name}"}; }',
+)  # fmt: skip
+
+
+def test_json_is_transcoded_by_the_rules_of_the_definition(
+    platform: Platform, backend: Backend, tmp_path: Path
+) -> None:
+    operations = operation("GetStudent", ', scopes: ["students:read"]') + operation(
+        "GetStudentStream", ", secured: false"
+    )
+    text = conf("json", backend.port, operations=operations)
+    text = text.replace("grpc: {", "grpc: {transcoding: true, ")
+    answer = platform.deploy(text, RULES)
+    assert answer.status == 200, answer.body
+    token = platform.token("students:read")
+    known = ("-H", f"authorization: Bearer {token}")
+    got = platform.request(HOST, "/json.v1/students/Ada?unknown=1", *known)
+    assert (got.status, got.json()) == (200, {"name": "Ada"})
+    assert got.headers["content-type"] == "application/json"
+    posted = platform.request(
+        HOST,
+        "/json.v1/students",
+        "-H",
+        "content-type: application/json",
+        "-d",
+        '{"name": "Bob"}',
+        *known,
+    )
+    assert posted.json() == {"name": "Bob"}
+    long = "x" * 60_000
+    (tmp_path / "long").write_text(json.dumps({"name": long}))
+    sent = ("-H", "content-type: application/json", "--data-binary", f"@{tmp_path}/long", *known)
+    assert platform.request(HOST, "/json.v1/students", *sent).json() == {"name": long}
+    streamed = platform.request(HOST, "/json.v1/streams/Ada")
+    # curl prints the trailers behind the body.
+    many, _, trailers = streamed.body.partition(b"grpc-status")
+    assert [item["name"] for item in json.loads(many)] == ["Ada 0", "Ada 1", "Ada 2"]
+    assert trailers.startswith(b": 0")
+    # Refusals are those of an HTTP API.
+    missing = platform.request(HOST, "/json.v1/students/Ada")
+    assert (missing.status, missing.json()["code"]) == (401, "900902")
+    scope = platform.request(
+        HOST, "/json.v1/students/Ada", "-H", f"authorization: Bearer {platform.token()}"
+    )
+    assert (scope.status, scope.json()["code"]) == (403, "900910")
+    assert platform.request(HOST, "/json.v1/others/Ada").status == 404
+    failed = platform.request(HOST, "/json.v1/students/fail%20NOT_FOUND", *known)
+    assert (failed.status, failed.json()["message"]) == (404, "failed with NOT_FOUND")
+
+
+def test_rules_that_are_missing_or_do_not_compile_are_mistakes(
+    platform: Platform, backend: Backend
+) -> None:
+    text = conf("norules", backend.port).replace("grpc: {", "grpc: {transcoding: true, ")
+    answer = platform.deploy(text, PROTO)
+    assert answer.status == 400
+    assert "no method of the conf has a google.api.http rule" in str(answer.json())
+    broken = platform.deploy(text, RULES.replace("string name", "strong name"))
+    assert broken.status == 400
+    assert '"strong" is not defined' in str(broken.json())

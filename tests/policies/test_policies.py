@@ -65,6 +65,7 @@ FILTERS = """
 50 kapi.lua switched on
 50 kapi.public_address
 3 envoy.filters.http.grpc_web switched on
+95 envoy.filters.http.grpc_json_transcoder switched on
 """
 
 

@@ -40,7 +40,9 @@ class Phase(IntEnum):
     TRANSFORM = 50
     """Last: what the backend gets, and what the caller gets back."""
     LAST = 90
-    """Right before the router: a check of what the others have done."""
+    """A check of what the others have done."""
+    ENCODE = 95
+    """Right before the router: the protocol of the backend."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ of the endpoint, and by an hour without one; a call without a deadline has that 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
@@ -29,7 +30,15 @@ name = "grpc"
 phase = Phase.TRANSFORM
 WEB_FILTER: Final = "envoy.filters.http.grpc_web"
 _WEB: Final = {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"}
-filters = (HttpFilter(Phase.TRANSLATE, WEB_FILTER, _WEB, disabled=True),)
+JSON_FILTER: Final = "envoy.filters.http.grpc_json_transcoder"
+_JSON_TYPE: Final = (
+    "type.googleapis.com/envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
+)
+_NO_JSON: Final = {"@type": _JSON_TYPE, "proto_descriptor_bin": ""}
+filters = (
+    HttpFilter(Phase.TRANSLATE, WEB_FILTER, _WEB, disabled=True),
+    HttpFilter(Phase.ENCODE, JSON_FILTER, _NO_JSON, disabled=True),
+)
 
 LONGEST_CALL: Final = 3600
 """Seconds, where the endpoint names no time."""
@@ -57,15 +66,35 @@ class GrpcCalls:
     package: str
     web: bool = False
     """Whether callers may speak gRPC-Web."""
+    transcoding: bool = False
+    """Whether callers may send HTTP and JSON, by the google.api.http rules of the definition."""
+
+    def service(self, target: str) -> str:
+        """The full name of a service at the backend."""
+        return f"{self.package}.{target}".lstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoding:
+    """One HTTP rule of a method of a service."""
+
+    policy: ClassVar[str] = name
+    service: str
+    method: str
+    http_method: str
+    template: str
+    descriptors: bytes = field(repr=False, metadata={"hidden": True})
+    """A `FileDescriptorSet` with the service and all that it needs."""
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> GrpcCalls | None:  # noqa: A001, ARG001 - the policy contract
     """The same for every method."""
     if conf.type != GRPC.type:
         return None
-    field = _field(conf)
-    package = field.get("package", package_of(conf.base_path, conf.version))
-    return GrpcCalls(package, field.get("web", default=False))
+    asked = _field(conf)
+    package = asked.get("package", package_of(conf.base_path, conf.version))
+    web, transcoding = asked.get("web", default=False), asked.get("transcoding", default=False)
+    return GrpcCalls(package, web, transcoding)
 
 
 def _field(conf: ApiConf) -> Fields:
@@ -81,11 +110,11 @@ def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[
 
 
 def _at_host(conf: ApiConf, operations: tuple[Operation, ...]) -> Iterator[HostGrpcOperation]:
-    field = _field(conf)
+    options = _field(conf)
     production = _first(item.production for item in operations)
     sandbox = _first(item.sandbox for item in operations)
     for key, methods in _AT_HOST.items():
-        passes = field.get(key)
+        passes = options.get(key)
         for target, verb in methods if passes else ():
             asked = OperationConf(target, verb, secured=passes != _OPEN)
             yield HostGrpcOperation(verb, target, production, sandbox, _nodes(conf, asked))
@@ -107,14 +136,65 @@ def _nodes(conf: ApiConf, asked: OperationConf) -> tuple[Any, ...]:
     return tuple(node for node in made if node is not None)
 
 
-def envoy(node: GrpcCalls, place: Place) -> EnvoyRoute:
-    """The time of a call counts from its first byte, as the caller counts it."""
+def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:
+    """The time of a call counts from its first byte, as the caller counts it.
+
+    A call of gRPC-Web, whose deadline Envoy does not read, has the bound alone. One that is
+    transcoded has the times of an HTTP request.
+    """
+    if isinstance(node, Transcoding):
+        # The transcoder reads the whole body of a request.
+        limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
+        return EnvoyRoute({JSON_FILTER: _transcoder(node, place.base_path)}, route=limit)
     bound = place.endpoint.response_timeout
     seconds = LONGEST_CALL if bound is None else bound
     # 0 is no bound: the deadline of the call alone.
     longest = {"grpc_timeout_header_max": f"{seconds}s"}
+    if seconds:
+        longest["max_stream_duration"] = f"{seconds}s"
     per_route = {WEB_FILTER: ON} if node.web else {}
     return EnvoyRoute(per_route, action={"timeout": "0s", "max_stream_duration": longest})
+
+
+def _transcoder(node: Transcoding, base_path: str) -> dict[str, Any]:
+    """The descriptors with this rule alone, so that no other method can be reached by the route."""
+    from google.api import annotations_pb2
+    from google.protobuf import descriptor_pb2
+
+    made = descriptor_pb2.FileDescriptorSet.FromString(node.descriptors)
+    for file in made.file:
+        for service in file.service:
+            full_name = f"{file.package}.{service.name}".lstrip(".")
+            for method in service.method:
+                rules = method.options.Extensions[annotations_pb2.http]
+                own = (full_name, method.name) == (node.service, node.method)
+                kept = _rule(rules, node) if own else None
+                method.options.ClearExtension(annotations_pb2.http)
+                if kept is not None:
+                    setattr(kept, node.http_method.lower(), base_path + node.template)
+                    method.options.Extensions[annotations_pb2.http].CopyFrom(kept)
+    return {
+        "@type": _JSON_TYPE,
+        "proto_descriptor_bin": base64.b64encode(made.SerializeToString()).decode("ascii"),
+        "services": [node.service],
+        "match_incoming_request_route": True,
+        "ignore_unknown_query_parameters": True,
+        "convert_grpc_status": True,
+        "request_validation_options": {"reject_unknown_method": True},
+    }
+
+
+def _rule(rules: Any, node: Transcoding) -> Any:
+    """The rule of the node, without the others of its method."""
+    from google.api import http_pb2
+
+    for rule in (rules, *rules.additional_bindings):
+        if getattr(rule, node.http_method.lower()) == node.template:
+            alone = http_pb2.HttpRule()
+            alone.CopyFrom(rule)
+            del alone.additional_bindings[:]
+            return alone
+    return None
 
 
 def _check(root: Mapping, report: Report) -> None:
@@ -140,11 +220,11 @@ def _retry_policies(root: Mapping) -> Iterator[tuple[Mapping, str]]:
 
 def _within(owner: Mapping, pointer: str, *names: str) -> Iterator[tuple[Mapping, str]]:
     """The mapping that is reached by these names, if there is one."""
-    for field in names:
-        found = owner.entries.get(field)
+    for item in names:
+        found = owner.entries.get(item)
         if not isinstance(found, Mapping):
             return
-        owner, pointer = found, below(pointer, field)
+        owner, pointer = found, below(pointer, item)
     yield owner, pointer
 
 
@@ -158,6 +238,7 @@ conf_part = ConfPart(
                 {
                     "package": Text(0, 200, pattern=_PACKAGE.pattern),
                     "web": FLAG,
+                    "transcoding": FLAG,
                     "health": _ACCESS,
                     "reflection": _ACCESS,
                 }
@@ -166,6 +247,7 @@ conf_part = ConfPart(
                 ".grpc": "How a gRPC API is served.",
                 "grpc.package": "Package of the services at the backend. Base path and version, joined by dots, when left out.",
                 "grpc.web": "true also takes gRPC-Web calls, as browsers make them.",
+                "grpc.transcoding": "true also takes HTTP and JSON, by the google.api.http rules of the definition.",
                 "grpc.health": "Passes health checks of the backend (grpc.health.v1): open needs no token. Refused when left out.",
                 "grpc.reflection": "Passes reflection of the backend: open needs no token. Refused when left out.",
             },

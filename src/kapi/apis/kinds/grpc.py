@@ -78,6 +78,29 @@ class HostGrpcOperation:
         return ("POST",)
 
 
+@dataclass(frozen=True, slots=True)
+class TranscodedOperation:
+    """One HTTP rule (google.api.http) of a method: callers send JSON, the backend gets gRPC."""
+
+    verb: str
+    target: str
+    http_method: str
+    template: str
+    production: tuple[Endpoint, ...] = ()
+    sandbox: tuple[Endpoint, ...] = ()
+    policies: tuple[Any, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The template of the rule, below the base path."""
+        return self.template
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The HTTP method of the rule."""
+        return (self.http_method,)
+
+
 def _operation(
     verb: str,
     target: str,

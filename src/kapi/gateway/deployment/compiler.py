@@ -17,6 +17,7 @@ from kapi.apis.secrets import secret_mistakes
 from kapi.errors import Diagnostic, KapiError
 from kapi.gateway.deployment.checks import code_mistakes, deploy_mistakes, raise_mistakes
 from kapi.gateway.deployment.modules import Modules
+from kapi.gateway.deployment.proto_compiler import with_transcoding
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.render import render_backends, render_scope, segments
 from kapi.policies import POLICIES
@@ -45,8 +46,8 @@ class ApiCompiler:
         Raises Invalid for mistakes in the files.
         """
         compiled = self.compile_new(conf, definition, organization=organization, policies=POLICIES)
-        api = compiled.api
-        mistakes = code_mistakes(api, context.gateway)
+        api, mistakes = with_transcoding(compiled.api, definition)
+        mistakes += code_mistakes(api, context.gateway)
         if self.modules and not mistakes:
             api, mistakes = self.modules.fetched(api)
         found = (*deploy_mistakes(api, context), *mistakes)
@@ -104,9 +105,13 @@ class ApiCompiler:
             policies=POLICIES,
             restored=True,
         )
-        api = compiled.api
+        api, mistakes = with_transcoding(compiled.api, definition)
         raise_mistakes(
-            (*code_mistakes(api, context.gateway), *secret_mistakes(api, context.secrets))
+            (
+                *mistakes,
+                *code_mistakes(api, context.gateway),
+                *secret_mistakes(api, context.secrets),
+            )
         )
         api = dataclasses.replace(api, id=stored.id)
         return self.modules.pinned(api) if self.modules else api

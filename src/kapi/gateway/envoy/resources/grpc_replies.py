@@ -36,6 +36,17 @@ _IS_GRPC: Final = {
     }
 }
 
+_NOT_TRANSCODED: Final = {
+    "header_filter": {
+        "header": {
+            "name": "x-envoy-original-method",
+            "present_match": True,
+            "invert_match": True,
+        }
+    }
+}
+"""The transcoder adds the header. Its callers speak HTTP."""
+
 
 def grpc_mapper(
     when: dict[str, Any], status: int = 0, text: str = "", challenge: str = ""
@@ -44,7 +55,8 @@ def grpc_mapper(
 
     `text` is the message, in Envoy's format; empty for what the filter said.
     """
-    mapper: dict[str, Any] = {"filter": {"and_filter": {"filters": [_IS_GRPC, when]}}}
+    filters = [_IS_GRPC, _NOT_TRANSCODED, when]
+    mapper: dict[str, Any] = {"filter": {"and_filter": {"filters": filters}}}
     headers = []
     if status:
         headers.append(overwriting("grpc-status", str(STATUS_OF[status])))

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from kapi.apis.ir import Api, path_at
+from kapi.apis.kinds.grpc import TranscodedOperation
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
+from kapi.gateway.envoy.resources.routes.grpc.transcoded import transcoded_requests
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.policies import Place
@@ -33,13 +35,15 @@ def grpc_routes(
 def _requests(place: Place) -> Requests:
     """The calls of a method. The backend gets the path of its own package."""
     operation = place.operation
+    if isinstance(operation, TranscodedOperation):
+        return transcoded_requests(place)
     node = next((item for item in operation.policies if isinstance(item, GrpcCalls)), None)
     path = path_at(operation, place.base_path)
     if node is None:
         # A pre-flight request (`policies/cors.py`), which reaches no backend.
         options = {"name": ":method", "string_match": {"exact": "OPTIONS"}}
         return Requests({"path": path}, (options,), lambda _: Rewrite("", path, is_fixed=True))
-    own = "/" + ".".join(filter(None, (node.package, operation.target))) + f"/{operation.verb}"
+    own = f"/{node.service(operation.target)}/{operation.verb}"
 
     def rewrite(backend_base: str) -> Rewrite:
         return Rewrite("", backend_base.rstrip("/") + own, is_fixed=True)

@@ -13,15 +13,18 @@ import random
 import ssl
 import statistics
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import uvloop
 from gateway_cpu import plain_bootstrap
 from measure import thread_seconds
 
-from harness import free_port
+from harness import Platform, free_port
 from kapi.gateway.envoy.process.process import find_envoy
+from mcp_server import bound_token
 
 CONNECTIONS, WARM_UP, REQUESTS, ROUNDS = 16, 1600, 480, 40
 HOST = "default.gw.wso2.com"
@@ -221,3 +224,99 @@ BRIDGE = [
         },
     }
 ]
+
+CONF = """name: {name}
+basePath: /{name}
+version: "1.0"
+type: {type}
+{more}
+endpointConfigurations:
+  production:
+    endpoint: http://127.0.0.1:{port}/backend
+operations:
+{operations}
+"""
+LIMIT = "rateLimit: {requestsPerUnit: 2000000000, unit: Hour}"
+SERVER = json.dumps({"tools": [{"name": "getItem"}]})
+OPENAPI = json.dumps({
+    "openapi": "3.0.3",
+    "info": {"title": "Items", "version": "1.0"},
+    "paths": {
+        "/items/{id}": {
+            "parameters": [
+                {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+            ],
+            "get": {"operationId": "getItem", "responses": {"200": {"description": "ok"}}},
+        }
+    },
+})  # fmt: skip
+
+
+def deploy(platform: Platform, backend: int) -> None:
+    """The same call as a tool of a server, as an operation, and as a tool of a REST API."""
+    item = '  - {target: "/items/{id}", verb: GET, scopes: ["bench"]}'
+    tool = '  - {target: getItem, verb: TOOL, scopes: ["bench"]}'
+    limited = tool.replace("]}", f"], {LIMIT}}}")
+    confs = [
+        ("server", "MCP", "", tool, SERVER),
+        ("limited", "MCP", "", limited, SERVER),
+        ("api", "REST", "mcp: true", item, OPENAPI),
+        ("post", "REST", LIMIT, '  - {target: "/items", verb: POST, scopes: ["bench"]}', OPENAPI),
+    ]
+    for name, kind, more, operations, definition in confs:
+        conf = CONF.format(name=name, type=kind, more=more, operations=operations, port=backend)
+        answer = platform.deploy(conf, definition)
+        assert answer.status == 200, answer.body
+
+
+def token(platform: Platform, name: str) -> str:
+    return bound_token(platform, f"https://{HOST}:{platform.port}/{name}/1.0", "bench")
+
+
+async def measure(folder: Path, platform: Platform, open_until: contextlib.ExitStack) -> None:
+    backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
+    to = backend.sockets[0].getsockname()[1]
+    await asyncio.to_thread(platform.start)
+    await asyncio.to_thread(deploy, platform, to)
+    pem, ours = platform.data_dir / "tls" / "edge.pem", platform.pid("envoy")
+    names = ("server", "limited", "api", "post")
+    tokens = {name: await asyncio.to_thread(token, platform, name) for name in names}
+    plain = open_until.enter_context(envoy(folder, "plain", [], to, pem))
+    checked = open_until.enter_context(envoy(folder, "mcp", MCP_AND_RBAC, to, pem))
+    bridge = open_until.enter_context(envoy(folder, "bridge", BRIDGE, to, pem))
+    await asyncio.sleep(1)
+    get = request("GET", "/backend/items/7", tokens["api"])
+    post = call("/post/1.0/items", tokens["post"])
+    loads = {
+        "plain proxy": replace(plain, request=call("/server/1.0", tokens["server"])),
+        "plain proxy, the GET of the tool": replace(plain, request=get, used=[], connections=[]),
+        "Envoy's mcp filter and RBAC, no token": replace(checked, request=call("/x")),
+        "Envoy's mcp_json_rest_bridge, no token": replace(bridge, request=legacy_call("/mcp")),
+        "kapi, REST POST with JWT, scope, limit": Load(platform.port, ours, post),
+        "kapi, tool of a server, JWT, scope": Load(
+            platform.port, ours, call("/server/1.0", tokens["server"])
+        ),
+        "kapi, tool of a server, JWT, scope, limit": Load(
+            platform.port, ours, call("/limited/1.0", tokens["limited"])
+        ),
+        "kapi, tool of a REST API, JWT, scope": Load(
+            platform.port, ours, call("/api/1.0/mcp", tokens["api"])
+        ),
+    }
+    await compare(loads)
+    print("goal: a tool of a server at most 1.8 ×")
+    backend.close()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as open_until:
+        platform = Platform(free_port(), Path(folder) / "data")
+        try:
+            uvloop.run(measure(Path(folder), platform, open_until))
+        finally:
+            if platform.process is not None:
+                platform.stop()
+
+
+if __name__ == "__main__":
+    main()

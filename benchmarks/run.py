@@ -13,6 +13,7 @@ PROGRAMS = (
     "policies_cpu.py",
     "rate_limit_cpu.py",
     "mediation_cpu.py",
+    "mcp_cpu.py",
     "platform_size.py",
 )
 

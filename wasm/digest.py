@@ -1,4 +1,4 @@
-"""One digest over the sources of the module: kept beside the built module, so that a test notices one without the other."""
+"""One digest over the sources of the module, beside the built module: a test compares the two."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A GraphQL server with three heroes, for the documentation: python3 examples/graphql/backend.py 8080."""
+"""A GraphQL server with three heroes: python3 examples/graphql/backend.py 8080."""
 
 from __future__ import annotations
 

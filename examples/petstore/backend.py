@@ -1,5 +1,6 @@
-"""A backend for the Petstore example: every operation of `openapi.yaml`, JSON only, in memory, standard library only.
+"""A backend for the Petstore example: every operation of `openapi.yaml`, JSON only, in memory.
 
+Standard library only.
 Usage: python backend.py [port]     (default 8080, on 127.0.0.1, base path /api/v3)
 """
 

@@ -533,3 +533,13 @@ def test_another_worker_knows_a_new_client_at_once(tmp_path: Path) -> None:
         authorization=basic(made["client_id"], made["client_secret"]),
     )
     assert answer.status == 200, answer.body
+
+
+def test_the_kind_of_an_application_restricts_its_redirect_uris(app: Any) -> None:
+    """OpenID Connect Dynamic Client Registration §2, as clients of MCP servers send it."""
+    native = {"client_name": "a", "redirect_uris": ["com.example.app:/callback"]}
+    made = registered(app, {**native, "application_type": "native"})
+    assert made["application_type"] == "native"
+    for kind in ("web", "desktop", 7):
+        refused = send(app, "POST", PATH, {**native, "application_type": kind})
+        assert (refused.status, refused.json()["error"]) == (400, "invalid_client_metadata")

@@ -1,7 +1,7 @@
 """Compile: apk-conf and definition → the IR of one API, or every mistake in both. Pure.
 
-Ids, paths and hosts follow APK (apk-conf reference, deploy semantics), so that a conf deployed there
-and here is the same API. What depends on the kind of API, its `Kind` answers (`apis/kinds`).
+Ids, paths and hosts follow APK (apk-conf reference, deploy semantics), so that a conf deployed
+there and here is the same API. What depends on the kind of API, its `Kind` answers (`apis/kinds`).
 Called by the deployer and the CLI.
 """
 
@@ -64,7 +64,10 @@ class AddsOperations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An API ready to render. `conf_text` is the caller's conf with `id` set, as a deploy answers it."""
+    """An API ready to render.
+
+    `conf_text` is the caller's conf with `id` set, as a deploy answers it.
+    """
 
     api: Api
     conf: ApiConf

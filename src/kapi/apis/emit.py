@@ -1,7 +1,7 @@
-"""Writing YAML in APK's own byte shape: `---`, every string double-quoted, list dashes at the parent's indent.
+"""Writing YAML in APK's byte shape: `---`, strings double-quoted, dashes at the parent's indent.
 
-Called by `generate.py` and `compile.py`.
-The shape is compared byte by byte by clients' tests (keys plain, `[]` and `{}` for empty collections).
+Called by `generate.py` and `compile.py`. The shape is compared byte by byte by clients' tests (keys
+plain, `[]` and `{}` for empty collections).
 """
 
 from __future__ import annotations

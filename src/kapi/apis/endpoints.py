@@ -1,4 +1,7 @@
-"""Endpoints of a conf → endpoints of the IR: address, weight, credentials, certificate, resilience. Pure; called by `compile.py`."""
+"""Endpoints of a conf → endpoints of the IR: address, weight, credentials, certificate, resilience.
+
+Pure; called by `compile.py`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ RETRIED_STATUSES: Final = (504,)
 
 
 def endpoints(confs: Sequence[EndpointConf]) -> tuple[Endpoint, ...]:
-    """The endpoints in the order of the file; one of weight 0 stays, so that the IR says what the conf says."""
+    """The endpoints in the order of the file, those of weight 0 included."""
     return tuple(_endpoint(conf) for conf in confs)
 
 

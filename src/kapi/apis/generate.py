@@ -1,6 +1,7 @@
-"""Definition → apk-conf, as APK's generate-configuration does. For the system API and the CLI.
+"""Definition → apk-conf, as APK's generate-configuration answers it.
 
-The conf can be deployed: what it cannot contain is left out or shortened, with a warning for each.
+Called by the system API and the CLI. What is made can be deployed: what a conf cannot say is left
+out or shortened, and each such thing is named in a warning.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ _ENDPOINT_HINT: Final = "Give --endpoint URL, or add endpointConfigurations to t
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a person says instead of the definition; empty where nothing is said.
+    """What a person says in place of the definition; empty where nothing is said.
 
-    `url` is the source of the definition.
+    `url` is where the definition is from.
     """
 
     base_path: str = ""
@@ -64,8 +65,8 @@ NO_CHOICES: Final = Choices()
 class Generated:
     """An apk-conf and what it does not say as the definition does.
 
-    `origins` leads from pointers in the conf to pointers in the definition. Without an endpoint,
-    one warning has the code NO_ENDPOINT.
+    `origins` leads from pointers in the conf to pointers in the definition. Without an
+    endpoint, one warning has the code NO_ENDPOINT.
     """
 
     conf_text: str
@@ -93,7 +94,7 @@ def with_comments(content: bytes, api_type: str, file_name: str, choices: Choice
 def generated(
     content: bytes, api_type: str = DEFAULT.type, file_name: str = "", choices: Choices = NO_CHOICES
 ) -> Generated:
-    """The apk-conf of a definition and its warnings. Raises Invalid (90091) with every mistake."""
+    """The apk-conf of a definition and its warnings; raises Invalid (90091) with all mistakes."""
     definition = parse_definition(content, api_type, file_name)
     maker = _Maker(definition, choices, file_name)
     conf = maker.conf()
@@ -114,7 +115,7 @@ def _warning(code: str, note: Note, place: Mark) -> Diagnostic:
 def place_in_definition(
     made: Generated, definition: bytes, api_type: str, items: Iterable[Diagnostic]
 ) -> tuple[Diagnostic, ...]:
-    """Diagnostics about a generated conf, with places in the definition that it was made from."""
+    """Diagnostics about a generated conf as diagnostics about its definition, with places there."""
     found = list(items)
     origins = [_origin(made.origins, item.pointer) for item in found]
     places = parse_definition(definition, api_type).places(set(origins))
@@ -192,8 +193,10 @@ class _Maker:
             return
         message, hint = self._definition.no_operations, "Add an operation below paths."
         if kept:
-            counted = f"the definition has {kept} operations"
-            message = f"{counted}; at most {MAX_OPERATIONS} can be deployed in one API"
+            message = (
+                f"the definition has {kept} operations;"
+                f" at most {MAX_OPERATIONS} can be deployed in one API"
+            )
             hint = "Split the definition into several APIs."
         elif self._definition.operations or self.notes:
             message = "none of the operations of the definition can be deployed"
@@ -309,7 +312,7 @@ class _Maker:
         return made
 
     def _usable(self, servers: tuple[Server, ...]) -> Server | None:
-        """The first absolute server that can be an endpoint; relative ones are resolved."""
+        """The first server that can be an endpoint; relative ones are resolved against `url`."""
         chosen: Server | None = None
         for server in servers:
             fault = server.fault
@@ -364,7 +367,7 @@ def _url_fault(url: str) -> str:
 
 
 def _made_base_path(name: str, version: str) -> str:
-    """A base path of name and version. URL-safe: APK's plain base64 can have `/` and `+`."""
+    """A base path of name and version; URL-safe, unlike APK's plain base64 with `/` and `+`."""
     made = base64.urlsafe_b64encode(f"{name}{version}".encode()).decode()
     return "/" + made.rstrip("=")[: _LONGEST_PATH - 1]
 

@@ -1,7 +1,9 @@
-"""Which headers a conf may name, and with which values. Pure functions of one text each; called by the readers and by policies.
+"""Which headers a conf may name, and with which values.
 
-Names are tokens (RFC 9110 §5.1). Refused are those that belong to the connection (RFC 9110 §7.6.1), to the message's length and
-routing, and to the gateway itself: changing one would break the request or let a conf speak in the gateway's name.
+Pure functions of one text each; called by the readers and by policies. Names are tokens (RFC 9110
+§5.1). Refused are those that belong to the connection (RFC 9110 §7.6.1), to the message's length
+and routing, and to the gateway itself: changing one would break the request or let a conf speak in
+the gateway's name.
 """
 
 from __future__ import annotations
@@ -42,9 +44,10 @@ def header_fault(name: str) -> Fault | None:
 
 
 def other_spellings(name: str) -> tuple[str, ...]:
-    """The names that a CGI-like backend reads as this one (RFC 3875 §4.1.18): `-` and `_` in every mixture.
+    """The names that a CGI-like backend reads as this one (RFC 3875 §4.1.18): `-` or `_`.
 
-    `name` is in small letters. Of a name with more than six of these characters only the two usual spellings are named.
+    `name` is in small letters. Of a name with more than six of these characters only the two
+    usual spellings are named.
     """
     parts = re.split("[-_]", name)
     joints = len(parts) - 1

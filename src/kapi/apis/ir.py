@@ -1,6 +1,7 @@
 """The intermediate representation (IR) of one API: what the gateway must do, in no gateway's words.
 
-Made by `compile.py` from a conf and its definition, read by the renderers. Frozen values, comparable and printable.
+Made by `compile.py` from a conf and its definition, read by the renderers. Frozen values,
+comparable and printable.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from kapi.apis.report import Mark
 
 
 class Node(Protocol):
-    """What one policy asks for, for an API or an operation: a frozen dataclass made by that policy's file."""
+    """What one policy enforces at an operation: a frozen dataclass of the policy's module."""
 
     @property
     def policy(self) -> str:
@@ -23,7 +24,7 @@ class Node(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """One value of a named secret of the API's organization; `mark` says where the conf names it."""
+    """One value of a named secret of the API's organization; `mark` is its place in the conf."""
 
     name: str
     key: str
@@ -32,7 +33,7 @@ class SecretRef:
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificates:
-    """Certificates that clients are accepted by: PEM texts in secrets, of authorities or of single clients."""
+    """Certificates of accepted clients or of their authorities: PEM texts in secrets."""
 
     mandatory: bool
     accepted: tuple[SecretRef, ...]
@@ -57,7 +58,7 @@ class ApiKeyCredential:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When a request to the backend is tried again; `base_interval_millis` None leaves it to the gateway."""
+    """When a request is tried again; the gateway chooses if `base_interval_millis` is None."""
 
     count: int
     status_codes: tuple[int, ...]
@@ -98,7 +99,8 @@ class AiLimits:
 class AiProvider:
     """A provider of AI backends, and where its answers say how many tokens a call took.
 
-    A place is `header:NAME`, or names in a JSON body between dots. Without a total, prompt and completion are added up.
+    A place is `header:NAME`, or names in a JSON body between dots. Without a total, prompt and
+    completion are added up.
     """
 
     name: str
@@ -157,7 +159,10 @@ def path_at(operation: Operation, base_path: str) -> str:
 
 
 class Operation(Protocol):
-    """What all operations have. Each kind of API has a frozen dataclass of its own (`apis/kinds`)."""
+    """What all operations have.
+
+    Each kind of API has a frozen dataclass of its own (`apis/kinds`).
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -192,7 +197,10 @@ class Operation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiDefinition:
-    """Where callers get the definition, relative to the base path. `text` is empty when it is not text."""
+    """Where callers get the definition, relative to the base path.
+
+    `text` is empty when it is not text.
+    """
 
     path: str
     media_type: str
@@ -217,8 +225,9 @@ class McpTool:
 class Api:
     """One API as deployed.
 
-    `base_path` holds the version (`/petstore/1.0.0`); `default_base_path` is the path without it when this is the
-    default version. Operations are in match order: the most specific target first.
+    `base_path` holds the version (`/petstore/1.0.0`); `default_base_path` is the path without
+    it when this is the default version. Operations are in match order: the most specific target
+    first.
     """
 
     id: str

@@ -34,17 +34,19 @@ class Placement:
 
     @property
     def host(self) -> str:
-        """The first label of its hosts; two organizations may come to the same one (`a-b` and `a` with environment `b`)."""
+        """The first label of its hosts; `a-b`, and `a` with environment `b`, have the same one."""
         return host_label(self.organization, self.environment)
 
 
 def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic, ...]:
-    """Why `new` cannot be deployed beside the others; deploying the same id in the same organization replaces.
+    """Why `new` cannot be deployed beside the others; the same id and organization replaces.
 
-    Not so where name and version are both others: `a-b` 1 and `a` b-1 have the same id where the conf names none.
+    Not so where name and version are both others: `a-b` 1 and `a` b-1 have the same id where
+    the conf names none.
 
-    A host belongs to one organization. Otherwise a longer base path of another organization would receive callers and tokens
-    that are meant for a shorter one, whichever was deployed first.
+    A host belongs to one organization. Otherwise a longer base path of another organization
+    would receive callers and tokens that are meant for a shorter one, whichever was deployed
+    first.
     """
     found: dict[Diagnostic, None] = {}
     for other in sorted(deployed, key=lambda item: (item.organization, item.id)):
@@ -81,7 +83,7 @@ def _host_of(api: Api) -> str:
 
 
 def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnostic]:
-    """The other organization is not named, nor its API: a caller must not learn what others have deployed."""
+    """Names neither the other organization nor its API: a caller must not learn of them."""
     if other.id == new.id:
         yield Diagnostic(
             codes.TAKEN_ID,
@@ -92,7 +94,10 @@ def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnost
         )
     if other.host != new.host:
         return
-    hint = "Choose another environment: environment `b` of organization `a` has the same host as organization `a-b`."
+    hint = (
+        "Choose another environment:"
+        " environment `b` of organization `a` has the same host as organization `a-b`."
+    )
     messages = [message for path in new.base_paths if (message := _overlap(path, other.base_paths))]
     for message in messages:
         yield Diagnostic(codes.TAKEN_PATH, message, hint, "#/basePath", source=_SOURCE)
@@ -102,7 +107,7 @@ def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnost
 
 
 def _overlap(path: str, taken: tuple[str, ...]) -> str:
-    """What is wrong with a base path beside those of another organization on the same host; empty when nothing is."""
+    """The conflict of a base path with another organization on the same host, or ""."""
     if path in taken:
         return f"base path {path} is taken by another organization"
     if any(path.startswith(other.rstrip("/") + "/") for other in taken):
@@ -116,7 +121,10 @@ def _taken_id(new: Placement, other: Placement) -> Iterable[Diagnostic]:
     if new.name == other.name or new.version == other.version:
         return
     message = f"id {new.id} is the id of {other.name} {other.version}"
-    hint = "Give the conf another id. To replace that API, undeploy it first, or keep its name or its version."
+    hint = (
+        "Give the conf another id."
+        " To replace that API, undeploy it first, or keep its name or its version."
+    )
     yield Diagnostic(codes.TAKEN_ID, message, hint, "#/id", source=_SOURCE)
 
 

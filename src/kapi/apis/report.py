@@ -1,6 +1,7 @@
-"""Mistakes gathered while a text is read: every code, and the report they are added to. Called by every reader in this room.
+"""Mistakes gathered while a text is read: every code, and the report they are added to.
 
-A reader never stops at the first mistake; it adds to the report and goes on, so the person sees all of them at once.
+Called by every reader in this room. A reader never stops at the first mistake; it adds to the
+report and goes on, so the person sees all of them at once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from kapi.errors import Diagnostic
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The place of a value in a text: 1-based line and column, and its JSON pointer (`#/operations/0/verb`)."""
+    """The place of a value: 1-based line and column, JSON pointer (`#/operations/0/verb`)."""
 
     line: int = 0
     column: int = 0

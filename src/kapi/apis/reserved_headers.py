@@ -1,9 +1,9 @@
-"""Headers with a meaning for the connection, the gateway or the caller's identity: the one list of who may set which. Pure.
+"""Headers of the connection, the gateway or the caller's identity, and who may set them. Pure.
 
-Read by the rules for confs and for declared issuers, by the renderers, and by the removal of what callers send
-(`gateway/envoy/resources/edge_headers.py`). The tables of the Lua scripts are compared with
-MESSAGE in their tests. Many servers read `_` in a name as `-` (RFC 3875 §4.1.18), so both spellings
-are one name here.
+Read by the rules for confs and for declared issuers, by the renderers, and by the removal of what
+callers send (`gateway/envoy/resources/edge_headers.py`). The tables of the Lua scripts are compared
+with MESSAGE in their tests. Many servers read `_` in a name as `-` (RFC 3875 §4.1.18), so both
+spellings are one name here.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import Final
 
 MESSAGE: Final = frozenset({
-    *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"),
+    *("connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings"),
+    *("te", "trailer", "transfer-encoding"),
     *("content-length", "expect", "host"),
 })  # fmt: skip
-"""They frame a message or route it (RFC 9110 §7.6.1, §8.6, §10.1.1, §7.2): only the gateway sets them."""
+"""They frame or route a message (RFC 9110 §7.2, §7.6.1, §8.6, §10.1.1): set by the gateway only."""
 GATEWAY_PREFIXES: Final = ("x-kapi-", "x-envoy-")
 """Words of the gateway's own filters among each other."""
 CREDENTIALS: Final = frozenset(
@@ -24,7 +25,7 @@ CALLER: Final = (
     *("forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip"),
     *("x-rewrite-url", "x-jwt-assertion", "remote-user", "x-remote-user"),
 )
-"""They tell a backend who is calling or by which address; what callers send is removed, besides CALLER_PREFIXES."""
+"""They name the caller or its address to a backend; removed from requests, like CALLER_PREFIXES."""
 CALLER_PREFIXES: Final = ("x-original-",)
 FORWARDING_PREFIX: Final = "x-forwarded-"
 """Set by the gateway. From trusted fronts X-Forwarded-For is taken."""
@@ -47,7 +48,10 @@ def belongs_to_gateway(name: str) -> bool:
 
 
 def may_hold_claim(name: str) -> bool:
-    """Whether a claim of a verified token may become this header: it changes neither the message nor what else is known of the call."""
+    """Whether a claim of a verified token may become this header.
+
+    Not so if it would change the message, or what else a backend learns about the call.
+    """
     own = usual(name)
     if belongs_to_message(name) or belongs_to_gateway(name):
         return False
@@ -62,7 +66,7 @@ def may_hold_backend_jwt(name: str) -> bool:
 
 
 def may_hold_credential(name: str) -> bool:
-    """Whether callers may send a credential in this header: the gateway must not remove it before it is read."""
+    """Whether callers may send a credential in this header: the gateway reads it first."""
     own = usual(name)
     if own == "authorization":
         return True

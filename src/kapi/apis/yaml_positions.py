@@ -1,7 +1,9 @@
-"""YAML 1.2 core schema (§10.3) with the line and column of every node. Called by `reading.py` and the definition readers.
+"""YAML 1.2 core schema (§10.3) with the line and column of every node.
 
-Built from libyaml's event stream with a stack of our own, not from `yaml.compose`: that one recurses in C, so a deeply nested text
-could end the process. PyYAML's own constructor is no use either: it is YAML 1.1 (`on` becomes True) and keeps the last of two equal keys.
+Called by `reading.py` and the definition readers. Built from libyaml's event stream with a stack of
+our own, not from `yaml.compose`: that one recurses in C, so a deeply nested text could end the
+process. PyYAML's own constructor is no use either: it is YAML 1.1 (`on` becomes True) and keeps the
+last of two equal keys.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ _NOT_TEXT: Final = frozenset("~nNtTfF+-.0123456789")
 """What a plain scalar starts with that may be something else than a text."""
 _INT: Final = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _FLOAT: Final = re.compile(
-    r"[-+]?(\.[0-9]{1,200}|[0-9]{1,200}(\.[0-9]{0,200})?)([eE][-+]?[0-9]{1,6})?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    r"[-+]?(\.[0-9]{1,200}|[0-9]{1,200}(\.[0-9]{0,200})?)([eE][-+]?[0-9]{1,6})?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 
 

@@ -89,7 +89,10 @@ class Applications:
         return tuple(item for item in self.all() if item.organization == organization)
 
     def get(self, organization: str, name_or_id: str) -> Application:
-        """An application by id or name. Raises Problem: 404, or 409 for a name that several have."""
+        """An application by id or name.
+
+        Raises Problem: 404, or 409 for a name that several have.
+        """
         known = self.list(organization)
         by_name = [item for item in known if item.name == name_or_id]
         found = [item for item in known if item.id == name_or_id] or by_name

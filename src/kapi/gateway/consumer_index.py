@@ -58,7 +58,7 @@ def consumer_index(
 def _records_of_settings(
     issuers: Iterable[TrustedIssuer], settings: SubscriptionsSettings, tiers: Mapping[str, str]
 ) -> dict[str, str]:
-    """Records that do not depend on applications: claims of issuers, default tier, limits by key."""
+    """Records that are not of an application: claims of issuers, default tier, limits by key."""
     records = {
         f"i\t{name}": "\t".join(claims) for name, claims in consumer_key_claims(issuers).items()
     }

@@ -1,4 +1,7 @@
-"""Issuers of the tokens that the gateway accepts. `app` makes the list; the gateway fetches no keys."""
+"""Issuers of the tokens that the gateway accepts.
+
+`app` makes the list; the gateway fetches no keys.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,30 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """One issuer with its public keys. `name` is unique; `issuer` equals the `iss` of its tokens."""
+    """One issuer with its public keys.
+
+    `name` is unique; `issuer` equals the `iss` of its tokens.
+    """
 
     name: str
     issuer: str
     jwks: str
-    """The JWK Set as JSON text (RFC 7517 §5). The gateway leaves out keys for other `algorithms`."""
+    """The JWK Set as JSON text (RFC 7517 §5).
+
+    The gateway leaves out keys for other `algorithms`.
+    """
     audiences: tuple[str, ...] = ()
     """If not empty, the token's `aud` must contain one of them."""
     consumer_key_claim: str = ""
     """Empty: the first of `policies.claim_names.CLIENT_CLAIMS` that the token has."""
     scopes_claims: tuple[str, ...] = ("scope",)
-    """Claims that together contain the scopes, as text or list; named as in `callers/claim_names.py`."""
+    """Claims that together contain the scopes; named as in `callers/claim_names.py`."""
     organizations: tuple[str, ...] = ()
     """Organizations whose APIs accept its tokens; empty or `*` means all."""
     environments: tuple[str, ...] = ()
     """Environments whose APIs accept its tokens; empty or `*` means all."""
     algorithms: tuple[str, ...] = ("RS256",)
-    """Signature algorithms (RFC 7518 §3.1); a key that names its `alg` is used with that one only."""
+    """Signature algorithms (RFC 7518 §3.1); a key with `alg` is used with that one only."""
     rule: AccessTokenRule = field(default_factory=AccessTokenRule)
     """Which of its tokens are access tokens."""
     clock_skew: int = 5

@@ -44,7 +44,7 @@ class RateLimitCounters:
         generation: str,
         needed: Callable[[], bool],
     ) -> None:
-        """`index` returns the current records; `generation` distinguishes this process from earlier ones.
+        """`index` returns the records; `generation` distinguishes this process from earlier ones.
 
         While `needed` is false, Envoy has no filter that counts, so nothing is sent.
         """
@@ -88,7 +88,7 @@ class RateLimitCounters:
         self._stale = True
         if not self.needed():
             return
-        # Right after the first limited API was deployed, Envoy may need a moment to open the socket.
+        # After the first limited API is deployed, Envoy may need a moment to open the socket.
         deadline = time.monotonic()
         if not self._met:
             deadline += _FIRST_SECONDS
@@ -171,7 +171,10 @@ class RateLimitCounters:
             self.send("/directory", batch)
 
     def send(self, path: str, body: str = "") -> str:
-        """One call on the socket. Raises OSError when Envoy does not answer, or answers with an error."""
+        """One call on the socket.
+
+        Raises OSError when Envoy does not answer, or answers with an error.
+        """
         connection = http.client.HTTPConnection("envoy", timeout=_SECONDS)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(_SECONDS)

@@ -45,7 +45,7 @@ _RULES = {
 """Rules of `token_checks.py` and the deny list that refuse verified tokens."""
 
 Heard = Callable[[str, str], None]
-"""Called with an issuer's name, empty when unknown, and a reason of `identity/issuers/verify.py`."""
+"""Called with an issuer's name or "", and a reason of `identity/issuers/verify.py`."""
 
 
 class RejectedTokenLog:
@@ -54,7 +54,7 @@ class RejectedTokenLog:
     def __init__(
         self, socket_path: Path, heard: Heard, name_of: Callable[[str], str], streams: int
     ) -> None:
-        """`name_of` maps an `iss` to an issuer's name; Envoy opens one of `streams` for each thread."""
+        """`name_of` maps an `iss` to an issuer's name; Envoy has one of `streams` per thread."""
         self._heard = heard
         self._name_of = name_of
         handler = grpc.stream_unary_rpc_method_handler(

@@ -1,4 +1,4 @@
-"""Tells Envoy which credentials were revoked, so that open streams end (WebSockets, server-sent events).
+"""Reports revoked credentials to Envoy, so that open streams end (WebSockets, server-sent events).
 
 The deny list refuses new calls; this ends those that it let in before. It is told on the socket of
 the counters, where `wasm/admission/src/ledger.rs` answers. Called after each push of the deny list.
@@ -35,7 +35,10 @@ class RevokedStreams:
         self._told: frozenset[Revoked] = frozenset()
 
     def tell(self, revoked: Iterable[Revoked]) -> None:
-        """Tell what is new. Raises OSError if Envoy does not answer; the next call tells it again."""
+        """Tell what is new.
+
+        Raises OSError if Envoy does not answer; the next call tells it again.
+        """
         wanted = frozenset(revoked)
         if self._envoy.needed():
             fresh = sorted(item for item in wanted - self._told if _is_printable(item))

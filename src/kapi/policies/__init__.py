@@ -1,6 +1,8 @@
-"""What is enforced. One policy = one file (its parameters, its node, its Envoy part) and one name in POLICIES.
+"""What is enforced.
 
-`apis.compile` asks each policy for its node; the renderer asks it what the node means to Envoy. Pure: no I/O.
+One policy = one file (its parameters, its node, its Envoy part) and one name in POLICIES.
+`apis.compile` asks each policy for its node; the renderer asks it what the node means to Envoy.
+Pure: no I/O.
 """
 
 from __future__ import annotations

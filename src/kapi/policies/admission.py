@@ -1,8 +1,9 @@
-"""The admission filter: a small WebAssembly module inside Envoy that counts requests in exact windows and knows who may call what.
+"""The admission filter: a WebAssembly module in Envoy that counts requests and knows who may call.
 
-Not a policy but what four of them share: `rate_limit`, `ai_rate_limit`, `subscriptions` and `limit_keys` switch the filter on for
-their routes and tell it what to do by the route's metadata. Its source is `wasm/admission`, its counters live in memory that Envoy's
-threads share. `gateway.rate_limit_counters` reads and restores the counters and tells it about applications.
+Not a policy but what four of them share: `rate_limit`, `ai_rate_limit`, `subscriptions` and
+`limit_keys` switch the filter on for their routes and tell it what to do by the route's metadata.
+Its source is `wasm/admission`, its counters live in memory that Envoy's threads share.
+`gateway.rate_limit_counters` reads and restores the counters and tells it about applications.
 """
 
 from __future__ import annotations
@@ -24,21 +25,24 @@ MODULE = str(Path(__file__).with_name("admission.wasm"))
 
 
 def limit(kind: str, key: str, allowed: int, seconds: int, code: str) -> str:
-    """One limit as the module reads it in the field `limits` of the route's metadata: fields between tabs; more limits follow after a tab.
+    """One limit in the field `limits` of the route's metadata: fields between tabs.
 
-    `kind` is `r` for requests; `p`, `c` and `t` for tokens of prompts, of completions and of both, which answers say.
+    More limits follow after a tab.
+
+    `kind` is `r` for requests; `p`, `c` and `t` for tokens of prompts, of completions and of
+    both, which answers say.
     """
     return "\t".join((kind, key, str(allowed), str(seconds), code))
 
 
 def usage(provider: AiProvider) -> str:
-    """Where an answer says its tokens: places of a number between spaces, the three between tabs."""
+    """Where an answer has its tokens: places of a number between spaces, the three between tabs."""
     numbers = (provider.prompt_tokens, provider.completion_tokens, provider.total_tokens)
     return "\t".join(" ".join(places) for places in numbers)
 
 
 def part(name: str) -> dict[str, Any]:
-    """The configuration of a filter that plays one of the module's parts: `admit`, `keys`, `stream` or `ledger`. All share one memory."""
+    """A part of the module: `admit`, `keys`, `stream` or `ledger`; they share one memory."""
     return {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
         "config": {

@@ -1,10 +1,12 @@
-"""Limits of AI backends (apk-conf `aiRatelimit` of an endpoint, `aiProvider` of the API): requests and tokens in windows of the clock.
+"""Limits of AI backends: requests and tokens in windows of the clock.
+
+apk-conf `aiRatelimit` of an endpoint, `aiProvider` of the API.
 
 A call counts as one token when it is let in. The provider's own answer says how many it took; the
-module in Envoy reads it while it passes and counts the others: a call is refused once a window's tokens
-are used up, and one whose answer goes over the limit is still delivered. Each endpoint has counts of its
-own, apart for the sandbox; they do not change when an API is deployed again. Over the limit: 429, as for
-`rate_limit`.
+module in Envoy reads it while it passes and counts the others: a call is refused once a window's
+tokens are used up, and one whose answer goes over the limit is still delivered. Each endpoint has
+counts of its own, apart for the sandbox; they do not change when an API is deployed again. Over the
+limit: 429, as for `rate_limit`.
 """
 
 from __future__ import annotations
@@ -33,13 +35,16 @@ filters = (ADMIT,)
 
 @dataclass(frozen=True, slots=True)
 class AiRateLimit:
-    """An endpoint of the operation has limits; which, the endpoint itself says. `counted` tells whose endpoint it is."""
+    """An endpoint of the operation has limits; which, the endpoint itself says.
+
+    `counted` tells whose endpoint it is.
+    """
 
     policy: ClassVar[str] = name
     counted: Literal["api", "operation"]
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> AiRateLimit | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> AiRateLimit | None:
     """A conf has limits at one of the two levels only; reading it made sure."""
     used = (*(operation.production or conf.production), *(operation.sandbox or conf.sandbox))
     if not any(endpoint.ai_rate_limit for endpoint in used):
@@ -76,7 +81,7 @@ def _key(node: AiRateLimit, place: Place) -> str:
 
 
 def _counts(limits: AiLimits) -> Iterator[tuple[str, int, Unit]]:
-    """Requests, then tokens of prompts, of completions and of both; the letter is the module's word for each."""
+    """Requests, then tokens of prompts, completions and both; each with the module's letter."""
     counts = (
         ("r", limits.requests, limits.request_unit),
         ("p", limits.prompt_tokens, limits.token_unit),
@@ -171,9 +176,14 @@ conf_part = ConfPart(
                 ("enabled", "token", "request"),
             ),
             descriptions={
-                "aiRatelimit": "Limits of an AI backend, by tokens and requests. Needs an aiProvider.",
+                "aiRatelimit": (
+                    "Limits of an AI backend, by tokens and requests. Needs an aiProvider."
+                ),
                 "aiRatelimit.enabled": "true holds the limits.",
-                "aiRatelimit.token": "Tokens in each unit, as the provider's answers say; a limit that is left out is none.",
+                "aiRatelimit.token": (
+                    "Tokens in each unit, as the provider's answers say; a limit that is left out "
+                    "is none."
+                ),
                 "aiRatelimit.token.promptLimit": "Tokens of prompts.",
                 "aiRatelimit.token.completionLimit": "Tokens of completions.",
                 "aiRatelimit.token.totalLimit": "Tokens of both.",

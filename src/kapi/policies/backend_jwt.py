@@ -1,7 +1,8 @@
-"""Backend JWT (apk-conf policy `BackendJwt`, request): the backend gets a JWT of ours about the caller, in a header.
+"""Backend JWT (apk-conf policy `BackendJwt`): a JWT about the caller in a header for the backend.
 
-A Lua filter in Envoy asks the enforcer for it with the claims that the token filter has verified, and keeps it until shortly before it
-expires (`lua/backend_jwt.lua`), so nearly every call is answered inside Envoy. What a caller sends in that header never passes.
+A Lua filter in Envoy asks the enforcer for it with the claims that the token filter has verified,
+and keeps it until shortly before it expires (`lua/backend_jwt.lua`), so nearly every call is
+answered inside Envoy. What a caller sends in that header never passes.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class BackendJwt:
     claims: tuple[tuple[str, str | int | float | bool], ...] = ()
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> BackendJwt | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> BackendJwt | None:
     """The operation's wins over the API's; of several in one list the last."""
     for policies in (operation.policies.request, conf.policies.request):
         found = [item for item in policies if item.name == POLICY]

@@ -83,7 +83,10 @@ def credentials(node: Authentication) -> str:
 def envoy(
     kind: str, options: str, needs: str, operations: Iterable[BodyOperation], place: Place
 ) -> EnvoyRoute:
-    """Switch the filter on. `needs` has the letters of `credentials`; `options` are the kind's."""
+    """Switch the filter on.
+
+    `needs` are the letters of `credentials`; `options` are the kind's own.
+    """
     texts: dict[str, Any] = {"kind": f"{kind}\t{needs}\t{options}"}
     for item in operations:
         texts[f"{item.verb.lower()} {item.target}"] = _text(item, place)

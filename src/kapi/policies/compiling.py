@@ -1,4 +1,7 @@
-"""Compile with every policy: what a process of the pool does for a deployment. Called by name; see `app/work.py`. Pure."""
+"""Compile with every policy: what a process of the pool does for a deployment.
+
+Called by name; see `app/work.py`. Pure.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from kapi.settings import AiProviderSettings
 def compiled(
     conf: bytes, definition: bytes, organization: str, own: Sequence[AiProviderSettings]
 ) -> Compiled:
-    """The API of a conf and its definition; `own` are the AI providers of the settings. Raises Invalid with all mistakes."""
+    """The API of a conf and its definition; `own` are the AI providers of the settings.
+
+    Raises Invalid with all mistakes.
+    """
     return compile_api(
         conf, definition, organization=organization, policies=POLICIES, ai_providers=with_own(own)
     )

@@ -1,4 +1,7 @@
-"""What a policy is: one module with its part of the conf, its IR node and its Envoy part. Named in `policies.POLICIES`."""
+"""What a policy is: one module with its part of the conf, its IR node and its Envoy part.
+
+Named in `policies.POLICIES`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from kapi.settings import GatewaySettings, SubscriptionsSettings
 
 
 class Phase(IntEnum):
-    """When a policy acts on a request; the order of the filters in Envoy and of the nodes in the IR."""
+    """When a policy acts on a request; the order of the filters in Envoy and of IR nodes."""
 
     TRANSLATE = 3
     """Before everything else: the others see the protocol of the backend."""
@@ -26,11 +29,11 @@ class Phase(IntEnum):
     REVOKE = 15
     """Right after authentication: a revoked token must not reach anything else."""
     AUTHORIZE = 20
-    """After authentication, because it reads the verified claims; before anything that costs the backend."""
+    """After authentication, whose verified claims it reads; before the backend has any cost."""
     SUBSCRIBE = 25
     """After scopes, as in APK: who may not call at all is told so first."""
     LIMIT = 30
-    """After every refusal above, so that a refused call does not count; before anything that costs the backend."""
+    """After the refusals above, which do not count; before the backend has any cost."""
     STREAM = 35
     """After every refusal, because a call that enters here is known until it ends."""
     MEDIATE = 40
@@ -47,9 +50,11 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class HttpFilter:
-    """A filter of the connection manager that a policy needs, in Envoy's JSON form; it does nothing where a route does not configure it.
+    """A filter of the connection manager that a policy needs, in Envoy's JSON form.
 
-    `discovered` names the message type of a filter whose configuration travels by itself (ECDS) under the filter's name.
+    It does nothing where a route does not configure it.
+    `discovered` names the message type of a filter whose configuration travels by itself (ECDS)
+    under the filter's name.
     """
 
     phase: Phase
@@ -62,7 +67,10 @@ class HttpFilter:
     placeholder: bool = False
     """Its discovered configuration may be PLACEHOLDER while nothing needs it."""
     on_demand: bool = False
-    """There only once a route asks for it; PLACEHOLDER until then. A per-route configuration may do no more than switch it on."""
+    """There only once a route asks for it; PLACEHOLDER until then.
+
+    A per-route configuration may do no more than switch it on.
+    """
 
 
 PLACEHOLDER: dict[str, Any] = {
@@ -94,11 +102,17 @@ class Place:
 
     @property
     def endpoint(self) -> Endpoint:
-        """The first of the endpoints. Where they differ in more than their address, a place is asked about for each kind of them."""
+        """The first of the endpoints.
+
+        Where they differ in more than their address, a place is asked about for each kind of them.
+        """
         return self.endpoints[0]
 
     def secret(self, ref: SecretRef) -> str | None:
-        """The value of a secret that the API names. A node that holds a SecretRef is rendered again when its value changes."""
+        """The value of a secret that the API names.
+
+        A node that holds a SecretRef is rendered again when its value changes.
+        """
         return self.secrets.get(self.api.organization, ref)
 
 
@@ -121,18 +135,22 @@ class EnvoyRoute:
     mirrors: tuple[Endpoint, ...] = ()
     """Backends that get a copy of each request."""
     metadata: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """Filter metadata of the route, by filter name; different texts of one field are joined by tabs."""
+    """Filter metadata of the route, by filter; different texts of one field are joined by tabs."""
     route: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the route itself: request_body_buffer_limit, …"""
     other_kind_header: str = ""
-    """A request header by which a filter sends a call to the other kind of endpoints; its value is `production` or `sandbox`."""
+    """A request header by which a filter sends a call to the other kind of endpoints.
+
+    Its value is `production` or `sandbox`.
+    """
 
 
 class Policy(Protocol):
     """The shape of a policy module. `compile` and `envoy` are pure.
 
-    A module may also have `everywhere(place) -> EnvoyRoute | None`: what the settings ask for at a place whose conf asks for nothing.
-    One that adds operations to an API is an `apis.compile.AddsOperations`.
+    A module may also have `everywhere(place) -> EnvoyRoute | None`: what the settings ask for
+    at a place whose conf asks for nothing. One that adds operations to an API is an
+    `apis.compile.AddsOperations`.
     """
 
     @property
@@ -149,7 +167,7 @@ class Policy(Protocol):
 
     @property
     def filters(self) -> tuple[HttpFilter, ...]:
-        """The filters it needs in the connection manager; a filter that two policies name must be the same in both."""
+        """Its filters in the connection manager; equal where two policies name the same."""
 
     def compile(self, conf: ApiConf, operation: OperationConf) -> Any | None:
         """The node for one operation, or None where the policy has nothing to say."""
@@ -161,5 +179,8 @@ class Policy(Protocol):
 def literal_header(
     name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD"
 ) -> dict[str, Any]:
-    """A header with exactly this value; by default in place of any that is there. Envoy would take a `%` for the start of a variable."""
+    """A header with exactly this value; by default in place of any that is there.
+
+    Envoy would take a `%` for the start of a variable.
+    """
     return {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": action}

@@ -1,7 +1,8 @@
 """Cross-origin requests (apk-conf `corsConfiguration`; Fetch standard §3.2, "HTTP CORS protocol").
 
-A pre-flight request needs no token and reaches no backend. Each target gets an OPTIONS operation of its own unless the conf has one;
-it answers a plain OPTIONS request with the verbs that the target has (RFC 9110 §9.3.7).
+A pre-flight request needs no token and reaches no backend. Each target gets an OPTIONS operation of
+its own unless the conf has one; it answers a plain OPTIONS request with the verbs that the target
+has (RFC 9110 §9.3.7).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ function envoy_on_request(handle)
   handle:respond(headers, body)
 end
 """
-"""A direct response would be simpler, but Envoy's CORS filter does nothing on routes that have one."""
+"""Not a direct response: Envoy's CORS filter does nothing on routes that have one."""
 _LUA = {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
     "default_source_code": {"inline_string": _SCRIPT},
@@ -63,7 +64,7 @@ _ALLOWED = (
     "allow-private-network",
 )
 _PERMISSIONS = tuple(f"access-control-{name}" for name in (*_ALLOWED, "expose-headers", "max-age"))
-"""What a backend says of these is dropped: the filter adds those that the conf allows (Fetch standard §3.2.3)."""
+"""Removed from answers of backends: the filter adds those of the conf (Fetch standard §3.2.3)."""
 _ORIGIN_PART = "[A-Za-z0-9.:_-]*"
 """What a `*` within an origin matches: part of a host, or a port."""
 
@@ -77,7 +78,10 @@ _EXPOSED: Final = "accessControlExposeHeaders"
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Who may read answers, and what a pre-flight request is told. `options` is what a plain OPTIONS request is told it may use."""
+    """Who may read answers, and what a pre-flight request is told.
+
+    `options` is what a plain OPTIONS request is told it may use.
+    """
 
     policy: ClassVar[str] = name
     origins: tuple[str, ...]
@@ -90,7 +94,7 @@ class Cors:
     """Empty for an operation of the conf, which has a backend to ask."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Cors | None:  # noqa: A001, ARG001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Cors | None:  # noqa: ARG001
     """The same for every operation."""
     return _node(conf)
 
@@ -147,7 +151,7 @@ def _first(*endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
 
 
 def envoy(node: Cors, place: Place) -> EnvoyRoute:
-    """Envoy's own filter; an origin that is not allowed gets the answer without its permission, whatever the backend says."""
+    """Envoy's filter: the answer for an origin that is not allowed has no permission."""
     per_route = {FILTER: _policy(node)}
     if node.options:
         rest = place.api.type == "REST" and not place.gateway.apk_methods
@@ -160,7 +164,7 @@ def envoy(node: Cors, place: Place) -> EnvoyRoute:
 
 
 def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute | None:
-    """What makes the gateway itself answer below an API, with the headers of its cross-origin rules; None where it has none."""
+    """The gateway itself answers, with the API's cross-origin headers; None without such rules."""
     node = next((item for item in place.operation.policies if isinstance(item, Cors)), None)
     if node is None:
         return None
@@ -261,12 +265,21 @@ conf_part = ConfPart(
             ),
             descriptions={
                 f".{FIELD}": "Which web pages may call the API from a browser.",
-                "corsConfigurationEnabled": "true answers cross-origin requests. false when left out.",
-                _ORIGINS: "Origins that may read answers, as https://host:port; `*` matches a part of the host, alone any origin.",
-                "accessControlAllowCredentials": "true lets browsers send cookies and other credentials. false when left out.",
+                "corsConfigurationEnabled": (
+                    "true answers cross-origin requests. false when left out."
+                ),
+                _ORIGINS: (
+                    "Origins that may read answers, as https://host:port; `*` matches a part of "
+                    "the host, alone any origin."
+                ),
+                "accessControlAllowCredentials": (
+                    "true lets browsers send cookies and other credentials. false when left out."
+                ),
                 _HEADERS: "Request headers that pages may set.",
                 _METHODS: "Methods that pages may use.",
-                "accessControlAllowMaxAge": "Seconds a browser may remember the answer to a pre-flight request.",
+                "accessControlAllowMaxAge": (
+                    "Seconds a browser may remember the answer to a pre-flight request."
+                ),
                 _EXPOSED: "Response headers that pages may read.",
             },
         ),

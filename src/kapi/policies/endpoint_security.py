@@ -1,6 +1,7 @@
-"""Credentials that the gateway sends to a backend (apk-conf `endpointSecurity`): Basic (RFC 7617) or an API key, from named secrets.
+"""Credentials for a backend (apk-conf `endpointSecurity`): Basic (RFC 7617) or an API key.
 
-Whatever a caller sends under the same name is replaced: a caller must not choose who the backend takes the gateway for.
+Whatever a caller sends under the same name is replaced: a caller must not choose who the backend
+takes the gateway for.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ function envoy_on_request(handle)
   local path, query = handle:headers():get(":path"):match("^([^?]*)%??(.*)$")
   local kept = {}
   for pair in query:gmatch("[^&]+") do
-    local name = pair:match("^[^=]*"):gsub("+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+    local name = pair:match("^[^=]*"):gsub("+", " ")
+    name = name:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
     if name ~= context:get("name") then
       kept[#kept + 1] = pair
     end
@@ -48,7 +50,7 @@ function envoy_on_request(handle)
   handle:headers():replace(":path", path .. "?" .. table.concat(kept, "&"))
 end
 """
-"""Envoy's own query mutation decodes the other parameters' names and does not encode them again, so `a%26b=1` would become two."""
+"""Envoy's query mutation decodes names and does not encode them again: `a%26b=1` becomes two."""
 _LUA = {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
     "default_source_code": {"inline_string": _SCRIPT},
@@ -65,7 +67,7 @@ class EndpointSecurity:
     policy: ClassVar[str] = name
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> EndpointSecurity | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> EndpointSecurity | None:
     """A node where an endpoint that the operation uses wants credentials."""
     used = (*(operation.production or conf.production), *(operation.sandbox or conf.sandbox))
     return EndpointSecurity() if any(endpoint.security for endpoint in used) else None
@@ -116,7 +118,10 @@ def _check_security(security: Mapping, pointer: str, report: Report) -> None:
     kind = security.entries.get("securityType")
     if kind is None:
         message = "required key [securityType] not found"
-        hint = "Add securityType with secretName and the keys of user name and password, or of the API key."
+        hint = (
+            "Add securityType with secretName and the keys of user name and password,"
+            " or of the API key."
+        )
         report.add(codes.MISSING, message, mark(security, pointer), hint)
     elif isinstance(kind, Mapping) and (
         "in" not in kind.entries or text_at(kind, "in") == "Header"
@@ -147,7 +152,9 @@ conf_part = ConfPart(
             descriptions={
                 FIELD: "What the gateway sends to the backend to say who it is.",
                 f"{FIELD}.enabled": "true sends it. false when left out.",
-                f"{FIELD}.securityType": "User name and password (Basic), or an API key; the values are named secrets.",
+                f"{FIELD}.securityType": (
+                    "User name and password (Basic), or an API key; the values are named secrets."
+                ),
                 "securityType.secretName": "Name of the secret; see `kapi secret`.",
                 "securityType.userNameKey": "Key of the user name in the secret.",
                 "securityType.passwordKey": "Key of the password in the secret.",

@@ -1,4 +1,4 @@
-"""GraphQL APIs (apk-conf `type: GRAPHQL`, field `graphql`): operations and limits of documents.
+"""GraphQL APIs (apk-conf `type: GRAPHQL`, field `graphql`): root fields and size of documents.
 
 One route takes the requests of all operations. The admission filter reads the body, lists the root
 fields that the document selects, and checks each (`body_operations.py`). Depth counts the fields
@@ -61,7 +61,7 @@ class GraphQl:
     """None if the API has no subscriptions."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:  # noqa: A001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:
     """One operation with the limits of the API; `together` makes one node of all."""
     if conf.type != GRAPHQL.type:
         return None
@@ -160,13 +160,19 @@ conf_part = ConfPart(
             ),
             descriptions={
                 f".{FIELD}": "Limits of GraphQL documents. kapi's own field.",
-                "graphql.maxDepth": "Most fields inside each other. 20 when left out.",
+                "graphql.maxDepth": (
+                    "Most fields inside each other; 0 is no limit. 20 when left out."
+                ),
                 "graphql.maxComplexity": (
                     "Most fields that an operation selects, with its fragments put in;"
                     " 0 is no limit. 1000 when left out."
                 ),
-                "graphql.maxAliases": "Most aliases of an operation. 50 when left out.",
-                "graphql.maxBatch": "Most requests in a batch; 0: none. 10 when left out.",
+                "graphql.maxAliases": (
+                    "Most aliases of an operation; 0 is no limit. 50 when left out."
+                ),
+                "graphql.maxBatch": (
+                    "Most requests in one batch; 0 takes no batches. 10 when left out."
+                ),
                 "graphql.introspection": (
                     "true answers `__schema` and `__type` to callers with credentials, or to any"
                     " caller if no operation needs credentials. false when left out."

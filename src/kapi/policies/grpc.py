@@ -1,8 +1,9 @@
-"""gRPC calls (apk-conf `grpc`): the package of the backend, the time of a call, gRPC-Web, health, reflection.
+"""gRPC calls (apk-conf `grpc`): package at the backend, deadlines, gRPC-Web, health, reflection.
 
-Every method of a gRPC API has this node. The deadline of a call (`grpc-timeout`) is kept: the backend
-gets it, and the gateway ends the call when it has passed. It is bounded by `upstreamResponseTimeout`
-of the endpoint, and by an hour without one; a call without a deadline has that bound alone.
+Every method of a gRPC API has this node. The deadline of a call (`grpc-timeout`) is kept: the
+backend gets it, and the gateway ends the call when it has passed. It is bounded by
+`upstreamResponseTimeout` of the endpoint, and by an hour without one; a call without a deadline has
+that bound alone.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Transcoding:
     """A `FileDescriptorSet` with the service and all that it needs."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> GrpcCalls | None:  # noqa: A001, ARG001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> GrpcCalls | None:  # noqa: ARG001
     """The same for every method."""
     if conf.type != GRPC.type:
         return None
@@ -245,11 +246,21 @@ conf_part = ConfPart(
             ),
             descriptions={
                 ".grpc": "How a gRPC API is served.",
-                "grpc.package": "Package of the services at the backend. Base path and version, joined by dots, when left out.",
+                "grpc.package": (
+                    "Package of the services at the backend. Base path and version, joined by "
+                    "dots, when left out."
+                ),
                 "grpc.web": "true also takes gRPC-Web calls, as browsers make them.",
-                "grpc.transcoding": "true also takes HTTP and JSON, by the google.api.http rules of the definition.",
-                "grpc.health": "Passes health checks of the backend (grpc.health.v1): open needs no token. Refused when left out.",
-                "grpc.reflection": "Passes reflection of the backend: open needs no token. Refused when left out.",
+                "grpc.transcoding": (
+                    "true also takes HTTP and JSON, by the google.api.http rules of the definition."
+                ),
+                "grpc.health": (
+                    "Passes health checks of the backend (grpc.health.v1): open needs no token. "
+                    "Refused when left out."
+                ),
+                "grpc.reflection": (
+                    "Passes reflection of the backend: open needs no token. Refused when left out."
+                ),
             },
         ),
     ),

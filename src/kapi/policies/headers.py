@@ -1,6 +1,7 @@
-"""Header changes (apk-conf policies AddHeader, SetHeader, RemoveHeader): on the way to the backend and on the way back.
+"""Changes of request and response headers (apk-conf AddHeader, SetHeader, RemoveHeader).
 
-Done last of all: a backend's request and a caller's answer are what the conf says, whatever other policies did before.
+Done last of all: a backend's request and a caller's answer are what the conf says, whatever other
+policies did before.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ class HeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What remains to be done when the changes of the file are made one after the other: removals first, then the values."""
+    """The changes of the file, one after the other, as one: removals first, then values."""
 
     policy: ClassVar[str] = name
     request: tuple[HeaderChange, ...] = ()
     response: tuple[HeaderChange, ...] = ()
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Headers | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Headers | None:
     """The changes of the operation, or of the API."""
     policies = conf.policies_of(operation)
     request, response = _changes(policies.request), _changes(policies.response)

@@ -1,7 +1,8 @@
-"""Interceptor services (apk-conf policy `Interceptor`, and `[[gateway.interceptors]]`): asked before the backend and after it.
+"""Interceptor services (apk-conf `Interceptor`, settings `gateway.interceptors`).
 
-Envoy asks the service itself, from a Lua filter (`lua/interceptor.lua`), so a call never passes through Python: measured, a hop
-through ext_proc or gRPC ext_authz costs three times as much (docs/benchmarks.md). A service that fails gives a 500 of ours.
+Envoy asks the service itself, from a Lua filter (`lua/interceptor.lua`), so a call never passes
+through Python: measured, a hop through ext_proc or gRPC ext_authz costs three times as much
+(docs/benchmarks.md). A service that fails gives a 500 of ours.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ filters = (
 )
 
 ENDPOINT_HEADER = "x-kapi-endpoint"
-"""Set by the script when a service names the other kind of endpoint; the edge removes what callers send by that name."""
+"""Set by the script if a service names the other kind of endpoint; removed from requests."""
 REQUEST_PATH = "/api/v1/handle-request"
 RESPONSE_PATH = "/api/v1/handle-response"
 _KINDS = {"OAuth2": "JWT", "JWT": "JWT", "APIKey": "API Key"}
@@ -66,7 +67,7 @@ class Interceptors:
     response: tuple[Service, ...] = ()
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:
     """API level first on the way in, operation level first on the way out."""
     request = (*_services(conf.policies.request), *_services(operation.policies.request))
     response = (*_services(operation.policies.response), *_services(conf.policies.response))
@@ -93,7 +94,7 @@ def _services(policies: Iterable[PolicyConf]) -> tuple[Service, ...]:
 
 
 def gateway_services(settings: Iterable[InterceptorSettings], flow: str) -> tuple[Service, ...]:
-    """The services that the settings ask for on every API; their URLs were checked when they were read."""
+    """The services of the settings, on every API; their URLs were checked when read."""
     made = []
     for item in settings:
         endpoint = _settings_endpoint(item)
@@ -220,7 +221,10 @@ def _hidden(place: Place) -> list[str]:
 
 
 def _endpoint_names(place: Place) -> dict[str, str]:
-    """What a service may answer as `dynamicEndpoint`, a kind or a cluster's name, and the kind it moves the call to; empty: it stays."""
+    """Values of `dynamicEndpoint` (a kind or a cluster), and the kind that each moves the call to.
+
+    Empty where the call stays.
+    """
     other, own = ("production", place.operation.production), ("sandbox", place.operation.sandbox)
     if not place.sandbox:
         other, own = own, other
@@ -229,12 +233,12 @@ def _endpoint_names(place: Place) -> dict[str, str]:
 
 
 def _properties(properties: Iterable[tuple[str, str]]) -> str:
-    """The additional properties as the text that APK sends: JSON without blanks, with `'` in place of `"`."""
+    """The additional properties as APK sends them: JSON without blanks, `'` in place of `"`."""
     return json.dumps(dict(properties), separators=(",", ":"), ensure_ascii=False).replace('"', "'")
 
 
 def _invocation(place: Place) -> str:
-    """The fields of the invocation context that are the same for every call, as JSON without the braces."""
+    """The constant fields of the invocation context, as JSON without the braces."""
     api, operation = place.api, place.operation
     fields = {
         "apiName": api.name,

@@ -1,10 +1,12 @@
-"""Limits for the whole gateway by keys that an interceptor supplies (`rateLimitKeys` of its answer; settings `subscriptions.key_limits`).
+"""Limits by keys of interceptors (`rateLimitKeys`; settings `subscriptions.key_limits`).
 
-The contract with whoever asks the interceptor: before the `limit_keys` phase it sets the request header `HEADER` to
-`header_value(keys)`: `name=value` pairs joined by `&`, name and value percent-encoded (RFC 3986 unreserved characters stay). The edge
-removes what a client sends by that name, the filter here removes it before the backend. Each pair counts against the limit that the
-settings have for its name and value, else for its name and any value; a pair without a limit counts for nothing. Over a limit: 429,
-code 900806. The filter is on where the conf has an Interceptor; a policy that brings interceptors by itself adds `route(place)`.
+The contract with the policy that asks the interceptor: before the `limit_keys` phase it sets the
+request header `HEADER` to `header_value(keys)`: `name=value` pairs joined by `&`, name and value
+percent-encoded (RFC 3986 unreserved characters stay). The edge removes what a client sends by that
+name, the filter here removes it before the backend. Each pair counts against the limit that the
+settings have for its name and value, else for its name and any value; a pair without a limit counts
+for nothing. Over a limit: 429, code 900806. The filter is on where the conf has an Interceptor; a
+policy that brings interceptors by itself adds `route(place)`.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def header_value(keys: Mapping[str, str]) -> str:
     return "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in keys.items())
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> LimitKeys | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> LimitKeys | None:
     """Only where an interceptor sees the request."""
     asked = any(
         item.name == "Interceptor" for item in (*conf.policies.request, *operation.policies.request)

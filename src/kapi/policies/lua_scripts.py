@@ -1,7 +1,8 @@
-"""Lua scripts of an API (apk-conf policy `LuaInterceptor`): run inside Envoy, each in a sandbox of its own (`lua/sandbox.lua`).
+"""Lua scripts of an API (apk-conf `LuaInterceptor`), each in a sandbox (`lua/sandbox.lua`).
 
-A script sees and changes the calls of its own operation and nothing else: no files, no other cluster, no other route, no state of
-another API. One that fails, or runs too long, gives a 500 of ours.
+A script sees and changes the calls of its own operation and nothing else: no files, no other
+cluster, no other route, no state of another API. One that fails, or runs too long, gives a 500 of
+ours.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kapi.policies.streams import endless_flows
 
 name = "lua_scripts"
 phase = Phase.TRANSFORM
-"""Last of all filters: none after it chooses the route anew, and it does not itself, so a changed path leads no call to another API."""
+"""The last filter, and none chooses the route again: a changed path leads to no other API."""
 
 FILTER = "kapi.lua"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
@@ -52,13 +53,13 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class LuaScripts:
-    """The scripts of one operation in the order of a request; a response meets them the other way round."""
+    """The scripts of one operation in the order of a request; for a response, reversed."""
 
     policy: ClassVar[str] = name
     scripts: tuple[Script, ...] = ()
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> LuaScripts | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> LuaScripts | None:
     """A script in both lists is one script: it runs in the flows for which it has a function."""
     lists = (
         conf.policies.request,
@@ -103,7 +104,8 @@ def _literal(item: Script, place: Place) -> str:
     level = 0
     while f"]{'=' * level}]" in source:
         level += 1
-    # Lua drops the first line break of such a string; the last one keeps a `]` of the source from closing it.
+    # Lua drops the first line break of such a string;
+    # the last one keeps a `]` of the source from closing it.
     quoted = f"[{'=' * level}[\n{source}\n]{'=' * level}]"
     return f"{{name = {json.dumps(item.name)}, source = {quoted}}}"
 

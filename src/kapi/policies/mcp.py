@@ -1,8 +1,9 @@
 """MCP servers (apk-conf `type: MCP`): what each tool, prompt and resource needs.
 
-One route takes the messages of all operations. The admission filter reads the body, finds the operation that it names and checks it
-(`body_operations.py`). Messages that name no operation, such as `initialize` and lists, need a credential unless some operation needs
-none. The filter removes from lists what the caller may not use.
+One route takes the messages of all operations. The admission filter reads the body, finds the
+operation that it names and checks it (`body_operations.py`). Messages that name no operation, such
+as `initialize` and lists, need a credential unless some operation needs none. The filter removes
+from lists what the caller may not use.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Mcp:
     """Letters; see `body_operations.credentials`."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Mcp | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Mcp | None:
     """One operation; `together` makes one node of all."""
     if conf.type != MCP.type:
         return None
@@ -51,7 +52,10 @@ def together(nodes: Sequence[Mcp]) -> Mcp:
 
 
 def envoy(node: Mcp, place: Place) -> EnvoyRoute:
-    """What the admission filter must know. Targets with patterns are options: the filter looks for the first that matches."""
+    """What the admission filter must know.
+
+    Targets with patterns are options: the filter looks for the first that matches.
+    """
     options = ["o" if any(item.open for item in node.operations) else ""]
     for item in node.operations:
         if "*" in item.target or "{" in item.target:

@@ -1,7 +1,8 @@
-"""A REST API as an MCP server (apk-conf `mcp`): its operations are tools below its base path, at `/mcp`.
+"""A REST API as an MCP server (apk-conf `mcp`): its operations are tools, at `/mcp`.
 
-The admission filter answers what the server is asked, and makes a request to an operation from a call of its tool. Scopes, `secured`
-and limits are those of the operation, which its other callers share. The filters behind it are those of the operation's route.
+The admission filter answers what the server is asked, and makes a request to an operation from a
+call of its tool. Scopes, `secured` and limits are those of the operation, which its other callers
+share. The filters behind it are those of the operation's route.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class McpTools:
     """Letters; see `body_operations.credentials`."""
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> None:  # noqa: A001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> None:
     """Nothing: `gateway/envoy/resources/routes/mcp/tools.py` makes the one node of an API."""
 
 
@@ -73,10 +74,12 @@ conf_part = ConfPart(
             shape=FLAG,
             descriptions={
                 f".{FIELD}": (
-                    "true offers all operations as tools of an MCP server at `/mcp`. kapi's own field."
+                    "true offers all operations as tools of an MCP server at `/mcp`."
+                    " kapi's own field."
                 ),
                 f"operations.{FIELD}": (
-                    "Whether the operation is a tool of the MCP server; that of the API when left out."
+                    "Whether the operation is a tool of the MCP server;"
+                    " that of the API when left out."
                 ),
             },
         ),

@@ -1,4 +1,4 @@
-"""Request mirroring (apk-conf policy RequestMirror): a copy of each request goes to other backends, whose answers are thrown away."""
+"""Request mirroring (apk-conf RequestMirror): copies to other backends, without their answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Mirror:
     endpoints: tuple[Endpoint, ...]
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Mirror | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Mirror | None:
     """All URLs of all mirror policies; reading the conf has checked them."""
     policies = (item for item in conf.policies_of(operation).request if item.name == POLICY)
     urls = dict.fromkeys(url for item in policies for url in item.parameter("urls", ()))
@@ -57,7 +57,7 @@ def _check_urls(parameters: Mapping, pointer: str, report: Report) -> None:
 
 
 def _warn_of_paths(conf: ApiConf, report: Report) -> None:
-    """Warn of mirror URLs whose path is not used: a mirror gets the path that the endpoint gets, as in APK."""
+    """Warn of mirror URLs with a path: a mirror gets the path that the endpoint gets, as in APK."""
     warned: set[tuple[Mark, str]] = set()
     for operation in conf.operations:
         production = operation.production or conf.production

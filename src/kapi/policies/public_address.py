@@ -1,8 +1,12 @@
-"""Answers that name the backend name the public address instead: `Location` and the path of cookies (apk-conf `routing`).
+"""The public address in place of the backend's in answers: `Location` and cookie paths.
 
-On unless the conf says otherwise, for the origins of the endpoints themselves: a URL of any other origin passes as it is. It is a script,
-since no filter of Envoy changes a part of a header's value. A matcher skips it for answers that have neither header, which costs a call a
-fifth of what the script would. A filter behind a matcher has no configuration of the route, so the script reads the route's metadata.
+Field `routing` of the apk-conf.
+
+On unless the conf says otherwise, for the origins of the endpoints themselves: a URL of any other
+origin passes as it is. It is a script, since no filter of Envoy changes a part of a header's value.
+A matcher skips it for answers that have neither header, which costs a call a fifth of what the
+script would. A filter behind a matcher has no configuration of the route, so the script reads the
+route's metadata.
 """
 
 from __future__ import annotations
@@ -69,7 +73,7 @@ class PublicAddress:
     rewritten: bool = False
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  # noqa: A001, ARG001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  # noqa: ARG001
     """A node where the conf says that nothing is rewritten."""
     return None if conf.field(FIELD, default=True) else PublicAddress()
 
@@ -108,7 +112,10 @@ conf_part = ConfPart(
             places=("routing",),
             shape=FLAG,
             descriptions={
-                f"routing.{FIELD}": "false leaves `Location` and cookie paths of answers as the backend made them. true when left out."
+                f"routing.{FIELD}": (
+                    "false leaves `Location` and cookie paths of answers as the backend made them. "
+                    "true when left out."
+                )
             },
         ),
     )

@@ -1,7 +1,8 @@
-"""Rate limits (apk-conf `rateLimit` of the API or of operations): so many requests in each minute, hour or day of the clock (UTC).
+"""Rate limits (apk-conf `rateLimit`): requests in each minute, hour or day of the clock (UTC).
 
-The API's limit is one count for production and sandbox, all operations, and the paths with and without version. An operation's limit is
-counted apart for the sandbox. Counts do not change when an API is deployed again. Over the limit: 429 with code 900800 (API) or 900802.
+The API's limit is one count for production and sandbox, all operations, and the paths with and
+without version. An operation's limit is counted apart for the sandbox. Counts do not change when an
+API is deployed again. Over the limit: 429 with code 900800 (API) or 900802.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ OPERATION_CODE = error_codes.OPERATION_THROTTLED.number
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `requests` in each window of `unit`, counted for the whole API or for one operation."""
+    """At most `requests` in each window of `unit`, for the whole API or for one operation."""
 
     policy: ClassVar[str] = name
     requests: int
@@ -40,7 +41,7 @@ class RateLimit:
     counted: Literal["api", "operation"]
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> RateLimit | None:  # noqa: A001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> RateLimit | None:
     """A conf has limits at one of the two levels only; reading it made sure."""
     return _limit(conf.field(FIELD), "api") or _limit(operation.field(FIELD), "operation")
 
@@ -90,8 +91,14 @@ conf_part = ConfPart(
             places=("api", "operation"),
             shape=Record({"requestsPerUnit": Whole(1), "unit": UNIT}, ("requestsPerUnit", "unit")),
             descriptions={
-                ".rateLimit": "So many requests in each unit for the whole API; not together with limits of operations.",
-                "operations.rateLimit": "So many requests in each unit for this operation; not together with a limit of the API.",
+                ".rateLimit": (
+                    "So many requests in each unit for the whole API; not together with limits of "
+                    "operations."
+                ),
+                "operations.rateLimit": (
+                    "So many requests in each unit for this operation; not together with a limit "
+                    "of the API."
+                ),
                 "rateLimit.requestsPerUnit": "How many requests each window of the clock allows.",
                 "rateLimit.unit": "The window: a minute, hour or day of the clock (UTC).",
             },

@@ -1,6 +1,7 @@
-"""Redirects (apk-conf policy RequestRedirect): the caller is sent elsewhere with 301 or 302 (RFC 9110 §15.4); no backend is asked.
+"""Redirects (apk-conf RequestRedirect): 301 or 302 (RFC 9110 §15.4); no backend is asked.
 
-`Location` is the URL as the conf has it. Authentication, scopes and limits come first, as for any other operation.
+`Location` is the URL as the conf has it. Authentication, scopes and limits come first, as for any
+other operation.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Redirect:
     status: Literal[301, 302] = 302
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Redirect | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Redirect | None:
     """The one redirect; reading the conf has seen to it that there is no second."""
     for item in conf.policies_of(operation).request:
         if item.name == POLICY:
@@ -86,7 +87,7 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
 
 
 def _check_others(root: Mapping, report: Report) -> None:
-    """A redirect answers the call, so a second one or a mirror in the same list would do nothing."""
+    """A redirect answers the call: a second one or a mirror in its list would do nothing."""
     found = [use for use in uses(root) if use.parameters is not None]
     mirrored = {use.owner for use in uses(root) if use.name == mirror.POLICY}
     seen: set[str] = set()

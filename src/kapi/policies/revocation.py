@@ -1,6 +1,7 @@
-"""Revocation: a filter without parameters that refuses revoked tokens on every route. Its list travels by itself (ECDS).
+"""Revocation: a filter without parameters that refuses revoked tokens on every route.
 
-No field of the apk-conf switches it; it is a policy so that its filter has a position among the others.
+Its list travels by itself (ECDS). No field of the apk-conf switches it; it is a policy so that its
+filter has a position among the others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ FILTER = "kapi.filters.http.revoked"
 filters = (HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.rbac.v3.RBAC"),)
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> None:  # noqa: A001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> None:
     """Nothing to say: it holds everywhere."""
 
 

@@ -1,8 +1,9 @@
-"""Scopes (apk-conf `operations[].scopes`): the token must have all of them, in the claim that its issuer uses.
+"""Scopes (apk-conf `operations[].scopes`): the token must have all, in the claim of its issuer.
 
-Where a definition offers alternatives (OpenAPI 3.1 §4.8.30: one of the security requirements must hold), `scopeAlternatives` lists them.
-The claim may be a space-delimited string (RFC 9068 §2.2.3) or a list; of any other claim than `scope` and `scp` the script of the claims
-filter has made a list by then. As in APK, a caller with only an API key or a certificate has no scopes and needs none.
+Where a definition offers alternatives (OpenAPI 3.1 §4.8.30: one of the security requirements must
+hold), `scopeAlternatives` lists them. The claim may be a space-delimited string (RFC 9068 §2.2.3)
+or a list; of any other claim than `scope` and `scp` the script of the claims filter has made a list
+by then. As in APK, a caller with only an API key or a certificate has no scopes and needs none.
 """
 
 from __future__ import annotations
@@ -67,12 +68,12 @@ class Scopes:
 
     @property
     def asked_for(self) -> tuple[str, ...]:
-        """Scopes with which a token is accepted (RFC 6750 §3): those of the first alternative, where there are several."""
+        """Scopes that a token needs (RFC 6750 §3): those of the first alternative."""
         first = self.alternatives[0] if self.alternatives else ()
         return tuple(dict.fromkeys((*self.scopes, *first)))
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:  # noqa: A001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:
     """No scopes, no check; an operation open to any caller has no token to look into."""
     if not needs_caller(conf, operation) or not (operation.scopes or operation.scope_alternatives):
         return None
@@ -130,7 +131,10 @@ _SCOPES: Final = Items(
         1,
         256,
         pattern=r"[\x21\x23-\x5b\x5d-\x7e]+",
-        hint='A scope is 1 to 256 printable ASCII characters, without blanks, `"` and `\\` (RFC 6749 §3.3).',
+        hint=(
+            "A scope is 1 to 256 printable ASCII characters,"
+            ' without blanks, `"` and `\\` (RFC 6749 §3.3).'
+        ),
     )
 )
 

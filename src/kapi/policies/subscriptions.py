@@ -1,8 +1,9 @@
-"""Subscription validation (apk-conf `subscriptionValidation`, settings `subscriptions.mandatory`), and tiers of consumers.
+"""Subscriptions and tiers (apk-conf `subscriptionValidation`, settings `subscriptions.mandatory`).
 
-The consumer key of the verified token must belong to an application with an active subscription to the API; else 403 900908, or 900907 and
-900909 when the subscription is blocked or not active. Which key belongs to whom, and the tiers, are told to the filter while it runs
-(`gateway.consumer_index`), so routes do not contain them. Operations that need no token have no consumer, and are not asked.
+The consumer key of the verified token must belong to an application with an active subscription to
+the API; else 403 900908, or 900907 and 900909 when the subscription is blocked or not active. Which
+key belongs to whom, and the tiers, are told to the filter while it runs (`gateway.consumer_index`),
+so routes do not contain them. Operations that need no token have no consumer, and are not asked.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Subscriptions:
     policy: ClassVar[str] = name
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:
     """Where the conf asks for it."""
     return Subscriptions() if operation.secured and conf.field(SUBSCRIPTIONS) else None
 
@@ -85,7 +86,9 @@ conf_part = ConfPart(
             places=("api",),
             shape=FLAG,
             descriptions={
-                f".{SUBSCRIPTIONS}": "true lets in only applications that are subscribed to the API."
+                f".{SUBSCRIPTIONS}": (
+                    "true lets in only applications that are subscribed to the API."
+                )
             },
         ),
     )

@@ -116,12 +116,16 @@ _WASI = (
     *("clock_time_get", "random_get", "proc_exit", "sched_yield", "poll_oneoff"),
 )
 ALLOWED = (*_LIFE, *_CALLS, *_MESSAGES, *_OWN, *_WASI)
-"""Left out: calls over HTTP and gRPC, queues and metrics that modules of other APIs could name, and Envoy's own extras."""
+"""Not: calls over HTTP and gRPC, queues and metrics (other APIs' too), and Envoy's own extras."""
 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One module. `file` is empty until the gateway has fetched and pinned it; `sha256` is what the conf insists on, or empty."""
+    """One module.
+
+    `file` is empty until the gateway has fetched and pinned it; `sha256` is what the conf
+    insists on, or empty.
+    """
 
     name: str
     root_id: str
@@ -136,13 +140,13 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class WasmModules:
-    """The modules of one operation in the order of a request; a response meets them the other way round."""
+    """The modules of one operation in the order of a request; for a response, reversed."""
 
     policy: ClassVar[str] = name
     modules: tuple[Module, ...] = ()
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> WasmModules | None:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> WasmModules | None:
     """A module in both lists is one module."""
     lists = (
         conf.policies.request,
@@ -272,7 +276,9 @@ conf_part = ConfPart(
                         64,
                         64,
                         pattern="[0-9a-f]+",
-                        hint="Write the SHA-256 of the module: 64 digits of 0-9 and a-f (sha256sum).",
+                        hint=(
+                            "Write the SHA-256 of the module: 64 digits of 0-9 and a-f (sha256sum)."
+                        ),
                     ),
                     "image": Text(1, 2048),
                     "imagePullPolicy": Text(one_of=("Always", "IfNotPresent")),

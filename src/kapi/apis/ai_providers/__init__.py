@@ -1,6 +1,7 @@
-"""AI providers whose answers are read: where in an answer the numbers of tokens are. Pure; called by the reader of confs and `compile.py`.
+"""AI providers whose answers are read: where in an answer the numbers of tokens are.
 
-One provider is one file, and its name in PROVIDERS. The settings add others, or say otherwise about these (`gateway.ai_providers`).
+Pure; called by the reader of confs and `compile.py`. One provider is one file, and its name in
+PROVIDERS. The settings add others, or say otherwise about these (`gateway.ai_providers`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Anthropic: messages; a stream says the prompt in its first event and the completion in its last ones."""
+"""Anthropic: messages. In a stream the first event has the prompt, the last ones the completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI: chat completions, completions and embeddings; and responses, which are one level deeper in streams."""
+"""OpenAI: chat completions, completions, embeddings; responses, one level deeper in streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rules for `aiProvider` beyond the schema: it must be one of those that the installation knows. Called by `reading.py`."""
+"""Rules for `aiProvider` beyond the schema: it must be one of those that the installation knows.
+
+Called by `reading.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Checked YAML nodes → the values of `model.py`. Called by `reading.py` once the file has passed every check: shapes are known here."""
+"""Checked YAML nodes → the values of `model.py`.
+
+Called by `reading.py` once the file has passed every check: shapes are known here.
+"""
 
 from __future__ import annotations
 

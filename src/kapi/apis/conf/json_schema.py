@@ -31,7 +31,10 @@ Path = tuple[str, ...]
 
 
 def json_schema(policies: Iterable[HasConfPart]) -> dict[str, Any]:
-    """The whole schema; a shape that is used in several places is written once. A field without a description has none."""
+    """The whole schema; a shape that is used in several places is written once.
+
+    A field without a description has none.
+    """
     conf = conf_format(policies)
     uses = Counter(id(shape) for shape in _records(conf.root))
     shared = frozenset(shape for shape, times in uses.items() if times > 1)
@@ -46,7 +49,7 @@ def json_schema(policies: Iterable[HasConfPart]) -> dict[str, Any]:
 
 
 def description(path: Path, known: Mapping[str, str]) -> str:
-    """What a field means: the text for the longest end of its path that has one; empty where there is none."""
+    """What a field means: the text for the longest end of its path that has one, or ""."""
     ends = [".".join(("", *path))]
     ends += [".".join(path[start:]) for start in range(len(path))]
     return next((known[end] for end in ends if end in known), "")

@@ -1,6 +1,7 @@
-"""The apk-conf as values: what the file said, checked field by field. `from_nodes.py` makes them; `compile.py` and the policies read them.
+"""The apk-conf as values: what the file said, checked field by field.
 
-All of them are frozen and hashable. A default here is what APK does when the field is not there.
+`from_nodes.py` makes them; `compile.py` and the policies read them. All of them are frozen and
+hashable. A default here is what APK does when the field is not there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ Unit = Literal["Minute", "Hour", "Day"]
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A mapping whose names are not fixed, as a frozen value; mappings inside it are Fields, lists are tuples."""
+    """A frozen mapping with any names; mappings inside it are Fields, lists are tuples."""
 
     items: tuple[tuple[str, Any], ...] = ()
 
@@ -26,7 +27,7 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class ServiceConf:
-    """A Kubernetes service as endpoint: `<protocol>://<name>.<namespace>.svc.cluster.local:<port>`."""
+    """A Kubernetes service: `<protocol>://<name>.<namespace>.svc.cluster.local:<port>`."""
 
     name: str
     namespace: str
@@ -36,7 +37,7 @@ class ServiceConf:
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """One value of a named secret or certificate store: the conf's `secretName` or `name`, and the key in it."""
+    """A value of a named secret or certificate store: `secretName` or `name`, and its key."""
 
     name: str
     key: str
@@ -53,7 +54,10 @@ class BasicSecurityConf:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeySecurityConf:
-    """`endpointSecurity` of type API key. `parameter` is the name of the header or query parameter, literally `apiKeyNameKey`."""
+    """`endpointSecurity` of type API key.
+
+    `parameter` is the name of the header or query parameter, literally `apiKeyNameKey`.
+    """
 
     location: Literal["Header", "Query"]
     parameter: str
@@ -103,7 +107,10 @@ class AiRateLimitConf:
 
 @dataclass(frozen=True, slots=True)
 class EndpointConf:
-    """One item of `endpointConfigurations.production` or `.sandbox`. `weight` is None where the file says nothing."""
+    """One item of `endpointConfigurations.production` or `.sandbox`.
+
+    `weight` is None where the file says nothing.
+    """
 
     endpoint: str | ServiceConf
     weight: int | None = None
@@ -206,7 +213,8 @@ class ApiConf:
     def policies_of(self, operation: OperationConf) -> PoliciesConf:
         """The policies of an operation, or those of the API when it has none.
 
-        Policies that may be at both levels read `ApiConf.policies` and `OperationConf.policies` themselves.
+        Policies that may be at both levels read `ApiConf.policies` and
+        `OperationConf.policies` themselves.
         """
         own = operation.policies
         return own if own.request or own.response else self.policies

@@ -112,6 +112,6 @@ def frozen(value: Any) -> Any:
     return value
 
 
-def frozen_node(node: Node, pointer: str) -> Any:  # noqa: ARG001 - the signature of `ConfField.value`
+def frozen_node(node: Node, pointer: str) -> Any:  # noqa: ARG001 - `ConfField.value`
     """A node as a frozen value, without its place."""
     return frozen(plain(node))

@@ -1,7 +1,8 @@
-"""What APK knows and nothing here enforces: in the schema, and refused by its name. Read by `schema.py` and `reading.py`.
+"""What APK knows and nothing here enforces: in the schema, and refused by its name.
 
-A field that is silently ignored is a security hole (a rate limit that is none), so nothing is ignored.
-When a policy claims one of these names, its row here goes.
+Read by `schema.py` and `reading.py`. A field that is silently ignored is a security hole (a rate
+limit that is none), so nothing is ignored. When a policy claims one of these names, its row here
+goes.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ DESCRIPTIONS: Final = {
     "k8sBackend.name": "Name of the service.",
     "k8sBackend.namespace": "Namespace of the service.",
     "k8sBackend.port": "Port of the service.",
-    "parameters.onQuotaExceedSuspendDuration": "Seconds a model is left out when its quota is used up.",
+    "parameters.onQuotaExceedSuspendDuration": (
+        "Seconds a model is left out when its quota is used up."
+    ),
     "parameters.productionModels": "Models that share the requests of the production host.",
     "parameters.sandboxModels": "Models that share the requests of the sandbox host.",
     "productionModels.model": "Name of the model.",

@@ -1,4 +1,7 @@
-"""Rules for `operations` beyond the schema: targets, verbs, duplicates, and an endpoint for each. Called by `reading.py`."""
+"""Rules for `operations` beyond the schema: targets, verbs, duplicates, and an endpoint for each.
+
+Called by `reading.py`.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,9 @@ def check_operations(root: Mapping, kind: Kind | None, report: Report) -> None:
     if not operations.items:
         hint = "Add an operation: a target and a verb."
         report.add(codes.OPERATIONS, "Atleast one operation need to specified", place, hint)
-    if len(operations.items) > MAX_OPERATIONS:
-        message = f"{len(operations.items)} operations; at most {MAX_OPERATIONS} can be deployed in one API"
+    count = len(operations.items)
+    if count > MAX_OPERATIONS:
+        message = f"{count} operations; at most {MAX_OPERATIONS} can be deployed in one API"
         report.add(codes.OPERATIONS, message, place, "Split the API, or use {parameters} and /*.")
         return
     seen: dict[tuple[str, str], Mark] = {}

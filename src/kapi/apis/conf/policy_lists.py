@@ -1,4 +1,7 @@
-"""Checks of `apiPolicies` and `operationPolicies` beyond their schema: parameters, and policies of both levels. Called by `reading.py`."""
+"""Checks of `apiPolicies` and `operationPolicies` beyond their schema.
+
+Parameters, and policies of both levels. Called by `reading.py`.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,8 @@ def _check_levels(root: Mapping, listed: Table[str, ListedPolicy], report: Repor
         message = "Presence of both resource level and API level operation policies is not allowed"
         hint = (
             f"{', '.join(alone)} are possible at one of the levels only:"
-            " move these policies to apiPolicies, or write those of apiPolicies at each operation that needs them."
+            " move these policies to apiPolicies,"
+            " or write those of apiPolicies at each operation that needs them."
         )
         place = key_mark(operation, FIELDS["operation"], pointer)
         report.add(codes.POLICIES, message, place, hint)

@@ -1,7 +1,8 @@
-"""What one policy says about the apk-conf: its names, its shape, where it may be used, its checks and its descriptions.
+"""The part of the apk-conf that one policy defines: names, shape, levels, checks, descriptions.
 
-Each module in `kapi.policies` has a `ConfPart`. `schema.py` makes the format from all of them. The format accepts
-only what a policy (or the format itself) claims, at the levels and in the flows that the policy names.
+Each module in `kapi.policies` has a `ConfPart`. `schema.py` makes the format from all of them. The
+format accepts only what a policy (or the format itself) claims, at the levels and in the flows that
+the policy names.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ def accept_conf(conf: ApiConf, report: Report) -> None:
 class ListedPolicy:
     """A policy that a conf names in `apiPolicies` or `operationPolicies`.
 
-    `example` holds parameters that are accepted; the tests compile them in each flow and at each level.
-    `descriptions` are by the path of a field below `parameters`, such as `customClaims.value`.
+    `example` holds parameters that are accepted; the tests compile them in each flow and at
+    each level. `descriptions` are by the path of a field below `parameters`, such as
+    `customClaims.value`.
     """
 
     name: str
@@ -63,7 +65,7 @@ class ListedPolicy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfField:
-    """A field of the conf that a policy enforces, and the value that `ApiConf.field` answers for it.
+    """A field of the conf that a policy enforces, and its value in `ApiConf.field`.
 
     `descriptions` are by the end of a field's path, as in `descriptions.py`.
     """

@@ -1,6 +1,9 @@
-"""Reading an apk-conf: text → YAML with places → schema → rules → `ApiConf`, with all mistakes at once. Called by `compile.py` and the CLI.
+"""Reading an apk-conf: text → YAML with places → schema → rules → `ApiConf`.
 
-The schema (`schema.py`, checked by `shapes.py`) and the rules are those of the format and of the policies.
+All mistakes at once. Called by `compile.py` and the CLI.
+
+The schema (`schema.py`, checked by `shapes.py`) and the rules are those of the format and of the
+policies.
 """
 
 from __future__ import annotations
@@ -41,7 +44,10 @@ _MAX_CONF_BYTES: Final = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: `conf` is None when there are mistakes; `data` is the whole file as plain data, None when it is no mapping."""
+    """What was read: `conf` is None when there are mistakes.
+
+    `data` is the whole file as plain data, None when it is not a mapping.
+    """
 
     conf: ApiConf | None
     diagnostics: tuple[Diagnostic, ...]

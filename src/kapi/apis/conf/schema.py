@@ -1,4 +1,6 @@
-"""The apk-conf schema, fields of APK 1.0 to 2.0: what the format itself has, and what the policies claim. Called by `reading.py`.
+"""The apk-conf schema, fields of APK 1.0 to 2.0: the format itself, and the parts of the policies.
+
+Called by `reading.py`.
 
 A field is here, in `not_enforced.py`, or in the `ConfPart` of a policy. Any other name is refused.
 """
@@ -166,12 +168,15 @@ def _descriptions(parts: Sequence[ConfPart]) -> dict[str, str]:
 
 
 def _order(name: str) -> int:
-    """Where a policy is in lists for people: in the order of APK's guide, then in that of `POLICIES`."""
+    """The place of a policy in lists for people: the order of APK's guide, then of `POLICIES`."""
     return _APK_ORDER.index(name) if name in _APK_ORDER else len(_APK_ORDER)
 
 
 class _Schema:
-    """Puts the records together. Equal lists of policies are one record, so that `kapi schema` writes them once."""
+    """Puts the records together.
+
+    Equal lists of policies are one record, so that `kapi schema` writes them once.
+    """
 
     def __init__(self, parts: Sequence[ConfPart], listed: Table[str, ListedPolicy]) -> None:
         self._fields = [item for part in parts for item in part.fields]
@@ -247,7 +252,7 @@ class _Schema:
         return {name for name, policy in self._listed.items() if level in policy.levels}
 
     def _policies(self, level: Level, flow: Flow) -> dict[str, Record]:
-        """What may be named in one list: what a policy claims there, and what is refused with a message of its own."""
+        """What may be named in one list: what policies claim, and what has its own refusal."""
         found = {}
         for name, policy in self._listed.items():
             if level in policy.levels and flow in policy.flows:

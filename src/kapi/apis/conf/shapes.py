@@ -97,14 +97,14 @@ class ByField:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """A mapping of one of several shapes; the one that knows most of the fields that are there is meant."""
+    """A mapping of one of several shapes: the one that knows most of the fields that it has."""
 
     records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """One of two shapes, told apart by the kind of node: `other` when the node is that kind, else `usual`."""
+    """One of two shapes: `other` when the node is of that kind, else `usual`."""
 
     usual: Shape
     other: Text | Items

@@ -1,4 +1,7 @@
-"""API definitions: one format is one file and one name in DEFINITIONS. Called by `generate.py` and `compile.py`."""
+"""API definitions: one format is one file and one name in DEFINITIONS.
+
+Called by `generate.py` and `compile.py`.
+"""
 
 from __future__ import annotations
 

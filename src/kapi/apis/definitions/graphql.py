@@ -1,4 +1,7 @@
-"""GraphQL schemas (SDL): every field of the root types is an operation. For `definitions`."""
+"""GraphQL schemas (SDL): every field of the root types is an operation.
+
+Called by `definitions/__init__.py`.
+"""
 
 from __future__ import annotations
 

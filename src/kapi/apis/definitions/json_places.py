@@ -1,6 +1,7 @@
-"""Lines and columns in a JSON text, for pointers into it (RFC 6901). Called by `openapi.py`, for texts that have been read as JSON.
+"""Lines and columns in a JSON text, for pointers into it (RFC 6901).
 
-One pass over strings and brackets: reading ten megabytes of JSON with the place of every value would take a minute.
+Called by `openapi.py`, for texts that have been read as JSON. One pass over strings and brackets:
+reading ten megabytes of JSON with the place of every value would take a minute.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _MOST_EQUAL_KEYS: Final = 100
 
 @dataclass(slots=True)
 class _Frame:
-    """An object or list that is still open. `pointer` is None where no pointer that is wanted leads."""
+    """An object or list that is still open.
+
+    `pointer` is None where no pointer that is wanted leads.
+    """
 
     pointer: str | None
     is_object: bool
@@ -35,7 +39,11 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Scan:
-    """One pass. `wanted` holds the pointers and all their beginnings; None means that equal keys are looked for everywhere."""
+    """One pass.
+
+    `wanted` holds the pointers and all their beginnings; None means that equal keys are looked
+    for everywhere.
+    """
 
     text: str
     wanted: frozenset[str] | None
@@ -103,7 +111,7 @@ class _Scan:
 
 
 def places(text: str, pointers: Iterable[str]) -> Mapping[str, Mark]:
-    """Where each pointer leads: to the key of a member, to an item of a list; to the nearest thing that exists, at worst."""
+    """The position of each pointer: a key, an item of a list, or the nearest value that exists."""
     pointers = tuple(pointers)
     scan = _scan(text, pointers)
     starts = _line_starts(text)

@@ -1,4 +1,4 @@
-"""MCP servers: the results of `server/discover` (or `initialize`) and of the list methods in one JSON object.
+"""MCP servers: results of `server/discover` (or `initialize`) and the list methods, in one object.
 
 Each tool, prompt, resource and resource template is an operation. The members are those of the
 protocol: `serverInfo`, `tools`, `prompts`, `resources`, `resourceTemplates`. Called by

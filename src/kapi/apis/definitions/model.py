@@ -1,4 +1,4 @@
-"""What an API definition says that matters here: its name, its operations and where its backend is."""
+"""What is read of an API definition: its name, its operations and the URL of its backend."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server URL of a definition, with its variables filled in; it may be relative. An unusable one has a `fault` instead."""
+    """A server URL of a definition, with its variables filled in; it may be relative.
+
+    An unusable one has a `fault` instead.
+    """
 
     pointer: str
     url: str
@@ -40,7 +43,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class DefinitionOperation:
-    """One operation, in the words of the apk-conf. `servers` are its own; none means those of the definition."""
+    """One operation, in the words of the apk-conf.
+
+    `servers` are its own; none means those of the definition.
+    """
 
     target: str
     verb: str
@@ -56,9 +62,10 @@ class DefinitionOperation:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """An OpenAPI document, GraphQL schema or set of proto files. `base_path` "" means that it names none.
+    """An OpenAPI document, GraphQL schema or set of proto files.
 
-    `notes` are about what a generated conf does not say as the definition does. `origins` says where name, version and base path are.
+    `base_path` "" means that it names none. `notes` are about what a generated conf does not
+    say as the definition does. `origins` says where name, version and base path are.
     """
 
     type: str

@@ -1,6 +1,7 @@
-"""OpenAPI 3.0 to 3.2 and Swagger 2.0, JSON or YAML: from bytes to `openapi_document.py`. Called by `definitions/__init__.py`.
+"""OpenAPI 3.0 to 3.2 and Swagger 2.0, JSON or YAML: from bytes to `openapi_document.py`.
 
-A full validator would cost more than the whole deploy and complain about schemas that nothing here reads.
+Called by `definitions/__init__.py`. A full validator would cost more than the whole deploy and
+complain about schemas that nothing here reads.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _HEAD: Final = re.compile(rb"""(?m)(^|[{,\s])["']?(openapi|swagger)["']?\s*:""")
 
 
 def detect(content: bytes, file_name: str) -> bool:  # noqa: ARG001  the content decides
-    """Whether it has an `openapi` or `swagger` key near its start or end (JSON writers put it anywhere)."""
+    """Whether it has an `openapi` or `swagger` key near its start or end."""
     return bool(_HEAD.search(content[:20_000]) or _HEAD.search(content[-2_000:]))
 
 
@@ -59,7 +60,10 @@ def parse(content: bytes, report: Report) -> Definition | None:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The document as plain data, and its text with places; `root` is None for JSON. `data` is None when it has mistakes."""
+    """The document as plain data, and its text with places; `root` is None for JSON.
+
+    `data` is None when it has mistakes.
+    """
 
     data: dict[str, Any] | None
     text: str

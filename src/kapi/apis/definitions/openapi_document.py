@@ -320,7 +320,8 @@ class Document:
                 self._wrong(
                     below(pointer, "$ref"),
                     f"reference [{str(reference)[:80]}] leads nowhere",
-                    "References inside the document are followed; references to other files are not.",
+                    "References inside the document are followed;"
+                    " references to other files are not.",
                 )
                 return None
             item = target

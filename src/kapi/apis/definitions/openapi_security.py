@@ -27,7 +27,9 @@ _DECLARE: Final = "Declare it as oauth2 or openIdConnect, if its scopes are to b
 _ENFORCE: Final = {
     "apiKey": "To accept API keys of kapi, add an item with authType: APIKey to authentication.",
     "basic": "Where the backend needs a password, give its endpoint an endpointSecurity.",
-    "mutualTLS": "To ask for client certificates, add an item with authType: mTLS to authentication.",
+    "mutualTLS": (
+        "To ask for client certificates, add an item with authType: mTLS to authentication."
+    ),
 }
 
 
@@ -72,7 +74,7 @@ def scheme(declared: Any) -> Scheme:
 
 @dataclass(slots=True)
 class Security:
-    """The schemes of one document, and what becomes of requirements; gathers what is to be noted."""
+    """The schemes of one document and the access of its requirements; collects notes."""
 
     schemes: dict[str, Scheme]
     schemes_pointer: str
@@ -160,7 +162,7 @@ def _is_least(item: frozenset[str], others: Iterable[frozenset[str]]) -> bool:
 
 
 def _checked(scopes: tuple[str, ...], alternatives: tuple[tuple[str, ...], ...]) -> Access:
-    """The access, or why it cannot be asked for: no token can carry such a scope (RFC 6749 §3.3)."""
+    """The access, or the reason why no token can have such a scope (RFC 6749 §3.3)."""
     for item in chain(scopes, *alternatives):
         if not _SCOPE.fullmatch(item):
             return Access(fault=f"no token can have the scope [{item[:80]}]")

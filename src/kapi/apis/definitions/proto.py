@@ -1,6 +1,7 @@
-"""Protocol buffer files, alone or in a zip: their services and methods, nothing else. Called by `definitions/__init__.py`.
+"""Protocol buffer files, alone or in a zip: their services and methods, nothing else.
 
-A tolerant reader: it needs `package`, `service` and `rpc`, and skips everything between (Protocol Buffers language guide, proto3).
+Called by `definitions/__init__.py`. A tolerant reader: it needs `package`, `service` and `rpc`, and
+skips everything between (Protocol Buffers language guide, proto3).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _TOKEN: Final = re.compile(
     r"""\s+|//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|[\w.]+|.""",
     re.DOTALL,
 )
-"""A comment or text that does not end is one token to the end, so that no character is read twice."""
+"""A comment or text without an end is one token, so that no character is read twice."""
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _VERSION: Final = re.compile(r"v\d+\w*", re.ASCII)
 _MAX_BYTES: Final = 2_000_000
@@ -220,7 +221,7 @@ class _Reader:
         return None
 
     def _streams(self) -> bool:
-        """Whether the request or the response is a stream: `(stream Type)`; a type may be `stream`."""
+        """Whether it is a stream: `(stream Type)`; a type may be named `stream`."""
         found = False
         while self._next < len(self._tokens) and self._tokens[self._next].text not in "{};":
             texts = [token.text for token in self._tokens[self._next : self._next + 3]]

@@ -1,4 +1,7 @@
-"""Asks for what a definition does not contain, at a terminal. For `generating.py`."""
+"""Asks for what a definition does not contain, if a person is at the terminal.
+
+For `generating.py`.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,10 @@ def fingerprint(context: RenderContext) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value in a canonical JSON form: equal for equal values. Raises TypeError for other types."""
+    """A value in a canonical JSON form: equal for equal values.
+
+    Raises TypeError for other types.
+    """
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -24,7 +24,8 @@ from kapi.json_reading import read_json
 
 DIALECT = "http://wso2.org/claims/"
 RESTRICTED = frozenset({
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "application", "tierInfo", "subscribedAPIs", "token_type",
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope", "scp", "token_type",
+    "application", "tierInfo", "subscribedAPIs",
     "keytype", "permittedIP", "permittedReferer",
 })  # fmt: skip
 """Claims of the caller's token that say something about that token, not about the caller."""

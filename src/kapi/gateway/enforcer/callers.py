@@ -16,7 +16,7 @@ def find_caller(
     api: str,
     version: str,
 ) -> Caller | None:
-    """The application with this consumer key and the tier of its subscription; None if there is none."""
+    """The application with this consumer key and the tier of its subscription, or None."""
     for item in all_applications():
         if item.organization != organization:
             continue

@@ -49,7 +49,7 @@ class Replays:
             return False
 
     def _forget_old(self) -> None:
-        """In order of arrival: a proof with a wrong clock stays longer; none is removed too early."""
+        """In order of arrival; a proof with a wrong clock is kept longer, none too short."""
         now = self._now()
         while self._until:
             digest, until = next(iter(self._until.items()))

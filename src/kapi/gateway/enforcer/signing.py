@@ -1,4 +1,4 @@
-"""The key of backend JWTs: generated at the first start, kept in the store, published as a JWK Set (RFC 7517)."""
+"""The key of backend JWTs: generated once, stored, published as a JWK Set (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ ALGORITHM = "RS256"
 
 
 def ensure_key(store: EnforcerKeys, now: int) -> tuple[SigningKey, ...]:
-    """All keys, the one that signs first. The first key is generated; its kid is its thumbprint (RFC 7638)."""
+    """All keys, the one that signs first.
+
+    The first key is generated; its kid is its thumbprint (RFC 7638).
+    """
     if not store.all():
         key = generate_key("", ALGORITHM)
         store.add_first(StoredEnforcerKey(thumbprint(key.public_jwk()), to_pem(key), now))

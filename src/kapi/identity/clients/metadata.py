@@ -63,11 +63,12 @@ _AUTHORIZATION_GRANTS = frozenset({"authorization_code", "implicit"})
 """Grants with a response type (RFC 7591 §2.1)."""
 _WEB_ADDRESSES = ("backchannel_logout_uri", "frontchannel_logout_uri")
 _ABOUT = {
+    "application_type": str,
     "contacts": list,
     "software_id": str,
     "software_version": str,
 }
-"""Members that are stored and returned, without an effect."""
+"""Members that are stored and returned; `application_type` restricts redirect URIs besides."""
 _KINDS: Mapping[type, str] = {list: "a list of texts", str: "text"}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 _MOST, _LONGEST = 50, 2048
@@ -121,6 +122,7 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
     settings = ClientSettings("new", **values)
     mistakes += client_mistakes(settings, policy.facts)
     mistakes += _more_mistakes(settings, policy)
+    mistakes += _application_mistakes(sent.get("application_type"), settings)
     about = {name: sent[name] for name in _ABOUT if name in sent}
     for name, value in about.items():
         if not _is_about(value, _ABOUT[name]):
@@ -279,6 +281,19 @@ def _more_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
         for grant in settings.grants:
             if grant in policy.facts.confidential_grants:
                 yield f"a public client may not use {grant}"
+
+
+def _application_mistakes(kind: Any, settings: ClientSettings) -> Iterator[str]:
+    """Of the kind of application (OpenID Connect Dynamic Client Registration §2)."""
+    if kind is None:
+        return
+    if kind not in ("web", "native"):
+        yield "application_type must be web or native"
+    if kind != "web":
+        return
+    for uri in settings.redirect_uris:
+        if not uri.startswith(("https://", "http://")):
+            yield f"{uri[:200]}: this is for application_type native; web has https URIs"
 
 
 def _algorithm_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Who may call (apk-conf `authentication`, `operations[].secured`): OAuth2, JWT, API keys and client certificates.
+"""Who may call (apk-conf `authentication`, `operations[].secured`): tokens, keys, certificates.
 
-OAuth2 (RFC 6750 §2), JWT and API keys are alternatives, as in APK: one of them is enough. Each secured route names what it needs
-(`trust.py`); a route that names nothing is closed by its virtual host. Credentials that are elsewhere than in
-`Authorization: Bearer` are first moved to one place, and none reaches the backend unless the conf says so.
+OAuth2 (RFC 6750 §2), JWT and API keys are alternatives, as in APK: one of them is enough. Each
+secured route names what it needs (`trust.py`); a route that names nothing is closed by its virtual
+host. Credentials that are elsewhere than in `Authorization: Bearer` are first moved to one place,
+and none reaches the backend unless the conf says so.
 """
 
 from __future__ import annotations
@@ -126,7 +127,10 @@ filters = (
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One way to say who is calling. `header` and `query` are names, empty when it is not looked for there."""
+    """One way to say who is calling.
+
+    `header` and `query` are names, empty when it is not looked for there.
+    """
 
     kind: str = "OAuth2"
     header: str = "Authorization"
@@ -207,7 +211,7 @@ class Authentication:
         )
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Authentication:  # noqa: A001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Authentication:
     """Every operation gets a node: leaving one out must not decide anything."""
     mtls = item_of(conf, "mTLS")
     certificates = None
@@ -457,7 +461,10 @@ def _good(node: Authentication) -> list[Principal]:
 
 
 def _came_raw() -> Principal:
-    """A token without a scheme was sent. Under `Authorization` the same header may hold an OAuth2 one."""
+    """A token without a scheme was sent.
+
+    Under `Authorization` the same header may hold an OAuth2 one.
+    """
     bearer = {"string_match": {"prefix": "bearer ", "ignore_case": True}}
     return all_of(
         header(MOVED_JWT_HEADER, {"present_match": True}), negated(header(MOVED_JWT_HEADER, bearer))

@@ -1,8 +1,9 @@
-"""Client certificates that an API accepts (apk-conf `authentication` of type mTLS), for the script that asks about them. Pure.
+"""Client certificates that an API accepts (apk-conf `authentication` of type mTLS). Pure.
 
-A certificate of an authority accepts every certificate that it issued itself; any other is accepted alone (pinned). SNI is not the
-Host header, so this is decided on the route, never by the TLS handshake alone. The enforcer judges (`gateway/enforcer/certificates.py`).
-Used by `authentication.py`.
+A certificate of an authority accepts every certificate that it issued itself; any other is accepted
+alone (pinned). SNI is not the Host header, so this is decided on the route, never by the TLS
+handshake alone. The enforcer judges (`gateway/enforcer/certificates.py`). Used by
+`authentication.py`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def per_route(pems: Iterable[str], place: Place) -> dict[str, Any]:
 
 
 def _certificates(pem: str) -> list[x509.Certificate]:
-    """None where there is no certificate (an export knows no secrets): then no caller is accepted. A deployment is refused before."""
+    """None where there is no certificate (an export knows no secrets): then no caller is accepted.
+
+    A deployment is refused before.
+    """
     try:
         return x509.load_pem_x509_certificates(pem.encode())
     except ValueError:

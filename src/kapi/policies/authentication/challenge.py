@@ -1,7 +1,8 @@
-"""What a refusal at an API tells the caller to come with (RFC 9110 §11.6.1), as metadata of the route. Pure; for `authentication.py`.
+"""The challenge of a refusal at an API (RFC 9110 §11.6.1), as metadata of the route. Pure.
 
-The scheme, the algorithms of proofs where the API takes DPoP (RFC 9449 §7.1), and where the API's metadata are (RFC 9728 §5.1).
-`gateway/envoy/resources/replies.py` puts realm and error between the two parts.
+The scheme, the algorithms of proofs where the API takes DPoP (RFC 9449 §7.1), and where the API's
+metadata are (RFC 9728 §5.1). `gateway/envoy/resources/replies.py` puts realm and error between the
+two parts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ RESOURCES = "/.well-known/oauth-protected-resource"
 
 
 def challenge(place: Place, dpop: str, *, tokens: bool) -> dict[str, str]:
-    """The metadata. `dpop` is as in the conf; without `tokens` the API takes no access tokens, so nobody need be asked for one."""
+    """The metadata.
+
+    `dpop` is as in the conf; without `tokens` the API takes no access tokens, so nobody need be
+    asked for one.
+    """
     scheme = "DPoP" if dpop == "mandatory" else "Bearer"
     more = [
         *([ALGS] if dpop == "mandatory" else []),

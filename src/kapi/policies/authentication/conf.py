@@ -1,8 +1,8 @@
-"""The apk-conf's `authentication` and `secured`: kinds of credentials, and their combinations that can be enforced (APK 909018).
+"""The apk-conf's `authentication` and `secured`: credentials and their combinations (APK 909018).
 
-OAuth2, JWT and API keys are alternatives; a client certificate comes before them. A combination that is
-enforced otherwise than its words suggest, or that opens the API, is a warning, as APK deploys it; one
-that no caller could pass is refused.
+OAuth2, JWT and API keys are alternatives; a client certificate comes before them. A combination
+that is enforced otherwise than its words suggest, or that opens the API, is a warning, as APK
+deploys it; one that no caller could pass is refused.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ SUBSCRIPTION_HINT: Final = (
 class AuthenticationConf:
     """One item of `authentication`, with the defaults of its type filled in.
 
-    `header` and `query` are names, empty when the credential is not looked for there. `audiences` belong to OAuth2 and JWT,
-    `certificates` to mTLS only, `dpop` to OAuth2 only.
+    `header` and `query` are names, empty when the credential is not looked for there.
+    `audiences` belong to OAuth2 and JWT, `certificates` to mTLS only, `dpop` to OAuth2 only.
     """
 
     auth_type: AuthType = "OAuth2"
@@ -176,7 +176,7 @@ _CREDENTIAL_PLACES: Final[dict[AuthType, tuple[str, str]]] = {
     "APIKey": ("apikey", "apikey"),
     "mTLS": ("", ""),
 }
-"""Header and query parameter that a credential is looked for in by default; empty means not there."""
+"""Header and query parameter of a credential by default; empty means not there."""
 _OPTIONAL_BY_DEFAULT: Final = ("APIKey", "mTLS")
 
 
@@ -251,21 +251,41 @@ conf_part = ConfPart(
             places=("api",),
             shape=Items(_ITEM),
             descriptions={
-                ".authentication": "How callers say who they are. OAuth2, mandatory, when left out.",
-                "authType": "Kind of credential. OAuth2, JWT and APIKey are alternatives: one of them is enough.",
+                ".authentication": (
+                    "How callers say who they are. OAuth2, mandatory, when left out."
+                ),
+                "authType": (
+                    "Kind of credential. OAuth2, JWT and APIKey are alternatives: one of them is "
+                    "enough."
+                ),
                 "required": "mandatory: needed; optional: one of the alternatives.",
-                "authentication.OAuth2.enabled": "false accepts no OAuth2 token. true when left out.",
+                "authentication.OAuth2.enabled": (
+                    "false accepts no OAuth2 token. true when left out."
+                ),
                 "authentication.JWT.enabled": "false accepts no JWT. true when left out.",
                 "authentication.APIKey.enabled": "false accepts no API key. true when left out.",
                 "authentication.mTLS.enabled": "false asks for no certificate. true when left out.",
-                "sendTokenToUpstream": "true passes the credential on to the backend. false when left out.",
-                "headerName": "Header of the credential: Authorization for tokens, apikey for API keys when left out.",
+                "sendTokenToUpstream": (
+                    "true passes the credential on to the backend. false when left out."
+                ),
+                "headerName": (
+                    "Header of the credential: Authorization for tokens, apikey for API keys when "
+                    "left out."
+                ),
                 "headerEnable": "false does not look into the header. true when left out.",
                 "queryParamName": "Query parameter of the credential.",
                 "queryParamEnable": "true looks into the query too. Tokens in URLs end up in logs.",
-                "authentication.OAuth2.dpop": "DPoP-bound tokens: optional takes them too, mandatory no others. Refused when left out.",
-                "authentication.OAuth2.audience": "The token must be meant for one of these audiences: of MCP, its address when left out.",
-                "authentication.JWT.audience": "The token must be meant for one of these audiences.",
+                "authentication.OAuth2.dpop": (
+                    "DPoP-bound tokens: optional takes them too, mandatory no others. Refused when "
+                    "left out."
+                ),
+                "authentication.OAuth2.audience": (
+                    "The token must be meant for one of these audiences: of MCP, its address when "
+                    "left out."
+                ),
+                "authentication.JWT.audience": (
+                    "The token must be meant for one of these audiences."
+                ),
                 "authentication.mTLS.certificates": "Certificates of clients that are let in.",
                 "certificates.name": "Name of the secret that holds the certificate.",
                 "certificates.key": "Key of the certificate (PEM) in the secret.",

@@ -1,7 +1,8 @@
-"""DPoP at an API (RFC 9449 §7; apk-conf `authentication` of type OAuth2, field `dpop`, which is kapi's own). Pure.
+"""DPoP at an API (RFC 9449 §7; apk-conf `authentication`, kapi's own field `dpop`). Pure.
 
-After the token filter has verified a token of `Authorization: DPoP`, a script asks the enforcer whether the proof is good for this very
-request and made by the key that the verified claims name. Used by `authentication.py`; `front/web/enforcer/proofs.py` answers.
+After the token filter has verified a token of `Authorization: DPoP`, a script asks the enforcer
+whether the proof is good for this very request and made by the key that the verified claims name.
+Used by `authentication.py`; `front/web/enforcer/proofs.py` answers.
 """
 
 from __future__ import annotations

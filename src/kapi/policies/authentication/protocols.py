@@ -1,7 +1,9 @@
-"""Credentials in `Sec-WebSocket-Protocol` (RFC 6455 §11.3.4), for browsers: their WebSockets can send no other header. Pure.
+"""Credentials in `Sec-WebSocket-Protocol` (RFC 6455 §11.3.4), from browsers. Pure.
 
-The list of protocols contains a marker, and the credential after it. The script before the token filter takes both out. Used by
-`authentication/__init__.py`, on operations that are WebSockets.
+A WebSocket of a browser can send no other header.
+
+The list of protocols contains a marker, and the credential after it. The script before the token
+filter takes both out. Used by `authentication/__init__.py`, on operations that are WebSockets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Whose credentials a route accepts, as a name: the word between the routes and the token filter. Pure.
+"""Whose credentials a route accepts, as a name: the word between the routes and the token filter.
 
-A route names what it needs (kinds of credentials, organization, environment); the renderer of the token filter finds these names in
-the encoded routes and makes a requirement for each, from the issuers that serve that organization and environment.
+Pure. A route names what it needs (kinds of credentials, organization, environment); the renderer of
+the token filter finds these names in the encoded routes and makes a requirement for each, from the
+issuers that serve that organization and environment.
 """
 
 from __future__ import annotations

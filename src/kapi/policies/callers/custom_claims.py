@@ -1,4 +1,7 @@
-"""Custom claims of a backend JWT: a text and its type → the JSON value (apk-conf `customClaims`). Pure."""
+"""Custom claims of a backend JWT: a text and its type → the JSON value (apk-conf `customClaims`).
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _FLOAT: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,
 
 
 def claim_value(text: str, kind: str) -> str | int | float | bool | Fault:
-    """The claim's value, or why the text has none of that type. A date (ISO 8601) becomes a NumericDate (RFC 7519 §2)."""
+    """The claim's value, or why the text has none of that type.
+
+    A date (ISO 8601) becomes a NumericDate (RFC 7519 §2).
+    """
     if kind in _BITS:
         return _whole(text, kind)
     if kind == "float":

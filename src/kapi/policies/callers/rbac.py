@@ -1,7 +1,7 @@
-"""Envoy's RBAC rules in JSON form: what a caller must or must not be. Pure; used by the policies that admit callers.
+"""Envoy's RBAC rules in JSON form: what a caller must or must not be.
 
-A rule that refuses carries the code of its answer at the start of its name (`900901_…`);
-`gateway/envoy/resources/replies.py` reads it there.
+Pure; used by the policies that admit callers. A rule that refuses carries the code of its answer at
+the start of its name (`900901_…`); `gateway/envoy/resources/replies.py` reads it there.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ def one_of(values: Sequence[str], *, any_case: bool = False) -> dict[str, Any]:
 
 
 def has_word(*words: str) -> dict[str, Any]:
-    """A text of words with a space between them, or a list, with one of these in it. No expression: this runs for every call."""
+    """A text of words with a space between them, or a list, with one of these in it.
+
+    No expression: this runs for every call.
+    """
     matchers = [
         made
         for word in words

@@ -1,4 +1,7 @@
-"""The Lua scripts that run inside Envoy, as texts. Read once at import by the policies that need them; they are code, not input."""
+"""The Lua scripts that run inside Envoy, as texts.
+
+Read once at import by the policies that need them; they are code, not input.
+"""
 
 from __future__ import annotations
 

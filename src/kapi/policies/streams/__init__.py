@@ -1,8 +1,9 @@
-"""Long-lived calls (apk-conf `operations[].stream`, which is kapi's own): WebSocket, server-sent events and long polling.
+"""Long-lived calls (apk-conf, kapi's own `operations[].stream`): WebSocket, events, long polling.
 
-A WebSocket (RFC 6455) is upgraded only on operations that say so; elsewhere the gateway answers 403. The handshake is an ordinary call:
-authentication, scopes, subscriptions and rate limits are checked there. A part of the admission module knows the open calls and ends
-those whose token has expired or was revoked. Times are in seconds.
+A WebSocket (RFC 6455) is upgraded only on operations that say so; elsewhere the gateway answers
+403. The handshake is an ordinary call: authentication, scopes, subscriptions and rate limits are
+checked there. A part of the admission module knows the open calls and ends those whose token has
+expired or was revoked. Times are in seconds.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def endless_flows(operation: Operation) -> tuple[Flow, ...]:
     return ()
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> Stream | None:  # noqa: A001, ARG001 - the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> Stream | None:  # noqa: ARG001
     """Where the operation has the field."""
     field = operation.field(FIELD)
     if not isinstance(field, Fields):

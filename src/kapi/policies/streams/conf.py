@@ -49,7 +49,7 @@ def _check(root: Mapping, report: Report) -> None:
 
 
 def _check_interceptors(conf: ApiConf, report: Report) -> None:
-    """Refuse interceptor services that are sent a body without an end: the call would wait for it."""
+    """Refuse interceptor services that get a body without an end: the call would wait for it."""
     found: dict[Mark, OperationConf] = {}
     for operation in conf.operations:
         for item in _endless(conf, operation):

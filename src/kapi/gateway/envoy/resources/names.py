@@ -59,7 +59,7 @@ def backend_name(content: dict[str, Any]) -> str:
 
 
 def secret_id(secret: SecretId) -> str:
-    """The mark of a scope that was rendered with a secret; it does not contain the secret's name."""
+    """The mark of a scope that was rendered with a secret; it has no name of a secret."""
     return "secret_" + hashlib.sha256(json.dumps(secret).encode()).hexdigest()[:16]
 
 

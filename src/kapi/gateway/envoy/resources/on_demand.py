@@ -1,6 +1,6 @@
-"""Filters that are configured only when a route uses them; before, a filter that does nothing. Pure.
+"""Filters that are configured only when a route uses them; before, a filter that does nothing.
 
-A WebAssembly machine takes 25 MB of Envoy's memory, which an installation without limits and
+Pure. A WebAssembly machine takes 25 MB of Envoy's memory, which an installation without limits and
 subscriptions does not need. The configuration travels by ECDS, so adding it closes no connection.
 Called by `render.py` and the deployer.
 """

@@ -297,7 +297,13 @@ _OF_ENVOY = (
     "route_not_found",
     "cluster_not_found",
 )
-_MODULE = f"('kapi.guard' in metadata.filter_metadata && response.flags == 0 && !(response.code_details in {list(_OF_ENVOY)}))"
-_IS_SAID = f"(response.code_details.startsWith('kapi_') || response.code_details == 'lua_response' || {_MODULE})"
+_MODULE = (
+    "('kapi.guard' in metadata.filter_metadata && response.flags == 0"
+    f" && !(response.code_details in {list(_OF_ENVOY)}))"
+)
+_IS_SAID = (
+    "(response.code_details.startsWith('kapi_')"
+    f" || response.code_details == 'lua_response' || {_MODULE})"
+)
 _SAID = {"filter": _cel(_IS_SAID)}
 """Responses of the admission filter, interceptors, scripts and modules (known by the guard)."""

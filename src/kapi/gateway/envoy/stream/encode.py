@@ -19,14 +19,20 @@ from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _matchi
 from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2 as _skip  # noqa: F401
 from envoy.extensions.filters.http.composite.v3 import composite_pb2 as _composite  # noqa: F401
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors  # noqa: F401
-from envoy.extensions.filters.http.grpc_json_transcoder.v3 import transcoder_pb2 as _json  # noqa: F401
+from envoy.extensions.filters.http.grpc_json_transcoder.v3 import (
+    transcoder_pb2 as _json,  # noqa: F401
+)
 from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2 as _web  # noqa: F401
-from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _mutation  # noqa: F401
+from envoy.extensions.filters.http.header_mutation.v3 import (
+    header_mutation_pb2 as _mutation,  # noqa: F401
+)
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt  # noqa: F401
 from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua  # noqa: F401
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as _rbac  # noqa: F401
 from envoy.extensions.filters.http.router.v3 import router_pb2 as _router  # noqa: F401
-from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2 as _state  # noqa: F401
+from envoy.extensions.filters.http.set_filter_state.v3 import (
+    set_filter_state_pb2 as _state,  # noqa: F401
+)
 from envoy.extensions.filters.http.wasm.v3 import wasm_pb2 as _wasm  # noqa: F401
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as _hcm,  # noqa: F401

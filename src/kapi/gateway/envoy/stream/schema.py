@@ -24,7 +24,7 @@ JWT_TYPE = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAu
 
 
 def jwt_bytes(config: dict[str, Any]) -> bytes:
-    """The token filter's configuration without its "@type"; `claim_to_headers[].claim_path` works."""
+    """The token filter's configuration without "@type"; has `claim_to_headers[].claim_path`."""
     pool = _jwt_pool()
     message = message_factory.GetMessageClass(
         pool.FindMessageTypeByName(JWT_TYPE.partition("/")[2])

@@ -1,4 +1,4 @@
-"""A gRPC service of one method on a Unix socket with mode 0600: from Envoy to the control process."""
+"""A gRPC service of one method on a Unix socket (0600): from Envoy to the control process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The route of an API's definition (apk-conf `definitionPath`): GET and HEAD, no token. Pure.
 
 Envoy itself answers with a small one. A large one, of which Envoy would hold a copy for each base
-path and host, comes from the control process (`front/web/system/definitions.py`). For the kinds of API.
+path and host, comes from the control process (`front/web/system/definitions.py`). For the kinds of
+API.
 """
 
 from __future__ import annotations

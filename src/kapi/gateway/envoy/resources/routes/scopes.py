@@ -28,7 +28,10 @@ from kapi.settings import GatewaySettings
 
 SYSTEM_TIMEOUT = "60s"
 CERTIFICATE_HEADER = "x-kapi-client-certificate"
-"""Read by `identity/possession/certificates.py`. The edge removes what clients send by this name."""
+"""Read by `identity/possession/certificates.py`.
+
+The edge removes what clients send by this name.
+"""
 _OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
 _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
 
@@ -222,7 +225,7 @@ def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any
 
 
 def _home_matches(system: SystemRoute) -> list[dict[str, Any]]:
-    """Requests for the page at `/`, by their Accept header (RFC 9110 §12.5.1); not those for JSON."""
+    """Requests for the page at `/`, by their Accept header (RFC 9110 §12.5.1); not for JSON."""
     read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
     page = {"name": "accept", "string_match": {"contains": "text/html", "ignore_case": True}}
     json = {"name": "accept", "string_match": {"contains": "json", "ignore_case": True}}

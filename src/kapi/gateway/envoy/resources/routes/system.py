@@ -76,7 +76,10 @@ def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
 
 
 def _home_pages(context: RenderContext, control_hosts: Iterable[str]) -> Iterable[SystemRoute]:
-    """The page at `/`. On the hosts of APIs, clients that accept any type get the 404 of the gateway."""
+    """The page at `/`.
+
+    On the hosts of APIs, clients that accept any type get the 404 of the gateway.
+    """
     if context.provider.enabled:
         yield SystemRoute(context.provider.host.lower(), ROOT, IDENTITY)
     yield from (SystemRoute(host, ROOT, CONTROL) for host in control_hosts)

@@ -165,7 +165,7 @@ def _types(types: Sequence[str]) -> set[str]:
 
 
 def _has_no_type_of(types: Sequence[str]) -> Principal:
-    """Media types are case-insensitive (RFC 2045 §5.1), `application/` is optional (RFC 7515 §4.1.9)."""
+    """Without case (RFC 2045 §5.1), `application/` is optional (RFC 7515 §4.1.9)."""
     bare = [name for name in dict.fromkeys(map(bare_type, types)) if name]
     names = [*bare, *(f"application/{name}" for name in bare)]
     untyped = _jose("typ", PRESENT) if "" in types else claim("iss", PRESENT)

@@ -125,5 +125,5 @@ def error_route(
 
 
 def _answered_by_script(part: EnvoyRoute, more: dict[str, Any]) -> dict[str, Any]:
-    """Envoy's CORS filter ignores direct responses: the route has a cluster that no request reaches."""
+    """Envoy's CORS filter ignores direct responses: the route has a cluster without requests."""
     return {"route": {"cluster": CONTROL}, "typed_per_filter_config": {**more, **part.per_route}}

@@ -43,7 +43,8 @@ from kapi.gateway.envoy.resources.render import (
     segments,
     system_segments,
 )
-from kapi.gateway.envoy.stream.encode import Resource, encode
+from kapi.gateway.envoy.resources.resource import Resource
+from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.envoy.stream.server import Publisher
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication import Authentication, Credential

@@ -27,7 +27,7 @@ from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.deployment.fingerprint import SOURCES, fingerprint
 from kapi.gateway.deployment.modules import Modules
 from kapi.gateway.envoy.resources.context import render_context
-from kapi.gateway.envoy.stream.encode import Resource
+from kapi.gateway.envoy.resources.resource import Resource
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
 from kapi.store.gateway.modules import PinnedModules

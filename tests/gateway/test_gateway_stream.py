@@ -16,7 +16,8 @@ from kapi.apis.ir import Api, Endpoint
 from kapi.errors import GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
 from kapi.gateway.envoy.resources.render import render_backends, render_scope
-from kapi.gateway.envoy.stream.encode import Resource, encode
+from kapi.gateway.envoy.resources.resource import Resource
+from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.envoy.stream.server import Publisher
 from live import Gateway, api, backend, gateway, operation
 from waiting import until

@@ -14,10 +14,10 @@ from joserfc.jwk import KeySet
 
 from idp import basic, call, identity_app, provider_of
 from kapi.errors import SettingsError
+from kapi.identity.minting.claim_rules import token_claims
+from kapi.identity.minting.minter import AccessToken
+from kapi.identity.minting.opaque import forget_opaque, opaque_claims
 from kapi.identity.settings import read_settings
-from kapi.identity.tokens.claim_rules import token_claims
-from kapi.identity.tokens.minting import AccessToken
-from kapi.identity.tokens.opaque import forget_opaque, opaque_claims
 from kapi.settings import ClientSettings, IdentitySettings, Settings, UserSettings
 from kapi.store import Store
 

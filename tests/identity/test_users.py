@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kapi.identity.people.passwords import LONGEST, password_digest, password_matches
-from kapi.identity.people.users import Users, profile_of, user_of
+from kapi.identity.accounts.passwords import LONGEST, password_digest, password_matches
+from kapi.identity.accounts.users import Users, profile_of, user_of
 from kapi.settings import IdentitySettings, UserSettings
 from kapi.store import Store
 from kapi.store.accounts import Ending

@@ -36,10 +36,21 @@ ROOMS = (
             ("*", ("test_token_endpoint", "test_discovery", "test_registration")),
         )
     ),
+    Room(
+        ("identity/minting/*.py",),
+        tuple(
+            f"identity/{name}.py"
+            for name in (
+                "test_verify",
+                "test_token_endpoint",
+                "test_token_formats",
+                "test_third_party_exchange",
+            )
+        ),
+    ),
     *(
         Room((f"identity/tokens/{module}.py",), tuple(f"identity/{name}.py" for name in tests))
         for module, tests in (
-            ("claim_rules", ("test_verify", "test_token_formats", "test_third_party_exchange")),
             ("exchanged_tokens", ("test_token_exchange", "test_third_party_exchange")),
             ("third_party_tokens", ("test_third_party_exchange",)),
             (

@@ -21,7 +21,7 @@ from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.deployment.modules import Modules
 from kapi.gateway.deployment.shared_resources import SharedResources
 from kapi.gateway.envoy.process.check import EnvoyCheck
-from kapi.gateway.envoy.process.process import find_envoy, members, threads_of
+from kapi.gateway.envoy.process.process import find_envoy, members
 from kapi.gateway.envoy.process.tls import ensure_certificate
 from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.stream.server import Publisher
@@ -150,6 +150,6 @@ def _compiler(settings: Settings, store: Store) -> ApiCompiler:
 
 def _rejected_tokens(settings: Settings, trust: Trust) -> RejectedTokenLog:
     # Each thread of Envoy has a stream; those of a thread that ends and its successor may overlap.
-    threads = 2 * threads_of(settings.gateway) + 2
+    threads = 2 * settings.gateway.threads + 2
     socket = rejected_tokens_socket(settings)
     return RejectedTokenLog(socket, trust.refused, trust.name_of, threads)

@@ -40,9 +40,9 @@ from kapi.gateway.enforcer.replays import Replays
 from kapi.gateway.enforcer.signing import ensure_key
 from kapi.gateway.issuers import consumer_of
 from kapi.gateway.secrets import NamedSecrets
+from kapi.identity.accounts.users import Users
 from kapi.identity.clients.remote_documents import RemoteDocuments, fetches_private
 from kapi.identity.keys.rotation import rotating
-from kapi.identity.people.users import Users
 from kapi.store.gateway.enforcer_keys import EnforcerKeys
 from kapi.store.gateway.secrets import SecretStore
 from kapi.store.keys import Keys

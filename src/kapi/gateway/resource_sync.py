@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kapi.errors import KapiError
-from kapi.gateway.envoy.stream.encode import Resource
+from kapi.gateway.envoy.resources.resource import Resource
 
 _LOG = logging.getLogger("kapi.gateway")
 INTERVAL = 0.2

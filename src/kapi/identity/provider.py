@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapi.addresses import is_loopback
+from kapi.identity.accounts.attempts import Attempts
+from kapi.identity.accounts.users import Users
 from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.clients.keys import keys_of
 from kapi.identity.clients.metadata import Policy
 from kapi.identity.clients.metadata_documents import document_client
+from kapi.identity.clients.notices import Notices
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.keys.keyring import Keyring
-from kapi.identity.people.attempts import Attempts
-from kapi.identity.people.notices import Notices
-from kapi.identity.people.users import Users
+from kapi.identity.minting.claim_rules import token_claims
+from kapi.identity.minting.minter import AccessToken, Minter, no_key
+from kapi.identity.minting.opaque import keep_opaque
 from kapi.identity.possession.dpop import Nonces
 from kapi.identity.protocol.resources import Resources
 from kapi.identity.protocol.sealed import Seal
-from kapi.identity.tokens.claim_rules import token_claims
-from kapi.identity.tokens.minting import AccessToken, Minter, no_key
-from kapi.identity.tokens.opaque import keep_opaque
 from kapi.jose import base64url
 from kapi.jose.compact import sign_jwt
 from kapi.jose.jwt import Jwt
@@ -219,6 +219,10 @@ class Provider:
     def new_secret(self) -> str:
         """A new secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
         return base64url.encode(self.random_bytes(32))
+
+    def revoke_family(self, family: str, now: int, reason: str) -> None:
+        """Revoke all tokens of one authorization, at the gateway too."""
+        self.families.revoke(family, self.settings.identity.issuer, now, reason)
 
     def lifetime(self, client: Client, audience: Sequence[str]) -> int:
         """The lifetime of an access token of this client for this audience, in seconds."""

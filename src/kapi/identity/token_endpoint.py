@@ -10,7 +10,6 @@ from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients.clients import Client
 from kapi.identity.grants import Grant
-from kapi.identity.possession.sender_constraint import confirm
 from kapi.identity.protocol.details import requested_details
 from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Credentials
@@ -18,6 +17,7 @@ from kapi.identity.protocol.resources import requested_resources
 from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import TokenRequest
+from kapi.identity.tokens.sender_constraint import confirm
 
 PATHS = ("/oauth2/token", "/oauth2/1.0.0/token", "/oauth2/1.1.0/token", "/oauth2/1.2.0/token")
 

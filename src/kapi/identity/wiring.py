@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kapi.fetch import fetch
+from kapi.identity.accounts.attempts import Attempts
+from kapi.identity.accounts.users import Users
 from kapi.identity.client_policy import document_policy
 from kapi.identity.clients.clients import Clients
+from kapi.identity.clients.notices import Notices
 from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
 from kapi.identity.keys.keyring import Keyring
-from kapi.identity.people.attempts import Attempts
-from kapi.identity.people.notices import Notices
-from kapi.identity.people.users import Users
 from kapi.identity.provider import Provider
 from kapi.settings import Settings
 from kapi.store import Store

@@ -42,7 +42,7 @@ class McpTools:
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> None:
-    """Nothing: `gateway/envoy/resources/routes/mcp/tools.py` makes the one node of an API."""
+    """Nothing: `gateway/envoy/resources/routes/rest/tools.py` makes the one node of an API."""
 
 
 def envoy(node: McpTools, place: Place) -> EnvoyRoute:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -183,6 +184,11 @@ class GatewaySettings:
         default=(), metadata={"check": repeated_providers}
     )
     """AI providers besides the built-in ones."""
+
+    @property
+    def threads(self) -> int:
+        """Worker threads of Envoy: one per processor by default."""
+        return self.concurrency or os.cpu_count() or 1
 
     def origin(self, host: str) -> str:
         """How callers write this host's address (RFC 6454 §6.2): the usual port is left out."""

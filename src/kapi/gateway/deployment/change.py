@@ -9,7 +9,8 @@ from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.names import CLUSTER, NOTHING, SCOPE, Names, names_in
 from kapi.gateway.envoy.resources.render import render_backends, render_scope
-from kapi.gateway.envoy.stream.encode import Resource, encode, resource
+from kapi.gateway.envoy.resources.resource import Resource, resource
+from kapi.gateway.envoy.stream.encode import encode
 from kapi.store import Rendered
 
 _TYPE_URLS = {"scope": SCOPE, "cluster": CLUSTER}

@@ -28,8 +28,8 @@ from kapi.gateway.deployment.restore import restored
 from kapi.gateway.deployment.shared_resources import SharedResources
 from kapi.gateway.envoy.resources.names import names_in, secret_id
 from kapi.gateway.envoy.resources.render import segments
+from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.resources.routes.paths import first_segment
-from kapi.gateway.envoy.stream.encode import Resource
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.store import Rendered, Store, StoredApi
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kapi.gateway.deployment.change import all_resources, rendered_of, resources_of, scopes_in
 from kapi.gateway.deployment.deployed_apis import DeployedApis
 from kapi.gateway.envoy.resources.context import RenderContext
-from kapi.gateway.envoy.stream.encode import Resource
+from kapi.gateway.envoy.resources.resource import Resource
 from kapi.store import Store
 
 

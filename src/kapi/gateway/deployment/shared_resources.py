@@ -19,7 +19,8 @@ from kapi.gateway.envoy.resources.render import (
     render_scope,
     system_segments,
 )
-from kapi.gateway.envoy.stream.encode import Resource, encode
+from kapi.gateway.envoy.resources.resource import Resource
+from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication.trust import Need, needs_in
 

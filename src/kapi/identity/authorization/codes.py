@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kapi.identity.clients.clients import Client
+from kapi.identity.people.authorized import Authorization, authorization_of
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import Authorization, authorization_of
 from kapi.settings.identity.profiles import LONGEST_CODE_SECONDS
 from kapi.store.records import Record, Records, key_of
 

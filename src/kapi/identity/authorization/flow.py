@@ -15,12 +15,12 @@ from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.responses import refuse, respond
 from kapi.identity.authorization.sources import use_pushed
 from kapi.identity.pages import CONSENT_PATH, LOGIN_PATH, SELECT_PATH, page_link, see_other
+from kapi.identity.people.authorized import Authorization
 from kapi.identity.people.consents import consented
 from kapi.identity.people.sessions import Session, browser_of, remember_client, session_of
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import Authorization
 from kapi.store.records import Records
 
 _WITHOUT_PAGES = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.clients.response_types import carries_tokens
+from kapi.identity.people.authorized import Authorization
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import Authorization
 from kapi.identity.tokens.person_tokens import (
     access_token,
     front_channel_issue,

@@ -16,7 +16,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.clients.remote_documents import Busy, RemoteDocuments, Unavailable
 from kapi.identity.protocol.forms import Form, form_from
 from kapi.identity.protocol.http import Credentials
-from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting
+from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting, quota_holder
 from kapi.identity.provider import Provider
 from kapi.jose import base64url
 from kapi.settings import IdentitySettings
@@ -42,14 +42,9 @@ def push(
         "values": dict(parameters.values),
         "repeated": dict(parameters.repeated),
     }
-    keep_waiting(
-        provider,
-        client,
-        credentials,
-        _KIND,
-        Record(key_of(secret), "", payload, now + PUSHED_SECONDS),
-        now,
-    )
+    holder = quota_holder(provider.clients, client, credentials)
+    record = Record(key_of(secret), "", payload, now + PUSHED_SECONDS)
+    keep_waiting(provider.records, holder, _KIND, record, now)
     return f"{PUSHED_PREFIX}{secret}"
 
 

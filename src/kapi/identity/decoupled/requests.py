@@ -13,12 +13,12 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
+from kapi.identity.people.authorized import authorization_of
 from kapi.identity.protocol.http import Request
-from kapi.identity.protocol.waiting import keep_waiting
+from kapi.identity.protocol.waiting import keep_waiting, quota_holder
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import authorization_of
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.person_tokens import first_tokens, narrowed, revoke_family
+from kapi.identity.tokens.person_tokens import first_tokens, narrowed
 from kapi.identity.tokens.still_allowed import still_allowed
 from kapi.settings.values import built
 from kapi.store.records import Record, Records, key_of
@@ -70,7 +70,8 @@ def ask(
     Raises OAuthError when the caller's quota is used up.
     """
     record = Record(key_of(secret), owner, dataclasses.asdict(pending), pending.expires_at + _KEPT)
-    keep_waiting(provider, client, request.credentials, kind, record, request.now)
+    holder = quota_holder(provider.clients, client, request.credentials)
+    keep_waiting(provider.records, holder, kind, record, request.now)
 
 
 def pending_of(record: Record) -> Pending:
@@ -113,7 +114,7 @@ def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) ->
     record = _polled(provider.records, kind, secret, client, now)
     pending = pending_of(record)
     if record.consumed_at is not None:
-        revoke_family(provider, pending.family, now, "a code was used twice")
+        provider.revoke_family(pending.family, now, "a code was used twice")
         raise OAuthError("invalid_grant", "This was used before; what it issued is revoked")
     if pending.confirmation and pending.confirmation != dict(request.confirmation.members):
         raise OAuthError("invalid_grant", "This was asked for with another key (RFC 9449 10)")

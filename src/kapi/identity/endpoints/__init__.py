@@ -31,8 +31,8 @@ from kapi.identity.endpoints.clients import (
 from kapi.identity.endpoints.documents import health, jwks
 from kapi.identity.endpoints.documents.discovery import Discovery
 from kapi.identity.endpoints.documents.openapi import OpenapiDocument
+from kapi.identity.endpoints.endpoint import Endpoint
 from kapi.identity.endpoints.registration import client_configuration, register
-from kapi.identity.protocol.endpoint import Endpoint
 
 __all__ = ["ENDPOINTS", "Endpoint"]
 

@@ -12,7 +12,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.person_tokens import first_tokens, narrowed, revoke_family
+from kapi.identity.tokens.person_tokens import first_tokens, narrowed
 from kapi.identity.tokens.still_allowed import still_allowed
 from kapi.jose import base64url
 from kapi.store.records import key_of
@@ -64,7 +64,7 @@ def _usable_code(provider: Provider, code: str, client: Client, now: int) -> Cod
             "invalid_grant", "The code is unknown or expired, or was issued to another client"
         )
     if found.used:
-        revoke_family(provider, found.family, now, "a code was used twice")
+        provider.revoke_family(found.family, now, "a code was used twice")
         raise OAuthError(
             "invalid_grant", "The code was used before; what it issued is revoked (RFC 6749 4.1.2)"
         )

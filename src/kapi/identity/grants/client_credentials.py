@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kapi.identity.grants.facts import GrantFacts
+from kapi.identity.minting.minter import AccessToken
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.minting import AccessToken
 
 facts = GrantFacts(
     grant_type="client_credentials",

@@ -14,10 +14,10 @@ from kapi.identity.clients.clients import client_of
 from kapi.identity.clients.keys import keys_of
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.grants.facts import GrantFacts
+from kapi.identity.minting.minter import AccessToken
 from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.presented import listed
 from kapi.jose.jwt import InvalidJwt, Jwt, check_signature, check_times, read_jwt, text_claim
 from kapi.settings import AssertionIssuerSettings, ClientSettings, IdentitySettings

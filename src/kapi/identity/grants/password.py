@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from kapi.errors import OAuthError
+from kapi.identity.accounts.attempts import TooManyTries
+from kapi.identity.accounts.users import User
 from kapi.identity.grants.facts import GrantFacts
-from kapi.identity.people.attempts import TooManyTries
-from kapi.identity.people.users import User
+from kapi.identity.people.authorized import Authorization
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import Authorization
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.person_tokens import first_tokens
 from kapi.store.records import Record, key_of

@@ -9,8 +9,8 @@ import dataclasses
 
 from kapi.errors import OAuthError
 from kapi.identity.grants.facts import GrantFacts
+from kapi.identity.people.authorized import authorization_of
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import authorization_of
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.person_tokens import narrowed, next_tokens
 from kapi.identity.tokens.still_allowed import may_refresh, still_allowed

@@ -12,11 +12,11 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.grants.facts import GrantFacts
+from kapi.identity.minting.minter import AccessToken
 from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.presented import Presented
 from kapi.settings.identity.resources import is_resource
 

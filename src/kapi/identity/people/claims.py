@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kapi.identity.people.users import User
-from kapi.identity.tokens.authorized import Authorization
+from kapi.identity.accounts.users import User
+from kapi.identity.people.authorized import Authorization
 
 SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
     "profile": (

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kapi.identity.people.attempts import TooManyTries
+from kapi.identity.accounts.attempts import TooManyTries
+from kapi.identity.accounts.users import User
 from kapi.identity.people.one_click import one_click_choices
 from kapi.identity.people.sessions import BROWSER
-from kapi.identity.people.users import User
 from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider

@@ -12,7 +12,6 @@ from kapi.identity.people.sessions import Session, sign_out
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import with_query
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.person_tokens import revoke_family
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _TOKEN_SECONDS = 120
@@ -27,7 +26,7 @@ def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tu
     cookie = sign_out(provider.records, session)
     for family in provider.families.of_session(session.sid, now):
         if "offline_access" not in str(family.payload.get("scope", "")).split(" "):
-            revoke_family(provider, family.key, now, "the session ended")
+            provider.revoke_family(family.key, now, "the session ended")
     frames = []
     for client_id in session.clients:
         client = provider.client(client_id, now)

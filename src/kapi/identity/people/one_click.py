@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kapi.identity.people.users import User
+from kapi.identity.accounts.users import User
 from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings
 

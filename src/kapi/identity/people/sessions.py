@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kapi.identity.people.authorized import Authorization
 from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import Authorization
 from kapi.settings.values import built
 from kapi.store.records import Record, Records, key_of
 

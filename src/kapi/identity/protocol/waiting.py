@@ -9,8 +9,7 @@ from __future__ import annotations
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.protocol.http import Credentials
-from kapi.identity.provider import Provider
-from kapi.store.records import Record
+from kapi.store.records import Record, Records
 
 MOST = 1000
 """Unused records of a kind per client, or per address."""
@@ -20,51 +19,42 @@ MOST_PROOFS = 10_000
 """DPoP proofs per address. None is deleted before it expires: it could be used again."""
 
 
-def keep_waiting(
-    provider: Provider,
-    client: Client,
-    credentials: Credentials,
-    kind: str,
-    record: Record,
-    now: int,
-) -> None:
+def quota_holder(clients: Clients, client: Client, credentials: Credentials) -> str:
+    """The holder of the quota of a client's records: the client, or its address."""
+    return unproven_address(clients, client, credentials) or f"client {client.id}"
+
+
+def unproven_address(clients: Clients, client: Client | None, credentials: Credentials) -> str:
+    """The address of a caller whose client id proves nothing; "" for any other caller.
+
+    That is a public client, or one with a metadata document. `client` is None with an access token.
+    """
+    if client is None or not (client.is_public or clients.get(client.id) is None):
+        return ""
+    return f"address {credentials.network}"
+
+
+def keep_waiting(records: Records, holder: str, kind: str, record: Record, now: int) -> None:
     """Keep a record until it is used or expires.
 
-    Raises OAuthError, 429 with Retry-After, when the caller's quota is used up.
+    Raises OAuthError, 429 with Retry-After, when the quota of `holder` is used up.
     """
-    holder = f"client {client.id}"
-    if _is_unproven(provider.clients, client):
-        holder = f"address {credentials.network}"
-    if seconds := provider.records.admit(
-        kind, record, now, holder=holder, most=MOST, of_all=MOST_OF_ALL
-    ):
+    seconds = records.admit(kind, record, now, holder=holder, most=MOST, of_all=MOST_OF_ALL)
+    if seconds:
         raise _too_many("Too many requests of this client or this address are waiting", seconds)
 
 
-def is_used_proof(
-    provider: Provider,
-    client: Client | None,
-    credentials: Credentials,
-    kind: str,
-    proof: Record,
-    now: int,
-) -> bool:
-    """Store a DPoP proof; True when it was stored before. `client` is None with an access token.
+def is_used_proof(records: Records, address: str, kind: str, proof: Record, now: int) -> bool:
+    """Store a DPoP proof; True when it was stored before.
 
-    Raises OAuthError, 429 with Retry-After, for a caller without other credentials whose quota is
-    used up.
+    `address` is that of an unproven caller, or "". Raises OAuthError, 429 with Retry-After, when
+    its quota is used up.
     """
-    if client is None or not _is_unproven(provider.clients, client):
-        return not provider.records.add(kind, proof, now)
-    holder = f"address {credentials.network}"
-    if seconds := provider.records.full(kind, holder, now, MOST_PROOFS):
+    if not address:
+        return not records.add(kind, proof, now)
+    if seconds := records.full(kind, address, now, MOST_PROOFS):
         raise _too_many("Too many DPoP proofs from this address", seconds)
-    return not provider.records.add(kind, proof, now, holder)
-
-
-def _is_unproven(clients: Clients, client: Client) -> bool:
-    """Whether the client's id proves nothing: a public client, or one with a metadata document."""
-    return client.is_public or clients.get(client.id) is None
+    return not records.add(kind, proof, now, address)
 
 
 def _too_many(detail: str, seconds: int) -> OAuthError:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.minting.opaque import opaque_claims
 from kapi.identity.people.ended import is_of_ended_account
 from kapi.identity.possession.confirmation import Confirmation, confirmation_of
-from kapi.identity.possession.sender_constraint import check_holder
 from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.opaque import opaque_claims
 from kapi.identity.tokens.own_tokens import own_jwt
+from kapi.identity.tokens.sender_constraint import check_holder
 from kapi.jose.token_kinds import OWN_MARK, OWN_TOKENS
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.identity.clients.clients import Client
+from kapi.identity.minting.minter import AccessToken
 from kapi.identity.possession.confirmation import UNBOUND, Confirmation
 from kapi.identity.protocol.forms import Form
-from kapi.identity.tokens.minting import AccessToken
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.accounts.users import User
 from kapi.identity.clients.clients import Client
+from kapi.identity.minting.minter import AccessToken
+from kapi.identity.people.authorized import Authorization
 from kapi.identity.people.claims import claims_about
 from kapi.identity.people.subjects import subject_for
-from kapi.identity.people.users import User
 from kapi.identity.protocol.details import chosen_details
 from kapi.identity.protocol.resources import chosen_resources
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import Authorization
 from kapi.identity.tokens.hashes import half_hash
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.minting import AccessToken
 from kapi.identity.tokens.still_allowed import may_refresh
 from kapi.store.families import Issue
 from kapi.store.records import Record, key_of
@@ -69,7 +69,7 @@ def first_tokens(
         kept_until = max(ends, kept_until)
     record = Record(family, authorization.sid, authorization.payload(), kept_until)
     if not provider.families.start(record, issue, now, source):
-        revoke_family(provider, family, now, "a code was used twice")
+        provider.revoke_family(family, now, "a code was used twice")
         raise OAuthError(
             "invalid_grant", "This was used before; what it issued is revoked (RFC 6749 4.1.2)"
         )
@@ -106,7 +106,7 @@ def next_tokens(
             key_of(refresh_token), issue, now, min(now + identity.refresh_token_idle, ends)
         )
     if outcome == "reused":
-        revoke_family(provider, family.key, now, "a refresh token was used twice")
+        provider.revoke_family(family.key, now, "a refresh token was used twice")
         raise OAuthError(
             "invalid_grant",
             "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)",
@@ -114,11 +114,6 @@ def next_tokens(
     if outcome == "unknown":
         raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked")
     return issuance(provider, client, authorization, now, issue, refresh)
-
-
-def revoke_family(provider: Provider, family: str, now: int, reason: str) -> None:
-    """Revoke all tokens of one authorization, at the gateway too."""
-    provider.families.revoke(family, provider.settings.identity.issuer, now, reason)
 
 
 def issuance(

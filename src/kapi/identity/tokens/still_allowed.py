@@ -13,8 +13,8 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.redirect_uris import allowed
+from kapi.identity.people.authorized import Authorization
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
-from kapi.identity.tokens.authorized import Authorization
 
 
 def still_allowed(client: Client, authorization: Authorization) -> Authorization:

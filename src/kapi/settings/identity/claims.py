@@ -10,7 +10,7 @@ A rule is a name and a value. The value is any JSON value; its texts may contain
     ${subject}         the subject of the token
 
 A text that consists of one mark becomes its value, of whatever type. A rule whose mark has no value
-adds no claim. `identity/tokens/claim_rules.py` follows the rules.
+adds no claim. `identity/minting/claim_rules.py` follows the rules.
 """
 
 from __future__ import annotations

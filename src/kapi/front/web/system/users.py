@@ -16,8 +16,8 @@ from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
 from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape
-from kapi.identity.people.passwords import LONGEST, SHORTEST, password_digest
-from kapi.identity.people.users import User, Users, profile_of, user_of
+from kapi.identity.accounts.passwords import LONGEST, SHORTEST, password_digest
+from kapi.identity.accounts.users import User, Users, profile_of, user_of
 from kapi.settings import UserSettings
 from kapi.settings.values import REFUSED, checked
 from kapi.store.accounts import Ending

@@ -17,7 +17,7 @@ from typing import Any
 
 from kapi import run_files
 from kapi.errors import EnvoyNotFound
-from kapi.settings import GatewaySettings, Settings
+from kapi.settings import Settings
 
 _XDS = "kapi_xds"
 _POLL_SECONDS = 0.05
@@ -166,14 +166,9 @@ def _when_heap_above(value: float, action: str) -> dict[str, Any]:
     return {"name": f"envoy.overload_actions.{action}", "triggers": [trigger]}
 
 
-def threads_of(gateway: GatewaySettings) -> int:
-    """Worker threads that Envoy is started with."""
-    return gateway.concurrency or os.cpu_count() or 1
-
-
 def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list[str]:
     """The arguments to run it with."""
-    workers = threads_of(settings.gateway)
+    workers = settings.gateway.threads
     # No `--log-path`: what Envoy says goes through `output.py`, which removes credentials.
     options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"]
     return [str(binary), "-c", str(bootstrap_file), *options]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from kapi import run_files
 from kapi.apis.secrets import NO_SECRETS, Secrets
-from kapi.gateway.envoy.process.process import threads_of
 from kapi.settings import GatewaySettings, Settings, SubscriptionsSettings
 
 _CA_FILES = (
@@ -110,7 +109,7 @@ def render_context_from(
         counters_socket=counters_socket,
         rejected_tokens_socket=rejected_tokens_socket,
         secrets=secrets,
-        threads=threads_of(settings.gateway),
+        threads=settings.gateway.threads,
     )
 
 

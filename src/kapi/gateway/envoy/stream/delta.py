@@ -15,7 +15,8 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Re
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
-from kapi.gateway.envoy.stream.encode import Resource, unpoisoned
+from kapi.gateway.envoy.resources.resource import Resource
+from kapi.gateway.envoy.stream.encode import unpoisoned
 
 ORDER = (CLUSTER, SECRET, EXTENSION, LISTENER, SCOPE)
 _UNKNOWN = "?"

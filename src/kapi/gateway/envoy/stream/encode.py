@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 # ParseDict finds the message of an "@type" only when its module has been imported.
@@ -49,6 +47,7 @@ from google.protobuf import wrappers_pb2 as _wrappers  # noqa: F401
 from google.protobuf.json_format import ParseDict
 
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
+from kapi.gateway.envoy.resources.resource import Resource, resource
 from kapi.gateway.envoy.stream.schema import JWT_TYPE, jwt_bytes
 
 _MESSAGES: dict[str, Any] = {
@@ -58,24 +57,6 @@ _MESSAGES: dict[str, Any] = {
     SCOPE: scoped_route_pb2.ScopedRouteConfiguration,
     SECRET: secret_pb2.Secret,
 }
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Resource:
-    """One resource as Envoy gets it. Its repr hides the body: a secret's body is a private key."""
-
-    type_url: str
-    name: str
-    version: str
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"Resource({self.name!r}, {self.version!r}, {len(self.body)} bytes)"
-
-
-def resource(type_url: str, name: str, body: bytes) -> Resource:
-    """A resource with a hash as its version: a restarted control process sends nothing again."""
-    return Resource(type_url, name, hashlib.sha256(body).hexdigest()[:16], body)
 
 
 def encode(type_url: str, value: dict[str, Any]) -> Resource:

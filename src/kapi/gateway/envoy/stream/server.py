@@ -20,8 +20,8 @@ import grpc
 
 from kapi.errors import GatewayError, GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.resources.names import CLUSTER
+from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.stream.delta import ORDER, DeltaStream, Request, Response
-from kapi.gateway.envoy.stream.encode import Resource
 from kapi.gateway.envoy.stream.socket_service import SocketService
 
 _LOG = logging.getLogger("kapi.gateway")

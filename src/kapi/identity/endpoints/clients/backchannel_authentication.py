@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.accounts.users import User
 from kapi.identity.authorization.hints import subject_of_hint
 from kapi.identity.authorization.signed_backchannel import request_parameters
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients.clients import Client
 from kapi.identity.decoupled.requests import Pending, ask, decide
 from kapi.identity.grants.ciba import KIND, facts, owner_of
-from kapi.identity.people.users import User
+from kapi.identity.people.authorized import Authorization
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.authorized import Authorization
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.store.records import key_of
 

@@ -13,13 +13,13 @@ from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client, methods_supported
 from kapi.identity.client_authentication.attempt import invalid_client
 from kapi.identity.clients.clients import Client
+from kapi.identity.people.authorized import authorization_of
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.possession.confirmation import UNBOUND
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import live_own
-from kapi.identity.tokens.authorized import authorization_of
 from kapi.identity.tokens.presented import listed
 from kapi.identity.tokens.still_allowed import may_refresh, still_allowed
 from kapi.settings import DEFAULT_ALGORITHM

@@ -11,10 +11,10 @@ from kapi.identity.authorization.request import AuthorizationRequest, RefusedReq
 from kapi.identity.authorization.sources import PUSHED_SECONDS, push
 from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients.clients import Client
-from kapi.identity.possession.sender_constraint import proven_key
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.sender_constraint import proven_key
 
 methods = ("POST",)
 quick = False

@@ -16,7 +16,6 @@ from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import read_own
-from kapi.identity.tokens.person_tokens import revoke_family
 from kapi.store.records import key_of
 
 methods = ("POST",)
@@ -65,4 +64,4 @@ def _revoke_refresh_token(provider: Provider, client: Client, token: str, now: i
         return
     if family.payload["client_id"] != client.id:
         raise OAuthError("invalid_grant", _NOT_YOURS)
-    revoke_family(provider, family.key, now, _REASON)
+    provider.revoke_family(family.key, now, _REASON)

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.people.authorized import Authorization, authorization_of
 from kapi.identity.people.claims import SCOPE_CLAIMS, claims_about
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import OwnToken, bearer
-from kapi.identity.tokens.authorized import Authorization, authorization_of
 from kapi.store.families import Families
 
 methods = ("GET", "POST")

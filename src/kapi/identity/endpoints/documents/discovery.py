@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import orjson
 
 from kapi.identity.client_authentication import methods_supported
+from kapi.identity.endpoints.endpoint import Endpoint
 from kapi.identity.grants import grant_types
 from kapi.identity.protocol.documents import document_answer
-from kapi.identity.protocol.endpoint import Endpoint
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
 from kapi.identity.provider import Provider

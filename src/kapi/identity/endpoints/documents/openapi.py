@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
+from kapi.identity.endpoints.endpoint import Endpoint
 from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED, TAGS, refusals_of
 from kapi.identity.protocol.documents import document_answer
-from kapi.identity.protocol.endpoint import Endpoint
 from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS, TokenEndpoint

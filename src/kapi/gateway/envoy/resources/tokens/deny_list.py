@@ -18,7 +18,7 @@ from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
 from kapi.gateway.envoy.resources.names import EXTENSION, typed
-from kapi.gateway.envoy.stream.encode import Resource, resource
+from kapi.gateway.envoy.resources.resource import Resource, resource
 from kapi.policies.authentication.trust import ISSUER_HEADER, JTI_HEADER
 from kapi.policies.revocation import FILTER
 

@@ -9,11 +9,11 @@ from typing import Any
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
-from kapi.gateway.envoy.resources.routes.mcp.tools import tool_routes
 from kapi.gateway.envoy.resources.routes.operations import operation_routes
 from kapi.gateway.envoy.resources.routes.rest.disguises import disguise_routes
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests, rest_requests
+from kapi.gateway.envoy.resources.routes.rest.tools import tool_routes
 from kapi.gateway.envoy.resources.routes.slashes import slash_routes
 from kapi.policies import Place
 

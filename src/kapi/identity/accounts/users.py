@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
-from kapi.identity.people.passwords import password_digest, password_matches
+from kapi.identity.accounts.passwords import password_digest, password_matches
 from kapi.settings import UserSettings
 from kapi.store.users import StoredUser, UserStore
 

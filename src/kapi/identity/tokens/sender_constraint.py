@@ -12,7 +12,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.possession.confirmation import UNBOUND, Confirmation
 from kapi.identity.possession.dpop import Nonces, verify_proof
 from kapi.identity.protocol.http import Credentials
-from kapi.identity.protocol.waiting import is_used_proof
+from kapi.identity.protocol.waiting import is_used_proof, unproven_address
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.settings.identity.profiles import accepted_algorithms
@@ -50,9 +50,8 @@ def proven_key(
     """
 
     def seen(digest: str, until: int) -> bool:
-        return is_used_proof(
-            provider, client, credentials, _SEEN, Record(digest, "", {}, until), now
-        )
+        address = unproven_address(provider.clients, client, credentials)
+        return is_used_proof(provider.records, address, _SEEN, Record(digest, "", {}, until), now)
 
     nonces: Nonces | None = None
     accepted: Sequence[str] = ASYMMETRIC

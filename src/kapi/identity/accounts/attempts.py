@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from kapi.identity.people.users import User, Users
+from kapi.identity.accounts.users import User, Users
 from kapi.store.login_attempts import LoginAttempts
 from kapi.store.records import Record, Records, key_of
 

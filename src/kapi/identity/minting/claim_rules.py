@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kapi.identity.accounts.users import User, Users
 from kapi.identity.clients.clients import Client
-from kapi.identity.people.users import User, Users
-from kapi.identity.tokens.minting import AccessToken
+from kapi.identity.minting.minter import AccessToken
 from kapi.settings.identity.claims import MARK, RESERVED
 
 _NOTHING = object()

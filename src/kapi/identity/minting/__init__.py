@@ -1,0 +1,1 @@
+"""Makes access tokens: claims, format, signature. Needs no provider."""

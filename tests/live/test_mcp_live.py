@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 
 from harness import Answer, Platform
@@ -229,3 +230,53 @@ def test_a_message_with_two_meanings_is_refused(deployed: Platform) -> None:
     for body, code in ((twice, -32700), (batch, -32600), (case, -32600), ("{", -32700)):
         answer = post(deployed, body, bearer=bearer, version="2025-11-25")
         assert (answer.status, answer.json()["error"]["code"]) == (400, code), body
+
+
+SEVERAL = """name: Several
+basePath: /several
+version: "1.0"
+type: MCP
+endpointConfigurations:
+  production:
+  - endpoint: http://127.0.0.1:{one}/mcp
+    toolPrefix: weather
+  - endpoint: http://127.0.0.1:{two}/mcp
+    toolPrefix: tickets
+operations:
+  - {{target: weather_forecast, verb: TOOL}}
+  - {{target: weather_erase, verb: TOOL, scopes: [weather:write]}}
+  - {{target: tickets_find, verb: TOOL}}
+"""
+
+
+def tickets() -> MCPServer:
+    server = MCPServer("Tickets")
+
+    @server.tool()
+    def find(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    return server
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_several_servers_are_one(platform: Platform, server: int, mode: str) -> None:
+    city = {"type": "object", "properties": {"city": {"type": "string"}}}
+    names = ("weather_forecast", "weather_erase", "tickets_find")
+    definition = json.dumps({"tools": [{"name": name, "inputSchema": city} for name in names]})
+    base = url(platform, "/several/1.0")
+
+    async def run() -> tuple[list[str], Any, Any]:
+        bearer = token(platform, resource=base)
+        async with connected(base, platform.port, bearer, mode) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            sunny = await client.call_tool("weather_forecast", {"city": "Ulm"})
+            return tools, sunny, await client.call_tool("tickets_find", {"number": 7})
+
+    with serving(tickets()) as other:
+        deployed = platform.deploy(SEVERAL.format(one=server, two=other), definition)
+        assert deployed.status == 200, deployed.body
+        tools, sunny, found = asyncio.run(run())
+    assert tools == ["weather_forecast", "tickets_find"]
+    assert sunny.content[0].text == "sunny in Ulm"
+    assert found.structured_content == {"number": 7}

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kapi import error_codes
-from kapi.apis import mcp_tools
+from kapi.apis import mcp_servers, mcp_tools
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from kapi.apis.ai_providers import Providers
     from kapi.apis.conf.model import ApiConf, OperationConf
+    from kapi.apis.definitions import Definition
     from kapi.apis.ir import AiProvider, Node, Operation
     from kapi.settings import AiProviderSettings
 
@@ -92,7 +93,7 @@ def compile_api(
     reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
     conf = reading.conf
     kind = kind_of(reading.api_type)
-    is_read = not restored or (conf is not None and mcp_tools.is_wanted(conf))
+    is_read = not restored or (conf is not None and _has_tools(conf))
     parsed, mistakes = read_definition(definition, reading.api_type) if is_read else (None, ())
     diagnostics = (
         *_organization_mistakes(organization, conf),
@@ -101,7 +102,7 @@ def compile_api(
     )
     if diagnostics or conf is None or kind is None or reading.data is None:
         raise Invalid(diagnostics, _error_of(diagnostics, policies))
-    tools = mcp_tools.tools_of(conf, parsed.document if parsed else None)
+    tools = _tools(conf, parsed)
     if tools.mistakes:
         raise Invalid(tuple(tools.mistakes), error_codes.INVALID_CONF)
     identity = conf.id or api_id(organization, conf.name, conf.version)
@@ -114,6 +115,18 @@ def compile_api(
         mcp_tools=tools.found,
     )
     return Compiled(api, conf, _echo(reading.data, identity), warnings)
+
+
+def _has_tools(conf: ApiConf) -> bool:
+    """Whether the gateway answers as an MCP server itself."""
+    return mcp_tools.is_wanted(conf) or mcp_servers.is_aggregated(conf)
+
+
+def _tools(conf: ApiConf, definition: Definition | None) -> mcp_tools.Tools:
+    document = definition.document if definition else None
+    if mcp_servers.is_aggregated(conf):
+        return mcp_servers.tools_of(conf, document)
+    return mcp_tools.tools_of(conf, document)
 
 
 def _api(conf: ApiConf, kind: Kind, organization: str, identity: str) -> Api:
@@ -199,8 +212,8 @@ def _operation(
     return kind.operation(
         operation.verb,
         operation.target,
-        endpoints(operation.production or conf.production),
-        endpoints(operation.sandbox or conf.sandbox),
+        endpoints(kind.endpoints(operation, operation.production or conf.production)),
+        endpoints(kind.endpoints(operation, operation.sandbox or conf.sandbox)),
         tuple(node for node in nodes if node is not None),
     )
 

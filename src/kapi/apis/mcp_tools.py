@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import unquote
 
 from kapi.apis import report as codes
 from kapi.apis.conf.rules import plain_target, target_key
+from kapi.apis.definitions.loose import items, mapping
+from kapi.apis.definitions.references import followed, target_of
 from kapi.apis.ir import McpTool
 from kapi.apis.reserved_headers import may_hold_claim, usual
 from kapi.errors import Diagnostic
@@ -31,6 +32,15 @@ _LONGEST_DESCRIPTION: Final = 2000
 _LARGEST_TOOL: Final = 64_000
 _DEEPEST: Final = 12
 _METHODS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH")
+_STYLES: Final = {"path": "simple", "header": "simple", "query": "form"}
+"""The style of a parameter that names none (OpenAPI 3.1 §4.8.12)."""
+_LETTERS: Final = {
+    ("path", "simple", False): "p",
+    ("header", "simple", False): "h",
+    ("query", "form", False): "q",
+    ("query", "form", True): "q",
+}
+"""Place, style and whether it is a list → where an argument goes."""
 _DROPPED: Final = frozenset(
     ("xml", "discriminator", "externalDocs", "example", "nullable", "$schema", "$id", "$anchor")
 )
@@ -143,18 +153,14 @@ class _Reader:
     def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
         """By verb and path; parameters of the path item are among those of the operation."""
         found = {}
-        paths = self._document.get("paths")
-        for path, given in paths.items() if isinstance(paths, dict) else ():
-            item = self._followed(given)
-            if not isinstance(item, dict) or not path.startswith("/"):
-                continue
+        for path, given in mapping(self._document.get("paths")).items():
+            item = mapping(followed(self._document, given))
             key = target_key(plain_target(path))
-            for method, operation in item.items():
-                if method.upper() in _METHODS and isinstance(operation, dict):
-                    shared = item.get("parameters")
-                    own = operation.get("parameters")
-                    both = [*_listed(shared), *_listed(own)]
-                    found[method.upper(), key] = {**operation, "parameters": both, "path": path}
+            for verb in _METHODS:
+                operation = mapping(item.get(verb.lower()))
+                parameters = [*items(item.get("parameters")), *items(operation.get("parameters"))]
+                if operation:
+                    found[verb, key] = {**operation, "parameters": parameters, "path": path}
         return found
 
     def tool(self, conf: OperationConf, operation: dict[str, Any]) -> McpTool:
@@ -184,20 +190,19 @@ class _Reader:
     def _parameters(self, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
         by_place: dict[tuple[str, str], dict[str, Any]] = {}
         for given in operation["parameters"]:
-            item = self._followed(given)
-            if isinstance(item, dict) and isinstance(item.get("name"), str):
+            item = mapping(followed(self._document, given))
+            if isinstance(item.get("name"), str):
                 by_place[item["name"], str(item.get("in"))] = item
         yield from by_place.values()
 
     def _body(self, operation: dict[str, Any], arguments: _Arguments) -> str:
         """Adds the body as an argument; its media type, or an empty text."""
-        body = self._followed(operation.get("requestBody"))
-        if not isinstance(body, dict):
+        body = mapping(followed(self._document, operation.get("requestBody")))
+        if not body:
             return arguments.add_swagger_body(self._schema)
-        content = body.get("content")
-        for media_type, item in content.items() if isinstance(content, dict) else ():
-            if _JSON.match(media_type) and isinstance(item, dict):
-                schema = self._schema(item.get("schema"))
+        for media_type, item in mapping(body.get("content")).items():
+            if _JSON.match(media_type):
+                schema = self._schema(mapping(item).get("schema"))
                 arguments.add_body(schema, required=body.get("required") is True)
                 return str(media_type)
         if body.get("required") is True:
@@ -206,37 +211,32 @@ class _Reader:
 
     def _output(self, operation: dict[str, Any]) -> dict[str, Any]:
         """The schema of the result, if every success has one and they are the same."""
-        found = []
-        responses = operation.get("responses")
-        for status, given in responses.items() if isinstance(responses, dict) else ():
-            if not str(status).startswith("2"):
-                continue
-            response = self._followed(given)
-            found.append(self._response(response) if isinstance(response, dict) else None)
-        schema = found[0] if found and all(item == found[0] for item in found) else None
-        if not schema:
+        responses = mapping(operation.get("responses"))
+        successes = [given for status, given in responses.items() if str(status).startswith("2")]
+        found = [self._response(mapping(followed(self._document, item))) for item in successes]
+        if not found or any(not item or item != found[0] for item in found):
             return {}
-        if schema.get("type") == "object":
-            return {"outputSchema": schema}
-        wrapped = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
-        return {"outputSchema": wrapped} if "type" in schema else {}
+        if found[0].get("type") == "object":
+            return {"outputSchema": found[0]}
+        wrapped = {"type": "object", "properties": {"result": found[0]}, "required": ["result"]}
+        return {"outputSchema": wrapped}
 
-    def _response(self, response: dict[str, Any]) -> dict[str, Any] | None:
-        content = response.get("content")
-        if not isinstance(content, dict):
+    def _response(self, response: dict[str, Any]) -> dict[str, Any]:
+        """The schema of an answer in JSON and nothing else; empty for any other."""
+        content = mapping(response.get("content"))
+        if not content:
             # Swagger 2.0 has the schema in the response itself.
-            given = response.get("schema")
-            return self._schema(given) if given else None
+            return self._schema(response.get("schema"))
         schemas = [item.get("schema") for name, item in content.items() if _JSON.match(name)]
-        return self._schema(schemas[0]) if len(content) == len(schemas) == 1 else None
+        return self._schema(schemas[0]) if len(content) == len(schemas) == 1 else {}
 
     def _schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
-        if isinstance(given, dict) and isinstance(given.get("$ref"), str):
-            reference = given["$ref"]
+        reference = mapping(given).get("$ref")
+        if isinstance(reference, str):
             if reference in seen:
                 return {}
-            return self._schema(self._at(reference), depth, (*seen, reference))
+            return self._schema(target_of(self._document, reference), depth, (*seen, reference))
         if not isinstance(given, dict) or depth > _DEEPEST:
             return {}
         made = {}
@@ -250,29 +250,12 @@ class _Reader:
     def _part(self, name: str, value: Any, depth: int, seen: tuple[str, ...]) -> Any:
         if name in ("properties", "patternProperties") and isinstance(value, dict):
             return {key: self._schema(item, depth + 1, seen) for key, item in value.items()}
-        if name in ("allOf", "anyOf", "oneOf", "prefixItems"):
-            return [self._schema(item, depth + 1, seen) for item in _listed(value)]
+        if name in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+            return [self._schema(item, depth + 1, seen) for item in value]
         is_schema = name in ("items", "not", "additionalProperties", "contains", "propertyNames")
         if is_schema and isinstance(value, dict):
             return self._schema(value, depth + 1, seen)
         return value
-
-    def _followed(self, item: Any) -> Any:
-        for _ in range(8):
-            reference = item.get("$ref") if isinstance(item, dict) else None
-            if not isinstance(reference, str):
-                return item
-            item = self._at(reference)
-        return None
-
-    def _at(self, reference: str) -> Any:
-        here: Any = self._document
-        if not reference.startswith("#/"):
-            return None
-        for part in reference[2:].split("/")[:32]:
-            name = unquote(part).replace("~1", "/").replace("~0", "~")
-            here = here.get(name) if isinstance(here, dict) else None
-        return here
 
 
 @dataclass(slots=True)
@@ -336,17 +319,19 @@ class _Arguments:
 
 def _letter(parameter: dict[str, Any], place: str, schema: dict[str, Any]) -> str | None:
     """Where an argument goes, as `wasm/admission/src/mcp_tools.rs` reads it; None if it cannot."""
-    kind = schema.get("type")
-    plain_value = kind != "object" and "content" not in parameter
-    if place == "path" and plain_value and kind != "array":
-        return "p" if parameter.get("style", "simple") == "simple" else None
-    if place == "header" and plain_value and kind != "array":
-        name = usual(parameter["name"])
-        return "h" if may_hold_claim(name) and name != "accept" else None
-    if place != "query" or not plain_value or parameter.get("style", "form") != "form":
+    style = str(parameter.get("style", _STYLES.get(place)))
+    letter = _LETTERS.get((place, style, bool(schema.get("type") == "array")))
+    if schema.get("type") == "object" or "content" in parameter:
         return None
-    joined = parameter.get("explode") is False or parameter.get("collectionFormat", "") == "csv"
-    return "c" if joined else "q"
+    if letter == "h" and not may_hold_claim(usual(parameter["name"])):
+        return None
+    if letter == "q" and _is_joined(parameter):
+        return "c"
+    return letter
+
+
+def _is_joined(parameter: dict[str, Any]) -> bool:
+    return parameter.get("explode") is False or parameter.get("collectionFormat") == "csv"
 
 
 def _swagger(parameter: dict[str, Any]) -> dict[str, Any]:
@@ -359,10 +344,9 @@ def _translate(made: dict[str, Any], given: dict[str, Any]) -> None:
     """Words of OpenAPI 3.0 that JSON Schema writes otherwise."""
     if given.get("nullable") is True and isinstance(made.get("type"), str):
         made["type"] = [made["type"], "null"]
-    for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if made.get(exclusive) is True and limit in made:
-            made[exclusive] = made.pop(limit)
-        elif isinstance(made.get(exclusive), bool):
+    for exclusive in ("exclusiveMinimum", "exclusiveMaximum"):
+        if isinstance(made.get(exclusive), bool):
+            # The limit itself stays; the API judges a value that is equal to it.
             del made[exclusive]
 
 
@@ -390,7 +374,3 @@ def _annotations(verb: str) -> dict[str, bool]:
         "destructiveHint": verb in ("DELETE", "PUT", "PATCH"),
         "idempotentHint": verb in ("GET", "PUT", "DELETE"),
     }
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from kapi.apis.conf.model import ApiConf, OperationConf
-from kapi.apis.conf.policy_part import NOTHING
+from kapi.apis.conf.policy_part import ConfField, ConfPart
+from kapi.apis.conf.shapes import Text
 from kapi.apis.kinds.mcp import MCP
+from kapi.apis.mcp_servers import FIELD, server_of
 from kapi.policies import authentication, body_operations
 from kapi.policies.admission import ADMIT
 from kapi.policies.body_operations import BodyOperation, body_operation
@@ -23,7 +25,6 @@ from kapi.policies.contract import EnvoyRoute, Phase, Place
 name = "mcp"
 phase = Phase.LIMIT
 filters = (ADMIT,)
-conf_part = NOTHING
 
 HANDSHAKE: Final = BodyOperation("MCP", "handshake")
 
@@ -34,6 +35,8 @@ class Mcp:
 
     policy: ClassVar[str] = name
     operations: tuple[BodyOperation, ...]
+    prefix: str = ""
+    """That of the server, if there are several."""
     credentials: str = "t"
     """Letters; see `body_operations.credentials`."""
 
@@ -43,7 +46,8 @@ def compile(conf: ApiConf, operation: OperationConf) -> Mcp | None:
     if conf.type != MCP.type:
         return None
     needed = authentication.compile(conf, OperationConf("", ""))
-    return Mcp((body_operation(conf, operation),), body_operations.credentials(needed))
+    prefix = server_of(conf, operation)
+    return Mcp((body_operation(conf, operation),), prefix, body_operations.credentials(needed))
 
 
 def together(nodes: Sequence[Mcp]) -> Mcp:
@@ -62,3 +66,20 @@ def envoy(node: Mcp, place: Place) -> EnvoyRoute:
             options += [item.verb.lower(), item.target]
     operations = (*node.operations, HANDSHAKE)
     return body_operations.envoy("mcp", "\t".join(options), node.credentials, operations, place)
+
+
+conf_part = ConfPart(
+    fields=(
+        ConfField(
+            FIELD,
+            places=("endpoint",),
+            shape=Text(1, 32, pattern="[A-Za-z0-9-]+"),
+            descriptions={
+                FIELD: (
+                    "Of several MCP servers behind one: tools named <prefix>_<name> are of this"
+                    " server. kapi's own field."
+                )
+            },
+        ),
+    )
+)

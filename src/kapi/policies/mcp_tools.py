@@ -16,6 +16,7 @@ from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import McpTool
+from kapi.apis.mcp_servers import FORWARD
 from kapi.apis.mcp_tools import FIELD
 from kapi.policies import body_operations
 from kapi.policies.admission import ADMIT
@@ -59,7 +60,7 @@ def _texts(tools: Sequence[McpTool], place: Place) -> dict[str, str]:
     texts = {"server": json.dumps(server), "tools": "\t".join(tool.name for tool in tools)}
     for tool in tools:
         verb, target, *rest = tool.template
-        path = f"{place.base_path.rstrip('/')}{target}"
+        path = target if verb == FORWARD else f"{place.base_path.rstrip('/')}{target}"
         texts[f"operation {tool.name}"] = f"{tool.verb.lower()} {tool.target}"
         texts[f"call {tool.name}"] = "\t".join((verb, path, *rest))
         texts[f"list {tool.name}"] = f'{{"name":{json.dumps(tool.name)},{tool.shown[1:]}'

@@ -130,6 +130,10 @@ fn called(route: &Route, message: &Message, writer: &Writer) -> Next {
         return refuse(Refused::unknown(Kind::Tool, tool, message));
     };
     let arguments = message.params().and_then(|params| params.member("arguments"));
+    if let Some((server, own)) = template.strip_prefix("forward\t").and_then(|rest| rest.split_once('\t')) {
+        let answer = Answer::Forward { server, name: own, body: mcp_tools::forwarded(message, own) };
+        return with_answer(bodies::admitted(route, &[Use { name: name.into(), times: 1 }], 1), answer);
+    }
     let answer = match mcp_tools::request(template, arguments) {
         Ok(request) => Answer::Call { request, id: message.id.into(), modern: message.modern },
         Err(fault) => Answer::Json(writer.failed(&fault)),
@@ -214,6 +218,8 @@ pub enum Answer {
     Json(String),
     Events(String),
     Accepted,
+    /// The request goes to one of several servers.
+    Forward { server: &'static str, name: &'static str, body: String },
     /// The request becomes another one, and its answer the result of a call.
     Call { request: Request, id: String, modern: bool },
 }
@@ -230,6 +236,10 @@ impl Answer {
                 send(request, size);
                 return true;
             }
+            Answer::Forward { server, name, body } => {
+                forward(server, name, body, size);
+                return true;
+            }
         }
         false
     }
@@ -238,6 +248,7 @@ impl Answer {
     pub fn headers(&self, end: bool) -> bool {
         match self {
             Answer::List(_) => !end && is_readable() && status() == 200,
+            Answer::Forward { .. } => false,
             Answer::Call { .. } if end => {
                 host::respond(200, "kapi_mcp", &self.body_of_call(b""), &[("content-type", JSON)]);
                 true
@@ -279,6 +290,20 @@ fn status() -> u32 {
 
 fn is_readable() -> bool {
     content_type().starts_with(JSON) || content_type().starts_with(EVENTS)
+}
+
+/// Send a message to one of several servers, in the revision without sessions.
+fn forward(server: &str, name: &str, body: &str, size: usize) {
+    ["mcp-session-id", "last-event-id"].iter().for_each(|name| host::remove_header(host::REQUEST_HEADERS, name));
+    let set = |name: &str, value: &str| host::set_header(host::REQUEST_HEADERS, name, value.as_bytes());
+    set("mcp-protocol-version", mcp::MODERN);
+    set("mcp-method", "tools/call");
+    set("mcp-name", name);
+    set("accept", "application/json, text/event-stream");
+    set("x-kapi-mcp-server", server);
+    set("content-length", &body.len().to_string());
+    host::set_request_body(size, body.as_bytes());
+    host::clear_route();
 }
 
 /// Headers of the message that are not for the API.

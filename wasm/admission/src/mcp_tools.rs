@@ -180,3 +180,24 @@ impl Writer<'_> {
 pub fn wanted<'a>(message: &Message<'a>) -> std::borrow::Cow<'a, str> {
     message.params().and_then(|params| params.member("protocolVersion")).and_then(Json::text).unwrap_or_default()
 }
+
+const VERSION: &str = "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"";
+const CAPABILITIES: &str = "\"io.modelcontextprotocol/clientCapabilities\":{}";
+
+/// A call for the server that has the tool under its own name, in the revision without sessions.
+pub fn forwarded(message: &Message, name: &str) -> String {
+    let members = message.params().into_iter().flat_map(Json::members).filter(|(member, _)| member != "name" && member != "_meta");
+    let mut params = format!("\"name\":{}", quoted(name));
+    for (member, value) in members {
+        params.push_str(&format!(",{}:{}", quoted(&member), value.raw()));
+    }
+    let meta = message.params().and_then(|params| params.member("_meta"));
+    let meta = match meta {
+        Some(meta) if message.modern => meta.raw().into(),
+        Some(meta) => meta.members().fold(format!("{{{VERSION},{CAPABILITIES}"), |made, (member, value)| {
+            format!("{made},{}:{}", quoted(&member), value.raw())
+        }) + "}",
+        None => format!("{{{VERSION},{CAPABILITIES}}}"),
+    };
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"tools/call\",\"params\":{{{params},\"_meta\":{meta}}}}}", message.id)
+}

@@ -76,6 +76,7 @@ def parse(content: bytes, report: Report) -> Definition | None:
         notes=tuple(notes),
         origins={"name": "#/serverInfo/name", "version": "#/serverInfo/version"},
         places=places_of,
+        document=data,
         no_operations=_NO_OPERATIONS,
     )
 

@@ -80,7 +80,7 @@ class Definition:
     names_api: bool = True
     """Whether the language has a name and a version of the API."""
     document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    """The OpenAPI document as plain data."""
+    """The OpenAPI document, or that of an MCP server, as plain data."""
     no_operations: str = "the definition has no operations"
     """What to say of a definition without operations."""
 

@@ -11,14 +11,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
-from kapi.apis.definitions.loose import item_at, mapping, texts
+from kapi.apis.definitions.loose import mapping, texts
 from kapi.apis.definitions.model import Definition, DefinitionOperation, Note, Server
 from kapi.apis.definitions.openapi_security import Security, scheme
 from kapi.apis.definitions.openapi_servers import server, servers_of, swagger_server
+from kapi.apis.definitions.references import MAX_REFERENCES, followed, target_of
 from kapi.apis.report import below
-from kapi.apis.yaml_positions import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +48,6 @@ _OF_OPENAPI: Final = _OF_BOTH | frozenset(
 )
 _OF_EDITORS: Final = frozenset(("$schema", "<<"))
 """Not of OpenAPI, and without a meaning of their own."""
-_MAX_REFERENCES: Final = 8
 _VERSIONS: Final = {
     "swagger": re.compile(r"2\.0"),
     "openapi": re.compile(r"3\.[012](\.\d{1,3}(-\w+)?)?"),
@@ -211,16 +209,8 @@ class Document:
     def _security_schemes(self, *, is_swagger: bool) -> Security:
         pointer = "#/securityDefinitions" if is_swagger else "#/components/securitySchemes"
         declared = mapping(self._at(pointer))
-        schemes = {name: scheme(self._followed(item)) for name, item in declared.items()}
+        schemes = {name: scheme(followed(self.data, item)) for name, item in declared.items()}
         return Security(schemes, pointer)
-
-    def _followed(self, item: Any) -> Any:
-        for _ in range(_MAX_REFERENCES):
-            reference = mapping(item).get("$ref")
-            if not isinstance(reference, str):
-                return item
-            item = self._at(reference)
-        return None
 
     def _requirements(self, owner: dict[str, Any], pointer: str) -> list[Any] | None:
         """`security` of the document or an operation, checked; None when it is absent."""
@@ -303,7 +293,7 @@ class Document:
         The members beside a reference count too (OpenAPI 3.1 §4.8.9).
         """
         beside: dict[str, Any] = {}
-        for _ in range(_MAX_REFERENCES):
+        for _ in range(MAX_REFERENCES):
             if not isinstance(item, dict):
                 self._wrong(
                     pointer,
@@ -333,14 +323,7 @@ class Document:
         return None
 
     def _at(self, reference: str) -> Any:
-        """What a local reference leads to: a JSON pointer as a URI fragment (RFC 6901 §6)."""
-        here: Any = self.data
-        if not reference.startswith("#/") or reference.count("/") > MAX_DEPTH:
-            return None
-        for part in reference[2:].split("/"):
-            name = unquote(part).replace("~1", "/").replace("~0", "~")
-            here = item_at(here, name) if isinstance(here, list) else mapping(here).get(name)
-        return here
+        return target_of(self.data, reference)
 
     def _operation(
         self,

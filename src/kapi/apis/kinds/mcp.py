@@ -10,12 +10,13 @@ from kapi.apis import report as codes
 from kapi.apis.conf.rules import Fault
 from kapi.apis.definitions import mcp
 from kapi.apis.kinds.model import Kind
+from kapi.apis.mcp_servers import has_prefix, prefix_of
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from kapi.apis.conf.model import ApiConf
+    from kapi.apis.conf.model import ApiConf, EndpointConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Endpoint
 
@@ -86,6 +87,11 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
         )
 
 
+def _endpoints(operation: OperationConf, given: Sequence[EndpointConf]) -> Sequence[EndpointConf]:
+    """Those of the server whose prefix the tool has."""
+    return [item for item in given if has_prefix(operation.target, prefix_of(item))]
+
+
 MCP: Final = Kind(
     language=mcp,
     operation=McpOperation,
@@ -97,5 +103,6 @@ MCP: Final = Kind(
         "mcp": "Remove it: the API is an MCP server already.",
         "RequestRedirect": "Name the address of the server in endpointConfigurations.",
     },
+    endpoints=_endpoints,
     warnings=_warnings,
 )

@@ -6,14 +6,14 @@ kind. A default is for a kind that has nothing of its own to add.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kapi.apis.definitions import media_type
 
 if TYPE_CHECKING:
-    from kapi.apis.conf.model import ApiConf
+    from kapi.apis.conf.model import ApiConf, EndpointConf, OperationConf
     from kapi.apis.conf.rules import Fault
     from kapi.apis.definitions import Definition, DefinitionFormat, DefinitionOperation
     from kapi.apis.ir import Endpoint, Operation
@@ -75,6 +75,14 @@ def no_more_fields(
     return {}
 
 
+def all_endpoints(
+    operation: OperationConf,  # noqa: ARG001 - the signature of `Kind.endpoints`
+    given: Sequence[EndpointConf],
+) -> Sequence[EndpointConf]:
+    """All of them."""
+    return given
+
+
 def as_sent(content: bytes) -> tuple[str, bytes]:
     """The definition as it was sent, with the media type of its first characters."""
     return media_type(content), content
@@ -101,6 +109,10 @@ class Kind:
 
     `operations.<field>` is excluded from operations alone.
     """
+    endpoints: Callable[[OperationConf, Sequence[EndpointConf]], Sequence[EndpointConf]] = (
+        all_endpoints
+    )
+    """Those of the endpoints of a conf that serve an operation."""
     order: Callable[[Operation], Any] = conf_order
     """Sort key of the operations in the IR, for a gateway that uses the first match."""
     warnings: Callable[[ApiConf, Definition | None], Iterable[Diagnostic]] = no_warnings

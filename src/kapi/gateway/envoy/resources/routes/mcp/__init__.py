@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kapi.apis.ir import Api
+from kapi.apis.ir import Api, McpTool
 from kapi.apis.kinds.mcp import METHODS, McpOperation
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
@@ -19,8 +19,12 @@ from kapi.gateway.envoy.resources.routes.operations import Requests, operation_r
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
+from kapi.gateway.envoy.resources.routes.rest.tools import server_route
 from kapi.policies import Place
 from kapi.policies.mcp import Mcp, together
+
+SERVER_HEADER = "x-kapi-mcp-server"
+"""Set by the admission filter; what callers send by this name is removed at the edge."""
 
 
 def mcp_routes(
@@ -32,7 +36,10 @@ def mcp_routes(
     if own:
         place = replace(own[0], operation=_server(own))
         found.append(RestRequests(place, METHODS, exact=False))
-        yield from operation_routes(place, _requests(place), context)
+        if api.mcp_tools:
+            yield from _several(api, base_path, own, context)
+        else:
+            yield from operation_routes(place, _requests(place), context)
     for other in placed:
         if other not in own:
             found.append(RestRequests(other, other.operation.methods, exact=False))
@@ -40,6 +47,33 @@ def mcp_routes(
     yield from definition_routes(api, base_path)
     if found:
         yield from options_routes(found, base_path)
+
+
+def _several(
+    api: Api, base_path: str, own: Sequence[Place], context: RenderContext
+) -> Iterator[dict[str, Any]]:
+    """A route for each server, which the filter chooses by a header, and the one before all."""
+    by_prefix: dict[str, list[Place]] = {}
+    for place in own:
+        prefix = next(node.prefix for node in place.operation.policies if isinstance(node, Mcp))
+        by_prefix.setdefault(prefix, []).append(place)
+    routes = []
+    for prefix, places in by_prefix.items():
+        place = replace(places[0], operation=_server(places))
+        chosen = {"name": SERVER_HEADER, "string_match": {"exact": prefix}}
+        requests = _requests(place)
+        routes += operation_routes(
+            place, replace(requests, headers=(*requests.headers, chosen)), context
+        )
+    for route in routes:
+        removed = [*route.get("request_headers_to_remove", ()), SERVER_HEADER]
+        yield {**route, "request_headers_to_remove": removed}
+    tools = [tool for tool in api.mcp_tools if any(_is_of(tool, place) for place in own)]
+    yield server_route(own, tools, match_pattern(base_path, "/"), routes, context)
+
+
+def _is_of(tool: McpTool, place: Place) -> bool:
+    return (tool.verb, tool.target) == (place.operation.verb, place.operation.target)
 
 
 def _requests(place: Place) -> Requests:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kapi.apis.ir import Api, Operation
+from kapi.apis.ir import Api, McpTool, Operation
 from kapi.apis.kinds.rest import RestOperation
 from kapi.apis.mcp_tools import PATH
 from kapi.gateway.envoy.resources.context import RenderContext
@@ -23,6 +23,7 @@ from kapi.policies.admission import ON
 from kapi.policies.authentication import Authentication
 from kapi.policies.body_operations import body_operation_of, credentials
 from kapi.policies.contract import Phase
+from kapi.policies.mcp import Mcp
 from kapi.policies.mcp_tools import McpTools
 
 _METHODS = "POST|GET|DELETE"
@@ -38,25 +39,37 @@ def tool_routes(
     """The route, if the API has tools on the host. `routes` are those of its operations."""
     by_name = {(place.operation.verb, place.operation.target): place for place in placed}
     tools = tuple(tool for tool in api.mcp_tools if (tool.verb, tool.target) in by_name)
-    if not tools:
-        return
+    if tools:
+        match = match_pattern(base_path, PATH)
+        yield server_route(placed, tools, match, routes, context)
+
+
+def server_route(
+    placed: Sequence[Place],
+    tools: Sequence[McpTool],
+    pattern: str,
+    routes: Iterable[Mapping[str, Any]],
+    context: RenderContext,
+) -> dict[str, Any]:
+    """The route of the server that the gateway is. Calls of its tools go on by `routes`."""
+    by_name = {(place.operation.verb, place.operation.target): place for place in placed}
     places = [by_name[tool.verb, tool.target] for tool in tools]
     nodes = tuple(_shared([place.operation for place in places]))
     authentication = next(node for node in nodes if isinstance(node, Authentication))
     operations = dict.fromkeys(body_operation_of(place.operation) for place in places)
-    node = McpTools(tools, tuple(operations), credentials(authentication))
+    node = McpTools(tuple(tools), tuple(operations), credentials(authentication))
     first = places[0].operation
     server = RestOperation("MCP", PATH, first.production, first.sandbox, (*nodes, node))
-    match = {"safe_regex": {"regex": match_pattern(base_path, PATH)}}
+    match = {"safe_regex": {"regex": pattern}}
     method = {"name": ":method", "string_match": {"safe_regex": {"regex": _METHODS}}}
     requests = Requests(match, (method,), lambda _: Rewrite("", "/", is_fixed=True))
     place = replace(places[0], operation=server)
-    for route in operation_routes(place, requests, context)[:1]:
-        configs = {**_behind(routes), **route.get("typed_per_filter_config", {})}
-        # No request stays on this route: what the filter does not answer becomes another one.
-        route.pop("route", None)
-        route["match"].pop("runtime_fraction", None)
-        yield {**route, "direct_response": {"status": 404}, "typed_per_filter_config": configs}
+    route = operation_routes(place, requests, context)[0]
+    configs = {**_behind(routes), **route.get("typed_per_filter_config", {})}
+    # No request stays on this route: what the filter does not answer becomes another one.
+    route.pop("route", None)
+    route["match"].pop("runtime_fraction", None)
+    return {**route, "direct_response": {"status": 404}, "typed_per_filter_config": configs}
 
 
 def _shared(operations: Sequence[Operation]) -> Iterator[Any]:
@@ -66,7 +79,7 @@ def _shared(operations: Sequence[Operation]) -> Iterator[Any]:
         for node in nodes[:1]:
             if isinstance(node, Authentication):
                 yield replace(node, bound=True)
-            elif node.policy in early:
+            elif node.policy in early and not isinstance(node, Mcp):
                 yield node
 
 

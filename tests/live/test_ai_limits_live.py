@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,9 +16,11 @@ import pytest
 from ai_backend import RELEASED, ai_backend
 from harness import DEFINITION, Answer, Platform, free_port
 from kapi.settings import WELL_KNOWN_CLIENT_ID
+from waiting import until
 
 GW, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
 OWN = '[[gateway.ai_providers]]\nname = "llm-provider-1"\napi_version = "2024.06.01"\nprompt_tokens = ["header:prompt_tokens"]\n'
+LOGGED = {"KAPI_GATEWAY__ACCESS_LOG": "true"}
 TIERS = """
 [[subscriptions.tiers]]
 name = "Thousands"
@@ -37,7 +41,10 @@ token_unit = "Hour"
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(OWN + TIERS)
-    environment = {"KAPI_CONFIG": str(folder / "kapi.toml"), "KAPI_GATEWAY__CONCURRENCY": "2"}
+    environment = {
+        "KAPI_CONFIG": str(folder / "kapi.toml"),
+        "KAPI_GATEWAY__CONCURRENCY": "2",
+    } | LOGGED
     running = Platform(free_port(), folder / "data", environment=environment)
     running.start()
     yield running
@@ -169,8 +176,11 @@ def test_events_reach_the_caller_when_they_are_sent(platform: Platform, backend:
     assert rest.decode().splitlines()[-2] == "data: [DONE]"
 
 
-def test_an_answer_that_says_nothing_counts_one_token(platform: Platform, backend: int) -> None:
-    deployed(platform, "silent", {"production": endpoint(backend, totalLimit=4)})
+def test_an_answer_that_says_nothing_counts_one_token_and_a_stream_by_its_text(
+    platform: Platform, backend: int
+) -> None:
+    # "The end." is eight characters: two tokens.
+    deployed(platform, "silent", {"production": endpoint(backend, totalLimit=5)})
     path = "/silent/1.0.0/chat"
     assert statuses(platform, path, 1, usage=False) + statuses(
         platform, path, 1, usage=False, stream=True
@@ -393,3 +403,38 @@ def test_counts_are_kept_across_deployments_and_restarts(platform: Platform, bac
     platform.stop()
     platform.start()
     assert statuses(platform, "/kept/1.0.0/chat", 2) == [200, 429]
+
+
+def metrics(platform: Platform) -> str:
+    """What the control process says on its socket."""
+    connection = http.client.HTTPConnection("control")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.connect(str(platform.data_dir / "run" / "control.sock"))
+        connection.sock = peer
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+
+
+def test_tokens_are_in_the_access_log_and_the_metrics_without_a_limit(
+    platform: Platform, backend: int
+) -> None:
+    deployed(platform, "seen", {"production": endpoint(backend)}, id="seen-api")
+    statuses(platform, "/seen/1.0.0/chat", 2, say=[70, 30])
+    # "The end." without usage: the estimate.
+    statuses(platform, "/seen/1.0.0/chat", 1, stream=True, usage=False)
+    expected = 'kapi_ai_tokens_total{api="seen-api",kind="completion"} 62'
+    until(lambda: expected in metrics(platform))
+    assert 'kapi_ai_tokens_total{api="seen-api",kind="prompt"} 140' in metrics(platform)
+    log = platform.data_dir / "logs" / "access.log"
+
+    def logged() -> list[tuple[str, ...]]:
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        names = ("prompt_tokens", "completion_tokens", "total_tokens")
+        return [
+            tuple(line[name] for name in names)
+            for line in lines
+            if "/seen/" in (line["path"] or "")
+        ]
+
+    until(lambda: len(logged()) == 3)
+    assert logged() == [("70", "30", "100"), ("70", "30", "100"), ("0", "2", "2")]

@@ -48,6 +48,7 @@ class Thread:
         self.shared = shared
         self.before_set: Callable[[], None] = lambda: None
         self.properties: dict[str, bytes] = {}
+        self.said: dict[str, str] = {}
         self.headers: dict[int, dict[str, str]] = {0: {}, 2: {}}
         self.buffers: dict[int, bytes] = {}
         self.reply: Reply | None = None
@@ -150,6 +151,10 @@ class Thread:
             if name in self.properties
             else NOT_FOUND
         )
+
+    def proxy_set_property(self, path: int, size: int, value: int, value_size: int) -> int:
+        self.said[self.read(path, size).decode()] = self.read(value, value_size).decode()
+        return OK
 
     def proxy_get_shared_data(self, key: int, size: int, out: int, out_size: int, cas: int) -> int:
         found = self.shared.data.get(self.read(key, size))

@@ -223,7 +223,7 @@ def test_what_was_said_before_an_answer_breaks_off_counts() -> None:
             b'{"usage": {"total_tokens": 12.0, "prompt_tokens": 1e3, "completion_tokens": -4}}',
             {"t": 12},
         ),
-        (JSON, b'[{"usage": {"total_tokens": 12}}]', {}),
+        (JSON, b'[{"usage": {"total_tokens": 12}}]', {"t": 12}),
         (JSON, b'{"usage": {"total_tokens": "12", "prompt_tokens": null}}', {}),
         (
             JSON,
@@ -294,6 +294,7 @@ def test_the_backend_is_asked_for_what_can_be_read(asked: str | None, sent: str)
     thread = Thread(Shared(START))
     thread.headers[0] = {"accept-encoding": asked} if asked else {}
     limited(thread, r=5)
+    del thread.properties["usage"]
     assert thread.answered(JSON, []) is None
     assert thread.headers[0].get("accept-encoding") == asked
     limited(thread, t=5)
@@ -485,3 +486,87 @@ def test_nonsense_in_answers_never_stops_the_module(
     assert thread.answered(headers, cut(body, 11)) is None
     limited(thread, r=1)
     assert thread.answered(JSON, []) is None
+
+
+def streamed(thread: Thread, body: bytes, answer: list[bytes], *, cut: bool = False) -> None:
+    """One call whose request and answer pass in pieces; `cut` ends it before the last piece."""
+    thread.headers[0] = {"content-type": "application/json"}
+    thread.headers[2] = {":status": "200", **EVENTS}
+    thread.contexts += 1
+    context = thread.contexts
+    thread.call("proxy_on_context_create", context, 1)
+    assert thread.call("proxy_on_request_headers", context, 1, 0) == 0
+    for piece in (body[:7], body[7:]):
+        thread.buffers[0] = piece
+        assert thread.call("proxy_on_request_body", context, len(piece), 0) == 0
+    assert thread.call("proxy_on_response_headers", context, 1, 0) == 0
+    for piece in answer:
+        thread.buffers[1] = piece
+        assert thread.call("proxy_on_response_body", context, len(piece), 0) == 0
+    if not cut:
+        assert thread.call("proxy_on_response_body", context, 0, 1) == 0
+    thread.call("proxy_on_log", context)
+    thread.call("proxy_on_delete", context)
+    thread.headers[0] = {}
+
+
+PROMPT = json.dumps(
+    {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "é" * 20}]}
+).encode()
+
+
+def deltas(*texts: str) -> list[bytes]:
+    chunks = ({"choices": [{"index": 0, "delta": {"content": text}}]} for text in texts)
+    return [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks]
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_stream_that_says_no_tokens_counts_by_its_text(cut: bool) -> None:
+    thread = Thread(Shared(START))
+    limited(thread, usage=f"{PLACES}\tai-use/api", p=1000, c=1000, t=1000)
+    streamed(thread, PROMPT, deltas("abcd" * 3, "efgh", "\n"), cut=cut)
+    # A fourth of the characters: 20 of the prompt (JSON escapes are one each), 17 of the completion.
+    totals = {"ai-use/api/p": 5, "ai-use/api/c": 5}
+    assert counted(thread) == {"p": 5, "c": 5, "t": 10, **totals}
+    assert thread.said == {
+        "kapi.prompt_tokens": "5",
+        "kapi.completion_tokens": "5",
+        "kapi.total_tokens": "10",
+    }
+
+
+def test_what_a_stream_says_counts_and_not_the_estimate() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, p=1000, c=1000, t=1000)
+    said = b"data: " + answer(2, 3) + b"\n\n"
+    streamed(thread, PROMPT, [*deltas("abcd" * 30), said])
+    assert counted(thread) == {"p": 2, "c": 3, "t": 5}
+
+
+def test_a_stream_that_is_cut_after_its_first_number_counts_what_was_received() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, p=1000, c=1000, t=1000)
+    start = {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}
+    delta = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "abcd" * 10}}
+    events = [b"data: " + json.dumps(item).encode() + b"\n\n" for item in (start, delta)]
+    streamed(thread, PROMPT, events, cut=True)
+    assert counted(thread) == {"p": 9, "c": 10, "t": 19}
+
+
+def test_an_array_of_answers_is_read_as_a_stream_of_them() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, p=1000, c=1000, t=1000)
+    body = b"[" + answer(1, 1) + b",\n" + answer(4, 5) + b"]"
+    assert thread.answered(JSON, [body[:20], body[20:]]) is None
+    assert counted(thread) == {"p": 4, "c": 5, "t": 9}
+
+
+def test_all_tokens_of_an_api_are_counted_without_a_limit() -> None:
+    thread = Thread(Shared(START))
+    limited(thread, usage=f"{PLACES}\tai-use/api")
+    for _ in range(2):
+        assert thread.answered(JSON, [answer(7, 3)]) is None
+    assert {name.rpartition("/")[2]: count for name, count in counted(thread).items()} == {
+        "p": 14,
+        "c": 6,
+    }

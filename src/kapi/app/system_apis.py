@@ -43,6 +43,7 @@ from kapi.gateway.secrets import NamedSecrets
 from kapi.identity.accounts.users import Users
 from kapi.identity.clients.remote_documents import RemoteDocuments, fetches_private
 from kapi.identity.keys.rotation import rotating
+from kapi.store.gateway.counters import Counters
 from kapi.store.gateway.enforcer_keys import EnforcerKeys
 from kapi.store.gateway.secrets import SecretStore
 from kapi.store.keys import Keys
@@ -74,7 +75,7 @@ def _apis(control: Control) -> tuple[Any, ...]:
         Notifications(settings.apis.notification_key, control.revocations, time.time),
         SecretsApi(NamedSecrets(settings, SecretStore(database), deployer, time.time), access),
         IssuersApi(access, trust, lanes.fetching),
-        Metrics(access, trust, time.time),
+        Metrics(access, trust, Counters(database).all, time.time),
         _users(control, access),
         _clients(control, access),
         ApplicationsApi(control.applications, access),

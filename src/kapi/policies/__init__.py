@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kapi.policies import (
     ai_rate_limit,
+    ai_usage,
     authentication,
     backend_jwt,
     cors,
@@ -44,6 +45,7 @@ POLICIES: tuple[Policy, ...] = (
     mcp,
     mcp_tools,
     ai_rate_limit,
+    ai_usage,
     streams,
     backend_jwt,
     interceptor,

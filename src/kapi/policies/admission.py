@@ -35,10 +35,17 @@ def limit(kind: str, key: str, allowed: int, seconds: int, code: str) -> str:
     return "\t".join((kind, key, str(allowed), str(seconds), code))
 
 
-def usage(provider: AiProvider) -> str:
-    """Where an answer has its tokens: places of a number between spaces, the three between tabs."""
+TOTALS = "ai-use/"
+"""What the names of counters begin with that are no limits: all tokens of an API in a day."""
+
+
+def usage(provider: AiProvider, api: str) -> str:
+    """Where an answer has its tokens: places of a number between spaces, the three between tabs.
+
+    The fourth text is the name of the counters of all tokens of the API.
+    """
     numbers = (provider.prompt_tokens, provider.completion_tokens, provider.total_tokens)
-    return "\t".join(" ".join(places) for places in numbers)
+    return "\t".join((*map(" ".join, numbers), f"{TOTALS}{api}"))
 
 
 def part(name: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def envoy(node: AiRateLimit, place: Place) -> EnvoyRoute:
     )
     fields = {"limits": "\t".join(counts)}
     if limits.counts_tokens:
-        fields["usage"] = usage(provider)
+        fields["usage"] = usage(provider, place.api.id)
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})
 
 

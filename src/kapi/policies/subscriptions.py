@@ -75,7 +75,7 @@ def _route(place: Place, *, validate: bool) -> EnvoyRoute:
     where = f"{place.api.id}\t{place.api.organization}\t{place.api.environment}\t{flags}"
     fields = {"place": where}
     if place.api.ai_provider and any(tier.limits_tokens for tier in place.subscriptions.tiers):
-        fields["usage"] = usage(place.api.ai_provider)
+        fields["usage"] = usage(place.api.ai_provider, place.api.id)
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})
 
 

@@ -7,7 +7,7 @@ use crate::bodies::{self, Admitted, Next};
 use crate::cut;
 use crate::directory::{in_force, record};
 use crate::host::{self, SharedData};
-use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, Subscription, What};
+use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, Subscription};
 use crate::usage::{Places, Usage};
 use crate::graphql_socket::Socket;
 use crate::mcp_requests::Answer;
@@ -21,6 +21,8 @@ const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admissi
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
 const APPLICATION: &[u8] = b"metadata\0filter_metadata\0kapi.caller\0application_name";
 const KEYS: &str = "x-kapi-limit-keys";
+/// Of the prompt, of the completion and of both; read by the access log.
+const TOKENS: [&str; 3] = ["kapi.prompt_tokens", "kapi.completion_tokens", "kapi.total_tokens"];
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
 
@@ -158,10 +160,13 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
         return CONTINUE;
     }
     if part != Some(&Part::Ledger) {
-        return match state().waiting.contains(&context) {
-            true => take_body(context, size, end != 0),
-            false => take_frames(context, size),
-        };
+        if state().waiting.contains(&context) {
+            return take_body(context, size, end != 0);
+        }
+        if let Some(usage) = state().usages.get_mut(&context).filter(|_| size > 0) {
+            usage.request(host::request_body(size));
+        }
+        return take_frames(context, size);
     }
     if end != 0 {
         ledger::answer(&SharedData, host::header(host::REQUEST_HEADERS, ":path").unwrap_or(b""), host::request_body(size));
@@ -244,6 +249,7 @@ pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, end: u32) -> u
         usage.begin(|name| host::header(host::RESPONSE_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok()));
         usage.count(&SharedData, host::now());
         if end != 0 {
+            say_tokens(usage);
             state().usages.remove(&context);
         }
     }
@@ -300,10 +306,32 @@ pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) ->
         usage.body(if size == 0 { &[] } else { host::response_body(size) }, end != 0);
         usage.count(&SharedData, host::now());
         if end != 0 {
+            say_tokens(usage);
             state.usages.remove(&context);
         }
     }
     CONTINUE
+}
+
+/// The call is over, and its line in the access log is about to be written.
+#[no_mangle]
+pub extern "C" fn proxy_on_log(context: u32) {
+    if let Some(mut usage) = state().usages.remove(&context) {
+        host::begin();
+        usage.interrupted();
+        usage.count(&SharedData, host::now());
+        say_tokens(&usage);
+    }
+}
+
+/// For the access log, where the answer has some.
+fn say_tokens(usage: &Usage) {
+    let tokens = usage.tokens();
+    if tokens != [0; 3] {
+        for (name, number) in TOKENS.iter().zip(tokens) {
+            host::set_property(name.as_bytes(), number.to_string().as_bytes());
+        }
+    }
 }
 
 fn text(path: &[u8]) -> Option<&'static str> {
@@ -335,15 +363,24 @@ fn with<'a>(mut limits: Vec<Limit<'a>>, more: Admitted) -> Vec<Limit<'a>> {
     limits
 }
 
-/// Judge, and read the answer where tokens are limited.
+/// Judge, and read the answer where tokens are counted.
 fn judge_and_read(context: u32, limits: &[Limit]) -> Decision {
     judge(context, limits)?;
-    if limits.iter().any(|limit| limit.what != What::Request) {
-        let usage = Usage::new(limits, &Places::new(text(USAGE).unwrap_or("")));
+    if let Some(places) = text(USAGE) {
+        let mut usage = Usage::new(limits, &Places::new(places));
+        if sends_json() {
+            usage.read_request();
+        }
         ask_for_readable();
         state().usages.insert(context, usage);
     }
     Ok(())
+}
+
+/// Whether the body of the request is JSON that can be read as it passes.
+fn sends_json() -> bool {
+    let value = |name| host::header(host::REQUEST_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok()).unwrap_or("");
+    value("content-type").to_ascii_lowercase().contains("json") && matches!(value("content-encoding"), "" | "identity")
 }
 
 /// Of the encodings that the caller knows, leave the one that is read here.

@@ -17,6 +17,7 @@ mod abi {
         pub fn proxy_get_current_time_nanoseconds(out: *mut u64) -> u32;
         pub fn proxy_get_property(path: *const u8, size: usize, out: *mut *mut u8, out_size: *mut usize) -> u32;
         pub fn proxy_get_shared_data(key: *const u8, size: usize, out: *mut *mut u8, out_size: *mut usize, cas: *mut u32) -> u32;
+        pub fn proxy_set_property(path: *const u8, size: usize, value: *const u8, value_size: usize) -> u32;
         pub fn proxy_set_shared_data(key: *const u8, size: usize, value: *const u8, value_size: usize, cas: u32) -> u32;
         pub fn proxy_get_buffer_bytes(kind: u32, start: usize, length: usize, out: *mut *mut u8, out_size: *mut usize) -> u32;
         pub fn proxy_call_foreign_function(
@@ -101,6 +102,11 @@ pub fn now_milliseconds() -> u64 {
 /// A property of the request by its path, whose parts are joined by zero bytes.
 pub fn property(path: &[u8]) -> Option<&'static [u8]> {
     answer(|out, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), out, size) }).map(|value| &*value)
+}
+
+/// A value for the access log: the filter state `wasm.` and the path.
+pub fn set_property(path: &[u8], value: &[u8]) {
+    unsafe { abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
 }
 
 pub fn header(map: u32, name: &str) -> Option<&'static [u8]> {

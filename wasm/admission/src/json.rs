@@ -1,6 +1,8 @@
 //! Finds whole numbers at known places in JSON that comes in pieces: nothing is kept but where in the text it is.
 //!
-//! Text that is no JSON finds nothing. Values one after another (NDJSON) are documents of their own.
+//! Text that is no JSON finds nothing. Values one after another (NDJSON), or in one array, are documents of their own.
+
+use crate::estimate::{characters, is_text};
 
 /// A place: the names that lead to it from the outermost object. Several places may hold the same number.
 pub type Place = Vec<String>;
@@ -49,6 +51,12 @@ pub struct Scanner {
     number: Option<u64>,
     digits: bool,
     found: Vec<Option<u64>>,
+    /// The string that is being read is for or from the model.
+    text: bool,
+    /// Characters of such strings, an escape for one.
+    characters: i64,
+    /// Inside an array that holds the documents.
+    list: bool,
 }
 
 impl Scanner {
@@ -57,7 +65,14 @@ impl Scanner {
         wanted.truncate(MOST_PLACES);
         let numbers = wanted.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
         let found = vec![None; numbers];
-        Scanner { wanted, at: At::Value, inside: Vec::new(), name: Vec::new(), here: u32::MAX, number: None, digits: false, found }
+        let (text, characters, list) = (false, 0, false);
+        let (at, inside, name, here) = (At::Value, Vec::new(), Vec::new(), u32::MAX);
+        Scanner { wanted, at, inside, name, here, number: None, digits: false, found, text, characters, list }
+    }
+
+    /// How many characters of texts have been read, in all documents.
+    pub fn characters(&self) -> u64 {
+        self.characters.max(0).unsigned_abs()
     }
 
     /// Take the next piece; `each` gets what was found in each document that ends in it.
@@ -71,6 +86,8 @@ impl Scanner {
                         let end = rest.iter().position(|byte| *byte == b'"' || *byte == b'\\').unwrap_or(rest.len());
                         if is_name {
                             self.lengthen(*byte, &rest[..end]);
+                        } else if self.text {
+                            self.characters += characters(&[*byte]) + characters(&rest[..end]);
                         }
                         rest = &rest[end..];
                         continue;
@@ -85,6 +102,9 @@ impl Scanner {
                     // None of the names looked for has a character that must be escaped.
                     if is_name {
                         self.lengthen(0, &[]);
+                    } else if self.text {
+                        // The four digits that follow count as characters.
+                        self.characters += if *byte == b'u' { -3 } else { 1 };
                     }
                     self.at = At::Text(is_name);
                 }
@@ -115,6 +135,7 @@ impl Scanner {
             self.at = At::After;
             self.close(each);
         }
+        self.list = false;
         self.restart();
     }
 
@@ -143,8 +164,20 @@ impl Scanner {
         }
         self.at = match (self.at, byte) {
             (At::Value, b'{') => self.open(true),
+            (At::Value, b'[') if self.inside.is_empty() && !self.list => {
+                self.list = true;
+                At::Value
+            }
+            (At::Value, b',') if self.inside.is_empty() && self.list => At::Value,
+            (At::Value, b']') if self.inside.is_empty() && self.list => {
+                self.list = false;
+                At::Value
+            }
             (At::Value, b'[') => self.open(false),
-            (At::Value, b'"') => At::Text(false),
+            (At::Value, b'"') => {
+                self.text = !self.inside.is_empty() && is_text(&self.name);
+                At::Text(false)
+            }
             (At::Value, b'-') => self.begin(None),
             (At::Value, b'0'..=b'9') => self.begin(Some(u64::from(byte - b'0'))),
             (At::Value, b't' | b'f' | b'n') => At::Word,

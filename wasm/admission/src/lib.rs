@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod counters;
 pub mod directory;
+pub mod estimate;
 pub mod events;
 pub mod frames;
 pub mod graphql;

@@ -1,9 +1,11 @@
 //! How many tokens an answer of an AI provider took, read while it passes: JSON, server-sent events, plain or gzip.
 //!
+//! A stream that does not say its tokens, or is cut before it does, counts by an estimate of its text (`estimate`).
 //! Nothing is held back and nothing is kept of the answer. Numbers count as soon as the document that says them is whole, and a number
 //! that an answer says several times (events with a running sum) counts once, by its greatest value.
 
 use crate::counters::{add, used, Shared};
+use crate::estimate::tokens;
 use crate::events::Events;
 use crate::inflate::Inflate;
 use crate::json::Scanner;
@@ -14,7 +16,8 @@ const AT_REQUEST: u64 = 1;
 const NUMBERS: [What; 3] = [What::Prompt, What::Completion, What::Total];
 
 /// Where the numbers stand: for each of prompt, completion and total the places it may be at, parts between dots, places between spaces;
-/// the three between tabs. `header:NAME` is a place too.
+/// the three between tabs. `header:NAME` is a place too. A fourth text
+/// is the name of the counters of all tokens that the API takes.
 pub struct Places<'a>(&'a str);
 
 impl<'a> Places<'a> {
@@ -24,6 +27,13 @@ impl<'a> Places<'a> {
 
     fn each(&self) -> impl Iterator<Item = (usize, &'a str)> {
         self.0.split('\t').take(NUMBERS.len()).enumerate().flat_map(|(number, places)| places.split(' ').map(move |place| (number, place)))
+    }
+
+    /// The counters of what the whole API took, where a fourth text names them.
+    fn totals(&self) -> Vec<Counter> {
+        let Some(name) = self.0.split('\t').nth(NUMBERS.len()).filter(|name| !name.is_empty()) else { return Vec::new() };
+        let named = |(what, letter)| Counter { what, key: format!("{name}/{letter}"), unit: DAY, counted: 0 };
+        [(What::Prompt, 'p'), (What::Completion, 'c')].map(named).into()
     }
 
     fn headers(&self) -> Vec<(usize, String)> {
@@ -46,7 +56,12 @@ struct Counter {
     what: What,
     key: String,
     unit: u32,
+    /// What was counted so far.
+    counted: u64,
 }
+
+/// The window of the totals that are no limit, in seconds: a day.
+const DAY: u32 = 86_400;
 
 pub struct Usage {
     counters: Vec<Counter>,
@@ -56,17 +71,33 @@ pub struct Usage {
     gzip: Option<Inflate>,
     seen: [u64; 3],
     total_said: bool,
-    counted: [u64; 3],
+    /// Reads the request as far as it is JSON, for its characters.
+    asked: Option<Scanner>,
+    /// The answer comes in pieces as the model makes them, and did not fail.
+    stream: bool,
 }
 
 impl Usage {
-    /// For those of the limits that count tokens.
+    /// For those of the limits that count tokens, and the totals of the places.
     pub fn new(limits: &[Limit], places: &Places) -> Self {
-        let tokens = limits.iter().filter(|limit| limit.what != What::Request);
-        let counters: Vec<Counter> = tokens.map(|limit| Counter { what: limit.what, key: limit.key.to_owned(), unit: limit.unit }).collect();
+        let limited = limits.iter().filter(|limit| limit.what != What::Request);
+        let limited = limited.map(|limit| Counter { what: limit.what, key: limit.key.to_owned(), unit: limit.unit, counted: AT_REQUEST });
+        let counters: Vec<Counter> = limited.chain(places.totals()).collect();
         let scanner = Scanner::new(places.body());
         let (headers, form, gzip) = (places.headers(), Form::Unknown, None);
-        Usage { counters, headers, scanner, form, gzip, seen: [0; 3], total_said: false, counted: [AT_REQUEST; 3] }
+        Usage { counters, headers, scanner, form, gzip, seen: [0; 3], total_said: false, asked: None, stream: false }
+    }
+
+    /// Read the body of the request too, for the estimate.
+    pub fn read_request(&mut self) {
+        self.asked = Some(Scanner::new(Vec::new()));
+    }
+
+    /// The next piece of the request, which is not held.
+    pub fn request(&mut self, piece: &[u8]) {
+        if let Some(asked) = &mut self.asked {
+            asked.feed(piece, &mut |_| {});
+        }
     }
 
     /// What kind of answer this is, by its headers, and the numbers that stand there.
@@ -85,6 +116,8 @@ impl Usage {
             "gzip" | "x-gzip" => self.gzip = Some(Inflate::new()),
             _ => self.form = Form::Unknown,
         }
+        let succeeded = header(":status").is_none_or(|status| status.starts_with('2'));
+        self.stream = succeeded && (matches!(self.form, Form::Events(_)) || content_type.contains("ndjson"));
         let Usage { headers, seen, total_said, .. } = self;
         for (number, name) in headers {
             if let Some(value) = header(name).and_then(|value| value.trim().parse().ok()) {
@@ -111,21 +144,44 @@ impl Usage {
         }
         if last {
             self.scanner.end(&mut |found| note(&mut self.seen, &mut self.total_said, found));
+            self.estimate(self.seen[1] == 0);
         }
+    }
+
+    /// The answer ends before its last piece: what it said of the completion may be a number of its beginning.
+    pub fn interrupted(&mut self) {
+        self.estimate(true);
+    }
+
+    /// `completion` is whether what the answer said of it is not the last word.
+    fn estimate(&mut self, completion: bool) {
+        if !self.stream {
+            return;
+        }
+        self.stream = false;
+        if self.seen[0] == 0 {
+            self.seen[0] = tokens(self.asked.as_ref().map_or(0, Scanner::characters));
+        }
+        if completion && !self.total_said {
+            self.seen[1] = self.seen[1].max(tokens(self.scanner.characters()));
+        }
+    }
+
+    /// Tokens of the prompt, of the completion and of both, as far as they are known.
+    pub fn tokens(&self) -> [u64; 3] {
+        let [prompt, completion, total] = self.seen;
+        [prompt, completion, if self.total_said { total } else { prompt.saturating_add(completion) }]
     }
 
     /// Count what was read since the last time.
     pub fn count(&mut self, shared: &impl Shared, now: u64) {
-        let [prompt, completion, total] = self.seen;
-        let total = if self.total_said { total } else { prompt.saturating_add(completion) };
-        let seen = [prompt, completion, total];
-        for (number, what) in NUMBERS.iter().enumerate() {
-            let more = seen[number].saturating_sub(self.counted[number]);
+        let seen = self.tokens();
+        for counter in &mut self.counters {
+            let now_seen = NUMBERS.iter().position(|what| *what == counter.what).map_or(0, |number| seen[number]);
+            let more = now_seen.saturating_sub(counter.counted);
             if more > 0 {
-                self.counted[number] = seen[number];
-                for counter in self.counters.iter().filter(|counter| counter.what == *what) {
-                    spend(shared, counter, more, now);
-                }
+                counter.counted = now_seen;
+                spend(shared, counter, more, now);
             }
         }
     }

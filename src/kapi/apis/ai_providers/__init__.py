@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kapi.apis.ai_providers import anthropic, aws_bedrock, azure, mistral, openai
+from kapi.apis.ai_providers import (
+    anthropic,
+    aws_bedrock,
+    azure,
+    gemini,
+    mistral,
+    ollama,
+    openai,
+)
 from kapi.apis.ir import AiProvider
 
 if TYPE_CHECKING:
@@ -27,8 +35,15 @@ class Provider(Protocol):
         """The provider in each version of its API, and under each of its names."""
 
 
-PROVIDERS: Final[tuple[Provider, ...]] = (anthropic, aws_bedrock, azure, mistral, openai)
-"""Those that APK brings along."""
+PROVIDERS: Final[tuple[Provider, ...]] = (
+    anthropic,
+    aws_bedrock,
+    azure,
+    gemini,
+    mistral,
+    ollama,
+    openai,
+)
 BUILT_IN: Final[Providers] = {
     (item.name, item.api_version): item for provider in PROVIDERS for item in provider.VERSIONS
 }

@@ -14,10 +14,14 @@ from starlette.routing import Route
 
 from kapi.front.web.http.access import Access
 from kapi.identity.issuers.trust import Trust
+from kapi.policies.admission import TOTALS
+from kapi.store.gateway.counters import Counter
 
 METRICS_SCOPE = "kapi:metrics"
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+
+_TOKENS = {"p": "prompt", "c": "completion"}
 
 _Family = tuple[str, str, str, Sequence[tuple[str, float]]]
 """Name, type, help text, and samples: labels and value."""
@@ -26,9 +30,16 @@ _Family = tuple[str, str, str, Sequence[tuple[str, float]]]
 class Metrics:
     """The endpoint, bound to what it reads."""
 
-    def __init__(self, access: Access, trust: Trust, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        trust: Trust,
+        counters: Callable[[], Sequence[Counter]],
+        now: Callable[[], float],
+    ) -> None:
         self._access = access
         self._trust = trust
+        self._counters = counters
         self._now = now
 
     def routes(self) -> list[Route]:
@@ -79,6 +90,17 @@ class Metrics:
         yield "kapi_issuer_fetch_failures_total", "counter", "Times that failed.", failures
         text = "Refused tokens by issuer and reason; no issuer means one that is not known."
         yield "kapi_issuer_refused_tokens_total", "counter", text, self._refused()
+        text = "Tokens that the AI backends of an API took on this day (UTC)."
+        yield "kapi_ai_tokens_total", "counter", text, self._tokens()
+
+    def _tokens(self) -> list[tuple[str, float]]:
+        """By API and kind. They begin again each day, which a scraper takes for a restart."""
+        samples: list[tuple[str, float]] = []
+        for item in self._counters():
+            if item.name.startswith(TOTALS) and item.slot == int(self._now()) // item.unit:
+                api, _, kind = item.name.removeprefix(TOTALS).rpartition("/")
+                samples.append((f'api="{api}",kind="{_TOKENS[kind]}"', item.used))
+        return samples
 
     def _refused(self) -> list[tuple[str, float]]:
         samples: list[tuple[str, float]] = []

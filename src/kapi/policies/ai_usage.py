@@ -1,0 +1,41 @@
+"""Tokens of APIs with an `aiProvider`: read from each answer for the access log and the metrics.
+
+The module in Envoy reads the answers while they pass (`wasm/admission/src/usage.rs`). A stream that
+does not say its tokens is counted by an estimate. The totals of an API are counters of the day in
+UTC (`TOTALS`); `/api/metrics` shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kapi.apis.conf.model import ApiConf, OperationConf
+from kapi.apis.conf.policy_part import NOTHING
+from kapi.policies.admission import ADMIT, FILTER, ON, usage
+from kapi.policies.contract import EnvoyRoute, Phase, Place
+
+name = "ai_usage"
+phase = Phase.LIMIT
+filters = (ADMIT,)
+conf_part = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class AiUsage:
+    """The answers are read."""
+
+    policy: ClassVar[str] = name
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> AiUsage | None:  # noqa: ARG001 - the verb of the policy contract
+    """For every operation of an API that names its provider."""
+    return AiUsage() if conf.ai_provider else None
+
+
+def envoy(node: AiUsage, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
+    """Switch the filter on and say where answers say their tokens."""
+    provider = place.api.ai_provider
+    if provider is None:
+        return EnvoyRoute()
+    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"usage": usage(provider, place.api.id)}})

@@ -28,7 +28,7 @@ class AiUsage:
     policy: ClassVar[str] = name
 
 
-def compile(conf: ApiConf, operation: OperationConf) -> AiUsage | None:  # noqa: ARG001 - the verb of the policy contract
+def compile(conf: ApiConf, operation: OperationConf) -> AiUsage | None:  # noqa: ARG001
     """For every operation of an API that names its provider."""
     return AiUsage() if conf.ai_provider else None
 

@@ -26,7 +26,11 @@ Principal = dict[str, Any]
 
 
 def rules(refuse: Mapping[str, Principal]) -> dict[str, Any]:
-    """Rules that refuse whoever is one of these; the first by name decides the answer."""
+    """Rules that refuse the callers that match; the first match by name decides the answer.
+
+    The name of a rule is the number of an error (`error_codes.py`) that `resources/replies.py`
+    knows. Rules that allow instead would be answered as a missing scope.
+    """
     return {
         "action": "DENY",
         "policies": {

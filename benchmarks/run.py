@@ -14,6 +14,7 @@ PROGRAMS = (
     "rate_limit_cpu.py",
     "mediation_cpu.py",
     "mcp_cpu.py",
+    "grpc_cpu.py",
     "platform_size.py",
 )
 

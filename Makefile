@@ -88,6 +88,9 @@ wasm:                           ## build the module that counts requests inside 
 	cd wasm/admission && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
 	  cargo build --release --locked --target wasm32-unknown-unknown
 	install -m 644 wasm/admission/target/wasm32-unknown-unknown/release/admission.wasm src/kapi/policies/admission.wasm
+	cd wasm/admission && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
+	  cargo build --release --locked --target wasm32-unknown-unknown --no-default-features
+	install -m 644 wasm/admission/target/wasm32-unknown-unknown/release/admission.wasm src/kapi/policies/admission_headers.wasm
 	$(BIN)/python wasm/digest.py > src/kapi/policies/admission.wasm.sources
 
 clean:

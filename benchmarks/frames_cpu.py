@@ -22,7 +22,7 @@ from measure import thread_seconds
 from harness import DEFINITION, Platform, conf, free_port
 from kapi.gateway.envoy.process.process import find_envoy
 
-CONNECTIONS, WARM_UP, FRAMES, ROUNDS = 16, 3200, 1600, 12
+CONNECTIONS, WARM_UP, FRAMES, ROUNDS = 16, 3200, 1600, 16
 FRAME = bytes((0x82, 0x80 | 58)) + b"mask" + b"x" * 58
 UPGRADE = (
     b"Host: default.gw.wso2.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -34,6 +34,8 @@ ACCEPTED = (
 )
 OPERATIONS = """- {target: "/open", verb: GET, secured: false, stream: {type: WebSocket}}
 - {target: "/secured", verb: GET, stream: {type: WebSocket}}
+- {target: "/messages", verb: GET, secured: false,
+   stream: {type: WebSocket, messagesPerSecond: 1000000}}
 - {target: "/limited", verb: GET, rateLimit: {requestsPerUnit: 100000, unit: Day},
    stream: {type: WebSocket, maxDuration: 3600}}
 """
@@ -134,7 +136,7 @@ async def run(platform: Platform) -> None:
         try:
             await asyncio.sleep(1)
             kinds = {"plain proxy": (Load(port, "/", token), proxy.pid)}
-            for name in ("open", "secured", "limited"):
+            for name in ("open", "secured", "limited", "messages"):
                 load = Load(platform.port, f"/frames/1.0.0/{name}", token)
                 kinds[f"kapi, {name}"] = (load, envoy)
             await compare(kinds)

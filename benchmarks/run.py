@@ -12,6 +12,8 @@ PROGRAMS = (
     "gateway_cpu.py",
     "policies_cpu.py",
     "rate_limit_cpu.py",
+    "frames_cpu.py",
+    "events_first_byte.py",
     "mediation_cpu.py",
     "mcp_cpu.py",
     "grpc_cpu.py",

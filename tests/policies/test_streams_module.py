@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 
 import pytest
-from envoy_host import ROOTS, Reply, Shared, Thread
+import wasmtime
+from envoy_host import ENGINE, ROOTS, Reply, Shared, Thread
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from kapi.policies.admission import HEADERS_MODULE
 
 NOW = 1_800_000_000
 ISSUER = b"https://issuer.example"
@@ -180,3 +183,10 @@ def test_what_is_not_a_limited_web_socket_is_not_read(headers: dict[str, str]) -
     more = {} if headers else {"messages": b"1"}
     context = thread.opened(**more)
     assert thread.sent(context, b"any bytes" * 9) == b"any bytes" * 9
+
+
+def test_envoy_does_not_call_the_module_of_handshakes_for_each_frame() -> None:
+    module = wasmtime.Module.from_file(ENGINE, HEADERS_MODULE)
+    exports = {item.name for item in module.exports}
+    assert {"proxy_on_request_headers", "proxy_on_tick", "proxy_on_done"} <= exports
+    assert not {name for name in exports if "body" in name or "trailers" in name}

@@ -22,6 +22,11 @@ ON: dict[str, Any] = {
 }
 """The per-route configuration that switches a disabled filter on."""
 MODULE = str(Path(__file__).with_name("admission.wasm"))
+HEADERS_MODULE = str(Path(__file__).with_name("admission_headers.wasm"))
+"""Without the callbacks for bodies.
+
+Envoy calls these for each frame of a WebSocket, also where they do nothing.
+"""
 
 
 def limit(kind: str, key: str, allowed: int, seconds: int, code: str) -> str:
@@ -48,7 +53,7 @@ def usage(provider: AiProvider, api: str) -> str:
     return "\t".join((*map(" ".join, numbers), f"{TOTALS}{api}"))
 
 
-def part(name: str) -> dict[str, Any]:
+def part(name: str, module: str = MODULE) -> dict[str, Any]:
     """A part of the module: `admit`, `keys`, `stream` or `ledger`; they share one memory."""
     return {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
@@ -64,7 +69,7 @@ def part(name: str) -> dict[str, Any]:
             "vm_config": {
                 "vm_id": "kapi",
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": {"local": {"filename": MODULE}},
+                "code": {"local": {"filename": module}},
             },
         },
     }
@@ -72,3 +77,11 @@ def part(name: str) -> dict[str, Any]:
 
 ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True, on_demand=True)
 """After every refusal, so that a refused call does not count."""
+ADMIT_BY_HEADERS = HttpFilter(
+    Phase.LIMIT,
+    "kapi.opening",
+    part("admit", HEADERS_MODULE),
+    disabled=True,
+    on_demand=True,
+)
+"""The same for calls whose bodies are not read."""

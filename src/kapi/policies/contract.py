@@ -138,6 +138,8 @@ class EnvoyRoute:
     """Filter metadata of the route, by filter; different texts of one field are joined by tabs."""
     route: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the route itself: request_body_buffer_limit, …"""
+    replaces: Mapping[str, str] = field(default_factory=dict)
+    """Filter that another policy switches on → the filter that is switched on in its place."""
     other_kind_header: str = ""
     """A request header by which a filter sends a call to the other kind of endpoints.
 

@@ -7,7 +7,7 @@ use crate::streams::{Credential, Passed, Stream, Streams};
 const TICK_MILLISECONDS: u32 = 1000;
 const REQUEST: u32 = 0;
 const OK: u32 = 0;
-const MESSAGES: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.stream\0messages";
+const MESSAGES: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.messages\0messages";
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
 const FACTS: &str = "metadata\0filter_metadata\0kapi.caller\0";
 

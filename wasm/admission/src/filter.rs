@@ -151,6 +151,7 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
     }
 }
 
+#[cfg(feature = "bodies")]
 #[no_mangle]
 pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> u32 {
     host::begin();
@@ -174,6 +175,7 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
     PAUSE
 }
 
+#[cfg(feature = "bodies")]
 #[no_mangle]
 pub extern "C" fn proxy_on_request_trailers(context: u32, _: u32) -> u32 {
     host::begin();
@@ -286,6 +288,7 @@ fn change(context: u32, size: usize, end: bool) -> u32 {
     CONTINUE
 }
 
+#[cfg(feature = "bodies")]
 #[no_mangle]
 pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> u32 {
     let state = state();

@@ -4,6 +4,8 @@
 //! interceptor supplies keys to count by, `stream` on routes whose calls last, and `ledger` on a Unix socket, where the control process reads and restores the counters
 //! and says who may call what. All parts and all threads share one memory.
 
+#![cfg_attr(not(feature = "bodies"), allow(dead_code))]
+
 pub mod admit;
 pub mod counters;
 pub mod directory;

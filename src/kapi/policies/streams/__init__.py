@@ -14,23 +14,31 @@ from typing import Any, ClassVar, Final
 from kapi.apis.conf.model import ApiConf, Fields, OperationConf
 from kapi.apis.conf.policy_part import Flow
 from kapi.apis.ir import Operation
-from kapi.policies.admission import ON, part
+from kapi.policies.admission import ADMIT, ADMIT_BY_HEADERS, HEADERS_MODULE, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.streams import conf as in_conf
-from kapi.policies.streams.conf import FIELD, LONG_POLLING, Kind
+from kapi.policies.streams.conf import FIELD, LONG_POLLING, WEB_SOCKET, Kind
 
 name = "stream"
 phase = Phase.STREAM
 FILTER = "kapi.stream"
-"""Also the name of the route metadata that the module reads (`wasm/admission/src/cut.rs`)."""
-filters = (HttpFilter(phase, FILTER, part("stream"), disabled=True, on_demand=True),)
-"""It ends a call when the token expires or is revoked."""
+"""Ends a call when the token expires or is revoked."""
+MESSAGES_FILTER = "kapi.messages"
+"""The same, and limits the frames of a client; also the name of the route metadata for
+`wasm/admission/src/cut.rs`."""
+filters = (
+    ADMIT_BY_HEADERS,
+    HttpFilter(phase, FILTER, part("stream", HEADERS_MODULE), disabled=True, on_demand=True),
+    HttpFilter(phase, MESSAGES_FILTER, part("stream"), disabled=True, on_demand=True),
+)
 conf_part = in_conf.conf_part
 
 IDLE_SECONDS: Final = 300
 """When the conf says nothing."""
 POLL_SECONDS: Final = 120
 """How long an answer of long polling may take when the conf says nothing."""
+_READS_BODIES: Final = frozenset({"graphql", "mcp", "mcp_tools"})
+"""Policies whose operations are named in bodies."""
 _AFTER: Final = 5
 """Seconds by which the idle limit of long polling is longer, so that the caller gets a 504."""
 
@@ -73,7 +81,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> Stream | None:  # noqa: 
     )
 
 
-def envoy(node: Stream, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
+def envoy(node: Stream, place: Place) -> EnvoyRoute:
     """Timeouts in place of those of an ordinary call, and the upgrade.
 
     Envoy's response timeout does not apply to an upgraded call, so it remains for ordinary ones.
@@ -88,7 +96,16 @@ def envoy(node: Stream, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the polic
             action["timeout"] = "0s"
     if node.max_duration:
         action["max_stream_duration"] = {"max_stream_duration": f"{node.max_duration}s"}
-    messages: dict[str, Any] = {}
-    if node.messages_per_second:
-        messages = {FILTER: {"messages": str(node.messages_per_second)}}
-    return EnvoyRoute({FILTER: ON}, action=action, metadata=messages)
+    replaces = _admission(node, place)
+    if not node.messages_per_second:
+        return EnvoyRoute({FILTER: ON}, action=action, replaces=replaces)
+    messages = {MESSAGES_FILTER: {"messages": str(node.messages_per_second)}}
+    return EnvoyRoute({MESSAGES_FILTER: ON}, action=action, metadata=messages, replaces=replaces)
+
+
+def _admission(node: Stream, place: Place) -> dict[str, str]:
+    """A WebSocket is admitted by its handshake alone, unless bodies name operations."""
+    reads = any(item.policy in _READS_BODIES for item in place.operation.policies)
+    if reads or node.kind != WEB_SOCKET:
+        return {}
+    return {ADMIT.name: ADMIT_BY_HEADERS.name}

@@ -241,7 +241,7 @@ def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
     """What the policies add around the action. Empty fields are left out."""
     metadata = _metadata(parts)
     fields: dict[str, Any] = {
-        "typed_per_filter_config": _merged(part.per_route for part in parts),
+        "typed_per_filter_config": _filters(parts),
         "request_headers_to_add": _joined(part.request_headers_to_add for part in parts),
         "request_headers_to_remove": [
             *_joined(part.remove_request_headers for part in parts),
@@ -253,6 +253,13 @@ def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
         **_merged(part.route for part in parts),
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _filters(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:
+    """The per-route filter configurations by filter name."""
+    replaced = _merged(part.replaces for part in parts)
+    merged = _merged(part.per_route for part in parts)
+    return {replaced.get(name, name): config for name, config in merged.items()}
 
 
 def _metadata(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:

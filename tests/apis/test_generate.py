@@ -127,6 +127,23 @@ def test_proto_files_come_in_a_zip_of_bounded_size() -> None:
         parse_definition(bomb.getvalue(), "GRPC")
 
 
+def test_a_proto_says_which_methods_are_streams() -> None:
+    methods = (
+        "rpc One (A) returns (B); rpc Down (A) returns (stream B) { option deprecated = true; }"
+        " rpc Up (stream A) returns (B); rpc Both(stream .x.A)returns(stream B);"
+        " rpc Named (stream) returns (stream);"
+    )
+    content = f'syntax = "proto3"; package x.v1; service S {{ {methods} }}'
+    operations = parse_definition(content.encode(), "GRPC").operations
+    assert {item.verb: item.streams for item in operations} == {
+        "One": False,
+        "Down": True,
+        "Up": True,
+        "Both": True,
+        "Named": False,
+    }
+
+
 def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

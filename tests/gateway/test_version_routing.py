@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kapi.gateway.deployment.deployer import Deployer
+from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.store import Store
 from live import Gateway, backend, gateway
 from live import deployer as make_deployer
@@ -115,3 +117,16 @@ def test_without_the_setting_there_are_no_such_paths(
     restarted.restore()
     restarted.deploy(conf("v7.1", port), DEFINITION, "default")
     assert (answers(live, "/orders/v7.1/x"), answers(live, "/orders/v7/x")) == ("/v7.1/x", "404")
+
+
+def test_a_version_within_a_segment_has_no_alias() -> None:
+    api = SimpleNamespace(
+        id="a",
+        organization="default",
+        environment="",
+        version="v1.2",
+        base_path="/org.apk.v1.2",
+        default_base_path=None,
+        base_paths=("/org.apk.v1.2",),
+    )
+    assert aliases([api]) == {}

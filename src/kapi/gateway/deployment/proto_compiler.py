@@ -96,7 +96,11 @@ def _compiled(definition: bytes) -> tuple[bytes | None, tuple[Diagnostic, ...]]:
         return None, (_mistake(message, "Install it: pip install 'kapi[grpc]'."),)
     with tempfile.TemporaryDirectory(prefix="kapi-proto-") as folder:
         root = Path(folder)
-        names = _write(definition, root / "files")
+        try:
+            names = _write(definition, root / "files")
+        except (OSError, ValueError) as error:
+            message = f"the zip cannot be unpacked: {type(error).__name__}"
+            return None, (_mistake(message, "Pack it again, with different names."),)
         known, made = root / "known.pb", root / "made.pb"
         known.write_bytes(_well_known())
         done = _protoc(root / "files", known, made, names)

@@ -38,11 +38,14 @@ def aliases(apis: Sequence[Versioned]) -> Mapping[str, str]:
     newest: dict[tuple[str, str, str], tuple[int, str]] = {}
     for api in apis:
         version = _VERSION.fullmatch(api.version)
-        bare = api.base_path.removesuffix(api.version)[:-1]
-        separator = api.base_path.removesuffix(api.version)[-1:]
+        own_segment = f"/{api.version}"
+        if not api.base_path.endswith(own_segment):
+            # A gRPC API has the version within a segment, by which Envoy finds its scope.
+            continue
+        bare = api.base_path.removesuffix(own_segment)
         if version is None or not bare or api.default_base_path is not None:
             continue
-        where = (api.organization, api.environment, f"{bare}{separator}v{version[1]}")
+        where = (api.organization, api.environment, f"{bare}/v{version[1]}")
         newest[where] = max(newest.get(where, (-1, "")), (int(version[2]), api.id))
     deployed = {
         (api.organization, api.environment, path) for api in apis for path in api.base_paths

@@ -144,6 +144,18 @@ def test_a_proto_says_which_methods_are_streams() -> None:
     }
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 1])
+def test_a_zip_that_cannot_be_unpacked_is_refused(method: int) -> None:
+    """The content is not compressed as the directory says; no reader knows method 1."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.proto", b"\t\4\5\0" + b"\xff" * 100)
+    damaged = bytearray(packed.getvalue())
+    damaged[damaged.index(b"PK\1\2") + 10] = method
+    with pytest.raises(Invalid, match="the zip cannot be read"):
+        parse_definition(bytes(damaged), "GRPC")
+
+
 def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -38,13 +39,18 @@ _MAX_FILES: Final = 200
 _ZIP_ERRORS: Final = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
-    NotImplementedError,
     RuntimeError,
     ValueError,
     OSError,
-    LookupError,
 )
+"""What `zipfile` raises for an archive that it cannot read.
+
+RuntimeError: a member has a password; its subclass NotImplementedError: an unknown compression
+method or kind of encryption. ValueError: a damaged name or offset. zlib.error, LZMAError, OSError
+(from bz2) and EOFError: damaged content.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
 from kapi.gateway.envoy.resources.render import render_backends, render_scope
 from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.stream.encode import encode
+from kapi.gateway.envoy.stream.schema import JWT_TYPE
 from kapi.gateway.envoy.stream.server import Publisher
 from live import Gateway, api, backend, gateway, operation
 from waiting import until
@@ -214,6 +215,19 @@ def test_a_name_that_does_not_exist_does_not_hold_up_a_deployment(live: Gateway)
         )
     )
     assert live.call("/dns/1.0.0/x").status == 503
+
+
+def test_a_claim_with_dots_in_its_name_is_encoded_as_one_name() -> None:
+    """The published classes of Envoy's messages lack the field."""
+    rule = {"header_name": "x-role", "claim_path": [{"key": "https://a.example/role"}]}
+    issuer = {
+        "issuer": "a",
+        "local_jwks": {"inline_string": '{"keys":[]}'},
+        "claim_to_headers": [rule],
+    }
+    config = {"@type": JWT_TYPE, "providers": {"a": issuer}}
+    named = encode(EXTENSION, {"name": "tokens", "typed_config": config})
+    assert b"https://a.example/role" in named.body
 
 
 def test_encoding_leaves_what_it_is_given_as_it_was() -> None:

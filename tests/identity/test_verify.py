@@ -128,6 +128,34 @@ def test_clocks_may_differ_by_five_seconds(times: dict[str, Any], code: str) -> 
         assert verify_bearer(f"Bearer {token(**times)}", TRUSTED, NOW).subject == "s"
 
 
+def test_a_revoked_token_is_refused_by_its_issuer_and_jti() -> None:
+    """A token without a `jti` of text cannot be revoked one by one."""
+    asked: list[tuple[str, str]] = []
+    reasons: list[tuple[str, str]] = []
+
+    def is_revoked(issuer: str, jti: str) -> bool:
+        asked.append((issuer, jti))
+        return jti == "gone"
+
+    def verified(jti: Any) -> Principal:
+        return verify_bearer(
+            f"Bearer {token(jti=jti)}",
+            TRUSTED,
+            NOW,
+            revoked=is_revoked,
+            refused=lambda issuer, reason: reasons.append((issuer, reason)),
+        )
+
+    for jti in ("kept", ..., 7):
+        assert verified(jti).subject == "s"
+    assert reasons == []
+    with pytest.raises(Problem) as caught:
+        verified("gone")
+    assert (caught.value.status, caught.value.code) == (401, "900901")
+    assert [reason for _, reason in reasons] == ["revoked"]
+    assert asked == [(ISSUER, "kept"), (ISSUER, "gone")]
+
+
 def test_a_verified_token_may_say_nothing_about_its_caller() -> None:
     other = (
         dataclasses.replace(
@@ -344,6 +372,9 @@ def test_a_missing_scope_is_403() -> None:
         caught.value.headers["WWW-Authenticate"]
         == 'Bearer realm="kapi", error="insufficient_scope", scope="other"'
     )
+    with pytest.raises(Problem) as caught:
+        require_scope(principal, ("other", "another"))
+    assert caught.value.hint.endswith("kapi token --scope other")
     for scopes in (("other", "a"), ("a",)):
         require_scope(principal, scopes)
     for close in ("apk:api_creat", "apk:api_create ", "A", "*", ""):

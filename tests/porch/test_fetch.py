@@ -267,7 +267,8 @@ def test_what_is_asked_and_answered(base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [(200, 200), (299, 299), (300, "status"), (400, "status")]
+    ("status", "expected"),
+    [(199, "status"), (200, 200), (299, 299), (300, "status"), (400, "status")],
 )
 def test_a_form_is_posted_and_any_success_counts(
     base: str, status: int, expected: int | str

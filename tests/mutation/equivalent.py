@@ -19,6 +19,21 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         'if (inner := _actors(issuer, act.get("act"), depth + 1)) is not None:',
     ): "A chain that is cut here is refused by the grant for having more than ten actors.",
     (
+        "identity/tokens/access_tokens.py",
+        "AddNot",
+        "if not isinstance(issued, int):",
+    ): "The time decides only whether the full check is made; the full check has the same result.",
+    (
+        "identity/tokens/person_tokens.py",
+        "NumberReplacer",
+        'issue = _issue(provider, client, authorization, now, "", 0)',
+    ): "The end of a refresh token is not used without one.",
+    (
+        "gateway/deployment/deployed_apis.py",
+        "NumberReplacer",
+        "_WARM = 512",
+    ): "The size of a cache decides how often an API is read from the store.",
+    (
         "fetch.py",
         "ReplaceComparisonOperator_LtE_Lt",
         "if deadline <= time.monotonic():",

@@ -44,8 +44,9 @@ def is_aggregated(conf: ApiConf) -> bool:
 
 def server_of(conf: ApiConf, operation: OperationConf) -> str:
     """The prefix of the server of a tool; empty if there is none."""
-    found = (prefix_of(item) for item in (*conf.production, *conf.sandbox))
-    return next((item for item in found if item and has_prefix(operation.target, item)), "")
+    prefixes = [prefix_of(item) for item in (*conf.production, *conf.sandbox)]
+    named = filter(None, prefixes)
+    return next((item for item in named if has_prefix(operation.target, item)), "")
 
 
 def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:

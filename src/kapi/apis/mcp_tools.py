@@ -357,14 +357,20 @@ def _with_names(target: str, path: str) -> str:
 
 
 def _described(operation: dict[str, Any]) -> dict[str, Any]:
-    summary, description = operation.get("summary"), operation.get("description")
-    texts = [text for text in (summary, description) if isinstance(text, str) and text.strip()]
+    summary = _text_of(operation, "summary")
+    texts = [text for text in (summary, _text_of(operation, "description")) if text]
     made: dict[str, Any] = {}
+    if summary:
+        made["title"] = summary[:120]
     if texts:
         made["description"] = "\n\n".join(dict.fromkeys(texts))[:_LONGEST_DESCRIPTION]
-    if isinstance(summary, str) and summary.strip():
-        made = {"title": summary[:120], **made}
     return made
+
+
+def _text_of(operation: dict[str, Any], field: str) -> str:
+    """A field with a text; empty if it is blank or not a text."""
+    value = operation.get(field)
+    return value if isinstance(value, str) and value.strip() else ""
 
 
 def _annotations(verb: str) -> dict[str, bool]:

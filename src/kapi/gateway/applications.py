@@ -81,8 +81,8 @@ class Applications:
         """
         fixed = {(item.organization, key.consumer_key) for item in self._fixed for key in item.keys}
         ids = {item.id for item in self._fixed}
-        others = [item for item in self._store.all() if item.id not in ids]
-        return (*self._fixed, *(_without(item, fixed) for item in others))
+        stored = [item for item in self._store.all() if item.id not in ids]
+        return (*self._fixed, *(_without(item, fixed) for item in stored))
 
     def list(self, organization: str) -> tuple[Application, ...]:
         """The applications of an organization."""

@@ -32,7 +32,7 @@ class RevokedStreams:
 
     def __init__(self, envoy: Filter) -> None:
         self._envoy = envoy
-        self._told: frozenset[Revoked] = frozenset()
+        self._reported: frozenset[Revoked] = frozenset()
 
     def tell(self, revoked: Iterable[Revoked]) -> None:
         """Tell what is new.
@@ -41,12 +41,12 @@ class RevokedStreams:
         """
         wanted = frozenset(revoked)
         if self._envoy.needed():
-            fresh = sorted(item for item in wanted - self._told if _is_printable(item))
+            fresh = sorted(item for item in wanted - self._reported if _is_printable(item))
             for number, batch in enumerate(_batches(fresh), 1):
                 self._envoy.send("/revoked", batch)
                 if number % BATCHES_AT_ONCE == 0:
                     time.sleep(PAUSE_SECONDS)
-        self._told = wanted
+        self._reported = wanted
 
 
 def _is_printable(item: Revoked) -> bool:

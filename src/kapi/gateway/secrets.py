@@ -6,7 +6,7 @@ Those of the settings do not change while kapi runs; others are set through the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -84,13 +84,15 @@ class NamedSecrets:
             for owner, name, key in self._fixed
             if owner == organization
         ]
-        stored = [
-            SecretName(item.name, item.key, "stored", item.updated_at)
-            for item in self._store.all()
-            if item.organization == organization
-            and (organization, item.name, item.key) not in self._fixed
-        ]
-        return tuple(sorted((*fixed, *stored), key=lambda item: (item.name, item.key)))
+        names = [*fixed, *self._stored(organization)]
+        return tuple(sorted(names, key=lambda item: (item.name, item.key)))
+
+    def _stored(self, organization: str) -> Iterator[SecretName]:
+        """The stored secrets; those of the settings take precedence."""
+        for item in self._store.all():
+            key = (item.organization, item.name, item.key)
+            if item.organization == organization and key not in self._fixed:
+                yield SecretName(item.name, item.key, "stored", item.updated_at)
 
     def set(self, organization: str, name: str, key: str, value: str) -> None:
         """Set a value. When this returns, every API that names it uses it.

@@ -60,9 +60,7 @@ class KeySet:
 
     def find(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
         """The keys that may have signed it; several when an issuer uses one kid twice."""
-        return tuple(
-            key for key in self.keys if key.kid in {"", kid} and algorithm in key.algorithms
-        )
+        return tuple(key for key in self.of(algorithm) if key.kid in {"", kid})
 
     def of(self, algorithm: str) -> tuple[VerificationKey, ...]:
         """Every key for an algorithm."""

@@ -144,13 +144,20 @@ def _record(cls: type, value: Any, where: str, wrong: Wrong) -> Any:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     given, unread = _with_secrets(fields, value, where, wrong)
     results = {name: _field(cls, name, item, where, wrong) for name, item in given.items()}
-    missing = [name for name, field in fields.items() if name not in given and _is_needed(field)]
+    needed = [name for name, field in fields.items() if _is_needed(field)]
+    missing = [name for name in needed if name not in given]
     for name in missing:
-        file = f" (or {name}_file)" if fields[name].metadata.get("secret") else ""
-        wrong(where, f"{name}{file} is missing", "")
+        wrong(where, f"{_spellings(fields[name])} is missing", "")
     if unread or missing or REFUSED in results.values():
         return REFUSED
     return cls(**results)
+
+
+def _spellings(field: dataclasses.Field[Any]) -> str:
+    """The name of a setting, and that of the file that may have its value."""
+    if field.metadata.get("secret"):
+        return f"{field.name} (or {field.name}_file)"
+    return field.name
 
 
 def _field(cls: type, name: str, value: Any, where: str, wrong: Wrong) -> Any:

@@ -60,14 +60,9 @@ def read_definition(
         )
         return None, report.diagnostics
     if not chosen.detect(content, file_name):
-        other = next(
-            (
-                form.TYPE
-                for form in DEFINITIONS
-                if form is not chosen and form.detect(content, file_name)
-            ),
-            "",
-        )
+        # `chosen` does not detect it, so this is another one.
+        found = (form.TYPE for form in DEFINITIONS if form.detect(content, file_name))
+        other = next(found, "")
         if other:
             message = f"this is a definition of type {other}, not {api_type}"
             report.add(

@@ -38,16 +38,8 @@ def parse(content: bytes, report: Report) -> Definition | None:
     text = decode(content, report, limit=_MAX_BYTES)
     if text is None:
         return None
-    import graphql
-    from graphql.validation.validate import validate_sdl
-
     try:
-        document = graphql.parse(text, max_tokens=_MAX_TOKENS)
-        errors = validate_sdl(document)
-        schema = None if errors else graphql.build_ast_schema(document, assume_valid_sdl=True)
-        errors = errors or graphql.validate_schema(schema)
-    except graphql.GraphQLError as error:
-        errors = [error]
+        schema, errors = _schema(text)
     except RecursionError:
         report.add(
             codes.LIMIT,
@@ -60,26 +52,30 @@ def parse(content: bytes, report: Report) -> Definition | None:
         report.add(codes.DEFINITION, str(error)[:200], Mark(1, 1), "Mend the schema.")
         return None
     for mistake in errors:
-        place = mistake.locations[0] if mistake.locations else None
-        report.add(
-            codes.DEFINITION,
-            mistake.message[:300],
-            Mark(place.line, place.column) if place else Mark(1, 1),
-            "Mend the schema.",
-        )
-    return (
-        None
-        if errors
-        else Definition(
-            TYPE,
-            "",
-            "",
-            "",
-            tuple(_operations(schema)),
-            names_api=False,
-            no_operations="the schema has no root fields",
-        )
-    )
+        place = Mark(1, 1)
+        if mistake.locations:
+            place = Mark(mistake.locations[0].line, mistake.locations[0].column)
+        report.add(codes.DEFINITION, mistake.message[:300], place, "Mend the schema.")
+    if errors:
+        return None
+    operations = tuple(_operations(schema))
+    empty = "the schema has no root fields"
+    return Definition(TYPE, "", "", "", operations, names_api=False, no_operations=empty)
+
+
+def _schema(text: str) -> tuple[Any, list[Any]]:
+    """The schema and its mistakes. Raises RecursionError, TypeError or ValueError."""
+    import graphql
+    from graphql.validation.validate import validate_sdl
+
+    try:
+        document = graphql.parse(text, max_tokens=_MAX_TOKENS)
+        if errors := validate_sdl(document):
+            return None, errors
+        schema = graphql.build_ast_schema(document, assume_valid_sdl=True)
+        return schema, graphql.validate_schema(schema)
+    except graphql.GraphQLError as error:
+        return None, [error]
 
 
 def _operations(schema: Any) -> list[DefinitionOperation]:

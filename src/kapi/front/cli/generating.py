@@ -113,14 +113,8 @@ class Source:
             "#/basePath": self.choices.base_path,
             "#/endpointConfigurations": self.choices.production or self.choices.sandbox,
         }
-        pointer = next(
-            (
-                pointer
-                for pointer, value in given.items()
-                if value and item.pointer.startswith(pointer)
-            ),
-            None,
-        )
+        options = [pointer for pointer, value in given.items() if value]
+        pointer = next((start for start in options if item.pointer.startswith(start)), None)
         if item.source != "apkConfiguration" or pointer is None:
             return None
         return replace(item, source=_OPTIONS[pointer], line=0, column=0)

@@ -73,12 +73,9 @@ _OTHER_DEFINITIONS = (".graphql", ".graphqls", ".gql", ".proto")
 def find_definition(conf: str) -> str:
     """The only definition file beside a conf, for a command that was given none."""
     folder = Path(conf).parent
-    found = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix in {".yaml", ".yml", ".json", *_OTHER_DEFINITIONS}
-        and is_definition(path.read_bytes(), path.name)
-    ]
+    endings = {".yaml", ".yml", ".json", *_OTHER_DEFINITIONS}
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in endings]
+    found = [path for path in files if is_definition(path.read_bytes(), path.name)]
     if conf == "-" or len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         usage(

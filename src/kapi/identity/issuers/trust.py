@@ -120,12 +120,14 @@ class Trust:
 
     def issuers(self) -> tuple[IssuerKeys, ...]:
         """Whose tokens are accepted now, each with at least one key."""
-        others = (
+        fetched = (
             IssuerKeys(item.issuer, item.state.keys)
             for item in self.followed()
             if item.state.keys.keys
         )
-        return (*((self._inbuilt,) if self._inbuilt else ()), *others)
+        if self._inbuilt is None:
+            return tuple(fetched)
+        return (self._inbuilt, *fetched)
 
     def use_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
         """The inbuilt provider has other keys from now on."""

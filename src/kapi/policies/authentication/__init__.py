@@ -21,7 +21,12 @@ from kapi.policies.authentication.certificates import FILTER as CERTIFICATE_FILT
 from kapi.policies.authentication.certificates import per_route as certificate_route
 from kapi.policies.authentication.challenge import METADATA as CHALLENGE
 from kapi.policies.authentication.challenge import challenge
-from kapi.policies.authentication.conf import item_of, methods, needs_caller
+from kapi.policies.authentication.conf import (
+    AuthenticationConf,
+    item_of,
+    methods,
+    needs_caller,
+)
 from kapi.policies.authentication.dpop import CHECK as DPOP_CHECK
 from kapi.policies.authentication.dpop import FILTER as DPOP_FILTER
 from kapi.policies.authentication.dpop import HEADER as DPOP_HEADER
@@ -228,20 +233,19 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
     """What the conf accepts; OAuth2 unless it says otherwise."""
-    return tuple(
-        Credential(
-            *(
-                item.auth_type,
-                item.header,
-                item.query,
-                item.required == "mandatory",
-                item.send_token_to_upstream,
-                item.audiences,
-            ),
-            dpop=item.dpop,
-        )
-        for item in methods(conf)
-        if item.enabled and item.auth_type != "mTLS"
+    enabled = [item for item in methods(conf) if item.enabled]
+    return tuple(_credential(item) for item in enabled if item.auth_type != "mTLS")
+
+
+def _credential(item: AuthenticationConf) -> Credential:
+    return Credential(
+        item.auth_type,
+        item.header,
+        item.query,
+        item.required == "mandatory",
+        item.send_token_to_upstream,
+        item.audiences,
+        dpop=item.dpop,
     )
 
 

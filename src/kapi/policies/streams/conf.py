@@ -74,9 +74,9 @@ def _endless(conf: ApiConf, operation: OperationConf) -> Iterator[PolicyConf]:
 
 def _described() -> dict[str, str]:
     """The descriptions by the ends of paths, which name the type."""
-    first, *others = _DESCRIPTIONS
+    first, *options = _DESCRIPTIONS
     kinds = (WEB_SOCKET, EVENTS, LONG_POLLING)
-    made = {f"stream.{kind}.{name}": _DESCRIPTIONS[name] for kind in kinds for name in others}
+    made = {f"stream.{kind}.{name}": _DESCRIPTIONS[name] for kind in kinds for name in options}
     return made | {first: _DESCRIPTIONS[first], "stream.type": _DESCRIPTIONS["type"]}
 
 

@@ -72,7 +72,7 @@ class _Table:
 
     def __init__(self, provider: Provider, endpoints: Sequence[Endpoint]) -> None:
         paths = [(path, endpoint) for endpoint in endpoints for path in endpoint.paths(provider)]
-        below = [(path, endpoint) for path, endpoint in paths if path.endswith("/") and path != "/"]
+        below = [row for row in paths if _includes_below(row[0])]
         self._exact = {path: endpoint for path, endpoint in paths if (path, endpoint) not in below}
         self._below = sorted(below, key=lambda row: -len(row[0]))
 
@@ -83,6 +83,10 @@ class _Table:
             if path.startswith(prefix):
                 return endpoint
         return None
+
+
+def _includes_below(path: str) -> bool:
+    return path.endswith("/") and path != "/"
 
 
 def token_endpoint_of(provider: Provider) -> TokenEndpoint:

@@ -202,7 +202,7 @@ class SystemApi:
         deployed = await self._lanes.deploying.run(
             request, self._deployer.deploy, conf, definition, organization
         )
-        return Response(deployed.conf_text, 200, self._told(deployed), "application/yaml")
+        return Response(deployed.conf_text, 200, self._change_headers(deployed), "application/yaml")
 
     async def undeploy(self, request: Request) -> Response:
         """Take an API away: query parameter `apiId`."""
@@ -227,18 +227,18 @@ class SystemApi:
         apis = await run_in_threadpool(self._deployer.list, self._access.organization(principal))
         return json_answer({"apis": [self._listed(api) for api in apis]})
 
-    def _told(self, deployed: Deployment) -> dict[str, str]:
+    def _change_headers(self, deployed: Deployment) -> dict[str, str]:
         """Headers that state what a deployment changed, and its warnings."""
-        told = {DEPLOYMENT_HEADER: "created"}
+        headers = {DEPLOYMENT_HEADER: "created"}
         if deployed.before is not None and deployed.stored is not None:
-            told[DEPLOYMENT_HEADER] = "unchanged" if deployed.unchanged else "replaced"
+            headers[DEPLOYMENT_HEADER] = "unchanged" if deployed.unchanged else "replaced"
             current = self._urls(deployed.stored)
             gone = [url for url in self._urls(deployed.before) if url not in current]
             if gone:
-                told[GONE_HEADER] = " ".join(gone)
+                headers[GONE_HEADER] = " ".join(gone)
         if deployed.warnings:
-            told[WARNINGS_HEADER] = _as_header(deployed.warnings)
-        return told
+            headers[WARNINGS_HEADER] = _as_header(deployed.warnings)
+        return headers
 
     def _urls(self, api: StoredApi) -> list[str]:
         gateway = self._settings.gateway

@@ -103,7 +103,7 @@ class Publisher:
         """
         deadline = self._clock() + self._timeout
         clusters = [item for item in changed if item.type_url == CLUSTER]
-        others = [item for item in changed if item.type_url != CLUSTER]
+        dependents = [item for item in changed if item.type_url != CLUSTER]
         with self._one_publish:
             with self._news:
                 self._await_connection(deadline)
@@ -114,7 +114,7 @@ class Publisher:
                 self._warm(
                     [item.name for item in clusters if before[item.type_url, item.name] is None]
                 )
-                self._bring_about(others, removed, deadline)
+                self._bring_about(dependents, removed, deadline)
             except GatewayError as error:
                 self._last_error = error.detail
                 self._roll_back(before)

@@ -127,12 +127,8 @@ def _parts(
     """
     for base_path in base_paths:
         base = base_path.rstrip("/")
-        has_definition = (
-            api.definition is not None and first_segment(base + api.definition.path) == segment
-        )
-        here = [item for item in api.operations if first_segment(path_at(item, base)) == segment]
-        if base_path != api.base_path:
-            here = [item for item in here if not isinstance(item, AtHost)]
+        has_definition = _has_definition(api, base, segment)
+        here = _operations(api, base_path, segment)
         for sandbox in (False, True):
             host = context.host(api.organization, api.environment, sandbox=sandbox)
             placed = [
@@ -142,6 +138,21 @@ def _parts(
             ]
             if placed or (has_definition and _is_on_host(api, sandbox=sandbox)):
                 yield host, _Part(api, base, placed)
+
+
+def _operations(api: Api, base_path: str, segment: str) -> list[Operation]:
+    """The operations of a segment; those at a host are below the first base path only."""
+    base = base_path.rstrip("/")
+    here = [item for item in api.operations if first_segment(path_at(item, base)) == segment]
+    if base_path == api.base_path:
+        return here
+    return [item for item in here if not isinstance(item, AtHost)]
+
+
+def _has_definition(api: Api, base: str, segment: str) -> bool:
+    if api.definition is None:
+        return False
+    return first_segment(base + api.definition.path) == segment
 
 
 def _is_on_host(api: Api, *, sandbox: bool) -> bool:

@@ -40,7 +40,7 @@ def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     any_needed = needed[0]
     if len(needed) > 1:
         any_needed = {"or_matcher": {"predicate": needed}}
-    others = {"not_matcher": any_needed}
+    none_needed = {"not_matcher": any_needed}
     skip = {
         "action": {
             "name": "skip",
@@ -56,7 +56,7 @@ def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
                 "envoy.extensions.filters.http.lua.v3.Lua", default_source_code=source
             ),
         },
-        xds_matcher={"matcher_list": {"matchers": [{"predicate": others, "on_match": skip}]}},
+        xds_matcher={"matcher_list": {"matchers": [{"predicate": none_needed, "on_match": skip}]}},
     )
     return {"name": CLAIMS_FILTER, "typed_config": config}
 

@@ -124,9 +124,9 @@ def _has(name: str, value: str) -> Principal:
 
     A name with dots may also be a path, which counts only without a claim of that very name.
     """
-    first, *others = paths(name)
+    first, *further = paths(name)
     found = _at(first, value)
-    for path in others:
+    for path in further:
         found = any_of(found, all_of(negated(_at(first, "")), _at(path, value)))
     return found
 

@@ -86,8 +86,6 @@ def _shared(operations: Sequence[Operation]) -> Iterator[Any]:
 def _behind(routes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The filters behind the admission filter that a route of the API uses."""
     used = {name for route in routes for name in route.get("typed_per_filter_config", {})}
-    return {
-        item.name: ON
-        for item in http_filters()
-        if item.phase > Phase.LIMIT and item.disabled and item.name in used
-    }
+    later = [item for item in http_filters() if item.phase > Phase.LIMIT]
+    switched = [item.name for item in later if item.disabled]
+    return {name: ON for name in switched if name in used}

@@ -45,7 +45,7 @@ def body_operation(conf: ApiConf, operation: OperationConf) -> BodyOperation:
         operation.target,
         open=not needs_caller(conf, operation),
         scopes=_lists(scopes.compile(conf, operation)),
-        limit=own if own and own.counted == "operation" else None,
+        limit=_of_operation(own),
     )
 
 
@@ -58,8 +58,14 @@ def body_operation_of(operation: Operation) -> BodyOperation:
         operation.target,
         open=not nodes["authentication"].required,
         scopes=_lists(nodes.get(scopes.name)),
-        limit=own if own and own.counted == "operation" else None,
+        limit=_of_operation(own),
     )
+
+
+def _of_operation(node: rate_limit.RateLimit | None) -> rate_limit.RateLimit | None:
+    if node is None or node.counted == "api":
+        return None
+    return node
 
 
 def _lists(node: scopes.Scopes | None) -> tuple[tuple[str, ...], ...]:
@@ -71,13 +77,14 @@ def _lists(node: scopes.Scopes | None) -> tuple[tuple[str, ...], ...]:
 
 def credentials(node: Authentication) -> str:
     """The letters of the credentials that an API takes."""
-    tokens = any(item.kind != "APIKey" for item in node.credentials)
-    keys = any(item.kind == "APIKey" for item in node.credentials)
-    letters = ("t" if tokens else "") + ("k" if keys else "")
-    if node.certificates is None:
-        return letters
-    alone = "" if node.needs_credential else "c"
-    return ("m" if node.certificates.mandatory else "") + letters + alone
+    certificates = node.certificates
+    taken = {
+        "m": certificates is not None and certificates.mandatory,
+        "t": any(item.kind != "APIKey" for item in node.credentials),
+        "k": any(item.kind == "APIKey" for item in node.credentials),
+        "c": certificates is not None and not node.needs_credential,
+    }
+    return "".join(filter(taken.get, taken))
 
 
 def envoy(
@@ -100,7 +107,7 @@ def envoy(
 def _text(item: BodyOperation, place: Place) -> str:
     """Flags, scopes, limits; a scope has neither blanks nor quotation marks (RFC 6749 §3.3)."""
     lists = '"'.join(" ".join(names) for names in item.scopes)
-    fields = ["o" if item.open else "", lists]
+    fields = ["o" * item.open, lists]
     if item.limit:
         key = rate_limit.operation_key(place, item.verb, item.target)
         seconds = rate_limit.SECONDS[item.limit.unit]

@@ -95,7 +95,7 @@ def _subscriptions(conf: ApiConf) -> Subscriptions | None:
 
 def stream_of(node: Subscriptions, kind: Kind) -> Stream:
     """The node of a route for subscriptions."""
-    messages = node.messages_per_second if kind == WEB_SOCKET else 0
+    messages = {WEB_SOCKET: node.messages_per_second}.get(kind, 0)
     return Stream(kind, node.idle_timeout, node.max_duration, messages)
 
 
@@ -131,7 +131,7 @@ def envoy(node: GraphQl, place: Place) -> EnvoyRoute:
         ("complexity", node.max_complexity),
         ("aliases", node.max_aliases),
         ("batch", node.max_batch),
-        ("message", place.gateway.enforcer.max_body_bytes if node.subscriptions else 0),
+        ("message", place.gateway.enforcer.max_body_bytes),
     )
     options = " ".join(f"{name}={value}" for name, value in numbers)
     return body_operations.envoy("graphql", options, node.credentials, node.operations, place)

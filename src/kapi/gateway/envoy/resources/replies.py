@@ -167,10 +167,9 @@ def _as_graphql(mapper: dict[str, Any]) -> dict[str, Any]:
     `wasm/admission/src/replies.rs` writes the errors of the admission filter in this form.
     """
     body = mapper["body_format_override"]["json_format"]
-    of_policy = "error_message" in body
-    title = body["error_message" if of_policy else "message"]
-    description = body["error_description" if of_policy else "description"]
-    error = {"message": description, "extensions": {"code": body["code"], "title": title}}
+    words = {name.removeprefix("error_"): text for name, text in body.items()}
+    extensions = {"code": words["code"], "title": words["message"]}
+    error = {"message": words["description"], "extensions": extensions}
     form = {"json_format": {"errors": [error]}, "content_type": _GRAPHQL}
     conditions = [_SPEAKS_GRAPHQL, mapper["filter"], _OF_GRAPHQL]
     return {

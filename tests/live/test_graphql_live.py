@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +14,8 @@ import pytest
 
 from graphql_backend import SDL, GraphQlServer, graphql_server
 from harness import Answer, Platform
+from standin import Key
+from waiting import until
 
 HOST = "default.gw.wso2.com"
 SANDBOX = "default.sandbox.gw.wso2.com"
@@ -227,3 +231,71 @@ def test_bodies_that_the_gateway_does_not_read(call: Caller, platform: Platform)
     }
     assert status(json.dumps(padded[99_000])) == 200
     assert status(json.dumps(padded[120_000])) == 413
+
+
+def test_scopes_in_lists_and_in_a_claim_of_the_issuer(
+    call: Caller, platform: Platform, tmp_path: Path
+) -> None:
+    key = Key.make("graphql", "ES256")
+    (tmp_path / "key.pem").write_text(key.pem())
+    for name, more in (("lists", ()), ("own", ("--scopes-claim", "realm.roles"))):
+        given = ("--public-key", str(tmp_path / "key.pem"), "--name", name, *more)
+        platform.cli("issuer", "add", "oidc", f"https://{name}.example", *given)
+    now = int(time.time())
+
+    def by(issuer: str, **claims: Any) -> Answer:
+        times = {"iat": now, "exp": now + 600, "sub": "me"}
+        token = key.token({"iss": f"https://{issuer}.example", **times, **claims})
+        return call(query("{heroes{id}}"), token)
+
+    for issuer in ("lists", "own"):
+        until(lambda issuer=issuer: by(issuer).status != 401)
+    for issuer, claims, status in (
+        ("lists", {"scp": ["x", "heroes:read"]}, 200),
+        ("lists", {"scp": ["heroes:read "]}, 403),
+        ("lists", {"scp": ["heroes:write"]}, 403),
+        ("lists", {"scope": "x heroes:read"}, 200),
+        ("lists", {}, 403),
+        ("own", {"realm": {"roles": ["x", "heroes:read"]}}, 200),
+        ("own", {"realm": {"roles": ["x"]}, "scope": "heroes:read"}, 403),
+    ):
+        assert by(issuer, **claims).status == status, (issuer, claims)
+
+
+def test_api_keys_and_backend_tokens(
+    call: Caller, platform: Platform, backend: GraphQlServer
+) -> None:
+    conf = CONF % {"url": backend.url}
+    conf = conf.replace("starwars", "keyed").replace("StarWars", "Keyed")
+    more = (
+        "authentication:\n- {authType: OAuth2}\n- {authType: APIKey}\n"
+        "apiPolicies:\n  request:\n  - policyName: BackendJwt\n"
+        "    parameters: {encoding: Base64, header: X-JWT, tokenTTL: 3600}\n"
+    )
+    assert platform.deploy(conf + more, SDL).status == 200
+    key = platform.cli("api-key", "create", "Keyed:1.0.0", "--opaque").stdout.strip()
+
+    def asked(text: str, *arguments: str) -> tuple[int, Any]:
+        return outcome(call(query(text), "", *arguments, path="/keyed/1.0.0"))
+
+    # A key has no scopes and needs none, as for REST.
+    assert asked("{heroes{id}}", "-H", f"apikey: {key}") == (200, {"heroes": [{"id": "1"}]})
+    assert backend.seen[-1]["headers"]["x-jwt"].count(".") == 2
+    assert "apikey" not in backend.seen[-1]["headers"]
+    assert asked("{heroes{id}}") == (401, "900902")
+    assert asked("{hero{id}}") == (200, {"hero": {"id": "1"}})
+    assert asked("{hero{id}}", "-H", "apikey: wrong") == (401, "900901")
+
+
+def test_a_subscription_of_the_application_is_needed_for_secured_operations(
+    call: Caller, platform: Platform, backend: GraphQlServer, token: str
+) -> None:
+    conf = (CONF % {"url": backend.url}).replace("starwars", "subs").replace("StarWars", "Subs")
+    assert platform.deploy(conf + "subscriptionValidation: true\n", SDL).status == 200
+
+    def status(text: str, token: str = "") -> int:
+        return call(query(text), token, path="/subs/1.0.0").status
+
+    add = 'mutation{addHero(name:"x"){id}}'
+    until(lambda: status(add, token) == 403)
+    assert status("{hero{id}}") == 200

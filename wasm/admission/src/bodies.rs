@@ -1,6 +1,8 @@
 //! Requests whose body names operations: reads the body, asks the kind of the route which operations it names, and refuses what the
 //! caller may not use. Called by `filter` on routes that have the metadata `kapi.operations`.
 
+use std::cell::OnceCell;
+
 use crate::graphql::{self, Asked, Fault, Options};
 use crate::graphql_document::Fault as Invalid;
 use crate::graphql_socket::{self, Ruling, Said, Socket};
@@ -189,7 +191,7 @@ pub fn rule(name: &str) -> Option<&'static str> {
 
 /// Whether the caller may use the operations.
 pub fn admitted(route: &Route, uses: &[Use], requests: u32) -> Next {
-    match judge(uses, route, &Verified, |name| text(OPERATIONS, name)) {
+    match judge(uses, route, &Verified::default(), |name| text(OPERATIONS, name)) {
         Ok(allowed) => Next::Judged(Admitted { limits: allowed.limits, requests, secured: allowed.secured, answer: None }),
         Err(refusal) => refused(route, refusal),
     }
@@ -254,24 +256,27 @@ fn challenge(error: &str) -> String {
 }
 
 /// The caller, by the metadata of the filters before this one.
-struct Verified;
+#[derive(Default)]
+struct Verified {
+    token: OnceCell<bool>,
+}
 
 fn fact(name: &str) -> bool {
     host::property(&[FACTS, name.as_bytes()].concat()).is_some_and(|value| value == [1])
 }
 
-/// Whether a value holds the word: a text of words between blanks, or a list of texts.
+/// Whether a value holds the word: a text of words between blanks, or a list of texts. A list comes packed, with zero bytes in it.
 fn holds(prefix: &[u8], name: &str, word: &str) -> bool {
-    let item = |index: usize| text(prefix, &format!("{name}\0{index}"));
-    match item(0) {
-        Some(first) => first == word || (1..MOST_SCOPES).map_while(item).any(|other| other == word),
-        None => text(prefix, name).is_some_and(|value| value.split(' ').any(|part| part == word)),
+    let value = host::property(&[prefix, name.as_bytes()].concat());
+    if let Some(words) = value.filter(|value| !value.contains(&0)) {
+        return words.split(|byte| *byte == b' ').any(|part| part == word.as_bytes());
     }
+    (0..MOST_SCOPES).map_while(|index| text(prefix, &format!("{name}\0{index}"))).any(|item| item == word)
 }
 
 impl Caller for Verified {
     fn has_token(&self) -> bool {
-        text(CLAIMS, "iss").is_some_and(|issuer| !issuer.is_empty())
+        *self.token.get_or_init(|| text(CLAIMS, "iss").is_some_and(|issuer| !issuer.is_empty()))
     }
 
     fn has_api_key(&self) -> bool {

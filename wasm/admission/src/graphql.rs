@@ -2,10 +2,11 @@
 //! parameter that some servers know under another spelling is refused, and so is one that stands in two places.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::graphql_document::{Document, Fault as Invalid, Kind, Limits};
+use crate::graphql_document::{Fault as Invalid, Kind, Limits, Parsed};
 use crate::operations::Use;
 use crate::strict_json::{self, Json};
 
@@ -69,9 +70,15 @@ pub struct Asked {
     pub persisted: Vec<(String, String)>,
 }
 
-/// Texts of persisted queries, by their digest (Apollo's automatic persisted queries).
+/// What was seen before.
 pub trait Persisted {
+    /// The text of a persisted query, by its digest (Apollo's automatic persisted queries).
     fn text(&self, digest: &str) -> Option<String>;
+
+    /// What is checked of a document.
+    fn parsed(&self, text: &str) -> Result<Rc<Parsed>, Invalid> {
+        Parsed::of(text).map(Rc::new)
+    }
 }
 
 /// The members of one request, or the parameters of a GET.
@@ -282,7 +289,7 @@ impl Asked {
             (None, Some(digest)) => Cow::Owned(persisted.text(digest).ok_or(Fault::NotPersisted)?),
             (None, None) => return invalid("The request has no query."),
         };
-        let document = Document::parse(&query)?;
+        let document = persisted.parsed(&query)?;
         document.check(&options.limits)?;
         // Some servers take an empty name for none.
         let name = request.operation.as_deref().filter(|name| !name.is_empty());
@@ -293,11 +300,8 @@ impl Asked {
         self.requests += 1;
         for operation in &document.operations {
             let executed = core::ptr::eq(operation, selected);
-            for (field, times) in document.roots(operation) {
-                if field != "__typename" {
-                    let times = if executed { times } else { 0 };
-                    self.uses.push(Use { name: [operation.kind.word(), field].join(" "), times });
-                }
+            for (name, times) in &operation.roots {
+                self.uses.push(Use { name: name.clone(), times: if executed { *times } else { 0 } });
             }
         }
         Ok(())

@@ -66,20 +66,20 @@ enum What<'a> {
     Spread(&'a str),
 }
 
-pub struct Operation<'a> {
-    pub kind: Kind,
-    pub name: Option<&'a str>,
+struct Operation<'a> {
+    kind: Kind,
+    name: Option<&'a str>,
     first: Set,
 }
 
-pub struct Document<'a> {
-    pub operations: Vec<Operation<'a>>,
+struct Document<'a> {
+    operations: Vec<Operation<'a>>,
     fragments: BTreeMap<&'a str, Set>,
     selections: Vec<Selection<'a>>,
 }
 
 /// What a set of selections comes to, with its fragments put in.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Measures {
     depth: u32,
     fields: u32,
@@ -117,7 +117,7 @@ impl Measures {
 }
 
 impl<'a> Document<'a> {
-    pub fn parse(text: &'a str) -> Result<Self, Fault> {
+    fn parse(text: &'a str) -> Result<Self, Fault> {
         let document = Document { operations: Vec::new(), fragments: BTreeMap::new(), selections: Vec::new() };
         let mut parser = Parser { lexer: Lexer::new(text), document };
         match parser.document() {
@@ -128,19 +128,6 @@ impl<'a> Document<'a> {
                 let (line, column) = parser.lexer.place();
                 Err(Fault::Invalid(format!("Syntax error in the document at line {line}, column {column}.")))
             }
-        }
-    }
-
-    /// The operation that is executed (§6.1): the one with the name, or the only one.
-    pub fn selected(&self, name: Option<&str>) -> Result<&Operation<'a>, Fault> {
-        match (name, self.operations.as_slice()) {
-            (None, [only]) => Ok(only),
-            (None, _) => Err(invalid("The document has several operations: say which one in operationName.")),
-            (Some(name), _) => self
-                .operations
-                .iter()
-                .find(|operation| operation.name == Some(name))
-                .ok_or_else(|| invalid("The document has no operation of the name in operationName.")),
         }
     }
 
@@ -158,29 +145,6 @@ impl<'a> Document<'a> {
             return Err(invalid("Two operations of the document have the same name."));
         }
         Ok(self)
-    }
-
-    /// Whether an operation keeps the limits.
-    pub fn check(&self, limits: &Limits) -> Result<(), Fault> {
-        let mut known = BTreeMap::new();
-        for operation in &self.operations {
-            let found = self.measure(operation.first, &mut known, 0)?;
-            if over(found.depth, limits.depth) {
-                return Err(Fault::TooDeep(format!("The query is {} levels deep; {} are allowed.", found.depth, limits.depth)));
-            }
-            if over(found.fields, limits.complexity) {
-                let (fields, most) = (found.fields, limits.complexity);
-                return Err(Fault::TooComplex(format!("The query selects {fields} fields; {most} are allowed.")));
-            }
-            if over(found.aliases, limits.aliases) {
-                let (aliases, most) = (found.aliases, limits.aliases);
-                return Err(Fault::TooComplex(format!("The query has {aliases} aliases; {most} are allowed.")));
-            }
-            if found.introspected_fields > MOST_INTROSPECTION_FIELDS || found.introspected_lists >= MOST_INTROSPECTION_LISTS {
-                return Err(Fault::TooComplex("The introspection asks for too much at once.".to_owned()));
-            }
-        }
-        Ok(())
     }
 
     /// `known` has the fragments that were measured, or None for one that is being measured: it would contain itself (§5.5.2.2).
@@ -214,8 +178,8 @@ impl<'a> Document<'a> {
         self.fragments.get(name).copied().ok_or_else(|| invalid("The document uses a fragment that it does not define."))
     }
 
-    /// The root fields of an operation that passed `check`, each with how often it is executed: once for each response name (§6.3.2).
-    pub fn roots(&self, operation: &Operation<'a>) -> Vec<(&'a str, u32)> {
+    /// The root fields of an operation that was measured, each with how often it is executed: once for each response name (§6.3.2).
+    fn roots(&self, operation: &Operation<'a>) -> Vec<(&'a str, u32)> {
         let mut found: Vec<(&str, &str)> = Vec::new();
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut open = vec![operation.first];
@@ -243,6 +207,74 @@ impl<'a> Document<'a> {
     }
 }
 
+/// What is checked of a document, without its text.
+#[derive(Debug)]
+pub struct Parsed {
+    pub operations: Vec<ParsedOperation>,
+}
+
+#[derive(Debug)]
+pub struct ParsedOperation {
+    pub kind: Kind,
+    name: Option<String>,
+    /// The root fields but `__typename`, by the names of the operations (`query hero`), and how often each is executed.
+    pub roots: Vec<(String, u32)>,
+    measures: Measures,
+}
+
+impl Parsed {
+    pub fn of(text: &str) -> Result<Self, Fault> {
+        let document = Document::parse(text)?;
+        let mut known = BTreeMap::new();
+        let mut operations = Vec::with_capacity(document.operations.len());
+        for operation in &document.operations {
+            let measures = document.measure(operation.first, &mut known, 0)?;
+            let roots = document.roots(operation).into_iter().filter(|(field, _)| *field != "__typename");
+            let roots = roots.map(|(field, times)| ([operation.kind.word(), field].join(" "), times)).collect();
+            operations.push(ParsedOperation { kind: operation.kind, name: operation.name.map(str::to_owned), roots, measures });
+        }
+        Ok(Parsed { operations })
+    }
+
+    /// The operation that is executed (§6.1): the one with the name, or the only one.
+    pub fn selected(&self, name: Option<&str>) -> Result<&ParsedOperation, Fault> {
+        match (name, self.operations.as_slice()) {
+            (None, [only]) => Ok(only),
+            (None, _) => Err(invalid("The document has several operations: say which one in operationName.")),
+            (Some(_), _) => self
+                .operations
+                .iter()
+                .find(|operation| operation.name.as_deref() == name)
+                .ok_or_else(|| invalid("The document has no operation of the name in operationName.")),
+        }
+    }
+
+    /// Whether all operations keep the limits.
+    pub fn check(&self, limits: &Limits) -> Result<(), Fault> {
+        self.operations.iter().try_for_each(|operation| operation.measures.check(limits))
+    }
+}
+
+impl Measures {
+    fn check(&self, limits: &Limits) -> Result<(), Fault> {
+        if over(self.depth, limits.depth) {
+            return Err(Fault::TooDeep(format!("The query is {} levels deep; {} are allowed.", self.depth, limits.depth)));
+        }
+        if over(self.fields, limits.complexity) {
+            let (fields, most) = (self.fields, limits.complexity);
+            return Err(Fault::TooComplex(format!("The query selects {fields} fields; {most} are allowed.")));
+        }
+        if over(self.aliases, limits.aliases) {
+            let (aliases, most) = (self.aliases, limits.aliases);
+            return Err(Fault::TooComplex(format!("The query has {aliases} aliases; {most} are allowed.")));
+        }
+        if self.introspected_fields > MOST_INTROSPECTION_FIELDS || self.introspected_lists >= MOST_INTROSPECTION_LISTS {
+            return Err(Fault::TooComplex("The introspection asks for too much at once.".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 fn over(found: u32, limit: u32) -> bool {
     limit > 0 && found > limit
 }
@@ -267,14 +299,14 @@ struct Parser<'a> {
     document: Document<'a>,
 }
 
-type Parsed<T> = Result<T, Syntax>;
+type Step<T> = Result<T, Syntax>;
 
 impl<'a> Parser<'a> {
     fn is(&self, mark: u8) -> bool {
         self.lexer.token == Token::Mark(mark)
     }
 
-    fn take(&mut self, mark: u8) -> Parsed<bool> {
+    fn take(&mut self, mark: u8) -> Step<bool> {
         let there = self.is(mark);
         if there {
             self.lexer.advance()?;
@@ -282,17 +314,17 @@ impl<'a> Parser<'a> {
         Ok(there)
     }
 
-    fn expect(&mut self, mark: u8) -> Parsed<()> {
+    fn expect(&mut self, mark: u8) -> Step<()> {
         if self.take(mark)? { Ok(()) } else { Err(Syntax::Unexpected) }
     }
 
-    fn name(&mut self) -> Parsed<&'a str> {
+    fn name(&mut self) -> Step<&'a str> {
         let Token::Name(name) = self.lexer.token else { return Err(Syntax::Unexpected) };
         self.lexer.advance()?;
         Ok(name)
     }
 
-    fn document(&mut self) -> Parsed<()> {
+    fn document(&mut self) -> Step<()> {
         self.lexer.advance()?;
         loop {
             // A description says nothing to a server (§2.2), and the short form of a query has none.
@@ -314,7 +346,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn named(&mut self, kind: Kind) -> Parsed<()> {
+    fn named(&mut self, kind: Kind) -> Step<()> {
         self.lexer.advance()?;
         let name = if matches!(self.lexer.token, Token::Name(_)) { Some(self.name()?) } else { None };
         if self.take(b'(')? {
@@ -324,13 +356,13 @@ impl<'a> Parser<'a> {
         self.operation(kind, name)
     }
 
-    fn operation(&mut self, kind: Kind, name: Option<&'a str>) -> Parsed<()> {
+    fn operation(&mut self, kind: Kind, name: Option<&'a str>) -> Step<()> {
         let first = self.set(0)?;
         self.document.operations.push(Operation { kind, name, first });
         Ok(())
     }
 
-    fn fragment(&mut self) -> Parsed<()> {
+    fn fragment(&mut self) -> Step<()> {
         self.lexer.advance()?;
         let name = self.name()?;
         if name == "on" || self.name()? != "on" {
@@ -346,7 +378,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn variables(&mut self) -> Parsed<()> {
+    fn variables(&mut self) -> Step<()> {
         loop {
             if self.lexer.token == Token::Text {
                 self.lexer.advance()?;
@@ -365,7 +397,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn type_reference(&mut self) -> Parsed<()> {
+    fn type_reference(&mut self) -> Step<()> {
         let mut lists = 0;
         while self.take(b'[')? {
             lists += 1;
@@ -379,7 +411,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn directives(&mut self, constant: bool) -> Parsed<()> {
+    fn directives(&mut self, constant: bool) -> Step<()> {
         while self.take(b'@')? {
             self.name()?;
             self.arguments(constant)?;
@@ -387,7 +419,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn arguments(&mut self, constant: bool) -> Parsed<()> {
+    fn arguments(&mut self, constant: bool) -> Step<()> {
         if !self.take(b'(')? {
             return Ok(());
         }
@@ -401,7 +433,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn value(&mut self, constant: bool, level: u32) -> Parsed<()> {
+    fn value(&mut self, constant: bool, level: u32) -> Step<()> {
         if level > DEEPEST {
             return Err(Syntax::TooDeep);
         }
@@ -432,7 +464,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A set of at least one selection; the first of them.
-    fn set(&mut self, level: u32) -> Parsed<Set> {
+    fn set(&mut self, level: u32) -> Step<Set> {
         if level > DEEPEST {
             return Err(Syntax::TooDeep);
         }
@@ -452,7 +484,7 @@ impl<'a> Parser<'a> {
         if first == NONE { Err(Syntax::Unexpected) } else { Ok(first) }
     }
 
-    fn selection(&mut self, level: u32) -> Parsed<What<'a>> {
+    fn selection(&mut self, level: u32) -> Step<What<'a>> {
         if self.lexer.token != Token::Spread {
             return self.field(level);
         }
@@ -473,7 +505,7 @@ impl<'a> Parser<'a> {
         Ok(What::Inline(self.set(level + 1)?))
     }
 
-    fn field(&mut self, level: u32) -> Parsed<What<'a>> {
+    fn field(&mut self, level: u32) -> Step<What<'a>> {
         let key = self.name()?;
         let name = if self.take(b':')? { self.name()? } else { key };
         self.arguments(false)?;

@@ -18,6 +18,7 @@ pub mod graphql_lexer;
 pub mod graphql_socket;
 pub mod inflate;
 pub mod json;
+pub mod known_documents;
 pub mod mcp;
 pub mod mcp_tools;
 pub mod operations;

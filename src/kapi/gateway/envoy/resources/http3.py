@@ -1,8 +1,7 @@
 """HTTP/3 (RFC 9114): a UDP listener on the same port, and the header that tells clients of it.
 
-Only where `gateway.http3` asks for it. It serves callers, not trusted fronts, and takes no client
-certificates: Envoy has none over QUIC. Early data (RFC 9001 §4.6.1) is off, because it can be
-replayed. Pure.
+Only where `gateway.http3` asks for it. It serves callers, not trusted fronts, and requests no
+client certificates. Early data (RFC 9001 §4.6.1) is off, because it can be replayed. Pure.
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ def backend() -> Iterator[Backend]:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
+    logged = {"KAPI_GATEWAY__ACCESS_LOG": "true"}
+    folder = tmp_path_factory.mktemp("kapi")
+    running = Platform(free_port(), folder / "data", environment=logged)
     running.start()
     yield running
     running.stop()
@@ -134,6 +136,13 @@ def test_refusals_are_statuses_of_grpc(platform: Platform, caller: Caller, stude
     unknown = caller.refused(f"{students}/Nothing", token=platform.token())
     assert unknown.code() is grpc.StatusCode.UNIMPLEMENTED
     assert unknown.details() == "404: The requested resource is not available."
+    logged = f'"path":"{students}/GetStudent"'
+    until(lambda: any(logged in line and '"grpc_status":16' in line for line in lines(platform)))
+
+
+def lines(platform: Platform) -> list[str]:
+    """Of the access log."""
+    return (platform.data_dir / "logs/access.log").read_text().splitlines()
 
 
 def conf(base: str, port: int, extra: str = "", operations: str = "", scheme: str = "http") -> str:

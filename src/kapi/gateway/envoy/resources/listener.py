@@ -222,6 +222,7 @@ def _access_log(path: str) -> dict[str, Any]:
         "path": "%FILTER_STATE(kapi.path:PLAIN)%",
         "protocol": "%PROTOCOL%",
         "status": "%RESPONSE_CODE%",
+        "grpc_status": "%GRPC_STATUS(NUMBER)%",
         "details": "%RESPONSE_CODE_DETAILS%",
         "flags": "%RESPONSE_FLAGS%",
         "milliseconds": "%DURATION%",

@@ -53,8 +53,8 @@ def packed(**more: str) -> bytes:
 
 
 def compiled(definition: bytes) -> tuple[Api, list[str]]:
-    api = compile_api(CONF.encode(), definition, organization="default", policies=POLICIES).api
-    made, mistakes = with_transcoding(api, definition)
+    found = compile_api(CONF.encode(), definition, organization="default", policies=POLICIES)
+    made, mistakes = with_transcoding(found.api, found.conf, definition)
     return made, [item.message for item in mistakes]
 
 

@@ -427,7 +427,11 @@ def test_json_is_transcoded_by_the_rules_of_the_definition(
     operations = operation("GetStudent", ', scopes: ["students:read"]') + operation(
         "GetStudentStream", ", secured: false"
     )
-    text = conf("json", backend.port, operations=operations)
+    extra = (
+        "corsConfiguration: {corsConfigurationEnabled: true,"
+        ' accessControlAllowOrigins: ["https://shop.example"]}\n'
+    )
+    text = conf("json", backend.port, extra, operations)
     text = text.replace("grpc: {", "grpc: {transcoding: true, ")
     answer = platform.deploy(text, RULES)
     assert answer.status == 200, answer.body
@@ -455,6 +459,10 @@ def test_json_is_transcoded_by_the_rules_of_the_definition(
     many, _, trailers = streamed.body.partition(b"grpc-status")
     assert [item["name"] for item in json.loads(many)] == ["Ada 0", "Ada 1", "Ada 2"]
     assert trailers.startswith(b": 0")
+    asked = ("-H", "origin: https://shop.example", "-H", "access-control-request-method: GET")
+    preflight = platform.request(HOST, "/json.v1/students/Ada", "-X", "OPTIONS", *asked)
+    assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "apiDefinition" in platform.request(HOST, "/json.v1/api-definition").json()
     # Refusals are those of an HTTP API.
     missing = platform.request(HOST, "/json.v1/students/Ada")
     assert (missing.status, missing.json()["code"]) == (401, "900902")

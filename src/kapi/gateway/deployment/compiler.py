@@ -46,7 +46,7 @@ class ApiCompiler:
         Raises Invalid for mistakes in the files.
         """
         compiled = self.compile_new(conf, definition, organization=organization, policies=POLICIES)
-        api, mistakes = with_transcoding(compiled.api, definition)
+        api, mistakes = with_transcoding(compiled.api, compiled.conf, definition)
         mistakes += code_mistakes(api, context.gateway)
         if self.modules and not mistakes:
             api, mistakes = self.modules.fetched(api)
@@ -105,7 +105,7 @@ class ApiCompiler:
             policies=POLICIES,
             restored=True,
         )
-        api, mistakes = with_transcoding(compiled.api, definition)
+        api, mistakes = with_transcoding(compiled.api, compiled.conf, definition)
         raise_mistakes(
             (
                 *mistakes,

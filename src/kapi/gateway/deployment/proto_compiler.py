@@ -18,9 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from kapi.apis import report as codes
+from kapi.apis.conf.model import ApiConf
 from kapi.apis.ir import Api
 from kapi.apis.kinds.grpc import GrpcOperation, TranscodedOperation
 from kapi.errors import Diagnostic
+from kapi.policies import cors
 from kapi.policies.grpc import GrpcCalls, Transcoding
 
 _SECONDS: Final = 20.0
@@ -29,8 +31,13 @@ _LARGEST: Final = 512 * 1024
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
 
 
-def with_transcoding(api: Api, definition: bytes) -> tuple[Api, tuple[Diagnostic, ...]]:
-    """The API with an operation for each HTTP rule; or the API unchanged, and all mistakes."""
+def with_transcoding(
+    api: Api, conf: ApiConf, definition: bytes
+) -> tuple[Api, tuple[Diagnostic, ...]]:
+    """The API with an operation for each HTTP rule, and one for pre-flight requests of each path.
+
+    Or the API unchanged, and all mistakes.
+    """
     if not any(isinstance(node, GrpcCalls) and node.transcoding for node in _nodes(api)):
         return api, ()
     descriptors, mistakes = _compiled(definition)
@@ -41,7 +48,9 @@ def with_transcoding(api: Api, definition: bytes) -> tuple[Api, tuple[Diagnostic
     if not added:
         message = "no method of the conf has a google.api.http rule in the definition"
         return api, (_mistake(message, "Add rules to the proto, or remove grpc.transcoding."),)
-    return dataclasses.replace(api, operations=(*api.operations, *sorted(added, key=_order))), ()
+    added.sort(key=_order)
+    preflight = cors.added_operations(conf, tuple(added))
+    return dataclasses.replace(api, operations=(*api.operations, *added, *preflight)), ()
 
 
 def _nodes(api: Api) -> Iterator[Any]:

@@ -5,6 +5,7 @@ Other calls find no route: Envoy answers them UNIMPLEMENTED, as a gRPC server do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -12,9 +13,12 @@ from kapi.apis.ir import Api, path_at
 from kapi.apis.kinds.grpc import TranscodedOperation
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
-from kapi.gateway.envoy.resources.routes.grpc.transcoded import transcoded_requests
+from kapi.gateway.envoy.resources.routes.grpc.transcoded import (
+    template_pattern,
+    transcoded_requests,
+)
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
-from kapi.gateway.envoy.resources.routes.paths import Rewrite
+from kapi.gateway.envoy.resources.routes.paths import Rewrite, first_segment
 from kapi.policies import Place
 from kapi.policies.grpc import GrpcCalls
 
@@ -25,11 +29,13 @@ _GRPC_OR_WEB: Final = {"name": "content-type", "string_match": {"prefix": "appli
 def grpc_routes(
     api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
 ) -> Iterable[dict[str, Any]]:
-    """The methods, then the definition where it is in the same scope."""
+    """The definition where it is in the same scope, then the methods."""
+    in_scope = first_segment(base_path)
+    paths = [path_at(place.operation, base_path) for place in placed]
+    if not paths or in_scope in map(first_segment, paths):
+        yield from definition_routes(api, base_path)
     for place in placed:
         yield from operation_routes(place, _requests(place), context)
-    if not placed or "/" in base_path[1:]:
-        yield from definition_routes(api, base_path)
 
 
 def _requests(place: Place) -> Requests:
@@ -42,7 +48,9 @@ def _requests(place: Place) -> Requests:
     if node is None:
         # A pre-flight request (`policies/cors.py`), which reaches no backend.
         options = {"name": ":method", "string_match": {"exact": "OPTIONS"}}
-        return Requests({"path": path}, (options,), lambda _: Rewrite("", path, is_fixed=True))
+        regex = re.escape(place.base_path) + template_pattern(operation.path)
+        match = {"safe_regex": {"regex": regex}}
+        return Requests(match, (options,), lambda _: Rewrite("", "/", is_fixed=True))
     own = f"/{node.service(operation.target)}/{operation.verb}"
 
     def rewrite(backend_base: str) -> Rewrite:

@@ -29,6 +29,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         'issue = _issue(provider, client, authorization, now, "", 0)',
     ): "The end of a refresh token is not used without one.",
     (
+        "gateway/deployment/proto_compiler.py",
+        "NumberReplacer",
+        "_SECONDS: Final = 20.0",
+    ): "A second more or less for a compiler that hangs.",
+    (
         "gateway/deployment/deployed_apis.py",
         "NumberReplacer",
         "_WARM = 512",

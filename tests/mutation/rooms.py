@@ -80,6 +80,10 @@ ROOMS = (
                 ),
             ),
             ("hashes", ("test_openid",)),
+            (
+                "sender_constraint",
+                ("test_dpop", "test_introspection_revocation", "test_client_authentication"),
+            ),
             ("access_tokens", ("test_introspection_revocation", "test_openid", "test_accounts")),
             (
                 "*",
@@ -129,6 +133,7 @@ ROOMS = (
         "test_policies or policy_bounds or cors or header or endpoint or interceptor or lua"
         " or wasm or mirror or redirect or backend_jwt or mediation or policies or graphql or grpc or mcp or stream",
     ),
+    Room(("gateway/deployment/proto_compiler.py",), ("gateway/test_proto_compiler.py",)),
     Room(
         ("gateway/deployment/*.py",),
         ("gateway/test_gateway_deployer.py", "gateway/test_secrets.py"),

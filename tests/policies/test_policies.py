@@ -55,7 +55,9 @@ FILTERS = """
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
+30 kapi.opening switched on on demand
 35 kapi.stream switched on on demand
+35 kapi.messages switched on on demand
 40 kapi.backend_jwt switched on
 40 kapi.interceptor switched on
 40 kapi.guard.before switched on

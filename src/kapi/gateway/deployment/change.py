@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.context import RenderContext
@@ -63,32 +64,27 @@ def change_of(
     clusters = _clusters(apis, _backends(names.values()), context)
     unused = _unused_backends(names_before, names)
     # A scope without an API contains system routes only. These are rendered at each start.
-    without_api = [segment for segment in sorted(apis) if not apis[segment]]
+    without_api = [segment for segment in names if not apis[segment]]
     with_api = [scope for segment, scope in scopes.items() if apis[segment]]
     gone = [segment for segment in names if segment not in scopes]
     return Change(
         changed=(*clusters, *scopes.values()),
-        removed=(
-            *((SCOPE, segment) for segment in gone),
-            *((CLUSTER, name) for name in unused),
-        ),
+        removed=(*_keys(SCOPE, gone), *_keys(CLUSTER, unused)),
         names=names,
         rendered=rendered_of((*clusters, *with_api), fingerprint),
-        dropped=(
-            *(("scope", segment) for segment in without_api),
-            *(("cluster", name) for name in unused),
-        ),
+        dropped=(*_keys("scope", without_api), *_keys("cluster", unused)),
     )
+
+
+def _keys(kind: str, names: Iterable[str]) -> list[Key]:
+    return [(kind, name) for name in names]
 
 
 def all_resources(apis: ApisBySegment, context: RenderContext) -> tuple[Resource, ...]:
     """The clusters and scopes of all APIs."""
     occupied = {segment: here for segment, here in apis.items() if here}
     clusters = render_backends(_distinct(occupied), context)
-    return (
-        *(encode(CLUSTER, cluster) for cluster in clusters),
-        *_encoded_scopes(occupied, context).values(),
-    )
+    return (*_encoded_clusters(clusters), *_encoded_scopes(occupied, context).values())
 
 
 def rendered_of(resources: Iterable[Resource], fingerprint: str) -> tuple[Rendered, ...]:
@@ -120,8 +116,12 @@ def _encoded_scopes(apis: ApisBySegment, context: RenderContext) -> dict[str, Re
 def _clusters(
     apis: ApisBySegment, used: frozenset[str], context: RenderContext
 ) -> tuple[Resource, ...]:
-    clusters = render_backends(_distinct(apis), context)
-    return tuple(encode(CLUSTER, cluster) for cluster in clusters if cluster["name"] in used)
+    clusters = _encoded_clusters(render_backends(_distinct(apis), context))
+    return tuple(cluster for cluster in clusters if cluster.name in used)
+
+
+def _encoded_clusters(clusters: Iterable[dict[str, Any]]) -> tuple[Resource, ...]:
+    return tuple(encode(CLUSTER, cluster) for cluster in clusters)
 
 
 def _distinct(apis: ApisBySegment) -> Iterable[Api]:

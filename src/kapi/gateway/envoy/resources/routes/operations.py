@@ -8,9 +8,8 @@ them by the weights. For `rest/` and other kinds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kapi.apis.header_rules import other_spellings
@@ -161,8 +160,10 @@ def _action(
         action["idle_timeout"] = f"{first.idle_timeout}s"
     if first.retry is not None:
         action["retry_policy"] = _retry_policy(first.retry)
-    action |= _merged(part.action for part in parts)
-    mirrors = _joined(part.mirrors for part in parts)
+    mirrors: list[Endpoint] = []
+    for part in parts:
+        action |= part.action
+        mirrors += part.mirrors
     if mirrors:
         action["request_mirror_policies"] = [_mirror(mirror, place, context) for mirror in mirrors]
     return action
@@ -237,29 +238,45 @@ def _retry_policy(retry: Retry) -> dict[str, Any]:
     return policy
 
 
+@dataclass(slots=True)
+class _Additions:
+    """What several policies add to a route, together."""
+
+    filters: dict[str, Any] = field(default_factory=dict)
+    """Per-route filter configurations by filter name."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """Names of filters, each with the one that takes its place."""
+    route: dict[str, Any] = field(default_factory=dict)
+    request_headers: list[dict[str, Any]] = field(default_factory=list)
+    removed_from_requests: list[str] = field(default_factory=list)
+    response_headers: list[dict[str, Any]] = field(default_factory=list)
+    removed_from_responses: list[str] = field(default_factory=list)
+
+
 def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
     """What the policies add around the action. Empty fields are left out."""
+    found = _Additions()
+    for part in parts:
+        found.filters |= part.per_route
+        found.replaced |= part.replaces
+        found.route |= part.route
+        found.request_headers += part.request_headers_to_add
+        found.removed_from_requests += part.remove_request_headers
+        found.response_headers += part.response_headers_to_add
+        found.removed_from_responses += part.remove_response_headers
     metadata = _metadata(parts)
     fields: dict[str, Any] = {
-        "typed_per_filter_config": _filters(parts),
-        "request_headers_to_add": _joined(part.request_headers_to_add for part in parts),
-        "request_headers_to_remove": [
-            *_joined(part.remove_request_headers for part in parts),
-            *_misspelt(parts),
-        ],
-        "response_headers_to_add": _joined(part.response_headers_to_add for part in parts),
-        "response_headers_to_remove": _joined(part.remove_response_headers for part in parts),
+        "typed_per_filter_config": {
+            found.replaced.get(name, name): config for name, config in found.filters.items()
+        },
+        "request_headers_to_add": found.request_headers,
+        "request_headers_to_remove": [*found.removed_from_requests, *_misspelt(parts)],
+        "response_headers_to_add": found.response_headers,
+        "response_headers_to_remove": found.removed_from_responses,
         "metadata": {"filter_metadata": metadata} if metadata else {},
-        **_merged(part.route for part in parts),
+        **found.route,
     }
     return {name: value for name, value in fields.items() if value}
-
-
-def _filters(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:
-    """The per-route filter configurations by filter name."""
-    replaced = _merged(part.replaces for part in parts)
-    merged = _merged(part.per_route for part in parts)
-    return {replaced.get(name, name): config for name, config in merged.items()}
 
 
 def _metadata(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:
@@ -272,21 +289,10 @@ def _metadata(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:
     for part in parts:
         for name, fields in part.metadata.items():
             known = merged.setdefault(name, {})
-            for field, value in fields.items():
-                if known.setdefault(field, value) != value:
-                    known[field] = f"{known[field]}\t{value}"
+            for key, value in fields.items():
+                if known.setdefault(key, value) != value:
+                    known[key] = f"{known[key]}\t{value}"
     return merged
-
-
-def _merged(mappings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for mapping in mappings:
-        merged |= mapping
-    return merged
-
-
-def _joined(sequences: Iterable[Iterable[Any]]) -> list[Any]:
-    return list(chain.from_iterable(sequences))
 
 
 def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
@@ -294,12 +300,17 @@ def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
 
     A backend that reads `_` as `-` would take these for the same header.
     """
-    headers = _joined(part.request_headers_to_add for part in parts)
-    added = [header["header"]["key"].lower() for header in headers if _sets(header)]
-    named = _joined((*part.remove_request_headers, *part.sets_request_headers) for part in parts)
+    added: list[str] = []
+    named: list[str] = []
+    for part in parts:
+        headers = filter(_sets, part.request_headers_to_add)
+        added += [header["header"]["key"].lower() for header in headers]
+        named += (*part.remove_request_headers, *part.sets_request_headers)
     names = dict.fromkeys((*added, *named))
-    passed = [name for name in names if not removed_at_edge(name)]
-    spellings = dict.fromkeys(_joined(other_spellings(name) for name in passed))
+    spellings: dict[str, None] = {}
+    for name in names:
+        if not removed_at_edge(name):
+            spellings |= dict.fromkeys(other_spellings(name))
     return [spelling for spelling in spellings if spelling not in names]
 
 

@@ -56,16 +56,18 @@ def _spellings(scheme: str) -> tuple[str, ...]:
     return tuple(f"{''.join(spelling)} " for spelling in itertools.product(*letters))
 
 
+def _after(header: str, schemes: Iterable[str]) -> tuple[dict[str, str], ...]:
+    """The places of a token in a header: after one of the spellings of its scheme."""
+    return tuple({"name": header, "value_prefix": scheme} for scheme in schemes)
+
+
 SCHEMES = _spellings("Bearer")
 DPOP_SCHEMES = _spellings("DPoP")
 _PLACES: dict[str, tuple[dict[str, str], ...]] = {
     # The default also accepts the query parameter access_token, which RFC 9700 §4.3.2 forbids.
-    BEARER: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in SCHEMES),
-    DPOP: tuple({"name": "Authorization", "value_prefix": scheme} for scheme in DPOP_SCHEMES),
-    MOVED_BEARER: (
-        *({"name": MOVED_BEARER_HEADER, "value_prefix": scheme} for scheme in SCHEMES),
-        {"name": MOVED_QUERY_HEADER},
-    ),
+    BEARER: _after("Authorization", SCHEMES),
+    DPOP: _after("Authorization", DPOP_SCHEMES),
+    MOVED_BEARER: (*_after(MOVED_BEARER_HEADER, SCHEMES), {"name": MOVED_QUERY_HEADER}),
     RAW_JWT: ({"name": MOVED_JWT_HEADER},),
     API_KEY: ({"name": MOVED_KEY_HEADER},),
 }
@@ -98,15 +100,17 @@ def jwt_filter(
     wanted = sorted(needs)
     keys = {issuer.name: verifying_keys(issuer.jwks, issuer.algorithms) for issuer in issuers}
     issuers = [issuer for issuer in issuers if keys[issuer.name]]
-    used = {kind for need in wanted for kind in need.kinds} & _PLACES.keys()
+    used = _PLACES.keys() & set().union(*(need.kinds for need in wanted))
     provided = [(issuer, kind) for issuer in issuers for kind in sorted(used & set(_kinds(issuer)))]
     tokens = cache.tokens(len(provided))
     providers = {
         _provider_name(issuer, kind): _provider(issuer, kind, keys[issuer.name], tokens)
         for issuer, kind in provided
     }
-    made = {need.name: _requirement(need, issuers) for need in wanted}
-    requirements = {name: requirement for name, requirement in made.items() if requirement}
+    requirements = {}
+    for need in wanted:
+        if requirement := _requirement(need, issuers):
+            requirements[need.name] = requirement
     config = typed(
         "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
         providers=providers,
@@ -163,12 +167,11 @@ def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> d
 def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, Any]]:
     """Of a name with dots that are part of it, Envoy must be told so: `claim_path`."""
     own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti", THUMBPRINT_HEADER: "cnf.x5t#S256"}
-    named = [{"header_name": header, "claim_name": claim} for header, claim in own.items()]
+    found = [{"header_name": header, "claim_name": claim} for header, claim in own.items()]
     mapped = {local.lower(): remote for remote, local in issuer.claim_mappings if mappable(local)}
-    return [
-        *named,
-        *(_claim_header(header, path) for header, claim in mapped.items() for path in paths(claim)),
-    ]
+    for header, claim in mapped.items():
+        found += [_claim_header(header, path) for path in paths(claim)]
+    return found
 
 
 def _claim_header(header: str, path: tuple[str, ...]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from kapi.policies.contract import EnvoyRoute, Place
 
 METADATA = "kapi.operations"
 """Route metadata: a text for each operation by its name, and one for the whole route as `kind`."""
+NOTHING_ELSE = "n"
+"""Among the letters of the credentials: the route has no other metadata for the filter."""
 IN_BODY = ("scopes", "rate_limit")
 """Policies whose nodes of an operation are checked with the body."""
 

@@ -1,6 +1,6 @@
 //! The callbacks of Envoy. Each begins by forgetting what Envoy returned to the one before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::admit::{count, Room};
 use crate::bodies::{self, Admitted, Next};
@@ -40,7 +40,7 @@ struct State {
     contexts: BTreeMap<u32, Part>,
     rooms: BTreeMap<u32, Room>,
     /// Requests whose body names the operations and has not come yet.
-    waiting: BTreeSet<u32>,
+    waiting: BTreeMap<u32, String>,
     /// Connections whose messages name operations.
     sockets: BTreeMap<u32, Socket>,
     /// Answers that are read while they pass.
@@ -53,7 +53,7 @@ static mut STATE: State = State {
     parts: BTreeMap::new(),
     contexts: BTreeMap::new(),
     rooms: BTreeMap::new(),
-    waiting: BTreeSet::new(),
+    waiting: BTreeMap::new(),
     sockets: BTreeMap::new(),
     usages: BTreeMap::new(),
     answers: BTreeMap::new(),
@@ -132,9 +132,16 @@ pub extern "C" fn proxy_on_done(context: u32) -> u32 {
 pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
     match state().contexts.get(&context) {
-        None => match bodies::route() {
+        None => match bodies::route_text() {
             None => answered(admit(context, None)),
-            Some(route) => follow(context, bodies::headers(&route, end != 0), 0),
+            Some(text) => match bodies::headers(&bodies::parsed(text), end != 0) {
+                Next::AwaitBody => {
+                    // Reading it again would take microseconds.
+                    state().waiting.insert(context, text.into());
+                    PAUSE
+                }
+                next => follow(context, next, 0),
+            },
         },
         Some(Part::Keys) => count_keys(context),
         Some(Part::Stream) => {
@@ -161,7 +168,7 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
         return CONTINUE;
     }
     if part != Some(&Part::Ledger) {
-        if state().waiting.contains(&context) {
+        if state().waiting.contains_key(&context) {
             return take_body(context, size, end != 0);
         }
         if let Some(usage) = state().usages.get_mut(&context).filter(|_| size > 0) {
@@ -179,7 +186,7 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
 #[no_mangle]
 pub extern "C" fn proxy_on_request_trailers(context: u32, _: u32) -> u32 {
     host::begin();
-    if !state().waiting.remove(&context) {
+    if state().waiting.remove(&context).is_none() {
         return CONTINUE;
     }
     refuse(&bodies::trailers())
@@ -190,9 +197,8 @@ fn take_body(context: u32, size: usize, end: bool) -> u32 {
     if !end {
         return PAUSE;
     }
-    state().waiting.remove(&context);
-    let Some(route) = bodies::route() else { return refuse(&replies::not_ready()) };
-    follow(context, bodies::body(&route, host::request_body(size)), size)
+    let text = state().waiting.remove(&context).unwrap_or_default();
+    follow(context, bodies::body(&bodies::parsed(&text), host::request_body(size)), size)
 }
 
 /// A piece that the client of a WebSocket sent.
@@ -223,10 +229,7 @@ fn follow(context: u32, next: Next, size: usize) -> u32 {
             }
             next
         }
-        Next::AwaitBody => {
-            state().waiting.insert(context);
-            PAUSE
-        }
+        Next::AwaitBody => PAUSE,
         Next::Socket(socket) => {
             state().sockets.insert(context, socket);
             answered(admit(context, Some(Admitted { requests: 1, ..Admitted::default() })))
@@ -347,8 +350,10 @@ type Decision = Result<(), Refusal<'static>>;
 /// `more` is what the operations add that the body names.
 fn admit(context: u32, more: Option<Admitted>) -> Decision {
     let secured = more.as_ref().is_none_or(|more| more.secured);
-    let place = text(PLACE).filter(|_| secured).map(|text| place(text).ok_or(())).transpose();
-    let limits = text(LIMITS).map_or(Some(Vec::new()), limits);
+    let alone = more.as_ref().is_some_and(|more| more.alone);
+    let read = |path| if alone { None } else { text(path) };
+    let place = read(PLACE).filter(|_| secured).map(|text| place(text).ok_or(())).transpose();
+    let limits = read(LIMITS).map_or(Some(Vec::new()), limits);
     let (Ok(place), Some(limits)) = (place, limits) else { return Err(replies::not_ready()) };
     let more = more.unwrap_or(Admitted { requests: 1, ..Admitted::default() });
     match place {

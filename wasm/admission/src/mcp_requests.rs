@@ -94,13 +94,18 @@ fn judged(route: &Route, message: &Message) -> Next {
         return handshake(route);
     }
     let mut uses = Vec::with_capacity(message.operations.len());
+    let mut rules = Vec::with_capacity(message.operations.len());
     for (kind, name) in &message.operations {
         match declared(route, *kind, name) {
-            Some(name) => uses.push(Use { name, times: 1 }),
+            Some((name, rule)) => {
+                uses.push(Use { name, times: 1 });
+                rules.push(rule);
+            }
             None => return refuse(Refused::unknown(*kind, name, message)),
         }
     }
-    bodies::admitted(route, &uses, 1)
+    let known = |name: &str| uses.iter().position(|item| item.name == name).map(|index| rules[index]);
+    bodies::admitted_by(route, &uses, 1, known)
 }
 
 /// A message to the server that the gateway is.
@@ -168,22 +173,24 @@ fn handshake(route: &Route) -> Next {
 }
 
 /// The operation of the conf that this name is for: the one of that name, or the first whose pattern matches.
-fn declared(route: &Route, kind: Kind, name: &str) -> Option<String> {
+fn declared(route: &Route, kind: Kind, name: &str) -> Option<(String, &'static str)> {
     let exact = format!("{} {name}", kind.verb());
-    if bodies::rule(&exact).is_some() {
-        return Some(exact);
+    if let Some(rule) = bodies::rule(&exact) {
+        return Some((exact, rule));
     }
     let mut fields = route.options.split('\t').skip(1);
     while let (Some(verb), Some(target)) = (fields.next(), fields.next()) {
         if verb == kind.verb() && mcp::matches(kind, target, name) {
-            return Some(format!("{verb} {target}"));
+            let found = format!("{verb} {target}");
+            let rule = bodies::rule(&found)?;
+            return Some((found, rule));
         }
     }
     None
 }
 
 fn may_use(route: &Route, kind: Kind, name: &str) -> bool {
-    declared(route, kind, name).is_some_and(|name| allows(route, &name))
+    declared(route, kind, name).is_some_and(|(name, _)| allows(route, &name))
 }
 
 fn allows(route: &Route, operation: &str) -> bool {

@@ -19,6 +19,7 @@ pub struct Route<'a> {
     /// `graphql`, …: who reads the body.
     pub kind: &'a str,
     /// Which credentials a caller may come with: `t` token, `k` API key, `c` certificate; `m`: a certificate is needed, whatever else.
+    /// `n`: the route has no other metadata for the filter.
     pub credentials: &'a str,
     /// What the kind itself needs to know.
     pub options: &'a str,

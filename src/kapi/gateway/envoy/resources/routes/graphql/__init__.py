@@ -14,7 +14,7 @@ from kapi.apis.ir import Api
 from kapi.apis.kinds.graphql import METHODS, GraphQlOperation
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
-from kapi.gateway.envoy.resources.routes.merged import merged_nodes
+from kapi.gateway.envoy.resources.routes.merged import merged_nodes, without_limits
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
@@ -43,7 +43,7 @@ def graphql_routes(
         place = replace(own[0], operation=_merged(own))
         found.append(RestRequests(place, METHODS, exact=False))
         yield from _subscription_routes(place, context)
-        yield from operation_routes(place, _requests(place), context)
+        yield from map(without_limits, operation_routes(place, _requests(place), context))
     for other in placed:
         if other not in own:
             found.append(RestRequests(other, other.operation.methods, exact=False))

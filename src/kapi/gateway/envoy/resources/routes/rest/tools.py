@@ -15,7 +15,7 @@ from kapi.apis.ir import Api, McpTool, Operation
 from kapi.apis.kinds.rest import RestOperation
 from kapi.apis.mcp_tools import PATH
 from kapi.gateway.envoy.resources.context import RenderContext
-from kapi.gateway.envoy.resources.routes.merged import merged_nodes
+from kapi.gateway.envoy.resources.routes.merged import merged_nodes, without_limits
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.policies import POLICIES, Place, http_filters
@@ -64,7 +64,7 @@ def server_route(
     method = {"name": ":method", "string_match": {"safe_regex": {"regex": _METHODS}}}
     requests = Requests(match, (method,), lambda _: Rewrite("", "/", is_fixed=True))
     place = replace(places[0], operation=server)
-    route = operation_routes(place, requests, context)[0]
+    route = without_limits(operation_routes(place, requests, context)[0])
     configs = {**_behind(routes), **route.get("typed_per_filter_config", {})}
     # No request stays on this route: what the filter does not answer becomes another one.
     route.pop("route", None)

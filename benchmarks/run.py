@@ -16,6 +16,7 @@ PROGRAMS = (
     "events_first_byte.py",
     "mediation_cpu.py",
     "mcp_cpu.py",
+    "graphql_cpu.py",
     "grpc_cpu.py",
     "platform_size.py",
 )

@@ -59,7 +59,7 @@ def code(reply: Reply | None) -> str:
     return "" if reply is None else json.loads(reply.body)["code"]
 
 
-def executed(text: str, name: str | None) -> Counter[str]:
+def executed(text: str, name: str | None, schema: graphql.GraphQLSchema = SCHEMA) -> Counter[str]:
     """What graphql-core calls of the root fields."""
     called: Counter[str] = Counter()
 
@@ -70,9 +70,9 @@ def executed(text: str, name: str | None) -> Counter[str]:
             return []
         return {} if graphql.is_composite_type(graphql.get_named_type(info.return_type)) else None
 
-    roots = (SCHEMA.query_type, SCHEMA.mutation_type, SCHEMA.subscription_type)
+    roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
     document = graphql.parse(text)
-    graphql.execute_sync(SCHEMA, document, operation_name=name, field_resolver=resolve)
+    graphql.execute_sync(schema, document, operation_name=name, field_resolver=resolve)
     return called
 
 
@@ -218,6 +218,46 @@ def test_what_is_executed_was_declared(text: str, name: str | None, declared: se
         introspection = any("__" in item for item in mentioned(text))
         assert introspection
         assert code(refused) == "900821"
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> graphql.GraphQLSchema:
+    """Root types by any names, which may be each other's, with interfaces and unions."""
+    names = draw(st.permutations(["Query", "Mutation", "T", "Root"]))
+    types = ["Int", "String!", "[Node]", "U", *(f"[{name}!]" for name in names)]
+    fields = st.lists(
+        st.sampled_from(["a", "b", "c", "m", "n", "s", "t", "fields", "id"]),
+        min_size=1,
+        unique=True,
+    )
+    parts = [
+        f"type {name} implements Node {{ id: ID "
+        + " ".join(
+            f"{field}: {draw(st.sampled_from(types))}" for field in draw(fields) if field != "id"
+        )
+        + " }"
+        for name in names
+    ]
+    roots = f"schema {{ query: {names[0]} mutation: {names[1]} subscription: {names[2]} }}"
+    union = f"union U = {' | '.join(names)}"
+    return graphql.build_schema(f"interface Node {{ id: ID }} {roots} {union} {' '.join(parts)}")
+
+
+@pytest.mark.long
+@settings(max_examples=20_000, deadline=None)
+@given(
+    schemas(),
+    st.builds(edited, DOCUMENTS, st.just([]) | EDITS),
+    st.none() | NAMES,
+    st.sets(
+        st.sampled_from([*FIELDS, "query m", "query s", "query t", "mutation a", "mutation c"])
+    ),
+)
+def test_what_is_executed_was_declared_whatever_the_schema(
+    schema: graphql.GraphQLSchema, text: str, name: str | None, declared: set[str]
+) -> None:
+    if asks(THREAD, {"query": text, "operationName": name}, dict.fromkeys(declared, OPEN)) is None:
+        assert set(executed(text, name, schema)) <= declared
 
 
 @settings(max_examples=60, deadline=None)

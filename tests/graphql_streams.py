@@ -35,6 +35,7 @@ class StreamServer:
     closed: list[int | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.persisted: dict[str, str] = {}
         self.schema = graphql.build_schema(SDL)
         self.schema.subscription_type.fields["heroAdded"].subscribe = _heroes
 
@@ -60,6 +61,9 @@ class StreamServer:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self.socket(request)
         body = dict(request.query) if request.method == "GET" else await request.json()
+        digest = (body.get("extensions") or {}).get("persistedQuery", {}).get("sha256Hash")
+        if digest:
+            body["query"] = self.persisted.setdefault(digest, body.get("query"))
         if "text/event-stream" in request.headers.get("Accept", ""):
             return await self.events(request, body)
         return web.json_response(await anext(self.results(body)))

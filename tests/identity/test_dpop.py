@@ -24,7 +24,12 @@ OWN = certificate("own")
 CLIENTS = (
     *IdentitySettings().clients,
     ClientSettings(id="must", secret="m", dpop_bound_access_tokens=True),
-    ClientSettings(id="cert", secret="c", tls_client_certificate_bound_access_tokens=True),
+    ClientSettings(
+        id="cert",
+        secret="c",
+        scopes=("kapi:clients",),
+        tls_client_certificate_bound_access_tokens=True,
+    ),
 )
 
 
@@ -134,6 +139,47 @@ def test_clients_that_must_bind(app: Any) -> None:
     ).json()
     assert bound["token_type"] == "Bearer"
     assert claims_of(bound["access_token"])["cnf"] == {"x5t#S256": OWN.x5t}
+
+
+REGISTER = "https://idp.am.wso2.com:9095/dcr/register"
+BOUND: dict[str, tuple[dict[str, Any], str, int]] = {
+    "its key": ({"by": KEY}, "DPoP", 201),
+    "another key": ({"by": key("ES256", "two")}, "DPoP", 401),
+    "the scheme Bearer": ({"by": KEY}, "Bearer", 401),
+    "its certificate": ({"certificate": OWN}, "Bearer", 201),
+    "another certificate": ({"certificate": certificate("other")}, "Bearer", 401),
+    "the scheme DPoP with a certificate": ({"certificate": OWN}, "DPoP", 401),
+}
+
+
+@pytest.mark.parametrize("shown", BOUND)
+def test_a_bound_token_needs_its_key_or_certificate(app: Any, shown: str) -> None:
+    """RFC 9449 §7.1, RFC 8705 §3: at a protected endpoint of the provider."""
+    what, scheme, status = BOUND[shown]
+    body = b"grant_type=client_credentials&scope=kapi:clients"
+    headers: dict[str, Any] = {}
+    if "by" in what:
+        issued = call(app, body=body, authorization=basic(), dpop=fresh())
+        token = issued.json()["access_token"]
+        headers["dpop"] = proof(
+            what["by"], "POST", REGISTER, NOW, token, jti=f"register {next(COUNT)}"
+        )
+    else:
+        certified = {"x_kapi_client_certificate": OWN.forwarded}
+        issued = call(app, body=body, authorization=basic("cert", "c"), **certified)
+        token = issued.json()["access_token"]
+        headers["x_kapi_client_certificate"] = what["certificate"].forwarded
+    answer = call(
+        app,
+        path="/dcr/register",
+        body=json.dumps({"client_name": "Shop", "grant_types": ["client_credentials"]}).encode(),
+        authorization=f"{scheme} {token}",
+        content_type="application/json",
+        **headers,
+    )
+    assert answer.status == status, answer.body
+    if status == 401:
+        assert answer.json()["error"] == "invalid_token"
 
 
 def test_nonces(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -222,21 +223,23 @@ def work(
         print(f"{'killed' if killed else 'survived'}: {mutant}", flush=True)
 
 
-def run(folder: Path, wanted: str = "", part: float = SAMPLE, seconds: float = SECONDS) -> Report:
-    """Judge the mutants of the modules whose path contains `wanted`, in copies under `folder`."""
+def run(wanted: str = "", part: float = SAMPLE, seconds: float = SECONDS) -> Report:
+    """Judge the mutants of the modules whose path contains `wanted`.
+
+    The copies of the tree have short paths, because the near tests make sockets below them.
+    """
     judge, report = Judge(time.monotonic() + seconds), Report()
-    taken: SimpleQueue[tuple[Mutant, Room]] = SimpleQueue()
-    workers = [Worker(folder / f"copy-{number}") for number in range(WORKERS)]
-    try:
+    with tempfile.TemporaryDirectory(prefix="kapi-") as name, ExitStack() as started:
+        workers = [Worker(Path(name, f"copy-{number}")) for number in range(WORKERS)]
+        for worker in workers:
+            started.callback(worker.stop)
+        taken: SimpleQueue[tuple[Mutant, Room]] = SimpleQueue()
         for each in sampled(workers[0].folder / MODULES, wanted, part):
             taken.put(each)
         with ThreadPoolExecutor(len(workers)) as threads:
             ends = [threads.submit(work, worker, judge, taken, report) for worker in workers]
             for end in ends:
                 end.result()
-    finally:
-        for worker in workers:
-            worker.stop()
     return report
 
 
@@ -247,8 +250,7 @@ def main() -> None:
     parser.add_argument("--part", type=float, default=SAMPLE, help="part of the mutants, to 1.0")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="the end of the run")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kapi-mutation-") as folder:
-        print(run(Path(folder), asked.modules, asked.part, asked.seconds))
+    print(run(asked.modules, asked.part, asked.seconds))
 
 
 if __name__ == "__main__":

@@ -45,12 +45,12 @@ def test_a_mutant_that_is_left_out_exists(name: tuple[str, str, str]) -> None:
 PART = 0.03
 """Part of the mutants that is judged here: about 70, which take five minutes on two cores."""
 SECONDS = 420
-LEAST = 25
+LEAST = 20
 """A slow machine judges fewer within the time, in the order of their hashes."""
 
 
 @pytest.mark.long
-def test_near_tests_notice_nine_of_ten_faults(tmp_path: Path) -> None:
-    report = run(tmp_path, part=PART, seconds=SECONDS)
+def test_near_tests_notice_nine_of_ten_faults() -> None:
+    report = run(part=PART, seconds=SECONDS)
     assert report.judged >= LEAST, str(report)
     assert report.score >= 0.9, str(report)

@@ -84,7 +84,7 @@ lock:
 # Only after a change in wasm/: the built module is kept, so that a user needs no compiler. The same sources give the same
 # bytes: the lock files pin the compiler and the crates, and the folder of the crates is not written into the module.
 CARGO_HOME     ?= $(HOME)/.cargo
-wasm:                           ## build the module that counts requests inside Envoy (needs rustup)
+wasm:                           ## build the modules that run inside Envoy (needs rustup)
 	cd wasm/admission && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
 	  cargo build --release --locked --target wasm32-unknown-unknown
 	install -m 644 wasm/admission/target/wasm32-unknown-unknown/release/admission.wasm src/kapi/policies/admission.wasm
@@ -92,6 +92,10 @@ wasm:                           ## build the module that counts requests inside 
 	  cargo build --release --locked --target wasm32-unknown-unknown --no-default-features
 	install -m 644 wasm/admission/target/wasm32-unknown-unknown/release/admission.wasm src/kapi/policies/admission_headers.wasm
 	$(BIN)/python wasm/digest.py > src/kapi/policies/admission.wasm.sources
+	cd wasm/guardrails && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
+	  cargo build --release --locked --target wasm32-unknown-unknown
+	install -m 644 wasm/guardrails/target/wasm32-unknown-unknown/release/guardrails.wasm src/kapi/policies/guardrails.wasm
+	$(BIN)/python wasm/digest.py guardrails > src/kapi/policies/guardrails.wasm.sources
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

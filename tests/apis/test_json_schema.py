@@ -70,7 +70,7 @@ FULL: dict[str, Any] = {
             {"policyName": "Interceptor", "parameters": {"backendUrl": "http://i", "bodyEnabled": True}},
             {"policyName": "BackendJwt", "parameters": {"customClaims": [{"claim": "c", "value": "v", "type": "int"}]}},
             {"policyName": "LuaInterceptor", "parameters": {"name": "n", "sourceCodeRef": {"name": "n", "key": "k"}}},
-            {"policyName": "RegexGuardrail", "parameters": [{"key": "k", "value": 1}]},
+            {"policyName": "RegexGuardrail", "parameters": {"regex": "a", "invert": True}},
         ],
         "response": [{"policyName": "RemoveHeader", "parameters": {"headerName": "a"}}],
     },

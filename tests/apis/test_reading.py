@@ -130,11 +130,17 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
     ]
 
 
+ROUND_ROBIN = (
+    "{policyName: ModelBasedRoundRobin,"
+    " parameters: {onQuotaExceedSuspendDuration: 1, productionModels: []}}"
+)
+
+
 @pytest.mark.parametrize(
     "field",
     [
         "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
-        "apiPolicies: {request: [{policyName: RegexGuardrail}]}",
+        f"apiPolicies: {{request: [{ROUND_ROBIN}]}}",
     ],
 )
 def test_what_nothing_enforces_yet_is_refused_by_name(field: str) -> None:

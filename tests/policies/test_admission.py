@@ -18,7 +18,7 @@ from kapi.apis.conf.model import (
 )
 from kapi.apis.ir import AiLimits, Api, Endpoint
 from kapi.apis.kinds.rest import RestOperation
-from kapi.policies import Place, ai_rate_limit, limit_keys, rate_limit
+from kapi.policies import Place, ai_rate_limit, guardrails, limit_keys, rate_limit
 from kapi.policies.admission import FILTER, MODULE
 
 SOURCES = Path(__file__).parents[2] / "wasm"
@@ -33,9 +33,10 @@ def place(sandbox: bool = False) -> Place:
 
 def test_the_built_module_was_made_from_the_sources_beside_it() -> None:
     """`make wasm` builds it and writes the digest."""
-    digest = runpy.run_path(str(SOURCES / "digest.py"))["digest"]()
-    assert Path(f"{MODULE}.sources").read_text().strip() == digest
-    assert Path(MODULE).read_bytes().startswith(b"\0asm")
+    digest = runpy.run_path(str(SOURCES / "digest.py"))["digest"]
+    for module in (MODULE, guardrails.MODULE):
+        assert Path(f"{module}.sources").read_text().strip() == digest(Path(module).stem)
+        assert Path(module).read_bytes().startswith(b"\0asm")
 
 
 def limits(conf: Fields | None, operation: Fields | None, *, sandbox: bool = False) -> str:

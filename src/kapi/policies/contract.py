@@ -32,6 +32,9 @@ class Phase(IntEnum):
     """After authentication, whose verified claims it reads; before the backend has any cost."""
     SUBSCRIBE = 25
     """After scopes, as in APK: who may not call at all is told so first."""
+    GUARD = 28
+    """Guardrails: before limits, so that a refused request does not count, and an answer that is
+    refused on its way back has been counted."""
     LIMIT = 30
     """After the refusals above, which do not count; before the backend has any cost."""
     STREAM = 35

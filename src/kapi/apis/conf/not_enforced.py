@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kapi.apis import report as codes
 from kapi.apis.conf.nodes import operation_nodes, text_at
 from kapi.apis.conf.policy_lists import uses
-from kapi.apis.conf.shapes import NAME, Anything, Items, Record, Shape, Text, Whole
+from kapi.apis.conf.shapes import NAME, Items, Record, Shape, Text, Whole
 from kapi.apis.kinds import KINDS, Kind, kind_at_best
 from kapi.apis.report import Mark, Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
@@ -38,15 +38,6 @@ _KEY_MANAGER: Final = Record(
 _MODEL: Final = Items(
     Record({"model": NAME, "endpoint": Text(1, 2048), "weight": Whole()}, ("model", "endpoint"))
 )
-_BOTH_FLOWS: Final[tuple[Flow, ...]] = ("request", "response")
-_GUARDRAILS: Final = (
-    "WordCountGuardrail",
-    "SentenceCountGuardrail",
-    "ContentLengthGuardrail",
-    "PIIMaskingGuardrail",
-    "URLGuardrail",
-    "RegexGuardrail",
-)
 
 FIELDS: Final[dict[str, Shape]] = {"keyManagers": Items(_KEY_MANAGER)}
 """Fields of the API."""
@@ -62,7 +53,6 @@ POLICIES: Final[dict[str, tuple[Shape, tuple[Flow, ...]]]] = {
         ),
         ("request",),
     ),
-    **dict.fromkeys(_GUARDRAILS, (Anything(), _BOTH_FLOWS)),
 }
 """Policies: the shape of the parameters, and the flows."""
 DESCRIPTIONS: Final = {

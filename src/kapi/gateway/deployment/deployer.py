@@ -276,7 +276,9 @@ class Deployer:
         if extended.needs != self._shared.needs:
             self._publish_token_filters(dataclasses.replace(self._shared, needs=extended.needs))
         if extended.filters != self._shared.filters:
-            self._publisher.publish(extended.on_demand_filters())
+            # Each alone: Envoy compiles a WebAssembly module before it confirms.
+            for resource in extended.on_demand_filters():
+                self._publisher.publish([resource])
             self._shared = extended
 
     def _publish_token_filters(self, shared: SharedResources) -> None:

@@ -15,6 +15,7 @@ from kapi.gateway.envoy.resources.listener import counters_listener
 from kapi.gateway.envoy.resources.names import EXTENSION, LISTENER
 from kapi.policies import http_filters
 from kapi.policies.contract import PLACEHOLDER
+from kapi.policies.guardrails import FILTER as GUARDRAILS
 
 
 def used_on_demand(scopes: Iterable[bytes]) -> frozenset[str]:
@@ -32,6 +33,6 @@ def on_demand(
         if item.on_demand:
             config = dict(item.config) if item.name in used else PLACEHOLDER
             resources.append((EXTENSION, {"name": item.name, "typed_config": config}))
-    if used and context.counters_socket:
+    if used - {GUARDRAILS} and context.counters_socket:
         resources.append((LISTENER, counters_listener(context)))
     return tuple(resources)

@@ -5,9 +5,9 @@ Pure; called by `compile.py`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from kapi.apis.conf.model import ApiKeySecurityConf, ServiceConf
+from kapi.apis.conf.model import ApiKeySecurityConf, ServiceConf, TimeoutConf
 from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.ir import (
     AiLimits,
@@ -20,7 +20,7 @@ from kapi.apis.ir import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kapi.apis.conf.model import (
         AiRateLimitConf,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         SecretKey,
     )
 
+_From = TypeVar("_From")
+_To = TypeVar("_To")
 RETRIES: Final = 1
 """When a retry policy names no count."""
 RETRIED_STATUSES: Final = (504,)
@@ -39,7 +41,7 @@ RETRIED_STATUSES: Final = (504,)
 
 def endpoints(confs: Sequence[EndpointConf]) -> tuple[Endpoint, ...]:
     """The endpoints in the order of the file, those of weight 0 included."""
-    return tuple(_endpoint(conf) for conf in confs)
+    return tuple(map(_endpoint, confs))
 
 
 def secret_ref(key: SecretKey) -> SecretRef:
@@ -49,6 +51,7 @@ def secret_ref(key: SecretKey) -> SecretRef:
 
 def _endpoint(conf: EndpointConf) -> Endpoint:
     scheme, host, port, base_path = _address(conf.endpoint)
+    timeout = conf.timeout or TimeoutConf()
     return Endpoint(
         scheme,
         host,
@@ -56,13 +59,17 @@ def _endpoint(conf: EndpointConf) -> Endpoint:
         base_path,
         weight=1 if conf.weight is None else conf.weight,
         security=_credentials(conf.security) if conf.security else None,
-        certificate=secret_ref(conf.certificate) if conf.certificate else None,
-        response_timeout=conf.timeout.upstream_response if conf.timeout else None,
-        idle_timeout=conf.timeout.downstream_request_idle if conf.timeout else None,
-        retry=_retry(conf.retry) if conf.retry else None,
-        circuit_breaker=_circuit_breaker(conf.circuit_breaker) if conf.circuit_breaker else None,
-        ai_limits=_ai_limits(conf.ai_rate_limit) if conf.ai_rate_limit else None,
+        certificate=_if_given(secret_ref, conf.certificate),
+        response_timeout=timeout.upstream_response,
+        idle_timeout=timeout.downstream_request_idle,
+        retry=_if_given(_retry, conf.retry),
+        circuit_breaker=_if_given(_circuit_breaker, conf.circuit_breaker),
+        ai_limits=_if_given(_ai_limits, conf.ai_rate_limit),
     )
+
+
+def _if_given(convert: Callable[[_From], _To], value: _From | None) -> _To | None:
+    return None if value is None else convert(value)
 
 
 def _address(address: str | ServiceConf) -> tuple[str, str, int, str]:

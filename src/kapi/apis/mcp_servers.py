@@ -39,7 +39,7 @@ def has_prefix(target: str, prefix: str) -> bool:
 
 def is_aggregated(conf: ApiConf) -> bool:
     """Whether the conf has several servers."""
-    return any(prefix_of(item) for item in (*conf.production, *conf.sandbox))
+    return any(map(prefix_of, (*conf.production, *conf.sandbox)))
 
 
 def server_of(conf: ApiConf, operation: OperationConf) -> str:

@@ -178,7 +178,7 @@ class Families:
             "WHERE kind = ? AND family = ? AND expires_at > ? AND consumed_at IS NULL",
             (FAMILY, session, now),
         )
-        return tuple(_record(row) for row in rows)
+        return tuple(map(_record, rows))
 
     def revoke(self, family: str, issuer: str, now: int, reason: str = "") -> None:
         """End a family: its refresh tokens and its valid access tokens are refused everywhere."""

@@ -79,7 +79,7 @@ class _Values:
             verb=data["verb"],
             secured=data.get("secured", True),
             scopes=_distinct(data.get("scopes", ())),
-            scope_alternatives=tuple(_distinct(item) for item in alternatives),
+            scope_alternatives=tuple(map(_distinct, alternatives)),
             production=self._endpoints(node, "production", pointer),
             sandbox=self._endpoints(node, "sandbox", pointer),
             policies=_policies(node, "operationPolicies", pointer),

@@ -108,7 +108,7 @@ def frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return Fields(tuple((name, frozen(item)) for name, item in value.items()))
     if isinstance(value, list):
-        return tuple(frozen(item) for item in value)
+        return tuple(map(frozen, value))
     return value
 
 

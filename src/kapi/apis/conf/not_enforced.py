@@ -84,9 +84,9 @@ DESCRIPTIONS: Final = {
 def asks_for_something(value: Any) -> bool:
     """Whether a value differs from "nothing": false, empty, zero, or only such things inside."""
     if isinstance(value, dict):
-        return any(asks_for_something(item) for item in value.values())
+        return any(map(asks_for_something, value.values()))
     if isinstance(value, list):
-        return any(asks_for_something(item) for item in value)
+        return any(map(asks_for_something, value))
     return bool(value)
 
 

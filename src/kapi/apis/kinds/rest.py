@@ -69,7 +69,7 @@ def _order(operation: Operation) -> tuple[Any, ...]:
     """
     key = target_key(operation.target)
     return (
-        tuple(_segment_order(segment) for segment in key[1:].split("/")),
+        tuple(map(_segment_order, key[1:].split("/"))),
         key,
         VERBS.index(operation.verb),
     )

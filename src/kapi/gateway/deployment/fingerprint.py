@@ -63,7 +63,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return sorted(([plain(key), plain(item)] for key, item in value.items()), key=json.dumps)
     if isinstance(value, frozenset | set):
-        return sorted((plain(item) for item in value), key=json.dumps)
+        return sorted((map(plain, value)), key=json.dumps)
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} in the input of rendering")

@@ -168,7 +168,7 @@ def with_modules(api: Api, change: Callable[[Module], Module]) -> Api:
     def changed(node: object) -> object:
         if not isinstance(node, WasmModules):
             return node
-        return WasmModules(tuple(change(item) for item in node.modules))
+        return WasmModules(tuple(map(change, node.modules)))
 
     operations = tuple(
         dataclasses.replace(item, policies=tuple(map(changed, item.policies)))

@@ -50,19 +50,19 @@ def render_base(
         "certificate_chain": {"inline_string": certificate},
         "private_key": {"inline_string": private_key},
     }
-    return (
-        *((CLUSTER, cluster) for cluster in system_clusters(context)),
-        *(
-            (CLUSTER, cluster)
-            for cluster in own_clusters(settings_endpoints(context.gateway.interceptors), context)
+    interceptors = settings_endpoints(context.gateway.interceptors)
+    by_type: dict[str, tuple[dict[str, Any], ...]] = {
+        CLUSTER: (*system_clusters(context), *own_clusters(interceptors, context)),
+        SECRET: ({"name": CERTIFICATE, "tls_certificate": pair},),
+        EXTENSION: (
+            *render_issuers(context, issuers, needs),
+            credentials_filter(),
+            empty_deny_list(),
         ),
-        (SECRET, {"name": CERTIFICATE, "tls_certificate": pair}),
-        *((EXTENSION, item) for item in render_issuers(context, issuers, needs)),
-        (EXTENSION, credentials_filter()),
-        (EXTENSION, empty_deny_list()),
-        *((LISTENER, item) for item in listeners(context)),
-        *on_demand(context, used),
-    )
+        LISTENER: (*listeners(context),),
+    }
+    typed = [(type_url, item) for type_url, items in by_type.items() for item in items]
+    return (*typed, *on_demand(context, used))
 
 
 def render_issuers(
@@ -90,10 +90,10 @@ def render_backends(apis: Iterable[Api], context: RenderContext) -> tuple[dict[s
         for endpoint in endpoints_in(api.operations)
         if endpoint.weight
     }
-    clusters = {
-        cluster["name"]: cluster
-        for cluster in (backend_cluster(endpoint, context, owner) for owner, endpoint in owned)
-    }
+    clusters: dict[str, dict[str, Any]] = {}
+    for owner, endpoint in owned:
+        cluster = backend_cluster(endpoint, context, owner)
+        clusters[cluster["name"]] = cluster
     return tuple(clusters[name] for name in sorted(clusters))
 
 
@@ -107,5 +107,5 @@ def render_api(api: Api, context: RenderContext) -> dict[str, Any]:
     scopes = (render_scope(segment, (api,), context) for segment in sorted(segments(api)))
     return {
         "clusters": list(render_backends((api,), context)),
-        "scopes": [scope for scope in scopes if scope],
+        "scopes": list(filter(None, scopes)),
     }

@@ -156,7 +156,7 @@ def local_reply_config() -> dict[str, Any]:
         *map(_denial, DENIALS),
         *map(_failure, FAILURES),
         _SLASH,
-        *(_status(code) for code in STATUSES),
+        *map(_status, STATUSES),
     ]
     return {"mappers": [*grpc_mappers(), _SAID, *map(_as_graphql, written), *written, _ANY]}
 

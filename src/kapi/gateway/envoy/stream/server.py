@@ -55,6 +55,10 @@ class _Connection:
             self.outbox.put(response)
 
 
+def _key(item: Resource) -> Key:
+    return item.type_url, item.name
+
+
 class Publisher:
     """The desired resources, and a stream to each connected Envoy. Thread-safe."""
 
@@ -107,13 +111,10 @@ class Publisher:
         with self._one_publish:
             with self._news:
                 self._await_connection(deadline)
-                keys = [*((item.type_url, item.name) for item in changed), *removed]
-                before = {key: self._desired[key[0]].get(key[1]) for key in keys}
+                before = self._desired_of((*map(_key, changed), *removed))
             try:
                 self._bring_about(clusters, (), deadline)
-                self._warm(
-                    [item.name for item in clusters if before[item.type_url, item.name] is None]
-                )
+                self._warm([item.name for item in clusters if before[_key(item)] is None])
                 self._bring_about(dependents, removed, deadline)
             except GatewayError as error:
                 self._last_error = error.detail
@@ -123,7 +124,10 @@ class Publisher:
     def wanted(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
         """The desired state of these resources; None for those that must not exist."""
         with self._news:
-            return {key: self._desired[key[0]].get(key[1]) for key in keys}
+            return self._desired_of(keys)
+
+    def _desired_of(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
+        return {(kind, name): self._desired[kind].get(name) for kind, name in keys}
 
     def status(self) -> Status:
         """The current state of the stream."""
@@ -144,7 +148,7 @@ class Publisher:
             for type_url, name in removed:
                 self._desired[type_url].pop(name, None)
             self._push_differences()
-            keys = [*((item.type_url, item.name) for item in changed), *removed]
+            keys = [*map(_key, changed), *removed]
             while not self._all_hold(keys):
                 left = deadline - self._clock()
                 if left <= 0 or not self._news.wait(left):

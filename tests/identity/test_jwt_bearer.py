@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import threading
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from kapi.identity.grants import jwt_bearer as jwt_bearer_grant
 from kapi.jose import base64url
 from kapi.jose.algorithms import ALGORITHMS
 from kapi.settings import AssertionIssuerSettings, ResourceSettings
+from kapi.settings.identity import RegistrationSettings
 from person import claims_of
 
 grant_type = jwt_bearer_grant.facts.grant_type
@@ -59,6 +61,15 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
         assertion_issuers=TRUSTED,
         resources=resources,
     )
+
+
+def test_a_client_may_register_for_assertions(tmp_path: Path) -> None:
+    registration = RegistrationSettings(initial_access_token="first")
+    app = provider_app(tmp_path, Clock(), registration=registration, assertion_issuers=TRUSTED)
+    wanted = {"client_name": "Payroll", "grant_types": [grant_type]}
+    headers = {"content_type": "application/json", "authorization": "Bearer first"}
+    made = call(app, path="/dcr/register", body=json.dumps(wanted).encode(), **headers)
+    assert (made.status, made.json().get("grant_types")) == (201, [grant_type]), made.body
 
 
 _count = iter(range(10_000))

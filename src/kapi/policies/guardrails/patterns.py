@@ -18,10 +18,11 @@ _LARGEST: Final = 20_000
 """Steps of a pattern with its counted repetitions written out; a class such as `\\w` has many."""
 _CLASS_STEPS: Final = 100
 _NOT_LINEAR: Final = re.compile(
-    r"\(\?(=|!|<=|<!|>|\(|P=|P>|R|&|#|\||[0-9+-])|\\[1-9]|\\[kgGKXRCZNEQhHvV]|[*+?}]\+"
+    r"\(\?(=|!|<=|<!|>|\(|P=|P>|R|&|#|\||[0-9+-])|\\[1-9]|\\[kgGKXRCZNEQhHvVpP]|[*+?}]\+"
 )
 _NOT_COMMON: Final = re.compile(r"\{\s*,|&&|--|~~|\[\^?\]|\(\?[a-zA-Z]*[auLUxR]")
 _HINT: Final = "Write a pattern of the Rust crate regex: no look-around, no back-references."
+_LONE_BRACE: Final = re.compile(r"\{(?!\d+(?:,\d*)?\})")
 _TOKEN: Final = re.compile(
     r"(?P<group>\((\?(P?<\w+>|[ims-]*:|[ims-]+\)))?)|(?P<end>\))|(?P<repeat>\{(\d+)(,(\d*))?\})"
     r"|(?P<wide>\\[pP](\{[^}]*\}|\w)|\\[wWdDsSbB]|\[(\\.|[^\]\\])*\]|\.)"
@@ -32,12 +33,16 @@ _TOKEN: Final = re.compile(
 
 def pattern_fault(pattern: str) -> Fault | None:
     """What is wrong with a pattern; None if nothing is."""
-    bare = re.sub(r"\\\\", "", pattern)
+    bare = re.sub(r"\\\\|\\x\{[^}]*\}", "p", pattern)
     found = _NOT_LINEAR.search(bare) or _NOT_COMMON.search(bare)
     if found:
         return Fault(f"the pattern has {found.group()!r}, which is not supported", _HINT)
-    if re.search(r"\[(?:\\.|[^\]\\])*\[", bare):
-        return Fault("the pattern has `[` inside a class", r"Write \[ for the character itself.")
+    if re.search(r"\[(?:\\.|[^\]\\])*(?:\[|\\[bB])", bare):
+        return Fault(
+            "the pattern has `[` or `\\b` inside a class", r"Write \[ for the character itself."
+        )
+    if _LONE_BRACE.search(re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "p", bare)):
+        return Fault("the pattern has `{` without numbers", r"Write \{ for the character itself.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -51,8 +56,7 @@ def pattern_fault(pattern: str) -> Fault | None:
 
 def _python(pattern: str) -> str:
     """The same pattern in Python's words, as far as its structure goes."""
-    text = re.sub(r"\\[pP](\{[A-Za-z_=]{1,40}\}|[A-Z])", r"\\w", pattern)
-    text = re.sub(r"\\x\{[0-9a-fA-F]{1,6}\}", "x", text)
+    text = re.sub(r"\\x\{[0-9a-fA-F]{1,6}\}", "x", pattern)
     return text.replace("(?<", "(?P<").replace(r"\z", r"\Z")
 
 

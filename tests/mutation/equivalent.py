@@ -29,6 +29,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         'issue = _issue(provider, client, authorization, now, "", 0)',
     ): "The end of a refresh token is not used without one.",
     (
+        "policies/guardrails/patterns.py",
+        "NumberReplacer",
+        "last = 0",
+    ): "It is used only by a repetition right after an opening bracket, which is not valid.",
+    (
         "gateway/deployment/proto_compiler.py",
         "NumberReplacer",
         "_SECONDS: Final = 20.0",

@@ -122,6 +122,16 @@ ROOMS = (
         " or mtls",
     ),
     Room(
+        ("policies/guardrails/*.py",),
+        (
+            "policies/test_policy_bounds.py",
+            "policies/test_guardrails.py",
+            "golden",
+            "policies/test_guardrails_module.py",
+        ),
+        "policy_bounds or guardrails",
+    ),
+    Room(
         ("policies/**/*.py",),
         (
             "policies/test_policies.py",

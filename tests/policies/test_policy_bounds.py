@@ -96,6 +96,45 @@ graphql.subscriptions.idleTimeout 1 86400
 graphql.subscriptions.maxDuration 1 2592000
 graphql.subscriptions.messagesPerSecond 1 1000000
 grpc.package - 200
+operations[].operationPolicies.request[].WordCountGuardrail.parameters.name 1 64
+operations[].operationPolicies.request[].WordCountGuardrail.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].WordCountGuardrail.parameters.min 0 10000000
+operations[].operationPolicies.request[].WordCountGuardrail.parameters.max 0 10000000
+operations[].operationPolicies.request[].SentenceCountGuardrail.parameters.name 1 64
+operations[].operationPolicies.request[].SentenceCountGuardrail.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].SentenceCountGuardrail.parameters.min 0 10000000
+operations[].operationPolicies.request[].SentenceCountGuardrail.parameters.max 0 10000000
+operations[].operationPolicies.request[].ContentLengthGuardrail.parameters.name 1 64
+operations[].operationPolicies.request[].ContentLengthGuardrail.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].ContentLengthGuardrail.parameters.min 0 10000000
+operations[].operationPolicies.request[].ContentLengthGuardrail.parameters.max 0 10000000
+operations[].operationPolicies.request[].RegexGuardrail.parameters.name 1 64
+operations[].operationPolicies.request[].RegexGuardrail.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].RegexGuardrail.parameters.regex 1 2000
+operations[].operationPolicies.request[].URLGuardrail.parameters.name 1 64
+operations[].operationPolicies.request[].URLGuardrail.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].URLGuardrail.parameters.allowedHosts - 100
+operations[].operationPolicies.request[].URLGuardrail.parameters.allowedHosts[] 1 253
+operations[].operationPolicies.request[].URLGuardrail.parameters.deniedHosts - 100
+operations[].operationPolicies.request[].URLGuardrail.parameters.deniedHosts[] 1 253
+operations[].operationPolicies.request[].PIIMaskingGuardrail.parameters.name 1 64
+operations[].operationPolicies.request[].PIIMaskingGuardrail.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].PIIMaskingGuardrail.parameters.entities - 30
+operations[].operationPolicies.request[].PIIMaskingGuardrail.parameters.entities[].name 1 40
+operations[].operationPolicies.request[].PIIMaskingGuardrail.parameters.entities[].regex 1 2000
+operations[].operationPolicies.request[].JSONSchemaGuardrail.parameters.name 1 64
+operations[].operationPolicies.request[].JSONSchemaGuardrail.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].JSONSchemaGuardrail.parameters.schema 2 32768
+operations[].operationPolicies.request[].PromptTemplate.parameters.name 1 64
+operations[].operationPolicies.request[].PromptTemplate.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].PromptTemplate.parameters.templates - 100
+operations[].operationPolicies.request[].PromptTemplate.parameters.templates[].name 1 64
+operations[].operationPolicies.request[].PromptTemplate.parameters.templates[].prompt 1 16384
+operations[].operationPolicies.request[].PromptDecorator.parameters.name 1 64
+operations[].operationPolicies.request[].PromptDecorator.parameters.jsonPath 2 1024
+operations[].operationPolicies.request[].PromptDecorator.parameters.messages - 20
+operations[].operationPolicies.request[].PromptDecorator.parameters.messages[].role 1 40
+operations[].operationPolicies.request[].PromptDecorator.parameters.messages[].content 1 16384
 """
 """Path, least and most; a text has its lengths, a list its length. `-` where there is no bound."""
 

@@ -244,7 +244,7 @@ def schemas(draw: st.DrawFn) -> graphql.GraphQLSchema:
 
 
 @pytest.mark.long
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=3_000, deadline=None)
 @given(
     schemas(),
     st.builds(edited, DOCUMENTS, st.just([]) | EDITS),

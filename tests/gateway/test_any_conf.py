@@ -155,6 +155,10 @@ NOT_HERE = frozenset(
         "signingAlgorithm",
         "subscriptionValidation",
         "certificates",
+        # Of other types of API than REST.
+        "grpc",
+        "grpcStatuses",
+        "toolPrefix",
     }
 )
 POLICY_NAMES = (
@@ -228,7 +232,15 @@ def by_field(shape: ByField) -> st.SearchStrategy[dict[str, Any]]:
 def mended(conf: dict[str, Any]) -> dict[str, Any]:
     """A conf of the right shape, without the combinations that no single field can rule out."""
     operations: dict[tuple[str, str], Any] = {}
+    intercepted = "Interceptor" in json.dumps(conf)
     for item in conf["operations"]:
+        if intercepted:
+            # It may ask for bodies, which a stream does not have as a whole.
+            item.pop("stream", None)
+        if item.get("stream", {}).get("type") == "WebSocket":
+            item["verb"] = "GET"
+        # A tool needs an operation of the definition; these confs have none.
+        item.pop("mcp", None)
         key = "/".join(
             "{}" if "{" in part else part for part in item["target"].rstrip("/").split("/")
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
+from kapi import error_codes
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
 from kapi.policies.authentication import conf as in_conf
@@ -399,7 +400,8 @@ def _refused(node: Authentication, place: Place) -> dict[str, Principal]:
     """Name of a rule → the callers that it refuses."""
     refused = {**_refused_tokens(node, place), **_refused_certificates(node), **_refused_keys(node)}
     if node.optional:
-        return {name: who for name, who in refused.items() if not name.startswith("900902")}
+        missing = error_codes.MISSING_CREDENTIALS.number
+        return {name: who for name, who in refused.items() if not name.startswith(missing)}
     return refused
 
 

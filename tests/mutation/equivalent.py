@@ -29,6 +29,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         'issue = _issue(provider, client, authorization, now, "", 0)',
     ): "The end of a refresh token is not used without one.",
     (
+        "identity/tokens/sender_constraint.py",
+        "NumberReplacer",
+        "status=401,",
+    ): "The endpoints answer 401 to every token that they do not accept.",
+    (
         "policies/guardrails/patterns.py",
         "NumberReplacer",
         "last = 0",

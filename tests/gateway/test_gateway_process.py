@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,24 @@ def test_the_access_log_holds_no_query() -> None:
         until(log.read_text)
         assert '"path":"/a/1.0.0/x"' in log.read_text()
         assert "secret" not in log.read_text()
+
+
+def test_a_long_call_is_one_line_of_the_access_log() -> None:
+    with backend() as port, gateway(access_log=True) as live:
+        end = Endpoint("http", "127.0.0.1", port)
+        live.put(api("/a", [operation("POST", "/x", end, secured=False)]))
+        host = f"default.gw.wso2.com:{live.settings.gateway.port}"
+        with contextlib.closing(live.connect("default.gw.wso2.com")) as connection:
+            connection.putrequest("POST", "/a/1.0.0/x", skip_host=True)
+            connection.putheader("Host", host)
+            connection.putheader("Content-Length", "1")
+            connection.endheaders()
+            time.sleep(2.5)
+            connection.send(b"x")
+            assert connection.getresponse().status == 200
+        log = Path(live.context.access_log)
+        until(lambda: '"status":200' in log.read_text())
+        assert log.read_text().count('"path":"/a/1.0.0/x"') == 1
 
 
 def test_the_check_names_the_reason(tmp_path: Path) -> None:

@@ -171,6 +171,8 @@ def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list
     workers = settings.gateway.threads
     # No `--log-path`: what Envoy says goes through `output.py`, which removes credentials.
     options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"]
+    # Access logs are written within a second, not ten.
+    options += ["--file-flush-interval-msec", "1000"]
     return [str(binary), "-c", str(bootstrap_file), *options]
 
 

@@ -107,8 +107,6 @@ def connection_manager(context: RenderContext, *, trusted: bool = False) -> dict
         logs.append(_access_log(context.access_log))
     if logs:
         manager["access_log"] = logs
-    if context.access_log or context.backend_log:
-        manager["access_log_options"] = {"access_log_flush_interval": "1s"}
     return typed(_HCM, **manager)
 
 

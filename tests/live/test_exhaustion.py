@@ -77,7 +77,15 @@ def silent() -> Iterator[Silent]:
 
 def pool_processes(platform: Platform) -> list[psutil.Process]:
     found = psutil.Process(platform.pid("control")).children(recursive=True)
-    return [item for item in found if "kapi.pool.process" in " ".join(item.cmdline())]
+    return [item for item in found if "kapi.pool.process" in command_of(item)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """Its command line; empty if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie among them
+        return ""
 
 
 def asking(platform: Platform, *form: str) -> subprocess.Popen[bytes]:

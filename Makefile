@@ -93,11 +93,10 @@ wasm:                           ## build the modules that run inside Envoy (need
 	cd wasm/admission && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
 	  cargo build --release --locked --target wasm32-unknown-unknown --no-default-features
 	install -m 644 wasm/admission/target/wasm32-unknown-unknown/release/admission.wasm src/kapi/policies/admission_headers.wasm
-	$(BIN)/python wasm/digest.py > src/kapi/policies/admission.wasm.sources
 	cd wasm/guardrails && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
 	  cargo build --release --locked --target wasm32-unknown-unknown
 	install -m 644 wasm/guardrails/target/wasm32-unknown-unknown/release/guardrails.wasm src/kapi/policies/guardrails.wasm
-	$(BIN)/python wasm/digest.py guardrails > src/kapi/policies/guardrails.wasm.sources
+	$(BIN)/python wasm/digest.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
 
 from harness import BASIC, Platform, free_port
+from waiting import until
 
 
 def weather() -> MCPServer:
@@ -71,10 +71,7 @@ def serving(server: MCPServer, **options: Any) -> Iterator[int]:
     running = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not running.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: running.started)
     try:
         yield port
     finally:

@@ -10,11 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kapi.apis import report as codes
 from kapi.apis.conf.rules import Fault
 from kapi.apis.definitions import graphql
 from kapi.apis.kinds.model import Kind
-from kapi.errors import Diagnostic
+from kapi.apis.kinds.warnings import not_in_definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from kapi.apis.conf.model import ApiConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Endpoint
+    from kapi.errors import Diagnostic
 
 VERBS: Final = ("QUERY", "MUTATION", "SUBSCRIPTION")
 METHODS: Final = ("GET", "POST")
@@ -72,11 +72,7 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
     hint = "Add the field to the schema, or remove the operation here."
     for operation in conf.operations:
         if (operation.verb, operation.target) not in known:
-            message = f"{operation.verb} {operation.target} is not in the definition"
-            place = (operation.mark.pointer, operation.mark.line, operation.mark.column)
-            yield Diagnostic(
-                codes.NOT_IN_DEFINITION, message, hint, *place, "warning", "apkConfiguration"
-            )
+            yield not_in_definition(operation, hint=hint)
 
 
 def _served(content: bytes) -> tuple[str, bytes]:

@@ -1,7 +1,7 @@
 """gRPC: one method of one service, defined by proto files (gRPC over HTTP/2, "Requests").
 
 The path of a call is `/<base path>.<version>.<target>/<verb>`, as in APK. The target is the service
-below the package that base path and version stand for; the verb is the method.
+below the package that base path and version name; the verb is the method.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from kapi.apis import report as codes
 from kapi.apis.conf.rules import Fault
 from kapi.apis.definitions import media_type, proto
 from kapi.apis.kinds.model import Kind
-from kapi.errors import Diagnostic
+from kapi.apis.kinds.warnings import not_in_definition, warning
 
 if TYPE_CHECKING:
     from kapi.apis.conf.model import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Endpoint, Retry
+    from kapi.errors import Diagnostic
 
 FIELD: Final = "grpc"
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -123,7 +124,7 @@ def _with_statuses(retry: Retry) -> Retry:
 
 
 def package_of(base_path: str, version: str) -> str:
-    """The package that base path and version stand for: `/org.apk` and `v1` → `org.apk.v1`."""
+    """The package that base path and version name: `/org.apk` and `v1` → `org.apk.v1`."""
     bare = base_path.strip("/").replace("/", ".")
     return bare if bare.endswith(f".{version}") else f"{bare}.{version}"
 
@@ -151,9 +152,7 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
     for operation in conf.operations:
         streams = known.get((operation.target, operation.verb))
         if streams is None:
-            message = f"{operation.target}/{operation.verb} is not in the definition"
-            hint = "Add it to the definition, or remove it here."
-            yield _warning(codes.NOT_IN_DEFINITION, message, hint, operation)
+            yield not_in_definition(operation, f"{operation.target}/{operation.verb}")
         elif streams and _reads_bodies(conf, operation):
             message = (
                 f"{operation.target}/{operation.verb} is a stream,"
@@ -163,19 +162,13 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
                 "An interceptor gets a whole body: the stream reaches the backend when the caller"
                 " has ended it. Set bodyEnabled: false for this method."
             )
-            yield _warning(codes.WHOLE_STREAM, message, hint, operation)
+            yield warning(codes.WHOLE_STREAM, message, hint, operation)
 
 
 def _reads_bodies(conf: ApiConf, operation: OperationConf) -> bool:
     lists = (conf.policies, operation.policies)
     listed = [item for policies in lists for item in (*policies.request, *policies.response)]
     return any(item.parameter("bodyEnabled", default=False) for item in listed)
-
-
-def _warning(code: str, message: str, hint: str, operation: OperationConf) -> Diagnostic:
-    mark = operation.mark
-    place = (mark.pointer, mark.line, mark.column)
-    return Diagnostic(code, message, hint, *place, "warning", "apkConfiguration")
 
 
 # From a definition to a conf

@@ -6,12 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kapi.apis import report as codes
 from kapi.apis.conf.rules import Fault
 from kapi.apis.definitions import mcp
 from kapi.apis.kinds.model import Kind
+from kapi.apis.kinds.warnings import not_in_definition
 from kapi.apis.mcp_servers import has_prefix, prefix_of
-from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from kapi.apis.conf.model import ApiConf, EndpointConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Endpoint
+    from kapi.errors import Diagnostic
 
 VERBS: Final = ("TOOL", "PROMPT", "RESOURCE")
 METHODS: Final = ("POST", "GET", "DELETE")
@@ -78,13 +78,7 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
         named = (operation.verb, operation.target)
         if named in known or operation.target.endswith("*"):
             continue
-        mark = operation.mark
-        message = f"{operation.verb} {operation.target} is not in the definition"
-        hint = "Add it to the definition, or remove it here."
-        place = (mark.pointer, mark.line, mark.column)
-        yield Diagnostic(
-            codes.NOT_IN_DEFINITION, message, hint, *place, "warning", "apkConfiguration"
-        )
+        yield not_in_definition(operation)
 
 
 def _endpoints(operation: OperationConf, given: Sequence[EndpointConf]) -> Sequence[EndpointConf]:

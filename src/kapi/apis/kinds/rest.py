@@ -10,15 +10,16 @@ from kapi.apis.conf.rules import Fault, operation_key, plain_target, target_faul
 from kapi.apis.definitions import openapi
 from kapi.apis.disguises import weaker_siblings
 from kapi.apis.kinds.model import Kind
-from kapi.errors import Diagnostic
+from kapi.apis.kinds.warnings import not_in_definition, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kapi.apis.conf.model import ApiConf, OperationConf
+    from kapi.apis.conf.model import ApiConf
     from kapi.apis.definitions import Definition, DefinitionOperation
     from kapi.apis.ir import Endpoint, Operation
     from kapi.apis.kinds.model import AddNote
+    from kapi.errors import Diagnostic
 
 VERBS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD")
 _LONGEST_PATH: Final = 256
@@ -101,13 +102,11 @@ def _not_in_definition(conf: ApiConf, definition: Definition) -> Iterable[Diagno
         (operation.verb, target_key(plain_target(operation.target)))
         for operation in definition.operations
     }
-    hint = "Add it to the definition, or remove it here."
     for operation in conf.operations:
         if (operation.verb, target_key(operation.target)) in known:
             continue
         if not operation.target.endswith("/*"):
-            message = f"{operation.verb} {operation.target} is not in the definition"
-            yield _warning(codes.NOT_IN_DEFINITION, message, hint, operation)
+            yield not_in_definition(operation)
 
 
 def _weaker_siblings(conf: ApiConf) -> Iterable[Diagnostic]:
@@ -122,13 +121,7 @@ def _weaker_siblings(conf: ApiConf) -> Iterable[Diagnostic]:
             " and other letter case, are answered 404."
             " If your backend takes other paths for it, too, let both need the same."
         )
-        yield _warning(codes.WEAKER_SIBLING, message, hint, wider)
-
-
-def _warning(code: str, message: str, hint: str, operation: OperationConf) -> Diagnostic:
-    mark = operation.mark
-    place = (mark.pointer, mark.line, mark.column)
-    return Diagnostic(code, message, hint, *place, "warning", "apkConfiguration")
+        yield warning(codes.WEAKER_SIBLING, message, hint, wider)
 
 
 # From a definition to a conf

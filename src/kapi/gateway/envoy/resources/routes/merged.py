@@ -1,4 +1,4 @@
-"""The nodes of one route that takes the requests of many operations. Pure.
+"""One route that takes the requests of many operations, and its nodes. Pure.
 
 For kinds of APIs whose operations are named in the body. What differs between the operations is
 checked with the body; if some of them need no credentials, the route takes callers without any.
@@ -6,21 +6,48 @@ checked with the body; if some of them need no credentials, the route takes call
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kapi.apis.ir import Operation
+from kapi.gateway.envoy.resources.routes.operations import Requests
+from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
+from kapi.policies import Place
 from kapi.policies.admission import FILTER
 from kapi.policies.authentication import Authentication
 from kapi.policies.body_operations import IN_BODY, METADATA, NOTHING_ELSE
+
+_Node = TypeVar("_Node")
+
+
+def requests_at_base(place: Place, methods: Sequence[str]) -> Requests:
+    """Requests at the base path; the backend gets them at the path of its endpoint."""
+    method = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}
+    match = {"safe_regex": {"regex": match_pattern(place.base_path, "/")}}
+
+    def rewrite(backend_base: str) -> Rewrite:
+        return Rewrite("", backend_base or "/", is_fixed=True)
+
+    return Requests(match, (method,), rewrite)
+
+
+def merged_policies(
+    places: Iterable[Place], checked: type[_Node], together: Callable[[Sequence[_Node]], _Node]
+) -> Iterator[Any]:
+    """The nodes of the route. `together` joins those of the policy that reads the body."""
+    for nodes in merged_nodes(place.operation for place in places):
+        own = [node for node in nodes if isinstance(node, checked)]
+        if own:
+            yield together(own)
+        else:
+            yield from nodes[:1]
 
 
 def merged_nodes(operations: Iterable[Operation]) -> Iterator[list[Any]]:
     """For each policy the nodes that the route gets: one of the API, or all if they differ.
 
-    Nodes of the whole API are the same in all operations. The caller joins the nodes of the policy
-    that is checked with the body.
+    Nodes of the whole API are the same in all operations.
     """
     by_policy: dict[str, list[Any]] = {}
     for operation in operations:

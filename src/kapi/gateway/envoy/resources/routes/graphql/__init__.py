@@ -14,9 +14,12 @@ from kapi.apis.ir import Api
 from kapi.apis.kinds.graphql import METHODS, GraphQlOperation
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
-from kapi.gateway.envoy.resources.routes.merged import merged_nodes, without_limits
-from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
-from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
+from kapi.gateway.envoy.resources.routes.merged import (
+    merged_policies,
+    requests_at_base,
+    without_limits,
+)
+from kapi.gateway.envoy.resources.routes.operations import operation_routes
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import Place
@@ -43,7 +46,9 @@ def graphql_routes(
         place = replace(own[0], operation=_merged(own))
         found.append(RestRequests(place, METHODS, exact=False))
         yield from _subscription_routes(place, context)
-        yield from map(without_limits, operation_routes(place, _requests(place), context))
+        yield from map(
+            without_limits, operation_routes(place, requests_at_base(place, METHODS), context)
+        )
     for other in placed:
         if other not in own:
             found.append(RestRequests(other, other.operation.methods, exact=False))
@@ -61,31 +66,12 @@ def _subscription_routes(place: Place, context: RenderContext) -> Iterator[dict[
     for kind, header in _STREAMS:
         stream = stream_of(node.subscriptions, kind)
         operation = replace(place.operation, policies=(*place.operation.policies, stream))
-        requests = _requests(place)
+        requests = requests_at_base(place, METHODS)
         of_kind = replace(requests, headers=(*requests.headers, header))
         yield from operation_routes(replace(place, operation=operation), of_kind, context)
 
 
-def _requests(place: Place) -> Requests:
-    """GET and POST at the base path; the backend gets them at the path of its endpoint."""
-    method = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(METHODS)}}}
-
-    def rewrite(backend_base: str) -> Rewrite:
-        return Rewrite("", backend_base or "/", is_fixed=True)
-
-    match = {"safe_regex": {"regex": match_pattern(place.base_path, "/")}}
-    return Requests(match, (method,), rewrite)
-
-
 def _merged(places: Sequence[Place]) -> GraphQlOperation:
     first = places[0].operation
-    return GraphQlOperation("POST", "/", first.production, first.sandbox, tuple(_nodes(places)))
-
-
-def _nodes(places: Sequence[Place]) -> Iterator[Any]:
-    for nodes in merged_nodes(place.operation for place in places):
-        own = [node for node in nodes if isinstance(node, GraphQl)]
-        if own:
-            yield together(own)
-        else:
-            yield from nodes[:1]
+    nodes = tuple(merged_policies(places, GraphQl, together))
+    return GraphQlOperation("POST", "/", first.production, first.sandbox, nodes)

@@ -14,9 +14,13 @@ from kapi.apis.ir import Api, McpTool
 from kapi.apis.kinds.mcp import METHODS, McpOperation
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
-from kapi.gateway.envoy.resources.routes.merged import merged_nodes, without_limits
-from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
-from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
+from kapi.gateway.envoy.resources.routes.merged import (
+    merged_policies,
+    requests_at_base,
+    without_limits,
+)
+from kapi.gateway.envoy.resources.routes.operations import operation_routes
+from kapi.gateway.envoy.resources.routes.paths import match_pattern
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.gateway.envoy.resources.routes.rest.tools import server_route
@@ -39,7 +43,9 @@ def mcp_routes(
         if api.mcp_tools:
             yield from _several(api, base_path, own, context)
         else:
-            yield from map(without_limits, operation_routes(place, _requests(place), context))
+            yield from map(
+                without_limits, operation_routes(place, requests_at_base(place, METHODS), context)
+            )
     for other in placed:
         if other not in own:
             found.append(RestRequests(other, other.operation.methods, exact=False))
@@ -61,7 +67,7 @@ def _several(
     for prefix, places in by_prefix.items():
         place = replace(places[0], operation=_server(places))
         chosen = {"name": SERVER_HEADER, "string_match": {"exact": prefix}}
-        requests = _requests(place)
+        requests = requests_at_base(place, METHODS)
         routes += operation_routes(
             place, replace(requests, headers=(*requests.headers, chosen)), context
         )
@@ -76,27 +82,8 @@ def _is_of(tool: McpTool, place: Place) -> bool:
     return (tool.verb, tool.target) == (place.operation.verb, place.operation.target)
 
 
-def _requests(place: Place) -> Requests:
-    """The methods of the transport at the base path; the server gets them at its own path."""
-    method = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(METHODS)}}}
-    match = {"safe_regex": {"regex": match_pattern(place.base_path, "/")}}
-
-    def rewrite(backend_base: str) -> Rewrite:
-        return Rewrite("", backend_base or "/", is_fixed=True)
-
-    return Requests(match, (method,), rewrite)
-
-
 def _server(places: Sequence[Place]) -> McpOperation:
     """All operations as one."""
     first = places[0].operation
-    return McpOperation("POST", "/", first.production, first.sandbox, tuple(_nodes(places)))
-
-
-def _nodes(places: Sequence[Place]) -> Iterator[Any]:
-    for nodes in merged_nodes(place.operation for place in places):
-        own = [node for node in nodes if isinstance(node, Mcp)]
-        if own:
-            yield together(own)
-        else:
-            yield from nodes[:1]
+    nodes = tuple(merged_policies(places, Mcp, together))
+    return McpOperation("POST", "/", first.production, first.sandbox, nodes)

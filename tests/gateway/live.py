@@ -47,7 +47,7 @@ from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.envoy.stream.server import Publisher
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.policies.authentication import Authentication, Credential
+from kapi.policies.authentication.node import Authentication, Credential
 from kapi.policies.authentication.trust import Need, needs_in
 from kapi.policies.scopes import Scopes
 from kapi.settings import GatewaySettings, Settings

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from kapi.apis.ir import Endpoint
-from kapi.policies.authentication import Credential
+from kapi.policies.authentication.node import Credential
 from kapi.policies.backend_jwt import BackendJwt
 from kapi.policies.headers import HeaderChange, Headers
 from live import Gateway, Operation, api, backend, gateway, operation

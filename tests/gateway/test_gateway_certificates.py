@@ -36,7 +36,7 @@ from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.listener import listener
 from kapi.gateway.envoy.resources.names import LISTENER
 from kapi.gateway.envoy.stream.encode import encode
-from kapi.policies.authentication import Authentication, Credential
+from kapi.policies.authentication.node import Authentication, Credential
 from live import Gateway, Reply, api, backend, gateway
 from waiting import until
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from kapi.apis.ir import Endpoint
-from kapi.policies.authentication import Credential
+from kapi.policies.authentication.node import Credential
 from live import Gateway, Reply, api, backend, gateway, operation
 
 PATH = "/who/1.0.0"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kapi.apis.ir import Api, Endpoint
-from kapi.policies.authentication import Authentication
+from kapi.policies.authentication.node import Authentication
 from kapi.policies.cors import Cors
 from live import Gateway, Reply, api, gateway, operation
 

@@ -12,8 +12,8 @@ from kapi.apis.ir import Api, Endpoint
 from kapi.apis.kinds.rest import RestOperation
 from kapi.jose.token_kinds import AccessTokenRule
 from kapi.policies import POLICIES, Place, authentication, headers, redirect, scopes
-from kapi.policies.authentication import Credential
 from kapi.policies.authentication.conf import AuthenticationConf
+from kapi.policies.authentication.node import Credential
 from kapi.policies.callers.custom_claims import claim_value
 from kapi.policies.callers.rbac import one_of, text
 from kapi.policies.contract import HttpFilter

@@ -23,7 +23,7 @@ from kapi.apis.conf.shapes import FLAG, NAME, TEXT, Items, Record, Text, Whole
 from kapi.apis.report import Report
 from kapi.apis.reserved_headers import may_hold_backend_jwt
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
-from kapi.policies.authentication import Authentication
+from kapi.policies.authentication.node import Authentication
 from kapi.policies.callers.custom_claims import TYPES, claim_value
 from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place

@@ -14,8 +14,8 @@ from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import Operation
 from kapi.policies import rate_limit, scopes
 from kapi.policies.admission import FILTER, ON, limit
-from kapi.policies.authentication import Authentication
 from kapi.policies.authentication.conf import needs_caller
+from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, Place
 
 METADATA = "kapi.operations"

@@ -22,7 +22,7 @@ from kapi.apis.ir import Endpoint, Operation
 from kapi.apis.kinds.rest import RestOperation
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, mark
-from kapi.policies.authentication import Authentication
+from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 
 name = "cors"

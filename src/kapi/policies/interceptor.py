@@ -23,7 +23,7 @@ from kapi.apis.ir import Api, Endpoint, SecretRef
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies import limit_keys
-from kapi.policies.authentication import Authentication
+from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
 from kapi.settings import InterceptorSettings

@@ -16,8 +16,8 @@ from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import Api
 from kapi.policies.admission import ADMIT, FILTER, ON, usage
-from kapi.policies.authentication import Authentication
 from kapi.policies.authentication.conf import SUBSCRIPTIONS
+from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 
 name = "subscriptions"

@@ -8,11 +8,9 @@ and none reaches the backend unless the conf says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
-from urllib.parse import quote
+from dataclasses import replace
+from typing import Any
 
-from kapi import error_codes
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
 from kapi.policies.authentication import conf as in_conf
@@ -30,8 +28,9 @@ from kapi.policies.authentication.conf import (
 )
 from kapi.policies.authentication.dpop import CHECK as DPOP_CHECK
 from kapi.policies.authentication.dpop import FILTER as DPOP_FILTER
-from kapi.policies.authentication.dpop import HEADER as DPOP_HEADER
 from kapi.policies.authentication.dpop import per_route as dpop_route
+from kapi.policies.authentication.node import NAME, Authentication, Credential
+from kapi.policies.authentication.refused import refused
 from kapi.policies.authentication.trust import (
     API_KEY,
     BEARER,
@@ -44,28 +43,13 @@ from kapi.policies.authentication.trust import (
     RAW_JWT,
     Need,
 )
-from kapi.policies.callers.rbac import (
-    FACTS,
-    PRESENT,
-    TRUE,
-    Principal,
-    all_of,
-    any_of,
-    claim,
-    header,
-    holds,
-    metadata,
-    negated,
-    per_route,
-    rules,
-    text,
-)
 from kapi.policies.callers.rbac import JWT_FILTER as FILTER
+from kapi.policies.callers.rbac import per_route, rules
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.lua import script
 from kapi.policies.streams.conf import is_web_socket
 
-name = "authentication"
+name = NAME
 phase = Phase.AUTHENTICATE
 conf_part = in_conf.conf_part
 
@@ -129,92 +113,6 @@ filters = (
     CHECK,
     HttpFilter(phase, CALLER_FILTER, {"@type": f"type.googleapis.com/{_RBAC}"}, disabled=True),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """One way to say who is calling.
-
-    `header` and `query` are names, empty when it is not looked for there.
-    """
-
-    kind: str = "OAuth2"
-    header: str = "Authorization"
-    query: str = ""
-    mandatory: bool = True
-    send_to_upstream: bool = False
-    audiences: tuple[str, ...] = ()
-    dpop: Literal["", "optional", "mandatory"] = ""
-    """Whether tokens bound to a key are taken with a proof, or nothing else."""
-    protocol: bool = False
-    """Whether it may come in `Sec-WebSocket-Protocol`."""
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """Headers that the backend does not see, in small letters."""
-        if self.send_to_upstream:
-            return ()
-        names = []
-        if self.header:
-            names.append(self.header.lower())
-        if self.dpop:
-            names.append(DPOP_HEADER)
-        return tuple(names)
-
-    @property
-    def in_authorization(self) -> bool:
-        """Whether it is looked for in the header `Authorization`."""
-        return self.header.lower() == "authorization"
-
-    @property
-    def in_other_header(self) -> bool:
-        """Whether it is looked for in another header."""
-        return bool(self.header) and not self.in_authorization
-
-    @property
-    def is_plain(self) -> bool:
-        """An access token in `Authorization: Bearer` and nowhere else."""
-        elsewhere = self.query or self.protocol
-        return self.kind == "OAuth2" and self.in_authorization and not elsewhere
-
-
-@dataclass(frozen=True, slots=True)
-class Authentication:
-    """The alternatives of one operation; `required` is false when anybody may call it."""
-
-    policy: ClassVar[str] = name
-    required: bool = True
-    credentials: tuple[Credential, ...] = (Credential(),)
-    certificates: ClientCertificates | None = None
-    optional: bool = False
-    """A caller without credentials passes too: a filter behind this one decides by the operation.
-
-    Wrong credentials are refused.
-    """
-    bound: bool = False
-    """Whether an OAuth2 token must be for this API (RFC 8707), if the conf names no audience."""
-
-    @property
-    def protocol_kinds(self) -> frozenset[str]:
-        """The kinds of credentials that may come in `Sec-WebSocket-Protocol`."""
-        return frozenset(item.kind for item in self.credentials if item.protocol)
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds of its credentials."""
-        return frozenset(item.kind for item in self.credentials)
-
-    @property
-    def dpop(self) -> Literal["", "optional", "mandatory"]:
-        """Whether tokens with a proof are accepted, or required."""
-        return next((item.dpop for item in self.credentials if item.dpop), "")
-
-    @property
-    def needs_credential(self) -> bool:
-        """Whether a certificate alone is not enough."""
-        return bool(self.credentials) and (
-            self.certificates is None or any(item.mandatory for item in self.credentials)
-        )
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> Authentication:
@@ -295,8 +193,8 @@ def _other_filters(node: Authentication, place: Place) -> dict[str, dict[str, An
         configs[CERTIFICATE_FILTER] = certificate_route(pems, place)
     if "APIKey" in node.kinds:
         configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
-    if refused := _refused(node, place):
-        configs[CALLER_FILTER] = per_route(rules(refused))
+    if callers := refused(node, place):
+        configs[CALLER_FILTER] = per_route(rules(callers))
     return configs
 
 
@@ -383,105 +281,3 @@ def _query_parameter(item: Credential, *, is_read: bool) -> dict[str, Any]:
     if item.send_to_upstream:
         parameter["keep"] = True
     return parameter
-
-
-TOKEN: Principal = claim("iss", PRESENT)
-"""A caller with an access token."""
-KEY: Principal = metadata(FACTS, ("api_key",), TRUE)
-"""A caller with an API key that is accepted here."""
-BAD_KEY: Principal = metadata(FACTS, ("bad_api_key",), TRUE)
-FORBIDDEN_KEY: Principal = metadata(FACTS, ("forbidden_api_key",), TRUE)
-CERTIFICATE: Principal = metadata(FACTS, ("certificate",), TRUE)
-"""A caller with a client certificate that is accepted here."""
-BAD_CERTIFICATE: Principal = metadata(FACTS, ("bad_certificate",), TRUE)
-
-
-def _refused(node: Authentication, place: Place) -> dict[str, Principal]:
-    """Name of a rule → the callers that it refuses."""
-    refused = {**_refused_tokens(node, place), **_refused_certificates(node), **_refused_keys(node)}
-    if node.optional:
-        missing = error_codes.MISSING_CREDENTIALS.number
-        return {name: who for name, who in refused.items() if not name.startswith(missing)}
-    return refused
-
-
-def _refused_tokens(node: Authentication, place: Place) -> dict[str, Principal]:
-    """Tokens for another audience."""
-    by_kind = {item.kind: item for item in node.credentials}
-    refused: dict[str, Principal] = {}
-    if "JWT" in by_kind and by_kind["JWT"].audiences:
-        other = negated(_audience(by_kind["JWT"].audiences))
-        refused["900901_audience"] = all_of(_came_raw(), other)
-    if "OAuth2" in by_kind:
-        accepted = by_kind["OAuth2"].audiences or _own_audiences(node, place)
-        own = (negated(_came_raw()),) if "JWT" in by_kind else ()
-        if accepted:
-            other = negated(_audience(accepted))
-            refused["900901_token_audience"] = all_of(TOKEN, *own, other)
-    return refused
-
-
-def _own_audiences(node: Authentication, place: Place) -> tuple[str, ...]:
-    """The resource as its metadata name it (RFC 9728 §2)."""
-    if not node.bound:
-        return ()
-    origin = place.gateway.origin(place.host)
-    return tuple(f"{origin}{quote(path)}" for path in place.api.base_paths)
-
-
-def _refused_certificates(node: Authentication) -> dict[str, Principal]:
-    if node.certificates is None:
-        return {}
-    # Like a bad token, whatever other credential is in the request.
-    refused = {"900901_certificate": BAD_CERTIFICATE}
-    if node.certificates.mandatory:
-        refused["900902_certificate"] = negated(any_of(CERTIFICATE, BAD_CERTIFICATE))
-    elif not node.needs_credential:
-        refused["900902_missing"] = negated(any_of(*_good(node), FORBIDDEN_KEY))
-    return refused
-
-
-def _refused_keys(node: Authentication) -> dict[str, Principal]:
-    if "APIKey" not in node.kinds:
-        return {}
-    good = any_of(*_good(node))
-    refused = {
-        "900901_api_key": all_of(BAD_KEY, negated(good)),
-        "900908_api_key": all_of(FORBIDDEN_KEY, negated(good)),
-    }
-    if node.needs_credential:
-        refused["900902_missing"] = negated(any_of(*_good(node), FORBIDDEN_KEY))
-    return refused
-
-
-def _good(node: Authentication) -> list[Principal]:
-    """Callers with one of the credentials that are enough."""
-    good = []
-    if "APIKey" in node.kinds:
-        good.append(KEY)
-    if node.kinds - {"APIKey"}:
-        good.append(TOKEN)
-    if node.certificates and not node.certificates.mandatory and not node.needs_credential:
-        good.append(CERTIFICATE)
-    return good
-
-
-def _came_raw() -> Principal:
-    """A token without a scheme was sent.
-
-    Under `Authorization` the same header may hold an OAuth2 one.
-    """
-    bearer = {"string_match": {"prefix": "bearer ", "ignore_case": True}}
-    return all_of(
-        header(MOVED_JWT_HEADER, {"present_match": True}), negated(header(MOVED_JWT_HEADER, bearer))
-    )
-
-
-def _audience(accepted: tuple[str, ...]) -> Principal:
-    return any_of(
-        *(
-            claim("aud", value)
-            for audience in accepted
-            for value in (text(audience), holds(audience))
-        )
-    )

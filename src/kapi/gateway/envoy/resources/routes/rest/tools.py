@@ -20,7 +20,7 @@ from kapi.gateway.envoy.resources.routes.operations import Requests, operation_r
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.policies import POLICIES, Place, http_filters
 from kapi.policies.admission import ON
-from kapi.policies.authentication import Authentication
+from kapi.policies.authentication.node import Authentication
 from kapi.policies.body_operations import body_operation_of, credentials
 from kapi.policies.contract import Phase
 from kapi.policies.mcp import Mcp

@@ -16,7 +16,7 @@ from kapi.apis.ir import Api
 from kapi.gateway.deployment.proto_compiler import with_transcoding
 from kapi.gateway.envoy.resources.routes.grpc.transcoded import template_pattern
 from kapi.policies import POLICIES, Place
-from kapi.policies.grpc import JSON_FILTER, Transcoding, envoy
+from kapi.policies.kinds.grpc import JSON_FILTER, Transcoding, envoy
 
 CONF = """
 name: Shop

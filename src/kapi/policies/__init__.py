@@ -14,15 +14,11 @@ from kapi.policies import (
     backend_jwt,
     cors,
     endpoint_security,
-    graphql,
-    grpc,
     guardrails,
     headers,
     interceptor,
     limit_keys,
     lua_scripts,
-    mcp,
-    mcp_tools,
     mirror,
     public_address,
     rate_limit,
@@ -34,6 +30,7 @@ from kapi.policies import (
     wasm_modules,
 )
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
+from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
 
 POLICIES: tuple[Policy, ...] = (
     cors,

@@ -23,7 +23,7 @@ const MOST_SCOPES: usize = 1_000;
 #[derive(Default)]
 pub struct Admitted {
     pub limits: Vec<Limit<'static>>,
-    /// Calls that it stands for: the requests of a batch.
+    /// Calls that it counts as: the requests of a batch.
     pub requests: u32,
     /// Whether it needs a caller: one that uses open operations alone has none.
     pub secured: bool,

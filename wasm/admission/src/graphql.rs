@@ -1,5 +1,5 @@
 //! Requests of GraphQL over HTTP: which operations of the API they name. What is read here is what a server reads: a member or a
-//! parameter that some servers know under another spelling is refused, and so is one that stands in two places.
+//! parameter that some servers know under another spelling is refused, and so is one that is in two places.
 
 use std::borrow::Cow;
 use std::rc::Rc;

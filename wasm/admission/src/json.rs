@@ -147,7 +147,7 @@ impl Scanner {
         self.here = u32::MAX;
     }
 
-    /// After a value that stands in nothing else, the document is over.
+    /// After a value that is in nothing else, the document ends.
     fn close(&mut self, each: &mut impl FnMut(&[Option<u64>])) {
         if self.at == At::After && self.inside.is_empty() {
             if self.found.iter().any(Option::is_some) {

@@ -2,7 +2,7 @@
 //! may use those that a request names. The same for every kind; a kind (`graphql`) reads the body and says which operations it names.
 //!
 //! The metadata `kapi.operations` of a route has a text for each operation, by its name (`query hero`), and one under `kind`. An
-//! operation without a text is not declared, and is refused. Made by `kapi.policies.body_operations`.
+//! operation without a text is not declared, and is refused. Made by `kapi.policies.kinds.body_operations`.
 
 use crate::rules::{limits, Limit};
 

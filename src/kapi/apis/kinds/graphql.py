@@ -1,7 +1,7 @@
 """GraphQL: fields of the root types, defined by a schema (SDL). All operations share one path.
 
-The body of a request names the operations; `policies/graphql.py` tells the gateway what each of
-them needs.
+The body of a request names the operations; `policies/kinds/graphql.py` tells the gateway what each
+of them needs.
 """
 
 from __future__ import annotations

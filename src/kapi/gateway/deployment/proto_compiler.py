@@ -23,7 +23,7 @@ from kapi.apis.ir import Api
 from kapi.apis.kinds.grpc import GrpcOperation, TranscodedOperation
 from kapi.errors import Diagnostic
 from kapi.policies import cors
-from kapi.policies.grpc import GrpcCalls, Transcoding
+from kapi.policies.kinds.grpc import GrpcCalls, Transcoding
 
 _SECONDS: Final = 20.0
 _LARGEST: Final = 512 * 1024

@@ -16,7 +16,7 @@ from kapi.gateway.envoy.resources.grpc_replies import STATUS_OF, grpc_mapper, ov
 from kapi.gateway.envoy.resources.names import typed
 from kapi.policies.authentication.challenge import METADATA as ROUTE
 from kapi.policies.authentication.challenge import REALM
-from kapi.policies.body_operations import METADATA as OPERATIONS
+from kapi.policies.kinds.body_operations import METADATA as OPERATIONS
 from kapi.policies.scopes import METADATA as SCOPES
 
 _CONTENT_TYPE = "application/json; charset=UTF-8"

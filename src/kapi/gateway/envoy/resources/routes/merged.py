@@ -16,7 +16,7 @@ from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.policies import Place
 from kapi.policies.admission import FILTER
 from kapi.policies.authentication.node import Authentication
-from kapi.policies.body_operations import IN_BODY, METADATA, NOTHING_ELSE
+from kapi.policies.kinds.body_operations import IN_BODY, METADATA, NOTHING_ELSE
 
 _Node = TypeVar("_Node")
 

@@ -1,7 +1,8 @@
 """The routes of a GraphQL API below one base path: one for the requests of all operations. Pure.
 
 The nodes of the operations are merged. What differs between operations is checked with the body
-(`policies/graphql.py`); if some of them need no credentials, the route takes callers without any.
+(`policies/kinds/graphql.py`); if some of them need no credentials, the route takes callers without
+any.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from kapi.gateway.envoy.resources.routes.operations import operation_routes
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import Place
-from kapi.policies.graphql import GraphQl, stream_of, together
+from kapi.policies.kinds.graphql import GraphQl, stream_of, together
 from kapi.policies.streams.conf import Kind
 
 _STREAMS: tuple[tuple[Kind, dict[str, Any]], ...] = (

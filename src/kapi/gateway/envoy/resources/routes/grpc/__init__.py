@@ -20,7 +20,7 @@ from kapi.gateway.envoy.resources.routes.grpc.transcoded import (
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, first_segment
 from kapi.policies import Place
-from kapi.policies.grpc import GrpcCalls
+from kapi.policies.kinds.grpc import GrpcCalls
 
 _GRPC_OR_WEB: Final = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
 """Envoy's own match for gRPC leaves out `application/grpc-web`."""

@@ -11,7 +11,7 @@ import re
 from kapi.gateway.envoy.resources.routes.operations import Requests
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.policies import Place
-from kapi.policies.grpc import Transcoding
+from kapi.policies.kinds.grpc import Transcoding
 
 _PARTS = re.compile(r"\{[^{}]*\}|\*\*|\*|[^{}*]+")
 

@@ -25,7 +25,7 @@ from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.gateway.envoy.resources.routes.rest.tools import server_route
 from kapi.policies import Place
-from kapi.policies.mcp import Mcp, together
+from kapi.policies.kinds.mcp import Mcp, together
 
 SERVER_HEADER = "x-kapi-mcp-server"
 """Set by the admission filter; what callers send by this name is removed at the edge."""

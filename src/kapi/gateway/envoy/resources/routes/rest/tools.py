@@ -21,10 +21,10 @@ from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.policies import POLICIES, Place, http_filters
 from kapi.policies.admission import ON
 from kapi.policies.authentication.node import Authentication
-from kapi.policies.body_operations import body_operation_of, credentials
 from kapi.policies.contract import Phase
-from kapi.policies.mcp import Mcp
-from kapi.policies.mcp_tools import McpTools
+from kapi.policies.kinds.body_operations import body_operation_of, credentials
+from kapi.policies.kinds.mcp import Mcp
+from kapi.policies.kinds.mcp_tools import McpTools
 
 _METHODS = "POST|GET|DELETE"
 

@@ -18,11 +18,11 @@ from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import McpTool
 from kapi.apis.mcp_servers import FORWARD
 from kapi.apis.mcp_tools import FIELD
-from kapi.policies import body_operations
 from kapi.policies.admission import ADMIT
-from kapi.policies.body_operations import BodyOperation
 from kapi.policies.contract import EnvoyRoute, Phase, Place
-from kapi.policies.mcp import HANDSHAKE
+from kapi.policies.kinds import body_operations
+from kapi.policies.kinds.body_operations import BodyOperation
+from kapi.policies.kinds.mcp import HANDSHAKE
 
 name = "mcp_tools"
 phase = Phase.LIMIT

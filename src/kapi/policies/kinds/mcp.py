@@ -17,10 +17,11 @@ from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import Text
 from kapi.apis.kinds.mcp import MCP
 from kapi.apis.mcp_servers import FIELD, server_of
-from kapi.policies import authentication, body_operations
+from kapi.policies import authentication
 from kapi.policies.admission import ADMIT
-from kapi.policies.body_operations import BodyOperation, body_operation
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.kinds import body_operations
+from kapi.policies.kinds.body_operations import BodyOperation, body_operation
 
 name = "mcp"
 phase = Phase.LIMIT

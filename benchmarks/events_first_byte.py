@@ -1,8 +1,9 @@
-"""Time to the first event of a stream (server-sent events): through kapi, beside the backend itself and a plain proxy.
+"""Time to the first event of a stream (server-sent events): through kapi, beside the backend itself
+and a plain proxy.
 
-One call at a time, over connections that stay open, in interleaved rounds of one run. The backend sends
-its headers and the first event at once. Times are of the wall clock, so run it on a machine that is
-otherwise idle.
+One call at a time, over connections that stay open, in interleaved rounds of one run. The backend
+sends its headers and the first event at once. Times are of the wall clock, so run it on a machine
+that is otherwise idle.
 """
 
 from __future__ import annotations

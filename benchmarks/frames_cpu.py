@@ -1,7 +1,9 @@
-"""Envoy's processor time per WebSocket frame: through kapi beside a plain proxy in the same Envoy binary.
+"""Envoy's processor time per WebSocket frame: through kapi beside a plain proxy in the same Envoy
+binary.
 
-Interleaved rounds in one run, as in gateway_cpu.py. A frame of 64 bytes goes to the backend and comes back, over connections that
-stay open; client and backend parse nothing. A round trip is two frames.
+Interleaved rounds in one run, as in gateway_cpu.py. A frame of 64 bytes goes to the backend and
+comes back, over connections that stay open; client and backend parse nothing. A round trip is two
+frames.
 """
 
 from __future__ import annotations

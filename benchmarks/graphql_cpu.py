@@ -1,7 +1,8 @@
-"""What a GraphQL request costs: Envoy's processor time, beside a plain proxy and beside REST with the same policies.
+"""What a GraphQL request costs: Envoy's processor time, beside a plain proxy and beside REST with
+the same policies.
 
-Interleaved rounds in one run, as in mcp_cpu.py. All requests are the same POST with a document of 1 kB
-and a token, but the last one, which names the document by its digest.
+Interleaved rounds in one run, as in mcp_cpu.py. All requests are the same POST with a document of 1
+kB and a token, but the last one, which names the document by its digest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Envoy's processor time per unary gRPC call: through kapi beside plain proxies in the same Envoy binary.
+"""Envoy's processor time per unary gRPC call: through kapi beside plain proxies in the same Envoy
+binary.
 
-Interleaved rounds in one run, as in gateway_cpu.py. The plain proxies have a bare listener with TLS: one for HTTP/1.1, as the
-other benchmarks have, and one for gRPC (HTTP/2 on both sides). Calls of 7 bytes, one at a time on each of 16 connections.
+Interleaved rounds in one run, as in gateway_cpu.py. The plain proxies have a bare listener with
+TLS: one for HTTP/1.1, as the other benchmarks have, and one for gRPC (HTTP/2 on both sides). Calls
+of 7 bytes, one at a time on each of 16 connections.
 """
 
 from __future__ import annotations

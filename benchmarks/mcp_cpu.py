@@ -1,7 +1,9 @@
-"""What a call of an MCP tool costs: Envoy's processor time, beside a plain proxy and beside Envoy's own filters for MCP.
+"""What a call of an MCP tool costs: Envoy's processor time, beside a plain proxy and beside Envoy's
+own filters for MCP.
 
-Interleaved rounds in one run, as in gateway_cpu.py. All calls are the same `tools/call` (revision 2026-07-28, with a token), but those of
-the REST backend: there the gateway makes a GET from the call, and the plain proxy gets the GET itself.
+Interleaved rounds in one run, as in gateway_cpu.py. All calls are the same `tools/call` (revision
+2026-07-28, with a token), but those of the REST backend: there the gateway makes a GET from the
+call, and the plain proxy gets the GET itself.
 """
 
 from __future__ import annotations

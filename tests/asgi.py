@@ -1,4 +1,6 @@
-"""Runs calls of an ASGI application in this process, on one event loop: a new loop for each would take most of the time."""
+"""Runs calls of an ASGI application in this process, on one event loop: a new loop for each would
+take most of the time.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The `kapi` command for tests, without the start of an interpreter for each call.
 
-A server, one for each process of tests, has the command line imported and forks for each call. The child gets the
-arguments, the environment, the directory and the files of the call, and ends as a process of its own would.
+A server, one for each process of tests, has the command line imported and forks for each call. The
+child gets the arguments, the environment, the directory and the files of the call, and ends as a
+process of its own would.
 """
 
 from __future__ import annotations

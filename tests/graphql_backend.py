@@ -1,4 +1,6 @@
-"""A GraphQL server for live tests: graphql-core behind GraphQL over HTTP, with batches and persisted queries."""
+"""A GraphQL server for live tests: graphql-core behind GraphQL over HTTP, with batches and
+persisted queries.
+"""
 
 from __future__ import annotations
 

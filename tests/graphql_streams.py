@@ -1,4 +1,6 @@
-"""A GraphQL server with subscriptions for live tests: graphql-transport-ws, and graphql-sse in its distinct mode."""
+"""A GraphQL server with subscriptions for live tests: graphql-transport-ws, and graphql-sse in its
+distinct mode.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A gRPC server for tests, without generated code: messages are bytes, and the methods say what they saw."""
+"""A gRPC server for tests, without generated code: messages are bytes, and the methods say what
+they saw.
+"""
 
 from __future__ import annotations
 

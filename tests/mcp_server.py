@@ -1,4 +1,6 @@
-"""An MCP server of the official SDK for live tests, and a client that reaches the gateway by its hosts."""
+"""An MCP server of the official SDK for live tests, and a client that reaches the gateway by its
+hosts.
+"""
 
 from __future__ import annotations
 

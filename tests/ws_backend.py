@@ -1,4 +1,6 @@
-"""A WebSocket server for live tests: it echoes, and remembers each handshake. And the client of the tests."""
+"""A WebSocket server for live tests: it echoes, and remembers each handshake. And the client of the
+tests.
+"""
 
 from __future__ import annotations
 

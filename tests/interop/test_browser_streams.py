@@ -1,4 +1,6 @@
-"""WebSockets of a real Chromium through the gateway: the credential in the list of protocols or in the query."""
+"""WebSockets of a real Chromium through the gateway: the credential in the list of protocols or in
+the query.
+"""
 
 from __future__ import annotations
 

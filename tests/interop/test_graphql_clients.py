@@ -1,4 +1,6 @@
-"""GraphQL APIs through the gateway with the clients of the field: gql, Apollo Client, graphql-ws and graphql-sse."""
+"""GraphQL APIs through the gateway with the clients of the field: gql, Apollo Client, graphql-ws
+and graphql-sse.
+"""
 
 from __future__ import annotations
 

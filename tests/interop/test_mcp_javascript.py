@@ -1,4 +1,6 @@
-"""The official npm SDK as client and server of MCP, and the inspector's command line, through the gateway."""
+"""The official npm SDK as client and server of MCP, and the inspector's command line, through the
+gateway.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Server-sent events and long polling through the real gateway: no filter holds an event, and times of their own."""
+"""Server-sent events and long polling through the real gateway: no filter holds an event, and times
+of their own.
+"""
 
 from __future__ import annotations
 

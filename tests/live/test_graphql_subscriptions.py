@@ -1,4 +1,6 @@
-"""Subscriptions of GraphQL APIs through the real gateway: over WebSocket and as event streams, checked at each subscribe."""
+"""Subscriptions of GraphQL APIs through the real gateway: over WebSocket and as event streams,
+checked at each subscribe.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""gRPC APIs with grpcio: a conf generated from a proto file, deployed as generated, called through Envoy."""
+"""gRPC APIs with grpcio: a conf generated from a proto file, deployed as generated, called through
+Envoy.
+"""
 
 from __future__ import annotations
 

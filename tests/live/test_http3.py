@@ -1,4 +1,6 @@
-"""HTTP/3 through the real gateway with aioquic: the same answers as over TCP, and no client certificates."""
+"""HTTP/3 through the real gateway with aioquic: the same answers as over TCP, and no client
+certificates.
+"""
 
 from __future__ import annotations
 

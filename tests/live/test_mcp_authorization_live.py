@@ -1,4 +1,6 @@
-"""The official SDK as an OAuth client of an MCP server behind the gateway: discovery, registration, sign-in, a token for the server."""
+"""The official SDK as an OAuth client of an MCP server behind the gateway: discovery, registration,
+sign-in, a token for the server.
+"""
 
 from __future__ import annotations
 

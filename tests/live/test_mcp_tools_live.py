@@ -1,4 +1,6 @@
-"""A REST API as tools of an MCP server through the real gateway, with the client of the official SDK."""
+"""A REST API as tools of an MCP server through the real gateway, with the client of the official
+SDK.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""WebSockets through the real gateway with a real client: who may open one, what the backend sees, and when it ends."""
+"""WebSockets through the real gateway with a real client: who may open one, what the backend sees,
+and when it ends.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Mutants that change nothing that anybody could notice, by name, each with the reason. They are not in the score."""
+"""Mutants that change nothing that anybody could notice, by name, each with the reason. They are
+not in the score.
+"""
 
 from __future__ import annotations
 

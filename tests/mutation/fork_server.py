@@ -1,7 +1,8 @@
-"""Runs the tests of one mutant after another, in a copy of the tree: a fork for each, which has the libraries imported already.
+"""Runs the tests of one mutant after another, in a copy of the tree: a fork for each, which has the
+libraries imported already.
 
-Called by `run.py`, one JSON line for each run: {"module", "source", "tests", "seconds", "log"}; it answers one line for each:
-`passed`, `failed` or `timeout`. The current directory is the copy.
+Called by `run.py`, one JSON line for each run: {"module", "source", "tests", "seconds", "log"}; it
+answers one line for each: `passed`, `failed` or `timeout`. The current directory is the copy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Mutants: one fault each in the source of a module, made by the operators of cosmic-ray and one of our own.
+"""Mutants: one fault each in the source of a module, made by the operators of cosmic-ray and one of
+our own.
 
-A mutant is in the sample when the hash of its module, operator and source line is below a limit. So an edit elsewhere in the
-module, or in another one, does not change which mutants are in the sample.
+A mutant is in the sample when the hash of its module, operator and source line is below a limit. So
+an edit elsewhere in the module, or in another one, does not change which mutants are in the sample.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Which modules are mutated, and the tests of each: the ones that a person would run after a change there."""
+"""Which modules are mutated, and the tests of each: the ones that a person would run after a change
+there.
+"""
 
 from __future__ import annotations
 

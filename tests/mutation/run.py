@@ -1,8 +1,9 @@
-"""Mutation testing: plants faults into copies of the tree, one at a time, and says which of them the near tests do not notice.
+"""Mutation testing: plants faults into copies of the tree, one at a time, and says which of them
+the near tests do not notice.
 
-python tests/mutation/run.py                      the sample, as `make mutation` runs it
-python tests/mutation/run.py identity/tokens      the sample of the modules whose path contains this
-python tests/mutation/run.py --all fetch.py       every mutant of them; takes long
+python tests/mutation/run.py the sample, as `make mutation` runs it python tests/mutation/run.py
+identity/tokens the sample of the modules whose path contains this python tests/mutation/run.py
+--all fetch.py every mutant of them; takes long
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How faults are planted: the sample is stable, and each mutant is the source with one fault. `make mutation` runs them."""
+"""How faults are planted: the sample is stable, and each mutant is the source with one fault. `make
+mutation` runs them.
+"""
 
 from __future__ import annotations
 

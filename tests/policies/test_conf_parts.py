@@ -1,4 +1,6 @@
-"""What each policy says about the conf: it is enforced where it may be used, refused elsewhere, and described."""
+"""What each policy says about the conf: it is enforced where it may be used, refused elsewhere, and
+described.
+"""
 
 from __future__ import annotations
 

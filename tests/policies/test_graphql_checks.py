@@ -1,4 +1,6 @@
-"""The built module as the check of GraphQL requests, beside graphql-core: what is executed was declared, counted and allowed."""
+"""The built module as the check of GraphQL requests, beside graphql-core: what is executed was
+declared, counted and allowed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The built module and subscriptions over a WebSocket: what of a client's frames passes, however they come in pieces."""
+"""The built module and subscriptions over a WebSocket: what of a client's frames passes, however
+they come in pieces.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The built guardrails module: it takes every pattern that a deployment accepts, and no body stops it."""
+"""The built guardrails module: it takes every pattern that a deployment accepts, and no body stops
+it.
+"""
 
 from __future__ import annotations
 

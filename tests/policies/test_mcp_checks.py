@@ -1,4 +1,6 @@
-"""The built module as the check of MCP messages, beside the official SDK: what a server reads is what was checked."""
+"""The built module as the check of MCP messages, beside the official SDK: what a server reads is
+what was checked.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The built module and calls that last: which it ends at a tick, and what passes of what a client sends."""
+"""The built module and calls that last: which it ends at a tick, and what passes of what a client
+sends.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How the built module reads the tokens that an AI backend says its answers took: whatever the answer looks like, and however it is cut."""
+"""How the built module reads the tokens that an AI backend says its answers took: whatever the
+answer looks like, and however it is cut.
+"""
 
 from __future__ import annotations
 

@@ -11,14 +11,12 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 
 import graphql
-import uvloop
-from mcp_cpu import HOST, Load, compare, envoy
+from mcp_cpu import HOST, Load, compare, envoy, run
 
-from harness import DEFINITION, Platform, free_port
+from harness import DEFINITION, Platform
 
 SDL = "type Query { hero(id: ID): Hero } type Hero { id: ID name: String friend(id: ID): Hero }"
 ANSWER = json.dumps({"data": {"hero": {"name": "x" * 200}}}).encode()
@@ -118,15 +116,5 @@ async def measure(folder: Path, platform: Platform, until: contextlib.ExitStack)
     backend.close()
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as until:
-        platform = Platform(free_port(), Path(folder) / "data")
-        try:
-            uvloop.run(measure(Path(folder), platform, until))
-        finally:
-            if platform.process is not None:
-                platform.stop()
-
-
 if __name__ == "__main__":
-    main()
+    run(measure)

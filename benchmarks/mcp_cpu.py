@@ -16,7 +16,7 @@ import ssl
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -310,7 +310,8 @@ async def measure(folder: Path, platform: Platform, open_until: contextlib.ExitS
     backend.close()
 
 
-def main() -> None:
+def run(measure: Callable[[Path, Platform, contextlib.ExitStack], Awaitable[None]]) -> None:
+    """Measure with a new platform, and end all that was opened."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as open_until:
         platform = Platform(free_port(), Path(folder) / "data")
         try:
@@ -321,4 +322,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(measure)

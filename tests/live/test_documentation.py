@@ -108,6 +108,11 @@ PROVIDERS = {
 """The pages about providers: host, token endpoint and keys there, and the claims of a token."""
 
 
+def test_a_port_may_contain_the_digits_of_another_one() -> None:
+    names = {"9095": "38099", KEYS_PORT: "59095"}
+    assert _with_own_names("curl :9095 :8099", names) == "curl :38099 :59095"
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_the_page_of_a_provider_runs_against_a_server_that_answers_as_it_does(
     tmp_path: Path, name: str
@@ -189,14 +194,11 @@ def _run_blocks(
             script += [body, f"printf '\\n--- end of block {number}\\n'"]
         else:
             expected.append((number - 1, body))
-    text = (
-        "\n".join(script)
-        .replace("9095", str(platform.port))
-        .replace("backend.py 8080", f"backend.py {backend_port}")
-    )
+    names = {"9095": str(platform.port), KEYS_PORT: keys_port}
+    names["backend.py 8080"] = f"backend.py {backend_port}"
     for conf in ("examples/petstore/petstore.apk-conf", "examples/graphql/heroes.apk-conf"):
-        text = text.replace(conf, str(_conf(platform, conf, backend_port)))
-    text = text.replace(KEYS_PORT, keys_port)
+        names[conf] = str(_conf(platform, conf, backend_port))
+    text = _with_own_names("\n".join(script), names)
     path = f"{Path(KAPI).parent}:{os.environ['PATH']}"
     own = {
         "KAPI_DATA_DIR": str(platform.data_dir),
@@ -232,6 +234,11 @@ def _run_blocks(
         assert re.fullmatch(".*".join(map(re.escape, wanted)), _columns(printed), re.DOTALL), (
             f"block {number} printed:\n{printed}\n{errors}"
         )
+
+
+def _with_own_names(text: str, names: dict[str, str]) -> str:
+    """All at once: a port that replaces one name may contain the digits of another."""
+    return re.sub("|".join(map(re.escape, names)), lambda found: names[found[0]], text)
 
 
 def _columns(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -121,6 +122,17 @@ def test_a_client_manages_itself(app: Any) -> None:
     assert send(app, "DELETE", path, token=own).status == 204
     assert call(app, authorization=basic(made["client_id"], made["client_secret"])).status == 401
     assert send(app, "GET", path, token=own).status == 401
+
+
+def test_a_token_of_a_removed_client_is_not_active(app: Any) -> None:
+    made = registered(app)
+    own = basic(made["client_id"], made["client_secret"])
+    body = urlencode({"token": call(app, authorization=own).json()["access_token"]}).encode()
+    asked = partial(call, app, path="/oauth2/introspect", body=body, authorization=basic())
+    assert asked().json()["active"] is True
+    path = f"{PATH}/{made['client_id']}"
+    assert send(app, "DELETE", path, token=made["registration_access_token"]).status == 204
+    assert asked().json() == {"active": False}
 
 
 def test_the_token_of_one_client_is_no_use_for_another(app: Any) -> None:

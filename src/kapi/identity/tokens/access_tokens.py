@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.clients.metadata_documents import is_document_id
 from kapi.identity.minting.opaque import opaque_claims
 from kapi.identity.people.ended import is_of_ended_account
 from kapi.identity.possession.confirmation import Confirmation, confirmation_of
@@ -50,12 +51,12 @@ def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
 
 
 def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
-    """A valid access token of this provider: not expired or revoked, and its account has not ended.
+    """A valid access token of this provider: not expired or revoked; its client and account exist.
 
     Its confirmation is not checked.
     """
     own = read_own(provider, token, now)
-    if own is None or own.expires_at <= now:
+    if own is None or own.expires_at <= now or _is_of_removed_client(provider, own):
         return None
     issuer, issued = provider.settings.identity.issuer, own.claims.get("iat", 0)
     if not isinstance(issued, int):
@@ -67,6 +68,11 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
     if is_of_ended_account(provider, own.claims, own.client_id, now):
         return None
     return own
+
+
+def _is_of_removed_client(provider: Provider, own: OwnToken) -> bool:
+    """Whether the client was removed (RFC 7592 §2.3). A metadata document is not fetched for it."""
+    return provider.known_client(own.client_id) is None and not is_document_id(own.client_id)
 
 
 def bearer(

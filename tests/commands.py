@@ -26,7 +26,9 @@ KAPI = str(Path(sys.executable).with_name("kapi"))
 IMPORTED = (
     "kapi.front.cli.main kapi.front.cli.generating kapi.front.cli.doctor kapi.apis.compile"
     " kapi.settings.reading typer._adapters pydantic.plugin._loader importlib.metadata"
-    " rich.markdown rich.panel rich.table http.client ssl yaml logging csv"
+    " http.client ssl yaml logging csv"
+    " kapi.front.cli.commands.apis kapi.front.cli.commands.platform"
+    " kapi.front.cli.commands.config kapi.front.cli.commands.issuers"
 )
 OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG", "TZ")
 """How variables begin that an interpreter reads when it starts."""

@@ -6,14 +6,15 @@ import base64
 import os
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
-from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
+if TYPE_CHECKING:
+    from kapi.settings import Settings
 
 _PETSTORE = Path(__file__).parents[2] / "examples" / "petstore"
 """In a checkout of the project; a wheel has no examples."""
 _ALL_ADDRESSES = frozenset({"0.0.0.0", "::", "localhost"})  # noqa: S104 - compared, not bound
-_PUBLISHED = (WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET)
 
 
 def place(data_dir: Path, default: Path | None) -> str:
@@ -88,13 +89,16 @@ def _deployed(settings: Settings) -> str:
 
 def _token_request(settings: Settings) -> str:
     """The curl command; without the credentials unless they are published."""
+    from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET
+
+    published = (WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET)
     host, port = settings.identity.host, settings.gateway.port
     address = settings.gateway.listen
     if address in _ALL_ADDRESSES:
         address = "127.0.0.1"
     credentials = "$CLIENT_ID_AND_SECRET_IN_BASE64"
-    if any((client.id, client.secret) == _PUBLISHED for client in settings.identity.clients):
-        credentials = base64.b64encode(":".join(map(quote_plus, _PUBLISHED)).encode()).decode()
+    if any((client.id, client.secret) == published for client in settings.identity.clients):
+        credentials = base64.b64encode(":".join(map(quote_plus, published)).encode()).decode()
     url = f"https://{host}:{port}/oauth2/token"
     return f"""\
   curl -k --resolve {host}:{port}:{address} --location '{url}' \\

@@ -8,10 +8,12 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kapi.errors import KapiError
-from kapi.settings import Settings, from_json_value, to_json_value
+
+if TYPE_CHECKING:
+    from kapi.settings import Settings
 
 _LONGEST_SOCKET_DIR = 80
 """A Unix socket's path holds at most 107 bytes (104 on macOS), file name included."""
@@ -123,6 +125,8 @@ def prepare_run(settings: Settings) -> Path:
     The caller holds the lock: the children of a running platform read this file when they start
     again.
     """
+    from kapi.settings import to_json_value
+
     prepare_directories(settings)
     path = settings_path(settings.data_dir)
     write_private(path, json.dumps(to_json_value(settings)).encode())
@@ -167,6 +171,8 @@ def as_running(settings: Settings) -> Settings:
     """The settings of the platform that runs in the data directory, which may differ."""
     if read_state(settings.data_dir) is None:
         return settings
+    from kapi.settings import from_json_value
+
     try:
         run = from_json_value(json.loads(settings_path(settings.data_dir).read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):

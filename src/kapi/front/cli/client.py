@@ -15,11 +15,12 @@ from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, KapiError, Problem
 from kapi.front.cli.output import say
 from kapi.run_files import as_running, lock_holder
-from kapi.settings import ClientSettings, Settings
 
 if TYPE_CHECKING:
     import ssl
     from http.client import HTTPSConnection
+
+    from kapi.settings import ClientSettings, Settings
 
 _SECONDS = 60
 _DEPLOYER = "/api/deployer/1.2.0/apis"
@@ -142,6 +143,8 @@ class Client:
         if chosen is not None:
             return chosen
         if self._client_id and (secret := os.environ.get("KAPI_CLIENT_SECRET")):
+            from kapi.settings import ClientSettings
+
             return ClientSettings(id=self._client_id, secret=secret)
         raise Problem(
             404,

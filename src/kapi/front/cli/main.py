@@ -7,28 +7,15 @@ import os
 import sys
 import traceback
 
-import typer
-
 from kapi.errors import FULL, KapiError, StorageFull
-from kapi.front.cli.commands import (
-    api_keys,
-    apis,
-    applications,
-    clients,
-    config,
-    issuers,
-    keys,
-    platform,
-    secrets,
-    users,
-)
 from kapi.front.cli.output import Exit, InvalidInput, fail, say
+from kapi.front.cli.root import Root, Row, root
 
 _HELP = """kapi: an API platform. `kapi up` starts an identity provider, system APIs and a gateway.
 
 They listen on one https port, 9095 by default.
 
-[bold]First steps[/bold]
+First steps:
 
   kapi up                                      start the platform (Ctrl-C stops it)
   kapi deploy petstore.apk-conf openapi.yaml   deploy an API
@@ -39,47 +26,51 @@ _EPILOG = (
     " 5 not found · 6 refused by the gateway · 7 this machine cannot, or kapi is not running"
 )
 
-app = typer.Typer(
-    name="kapi",
-    help=_HELP,
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-
 RUN, APIS, IDENTITY, OPERATE = "Run", "APIs", "Identity", "Operate"
 COMMANDS = (
-    (RUN, "up", platform.up),
-    (RUN, "down", platform.down),
-    (RUN, "status", platform.status),
-    (APIS, "generate", apis.generate),
-    (APIS, "validate", apis.validate),
-    (APIS, "deploy", apis.deploy),
-    (APIS, "apis", apis.apis),
-    (APIS, "undeploy", apis.undeploy),
-    (APIS, "export", apis.export),
-    (APIS, "schema", apis.schema),
-    (IDENTITY, "token", apis.token),
-    (OPERATE, "ca", platform.ca),
-    (OPERATE, "doctor", platform.doctor),
-    (OPERATE, "config", config.config),
-    (OPERATE, "version", platform.version),
+    Row(RUN, "up", "platform", "up"),
+    Row(RUN, "down", "platform", "down"),
+    Row(RUN, "status", "platform", "status"),
+    Row(APIS, "generate", "apis", "generate"),
+    Row(APIS, "validate", "apis", "validate"),
+    Row(APIS, "deploy", "apis", "deploy"),
+    Row(APIS, "apis", "apis", "apis"),
+    Row(APIS, "undeploy", "apis", "undeploy"),
+    Row(APIS, "export", "apis", "export"),
+    Row(APIS, "schema", "apis", "schema"),
+    Row(
+        APIS,
+        "secret",
+        "secrets",
+        "app",
+        "Set, list and remove the secrets and certificates that confs name.",
+    ),
+    Row(
+        APIS, "app", "applications", "app", "Applications: who calls APIs, by which consumer keys."
+    ),
+    Row(APIS, "subscription", "applications", "subscription", "What applications may call."),
+    Row(IDENTITY, "token", "apis", "token"),
+    Row(
+        IDENTITY,
+        "api-key",
+        "api_keys",
+        "app",
+        "Create, list and revoke API keys for deployed APIs.",
+    ),
+    Row(IDENTITY, "key", "keys", "app", "Signing keys of the inbuilt provider."),
+    Row(IDENTITY, "user", "users", "app", "People who can sign in at the inbuilt provider."),
+    Row(IDENTITY, "client", "clients", "app", "OAuth clients of the inbuilt provider."),
+    Row(IDENTITY, "issuer", "issuers", "app", "Trust the tokens of other identity providers."),
+    Row(OPERATE, "ca", "platform", "ca"),
+    Row(OPERATE, "doctor", "platform", "doctor"),
+    Row(OPERATE, "config", "config", "config"),
+    Row(OPERATE, "version", "platform", "version"),
 )
-GROUPS = (
-    (IDENTITY, "api-key", api_keys.app),
-    (APIS, "secret", secrets.app),
-    (APIS, "app", applications.app),
-    (APIS, "subscription", applications.subscription),
-    (IDENTITY, "key", keys.app),
-    (IDENTITY, "user", users.app),
-    (IDENTITY, "client", clients.app),
-    (IDENTITY, "issuer", issuers.app),
-)
-for panel, name, command in COMMANDS:
-    app.command(name, rich_help_panel=panel)(command)
-for panel, name, group in GROUPS:
-    app.add_typer(group, name=name, rich_help_panel=panel)
+
+
+def command_line() -> Root:
+    """All commands; each is imported when it is asked for."""
+    return root(COMMANDS, _HELP, _EPILOG)
 
 
 def main() -> None:
@@ -89,7 +80,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        command_line()()
     except InvalidInput as error:
         sys.exit(fail(error.problem, error.sources))
     except KapiError as error:

@@ -6,14 +6,16 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from kapi.banner import place
 from kapi.errors import KapiError
 from kapi.front.cli.output import Exit, Format, usage, use_place
-from kapi.settings import Settings, default_data_dir
+
+if TYPE_CHECKING:
+    from kapi.settings import Settings
 
 _TOP_LEVEL: Final = re.compile(rb"""(?m)^["']?(openapi|swagger)["']?\s*:""")
 _FLOW: Final = re.compile(rb"""\s*\{\s*["']?(openapi|swagger)["']?\s*:""")
@@ -44,6 +46,7 @@ def sourced_settings(
 ) -> tuple[Settings, dict[str, str]]:
     """The settings, and where each came from."""
     from kapi.identity.settings import read_settings
+    from kapi.settings import default_data_dir
 
     given = {
         "data_dir": data_dir,

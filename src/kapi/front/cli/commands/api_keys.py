@@ -11,13 +11,9 @@ import typer
 from kapi.front.cli.client import Client, warn_of_unknown
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, put, say, show
+from kapi.front.cli.root import subcommands
 
-app = typer.Typer(
-    name="api-key",
-    help="Create, list and revoke API keys for deployed APIs.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
+app = subcommands()
 _PATH = "/api/api-keys/1.2.0"
 
 
@@ -65,10 +61,8 @@ def create(
 ) -> None:
     """Create a key and print it; it is never shown again.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi api-key create Petstore:1.0.0 --application shop
-
       KEY=$(kapi api-key create Petstore --opaque --lifetime 86400 --permitted-ip 192.0.2.0/24)
     """
     wanted = {
@@ -106,8 +100,7 @@ def _create(wanted: dict[str, Any], client: Client, output: Format) -> None:
 def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
     """List the organization's keys, without their secrets.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi api-key list -o json
     """
     found = json.loads(Client(settings_of(data_dir, config)).system("GET", _PATH).body)
@@ -137,8 +130,7 @@ def revoke(
 ) -> None:
     """Refuse a key from now on.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi api-key revoke 3f2a9c0d11e4b7a8
     """
     Client(settings_of(data_dir, config)).system("DELETE", f"{_PATH}/{quote(key_id, safe='')}")

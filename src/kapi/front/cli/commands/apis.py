@@ -100,12 +100,9 @@ def generate(
 ) -> None:
     """Generate an apk-conf from a definition, without a running platform.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi generate openapi.yaml > petstore.apk-conf
-
       kapi generate https://example.com/openapi.json --write api.apk-conf
-
       kapi generate starwars.graphql --name "Star Wars" --endpoint http://127.0.0.1:8080/graphql
     """
     from kapi.apis.generate import Choices
@@ -179,8 +176,7 @@ def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
 def validate(conf: ConfFile, definition: Definition = None, config: Config = None) -> None:
     """Check a conf and its definition, and print all mistakes. Exit code 3 if there is one.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi validate petstore.apk-conf openapi.yaml
     """
     compiled, _, _ = _compiled(conf, definition, config)
@@ -201,8 +197,7 @@ def export(
 ) -> None:
     """Show what becomes of a conf, stage by stage, without a running platform.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi export --to envoy petstore.apk-conf openapi.yaml
     """
     from kapi.apis.ir import plain
@@ -223,8 +218,7 @@ def export(
 def schema(write: Write = None) -> None:
     """Print the JSON Schema of the apk-conf, for completion and hover texts in editors.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi schema --write apk-conf.schema.json
     """
     import json
@@ -256,10 +250,8 @@ def deploy(
 ) -> None:
     """Deploy an API and wait until the gateway answers for it; prints the conf with its id.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi deploy petstore.apk-conf openapi.yaml
-
       kapi deploy openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /petstore
     """
     from kapi.apis.generate import Choices
@@ -306,8 +298,7 @@ def _say_deployed(value: dict[str, Any], client: Client, answer: Answer, took: f
 def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
     """List the deployed APIs.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi apis -o json
     """
     found = Client(settings_of(data_dir, config)).apis()
@@ -327,8 +318,7 @@ def undeploy(
 ) -> None:
     """Take a deployed API away; it is gone when the command returns.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi undeploy 547961eeaafed989119c45ffc13f8b87bfda821d
     """
     Client(settings_of(data_dir, config)).undeploy(api_id)
@@ -348,10 +338,8 @@ def token(
 ) -> None:
     """Get an access token (client credentials grant); the token alone goes to standard output.
 
-    [bold]Examples[/bold]
-
+    Examples:
       TOKEN=$(kapi token)
-
       kapi token --scope apk:api_create
     """
     put(

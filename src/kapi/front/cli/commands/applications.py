@@ -11,19 +11,10 @@ import typer
 from kapi.front.cli.client import Client, warn_of_unknown
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, say, show
+from kapi.front.cli.root import subcommands
 
-app = typer.Typer(
-    name="app",
-    help="Applications: who calls APIs, by which consumer keys.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
-subscription = typer.Typer(
-    name="subscription",
-    help="What applications may call.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
+app = subcommands()
+subscription = subcommands()
 
 Name = Annotated[str, typer.Argument(metavar="APPLICATION", help="Its name or id.")]
 Tier = Annotated[
@@ -60,10 +51,8 @@ def create(
 ) -> None:
     """Create an application.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi app create shop --tier Gold
-
       kapi app create shop --id shop-of-the-north
     """
     body = {"name": name, "tier": tier, "id": own_id}
@@ -75,8 +64,7 @@ def create(
 def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
     """List applications, their keys and how many subscriptions they have.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi app list -o json
     """
     found = _call(data_dir, config, "GET", _APPLICATIONS)
@@ -99,8 +87,7 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
 def remove(application: Name, data_dir: DataDir = None, config: Config = None) -> None:
     """Remove an application with its keys and subscriptions.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi app remove shop
     """
     _call(data_dir, config, "DELETE", f"{_APPLICATIONS}/{quote(application, safe='')}")
@@ -127,8 +114,7 @@ def add_key(
 ) -> None:
     """Let tokens of a client count as the application's.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi app add-key shop 45f1c5c8-a92e-11ed-afa1-0242ac120002
     """
     body = {
@@ -149,8 +135,7 @@ def remove_key(
 ) -> None:
     """Take a key away.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi app remove-key shop 45f1c5c8-a92e-11ed-afa1-0242ac120002
     """
     _call(
@@ -185,8 +170,7 @@ def subscribe(
 ) -> None:
     r"""Let an application call an API.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi subscription add shop Petstore --version '1\..*' --tier Gold
     """
     body = {
@@ -206,8 +190,7 @@ def subscriptions(
 ) -> None:
     """List subscriptions.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi subscription list
     """
     found = _call(data_dir, config, "GET", _SUBSCRIPTIONS)
@@ -232,8 +215,7 @@ def change(
 ) -> None:
     """Block a subscription, make it active again, or change its tier.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi subscription change 0d9c2f4e-… --status BLOCKED
     """
     body = {
@@ -258,8 +240,7 @@ def unsubscribe(
 ) -> None:
     """Remove a subscription.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi subscription remove 0d9c2f4e-…
     """
     _call(data_dir, config, "DELETE", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}")

@@ -10,6 +10,7 @@ import typer
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, read_input, settings_of
 from kapi.front.cli.output import Format, say, show, usage
+from kapi.front.cli.root import subcommands
 from kapi.json_reading import NotJson, read_object
 
 PATH = "/api/clients"
@@ -54,10 +55,8 @@ def create(
 ) -> None:
     """Create a client; its secret is shown this once.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi client create reports --scope items:read
-
       kapi client create shop --grant authorization_code --redirect-uri https://shop.example/back
     """
     value = _metadata(metadata) | {"client_name": name, "token_endpoint_auth_method": method}
@@ -78,8 +77,7 @@ def list_clients(
 ) -> None:
     """List the clients, without their secrets.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi client list -o json
     """
     value = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
@@ -96,8 +94,7 @@ def show_client(
 ) -> None:
     """Show one client, without its secret.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi client show 0199f3c2-0000-7000-8000-000000000000
     """
     value = Client(settings_of(data_dir, config)).call(
@@ -109,8 +106,7 @@ def show_client(
 def remove(client_id: Id, data_dir: DataDir = None, config: Config = None) -> None:
     """Remove a client, which then gets no more tokens.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi client remove 0199f3c2-0000-7000-8000-000000000000
     """
     Client(settings_of(data_dir, config)).call(
@@ -131,9 +127,7 @@ def _metadata(file: str | None) -> dict[str, object]:
         )
 
 
-app = typer.Typer(
-    help="OAuth clients of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich"
-)
+app = subcommands()
 for _name, _command in (
     ("create", create),
     ("list", list_clients),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kapi.front.cli.options import Config, DataDir, Output, sourced_settings
 from kapi.front.cli.output import Format, show, usage
-from kapi.settings import SECTIONS, Settings
+
+if TYPE_CHECKING:
+    from kapi.settings import Settings
 
 _HIDDEN = "***"
 _PRIVATE_KEY = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -29,10 +31,8 @@ def config(
 ) -> None:
     """Show the current settings without secrets. JSON and YAML show the items of lists whole.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi config show --sources
-
       kapi config show -o yaml
     """
     if action != "show":
@@ -70,6 +70,8 @@ def _shown(field: dataclasses.Field[Any], value: Any, form: Callable[[Any], Any]
 
 
 def _rows(settings: Settings) -> Iterator[dict[str, Any]]:
+    from kapi.settings import SECTIONS
+
     yield {"setting": "data_dir", "value": str(settings.data_dir)}
     for section in SECTIONS:
         yield from _rows_of(getattr(settings, section), section)

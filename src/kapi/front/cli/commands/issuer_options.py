@@ -166,7 +166,6 @@ def _preset_parameters() -> Iterator[inspect.Parameter]:
             f"--{name}",
             help=f"{text}.",
             show_default=False,
-            rich_help_panel="What a preset needs",
         )
         yield _keyword(f"{_PARAMETER}{name}", str, None, option)
 

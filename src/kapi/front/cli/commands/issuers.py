@@ -12,6 +12,7 @@ from kapi.front.cli.client import Client
 from kapi.front.cli.commands.issuer_options import declared, with_declaration_options
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, put, say, show
+from kapi.front.cli.root import subcommands
 
 PATH = "/api/issuers"
 SCOPE = "kapi:issuers"
@@ -50,12 +51,9 @@ def add(
 ) -> None:
     """Trust the tokens of another identity provider, at once and without a restart.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi issuer add auth0 --domain acme.eu.auth0.com --audience https://api.acme.example
-
       kapi issuer add asgardeo --organization acme
-
       kapi issuer add oidc https://login.acme.example --audience orders
     """
     called = name or preset
@@ -106,8 +104,7 @@ def list_issuers(
 ) -> None:
     """List the issuers that are trusted besides the inbuilt provider.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi issuer list -o json
     """
     answer = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
@@ -121,8 +118,7 @@ def show_issuer(
 ) -> None:
     """Show one issuer: its declaration, its keys, how they were fetched, what was refused.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi issuer show auth0
     """
     answer = Client(settings_of(data_dir, config)).call(
@@ -145,10 +141,8 @@ def try_issuer(
 ) -> None:
     """Check discovery, TLS, keys, clock and a token. Exit code 1 if something does not work.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi issuer test auth0
-
       kapi issuer test auth0 - < token.txt
     """
     if token == "-":  # noqa: S105 - standard input
@@ -172,8 +166,7 @@ def try_issuer(
 def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
     """Trust an issuer no longer: its tokens are refused when the command returns.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi issuer remove auth0
     """
     Client(settings_of(data_dir, config)).call(
@@ -182,11 +175,7 @@ def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
     say(f"{name} is trusted no longer")
 
 
-app = typer.Typer(
-    help="Trust the tokens of other identity providers.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
+app = subcommands()
 for _name, _command in (
     ("add", add),
     ("list", list_issuers),

@@ -11,6 +11,7 @@ import typer
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, put, say, show
+from kapi.front.cli.root import subcommands
 from kapi.settings import DEFAULT_ALGORITHM
 
 PATH = "/api/keys"
@@ -24,8 +25,7 @@ def list_keys(
 ) -> None:
     """List the signing keys: state, and when it changes next.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi key list
     """
     value = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
@@ -47,8 +47,7 @@ def stage(
 ) -> None:
     """Make a key and show it to verifiers; it signs once it is activated. Prints its kid.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi key stage --algorithm ES256
     """
     key = Client(settings_of(data_dir, config)).call(
@@ -61,8 +60,7 @@ def stage(
 def activate(kid: Kid, data_dir: DataDir = None, config: Config = None) -> None:
     """Let a published key sign; the one before it retires.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi key activate rs256-0123456789abcdef
     """
     Client(settings_of(data_dir, config)).call(
@@ -74,8 +72,7 @@ def activate(kid: Kid, data_dir: DataDir = None, config: Config = None) -> None:
 def retire(kid: Kid, data_dir: DataDir = None, config: Config = None) -> None:
     """Take a key that does not sign away at once; tokens that it signed are refused.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi key retire gateway_certificate_alias
     """
     Client(settings_of(data_dir, config)).call(
@@ -101,10 +98,8 @@ def rotate(
 ) -> None:
     """Put a new key in place of the active one. Prints its kid.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi key rotate
-
       kapi key rotate --emergency
     """
     wanted: dict[str, Any] = {"algorithm": algorithm, "now": now, "emergency": emergency}
@@ -124,9 +119,7 @@ def _moment(seconds: int | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-app = typer.Typer(
-    help="Signing keys of the inbuilt provider.", no_args_is_help=True, rich_markup_mode="rich"
-)
+app = subcommands()
 for _name, _command in (
     ("list", list_keys),
     ("stage", stage),

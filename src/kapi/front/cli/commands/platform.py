@@ -14,10 +14,10 @@ from kapi import __version__
 from kapi.errors import KapiError
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, put, say, show, with_place
-from kapi.settings import Settings
 
 if TYPE_CHECKING:
     from kapi.front.cli.client import Client
+    from kapi.settings import Settings
 
 
 Listen = Annotated[
@@ -63,10 +63,8 @@ def up(
 ) -> None:
     """Start the identity provider, the system APIs and the gateway. Ctrl-C stops them.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi up
-
       kapi up --port 9443 --data-dir ./data --detach
     """
     from kapi.front.cli.starting import given, start
@@ -85,8 +83,7 @@ def up(
 def down(data_dir: DataDir = None, config: Config = None) -> None:
     """Stop the platform that runs in this data directory, after the requests under way.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi down
     """
     from kapi.run_files import lock_holder
@@ -136,8 +133,7 @@ def _ask_to_stop(settings: Settings, holder: int) -> None:
 def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
     """Show processes, restarts, readiness, number of APIs. Exit code 7 if nothing runs.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi status -o json
     """
     from kapi.front.cli.client import Client
@@ -183,8 +179,7 @@ def _deployed_count(settings: Settings, client: Client) -> int | None:
 def ca(data_dir: DataDir = None, config: Config = None) -> None:
     """Print the path of the development CA that signs the gateway's certificate.
 
-    [bold]Examples[/bold]
-
+    Examples:
       curl --cacert "$(kapi ca)" https://api.am.wso2.com:9095/health
     """
     path = settings_of(data_dir, config).data_dir / "tls" / "ca.pem"
@@ -210,8 +205,7 @@ def ca(data_dir: DataDir = None, config: Config = None) -> None:
 def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
     """Check this machine and the running platform; print repairs. Exit code 7 if a check fails.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi doctor
     """
     from kapi.front.cli.doctor import examine
@@ -234,8 +228,7 @@ def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
 def version(output: Output = Format.TABLE, config: Config = None) -> None:
     """Show the versions of kapi, Envoy and Python.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi version
     """
     from kapi.front.cli.doctor import envoy_version

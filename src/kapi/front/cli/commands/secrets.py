@@ -12,13 +12,9 @@ import typer
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, read_input, settings_of
 from kapi.front.cli.output import Format, say, show, usage
+from kapi.front.cli.root import subcommands
 
-app = typer.Typer(
-    name="secret",
-    help="Set, list and remove the secrets and certificates that confs name.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
+app = subcommands()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What a conf writes as secretName.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key within it.")]
 _PATH = "/api/secrets/1.2.0"
@@ -36,12 +32,9 @@ def set_(
 ) -> None:
     """Set a value, from a prompt, standard input or a file. APIs that name it use it at once.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi secret set backend-login password
-
       kapi secret set backend-ca ca.crt --file ca.pem
-
       printf %s "$PASSWORD" | kapi secret set backend-login password
     """
     if file is not None:
@@ -60,8 +53,7 @@ def set_(
 def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
     """List names and keys; values are never shown.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi secret list
     """
     found = json.loads(Client(settings_of(data_dir, config)).system("GET", _PATH).body)
@@ -78,8 +70,7 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
 def remove(name: Name, key: Key, data_dir: DataDir = None, config: Config = None) -> None:
     """Remove a value that no deployed API uses.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi secret remove backend-login password
     """
     Client(settings_of(data_dir, config)).system("DELETE", _path(name, key))

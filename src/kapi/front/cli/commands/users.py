@@ -11,6 +11,7 @@ import typer
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, say, show, usage
+from kapi.front.cli.root import subcommands
 
 PATH = "/api/users"
 SCOPE = "kapi:users"
@@ -48,8 +49,7 @@ def add(
 ) -> None:
     """Add a person who can sign in.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi user add ada --organization org1 --claim email=ada@example.com
     """
     claims = dict(_pair(item) for item in claim or ())
@@ -70,8 +70,7 @@ def list_users(
 ) -> None:
     """List the people who can sign in.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi user list -o json
     """
     value = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
@@ -82,8 +81,7 @@ def list_users(
 def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
     """Remove a person, and end all that they signed in to.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi user remove ada
     """
     Client(settings_of(data_dir, config)).call(
@@ -97,8 +95,7 @@ def passwd(
 ) -> None:
     """Change a person's password, and end what they signed in to with the old one.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi user passwd ada
     """
     value = {"password": _password(from_stdin=password_stdin)}
@@ -111,8 +108,7 @@ def passwd(
 def disable(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
     """Let a person sign in no more, and end all that they signed in to.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi user disable ada
     """
     _set_disabled(name, disabled=True, client=Client(settings_of(data_dir, config)))
@@ -122,8 +118,7 @@ def disable(name: Name, data_dir: DataDir = None, config: Config = None) -> None
 def enable(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
     """Let a person whose account was disabled sign in again.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi user enable ada
     """
     _set_disabled(name, disabled=False, client=Client(settings_of(data_dir, config)))
@@ -150,11 +145,7 @@ def _password(*, from_stdin: bool) -> str:
     return asked
 
 
-app = typer.Typer(
-    help="People who can sign in at the inbuilt provider.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
+app = subcommands()
 for _name, _command in (("add", add), ("list", list_users), ("remove", remove), ("passwd", passwd)):
     app.command(_name)(_command)
 for _name, _set in (("disable", disable), ("enable", enable)):

@@ -1,0 +1,162 @@
+"""The root of the command line: it imports the module of a command when the command is asked for.
+
+Help is plain text: a renderer of boxes costs more to import than most commands take. An indented
+paragraph of a help text, such as examples, is printed as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+_MODULES = "kapi.front.cli.commands"
+_AS_IT_IS = "\b\n"
+"""What begins a paragraph that is not wrapped."""
+
+_WIDEST = 100
+"""Columns of a help text at most."""
+
+
+class Group(TyperGroup):
+    """A group of commands, whose help shows the whole first paragraph of each."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the table of the commands."""
+        del ctx
+        rows = [(name, _first_paragraph(made.help)) for name, made in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def subcommands() -> typer.Typer:
+    """An empty group of commands; its help is in the table of the root."""
+    return typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def _first_paragraph(text: str | None) -> str:
+    return " ".join((text or "").partition("\n\n")[0].split())
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command, or a group of commands, of the root."""
+
+    panel: str
+    """The heading of the help that it is below."""
+    name: str
+    module: str
+    attribute: str
+    """The function of a command, or the group, in a module of `front/cli/commands`."""
+    help: str = ""
+    """What a group is about. That of a command is its docstring."""
+
+    def target(self) -> Any:
+        """The function or group. Imports its module."""
+        return getattr(import_module(f"{_MODULES}.{self.module}"), self.attribute)
+
+    def summary(self) -> str:
+        """The first paragraph of the help."""
+        return _first_paragraph(self.help or inspect.getdoc(self.target()))
+
+    def command(self) -> TyperCommand | TyperGroup:
+        """The command with its options."""
+        target = self.target()
+        if not isinstance(target, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(self.name)(target)
+            target = alone
+        made = cast("TyperCommand | TyperGroup", typer.main.get_command(target))
+        made.name, made.help = self.name, self.help or made.help
+        _keep_indented(made)
+        return made
+
+
+def _keep_indented(command: TyperCommand | TyperGroup) -> None:
+    paragraphs = (command.help or "").split("\n\n")
+    command.help = "\n\n".join(_marked(paragraph) for paragraph in paragraphs)
+    for inner in getattr(command, "commands", {}).values():
+        _keep_indented(inner)
+
+
+def _marked(paragraph: str) -> str:
+    return f"{_AS_IT_IS}{paragraph}" if "\n " in f"\n{paragraph}" else paragraph
+
+
+class Commands(MutableMapping[str, Any]):
+    """The commands of the root by name; each is made when it is read."""
+
+    def __init__(self, rows: tuple[Row, ...]) -> None:
+        """Makes nothing yet."""
+        self._rows = {row.name: row for row in rows}
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._rows[name].command()
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def rows(self) -> tuple[Row, ...]:
+        """What the help lists."""
+        return tuple(self._rows.values())
+
+
+class Root(TyperGroup):
+    """The root: `commands` is the table of all commands, listed below their headings."""
+
+    commands: Commands
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, without making a command."""
+        del ctx
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a table for each heading."""
+        del ctx
+        rows = self.commands.rows()
+        width = max(len(row.name) for row in rows)
+        tables: dict[str, list[tuple[str, str]]] = {}
+        for row in rows:
+            tables.setdefault(row.panel, []).append((row.name.ljust(width), row.summary()))
+        for panel, table in tables.items():
+            with formatter.section(panel):
+                formatter.write_dl(table)
+
+
+def root(rows: tuple[Row, ...], help_text: str, epilog: str) -> Root:
+    """The command line `kapi`."""
+    app = typer.Typer(
+        cls=Root,
+        help=help_text,
+        epilog=epilog,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"max_content_width": _WIDEST},
+    )
+    app.callback()(_no_action)
+    made = cast("Root", typer.main.get_command(app))
+    _keep_indented(made)
+    made.commands = Commands(rows)
+    return made
+
+
+def _no_action() -> None:
+    pass

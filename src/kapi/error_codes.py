@@ -79,6 +79,7 @@ NOT_IMPLEMENTED: Final = ErrorCode("909052", 501, "Kubernetes resources are not 
 
 # The system APIs. From here on the numbers are kapi's.
 DATABASE_BUSY: Final = ErrorCode("900941", 503, "The database is busy")
+DATABASE_UNREACHABLE: Final = ErrorCode("900943", 503, "The database does not answer")
 DISK_FULL: Final = ErrorCode("900942", 507, "The disk is full")
 USER_EXISTS: Final = ErrorCode("900951", 409, "The user exists")
 USER_IN_SETTINGS: Final = ErrorCode("900952", 409, "The user is in the settings")

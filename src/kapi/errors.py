@@ -6,9 +6,10 @@ Problem(status)                  system APIs: APK's {code, message, description,
 ├── GatewayError                     the gateway could not do the operation │   ├── GatewayRejected
 Envoy refused the configuration; carries Envoy's own sentence │   ├── GatewayUnavailable
 Envoy is not connected or did not confirm in time │   └── EnvoyNotFound                no Envoy
-binary for this machine ├── StorageError(status)             the data directory failed: StorageBusy,
-StorageFull, StorageNewer ├── Unfetched                        a document that could not be fetched
-from another server └── SettingsError(diagnostics)       settings with mistakes, all of them
+binary for this machine ├── StorageError(status)             the store failed: StorageBusy,
+StorageUnavailable, StorageFull, StorageNewer ├── Unfetched                        a document that
+could not be fetched from another server └── SettingsError(diagnostics)       settings with
+mistakes, all of them
 
 APK's numbers are in `error_codes.py`. `front/` writes an error as JSON or on the terminal.
 """
@@ -221,6 +222,20 @@ class StorageBusy(StorageError):
             error_codes.DATABASE_BUSY.text,
             "Another process is writing to it.",
             "Nothing was changed; try again.",
+        )
+
+
+class StorageUnavailable(StorageBusy):
+    """The database server does not answer. Unless it ended during a commit, nothing was changed."""
+
+    def __init__(self, where: str, why: str) -> None:
+        KapiError.__init__(
+            self,
+            error_codes.DATABASE_UNREACHABLE.number,
+            error_codes.DATABASE_UNREACHABLE.text,
+            f"{where}: {why}",
+            "Try again. If it continues, check that the server runs and that this machine"
+            " reaches it.",
         )
 
 

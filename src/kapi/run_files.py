@@ -70,6 +70,11 @@ def database_path(settings: Settings) -> Path:
     return settings.data_dir / "kapi.db"
 
 
+def database_of(settings: Settings) -> Path | str:
+    """The database: a URL, or the path of the file in the data directory."""
+    return settings.store.database or database_path(settings)
+
+
 def log_path(settings: Settings, name: str) -> Path:
     """Log of one child."""
     return settings.data_dir / "logs" / f"{name}.log"

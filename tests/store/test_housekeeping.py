@@ -18,7 +18,8 @@ ROWS = 3000
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def file(tmp_path: Path) -> Iterator[Database]:
+    """A database whose engine is SQLite."""
     opened = Database.open(tmp_path / "kapi.db")
     yield opened
     opened.close()
@@ -37,12 +38,12 @@ def count(database: Database, table: str = "records") -> int:
 
 
 def test_it_goes_in_small_pieces_between_which_others_write(
-    database: Database, tmp_path: Path
+    database: Database, where: Path | str
 ) -> None:
     fill(database)
     fill(database, 3, expires_at=1000)
     left = []
-    other = Database.open(tmp_path / "kapi.db")
+    other = Database.open(where)
 
     def pause(_: float) -> None:
         left.append(count(database))
@@ -57,28 +58,28 @@ def test_it_goes_in_small_pieces_between_which_others_write(
     assert max(steps) <= BATCH
 
 
-def test_the_space_comes_back(database: Database, tmp_path: Path) -> None:
-    fill(database)
+def test_the_space_comes_back(file: Database, tmp_path: Path) -> None:
+    fill(file)
     size = (tmp_path / "kapi.db").stat().st_size
-    keep_house(database, 10, lambda _: None)
+    keep_house(file, 10, lambda _: None)
     assert (tmp_path / "kapi.db").stat().st_size < size / 2
     assert (tmp_path / "kapi.db-wal").stat().st_size <= 4 * 1024**2
 
 
-def test_the_space_comes_back_while_others_write(database: Database, tmp_path: Path) -> None:
-    fill(database)
+def test_the_space_comes_back_while_others_write(file: Database, tmp_path: Path) -> None:
+    fill(file)
     size = (tmp_path / "kapi.db").stat().st_size
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
     pauses = 0
 
     def pause(_: float) -> None:
         nonlocal pauses
-        pauses += count(database) == 0
+        pauses += count(file) == 0
         # After the last rows, while the file is shortened: every other time somebody else is writing.
         if pauses > 1:
             other.execute("COMMIT" if other.in_transaction else "BEGIN IMMEDIATE")
 
-    keep_house(database, 10, pause)
+    keep_house(file, 10, pause)
     if other.in_transaction:
         other.execute("COMMIT")
     other.close()
@@ -125,9 +126,9 @@ def test_every_table_that_grows(database: Database) -> None:
     ]
 
 
-def test_a_read_never_waits_for_a_writer(database: Database, tmp_path: Path) -> None:
+def test_a_read_never_waits_for_a_writer(database: Database, where: Path | str) -> None:
     fill(database, 1)
-    other = Database.open(tmp_path / "kapi.db")
+    other = Database.open(where)
     with database.transaction() as db:
         db.execute("DELETE FROM records")
         assert count(database) == 0  # as the transaction sees it
@@ -140,50 +141,50 @@ def test_a_read_never_waits_for_a_writer(database: Database, tmp_path: Path) -> 
 
 
 def test_a_read_never_waits_for_a_write_that_waits_for_another_process(
-    database: Database, tmp_path: Path
+    file: Database, tmp_path: Path
 ) -> None:
-    fill(database, 1)
+    fill(file, 1)
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     written = threading.Event()
 
     def write() -> None:
-        fill(database, 1, expires_at=20)
+        fill(file, 1, expires_at=20)
         written.set()
 
     threading.Thread(target=write, daemon=True).start()
     for _ in range(50):
-        assert count(database) == 1
+        assert count(file) == 1
     assert not written.is_set()
     other.execute("COMMIT")
     assert written.wait(60)
-    assert count(database) == 2
+    assert count(file) == 2
     other.close()
 
 
 def test_what_stays_busy_is_said_as_that(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kapi.store.engine.database.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("kapi.store.engine.sqlite.engine.BUSY_SECONDS", 0.0)
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageBusy):
-        fill(database, 1)
+        fill(file, 1)
     other.execute("COMMIT")
-    fill(database, 1)
-    assert count(database) == 1
+    fill(file, 1)
+    assert count(file) == 1
     other.close()
 
 
-def test_a_full_disk_is_said_as_that_and_changes_nothing(database: Database) -> None:
-    fill(database, 1)
-    pages = database.row("PRAGMA page_count")[0]
-    with database.transaction() as db:
+def test_a_full_disk_is_said_as_that_and_changes_nothing(file: Database) -> None:
+    fill(file, 1)
+    pages = file.row("PRAGMA page_count")[0]
+    with file.transaction() as db:
         db.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StorageFull) as raised:
-        fill(database, 10_000, expires_at=20)
+        fill(file, 10_000, expires_at=20)
     assert (raised.value.status, raised.value.title) == (507, "The disk is full")
-    assert count(database) == 1
+    assert count(file) == 1
 
 
 def test_a_newer_data_directory_is_refused_and_not_changed(tmp_path: Path) -> None:

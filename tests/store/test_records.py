@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from kapi.store.engine.database import Database
 from kapi.store.housekeeping import keep_house
 from kapi.store.records import Record, Records, key_of
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(tmp_path / "kapi.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ import pytest
 from kapi.store.engine.database import Database
 from kapi.store.housekeeping import keep_house
 from kapi.store.revocations import GRACE_SECONDS, Revocation, Revocations
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(tmp_path / "kapi.db")
-    yield opened
-    opened.close()
 
 
 def test_a_jti_is_revoked_for_its_issuer_only(database: Database) -> None:
@@ -59,10 +51,10 @@ def test_an_impossible_jti_is_refused(database: Database, jti: str) -> None:
         Revocations(database).revoke(jti, 2000)
 
 
-def test_they_survive_a_restart(tmp_path: Path) -> None:
-    first = Database.open(tmp_path / "kapi.db")
+def test_they_survive_a_restart(where: Path | str) -> None:
+    first = Database.open(where)
     Revocations(first).revoke("1", 2000)
     first.close()
-    second = Database.open(tmp_path / "kapi.db")
+    second = Database.open(where)
     assert Revocations(second).is_revoked("any", "1")
     second.close()

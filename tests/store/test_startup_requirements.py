@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from kapi.store.engine.database import Database
 from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 from waiting import LIMIT, until
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(tmp_path / "kapi.db")
-    yield opened
-    opened.close()
 
 
 def test_whoever_asks_waits_until_it_is_met(database: Database) -> None:

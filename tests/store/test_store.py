@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -16,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from kapi.store import Rendered, Store, StoredApi
-from kapi.store.engine.database import StoreClosed
-from kapi.store.engine.watch import Watch
+from kapi.store.engine.database import ConstraintViolated, StoreClosed
+from kapi.store.engine.sqlite.engine import SqliteEngine
 from kapi.store.keys import Keys, StoredKey
 from waiting import until
 
@@ -36,13 +35,8 @@ KEY = StoredKey("first", "RS256", "active", "-----BEGIN PRIVATE KEY-----", 10)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "kapi.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    opened = Store.open(path)
+def store(where: Path | str) -> Iterator[Store]:
+    opened = Store.open(where)
     yield opened
     opened.close()
 
@@ -55,17 +49,25 @@ def kept(store: Store) -> dict[str, bytes]:
     return {item.name: item.body for item in store.rendered()}
 
 
-def test_a_new_store_is_empty_and_private(store: Store, path: Path) -> None:
+def test_a_new_store_is_empty(store: Store) -> None:
     store.save_api(API, "conf", b"definition", ())
     assert store.apis() == (API,)
     assert Keys(store.database).all() == store.rendered() == ()
+
+
+def test_the_files_of_a_store_are_private(tmp_path: Path) -> None:
+    path = tmp_path / "kapi.db"
+    store = Store.open(path)
+    store.save_api(API, "conf", b"definition", ())
     # The write-ahead log and its index hold the same secrets.
     files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert files == dict.fromkeys(("kapi.db", "kapi.db-wal", "kapi.db-shm"), 0o600)
+    store.close()
 
 
-def test_writes_reach_the_disk_before_the_call_returns(store: Store) -> None:
-    with store.database.alone() as connection:
+def test_writes_reach_the_disk_before_the_call_returns(tmp_path: Path) -> None:
+    engine = SqliteEngine.open(tmp_path / "kapi.db")
+    with engine.alone() as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
@@ -94,15 +96,17 @@ def test_apis_are_listed_by_id(store: Store) -> None:
     assert [api.id for api in store.apis()] == ["a", "b", "c"]
 
 
-def test_a_watch_tells_of_changes_by_this_and_other_connections(store: Store, path: Path) -> None:
+def test_a_watch_tells_of_changes_by_this_and_other_connections(
+    store: Store, where: Path | str
+) -> None:
     told: list[str] = []
-    watch = Watch(path, poll=0.01)
+    watch = store.database.watch(poll=0.01)
     for topic in ("a", "b"):
         watch.on(topic, lambda topic=topic: told.append(topic))
     with store.database.transaction("a"):
         pass
     watch.start()
-    other = Store.open(path)
+    other = Store.open(where)
     for database in (store.database, other.database):
         with database.transaction("b"):
             pass
@@ -159,19 +163,19 @@ def test_a_write_that_fails_changes_nothing(store: Store) -> None:
             ("old", b"old"),
             {"a": b"1"},
         )
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(ConstraintViolated):
         store.save_api(newer, "new", None, ())  # type: ignore[arg-type]
     store.save_api(newer, "new", b"new", ())
     assert store.apis() == (newer,)
 
 
-def test_reopening_keeps_everything(path: Path) -> None:
-    first = Store.open(path)
+def test_reopening_keeps_everything(where: Path | str) -> None:
+    first = Store.open(where)
     Keys(first.database).add_first(KEY)
     first.save_api(API, "conf", b"definition", [resource("a")])
     first.close()
     for _ in range(2):
-        again = Store.open(path)
+        again = Store.open(where)
         assert (Keys(again.database).all(), again.apis(), again.api_source("id-1")) == (
             (KEY,),
             (API,),
@@ -183,8 +187,8 @@ def test_reopening_keeps_everything(path: Path) -> None:
         again.apis()
 
 
-def test_what_one_store_writes_another_reads(store: Store, path: Path) -> None:
-    other = Store.open(path)
+def test_what_one_store_writes_another_reads(store: Store, where: Path | str) -> None:
+    other = Store.open(where)
     store.save_api(API, "conf", b"definition", ())
     assert other.apis() == (API,)
     other.delete_api("id-1")
@@ -222,7 +226,8 @@ from kapi.store.keys import Keys, StoredKey
 print("ready", flush=True)
 sys.stdin.readline()
 name = sys.argv[2]
-store = Store.open(Path(sys.argv[1]))
+where = sys.argv[1]
+store = Store.open(where if "://" in where else Path(where))
 keys = Keys(store.database)
 print(keys.add_first(StoredKey(name, "RS256", "active", "pem", 1)), keys.all()[0].kid, flush=True)
 store.close()
@@ -230,11 +235,11 @@ store.close()
 
 
 @pytest.mark.parametrize("processes", [2, 6])
-def test_processes_may_open_a_new_store_at_once(path: Path, processes: int) -> None:
+def test_processes_may_open_a_new_store_at_once(where: Path | str, processes: int) -> None:
     """Every one finds all tables and the same first key, whoever made them."""
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", OPEN_AND_WRITE, str(path), f"p{number}"],
+            [sys.executable, "-c", OPEN_AND_WRITE, str(where), f"p{number}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -253,4 +258,5 @@ def test_processes_may_open_a_new_store_at_once(path: Path, processes: int) -> N
     assert {kid for _, kid in answers} == {
         f"p{next(n for n, (first, _) in enumerate(answers) if first == 'True')}"
     }
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    if isinstance(where, Path):
+        assert stat.S_IMODE(where.stat().st_mode) == 0o600

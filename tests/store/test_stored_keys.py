@@ -13,8 +13,8 @@ FIRST = StoredKey("first", "RS256", "active", "-----BEGIN PRIVATE KEY-----", 10)
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Iterator[Keys]:
-    store = Store.open(tmp_path / "kapi.db")
+def keys(where: Path | str) -> Iterator[Keys]:
+    store = Store.open(where)
     yield Keys(store.database)
     store.close()
 

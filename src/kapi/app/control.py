@@ -12,7 +12,6 @@ from kapi.app.gateway_issuers import inbuilt
 from kapi.app.process import repeat, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
-from kapi.store.engine.watch import Watch
 from kapi.store.gateway.applications import TOPIC as APPLICATIONS
 from kapi.store.gateway.startup_requirements import TOPIC as STARTUP_REQUIREMENTS
 from kapi.store.housekeeping import keep_house
@@ -31,7 +30,7 @@ FIRST_PURGE_SECONDS = 10.0
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until a signal."""
     control = Control.of(settings)
-    watch = Watch(control.store.database.path)
+    watch = control.store.database.watch()
     for topic, changed in _changes(control).items():
         watch.on(topic, changed)
     watch.start()

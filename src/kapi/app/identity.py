@@ -10,7 +10,6 @@ from functools import partial
 from kapi.app.process import open_store, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
-from kapi.store.engine.watch import Watch
 from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
@@ -31,7 +30,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     provider.before_binding = partial(StartupRequirements(store.database).ensure, CERTIFICATE_BOUND)
     settle_accounts(provider, int(time.time()))
     keys = Keys(store.database)
-    watch = Watch(store.database.path)
+    watch = store.database.watch()
     watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))
     watch.on(CLIENTS, provider.use_clients)
     watch.start()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kapi.identity.keys.keyring import Keyring, ensure_keyring, needed_algorithms
-from kapi.run_files import database_path
+from kapi.run_files import database_of
 from kapi.settings import Settings
 from kapi.store import Store
 from kapi.store.engine.database import StoreClosed
@@ -35,7 +35,7 @@ def _first_start(settings: Settings) -> Iterator[None]:
 def open_store(settings: Settings) -> tuple[Store, Keyring]:
     """The store with its tables, and the signing keys. Both are made if they are missing."""
     with _first_start(settings):
-        store = Store.open(database_path(settings))
+        store = Store.open(database_of(settings))
         identity = settings.identity
         return store, ensure_keyring(
             Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity)

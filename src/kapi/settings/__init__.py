@@ -33,6 +33,7 @@ from kapi.settings.identity.resources import ResourceSettings
 from kapi.settings.identity.users import UserSettings
 from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET
 from kapi.settings.secrets import SecretSettings, SecretsSettings
+from kapi.settings.store import StoreSettings
 from kapi.settings.subscriptions import (
     ApplicationSettings,
     SubscriptionsSettings,
@@ -62,6 +63,7 @@ __all__ = [
     "SecretSettings",
     "SecretsSettings",
     "Settings",
+    "StoreSettings",
     "SubscriptionsSettings",
     "TierSettings",
     "UserSettings",
@@ -82,6 +84,7 @@ class Settings:
     apis: ApisSettings = field(default_factory=ApisSettings)
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
 
     def mistakes(self) -> Iterator[Mistake]:
         """What the sections say together."""
@@ -95,6 +98,7 @@ SECTIONS: dict[str, type] = {
     "apis": ApisSettings,
     "secrets": SecretsSettings,
     "subscriptions": SubscriptionsSettings,
+    "store": StoreSettings,
 }
 """The tables of kapi.toml."""
 

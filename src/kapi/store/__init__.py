@@ -1,18 +1,16 @@
-"""The persistent store: SQLite in WAL mode. `migrations/` contains the tables, a file per step.
+"""The persistent store: SQLite or PostgreSQL. `migrations/` contains the tables, a file per step.
 
-It uses plain SQL and the driver of the standard library: importing an ORM takes a third of a
-second. The SQL is SQLite's: upserts, RETURNING, a column computed from JSON (`records.person`),
-PRAGMAs. Every write is one transaction, which is on disk (synchronous=FULL) when the call returns.
+It uses plain SQL, which both engines read: importing an ORM takes a third of a second. Every write
+is one transaction, which is on disk when the call returns.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +63,9 @@ class Store:
         self.database = database
 
     @classmethod
-    def open(cls, path: Path) -> Store:
-        """Open the database at `path` (made 0600), bringing its tables up to date first."""
-        return cls(Database.open(path))
+    def open(cls, where: Path | str) -> Store:
+        """Open a database, bringing its tables up to date first; see `Database.open`."""
+        return cls(Database.open(where))
 
     def close(self) -> None:
         """Close the connection; the Store is of no use afterwards."""
@@ -142,7 +140,7 @@ class Store:
 
 
 def keep_rendered(
-    db: sqlite3.Connection, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]]
+    db: Connection, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]]
 ) -> None:
     """Within a transaction: keep these derived resources, and drop those, by kind and name."""
     db.executemany("DELETE FROM rendered WHERE kind = ? AND name = ?", tuple(dropped))

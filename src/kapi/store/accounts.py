@@ -7,11 +7,10 @@ removed account is not used again (OpenID Connect Core §2, §5.7). Called by `u
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
 from kapi.store.families import FAMILY, account_family, end_family
 from kapi.store.revocations import TOPIC as REVOCATIONS
 
@@ -81,7 +80,7 @@ class Accounts:
         return dict(self._database.rows("SELECT username, mark FROM settings_accounts"))
 
 
-def end_account(db: sqlite3.Connection, subject: str, ending: Ending) -> None:
+def end_account(db: Connection, subject: str, ending: Ending) -> None:
     """End an account in a transaction of the caller, which must name the topic of revocations."""
     families = db.execute(
         "SELECT key FROM records WHERE person = ? AND person <> '' AND kind = ?", (subject, FAMILY)

@@ -2,18 +2,18 @@
 
 A family is a row of kind `family` in `records`. Its key is the id of the family, and its column
 `family` names the session. Every call is one transaction: of parallel uses of a token, one
-succeeds, and a revoked family stays revoked. Called by `kapi.identity`.
+succeeds, and a revoked family stays revoked. Issuing runs parallel; revoking runs alone, so that it
+finds all tokens of the family. Called by `kapi.identity`.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
 from kapi.store.records import Record
 from kapi.store.revocations import TOPIC, Revocation, write_revocation
 
@@ -66,7 +66,7 @@ class Families:
         Consumes `source`, the kind and key of a code, in the same transaction. If it was consumed
         before or does not exist, return False and create nothing.
         """
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             if source is not None and not _take(db, *source, now):
                 return False
             db.execute(
@@ -82,7 +82,7 @@ class Families:
         A second use is `reused`. Within `grace` seconds, and while the first successor is unused,
         it replaces that successor instead.
         """
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             # The common case, the first use of a token of a valid family, is one statement.
             first = db.execute(
                 _USE,
@@ -119,7 +119,7 @@ class Families:
 
         One that was taken before, when it still rotated, is `reused`.
         """
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             row = db.execute(_SELECT, (REFRESH, refresh_key, now)).fetchone()
             if row is None or not _alive(db, row[1], now):
                 return "unknown"
@@ -135,7 +135,7 @@ class Families:
 
     def tie(self, subject: str, jti: str, expires_at: int) -> None:
         """Bind an access token without a family to the account of its person: it ends with it."""
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             _insert(db, account_family(subject), Issue(jti, expires_at))
 
     def person_of(self, jti: str, now: int) -> str:
@@ -195,7 +195,7 @@ def account_family(subject: str) -> str:
     return f"{_ACCOUNT}{subject}"
 
 
-def end_family(db: sqlite3.Connection, family: str, issuer: str, now: int, reason: str) -> None:
+def end_family(db: Connection, family: str, issuer: str, now: int, reason: str) -> None:
     """End a family inside a transaction of the caller, which must name the topic of revocations."""
     db.execute(
         "UPDATE records SET consumed_at = ? WHERE kind = ? AND key = ? AND consumed_at IS NULL",
@@ -213,7 +213,7 @@ def end_family(db: sqlite3.Connection, family: str, issuer: str, now: int, reaso
     db.execute("DELETE FROM records WHERE kind = ? AND family = ?", (ACCESS, family))
 
 
-def _take(db: sqlite3.Connection, kind: str, key: str, now: int) -> bool:
+def _take(db: Connection, kind: str, key: str, now: int) -> bool:
     taken = db.execute(
         "UPDATE records SET consumed_at = ?"
         " WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
@@ -222,12 +222,12 @@ def _take(db: sqlite3.Connection, kind: str, key: str, now: int) -> bool:
     return taken.rowcount == 1
 
 
-def _alive(db: sqlite3.Connection, family: str, now: int) -> bool:
+def _alive(db: Connection, family: str, now: int) -> bool:
     row = db.execute(_SELECT, (FAMILY, family, now)).fetchone()
     return row is not None and row[4] is None
 
 
-def _forgiven(db: sqlite3.Connection, row: tuple[Any, ...], now: int, grace: int) -> bool:
+def _forgiven(db: Connection, row: tuple[Any, ...], now: int, grace: int) -> bool:
     """Whether a used refresh token may be used again. What its first use issued is deleted then."""
     if now - row[4] > grace or grace <= 0:
         return False
@@ -239,7 +239,7 @@ def _forgiven(db: sqlite3.Connection, row: tuple[Any, ...], now: int, grace: int
     return gone.rowcount == 1
 
 
-def _insert(db: sqlite3.Connection, family: str, issue: Issue) -> None:
+def _insert(db: Connection, family: str, issue: Issue) -> None:
     access = (ACCESS, issue.jti, family, "{}", issue.access_expires_at)
     if issue.refresh_key:
         db.execute(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from sqlite3 import Connection
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
 
 WINDOW = 300
 """Seconds over which attempts are counted."""

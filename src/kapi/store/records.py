@@ -2,6 +2,8 @@
 
 The caller names the kind: codes, refresh tokens, sessions, pushed requests, ids of assertions. The
 key of a secret is its digest (`key_of`), so that a copy of the database contains no usable secret.
+Parallel transactions rely on the unique key, and on statements that change a row only while it is
+as they expect it.
 Called by `kapi.identity`.
 """
 
@@ -11,10 +13,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
 
 _COLUMNS = "key, family, payload, expires_at, consumed_at"
 
@@ -43,7 +44,7 @@ class Records:
 
     def put(self, kind: str, record: Record) -> None:
         """Store a record. Replaces the record with its key."""
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             _put(db, kind, record)
 
     def add(self, kind: str, record: Record, now: int, holder: str = "") -> bool:
@@ -51,7 +52,7 @@ class Records:
 
         `holder` is the client or network whose quota it counts for; see `admit`.
         """
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             db.execute(
                 "DELETE FROM records WHERE kind = ? AND key = ? AND expires_at <= ?",
                 (kind, record.key, now),
@@ -141,7 +142,7 @@ class Records:
 
         Of any number of parallel calls, exactly one consumes it.
         """
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             first = db.execute(
                 "UPDATE records SET consumed_at = ?"
                 " WHERE kind = ? AND key = ? AND expires_at > ? AND consumed_at IS NULL",
@@ -156,7 +157,7 @@ class Records:
 
     def pop(self, kind: str, key: str, now: int) -> Record | None:
         """Delete a valid record and return it, or None. Of parallel calls, one gets it."""
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             row = db.execute(
                 f"DELETE FROM records WHERE kind = ? AND key = ? AND expires_at > ? "  # noqa: S608
                 f"RETURNING {_COLUMNS}",
@@ -205,14 +206,14 @@ class Records:
 
     def delete(self, kind: str, key: str) -> None:
         """Delete a record."""
-        with self._database.transaction() as db:
+        with self._database.transaction(parallel=True) as db:
             db.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
 
     def family(self, kind: str, family: str, now: int) -> tuple[Record, ...]:
         """The valid records of a kind in a family."""
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - a constant
-            "WHERE kind = ? AND family = ? AND expires_at > ?",
+            "WHERE kind = ? AND family = ? AND expires_at > ? ORDER BY key",
             (kind, family, now),
         )
         return tuple(map(_record, rows))

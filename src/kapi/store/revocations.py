@@ -6,10 +6,9 @@ list of them.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
 
 TOPIC = "revocations"
 ANY_ISSUER = ""
@@ -67,7 +66,7 @@ class Revocations:
         return tuple(Revocation(*row) for row in rows)
 
 
-def write_revocation(db: sqlite3.Connection, revocation: Revocation, reason: str) -> None:
+def write_revocation(db: Connection, revocation: Revocation, reason: str) -> None:
     """Write one row inside a transaction of the caller, which must name TOPIC."""
     db.execute(
         "INSERT INTO revocations (issuer, jti, expires_at, reason) VALUES (?, ?, ?, ?) "

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kapi.store.accounts import Ending, end_account
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
 from kapi.store.revocations import TOPIC as REVOCATIONS
 
 TOPIC = "users"
@@ -113,7 +112,7 @@ class UserStore:
         return True
 
 
-def _subject(db: sqlite3.Connection, username: str) -> str | None:
+def _subject(db: Connection, username: str) -> str | None:
     row = db.execute("SELECT subject FROM users WHERE username = ?", (username,)).fetchone()
     return None if row is None else str(row[0])
 

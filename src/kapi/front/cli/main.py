@@ -64,6 +64,7 @@ COMMANDS = (
     Row(OPERATE, "ca", "platform", "ca"),
     Row(OPERATE, "doctor", "platform", "doctor"),
     Row(OPERATE, "config", "config", "config"),
+    Row(OPERATE, "store", "store", "app", "Copy the data of a platform to another database."),
     Row(OPERATE, "version", "platform", "version"),
 )
 

@@ -23,6 +23,7 @@ from kapi.front.cli.output import Exit, fail, say
 from kapi.settings import Settings
 
 _START_SECONDS = 40.0
+DATABASE_VARIABLE = "KAPI_STORE__DATABASE"
 
 
 def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> str:
@@ -122,13 +123,14 @@ def start(text: str, *, detach: bool) -> None:
 
 
 def _refuse_newer(settings: Settings) -> None:
-    """Raise StorageNewer for a data directory of a newer version. Nothing is written to it."""
-    from kapi.errors import StorageNewer
-    from kapi.run_files import database_path
-    from kapi.store.engine.database import newer_step
+    """Raise StorageNewer for a database of a newer version. Nothing is written to it.
 
-    if step := newer_step(database_path(settings)):
-        raise StorageNewer(str(database_path(settings)), step)
+    A PostgreSQL database must answer, too: raises StorageUnavailable.
+    """
+    from kapi.run_files import database_of
+    from kapi.store.engine.database import refuse_newer
+
+    refuse_newer(database_of(settings))
 
 
 def _start_detached(settings: Settings, command: list[str], lock: int) -> None:

@@ -1,31 +1,35 @@
-"""Notices what other processes wrote, by SQLite's data version: a poll takes microseconds.
+"""Notices what other processes and nodes wrote, and calls back.
 
-`app.py` starts one Watch in each long-running process: identity workers see new clients and keys,
-the control process sees revocations, within a fraction of a second.
+`app` starts one Watch in each long-running process: identity workers see new clients and keys, the
+control process sees revocations and deployments, within a fraction of a second.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
-from collections.abc import Callable
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping
+
+from kapi.errors import StorageError
+from kapi.store.engine.interface import Changes
 
 POLL_SECONDS = 0.1
+_AGAIN_SECONDS = 0.5
 _LOG = logging.getLogger("kapi.store")
 
 
 class Watch:
     """One thread with its own connection. Callbacks run in that thread, one after the other."""
 
-    def __init__(self, path: Path, poll: float = POLL_SECONDS) -> None:
-        self._path = path
-        self._poll = poll
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
         self._callbacks: dict[str, list[Callable[[], None]]] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._seen: dict[str, int] = {}
+        self._seen: Mapping[str, int] = {}
+        self.lost_at: float | None = None
+        """When the database stopped to answer, in seconds since the epoch; None while it does."""
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
         """Call `callback` after each change of `topic`, by any process. Call it before `start`."""
@@ -33,14 +37,8 @@ class Watch:
 
     def start(self) -> None:
         """Note the current versions, and call back for later changes."""
-        connection = sqlite3.connect(
-            self._path, timeout=10, isolation_level=None, check_same_thread=False
-        )
-        version = _data_version(connection)
-        self._seen = _versions(connection)
-        self._thread = threading.Thread(
-            target=self._run, args=(connection, version), name="store-watch", daemon=True
-        )
+        self._seen = self._changes.open()
+        self._thread = threading.Thread(target=self._run, name="store-watch", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -49,31 +47,39 @@ class Watch:
         if self._thread is not None:
             self._thread.join(5)
 
-    def _run(self, connection: sqlite3.Connection, version: int) -> None:
-        while not self._stopped.wait(self._poll):
+    def _run(self) -> None:
+        while not self._stopped.is_set():
             try:
-                if (now := _data_version(connection)) == version:
-                    continue
-                version, versions = now, _versions(connection)
-            except sqlite3.Error:
+                versions = self._changes.wait()
+            except StorageError as error:
+                self._lose(error.detail)
+            except Exception:
                 _LOG.exception("cannot look for changes")
-                continue
-            changed = [
-                topic for topic, number in versions.items() if self._seen.get(topic) != number
-            ]
-            self._seen = versions
-            for topic in changed:
-                for callback in self._callbacks.get(topic, ()):
-                    try:
-                        callback()
-                    except Exception:
-                        _LOG.exception("a change of %s could not be taken up", topic)
-        connection.close()
+                self._stopped.wait(_AGAIN_SECONDS)
+            else:
+                self._find()
+                if versions is not None:
+                    self._tell(versions)
+        self._changes.close()
 
+    def _tell(self, versions: Mapping[str, int]) -> None:
+        changed = [topic for topic, number in versions.items() if self._seen.get(topic) != number]
+        self._seen = versions
+        for topic in changed:
+            for callback in self._callbacks.get(topic, ()):
+                try:
+                    callback()
+                except Exception:
+                    _LOG.exception("a change of %s could not be taken up", topic)
 
-def _data_version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+    def _lose(self, why: str) -> None:
+        if self.lost_at is None:
+            self.lost_at = time.time()
+            _LOG.error("the database does not answer; what is known is used meanwhile: %s", why)
+        self._stopped.wait(_AGAIN_SECONDS)
 
-
-def _versions(connection: sqlite3.Connection) -> dict[str, int]:
-    return dict(connection.execute("SELECT topic, version FROM changes").fetchall())
+    def _find(self) -> None:
+        if self.lost_at is not None:
+            seconds = time.time() - self.lost_at
+            _LOG.warning("the database answers again after %.0f seconds", seconds)
+            self.lost_at = None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import ConstraintViolated, Database
 
 TOPIC = "applications"
 
@@ -106,7 +105,7 @@ class ApplicationStore:
                 if found and not shared_name:
                     raise Taken
                 db.execute(sql, values)
-        except sqlite3.IntegrityError as error:
+        except ConstraintViolated as error:
             raise Taken from error
 
     def remove(self, application_id: str) -> None:
@@ -169,7 +168,7 @@ class ApplicationStore:
         try:
             with self._database.transaction(TOPIC) as db:
                 db.execute(sql, values)
-        except sqlite3.IntegrityError as error:
+        except ConstraintViolated as error:
             raise Taken from error
 
     def _delete(self, sql: str, values: tuple[object, ...]) -> None:

@@ -66,6 +66,8 @@ def _shown(field: dataclasses.Field[Any], value: Any, form: Callable[[Any], Any]
     """The value of a field in a form, or `***` if it is a secret."""
     if value and field.metadata.get("secret"):
         return _HIDDEN
+    if "shown" in field.metadata:
+        return field.metadata["shown"](value)
     return form(value)
 
 

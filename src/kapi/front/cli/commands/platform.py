@@ -39,6 +39,14 @@ EnvoyBinary = Annotated[
     str | None,
     typer.Option("--envoy", help="An Envoy binary; else the installed one.", show_default=False),
 ]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        help="postgresql://USER@HOST:PORT/DATABASE; else a file in the data directory.",
+        show_default=False,
+    ),
+]
 NonProductionOnNetwork = Annotated[
     bool,
     typer.Option(
@@ -58,6 +66,7 @@ def up(
     workers: Workers = None,
     issuer: Issuer = None,
     envoy: EnvoyBinary = None,
+    database: DatabaseUrl = None,
     non_production_on_network: NonProductionOnNetwork = False,
     detach: Detach = False,
 ) -> None:
@@ -67,7 +76,7 @@ def up(
       kapi up
       kapi up --port 9443 --data-dir ./data --detach
     """
-    from kapi.front.cli.starting import given, start
+    from kapi.front.cli.starting import DATABASE_VARIABLE, given, start
 
     flags: dict[str, Any] = {
         "gateway__listen": listen,
@@ -77,6 +86,9 @@ def up(
         "identity__issuer": issuer,
         "identity__non_production_on_network": non_production_on_network or None,
     }
+    if database is not None:
+        # Not a flag of the supervisor: other users see the arguments of a process.
+        os.environ[DATABASE_VARIABLE] = database
     start(given(data_dir, config, flags), detach=detach)
 
 

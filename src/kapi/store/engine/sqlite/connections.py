@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kapi.errors import KapiError, StorageBusy, StorageFull
+from kapi.store.engine.interface import ConstraintViolated
 
 BUSY_SECONDS: Final = 30.0
 """How long a write waits for other processes before it is refused."""
@@ -21,7 +22,7 @@ _PRIMARY: Final = 0xFF
 
 
 def writer(path: Path) -> sqlite3.Connection:
-    """The connection that writes. It does not wait for other processes: `database.py` retries."""
+    """The connection that writes. It does not wait for other processes: `engine.py` retries."""
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
@@ -47,9 +48,11 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 @contextmanager
 def meaning(path: Path) -> Iterator[None]:
-    """Raise StorageBusy or StorageFull for the errors of SQLite that mean it."""
+    """Raise StorageBusy, StorageFull or ConstraintViolated for the errors that mean it."""
     try:
         yield
+    except sqlite3.IntegrityError as error:
+        raise ConstraintViolated(str(error)) from error
     except sqlite3.Error as error:
         known = _known(error, path)
         if known is None:

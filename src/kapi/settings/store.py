@@ -1,0 +1,36 @@
+"""The section `store`: the database, if it is not the file in the data directory."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from kapi.settings.checks import check_text
+
+_URL = re.compile(r"(?:postgresql://\S+)?", re.DOTALL)
+_PASSWORD = re.compile(r"(//[^/?#@:]*):[^/?#]*@")
+_PARAMETER = re.compile(r"([?&](?:password|sslpassword)=)[^&]*")
+
+
+def without_password(url: str) -> str:
+    """A URL of a database that may be shown."""
+    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """The database."""
+
+    database: str = field(
+        default="",
+        repr=False,
+        metadata={
+            "check": check_text(
+                _URL.fullmatch,
+                "must be a postgresql:// URL, or empty for the file in the data directory",
+                "Write postgresql://USER@HOST:PORT/DATABASE.",
+            ),
+            "shown": without_password,
+        },
+    )
+    """`postgresql://USER@HOST:PORT/DATABASE`; empty means SQLite, in the data directory."""

@@ -1,0 +1,1 @@
+"""The engine of one machine: one SQLite file in WAL mode."""

@@ -74,6 +74,8 @@ class Provider:
     """Notifies clients that a session ended."""
     issuer_store: IssuerStore
     """The stored issuers that are trusted besides this one."""
+    public_url: str = ""
+    """The URL of the provider's root if it is not that of its host; without a slash at the end."""
     before_binding: Callable[[], None] = lambda: None
     """Called before a token is bound to a client certificate: sets up the check in the gateway."""
     verified: dict[str, Jwt] = field(default_factory=dict)
@@ -140,8 +142,8 @@ class Provider:
 
     @cached_property
     def base_url(self) -> str:
-        """The URL of the provider's host, without a slash at the end."""
-        return self.settings.gateway.origin(self.settings.identity.host)
+        """The URL of the provider's root, without a slash at the end."""
+        return self.public_url or self.settings.gateway.origin(self.settings.identity.host)
 
     @property
     def on_loopback(self) -> bool:

@@ -36,6 +36,7 @@ def make_provider(
     random_bytes: Callable[[int], bytes],
     new_id: Callable[[], str],
     get: Fetch = fetch,
+    public_url: str = "",
 ) -> Provider:
     """The provider of these settings over this store; `get` fetches what clients publish."""
     identity = settings.identity
@@ -62,4 +63,5 @@ def make_provider(
         registered=RegisteredClients(store.database),
         issuer_store=IssuerStore(store.database),
         notices=Notices(allow_private=private, hosts=settings.gateway.hosts),
+        public_url=public_url,
     )

@@ -56,7 +56,9 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
     Its confirmation is not checked.
     """
     own = read_own(provider, token, now)
-    if own is None or own.expires_at <= now or _is_of_removed_client(provider, own):
+    if own is None or own.expires_at <= now or _begins_after(own.claims, now):
+        return None
+    if _is_of_removed_client(provider, own):
         return None
     issuer, issued = provider.settings.identity.issuer, own.claims.get("iat", 0)
     if not isinstance(issued, int):
@@ -73,6 +75,12 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
 def _is_of_removed_client(provider: Provider, own: OwnToken) -> bool:
     """Whether the client was removed (RFC 7592 §2.3). A metadata document is not fetched for it."""
     return provider.known_client(own.client_id) is None and not is_document_id(own.client_id)
+
+
+def _begins_after(claims: Mapping[str, Any], now: int) -> bool:
+    """Whether its `nbf` is in the future (RFC 7519 §4.1.5)."""
+    begins = claims.get("nbf", 0)
+    return isinstance(begins, int) and begins > now
 
 
 def bearer(

@@ -1,0 +1,1 @@
+"""Explains: why a request was refused, what a token is and who accepts it."""

@@ -1,0 +1,32 @@
+"""Explains a token of an issuer: what it is, and each check of a verifier.
+
+The checks are those of `kapi issuer test` (`identity/issuers/trial_of_token.py`), with the issuer's
+own keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kapi.identity.issuers.trial_of_token import Step, token_steps
+from kapi.identity.issuers.verify import IssuerKeys
+from kapi.identity.provider import Provider
+from kapi.testing.explain.contents import contents_of
+
+
+def explain_token(provider: Provider, token: str, now: int) -> dict[str, Any]:
+    """What it is, the checks, and whether this issuer's tokens are accepted so."""
+    inbuilt = IssuerKeys.inbuilt(provider.settings.identity.issuer, provider.keyring.keys)
+    steps = token_steps(token, inbuilt.issuer, inbuilt.keys, now)
+    return {
+        **contents_of(token),
+        "accepted": all(step.result != "fail" for step in steps),
+        "checks": [_value(step) for step in steps],
+    }
+
+
+def _value(step: Step) -> dict[str, str]:
+    made = {"check": step.step, "result": step.result, "detail": step.detail}
+    if step.hint:
+        made["hint"] = step.hint
+    return made

@@ -1,0 +1,282 @@
+"""A call and its reply as values, and the steps between a client and the provider.
+
+A step gets the call and the rest of the way (`onward`). It may change the call, answer it alone,
+or change the reply. The journal, the faults and the explanations are steps.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+
+LARGEST_BODY = 1024 * 1024
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One HTTP request. Header names are in lower case."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Headers = ()
+    body: bytes = b""
+    scheme: str = "https"
+    endpoint: str = ""
+    """The name of the endpoint, such as `token`; set by the router."""
+
+    def header(self, name: str) -> str:
+        """The first header with this name, or an empty text."""
+        return next((value for key, value in self.headers if key == name), "")
+
+    @cached_property
+    def form(self) -> Mapping[str, str]:
+        """The parameters of a form body."""
+        if not self.header("content-type").startswith("application/x-www-form-urlencoded"):
+            return {}
+        return _pairs(self.body.decode("utf-8", "replace"))
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the query and of the form."""
+        return {**_pairs(self.query), **self.form}
+
+    @cached_property
+    def basic(self) -> tuple[str, str] | None:
+        """Client id and secret of HTTP Basic, decoded (RFC 6749 §2.3.1); None without them."""
+        scheme, _, encoded = self.header("authorization").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            text = binascii.a2b_base64(encoded.encode()).decode()
+        except (ValueError, UnicodeDecodeError):
+            return None
+        client, _, secret = text.partition(":")
+        return unquote_plus(client), unquote_plus(secret)
+
+    @cached_property
+    def client(self) -> str:
+        """The client that the request names, or an empty text. Not authenticated."""
+        if self.basic:
+            return self.basic[0]
+        named = self.parameters.get("client_id")
+        return named or _subject(self.parameters.get("client_assertion", ""))
+
+    @cached_property
+    def auth_method(self) -> str:
+        """How the client authenticates, by its name in RFC 7591; empty: not at all."""
+        if self.parameters.get("client_assertion"):
+            header = _json_of(self.parameters["client_assertion"].partition(".")[0])
+            if str(header.get("alg", "")).startswith("HS"):
+                return "client_secret_jwt"
+            return "private_key_jwt"
+        if self.basic:
+            return "client_secret_basic"
+        if "client_secret" in self.form:
+            return "client_secret_post"
+        if self.header("x-kapi-client-certificate"):
+            return "tls_client_auth"
+        if self.form.get("client_id"):
+            return "none"
+        return ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+    cut: bool = False
+    """The connection ends in the middle of the body."""
+    faults: tuple[str, ...] = ()
+    """What was done to it, for the journal."""
+
+    def header(self, name: str) -> str:
+        """The first header with this name, or an empty text."""
+        return next((value for key, value in self.headers if key == name), "")
+
+    def with_header(self, name: str, value: str | None) -> Reply:
+        """The reply with this header instead of those of its name; None removes them."""
+        kept = tuple(item for item in self.headers if item[0] != name)
+        return replace(self, headers=kept if value is None else (*kept, (name, value)))
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError."""
+        return json.loads(self.body)
+
+    @cached_property
+    def members(self) -> dict[str, Any] | None:
+        """The members of a JSON object; None for any other body."""
+        if "json" not in self.header("content-type"):
+            return None
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
+
+    def with_members(self, members: Mapping[str, Any]) -> Reply:
+        """The reply with another JSON object."""
+        return replace(self, body=json.dumps(members).encode())
+
+
+Onward = Callable[[Call], Awaitable[Reply]]
+Step = Callable[[Call, Onward], Awaitable[Reply]]
+
+
+def json_reply(value: Any, status: int = 200, headers: Headers = ()) -> Reply:
+    """A JSON answer that must not be stored."""
+    always = (("content-type", "application/json"), ("cache-control", "no-store"))
+    return Reply(status, (*always, *headers), json.dumps(value).encode())
+
+
+def through(steps: Sequence[Step], last: Onward) -> Onward:
+    """The steps in their order, and then `last`."""
+    for step in reversed(steps):
+        last = _bound(step, last)
+    return last
+
+
+def _bound(step: Step, onward: Onward) -> Onward:
+    async def answer(call: Call) -> Reply:
+        return await step(call, onward)
+
+    return answer
+
+
+def calling(app: App) -> Onward:
+    """An ASGI application as the last step."""
+
+    async def answer(call: Call) -> Reply:
+        collected = _Collected()
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": call.method,
+            "scheme": call.scheme,
+            "path": call.path,
+            "raw_path": call.path.encode(),
+            "query_string": call.query.encode("latin-1"),
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in call.headers],
+        }
+        await app(scope, _Body(call.body), collected)
+        return collected.reply()
+
+    return answer
+
+
+class _Body:
+    """Gives a body in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        return self._messages.pop() if self._messages else {"type": "http.disconnect"}
+
+
+@dataclass
+class _Collected:
+    """Takes the messages of an answer."""
+
+    messages: list[MutableMapping[str, Any]] = field(default_factory=list)
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        self.messages.append(message)
+
+    def reply(self) -> Reply:
+        start, *rest = self.messages
+        headers = tuple(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]
+        )
+        return Reply(start["status"], headers, b"".join(item.get("body", b"") for item in rest))
+
+
+def serving(answer: Onward) -> App:
+    """The steps as an ASGI application."""
+
+    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await _body(receive)
+        await sent(await answer(call_of(scope, body)), send, head=scope["method"] == "HEAD")
+
+    return app
+
+
+def call_of(scope: Mapping[str, Any], body: bytes) -> Call:
+    """The call of an ASGI scope."""
+    return Call(
+        scope["method"],
+        scope["path"],
+        scope.get("query_string", b"").decode("latin-1"),
+        tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in scope["headers"]
+        ),
+        body,
+        scope.get("scheme", "https"),
+    )
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body, up to LARGEST_BODY and a byte, so that the provider refuses a larger one."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body[: LARGEST_BODY + 1]
+
+
+async def sent(reply: Reply, send: Send, *, head: bool = False) -> None:
+    """Send a reply. One that is cut says its whole length, and ends half way."""
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in reply.headers
+        if name != "content-length"
+    ]
+    if reply.status not in {204, 304}:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.cut:
+        # The server closes the connection of an answer that does not end.
+        half = reply.body[: len(reply.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        return
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
+
+
+def _json_of(part: str) -> dict[str, Any]:
+    """The JSON object in a part of a JWT; empty when there is none."""
+    try:
+        value = json.loads(binascii.a2b_base64(part.replace("-", "+").replace("_", "/") + "=="))
+    except (ValueError, UnicodeEncodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _subject(assertion: str) -> str:
+    parts = assertion.split(".")
+    return str(_json_of(parts[1]).get("sub", "")) if len(parts) == 3 else ""

@@ -1,0 +1,217 @@
+"""One test issuer: the real provider over a store of its own, with the powers of a test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kapi.front.web.identity.app import build_identity_app
+from kapi.identity.keys.keyring import load_keyring, needed_algorithms
+from kapi.identity.provider import Provider
+from kapi.identity.wiring import make_provider
+from kapi.settings import IdentitySettings, Settings
+from kapi.store import Store
+from kapi.store.keys import ACTIVE, Keys
+from kapi.testing.explain.errors import Explaining
+from kapi.testing.explain.token import explain_token
+from kapi.testing.faults.plan import FaultPlan
+from kapi.testing.http.calls import App, Call, Onward, Reply, calling, serving, through
+from kapi.testing.http.endpoints import EndpointNames
+from kapi.testing.http.mount import Mount
+from kapi.testing.http.recording import Recording
+from kapi.testing.http.requests import request_of, run
+from kapi.testing.minting.mint import draft_of, finished, wish_of
+from kapi.testing.powers.clock import Clock
+from kapi.testing.powers.journal import Journal
+from kapi.testing.powers.keys import KeyDrills
+from kapi.testing.powers.stock import make_key, stored
+from kapi.testing.seeds import exported, identity_of
+from kapi.testing.stores import Stores
+from kapi.testing.strictness import Admission, with_level
+
+
+class Issuer:
+    """A provider with its own clients, users, keys, clock, faults and journal.
+
+    `url` is its issuer identifier. `kapi.testing.Server.issuer` makes it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        stores: Stores,
+        seed: Mapping[str, Any] | None = None,
+        level: str = "strict",
+        base_url: str = "",
+    ) -> None:
+        """`base_url` is where the endpoints are, if not at `url`. Raises SettingsError."""
+        self.name = name
+        self.url = url
+        self.base_url = (base_url or url).rstrip("/")
+        self.clock = Clock(changed=self._clock_changed)
+        self.journal = Journal()
+        self._stores = stores
+        self._seed = dict(seed or {})
+        self._first_level = level
+        self._store: Store | None = None
+        self.provider: Provider
+        self._build(identity_of(self._seed), level)
+        self.faults = FaultPlan(lambda: self.provider, self.clock)
+        self.keys = KeyDrills(lambda: self.provider, self._keys, self.clock)
+        self.app: App = serving(self.answer)
+
+    # What a test asks for
+
+    def token(self, user: str = "", **wish: Any) -> str:
+        """A right access token: of a user, or of a client for itself. See `Wish` for the rest."""
+        return self.mint(user=user, **wish)
+
+    def mint(self, recipe: str | Sequence[str] = (), **wish: Any) -> str:
+        """Any token: a recipe, and free header, claims and key. Raises ValueError.
+
+        `mint("expired")`, `mint(claims={"aud": "orders", "exp": None}, key="other")`.
+        """
+        return self.mint_wish({"recipe": recipe, **wish})
+
+    def mint_wish(self, members: Mapping[str, Any]) -> str:
+        """As `mint`, from JSON."""
+        wish = wish_of(members)
+        return finished(draft_of(self.provider, wish, self.clock.now), wish)
+
+    def explain(self, token: str) -> dict[str, Any]:
+        """What a token is, and whether this issuer's verifiers accept it now."""
+        return explain_token(self.provider, token, self.clock.now)
+
+    def request(self, method: str, path: str, **parts: Any) -> Reply:
+        """One request to the issuer in this process, without a socket.
+
+        `path` is below the issuer. Parts: `form`, `json`, `headers`, `auth` (client id, secret).
+        """
+        reply: Reply = run(self.answer(request_of(method, path, **parts)))
+        return reply
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """Id and secret of the first client of the seed."""
+        first = self._identity.clients[0]
+        return first.id, first.secret
+
+    @property
+    def discovery_url(self) -> str:
+        """The address of the discovery document (OpenID Connect Discovery §4)."""
+        return f"{self.base_url}/.well-known/openid-configuration"
+
+    # Strictness, seed, reset
+
+    @property
+    def level(self) -> str:
+        """The strictness; see `powers/strictness.py`."""
+        return self._level
+
+    @level.setter
+    def level(self, level: str) -> None:
+        self._use(with_level(self._identity, level), level)
+
+    def seed(self) -> dict[str, Any]:
+        """The issuer's clients, users and settings as a seed, for export."""
+        return exported(self._identity)
+
+    def reseed(self, seed: Mapping[str, Any]) -> None:
+        """Use another seed, and reset. Raises SettingsError; nothing has changed then."""
+        identity_of(seed)
+        self._seed = dict(seed)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the seed: store, keys, clock, faults, journal and strictness."""
+        self.clock.reset()
+        self.faults.clear()
+        self.journal.clear()
+        self._build(identity_of(self._seed), self._first_level)
+
+    def state(self) -> dict[str, Any]:
+        """For the HTTP interface."""
+        return {
+            "name": self.name,
+            "issuer": self.url,
+            "base_url": self.base_url,
+            "strictness": self.level,
+            "clock": self.clock.state(),
+            "faults": len(self.faults.values()),
+        }
+
+    def close(self) -> None:
+        """Delete its store."""
+        if self._store is not None:
+            self._stores.remove(self._store)
+            self._store = None
+
+    # The way of a request
+
+    async def answer(self, call: Call) -> Reply:
+        """Answer a call whose path is below the issuer."""
+        return await self._way(replace(call, endpoint=self._names.find(call.path)))
+
+    async def _admitting(self, call: Call, onward: Onward) -> Reply:
+        if self._level == "lenient":
+            self._admission.admit(self.provider, call)
+        return await onward(call)
+
+    def _build(self, identity: IdentitySettings, level: str) -> None:
+        """A new store with keys, and the provider over it."""
+        old, self._store = self._store, self._stores.new()
+        keys = Keys(self._store.database)
+        for algorithm in needed_algorithms(identity):
+            keys.add(stored(make_key(algorithm), ACTIVE, self.clock.now))
+        self._admission = Admission(os.urandom(16))
+        self._identity = identity
+        self._use(with_level(identity, level), level)
+        if old is not None:
+            self._stores.remove(old)
+
+    def _use(self, identity: IdentitySettings, level: str) -> None:
+        """Make the provider of these settings over the store."""
+        self._level = level
+        host = urlsplit(self.base_url).hostname or "localhost"
+        identity = replace(identity, issuer=self.url, host=host)
+        self.provider = make_provider(
+            Settings(Path("/nonexistent"), identity),
+            self._open_store,
+            load_keyring(self._keys()),
+            os.urandom,
+            lambda: str(uuid.uuid4()),
+            public_url=self.base_url,
+        )
+        self._names = EndpointNames(self.provider)
+        inner = calling(build_identity_app(self.provider, self.clock))
+        parts = urlsplit(self.base_url)
+        steps = (
+            Mount(parts.path, self.name, secure=parts.scheme == "https"),
+            Recording(self.journal, self.clock),
+            self._faulting,
+            Explaining(),
+            self._admitting,
+        )
+        self._way = through(steps, inner)
+
+    async def _faulting(self, call: Call, onward: Onward) -> Reply:
+        return await self.faults(call, onward)
+
+    def _keys(self) -> Keys:
+        return Keys(self._open_store.database)
+
+    @property
+    def _open_store(self) -> Store:
+        if self._store is None:
+            raise ValueError(f"the issuer {self.name} is closed")
+        return self._store
+
+    def _clock_changed(self) -> None:
+        if self._store is not None:
+            self.keys.tick()

@@ -1,0 +1,1 @@
+"""Mints any token: named recipes, and free header, claims and key."""

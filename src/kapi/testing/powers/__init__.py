@@ -1,0 +1,1 @@
+"""What a test may change about an issuer: clock, keys, strictness; and what it may read."""

@@ -130,21 +130,9 @@ def test_a_wrong_type_is_told_in_the_words_of_apk() -> None:
     ]
 
 
-ROUND_ROBIN = (
-    "{policyName: ModelBasedRoundRobin,"
-    " parameters: {onQuotaExceedSuspendDuration: 1, productionModels: []}}"
-)
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        "keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]",
-        f"apiPolicies: {{request: [{ROUND_ROBIN}]}}",
-    ],
-)
-def test_what_nothing_enforces_yet_is_refused_by_name(field: str) -> None:
-    _, diagnostics = read_conf(CONF + field.encode() + b"\n")
+def test_what_nothing_enforces_yet_is_refused_by_name() -> None:
+    field = b"keyManagers: [{name: a, issuer: b, JWKSEndpoint: c}]\n"
+    _, diagnostics = read_conf(CONF + field)
     assert [item.code for item in diagnostics] == ["KAPI1108"]
     assert diagnostics[0].message.endswith("is not supported yet")
 

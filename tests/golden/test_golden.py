@@ -27,6 +27,7 @@ from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.render import render_api
 from kapi.policies import POLICIES
+from kapi.policies.admission import MODULE
 from kapi.policies.wasm_modules import Module
 from kapi.settings import Settings
 
@@ -95,7 +96,9 @@ def outputs(case: Path) -> dict[str, str]:
         compiled = dataclasses.replace(compiled, api=with_modules(compiled.api, fetched))
     except Invalid as error:
         return {"diagnostics.txt": lines(error.diagnostics)}
-    stages = {name: make(compiled) for name, make in OUTPUTS.items()}
+    stages = {
+        name: make(compiled).replace(MODULE, "admission.wasm") for name, make in OUTPUTS.items()
+    }
     # Without a definition, every operation would be one that the definition does not have.
     warnings = tuple(
         item for item in compiled.warnings if definition or item.code != NOT_IN_DEFINITION
@@ -124,5 +127,6 @@ def test_a_case_gives_what_its_folder_says(case: Path, update_golden: bool) -> N
     "case", [case for case in CASES if (case / "envoy.yaml").exists()], ids=lambda case: case.name
 )
 def test_the_real_envoy_loads_what_a_case_renders(case: Path) -> None:
-    rendered = yaml.safe_load((case / "envoy.yaml").read_text("utf-8"))
+    text = (case / "envoy.yaml").read_text("utf-8").replace('"admission.wasm"', f'"{MODULE}"')
+    rendered = yaml.safe_load(text)
     EnvoyCheck(find_envoy(""))(rendered["clusters"], rendered["scopes"])

@@ -66,6 +66,7 @@ def use(name: str, level: str, flow: str, parameters: Any, policies: Any = POLIC
     conf: dict[str, Any] = {
         "name": "a", "basePath": "/a", "version": "1", "type": "REST",
         "endpointConfigurations": {"production": {"endpoint": "http://backend"}},
+        "aiProvider": {"name": "OpenAI", "apiVersion": "v1"},
         "operations": [operation],
     }  # fmt: skip
     owner = conf if level == "api" else operation

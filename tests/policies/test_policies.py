@@ -56,6 +56,7 @@ FILTERS = """
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand
+30 kapi.admission switched on on demand
 30 kapi.opening switched on on demand
 35 kapi.stream switched on on demand
 35 kapi.messages switched on on demand

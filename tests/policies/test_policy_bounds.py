@@ -64,9 +64,10 @@ operations[].operationPolicies.request[].RequestMirror.parameters.urls[] 1 2048
 operations[].operationPolicies.request[].RequestRedirect.parameters.url 1 2048
 operations[].operationPolicies.request[].RequestRedirect.parameters.statusCode 301 302
 operations[].operationPolicies.request[].ModelBasedRoundRobin.parameters.onQuotaExceedSuspendDuration 0 2147483647
+operations[].operationPolicies.request[].ModelBasedRoundRobin.parameters.productionModels - 20
 operations[].operationPolicies.request[].ModelBasedRoundRobin.parameters.productionModels[].model 1 253
 operations[].operationPolicies.request[].ModelBasedRoundRobin.parameters.productionModels[].endpoint 1 2048
-operations[].operationPolicies.request[].ModelBasedRoundRobin.parameters.productionModels[].weight 0 2147483647
+operations[].operationPolicies.request[].ModelBasedRoundRobin.parameters.productionModels[].weight 0 1000000
 operations[].operationPolicies.request[].LuaInterceptor.parameters.name 1 64
 operations[].operationPolicies.request[].LuaInterceptor.parameters.sourceCode 1 65536
 operations[].operationPolicies.request[].LuaInterceptor.parameters.sourceCodeRef.name 1 253

@@ -108,6 +108,26 @@ class AiProvider:
     prompt_tokens: tuple[str, ...]
     completion_tokens: tuple[str, ...]
     total_tokens: tuple[str, ...] = ()
+    model_in_path: tuple[str, str] | None = None
+    """What comes before the name of the model in paths, and the characters that end the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One of the AI models that share the calls of an operation, as its backend is called."""
+
+    name: str
+    number: int
+    """Its place among the models."""
+    keys: tuple[str, ...]
+    """The name of each of the models, itself included, under which it is suspended."""
+    base_paths: tuple[str, ...]
+    """The base path of each of the models."""
+    suspend_seconds: int
+    in_path: tuple[str, str] | None = None
+    """As `AiProvider.model_in_path`."""
+    credential_headers: tuple[str, ...] = ()
+    """Names of the headers in which the models get credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +152,7 @@ class Endpoint:
     ai_limits: AiLimits | None = None
     http2: bool = False
     """Whether it speaks HTTP/2, in cleartext too."""
+    model: Model | None = None
 
     @property
     def authority(self) -> str:

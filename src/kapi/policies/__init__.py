@@ -8,6 +8,7 @@ Pure: no I/O.
 from __future__ import annotations
 
 from kapi.policies import (
+    ai_models,
     ai_rate_limit,
     ai_usage,
     authentication,
@@ -44,6 +45,7 @@ POLICIES: tuple[Policy, ...] = (
     mcp,
     mcp_tools,
     ai_rate_limit,
+    ai_models,
     ai_usage,
     streams,
     backend_jwt,

@@ -53,15 +53,18 @@ def usage(provider: AiProvider, api: str) -> str:
     return "\t".join((*map(" ".join, numbers), f"{TOTALS}{api}"))
 
 
-def part(name: str, module: str = MODULE) -> dict[str, Any]:
-    """A part of the module: `admit`, `keys`, `stream` or `ledger`; they share one memory."""
+def part(name: str, module: str = MODULE, more: str = "") -> dict[str, Any]:
+    """A part of the module: `admit`, `keys`, `stream`, `model` or `ledger`; they share one memory.
+
+    `more` is what the part is told after its name.
+    """
     return {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
         "config": {
             "name": f"kapi.{name}",
             "configuration": {
                 "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": name,
+                "value": name + more,
             },
             # A module that trapped is started again; until then its routes answer 503.
             "failure_policy": "FAIL_RELOAD",

@@ -133,6 +133,11 @@ class EnvoyRoute:
     remove_response_headers: tuple[str, ...] = ()
     action: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the route action: timeout, retry_policy, …"""
+    target: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the route action that choose the cluster, in place of those for the endpoints.
+
+    Requests get there with the path of their operation and without credentials of endpoints.
+    """
     redirect: Mapping[str, Any] = field(default_factory=dict)
     """When not empty, the route redirects and has no backend."""
     mirrors: tuple[Endpoint, ...] = ()

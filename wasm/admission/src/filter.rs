@@ -11,11 +11,14 @@ use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, 
 use crate::usage::{Places, Usage};
 use crate::graphql_socket::Socket;
 use crate::mcp_requests::Answer;
+use crate::model_requests;
+use crate::models::Target;
 use crate::replies::{self, Refusal};
 use crate::ledger;
 
 const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0limits";
 const USAGE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0usage";
+const MODELS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0models";
 const PLACE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0place";
 const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0organization";
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
@@ -32,6 +35,8 @@ enum Part {
     Keys,
     Stream,
     Ledger,
+    /// With the filter's own context, by which its configuration is found.
+    Model(u32),
 }
 
 /// What is remembered between callbacks, in the one thread that runs this module.
@@ -47,6 +52,8 @@ struct State {
     usages: BTreeMap<u32, Usage>,
     /// Answers that are changed when they are complete.
     answers: BTreeMap<u32, Answer>,
+    /// The model of each cluster that has one, by the context of its filter.
+    targets: BTreeMap<u32, Target>,
 }
 
 static mut STATE: State = State {
@@ -57,6 +64,7 @@ static mut STATE: State = State {
     sockets: BTreeMap::new(),
     usages: BTreeMap::new(),
     answers: BTreeMap::new(),
+    targets: BTreeMap::new(),
 };
 
 fn state() -> &'static mut State {
@@ -82,7 +90,13 @@ pub extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
             Part::Stream
         }
         b"ledger" => Part::Ledger,
-        _ => return 0,
+        text => match model_requests::target(text) {
+            Some(target) => {
+                state().targets.insert(root, target);
+                Part::Model(root)
+            }
+            None => return 0,
+        },
     };
     state().parts.insert(root, part);
     1
@@ -110,6 +124,7 @@ pub extern "C" fn proxy_on_delete(context: u32) {
     state.sockets.remove(&context);
     state.usages.remove(&context);
     state.answers.remove(&context);
+    state.targets.remove(&context);
 }
 
 #[no_mangle]
@@ -144,6 +159,14 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
             },
         },
         Some(Part::Keys) => count_keys(context),
+        Some(Part::Model(root)) => {
+            let holds = state().targets.get(root).is_some_and(|target| model_requests::headers(target, end != 0));
+            if !holds {
+                return CONTINUE;
+            }
+            state().waiting.insert(context, String::new());
+            PAUSE
+        }
         Some(Part::Stream) => {
             cut::open(context);
             CONTINUE
@@ -166,6 +189,9 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
     if part == Some(&Part::Stream) {
         cut::pass(context, size);
         return CONTINUE;
+    }
+    if let Some(Part::Model(root)) = part {
+        return model_body(context, *root, size, end != 0);
     }
     if part != Some(&Part::Ledger) {
         if state().waiting.contains_key(&context) {
@@ -190,6 +216,19 @@ pub extern "C" fn proxy_on_request_trailers(context: u32, _: u32) -> u32 {
         return CONTINUE;
     }
     refuse(&bodies::trailers())
+}
+
+/// A piece of the body of a request to a model.
+fn model_body(context: u32, root: u32, size: usize, end: bool) -> u32 {
+    if !state().waiting.contains_key(&context) {
+        return CONTINUE;
+    }
+    if !end {
+        return PAUSE;
+    }
+    state().waiting.remove(&context);
+    let written = state().targets.get(&root).is_some_and(|target| model_requests::body(target, size));
+    if written { CONTINUE } else { PAUSE }
 }
 
 /// A piece of a body that is read here; Envoy holds the pieces until the last.
@@ -250,6 +289,12 @@ fn refuse(refusal: &Refusal) -> u32 {
 #[no_mangle]
 pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
+    if let Some(Part::Model(root)) = state().contexts.get(&context) {
+        if let Some(target) = state().targets.get(root) {
+            model_requests::answered(target);
+        }
+        return CONTINUE;
+    }
     if let Some(usage) = state().usages.get_mut(&context) {
         usage.begin(|name| host::header(host::RESPONSE_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok()));
         usage.count(&SharedData, host::now());
@@ -373,8 +418,14 @@ fn with<'a>(mut limits: Vec<Limit<'a>>, more: Admitted) -> Vec<Limit<'a>> {
 
 /// Judge, and read the answer where tokens are counted.
 fn judge_and_read(context: u32, limits: &[Limit]) -> Decision {
+    let usage = text(USAGE);
+    if usage.is_some() {
+        if let Some(models) = text(MODELS) {
+            model_requests::choose(models)?;
+        }
+    }
     judge(context, limits)?;
-    if let Some(places) = text(USAGE) {
+    if let Some(places) = usage {
         let mut usage = Usage::new(limits, &Places::new(places));
         if sends_json() {
             usage.read_request();

@@ -1,7 +1,7 @@
 //! Admission of requests inside Envoy: rate limits in exact fixed windows, subscriptions, tiers of consumers, tokens of AI providers.
 //!
-//! A Proxy-Wasm module. By its configuration a filter plays one of four parts: `admit` on the routes of APIs, `keys` on routes where an
-//! interceptor supplies keys to count by, `stream` on routes whose calls last, and `ledger` on a Unix socket, where the control process reads and restores the counters
+//! A Proxy-Wasm module. By its configuration a filter plays one of five parts: `admit` on the routes of APIs, `keys` on routes where an
+//! interceptor supplies keys to count by, `stream` on routes whose calls last, `model` in the clusters of AI models, and `ledger` on a Unix socket, where the control process reads and restores the counters
 //! and says who may call what. All parts and all threads share one memory.
 
 #![cfg_attr(not(feature = "bodies"), allow(dead_code))]
@@ -21,6 +21,7 @@ pub mod json;
 pub mod known_documents;
 pub mod mcp;
 pub mod mcp_tools;
+pub mod models;
 pub mod operations;
 pub mod persisted;
 pub mod rules;
@@ -40,5 +41,7 @@ mod host;
 mod ledger;
 #[cfg(target_arch = "wasm32")]
 mod mcp_requests;
+#[cfg(target_arch = "wasm32")]
+mod model_requests;
 #[cfg(target_arch = "wasm32")]
 mod replies;

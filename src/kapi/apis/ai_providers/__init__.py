@@ -69,10 +69,11 @@ def provider_of(providers: Providers, name: str, version: str) -> AiProvider:
 
 
 def _provider(item: AiProviderSettings) -> AiProvider:
-    numbers = (item.prompt_tokens, item.completion_tokens, item.total_tokens)
-    return AiProvider(
-        item.name, item.api_version, *(tuple(map(_place, places)) for places in numbers)
+    prompt, completion, total = (
+        tuple(map(_place, places))
+        for places in (item.prompt_tokens, item.completion_tokens, item.total_tokens)
     )
+    return AiProvider(item.name, item.api_version, prompt, completion, total)
 
 
 def _place(text: str) -> str:

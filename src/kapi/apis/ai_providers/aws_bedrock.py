@@ -13,6 +13,7 @@ VERSIONS: Final = tuple(
         prompt_tokens=("usage.inputTokens",),
         completion_tokens=("usage.outputTokens",),
         total_tokens=("usage.totalTokens",),
+        model_in_path=("/model/", "/"),
     )
     for name in ("AWSBedrock", "AWSBedrockAI")
 )

@@ -18,6 +18,7 @@ VERSIONS: Final = tuple(
         prompt_tokens=("usageMetadata.promptTokenCount", *openai.PROMPT),
         completion_tokens=("usageMetadata.candidatesTokenCount", *openai.COMPLETION),
         total_tokens=("usageMetadata.totalTokenCount", *openai.TOTAL),
+        model_in_path=("/models/", ":/"),
     )
     for name in ("Gemini", "GoogleGemini")
     for version in ("v1", "v1beta")

@@ -35,25 +35,10 @@ _KEY_MANAGER: Final = Record(
     },
     ("name", "issuer", "JWKSEndpoint"),
 )
-_MODEL: Final = Items(
-    Record({"model": NAME, "endpoint": Text(1, 2048), "weight": Whole()}, ("model", "endpoint"))
-)
 
 FIELDS: Final[dict[str, Shape]] = {"keyManagers": Items(_KEY_MANAGER)}
 """Fields of the API."""
-POLICIES: Final[dict[str, tuple[Shape, tuple[Flow, ...]]]] = {
-    "ModelBasedRoundRobin": (
-        Record(
-            {
-                "onQuotaExceedSuspendDuration": Whole(),
-                "productionModels": _MODEL,
-                "sandboxModels": _MODEL,
-            },
-            ("onQuotaExceedSuspendDuration", "productionModels"),
-        ),
-        ("request",),
-    ),
-}
+POLICIES: Final[dict[str, tuple[Shape, tuple[Flow, ...]]]] = {}
 """Policies: the shape of the parameters, and the flows."""
 DESCRIPTIONS: Final = {
     ".keyManagers": "Issuers whose tokens are accepted for this API.",
@@ -67,17 +52,6 @@ DESCRIPTIONS: Final = {
     "k8sBackend.name": "Name of the service.",
     "k8sBackend.namespace": "Namespace of the service.",
     "k8sBackend.port": "Port of the service.",
-    "parameters.onQuotaExceedSuspendDuration": (
-        "Seconds a model is left out when its quota is used up."
-    ),
-    "parameters.productionModels": "Models that share the requests of the production host.",
-    "parameters.sandboxModels": "Models that share the requests of the sandbox host.",
-    "productionModels.model": "Name of the model.",
-    "productionModels.endpoint": "URL of the model's backend.",
-    "productionModels.weight": "Share of the requests.",
-    "sandboxModels.model": "Name of the model.",
-    "sandboxModels.endpoint": "URL of the model's backend.",
-    "sandboxModels.weight": "Share of the requests.",
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kapi.apis.ir import CircuitBreaker, Endpoint
 from kapi.gateway.envoy.resources.context import RenderContext
+from kapi.gateway.envoy.resources.models import model_filters
 from kapi.gateway.envoy.resources.names import (
     CONTROL,
     IDENTITY,
@@ -15,6 +16,7 @@ from kapi.gateway.envoy.resources.names import (
     backend_name,
     typed,
 )
+from kapi.policies.admission import MODULE
 
 CONNECT_TIMEOUT = "20s"
 NO_HOST = "unknown-secret.invalid"
@@ -37,7 +39,8 @@ def authority(endpoint: Endpoint) -> str:
 
 def cluster_name(endpoint: Endpoint, context: RenderContext, organization: str) -> str:
     """Endpoints that differ in their path only share a cluster."""
-    return backend_name(_content(endpoint, context, organization))
+    # Where the module is installed does not change the name.
+    return backend_name(_content(endpoint, context, organization, module=""))
 
 
 def own_cluster_name(endpoint: Endpoint, context: RenderContext) -> str:
@@ -65,13 +68,15 @@ def backend_cluster(
 
     The endpoint names secrets of `organization`.
     """
+    name = cluster_name(endpoint, context, organization)
     content = _content(endpoint, context, organization)
-    name = backend_name(content)
     content["load_assignment"]["cluster_name"] = name
     return {"name": name, **content}
 
 
-def _content(endpoint: Endpoint, context: RenderContext, organization: str) -> dict[str, Any]:
+def _content(
+    endpoint: Endpoint, context: RenderContext, organization: str, *, module: str = MODULE
+) -> dict[str, Any]:
     address, port = _address(endpoint, context)
     cluster: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT,
@@ -90,6 +95,10 @@ def _content(endpoint: Endpoint, context: RenderContext, organization: str) -> d
         cluster["transport_socket"] = _tls(*trusted, http2=endpoint.http2)
     if endpoint.http2:
         cluster |= _HTTP2
+    if filters := model_filters(endpoint, context, organization, module):
+        protocol = "http2_protocol_options" if endpoint.http2 else "http_protocol_options"
+        options = typed(_PROTOCOLS, explicit_http_config={protocol: {}}, http_filters=filters)
+        cluster["typed_extension_protocol_options"] = {_PROTOCOLS: options}
     return cluster
 
 
@@ -102,7 +111,7 @@ def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
         "max_pending_requests": limit,
         "max_requests": limit,
     }
-    if endpoint.retry:
+    if endpoint.retry or endpoint.model:
         usual["max_retries"] = limit
     given = {
         "max_connection_pools": asked.max_connection_pools,

@@ -31,12 +31,18 @@ from envoy.extensions.filters.http.router.v3 import router_pb2 as _router  # noq
 from envoy.extensions.filters.http.set_filter_state.v3 import (
     set_filter_state_pb2 as _state,  # noqa: F401
 )
+from envoy.extensions.filters.http.upstream_codec.v3 import (
+    upstream_codec_pb2 as _codec,  # noqa: F401
+)
 from envoy.extensions.filters.http.wasm.v3 import wasm_pb2 as _wasm  # noqa: F401
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as _hcm,  # noqa: F401
 )
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early,  # noqa: F401
+)
+from envoy.extensions.router.cluster_specifiers.matcher.v3 import (
+    matcher_pb2 as _specifier,  # noqa: F401
 )
 from envoy.extensions.transport_sockets.quic.v3 import quic_transport_pb2 as _quic  # noqa: F401
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
@@ -48,7 +54,7 @@ from google.protobuf.json_format import ParseDict
 
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
 from kapi.gateway.envoy.resources.resource import Resource, resource
-from kapi.gateway.envoy.stream.schema import JWT_TYPE, jwt_bytes
+from kapi.gateway.envoy.stream.schema import JWT_TYPE, add_refreshing, jwt_bytes, take_refreshing
 
 _MESSAGES: dict[str, Any] = {
     CLUSTER: cluster_pb2.Cluster,
@@ -67,7 +73,9 @@ def encode(type_url: str, value: dict[str, Any]) -> Resource:
     config = given.get("typed_config", {})
     if config.get("@type") == JWT_TYPE:
         given["typed_config"] = {}
+    refreshing = take_refreshing(given) if type_url == SCOPE else []
     message = ParseDict(given, _MESSAGES[type_url]())
+    add_refreshing(message, refreshing)
     if config.get("@type") == JWT_TYPE:
         message.typed_config.type_url, message.typed_config.value = (
             config.pop("@type"),

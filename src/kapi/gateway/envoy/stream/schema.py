@@ -41,6 +41,29 @@ def _jwt_pool() -> DescriptorPool:
     return pool
 
 
+_REFRESH_CLUSTER_ON_RETRY = b"\x70\x01"
+"""Field 14 of a RetryPolicy: true."""
+
+
+def take_refreshing(scope: dict[str, Any]) -> list[tuple[int, int]]:
+    """Remove `refresh_cluster_on_retry` from a scope; host and route number of each that had it."""
+    found = []
+    hosts = scope.get("route_configuration", {}).get("virtual_hosts", ())
+    for host_number, host in enumerate(hosts):
+        for number, route in enumerate(host.get("routes", ())):
+            retries = route.get("route", {}).get("retry_policy", {})
+            if retries.pop("refresh_cluster_on_retry", False):
+                found.append((host_number, number))
+    return found
+
+
+def add_refreshing(message: Any, places: list[tuple[int, int]]) -> None:
+    """Add `refresh_cluster_on_retry` to an encoded scope, at what `take_refreshing` answered."""
+    for host, number in places:
+        route = message.route_configuration.virtual_hosts[host].routes[number].route
+        route.retry_policy.MergeFromString(_REFRESH_CLUSTER_ON_RETRY)
+
+
 def _copy(file: FileDescriptor, pool: DescriptorPool, done: set[str]) -> None:
     if file.name in done:
         return

@@ -23,6 +23,8 @@ from kapi.policies.contract import literal_header
 
 BACKEND_TIMEOUT = "60s"
 _FRACTION = 1_000_000
+_CLUSTER = ("cluster", "host_rewrite_literal", "weighted_clusters")
+"""Fields of a route action that choose a cluster."""
 _RETRIED = ("retriable-status-codes", "connect-failure", "refused-stream")
 
 
@@ -71,7 +73,7 @@ def _other_kind(place: Place) -> tuple[str, tuple[Endpoint, ...]]:
 
 def _shared(place: Place, requests: Requests, context: RenderContext) -> list[dict[str, Any]]:
     """Routes with the same match but for the share of the requests they take."""
-    groups = _alike(place.endpoints)
+    groups = _groups(place)
     total = sum(endpoint.weight for group in groups for endpoint in group)
     routes: list[dict[str, Any]] = []
     passed = 0
@@ -126,6 +128,16 @@ def _named(place: Place, requests: Requests) -> dict[str, Any]:
     }
 
 
+def _groups(place: Place) -> list[tuple[Endpoint, ...]]:
+    """The groups of endpoints that get a route each.
+
+    Where a policy chooses the cluster, one route without what an endpoint alone is sent.
+    """
+    if any(part.target for part in _parts(place)):
+        return [(replace(place.endpoint, base_path="", security=None, weight=1),)]
+    return _alike(place.endpoints)
+
+
 def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
     """The endpoints that get requests, grouped by what must be the same within one route."""
     groups: dict[tuple[Any, ...], list[Endpoint]] = {}
@@ -163,6 +175,9 @@ def _action(
     mirrors: list[Endpoint] = []
     for part in parts:
         action |= part.action
+        if part.target:
+            action = {name: value for name, value in action.items() if name not in _CLUSTER}
+            action |= part.target
         mirrors += part.mirrors
     if mirrors:
         action["request_mirror_policies"] = [_mirror(mirror, place, context) for mirror in mirrors]

@@ -2,7 +2,7 @@
 
 An entry says the number, the usual HTTP status, and the usual text. Callers see the number as
 `code`. Numbers of APK keep APK's meaning; APK uses some of them for several faults, and so does
-kapi. The numbers from 900941 to 900975 are kapi's. docs/errors.md and the served OpenAPI document
+kapi. The numbers from 900941 to 900976 are kapi's. docs/errors.md and the served OpenAPI document
 explain them.
 """
 
@@ -101,6 +101,7 @@ TOO_MANY_KEYS: Final = ErrorCode("900972", 409, "There are too many keys")
 KEY_NOT_PUBLISHED: Final = ErrorCode("900973", 409, "The key is not published")
 KEY_ACTIVE: Final = ErrorCode("900974", 409, "The key is active")
 KEY_NOT_FOUND: Final = ErrorCode("900975", 404, "The key was not found")
+CALL_NOT_FOUND: Final = ErrorCode("900976", 404, "The call was not found")
 # The clients API shares three numbers with the keys API.
 INVALID_CLIENT: Final = ErrorCode("900971", 400, "Invalid client")
 CLIENT_IN_SETTINGS: Final = ErrorCode("900972", 409, "Not a registered client")

@@ -16,6 +16,7 @@ from cryptography import x509
 
 from kapi.apis.ir import Endpoint
 from kapi.errors import EnvoyNotFound, GatewayRejected
+from kapi.gateway.calls.call_log import CallLog, Wanted
 from kapi.gateway.envoy.process import process
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.tls import ensure_certificate
@@ -85,8 +86,51 @@ def test_the_access_log_holds_no_query() -> None:
         live.call("/a/1.0.0/x?secret=1")
         log = Path(live.context.access_log)
         until(log.read_text)
-        assert '"path":"/a/1.0.0/x"' in log.read_text()
+        assert '"url":"default.gw.wso2.com/a/1.0.0/x"' in log.read_text()
         assert "secret" not in log.read_text()
+
+
+def test_the_access_log_says_why_a_call_did_not_pass() -> None:
+    with backend() as port, gateway(access_log=True) as live:
+        end = Endpoint("http", "127.0.0.1", port)
+        live.put(
+            api(
+                "/a",
+                [
+                    operation("GET", "/one", end, scopes=("items:write",)),
+                    operation("GET", "/open", end, secured=False),
+                    operation("GET", "/dead", Endpoint("http", "127.0.0.1", 1), secured=False),
+                ],
+            )
+        )
+        token = live.minter.token(scope="items:read", client_id="shop", sub='a"b')
+        sent = {"authorization": f"Bearer {token}"}
+        ids = {
+            name: live.call(f"/a/1.0.0{path}", headers=headers).headers["x-request-id"]
+            for name, path, headers in (
+                ("scope", "/one", sent),
+                ("missing", "/one", {}),
+                ("passed", "/open", {}),
+                ("dead", "/dead", {}),
+                ("nothing", "/nothing", {}),
+            )
+        }
+        log = CallLog(Path(live.context.access_log))
+        wanted = Wanted("default", with_system=True)
+        until(lambda: log.of(ids["nothing"], wanted))
+        calls = {name: log.of(number, wanted) or {} for name, number in ids.items()}
+        assert {name: (call["decision"], call.get("code")) for name, call in calls.items()} == {
+            "scope": ("refused", "900910"),
+            "missing": ("refused", "900902"),
+            "passed": ("allowed", None),
+            "dead": ("failed", "102503"),
+            "nothing": ("refused", "404"),
+        }
+        assert calls["scope"]["reason"] == "scope items:write is missing"
+        assert (calls["scope"]["consumer"], calls["scope"]["subject"]) == ("shop", 'a"b')
+        assert (calls["passed"]["api"], calls["passed"]["operation"]) == ("a", "GET /open")
+        assert [call["request_id"] for call in log.newest(Wanted("default"), 1)[0]] == [ids["dead"]]
+        assert token not in Path(live.context.access_log).read_text()
 
 
 def test_a_long_call_is_one_line_of_the_access_log() -> None:
@@ -104,7 +148,7 @@ def test_a_long_call_is_one_line_of_the_access_log() -> None:
             assert connection.getresponse().status == 200
         log = Path(live.context.access_log)
         until(lambda: '"status":200' in log.read_text())
-        assert log.read_text().count('"path":"/a/1.0.0/x"') == 1
+        assert log.read_text().count('"url":"default.gw.wso2.com/a/1.0.0/x"') == 1
 
 
 def test_the_check_names_the_reason(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_the_system_apis(platform: Platform) -> None:
         ("POST", "/api/configurator/apis/generate-k8s-resources")
     }  # says 501 until it is there
     token = platform.token(
-        "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics"
+        "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs"
     )
     host = f"api.am.wso2.com:{platform.port}"
     for headers in ({"authorization": f"Bearer {token}", "host": host}, {"host": host}):

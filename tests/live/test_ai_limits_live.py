@@ -430,11 +430,7 @@ def test_tokens_are_in_the_access_log_and_the_metrics_without_a_limit(
     def logged() -> list[tuple[str, ...]]:
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        return [
-            tuple(line[name] for name in names)
-            for line in lines
-            if "/seen/" in (line["path"] or "")
-        ]
+        return [tuple(line[name] for name in names) for line in lines if "/seen/" in line["url"]]
 
     until(lambda: len(logged()) == 3)
     assert logged() == [("70", "30", "100"), ("70", "30", "100"), ("0", "2", "2")]

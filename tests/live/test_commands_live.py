@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from harness import DEFINITION, Platform, conf, free_port
+from waiting import until
 
 
 @pytest.fixture
@@ -23,6 +24,24 @@ def test_token(platform: Platform) -> None:
     assert platform.cli("token", "--scope", "a", "--scope", "b c").stdout.count("\n") == 1
     unknown = platform.cli("token", "--client", "nobody", check=False)
     assert (unknown.returncode, unknown.stdout) == (5, "")
+
+
+def test_why_a_call_was_refused(platform: Platform, files: tuple[str, str]) -> None:
+    api_id = yaml.safe_load(platform.cli("deploy", *files).stdout)["id"]
+    sent = ("-H", f"Authorization: Bearer {platform.token('items:read')}")
+    path = "/echo/1.0.0/items/1/parts/2?secret=hidden"
+    answer = platform.request("default.gw.wso2.com", path, "-X", "DELETE", *sent)
+    assert answer.status == 403
+    number = answer.headers["x-request-id"]
+    until(lambda: platform.cli("why", number, check=False).returncode == 0)
+    said = platform.cli("why", number).stdout
+    assert "refused: HTTP 403, code 900910\nbecause scope items:admin is missing" in said
+    assert "API Echo 1.0.0, operation DELETE /items/{id}/parts/{part}" in said
+    listed = platform.cli("logs", "--refused", "--api", "Echo").stdout
+    assert f"{number}  900910  scope items:admin is missing\n" in listed
+    assert "hidden" not in said + listed
+    assert platform.cli("why", "00000000-0000", check=False).returncode == 5
+    platform.cli("undeploy", api_id)
 
 
 def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from harness import DEFINITION, Answer, Platform, conf, free_port
 from kapi.front.web.openapi.catalogue import CATALOGUE
 
-SCOPES = "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics"
+SCOPES = "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs"
 DEPLOY, GENERATE = "/api/deployer/apis/deploy", "/api/configurator/apis/generate-configuration"
 KEYS, ISSUERS, USERS, CLIENTS = "/api/keys", "/api/issuers", "/api/users", "/api/clients"
 APPLICATIONS, SUBSCRIPTIONS, NOTIFY = (
@@ -95,6 +95,8 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "key_active": (f"{KEYS}/{FIRST_KEY}", *DELETE),
     "client_body": (CLIENTS, *body("x")),
     "invalid_client": (CLIENTS, *body("{}")),
+    "log_limit": ("/api/logs?limit=0",),
+    "no_call": ("/api/logs/00000000-0000-4000-8000-000000000000",),
     "no_client": (f"{CLIENTS}/nothing",),
     "client_of_settings": (f"{CLIENTS}/{OWN_CLIENT}", *DELETE),
     "api_key_body": ("/api/api-keys", *body("x")),
@@ -195,7 +197,7 @@ def test_callers_without_what_they_need(platform: Platform) -> None:
     same(platform.api(USERS, token="x"), "invalid_token")
     nothing = platform.token("x")
     for path, scope in {
-        USERS: "kapi:users", KEYS: "kapi:keys", CLIENTS: "kapi:clients", ISSUERS: "kapi:issuers", "/api/metrics": "kapi:metrics",
+        USERS: "kapi:users", KEYS: "kapi:keys", CLIENTS: "kapi:clients", ISSUERS: "kapi:issuers", "/api/metrics": "kapi:metrics", "/api/logs": "kapi:logs",
         APPLICATIONS: "apk:api_create",
     }.items():  # fmt: skip
         same(platform.api(path, token=nothing), f"scope {scope}")

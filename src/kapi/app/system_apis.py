@@ -29,11 +29,13 @@ from kapi.front.web.system.definitions import Definitions
 from kapi.front.web.system.home import HomePages
 from kapi.front.web.system.issuers import IssuersApi
 from kapi.front.web.system.keys import KeysApi
+from kapi.front.web.system.logs import LogsApi
 from kapi.front.web.system.metrics import Metrics
 from kapi.front.web.system.notifications import Notifications
 from kapi.front.web.system.protected_resources import ProtectedResources
 from kapi.front.web.system.secrets import SecretsApi
 from kapi.front.web.system.users import UsersApi
+from kapi.gateway.calls.call_log import CallLog
 from kapi.gateway.enforcer.backend_jwt import BackendJwts
 from kapi.gateway.enforcer.callers import find_caller
 from kapi.gateway.enforcer.replays import Replays
@@ -43,6 +45,7 @@ from kapi.gateway.secrets import NamedSecrets
 from kapi.identity.accounts.users import Users
 from kapi.identity.clients.remote_documents import RemoteDocuments, fetches_private
 from kapi.identity.keys.rotation import rotating
+from kapi.run_files import log_path
 from kapi.store.gateway.counters import Counters
 from kapi.store.gateway.enforcer_keys import EnforcerKeys
 from kapi.store.gateway.secrets import SecretStore
@@ -75,6 +78,11 @@ def _apis(control: Control) -> tuple[Any, ...]:
         Notifications(settings.apis.notification_key, control.revocations, time.time),
         SecretsApi(NamedSecrets(settings, SecretStore(database), deployer, time.time), access),
         IssuersApi(access, trust, lanes.fetching),
+        LogsApi(
+            access,
+            CallLog(log_path(settings, "access")),
+            settings.apis.organization,
+        ),
         Metrics(access, trust, Counters(database).all, time.time),
         _users(control, access),
         _clients(control, access),

@@ -167,7 +167,7 @@ class GatewaySettings:
     """
     watchdog_seconds: int = field(default=10, metadata={"range": (5, 600)})
     """How long a thread of Envoy may take before the process is ended and started again."""
-    access_log: bool = False
+    access_log: bool = True
     access_log_bytes: int = field(default=100 * 1024**2, metadata={"range": (0, 1024**4)})
     """Largest access log; one older file is kept. 0 is no bound, for a rotation from outside."""
     token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})

@@ -230,6 +230,7 @@ fn refused(route: &Route, refusal: operations::Refusal) -> Next {
             let description = format!("User is NOT authorized to access the Resource: {path} ({name}). Scope validation failed.");
             let message = "The access token does not allow you to access the requested resource";
             Refusal::new(403, "900910", message, description, "kapi_scope_missing")
+                .because(&format!("scope {needed} is missing"))
                 .with("www-authenticate", challenge(&format!(", error=\"insufficient_scope\", scope=\"{needed}\"")))
         }
     })

@@ -506,6 +506,9 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) 
         return Err(replies::not_ready());
     }
     let caller = caller(place);
+    if let Some(known) = &caller.application {
+        host::set_property(b"kapi.application", known.application.as_bytes());
+    }
     let subscription = caller.application.as_ref().and_then(|known| known.subscription(place.api));
     if place.subscription {
         check_subscription(subscription.as_ref(), place)?;

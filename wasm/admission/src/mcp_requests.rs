@@ -67,7 +67,7 @@ pub fn body(route: &Route, body: &[u8]) -> Next {
 
 fn refuse(refused: Refused) -> Next {
     keep_id(&refused.id);
-    Next::Refused(Refusal {
+    Next::Refused(Refusal { reason: None,
         status: u32::from(refused.status),
         code: mcp::text_of(refused.code).into(),
         message: refused.message.into(),

@@ -17,6 +17,8 @@ pub struct Refusal<'a> {
     pub description: Cow<'a, str>,
     /// For the access log; begins with `kapi_`.
     pub details: &'static str,
+    /// The same; what the caller is told if there is none.
+    pub reason: Option<String>,
     pub headers: Vec<(&'static str, String)>,
     /// Whether the protocol of the kind says what is answered, whatever form the caller asks for.
     pub of_protocol: bool,
@@ -35,7 +37,13 @@ pub enum Form {
 
 impl<'a> Refusal<'a> {
     pub fn new(status: u32, code: &'a str, message: &'a str, description: impl Into<Cow<'a, str>>, details: &'static str) -> Self {
-        Refusal { status, code: code.into(), message: message.into(), description: description.into(), details, headers: Vec::new(), of_protocol: false }
+        Refusal { status, code: code.into(), message: message.into(), description: description.into(), details, reason: None, headers: Vec::new(), of_protocol: false }
+    }
+
+    /// What the access log says.
+    pub fn because(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.to_owned());
+        self
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -58,6 +66,9 @@ impl<'a> Refusal<'a> {
         };
         let mut headers = vec![("content-type", content_type)];
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        // For the access log.
+        host::set_property(b"kapi.code", self.code.as_bytes());
+        host::set_property(b"kapi.reason", self.reason.as_deref().unwrap_or(&self.description).as_bytes());
         host::respond(self.status, self.details, body.as_bytes(), &headers);
     }
 }
@@ -90,7 +101,8 @@ pub fn over(limit: &Limit, room: &Room) -> Refusal<'static> {
     let seconds = room.reset.to_string();
     let description = format!("You have exceeded your quota. Try again in {seconds} s.");
     let refusal = Refusal::new(429, "", "Message throttled out", description, "kapi_rate_limited");
-    Refusal { code: limit.code.to_owned().into(), ..refusal }
+    let reason = format!("the limit of {} in {} s is used up: {}", room.allowed, room.unit, limit.key);
+    Refusal { code: limit.code.to_owned().into(), reason: Some(reason), ..refusal }
         .with("retry-after", seconds.as_str())
         .with("x-ratelimit-limit", quota(room))
         .with("x-ratelimit-remaining", "0")
@@ -102,7 +114,7 @@ pub fn quota(room: &Room) -> String {
 }
 
 pub fn not_subscribed() -> Refusal<'static> {
-    Refusal::new(403, "900908", "Resource forbidden", "Resource forbidden", "kapi_not_subscribed")
+    Refusal::new(403, "900908", "Resource forbidden", "Resource forbidden", "kapi_not_subscribed").because("the application has no subscription to the API")
 }
 
 pub fn blocked() -> Refusal<'static> {

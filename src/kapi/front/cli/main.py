@@ -61,6 +61,8 @@ COMMANDS = (
     Row(IDENTITY, "user", "users", "app", "People who can sign in at the inbuilt provider."),
     Row(IDENTITY, "client", "clients", "app", "OAuth clients of the inbuilt provider."),
     Row(IDENTITY, "issuer", "issuers", "app", "Trust the tokens of other identity providers."),
+    Row(OPERATE, "logs", "logs", "logs"),
+    Row(OPERATE, "why", "logs", "why"),
     Row(OPERATE, "ca", "platform", "ca"),
     Row(OPERATE, "doctor", "platform", "doctor"),
     Row(OPERATE, "config", "config", "config"),

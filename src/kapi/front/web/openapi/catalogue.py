@@ -16,6 +16,7 @@ _SCOPES: Final = {
     "clients": "kapi:clients",
     "issuers": "kapi:issuers",
     "metrics": "kapi:metrics",
+    "logs": "kapi:logs",
 }
 """Scope by the second segment of the path; the others need apk:api_create."""
 

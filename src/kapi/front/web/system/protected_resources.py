@@ -36,6 +36,7 @@ SYSTEM_SCOPES = (
     "kapi:issuers",
     "kapi:keys",
     "kapi:metrics",
+    "kapi:logs",
     "kapi:users",
 )
 

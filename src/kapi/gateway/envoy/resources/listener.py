@@ -8,6 +8,7 @@ from kapi.gateway.envoy.resources.backend_log import backend_log
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import early_mutation, front_ranges
 from kapi.gateway.envoy.resources.http3 import http3_listener
+from kapi.gateway.envoy.resources.logs.access_log import access_logs, remember_what_was_asked
 from kapi.gateway.envoy.resources.names import (
     ADS,
     CERTIFICATE,
@@ -103,8 +104,8 @@ def connection_manager(context: RenderContext, *, trusted: bool = False) -> dict
     if context.rejected_tokens_socket:
         logs.append(rejected_token_log())
     if context.access_log:
-        manager["http_filters"].insert(0, _remember_what_was_asked())
-        logs.append(_access_log(context.access_log))
+        manager["http_filters"].insert(0, remember_what_was_asked())
+        logs += access_logs(context.access_log)
     if logs:
         manager["access_log"] = logs
     return typed(_HCM, **manager)
@@ -188,53 +189,3 @@ def _tls() -> dict[str, Any]:
         "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common
     )
     return {"name": "envoy.transport_sockets.tls", "typed_config": tls_context}
-
-
-def _remember_what_was_asked() -> dict[str, Any]:
-    """When the log is written, host and path are already those of the backend."""
-    values = [_state("kapi.host", "%REQ(:AUTHORITY)%"), _state("kapi.path", "%PATH(NQ:PATH)%")]
-    config = typed(
-        "envoy.extensions.filters.http.set_filter_state.v3.Config", on_request_headers=values
-    )
-    return {"name": "envoy.filters.http.set_filter_state", "typed_config": config}
-
-
-def _state(key: str, value: str) -> dict[str, Any]:
-    return {
-        "object_key": key,
-        "factory_key": "envoy.string",
-        "format_string": {"text_format_source": {"inline_string": value}},
-    }
-
-
-def _access_log(path: str) -> dict[str, Any]:
-    """No query and no header of the caller but the user agent: those may hold credentials."""
-    line = {
-        "time": "%START_TIME%",
-        "method": "%REQ(:METHOD)%",
-        "host": "%FILTER_STATE(kapi.host:PLAIN)%",
-        "path": "%FILTER_STATE(kapi.path:PLAIN)%",
-        "protocol": "%PROTOCOL%",
-        "status": "%RESPONSE_CODE%",
-        "grpc_status": "%GRPC_STATUS(NUMBER)%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "flags": "%RESPONSE_FLAGS%",
-        "milliseconds": "%DURATION%",
-        "bytes_in": "%BYTES_RECEIVED%",
-        "bytes_out": "%BYTES_SENT%",
-        "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
-        "upstream": "%UPSTREAM_HOST%",
-        "route": "%ROUTE_NAME%",
-        "request_id": "%RESP(X-REQUEST-ID)%",
-        "user_agent": "%REQ(USER-AGENT)%",
-        # Of an answer of an AI provider: `say_tokens` of `wasm/admission/src/filter.rs`.
-        "prompt_tokens": "%FILTER_STATE(wasm.kapi.prompt_tokens:PLAIN)%",
-        "completion_tokens": "%FILTER_STATE(wasm.kapi.completion_tokens:PLAIN)%",
-        "total_tokens": "%FILTER_STATE(wasm.kapi.total_tokens:PLAIN)%",
-    }
-    config = typed(
-        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-        path=path,
-        log_format={"json_format": line},
-    )
-    return {"name": "file", "typed_config": config}

@@ -38,6 +38,7 @@ from envoy.extensions.filters.http.wasm.v3 import wasm_pb2 as _wasm  # noqa: F40
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as _hcm,  # noqa: F401
 )
+from envoy.extensions.formatter.cel.v3 import cel_pb2 as _cel_formatter  # noqa: F401
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early,  # noqa: F401
 )

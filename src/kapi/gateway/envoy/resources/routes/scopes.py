@@ -15,6 +15,7 @@ from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address
 from kapi.gateway.envoy.resources.http3 import alternative_service
+from kapi.gateway.envoy.resources.logs.access_log import labelled
 from kapi.gateway.envoy.resources.names import JWT_FILTER, OWN_HEADERS, secret_id
 from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY
 from kapi.gateway.envoy.resources.routes.kinds import ROUTES
@@ -189,7 +190,10 @@ def _api_host(host: str, parts: Sequence[_Part], context: RenderContext) -> dict
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version
     # at `/petstore`.
     for part in sorted(parts, key=lambda part: (-len(part.base_path), part.base_path)):
-        routes += ROUTES[part.api.type](part.api, part.base_path, part.placed, context)
+        made = ROUTES[part.api.type](part.api, part.base_path, part.placed, context)
+        if context.access_log:
+            made = labelled(made, part.api)
+        routes += made
         if any(part.base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(part.base_path))
     routes.append(other_slashes(context.gateway))

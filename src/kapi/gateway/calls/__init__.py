@@ -1,0 +1,1 @@
+"""What happened to calls: reads the access log that Envoy writes."""

@@ -1,4 +1,5 @@
-"""What an identity worker imports: neither the compiler of APIs nor YAML (memory at rest)."""
+"""What an identity worker imports: neither the compiler of APIs, nor YAML (memory at rest), nor the
+powers of a test."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import kapi.front.web.identity.app
 import kapi.front.web.identity.token_lane
 import kapi.identity.people.ended
 import kapi.identity.wiring
-rooms = ("kapi.apis", "kapi.policies", "yaml")
+rooms = ("kapi.apis", "kapi.policies", "kapi.testing", "yaml")
 print([name for name in sys.modules if name.startswith(rooms)])
 """
 """The imports of `kapi.app.identity`, at the top and in `run_identity`."""

@@ -11,7 +11,7 @@ from kapi.apis.ai_providers import with_own
 from kapi.errors import SettingsError
 from kapi.identity.settings import read_settings
 from kapi.settings import WELL_KNOWN_CLIENT_ID, Settings, from_json_value, to_json_value
-from kapi.settings.start_checks import check_non_production
+from kapi.settings.start_checks import check_non_production, check_testing
 
 HOME = {"HOME": "/home/somebody"}
 
@@ -272,3 +272,12 @@ def test_authorities_of_clients_are_certificates(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(certificate("authority", authority=True).pem)
     settings, _ = read_settings({}, HOME, Path("/"), tmp_path / "kapi.toml")
     assert settings.identity.client_ca_file == str(tmp_path / "ca.pem")
+
+
+def test_the_powers_of_a_test_are_for_loopback_and_one_worker(tmp_path: Path) -> None:
+    given = {"gateway.listen": "0.0.0.0", "identity.testing": True, "identity.workers": 2}
+    with pytest.raises(SettingsError) as caught:
+        check_testing(read_settings(given, HOME, tmp_path)[0])
+    assert len(caught.value.diagnostics) == 2
+    check_testing(read_settings({"identity.testing": True}, HOME, tmp_path)[0])
+    check_testing(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)[0])

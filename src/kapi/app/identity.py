@@ -34,10 +34,16 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     watch.on(KEYS, lambda: provider.use_keys(load_keyring(keys)))
     watch.on(CLIENTS, provider.use_clients)
     watch.start()
-    serve(
-        build_identity_app(provider, time.time),
-        listener,
-        protocol_with(token_lane(token_endpoint_of(provider), time.time)),
-    )
+    if settings.identity.testing:
+        # Tests only: production does not import it.
+        from kapi.testing.server import Server
+
+        serve(Server(provider.base_url, platform=provider).app, listener)
+    else:
+        serve(
+            build_identity_app(provider, time.time),
+            listener,
+            protocol_with(token_lane(token_endpoint_of(provider), time.time)),
+        )
     watch.stop()
     store.close()

@@ -35,6 +35,29 @@ def check_non_production(settings: Settings) -> None:
     ))  # fmt: skip
 
 
+def check_testing(settings: Settings) -> None:
+    """Raise SettingsError if the powers of a test would be reachable from the network.
+
+    They are in the memory of one worker.
+    """
+    identity = settings.identity
+    if not identity.testing:
+        return
+    found = []
+    if not is_loopback(settings.gateway.listen):
+        what = f"identity.testing mints any token: not while listening on {settings.gateway.listen}"
+        found.append(_of_testing(what, "Listen on 127.0.0.1, or leave testing out."))
+    if identity.workers > 1:
+        what = "identity.testing needs one worker: clock, faults and journal are in its memory"
+        found.append(_of_testing(what, "Say identity.workers = 1."))
+    if found:
+        raise SettingsError(tuple(found))
+
+
+def _of_testing(what: str, hint: str) -> Diagnostic:
+    return Diagnostic("settings", what, hint, pointer="identity.testing")
+
+
 def _well_known(identity: IdentitySettings) -> list[str]:
     """Which of them there are: `client`, `users`."""
     found = []

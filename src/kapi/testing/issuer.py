@@ -20,7 +20,7 @@ from kapi.store.keys import ACTIVE, Keys
 from kapi.testing.explain.errors import Explaining
 from kapi.testing.explain.token import explain_token
 from kapi.testing.faults.plan import FaultPlan
-from kapi.testing.http.calls import App, Call, Onward, Reply, calling, serving, through
+from kapi.testing.http.calls import App, Call, Onward, Reply, Step, calling, serving, through
 from kapi.testing.http.endpoints import EndpointNames
 from kapi.testing.http.mount import Mount
 from kapi.testing.http.recording import Recording
@@ -49,8 +49,12 @@ class Issuer:
         seed: Mapping[str, Any] | None = None,
         level: str = "strict",
         base_url: str = "",
+        platform: Provider | None = None,
     ) -> None:
-        """`base_url` is where the endpoints are, if not at `url`. Raises SettingsError."""
+        """`base_url` is where the endpoints are, if not at `url`. Raises SettingsError.
+
+        `platform` is the provider of a running platform, which has its own store and keys.
+        """
         self.name = name
         self.url = url
         self.base_url = (base_url or url).rstrip("/")
@@ -61,7 +65,10 @@ class Issuer:
         self._first_level = level
         self._store: Store | None = None
         self.provider: Provider
-        self._build(identity_of(self._seed), level)
+        if platform is None:
+            self._build(identity_of(self._seed), level)
+        else:
+            self._attach(platform)
         self.faults = FaultPlan(lambda: self.provider, self.clock)
         self.keys = KeyDrills(lambda: self.provider, self._keys, self.clock)
         self.app: App = serving(self.answer)
@@ -111,11 +118,13 @@ class Issuer:
 
     @property
     def level(self) -> str:
-        """The strictness; see `powers/strictness.py`."""
+        """The strictness; see `strictness.py`."""
         return self._level
 
     @level.setter
     def level(self, level: str) -> None:
+        with_level(self._identity, level)
+        self._refuse_without_store("The strictness")
         self._use(with_level(self._identity, level), level)
 
     def seed(self) -> dict[str, Any]:
@@ -125,6 +134,7 @@ class Issuer:
     def reseed(self, seed: Mapping[str, Any]) -> None:
         """Use another seed, and reset. Raises SettingsError; nothing has changed then."""
         identity_of(seed)
+        self._refuse_without_store("The seed")
         self._seed = dict(seed)
         self.reset()
 
@@ -133,6 +143,8 @@ class Issuer:
         self.clock.reset()
         self.faults.clear()
         self.journal.clear()
+        if self._store is None:
+            return
         self._build(identity_of(self._seed), self._first_level)
 
     def state(self) -> dict[str, Any]:
@@ -188,16 +200,35 @@ class Issuer:
             lambda: str(uuid.uuid4()),
             public_url=self.base_url,
         )
+        self._compose()
+
+    def _attach(self, platform: Provider) -> None:
+        """Use the provider of a platform."""
+        self.provider = platform
+        self._identity = platform.settings.identity
+        self._level = "settings"
+        self._compose()
+
+    def _refuse_without_store(self, what: str) -> None:
+        if self._store is None:
+            raise ValueError(
+                f"{what} of the platform's own issuer is that of its settings;"
+                " make an issuer of its own: POST /testing/issuers"
+            )
+
+    def _compose(self) -> None:
+        """Make the way of a request over the provider."""
         self._names = EndpointNames(self.provider)
         inner = calling(build_identity_app(self.provider, self.clock))
         parts = urlsplit(self.base_url)
-        steps = (
-            Mount(parts.path, self.name, secure=parts.scheme == "https"),
+        steps: list[Step] = [
             Recording(self.journal, self.clock),
             self._faulting,
             Explaining(),
             self._admitting,
-        )
+        ]
+        if self._level != "settings":
+            steps.insert(0, Mount(parts.path, self.name, secure=parts.scheme == "https"))
         self._way = through(steps, inner)
 
     async def _faulting(self, call: Call, onward: Onward) -> Reply:
@@ -209,7 +240,7 @@ class Issuer:
     @property
     def _open_store(self) -> Store:
         if self._store is None:
-            raise ValueError(f"the issuer {self.name} is closed")
+            raise ValueError("the platform's own issuer has no drills: use `kapi key`")
         return self._store
 
     def _clock_changed(self) -> None:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from kapi.identity.provider import Provider
 from kapi.testing.control import Control
 from kapi.testing.http.calls import App, Call, Reply, json_reply, serving
 from kapi.testing.http.requests import request_of, run
@@ -45,12 +46,17 @@ class Server:
         seed: Mapping[str, Any] | None = None,
         *,
         level: str = "strict",
+        platform: Provider | None = None,
     ) -> None:
-        """`seed` and `level` (strictness) are those of issuers that name none."""
+        """`seed` and `level` (strictness) are those of issuers that name none.
+
+        `platform` is the provider of a running platform; it becomes the issuer `default`.
+        """
         stock().begin()
         self.base_url = base_url.rstrip("/")
         self._seed = seed
         self._level = level
+        self._platform = platform
         self._stores = Stores()
         self._issuers: dict[str, Issuer] = {}
         self._lock = threading.RLock()
@@ -102,7 +108,10 @@ class Server:
                 )
             if len(self._issuers) >= MOST_ISSUERS:
                 raise ValueError(f"there are {MOST_ISSUERS} issuers already; delete some")
-            own = self.base_url if name == DEFAULT else f"{self.base_url}{_PREFIX}{name}"
+            own = f"{self.base_url}{_PREFIX}{name}"
+            if name == DEFAULT:
+                own = self.base_url
+                url = url or self._own_issuer
             made = Issuer(
                 name,
                 url or base_url or own,
@@ -110,9 +119,17 @@ class Server:
                 self._seed if seed is None else seed,
                 level or self._level,
                 base_url or own,
+                self._platform if name == DEFAULT else None,
             )
             self._issuers[name] = made
             return made
+
+    @property
+    def _own_issuer(self) -> str:
+        """The issuer identifier of the platform's provider; empty without one."""
+        if self._platform is None:
+            return ""
+        return self._platform.settings.identity.issuer
 
     def remove(self, name: str) -> None:
         """Delete an issuer. Raises LookupError."""

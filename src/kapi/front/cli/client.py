@@ -209,6 +209,25 @@ class Client:
         headers = {"Content-Type": "application/json"}
         return _json(self.system(method, path, json.dumps(value).encode(), headers, scope=scope))
 
+    def power(self, method: str, path: str, value: Any = None) -> Any:
+        """Use a power of a test (`kapi up --testing`). Raises Problem if it is refused."""
+        body, headers = None, {}
+        if value is not None:
+            body, headers = json.dumps(value).encode(), {"Content-Type": "application/json"}
+        answer = self.request(self._settings.identity.host, method, path, body, headers)
+        if answer.status < 400:
+            return json.loads(answer.body)
+        if not self._settings.identity.testing:
+            raise Problem(
+                answer.status,
+                "no-testing",
+                "this platform does not offer the powers of a test",
+                hint="Start it with `kapi up --testing`.",
+            )
+        refused = _json(answer)
+        text = str(refused.get("error_description") or refused.get("mistakes") or answer.status)
+        raise Problem(answer.status, "testing", text, hint="See all powers with `kapi testing`.")
+
     def system(
         self,
         method: str,

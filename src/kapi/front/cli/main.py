@@ -49,7 +49,9 @@ COMMANDS = (
         APIS, "app", "applications", "app", "Applications: who calls APIs, by which consumer keys."
     ),
     Row(APIS, "subscription", "applications", "subscription", "What applications may call."),
-    Row(IDENTITY, "token", "apis", "token"),
+    Row(IDENTITY, "token", "testing", "token"),
+    Row(IDENTITY, "explain", "testing", "explain"),
+    Row(IDENTITY, "testing", "testing", "app", "Clock, faults, journal and issuers of a test."),
     Row(
         IDENTITY,
         "api-key",

@@ -34,13 +34,17 @@ def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> 
 
 def checked_settings(text: str) -> Settings:
     """The settings that a platform may start with. Raises SettingsError with every mistake."""
-    from kapi.settings.start_checks import check_non_production, check_secrets
+    from kapi.settings.start_checks import (
+        check_non_production,
+        check_secrets,
+        check_testing,
+    )
 
     value = json.loads(text)
     data_dir, config = _path(value["data_dir"]), _path(value["config"])
     settings = settings_of(data_dir, config, **value["flags"])
     mistakes: list[Diagnostic] = []
-    for check in (check_non_production, _check_issuers, check_secrets):
+    for check in (check_non_production, check_testing, _check_issuers, check_secrets):
         try:
             check(settings)
         except SettingsError as error:

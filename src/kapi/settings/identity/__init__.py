@@ -185,6 +185,8 @@ class IdentitySettings:
     """Wrong passwords in five minutes, per user name; ten times as many per address."""
     scope_descriptions: dict[str, str] = field(default_factory=dict)
     """What the consent page says about a scope."""
+    testing: bool = False
+    """Offer the powers of a test over HTTP (`kapi.testing`): on loopback only, with one worker."""
     non_production_on_network: bool = False
     """Allow the well-known client and users while listening on a non-loopback address."""
 

@@ -241,7 +241,8 @@ async def _body(receive: Receive) -> bytes:
     body, more = b"", True
     while more:
         message = await receive()
-        body += message.get("body", b"")
+        if len(body) <= LARGEST_BODY:
+            body += message.get("body", b"")
         more = message.get("more_body", False)
     return body[: LARGEST_BODY + 1]
 

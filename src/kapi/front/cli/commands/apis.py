@@ -323,27 +323,3 @@ def undeploy(
     """
     Client(settings_of(data_dir, config)).undeploy(api_id)
     say(f"undeployed {api_id}")
-
-
-def token(
-    scope: Annotated[
-        list[str] | None,
-        typer.Option("--scope", help="A scope to ask for; may be repeated.", show_default=False),
-    ] = None,
-    client: Annotated[
-        str | None, typer.Option("--client", help="Id of the client to use.", show_default=False)
-    ] = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> None:
-    """Get an access token (client credentials grant); the token alone goes to standard output.
-
-    Examples:
-      TOKEN=$(kapi token)
-      kapi token --scope apk:api_create
-    """
-    put(
-        Client(settings_of(data_dir, config), client).token(
-            tuple(part for item in scope or () for part in item.split())
-        )
-    )

@@ -53,6 +53,9 @@ NonProductionOnNetwork = Annotated[
         "--non-production-on-network", help="Allow the published client on a network address."
     ),
 ]
+Testing = Annotated[
+    bool, typer.Option("--testing", help="Mint any token, move the clock, inject faults: tests.")
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")
 ]
@@ -68,6 +71,7 @@ def up(
     envoy: EnvoyBinary = None,
     database: DatabaseUrl = None,
     non_production_on_network: NonProductionOnNetwork = False,
+    testing: Testing = False,
     detach: Detach = False,
 ) -> None:
     """Start the identity provider, the system APIs and the gateway. Ctrl-C stops them.
@@ -85,6 +89,7 @@ def up(
         "identity__workers": workers,
         "identity__issuer": issuer,
         "identity__non_production_on_network": non_production_on_network or None,
+        "identity__testing": testing or None,
     }
     if database is not None:
         # Not a flag of the supervisor: other users see the arguments of a process.

@@ -30,6 +30,8 @@ class Provider:
     enabled: bool
     host: str
     issuer: str
+    testing: bool = False
+    """Whether the powers of a test and further issuers are behind its host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def render_context_from(
     return RenderContext(
         gateway=settings.gateway,
         subscriptions=settings.subscriptions,
-        provider=Provider(identity.enabled, identity.host, identity.issuer),
+        provider=Provider(identity.enabled, identity.host, identity.issuer, identity.testing),
         organization=settings.apis.organization,
         ca_file=ca_file,
         control_socket=control_socket,

@@ -42,6 +42,8 @@ IDENTITY_SEGMENTS = (
     "openapi.yaml",
     "openapi.html",
 )
+TESTING_SEGMENTS = ("testing", "issuers")
+"""Of the provider's host, with `identity.testing` only."""
 CONTROL_SEGMENTS = (
     "api",
     "health",
@@ -60,6 +62,8 @@ def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     # OpenID Connect Discovery appends its path to the issuer's own.
     of_issuer = urlsplit(context.provider.issuer).path.strip("/").partition("/")[0]
     segments = dict.fromkeys((*IDENTITY_SEGMENTS, of_issuer))
+    if context.provider.testing:
+        segments |= dict.fromkeys(TESTING_SEGMENTS)
     identity: list[SystemRoute] = []
     if context.provider.enabled:
         host = context.provider.host.lower()

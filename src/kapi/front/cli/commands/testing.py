@@ -1,0 +1,309 @@
+"""Commands of a test: `kapi token`, `kapi explain`, `kapi testing …`, over the provider's host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import typer
+
+from kapi.front.cli.client import Client
+from kapi.front.cli.options import Config, DataDir, Output, settings_of
+from kapi.front.cli.output import Exit, Format, put, say, show, usage
+from kapi.front.cli.root import subcommands
+
+PATH = "/testing"
+Issuer = Annotated[
+    str,
+    typer.Option("--issuer", help="Name of an issuer; else the platform's.", show_default=False),
+]
+Scope = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help="A scope to ask for; may be repeated.", show_default=False),
+]
+ClientId = Annotated[
+    str | None, typer.Option("--client", help="Id of the client to use.", show_default=False)
+]
+User = Annotated[str, typer.Option("--user", help="User name of a person.", show_default=False)]
+Organization = Annotated[
+    str, typer.Option("--organization", help="The organization.", show_default=False)
+]
+Audience = Annotated[
+    list[str] | None, typer.Option("--audience", help="aud; may be repeated.", show_default=False)
+]
+Claims = Annotated[
+    list[str] | None,
+    typer.Option("--claim", metavar="NAME=VALUE", help="A claim.", show_default=False),
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="NAME=VALUE", help="A header.", show_default=False),
+]
+Recipes = Annotated[
+    list[str] | None,
+    typer.Option("--recipe", help="What is wrong with it; may be repeated.", show_default=False),
+]
+Expired = Annotated[bool, typer.Option("--expired", help="As --recipe expired.")]
+Key = Annotated[
+    str,
+    typer.Option("--key", help="own, other, none, hs256:SECRET, or a PEM.", show_default=False),
+]
+Lifetime = Annotated[int, typer.Option("--lifetime", help="Seconds.", show_default=False)]
+
+
+def token(
+    scope: Scope = None,
+    client: ClientId = None,
+    user: User = "",
+    organization: Organization = "",
+    audience: Audience = None,
+    claim: Claims = None,
+    header: Headers = None,
+    recipe: Recipes = None,
+    expired: Expired = False,
+    key: Key = "",
+    lifetime: Lifetime = 0,
+    issuer: Issuer = "",
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Get an access token, or mint one with other options than --scope and --client.
+
+    Examples:
+      TOKEN=$(kapi token --scope apk:api_create)
+      kapi token --user org1user --organization org1 --claim tier=gold --expired
+      kapi token --recipe hs256-public-key
+    """
+    wish: dict[str, Any] = {
+        "user": user,
+        "organization": organization,
+        "audience": audience,
+        "key": key,
+    }
+    wish |= {"claims": _pairs(claim), "header": _pairs(header), "lifetime": lifetime}
+    wish["recipe"] = [*(recipe or ()), *["expired"] * expired]
+    caller = Client(settings_of(data_dir, config), client)
+    scopes = tuple(part for item in scope or () for part in item.split())
+    if issuer or any(wish.values()):
+        wish |= {"client": client, "scope": " ".join(scopes)}
+        put(_minted(caller, issuer, wish))
+    else:
+        put(caller.token(scopes))
+
+
+def _minted(caller: Client, issuer: str, wish: Mapping[str, Any]) -> str:
+    chosen = {name: value for name, value in wish.items() if value}
+    return str(caller.power("POST", f"{_of(issuer)}/mint", chosen)["token"])
+
+
+def explain(
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="The token; - reads it.")],
+    issuer: Issuer = "",
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Say what a token is, and each check of a verifier of this issuer. Exit code 1 if refused.
+
+    Examples:
+      kapi explain "$TOKEN"
+    """
+    text = typer.get_text_stream("stdin").read().strip() if token == "-" else token  # noqa: S105
+    caller = Client(settings_of(data_dir, config))
+    value = caller.power("POST", f"{_of(issuer)}/explain", {"token": text})
+    rows = [{"check": "", "result": "", "detail": "", "hint": "", **row} for row in value["checks"]]
+    show(value, output, rows)
+    if output is Format.TABLE:
+        word = "accepted" if value["accepted"] else "refused"
+        say(f"{value['kind']}: {word}")
+    if not value["accepted"]:
+        raise SystemExit(Exit.FAILED)
+
+
+def overview(output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None) -> None:
+    """Show the issuers, and all powers over HTTP.
+
+    Examples:
+      kapi testing overview
+    """
+    show(Client(settings_of(data_dir, config)).power("GET", PATH), output)
+
+
+def clock(
+    action: Annotated[
+        str,
+        typer.Argument(help="show, freeze, resume, travel, travel_to, skew or reset."),
+    ] = "show",
+    value: Annotated[
+        float | None, typer.Argument(help="Seconds, or a time.", show_default=False)
+    ] = None,
+    issuer: Issuer = "",
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Show or change the clock of an issuer.
+
+    Examples:
+      kapi testing clock travel 7200
+      kapi testing clock freeze
+      kapi testing clock reset
+    """
+    caller, path = Client(settings_of(data_dir, config)), f"{_of(issuer)}/clock"
+    if action in {"show", "reset"}:
+        method = "GET" if action == "show" else "DELETE"
+        show(caller.power(method, path), Format.JSON)
+        return
+    wanted: Any = True if value is None else value
+    show(caller.power("PUT", path, {action: wanted}), Format.JSON)
+
+
+def fault(
+    kind: Annotated[str, typer.Argument(help="A kind, `list` or `clear`.")],
+    value: Annotated[
+        str | None, typer.Argument(help="What the kind needs, as JSON or text.", show_default=False)
+    ] = None,
+    endpoint: Annotated[str, typer.Option("--endpoint", show_default=False)] = "",
+    client: Annotated[str, typer.Option("--client", show_default=False)] = "",
+    nth: Annotated[int, typer.Option("--nth", help="Only this call.")] = 0,
+    times: Annotated[int, typer.Option("--times", help="At most so often.")] = 0,
+    share: Annotated[float, typer.Option("--share", help="The part of the calls.")] = 1.0,
+    issuer: Issuer = "",
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Plan what goes wrong at an issuer.
+
+    Examples:
+      kapi testing fault status 503 --endpoint token --times 1
+      kapi testing fault list
+      kapi testing fault clear
+    """
+    caller, path = Client(settings_of(data_dir, config)), f"{_of(issuer)}/faults"
+    if kind in {"list", "clear"}:
+        show(caller.power("GET" if kind == "list" else "DELETE", path), Format.JSON)
+        return
+    wish: dict[str, Any] = {"kind": kind, "endpoint": endpoint, "client": client}
+    wish |= {"nth": nth, "times": times, "share": share}
+    if value is not None:
+        wish["value"] = _json_or_text(value)
+    show(caller.power("POST", path, wish), Format.JSON)
+
+
+def journal(
+    endpoint: Annotated[str, typer.Option("--endpoint", show_default=False)] = "",
+    status: Annotated[int, typer.Option("--status", show_default=False)] = 0,
+    clear: Annotated[bool, typer.Option("--clear", help="Empty it.")] = False,
+    issuer: Issuer = "",
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Show the requests to an issuer and its answers, without secrets.
+
+    Examples:
+      kapi testing journal --endpoint token
+    """
+    caller, path = Client(settings_of(data_dir, config)), f"{_of(issuer)}/journal"
+    if clear:
+        caller.power("DELETE", path)
+        return
+    wanted = {name: value for name, value in (("endpoint", endpoint), ("status", status)) if value}
+    entries = caller.power("GET", f"{path}?{urlencode(wanted)}")
+    columns = ("number", "method", "path", "endpoint", "client", "auth_method", "status", "error")
+    rows = [{name: entry[name] for name in columns} for entry in entries]
+    show(entries, output, rows)
+
+
+def issuer_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")],
+    level: Annotated[
+        str, typer.Option("--strictness", help="strict, certified or lenient.")
+    ] = "strict",
+    url: Annotated[
+        str, typer.Option("--url", help="Its identifier, if not its address.", show_default=False)
+    ] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Delete it.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Make an issuer of its own, or delete one.
+
+    Examples:
+      kapi testing issuer acme --strictness lenient
+    """
+    caller = Client(settings_of(data_dir, config))
+    if remove:
+        caller.power("DELETE", _of(name))
+        return
+    wish = {"name": name, "level": level, "url": url}
+    show(caller.power("POST", f"{PATH}/issuers", wish), Format.JSON)
+
+
+def keys(
+    action: Annotated[
+        str,
+        typer.Argument(help="list, stage, publish, activate, retire, rotate, emergency or swap."),
+    ] = "list",
+    kid: Annotated[str, typer.Option("--kid", show_default=False)] = "",
+    algorithm: Annotated[str, typer.Option("--algorithm")] = "RS256",
+    issuer: Issuer = "",
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Drill the key rotation of an issuer of its own. The platform's own has `kapi key`.
+
+    Examples:
+      kapi testing keys rotate --issuer acme
+    """
+    caller, path = Client(settings_of(data_dir, config)), f"{_of(issuer)}/keys"
+    if action == "list":
+        show(caller.power("GET", path), Format.JSON)
+        return
+    wish = {"action": action, "kid": kid, "algorithm": algorithm}
+    show(caller.power("POST", path, wish), Format.JSON)
+
+
+def reset(issuer: Issuer = "", data_dir: DataDir = None, config: Config = None) -> None:
+    """Go back to the seed. The platform's own issuer keeps its store.
+
+    Examples:
+      kapi testing reset
+    """
+    show(Client(settings_of(data_dir, config)).power("POST", f"{_of(issuer)}/reset"), Format.JSON)
+
+
+def _of(issuer: str) -> str:
+    return f"{PATH}/issuers/{quote(issuer, safe='')}" if issuer else PATH
+
+
+def _pairs(texts: Iterable[str] | None) -> dict[str, Any]:
+    """NAME=VALUE texts as members; a value that is JSON is that value, `null` removes."""
+    made = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            usage(f"{text!r} is not NAME=VALUE", "Write --claim tier=gold, or --claim exp=null.")
+        made[name] = _json_or_text(value)
+    return made
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+app = subcommands()
+for _name, _command in (
+    ("overview", overview),
+    ("clock", clock),
+    ("fault", fault),
+    ("journal", journal),
+    ("issuer", issuer_command),
+    ("keys", keys),
+    ("reset", reset),
+):
+    app.command(_name)(_command)

@@ -75,7 +75,7 @@ GATEWAY_UNAVAILABLE: Final = ErrorCode("909028", 503, "The gateway did not confi
 INVALID_CONF: Final = ErrorCode("909029", 400, "Invalid apk-conf provided")
 VALUE_UNUSABLE: Final = ErrorCode("909030", 400, "A deployed API cannot use this value")
 INVALID_URL: Final = ErrorCode("909044", 406, "Invalid url provided for openapi definition")
-NOT_IMPLEMENTED: Final = ErrorCode("909052", 501, "Kubernetes resources are not there yet")
+NOT_EXPRESSIBLE: Final = ErrorCode("909052", 400, "Kubernetes cannot express this API")
 
 # The system APIs. From here on the numbers are kapi's.
 DATABASE_BUSY: Final = ErrorCode("900941", 503, "The database is busy")

@@ -111,14 +111,16 @@ def test_hints_fit_the_length_that_is_wrong(run, tmp_path: Path) -> None:
     assert "at least one character" not in done.stderr
 
 
-def test_export_shows_each_stage(run) -> None:
+def test_export_shows_each_stage(run, tmp_path: Path) -> None:
     ir = yaml.safe_load(run("export", "api.apk-conf", "definition.yaml").stdout)
     assert ir["base_path"] == "/echo/1.0.0"
     rendered = json.loads(
         run("export", "--to", "envoy", "-o", "json", "api.apk-conf", "definition.yaml").stdout
     )
     assert [scope["name"] for scope in rendered["scopes"]] == ["echo"]
-    assert run("export", "--to", "kubernetes", "api.apk-conf", "definition.yaml").returncode == 1
+    run("export", "--to", "kubernetes", "api.apk-conf", "definition.yaml", "--write", "made")
+    written = [yaml.safe_load(path.read_text()) for path in (tmp_path / "made").iterdir()]
+    assert {"Gateway", "HTTPRoute", "Backend"} <= {item["kind"] for item in written}
     assert run("export", "--to", "soap", "api.apk-conf", "definition.yaml").returncode == 2
 
 

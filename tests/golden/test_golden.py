@@ -1,7 +1,7 @@
 """Golden folders: what goes in and what comes out, as files. A new case is a new folder and no Python.
 
 In: `api.apk-conf` and `definition.*` (left out: one without operations), or `definition.*` alone, which is then generated from.
-Out: `ir.yaml`, or `generated.apk-conf`; and `diagnostics.txt` when there are mistakes or warnings. `OUTPUTS` makes more from an IR.
+Out: `ir.yaml`, `envoy.yaml`, and `kubernetes.yaml` or `kubernetes-error.txt`; or `generated.apk-conf`; and `diagnostics.txt` when there are mistakes or warnings. `OUTPUTS` makes more from an IR.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.render import render_api
+from kapi.gateway.kubernetes.context import export_context
+from kapi.gateway.kubernetes.export import NotExpressible, export_api
+from kapi.gateway.kubernetes.files import as_one_text
 from kapi.policies import POLICIES
 from kapi.policies.admission import MODULE
 from kapi.policies.wasm_modules import Module
@@ -61,11 +64,21 @@ CONTEXT = render_context_from(
 )
 """A fixed installation, so that a golden file does not depend on the machine."""
 
+KUBERNETES = export_context(Settings(Path("/data")), secrets=Secrets(AnySecret()))
+
 OUTPUTS: dict[str, Callable[[Compiled], str]] = {
     "ir.yaml": lambda compiled: emit(plain(compiled.api)),
     "envoy.yaml": lambda compiled: emit(render_api(compiled.api, CONTEXT)),
 }
 """File name → what it holds; a renderer adds its line."""
+
+
+def on_kubernetes(compiled: Compiled) -> dict[str, str]:
+    """The objects for Kubernetes, or what these cannot express."""
+    try:
+        return {"kubernetes.yaml": as_one_text(export_api(compiled.api, KUBERNETES))}
+    except NotExpressible as error:
+        return {"kubernetes-error.txt": error.detail + "\n"}
 
 
 def fetched(module: Module) -> Module:
@@ -99,6 +112,7 @@ def outputs(case: Path) -> dict[str, str]:
     stages = {
         name: make(compiled).replace(MODULE, "admission.wasm") for name, make in OUTPUTS.items()
     }
+    stages |= on_kubernetes(compiled)
     # Without a definition, every operation would be one that the definition does not have.
     warnings = tuple(
         item for item in compiled.warnings if definition or item.code != NOT_IN_DEFINITION

@@ -152,9 +152,6 @@ def test_the_system_apis(platform: Platform) -> None:
             ("PUT", "/api/issuers/{name}"),
         }
     )
-    slow |= {
-        ("POST", "/api/configurator/apis/generate-k8s-resources")
-    }  # says 501 until it is there
     token = platform.token(
         "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs"
     )

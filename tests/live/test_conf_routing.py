@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import textwrap
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import yaml
 
 from backends import Wilful, httpbin, wilful
 from harness import DEFINITION, Answer, Platform
@@ -468,60 +472,30 @@ def test_callers_get_the_definition_without_a_token(
     assert call("/defined/2/docs").status == 404
 
 
-def test_kubernetes_resources_are_not_there_yet(platform: Platform, admin: str) -> None:
+EXPORTED = """name: Exported
+basePath: /exported
+version: 1.0.0
+type: REST
+endpointConfigurations: {production: {endpoint: "http://backend:8080"}}
+operations:
+- {target: "/x", verb: GET}
+"""
+
+
+def test_resources_for_kubernetes_come_as_a_zip(platform: Platform, tmp_path: Path) -> None:
+    """Without a token, one file for each object, as APK answers."""
+    made, definition = tmp_path / "api.apk-conf", tmp_path / "definition.yaml"
+    made.write_text(EXPORTED, "utf-8")
+    definition.write_text(DEFINITION, "utf-8")
     answer = platform.api(
-        "/api/configurator/1.2.0/apis/generate-k8s-resources", "-X", "POST", token=admin
+        "/api/configurator/1.2.0/apis/generate-k8s-resources?organization=acme",
+        *("-F", f"apkConfiguration=@{made}", "-F", f"definitionFile=@{definition}"),
     )
-    assert (answer.status, answer.json()["message"]) == (
-        501,
-        "Kubernetes resources are not there yet",
-    )
-
-
-def test_secrets_are_set_used_and_kept_over_a_restart_without_ever_being_shown(
-    platform: Platform, admin: str, first: Wilful
-) -> None:
-    fields = f"""
-        endpointConfigurations:
-          production:
-            endpoint: "{at(first)}"
-            endpointSecurity:
-              enabled: true
-              securityType: {{secretName: login, in: Header, apiKeyNameKey: X-Key, apiKeyValueKey: key}}
-        """
-    refused = platform.deploy(
-        f"name: s\nbasePath: /s\nversion: '1'\ntype: REST\n{textwrap.dedent(fields)}\noperations: [{{target: /x, verb: GET}}]\n",
-        DEFINITION,
-        admin,
-    )
-    assert (refused.status, refused.json()["diagnostics"][0]["code"]) == (400, "KAPI1501")
-    platform.cli("secret", "set", "login", "key", stdin="first-value")
-    deploy(platform, admin, "secret", fields)
-    assert platform.request(HOST, "/secret/1.0.0/x").json()["headers"]["x-key"] == "first-value"
-    done = platform.api(
-        "/api/secrets/1.2.0/login/key", "-X", "PUT", "--data-raw", "second-value", token=admin
-    )
-    assert done.status == 204
-    assert platform.request(HOST, "/secret/1.0.0/x").json()["headers"]["x-key"] == "second-value"
-    listed = platform.cli("secret", "list", "-o", "json").stdout
-    assert json.loads(listed)["secrets"][0]["key"] == "key"
-    shown = (
-        listed
-        + platform.api("/api/secrets", token=admin).body.decode()
-        + platform.cli("config", "show").stdout
-        + platform.output()
-    )
-    shown += "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
-    assert "-value" not in shown
-    assert platform.cli("secret", "remove", "login", "key", check=False).returncode != 0
-    refused = platform.cli("secret", "set", "login", "key", stdin="third-value\n", check=False)
-    assert (
-        refused.returncode != 0,
-        "login key cannot be sent" in refused.stderr,
-        "secret 1.0.0" in refused.stderr,
-    ) == (True,) * 3
-    assert "third-value" not in refused.stderr
-    assert platform.request(HOST, "/secret/1.0.0/x").json()["headers"]["x-key"] == "second-value"
-    assert platform.api("/api/secrets", token="").status == 401
-    for path in platform.data_dir.glob("kapi.db*"):
-        assert path.stat().st_mode & 0o077 == 0
+    assert answer.status == 200
+    assert 'filename="Exported-1.0.0.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        objects = [yaml.safe_load(archive.read(name)) for name in archive.namelist()]
+        names = [f"{item['metadata']['name']}.yaml" for item in objects]
+        assert names == archive.namelist()
+    (route,) = [item for item in objects if item["kind"] == "HTTPRoute"]
+    assert route["spec"]["hostnames"] == ["acme.gw.wso2.com"]

@@ -67,7 +67,13 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "invalid_url": (GENERATE, "-F", "url=ftp://x"),
     "no_api_id": ("/api/deployer/apis/undeploy", *POST),
     "no_api": ("/api/deployer/apis/undeploy?apiId=nothing", *POST),
-    "not_there_yet": ("/api/configurator/apis/generate-k8s-resources", *POST),
+    "not_expressible": (
+        "/api/configurator/apis/generate-k8s-resources",
+        "-F",
+        "apkConfiguration=@{inexpressible}",
+        "-F",
+        "definitionFile=@{definition}",
+    ),
     "notification_key": (NOTIFY, *POST),
     "notification_type": (NOTIFY, *notified()),
     "notification_body": (f"{NOTIFY}?type=TOKEN_REVOCATION", *notified(*body("x"))),
@@ -128,6 +134,17 @@ ELSEWHERE |= {"too_many", "too_busy", "too_much_work"}
 """With other callers below, and where the state that they need is made (`test_issuers.py`, `test_keys_live.py`, `test_processes.py`, `test_exhaustion.py`)."""
 
 
+INEXPRESSIBLE = b"""name: Inexpressible
+basePath: /inexpressible
+version: 1.0.0
+type: REST
+endpointConfigurations: {production: {endpoint: "http://backend:8080"}}
+apiPolicies: {request: [{policyName: BackendJwt, parameters: {enabled: true}}]}
+operations:
+- {target: "/x", verb: GET, secured: false}
+"""
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("files")
@@ -135,6 +152,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "big": b"x" * 65537,
         "mega": b"x" * 1_048_577,
         "huge": b"x" * 18_000_000,
+        "inexpressible": INEXPRESSIBLE,
         "broken": b"name: [\n",
         "conf": conf(port=1, extra='id: "echo"\n').encode(),
         "other": conf("Other", port=1).encode(),

@@ -14,7 +14,8 @@ from typing import Any
 import uuid_utils
 
 from kapi.app.control_parts import Control
-from kapi.app.work import generating, places
+from kapi.app.kubernetes_export import exporting
+from kapi.app.work import compiling, generating, places
 from kapi.fetch import fetch
 from kapi.front.web.enforcer.proofs import Proofs
 from kapi.front.web.enforcer.questions import Enforcer
@@ -29,6 +30,7 @@ from kapi.front.web.system.definitions import Definitions
 from kapi.front.web.system.home import HomePages
 from kapi.front.web.system.issuers import IssuersApi
 from kapi.front.web.system.keys import KeysApi
+from kapi.front.web.system.kubernetes import KubernetesResources
 from kapi.front.web.system.logs import LogsApi
 from kapi.front.web.system.metrics import Metrics
 from kapi.front.web.system.notifications import Notifications
@@ -74,6 +76,7 @@ def _apis(control: Control) -> tuple[Any, ...]:
         _enforcer(control, holders),
         _deployments(control, access, lanes),
         ApiKeysApi(control.key_issuer, access),
+        _kubernetes(control, lanes),
         Definitions(control.store),
         Notifications(settings.apis.notification_key, control.revocations, time.time),
         SecretsApi(NamedSecrets(settings, SecretStore(database), deployer, time.time), access),
@@ -114,6 +117,12 @@ def _deployments(control: Control, access: Access, lanes: Lanes) -> SystemApi:
         generate=generating(control.settings),
         lanes=lanes,
     )
+
+
+def _kubernetes(control: Control, lanes: Lanes) -> KubernetesResources:
+    settings = control.settings
+    export = exporting(settings, control.trust, compiling(settings, for_anybody=True))
+    return KubernetesResources(settings.apis, lanes.generating, export)
 
 
 def _users(control: Control, access: Access) -> UsersApi:

@@ -39,9 +39,12 @@ def generating(settings: Settings) -> Callable[[bytes, str, str, Choices], str]:
     return generated
 
 
-def compiling(settings: Settings) -> Callable[..., Compiled]:
-    """`kapi.apis.compile.compile_api` with every policy, for a conf that is deployed now."""
-    pool, own = _pool(settings, 0), settings.gateway.ai_providers
+def compiling(settings: Settings, *, for_anybody: bool = False) -> Callable[..., Compiled]:
+    """`kapi.apis.compile.compile_api` with every policy.
+
+    For a conf that is deployed now, or one of any caller, which is compiled when there is time.
+    """
+    pool, own = _pool(settings, _NICENESS if for_anybody else 0), settings.gateway.ai_providers
 
     def made(
         conf: bytes,

@@ -1,7 +1,8 @@
 """What is enforced.
 
-One policy = one file (its parameters, its node, its Envoy part) and one name in POLICIES.
-`apis.compile` asks each policy for its node; the renderer asks it what the node means to Envoy.
+One policy = one file (its parameters, its node, its Envoy and Kubernetes parts) and one name in
+POLICIES. `apis.compile` asks each policy for its node; the renderers ask it what the node means
+to Envoy, and to Gateway API.
 Pure: no I/O.
 """
 
@@ -30,8 +31,9 @@ from kapi.policies import (
     subscriptions,
     wasm_modules,
 )
-from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, Policy
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
+from kapi.policies.policy import Policy
 
 POLICIES: tuple[Policy, ...] = (
     cors,

@@ -37,6 +37,7 @@ from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
 from kapi.policies.admission import ADMIT, FILTER, ON
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "ai_models"
 phase = Phase.LIMIT
@@ -152,6 +153,14 @@ def envoy(node: AiModels, place: Place) -> EnvoyRoute:
         target={"inline_cluster_specifier_plugin": {"extension": _specifier(models, place)}},
         action={"retry_policy": {**_RETRIES, "num_retries": len(models) - 1}},
         route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
+    )
+
+
+def kubernetes(node: AiModels | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "AI models that share calls need kapi's gateway",
+        "Remove ModelBasedRoundRobin, or deploy the API to kapi's gateway.",
     )
 
 

@@ -26,6 +26,7 @@ from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.admission import ADMIT, FILTER, ON, limit, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.rate_limit import API_CODE, OPERATION_CODE, SECONDS
 
 name = "ai_rate_limit"
@@ -68,6 +69,14 @@ def envoy(node: AiRateLimit, place: Place) -> EnvoyRoute:
     if limits.counts_tokens:
         fields["usage"] = usage(provider, place.api.id)
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})
+
+
+def kubernetes(node: AiRateLimit | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "limits by tokens of AI answers need kapi's gateway",
+        "Remove aiRatelimit, or deploy the API to kapi's gateway.",
+    )
 
 
 def _key(node: AiRateLimit, place: Place) -> str:

@@ -14,6 +14,7 @@ from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import NOTHING
 from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "ai_usage"
 phase = Phase.LIMIT
@@ -39,3 +40,11 @@ def envoy(node: AiUsage, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the poli
     if provider is None:
         return EnvoyRoute()
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"usage": usage(provider, place.api.id)}})
+
+
+def kubernetes(node: AiUsage | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "tokens of AI answers are counted by kapi's gateway only",
+        "Remove aiProvider, or deploy the API to kapi's gateway.",
+    )

@@ -27,6 +27,7 @@ from kapi.policies.authentication.node import Authentication
 from kapi.policies.callers.custom_claims import TYPES, claim_value
 from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.lua import script
 
 name = "backend_jwt"
@@ -119,6 +120,14 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
         "filter_context": {"id": digest, "of": of},
     }
     return EnvoyRoute({FILTER: per_route}, sets_request_headers=(node.header.lower(),))
+
+
+def kubernetes(node: BackendJwt | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "a backend JWT comes from kapi's enforcer, which Envoy Gateway does not ask",
+        "Remove BackendJwt; the backend may verify the caller's token: sendTokenToUpstream.",
+    )
 
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -1,6 +1,6 @@
-"""What a policy is: one module with its part of the conf, its IR node and its Envoy part.
+"""What a policy says to Envoy: its filters and what it adds to a route.
 
-Named in `policies.POLICIES`.
+`policy.py` has the whole shape of a policy.
 """
 
 from __future__ import annotations
@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
-from kapi.apis.conf.model import ApiConf, OperationConf
-from kapi.apis.conf.policy_part import ConfPart
 from kapi.apis.ir import Api, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import NO_SECRETS, Secrets
 from kapi.settings import GatewaySettings, SubscriptionsSettings
@@ -153,37 +151,6 @@ class EnvoyRoute:
 
     Its value is `production` or `sandbox`.
     """
-
-
-class Policy(Protocol):
-    """The shape of a policy module. `compile` and `envoy` are pure.
-
-    A module may also have `everywhere(place) -> EnvoyRoute | None`: what the settings ask for
-    at a place whose conf asks for nothing. One that adds operations to an API is an
-    `apis.compile.AddsOperations`.
-    """
-
-    @property
-    def name(self) -> str:
-        """What its nodes carry as `policy`."""
-
-    @property
-    def conf_part(self) -> ConfPart:
-        """Its names in the conf, where they may be used, their shape, checks and descriptions."""
-
-    @property
-    def phase(self) -> Phase:
-        """When it acts."""
-
-    @property
-    def filters(self) -> tuple[HttpFilter, ...]:
-        """Its filters in the connection manager; equal where two policies name the same."""
-
-    def compile(self, conf: ApiConf, operation: OperationConf) -> Any | None:
-        """The node for one operation, or None where the policy has nothing to say."""
-
-    def envoy(self, node: Any, place: Place) -> EnvoyRoute:
-        """What the node means to Envoy at one place."""
 
 
 def literal_header(

@@ -24,6 +24,7 @@ from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, mark
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "cors"
 phase = Phase.CORS
@@ -67,6 +68,9 @@ _PERMISSIONS = tuple(f"access-control-{name}" for name in (*_ALLOWED, "expose-he
 """Removed from answers of backends: the filter adds those of the conf (Fetch standard §3.2.3)."""
 _ORIGIN_PART = "[A-Za-z0-9.:_-]*"
 """What a `*` within an origin matches: part of a host, or a port."""
+_KUBERNETES_ORIGIN = re.compile(
+    r"\*|[A-Za-z][A-Za-z0-9+.-]*://(\*|(\*\.)?([\w-]+\.)*[\w-]+)(:\d{1,5})?", re.ASCII
+)
 
 
 FIELD: Final = "corsConfiguration"
@@ -154,13 +158,44 @@ def envoy(node: Cors, place: Place) -> EnvoyRoute:
     """Envoy's filter: the answer for an origin that is not allowed has no permission."""
     per_route = {FILTER: _policy(node)}
     if node.options:
-        rest = place.api.type == "REST" and not place.gateway.apk_methods
-        head = {"HEAD"} if rest and "GET" in node.options else set()
-        allow = ", ".join(sorted({*node.options, *head}))
+        allow = _allow(node, place)
         per_route[OPTIONS_FILTER] = {"@type": _LUA_PER_ROUTE, "filter_context": {"allow": allow}}
     return EnvoyRoute(
         per_route, response_headers_to_add=_vary(node), remove_response_headers=_PERMISSIONS
     )
+
+
+def kubernetes(node: Cors, at: KubernetesPlace) -> KubernetesRoute:
+    """The same rules; what answers a plain OPTIONS request is a script."""
+    wrong = [origin for origin in node.origins if not _KUBERNETES_ORIGIN.fullmatch(origin)]
+    if wrong:
+        hint = "Write https://host:port, with * for the first labels of the host only, or *."
+        return not_possible(f"the origin {wrong[0]} of the CORS rules", hint)
+    rules: dict[str, Any] = {
+        "allowOrigins": list(node.origins),
+        "allowMethods": list(node.methods),
+        "allowHeaders": list(node.headers),
+        "exposeHeaders": list(node.expose_headers),
+    }
+    rules = {name: values for name, values in rules.items() if values}
+    if node.max_age is not None:
+        rules["maxAge"] = f"{max(0, node.max_age)}s"
+    if node.credentials:
+        rules["allowCredentials"] = True
+    scripts = [{"type": "Inline", "inline": _answer_options(node, at.place)}]
+    return KubernetesRoute({"cors": rules}, lua=scripts if node.options else ())
+
+
+def _answer_options(node: Cors, place: Place) -> str:
+    headers = f'[":status"] = "204", ["allow"] = "{_allow(node, place)}"'
+    return f'function envoy_on_request(handle)\n  handle:respond({{{headers}}}, "")\nend\n'
+
+
+def _allow(node: Cors, place: Place) -> str:
+    """The methods of a target, as `Allow` lists them."""
+    rest = place.api.type == "REST" and not place.gateway.apk_methods
+    head = {"HEAD"} if rest and "GET" in node.options else set()
+    return ", ".join(sorted({*node.options, *head}))
 
 
 def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute | None:

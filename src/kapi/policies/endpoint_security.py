@@ -28,6 +28,12 @@ from kapi.apis.ir import ApiKeyCredential, BasicCredentials
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
+from kapi.policies.kubernetes import (
+    InjectedCredential,
+    KubernetesPlace,
+    KubernetesRoute,
+    not_possible,
+)
 
 name = "endpoint_security"
 phase = Phase.TRANSFORM
@@ -77,13 +83,9 @@ def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 -
     """The header, or the query parameter. All endpoints of a place have the same credentials."""
     match place.endpoint.security:
         case BasicCredentials(username, password):
-            pair = f"{place.secret(username) or ''}:{place.secret(password) or ''}"
+            values = place.secret(username) or "", place.secret(password) or ""
             return EnvoyRoute(
-                request_headers_to_add=[
-                    literal_header(
-                        "authorization", f"Basic {b64encode(pair.encode()).decode('ascii')}"
-                    )
-                ]
+                request_headers_to_add=[literal_header("authorization", _basic(values))]
             )
         case ApiKeyCredential("Header", parameter, value):
             return EnvoyRoute(
@@ -95,6 +97,33 @@ def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 -
             return EnvoyRoute({FILTER: _query(parameter, place.secret(value) or "")})
         case _:
             return EnvoyRoute()
+
+
+def kubernetes(node: EndpointSecurity, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """The header, whose value is in a Secret."""
+    match at.place.endpoint.security:
+        case BasicCredentials(username, password):
+            return KubernetesRoute(
+                credential=InjectedCredential("authorization", (username, password), _basic)
+            )
+        case ApiKeyCredential("Header", parameter, value):
+            return KubernetesRoute(
+                credential=InjectedCredential(parameter.lower(), (value,), _one_value)
+            )
+        case ApiKeyCredential():
+            what = "an API key for the backend in the query"
+            return not_possible(what, "Send it in a header: `in: Header`.")
+        case _:
+            return KubernetesRoute()
+
+
+def _basic(values: tuple[str, ...]) -> str:
+    pair = ":".join(values)
+    return f"Basic {b64encode(pair.encode()).decode('ascii')}"
+
+
+def _one_value(values: tuple[str, ...]) -> str:
+    return values[0]
 
 
 def _query(parameter: str, value: str) -> dict[str, Any]:

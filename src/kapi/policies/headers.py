@@ -6,7 +6,8 @@ policies did before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final, Literal
@@ -20,6 +21,7 @@ from kapi.apis.header_rules import header_fault, header_value_fault
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
+from kapi.policies.kubernetes import HeaderChanges, KubernetesPlace, KubernetesRoute, NotPossible
 
 name = "headers"
 phase = Phase.TRANSFORM
@@ -30,6 +32,8 @@ _ACTIONS: dict[str, Literal["add", "set", "remove"]] = {
     "SetHeader": "set",
     "RemoveHeader": "remove",
 }
+_LONGEST_VALUE = 4096
+"""Characters of a value on Kubernetes."""
 _APPEND = {"add": "APPEND_IF_EXISTS_OR_ADD", "set": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
@@ -82,6 +86,40 @@ def envoy(node: Headers, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the poli
         response_headers_to_add=_values(node.response),
         remove_response_headers=_removals(node.response),
     )
+
+
+def kubernetes(node: Headers, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Header modifiers of the rule."""
+    faults = tuple(_faults((*node.request, *node.response)))
+    faults += (*_repeated(node.request), *_repeated(node.response))
+    if faults:
+        return KubernetesRoute(not_possible=faults)
+    return KubernetesRoute(
+        request_headers=_modifier(node.request), response_headers=_modifier(node.response)
+    )
+
+
+def _modifier(changes: Sequence[HeaderChange]) -> HeaderChanges:
+    def pairs(action: str) -> tuple[tuple[str, str], ...]:
+        return tuple((item.header, item.value) for item in changes if item.action == action)
+
+    return HeaderChanges(_removals(changes), pairs("set"), pairs("add"))
+
+
+def _faults(changes: Sequence[HeaderChange]) -> Iterator[NotPossible]:
+    for item in changes:
+        if item.action != "remove" and not 0 < len(item.value) <= _LONGEST_VALUE:
+            what = f"a value of {len(item.value)} characters for the header {item.header}"
+            yield NotPossible(what, f"Write 1 to {_LONGEST_VALUE} characters.")
+
+
+def _repeated(changes: Sequence[HeaderChange]) -> Iterator[NotPossible]:
+    """Names that one list has twice."""
+    counts = Counter((item.action, item.header) for item in changes)
+    for (action, header), count in counts.items():
+        if count > 1:
+            what = f"the header {header} {count} times in one list ({action})"
+            yield NotPossible(what, "Write its values as one, separated by commas.")
 
 
 def _values(changes: Sequence[HeaderChange]) -> list[dict[str, object]]:

@@ -25,6 +25,7 @@ from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies import limit_keys
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.lua import script
 from kapi.settings import InterceptorSettings
 
@@ -135,6 +136,14 @@ def envoy(node: Interceptors, place: Place) -> EnvoyRoute:
         metadata=keys.metadata,
         route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
         other_kind_header=ENDPOINT_HEADER if asked else "",
+    )
+
+
+def kubernetes(node: Interceptors | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "interceptor services are asked by a script of kapi's gateway",
+        "Remove Interceptor and `gateway.interceptors`, or deploy the API to kapi's gateway.",
     )
 
 

@@ -20,6 +20,7 @@ from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import NOTHING
 from kapi.policies.admission import FILTER, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "limit_keys"
 phase = Phase.LIMIT_KEYS
@@ -54,6 +55,14 @@ def compile(conf: ApiConf, operation: OperationConf) -> LimitKeys | None:
 def envoy(node: LimitKeys, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Switch the filter on, and say whose limits hold."""
     return route(place)
+
+
+def kubernetes(node: LimitKeys | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "limits by keys of interceptors need kapi's gateway",
+        "Remove the Interceptor.",
+    )
 
 
 def route(place: Place) -> EnvoyRoute:

@@ -21,6 +21,7 @@ from kapi.apis.ir import SecretRef
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, NotPossible
 from kapi.policies.lua import script
 from kapi.policies.streams import endless_flows
 
@@ -87,16 +88,33 @@ def _scripts(policies: Iterable[PolicyConf]) -> Iterable[Script]:
 
 def envoy(node: LuaScripts, place: Place) -> EnvoyRoute:
     """The scripts as data, then the sandbox that runs them."""
-    items = [_literal(item, place) for item in node.scripts]
-    longest = _TEXT + place.gateway.enforcer.max_body_bytes
-    endless = ", ".join(f"{flow} = true" for flow in endless_flows(place.operation))
-    head = f"ENDLESS = {{{endless}}}\n" if endless else ""
-    source = f"local LONGEST = {longest}\n{head}SCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
-    per_route = {"@type": _LUA + "LuaPerRoute", "source_code": {"inline_string": source}}
+    per_route = {
+        "@type": _LUA + "LuaPerRoute",
+        "source_code": {"inline_string": _source(node, place)},
+    }
     return EnvoyRoute(
         {FILTER: per_route},
         route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
     )
+
+
+def kubernetes(node: LuaScripts, at: KubernetesPlace) -> KubernetesRoute:
+    """The scripts in their sandbox, as one script of an EnvoyExtensionPolicy."""
+    stored = ((item.name, at.place.secret(item.ref)) for item in node.scripts if item.ref)
+    unknown = [name for name, source in stored if not source]
+    if unknown:
+        hint = "Give its source in secrets.values, or write it as sourceCode."
+        faults = [NotPossible(f"the source of the script {name}", hint) for name in unknown]
+        return KubernetesRoute(not_possible=tuple(faults))
+    return KubernetesRoute(lua=[{"type": "Inline", "inline": _source(node, at.place)}])
+
+
+def _source(node: LuaScripts, place: Place) -> str:
+    items = [_literal(item, place) for item in node.scripts]
+    longest = _TEXT + place.gateway.enforcer.max_body_bytes
+    endless = ", ".join(f"{flow} = true" for flow in endless_flows(place.operation))
+    head = f"ENDLESS = {{{endless}}}\n" if endless else ""
+    return f"local LONGEST = {longest}\n{head}SCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
 
 
 def _literal(item: Script, place: Place) -> str:

@@ -16,6 +16,7 @@ from kapi.apis.ir import Endpoint
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, Scalar, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
 name = "mirror"
 phase = Phase.TRANSFORM
@@ -45,6 +46,11 @@ def compile(conf: ApiConf, operation: OperationConf) -> Mirror | None:
 def envoy(node: Mirror, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Envoy sends the copies and waits for none of them."""
     return EnvoyRoute(mirrors=node.endpoints)
+
+
+def kubernetes(node: Mirror, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """A RequestMirror filter for each."""
+    return KubernetesRoute(mirrors=node.endpoints)
 
 
 def _check_urls(parameters: Mapping, pointer: str, report: Report) -> None:

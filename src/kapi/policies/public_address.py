@@ -19,6 +19,7 @@ from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import Endpoint
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 from kapi.policies.lua import script
 
 name = "public_address"
@@ -81,6 +82,11 @@ def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  #
 def envoy(node: PublicAddress, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Nothing."""
     return EnvoyRoute()
+
+
+def kubernetes(node: PublicAddress | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Answers pass as the backend has made them."""
+    return KubernetesRoute()
 
 
 def everywhere(place: Place) -> EnvoyRoute | None:

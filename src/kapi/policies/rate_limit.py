@@ -8,7 +8,7 @@ API is deployed again. Over the limit: 429 with code 900800 (API) or 900802.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from kapi import error_codes
 from kapi.apis import report as codes
@@ -20,6 +20,7 @@ from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark
 from kapi.policies.admission import ADMIT, FILTER, ON, limit
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
 name = "rate_limit"
 phase = Phase.LIMIT
@@ -65,6 +66,19 @@ def envoy(node: RateLimit, place: Place) -> EnvoyRoute:
         {FILTER: ON},
         metadata={FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}},
     )
+
+
+def kubernetes(node: RateLimit, at: KubernetesPlace) -> KubernetesRoute:
+    """Counted by each Envoy, or by Envoy Gateway's rate limit service for all of them.
+
+    The limit of an API is one count, so its rule is shared by all that the policy is for.
+    """
+    rule: dict[str, Any] = {"limit": {"requests": node.requests, "unit": node.unit}}
+    if node.counted == "api":
+        rule["shared"] = True
+    kind = at.settings.rate_limits
+    limit_of = {"type": kind.capitalize(), kind: {"rules": [rule]}}
+    return KubernetesRoute(traffic={"rateLimit": limit_of})
 
 
 def operation_key(place: Place, verb: str, target: str) -> str:

@@ -21,6 +21,7 @@ from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies import mirror
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
 name = "redirect"
 phase = Phase.TRANSFORM
@@ -64,6 +65,13 @@ def envoy(node: Redirect, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the pol
     if url.port and url.port != _DEFAULT_PORTS[scheme]:
         redirect["port_redirect"] = url.port
     return EnvoyRoute(redirect=redirect)
+
+
+def kubernetes(node: Redirect, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """An answer with the URL as it is: a redirect filter would keep the query of the request."""
+    location = {"name": "location", "value": node.url.replace("%", "%%")}
+    answer = {"statusCode": node.status, "header": {"set": [location]}}
+    return KubernetesRoute(direct_response=answer)
 
 
 def _url_fault(url: str) -> Fault | None:

@@ -11,6 +11,7 @@ from typing import Any
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import NOTHING
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
 name = "revocation"
 phase = Phase.REVOKE
@@ -27,3 +28,8 @@ def compile(conf: ApiConf, operation: OperationConf) -> None:
 def envoy(node: Any, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Never asked, as there are no nodes."""
     return EnvoyRoute()
+
+
+def kubernetes(node: Any, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Never asked. Envoy Gateway accepts a revoked token until it expires."""
+    return KubernetesRoute()

@@ -20,6 +20,8 @@ from kapi.apis.conf.shapes import Items, Text
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Sequence, mark
 from kapi.policies.authentication.conf import methods, needs_caller
+from kapi.policies.authentication.node import Authentication
+from kapi.policies.authentication.on_kubernetes import provider_name, providers
 from kapi.policies.callers.rbac import (
     FACTS,
     PRESENT,
@@ -34,6 +36,7 @@ from kapi.policies.callers.rbac import (
     per_route,
 )
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KeyAddress, KubernetesPlace, KubernetesRoute, not_possible
 
 name = "scopes"
 phase = Phase.AUTHORIZE
@@ -42,6 +45,8 @@ FILTER = "envoy.filters.http.rbac"
 METADATA = "kapi.scopes"
 """Route metadata: the scopes of the operation, for the challenge of a refusal."""
 SCOPE_CLAIMS = ("scope", "scp")
+_MOST_SCOPES = 16
+"""Of one rule on Kubernetes."""
 filters = (
     HttpFilter(
         phase,
@@ -106,6 +111,36 @@ def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the polic
     return EnvoyRoute(
         {FILTER: per_route({"action": "ALLOW", "policies": {"scopes": policy}})}, metadata=needed
     )
+
+
+def kubernetes(node: Scopes, at: KubernetesPlace) -> KubernetesRoute:
+    """One rule for each provider and alternative; a caller whom no rule allows is refused."""
+    policies = at.place.operation.policies
+    caller = next((item for item in policies if isinstance(item, Authentication)), None)
+    if caller is None or caller.kinds == {"APIKey"}:
+        return KubernetesRoute()
+    rules = []
+    for issuer, credential in providers(caller, at):
+        for alternative in node.alternatives or ((),):
+            needed = tuple(dict.fromkeys((*node.scopes, *alternative)))
+            if len(needed) > _MOST_SCOPES:
+                hint = f"Ask for at most {_MOST_SCOPES}."
+                return not_possible(f"more than {_MOST_SCOPES} scopes of one operation", hint)
+            principal = {"provider": provider_name(issuer, credential), **_held(issuer, needed)}
+            rules.append({"action": "Allow", "principal": {"jwt": principal}})
+    return KubernetesRoute({"authorization": {"defaultAction": "Deny", "rules": rules}})
+
+
+def _held(issuer: KeyAddress, needed: tuple[str, ...]) -> dict[str, Any]:
+    """Envoy Gateway reads `scope` and `scp` as scopes; any other claim must be a list."""
+    if set(issuer.scopes_claims) <= set(SCOPE_CLAIMS):
+        return {"scopes": list(needed)}
+    claim_name = issuer.scopes_claims[0]
+    return {
+        "claims": [
+            {"name": claim_name, "valueType": "StringArray", "values": [scope]} for scope in needed
+        ]
+    }
 
 
 def _needed(node: Scopes, has: _Has) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.authentication.conf import SUBSCRIPTIONS
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "subscriptions"
 phase = Phase.SUBSCRIBE
@@ -53,6 +54,14 @@ def has_callers_without_application(api: Api) -> bool:
 def envoy(node: Subscriptions, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """Switch the filter on and name the route: fields between tabs, as the module reads them."""
     return _route(place, validate=True)
+
+
+def kubernetes(node: Subscriptions | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "subscriptions are looked up by kapi's gateway only",
+        "Remove subscriptionValidation, and subscriptions.mandatory and the tiers of the settings.",
+    )
 
 
 def everywhere(place: Place) -> EnvoyRoute | None:

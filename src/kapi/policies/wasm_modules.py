@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, NotPossible
 from kapi.policies.lua import script
 
 name = "wasm_modules"
@@ -199,6 +200,40 @@ def envoy(node: WasmModules, place: Place) -> EnvoyRoute:
     }
     limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
     return EnvoyRoute({GUARD_BEFORE: ON, FILTER: per_route, GUARD_AFTER: ON}, route=limit)
+
+
+def kubernetes(node: WasmModules, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """The same modules, which Envoy Gateway fetches; their functions are not restricted."""
+    faults = tuple(_faults_on_kubernetes(node.modules))
+    if faults:
+        return KubernetesRoute(not_possible=faults)
+    return KubernetesRoute(wasm=list(map(_on_kubernetes, node.modules)))
+
+
+def _faults_on_kubernetes(modules: Iterable[Module]) -> Iterator[NotPossible]:
+    for item in modules:
+        if not item.url.startswith(("http://", "https://")):
+            hint = "Publish the module at an https URL."
+            yield NotPossible(f"the module {item.name} is a file of this gateway", hint)
+        if item.config and not item.config.startswith("{"):
+            what = f"the configuration of the module {item.name} is a text"
+            yield NotPossible(what, "Envoy Gateway passes JSON only: write it as an object.")
+
+
+def _on_kubernetes(item: Module) -> dict[str, Any]:
+    source = {"url": item.url, **({"sha256": item.sha256} if item.sha256 else {})}
+    module: dict[str, Any] = {
+        "name": item.name,
+        "rootID": item.root_id,
+        "code": {"type": "HTTP", "http": source},
+    }
+    if item.config:
+        module["config"] = json.loads(item.config)
+    if item.fail_open:
+        module["failOpen"] = True
+    if item.host_keys:
+        module["env"] = {"hostKeys": list(item.host_keys)}
+    return module
 
 
 def _filter(item: Module, place: Place) -> dict[str, Any]:

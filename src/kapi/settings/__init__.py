@@ -32,6 +32,7 @@ from kapi.settings.identity.issuers import IssuerSettings
 from kapi.settings.identity.resources import ResourceSettings
 from kapi.settings.identity.users import UserSettings
 from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET
+from kapi.settings.kubernetes import KubernetesSettings
 from kapi.settings.secrets import SecretSettings, SecretsSettings
 from kapi.settings.store import StoreSettings
 from kapi.settings.subscriptions import (
@@ -58,6 +59,7 @@ __all__ = [
     "IdentitySettings",
     "InterceptorSettings",
     "IssuerSettings",
+    "KubernetesSettings",
     "RegistrationSettings",
     "ResourceSettings",
     "SecretSettings",
@@ -85,6 +87,7 @@ class Settings:
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
 
     def mistakes(self) -> Iterator[Mistake]:
         """What the sections say together."""
@@ -99,6 +102,7 @@ SECTIONS: dict[str, type] = {
     "secrets": SecretsSettings,
     "subscriptions": SubscriptionsSettings,
     "store": StoreSettings,
+    "kubernetes": KubernetesSettings,
 }
 """The tables of kapi.toml."""
 

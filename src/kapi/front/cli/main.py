@@ -36,7 +36,7 @@ COMMANDS = (
     Row(APIS, "deploy", "apis", "deploy"),
     Row(APIS, "apis", "apis", "apis"),
     Row(APIS, "undeploy", "apis", "undeploy"),
-    Row(APIS, "export", "apis", "export"),
+    Row(APIS, "export", "export", "export"),
     Row(APIS, "schema", "apis", "schema"),
     Row(
         APIS,

@@ -14,7 +14,7 @@ from typing import Any
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
 from kapi.policies.authentication import conf as in_conf
-from kapi.policies.authentication import protocols
+from kapi.policies.authentication import on_kubernetes, protocols
 from kapi.policies.authentication.certificates import CHECK
 from kapi.policies.authentication.certificates import FILTER as CERTIFICATE_FILTER
 from kapi.policies.authentication.certificates import per_route as certificate_route
@@ -46,6 +46,7 @@ from kapi.policies.authentication.trust import (
 from kapi.policies.callers.rbac import JWT_FILTER as FILTER
 from kapi.policies.callers.rbac import per_route, rules
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 from kapi.policies.lua import script
 from kapi.policies.streams.conf import is_web_socket
 
@@ -169,6 +170,11 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
         response_headers_to_add=answered,
         metadata={CHALLENGE: asked},
     )
+
+
+def kubernetes(node: Authentication, at: KubernetesPlace) -> KubernetesRoute:
+    """See `on_kubernetes.py`."""
+    return on_kubernetes.kubernetes(node, at)
 
 
 def _token_filters(node: Authentication, place: Place) -> dict[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.guardrails import counts, json_schema, pii, prompts, regex, urls
 from kapi.policies.guardrails.common import Check, plain
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "guardrails"
 phase = Phase.GUARD
@@ -112,6 +113,14 @@ def envoy(node: Guardrails, place: Place) -> EnvoyRoute:
         {FILTER: ON},
         metadata={FILTER: {"id": digest, "config": config}},
         route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
+    )
+
+
+def kubernetes(node: Guardrails | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "guardrails read bodies in a module of kapi's gateway",
+        "Remove the guardrails, or deploy the API to kapi's gateway.",
     )
 
 

@@ -22,6 +22,7 @@ from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kinds import body_operations
 from kapi.policies.kinds.body_operations import BodyOperation, body_operation
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.streams import IDLE_SECONDS, Stream
 from kapi.policies.streams.conf import WEB_SOCKET, Kind
 
@@ -136,6 +137,14 @@ def envoy(node: GraphQl, place: Place) -> EnvoyRoute:
     )
     options = " ".join(f"{name}={value}" for name, value in numbers)
     return body_operations.envoy("graphql", options, node.credentials, node.operations, place)
+
+
+def kubernetes(node: GraphQl | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "GraphQL operations are read from bodies by kapi's gateway",
+        "Deploy the API to kapi's gateway, or export its endpoint as a REST API.",
+    )
 
 
 conf_part = ConfPart(

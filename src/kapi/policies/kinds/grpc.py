@@ -26,6 +26,7 @@ from kapi.apis.yaml_positions import Mapping, key_mark
 from kapi.policies import authentication, endpoint_security, rate_limit, subscriptions
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "grpc"
 phase = Phase.TRANSFORM
@@ -155,6 +156,17 @@ def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:
         longest["max_stream_duration"] = f"{seconds}s"
     per_route = {WEB_FILTER: ON} if node.web else {}
     return EnvoyRoute(per_route, action={"timeout": "0s", "max_stream_duration": longest})
+
+
+def kubernetes(node: GrpcCalls | Transcoding, at: KubernetesPlace) -> KubernetesRoute:
+    """The longest time of a call. Envoy Gateway takes gRPC-Web on every GRPCRoute."""
+    if isinstance(node, Transcoding) or node.transcoding:
+        what = "JSON transcoding of gRPC"
+        return not_possible(what, "Remove transcoding, or deploy the API to kapi's gateway.")
+    bound = at.place.endpoint.response_timeout
+    longest = f"{LONGEST_CALL if bound is None else bound}s"
+    times = {"requestTimeout": "0s", "maxStreamDuration": longest}
+    return KubernetesRoute(traffic={"timeout": {"http": times}})
 
 
 def _transcoder(node: Transcoding, base_path: str) -> dict[str, Any]:

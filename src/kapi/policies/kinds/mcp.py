@@ -22,6 +22,7 @@ from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kinds import body_operations
 from kapi.policies.kinds.body_operations import BodyOperation, body_operation
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "mcp"
 phase = Phase.LIMIT
@@ -67,6 +68,14 @@ def envoy(node: Mcp, place: Place) -> EnvoyRoute:
             options += [item.verb.lower(), item.target]
     operations = (*node.operations, HANDSHAKE)
     return body_operations.envoy("mcp", "\t".join(options), node.credentials, operations, place)
+
+
+def kubernetes(node: Mcp | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "MCP messages are read from bodies by kapi's gateway",
+        "Deploy the API to kapi's gateway.",
+    )
 
 
 conf_part = ConfPart(

@@ -23,6 +23,7 @@ from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kinds import body_operations
 from kapi.policies.kinds.body_operations import BodyOperation
 from kapi.policies.kinds.mcp import HANDSHAKE
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "mcp_tools"
 phase = Phase.LIMIT
@@ -53,6 +54,14 @@ def envoy(node: McpTools, place: Place) -> EnvoyRoute:
     made = body_operations.envoy("mcp", options, node.credentials, operations, place)
     metadata = {**made.metadata, METADATA: _texts(node.tools, place)}
     return EnvoyRoute(made.per_route, metadata=metadata, route=made.route)
+
+
+def kubernetes(node: McpTools | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "tools of an MCP server are answered by kapi's gateway",
+        "Remove `mcp`, or deploy the API to kapi's gateway.",
+    )
 
 
 def _texts(tools: Sequence[McpTool], place: Place) -> dict[str, str]:

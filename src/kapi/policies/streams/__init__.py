@@ -16,6 +16,7 @@ from kapi.apis.conf.policy_part import Flow
 from kapi.apis.ir import Operation
 from kapi.policies.admission import ADMIT, ADMIT_BY_HEADERS, HEADERS_MODULE, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.streams import conf as in_conf
 from kapi.policies.streams.conf import FIELD, LONG_POLLING, WEB_SOCKET, Kind
 
@@ -101,6 +102,22 @@ def envoy(node: Stream, place: Place) -> EnvoyRoute:
         return EnvoyRoute({FILTER: ON}, action=action, replaces=replaces)
     messages = {MESSAGES_FILTER: {"messages": str(node.messages_per_second)}}
     return EnvoyRoute({MESSAGES_FILTER: ON}, action=action, metadata=messages, replaces=replaces)
+
+
+def kubernetes(node: Stream, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """The same times; Envoy Gateway upgrades WebSockets on every route."""
+    if node.messages_per_second:
+        what = "a limit of the messages of a WebSocket"
+        return not_possible(what, "Remove messagesPerSecond, or deploy the API to kapi's gateway.")
+    times = {"streamIdleTimeout": f"{node.idle_timeout}s"}
+    if node.kind == LONG_POLLING:
+        times["requestTimeout"] = f"{node.max_duration}s"
+        return KubernetesRoute(traffic={"timeout": {"http": times}})
+    if node.kind != WEB_SOCKET:
+        times["requestTimeout"] = "0s"
+    if node.max_duration:
+        times["maxStreamDuration"] = f"{node.max_duration}s"
+    return KubernetesRoute(traffic={"timeout": {"http": times}})
 
 
 def _admission(node: Stream, place: Place) -> dict[str, str]:

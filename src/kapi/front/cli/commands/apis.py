@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kapi.errors import Diagnostic, Invalid, KapiError
+from kapi.errors import Diagnostic, Invalid
 from kapi.front.cli.client import Answer, Client
+from kapi.front.cli.compiling import ConfFile, Definition, compiled, say_warnings
 from kapi.front.cli.options import (
     ApiType,
     Config,
     DataDir,
     Output,
-    find_definition,
     read_input,
     settings_of,
 )
-from kapi.front.cli.output import Format, put, put_into, say, show, usage
+from kapi.front.cli.output import Format, put, put_into, say, show
 
 if TYPE_CHECKING:
     from kapi.settings import Settings
-
-ConfFile = Annotated[
-    str, typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input.")
-]
-Definition = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[DEFINITION]",
-        help="Its definition; else the only one beside it.",
-        show_default=False,
-    ),
-]
-
 
 Write = Annotated[
     Path | None,
@@ -135,34 +121,6 @@ def _definition(source: str, settings: Settings) -> bytes:
     )
 
 
-def _compiled(
-    conf_name: str, definition_name: str | None, config: Path | None
-) -> tuple[Any, bytes, bytes]:
-    from kapi.apis.compile import compiler
-    from kapi.front.cli.generating import named, refuse_size
-    from kapi.policies import POLICIES
-
-    settings = settings_of(None, config)
-    conf = read_input(conf_name)
-    chosen = definition_name or find_definition(conf_name)
-    definition = refuse_size(read_input(chosen), chosen, settings)
-    files = {"apkConfiguration": (conf_name, conf), "definitionFile": (chosen, definition)}
-    try:
-        compile_api = compiler(settings.gateway.ai_providers)
-        compiled = compile_api(
-            conf, definition, organization=settings.apis.organization, policies=POLICIES
-        )
-    except Invalid as error:
-        raise named(error, files) from error
-    _say_warnings(compiled.warnings)
-    return compiled, conf, definition
-
-
-def _say_warnings(warnings: Iterable[Diagnostic]) -> None:
-    for item in warnings:
-        say(f"warning: {item.message}. {item.hint}")
-
-
 def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
     """What a conf that is accepted may not mean."""
     from kapi.apis.ai_providers import with_own
@@ -179,40 +137,10 @@ def validate(conf: ConfFile, definition: Definition = None, config: Config = Non
     Examples:
       kapi validate petstore.apk-conf openapi.yaml
     """
-    compiled, _, _ = _compiled(conf, definition, config)
+    made, _, _ = compiled(conf, definition, config)
     say(
-        f"{conf}: valid; {compiled.api.name} {compiled.api.version}"
-        f" would answer below {compiled.api.base_path}"
+        f"{conf}: valid; {made.api.name} {made.api.version} would answer below {made.api.base_path}"
     )
-
-
-def export(
-    conf: ConfFile,
-    definition: Definition = None,
-    to: Annotated[
-        str, typer.Option("--to", help="ir (what kapi understood) or envoy (what Envoy would get).")
-    ] = "ir",
-    output: Output = Format.YAML,
-    config: Config = None,
-) -> None:
-    """Show what becomes of a conf, stage by stage, without a running platform.
-
-    Examples:
-      kapi export --to envoy petstore.apk-conf openapi.yaml
-    """
-    from kapi.apis.ir import plain
-
-    if to == "kubernetes":
-        raise KapiError(
-            "not-there-yet",
-            "export to Kubernetes is not there yet",
-            hint="Use --to ir or --to envoy.",
-        )
-    if to not in {"ir", "envoy"}:
-        usage(f"--to {to} is unknown", "Use --to ir or --to envoy.")
-    compiled, _, _ = _compiled(conf, definition, config)
-    value = _rendered(compiled.api, config) if to == "envoy" else plain(compiled.api)
-    show(value, Format.YAML if output is Format.TABLE else output)
 
 
 def schema(write: Write = None) -> None:
@@ -227,13 +155,6 @@ def schema(write: Write = None) -> None:
     from kapi.policies import POLICIES
 
     put_into(write, json.dumps(json_schema(POLICIES), indent=2) + "\n")
-
-
-def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
-    from kapi.gateway.envoy.resources.context import render_context
-    from kapi.gateway.envoy.resources.render import render_api
-
-    return render_api(api, render_context(settings_of(None, config)))
 
 
 def deploy(
@@ -268,7 +189,7 @@ def deploy(
     except Invalid as error:
         raise upload.located(error) from error
     took = time.monotonic() - begun
-    _say_warnings(_conf_warnings(upload.conf, settings))
+    say_warnings(_conf_warnings(upload.conf, settings))
     value = _show_deployed(answer, output)
     _say_deployed(value, client, answer, took)
 

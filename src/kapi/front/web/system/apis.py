@@ -104,12 +104,6 @@ class SystemApi:
                 "/apis/generate-configuration",
                 self.generate_configuration,
             ),
-            (
-                "POST",
-                "/api/configurator",
-                "/apis/generate-k8s-resources",
-                self.generate_k8s_resources,
-            ),
             ("POST", "/api/deployer", "/apis/deploy", self.deploy),
             ("POST", "/api/deployer", "/apis/undeploy", self.undeploy),
             ("GET", "/api/deployer", "/apis", self.list_apis),
@@ -160,15 +154,6 @@ class SystemApi:
             request, self._generate, content, api_type, file_name, Choices(url=url, **chosen)
         )
         return Response(conf, 200, media_type="application/yaml")
-
-    async def generate_k8s_resources(self, request: Request) -> Response:
-        """Not there yet, and says so."""
-        detail = f"{request.url.path} is planned"
-        raise Problem.of(
-            error_codes.NOT_IMPLEMENTED,
-            detail=detail,
-            hint="Deploy the conf to kapi: POST …/apis/deploy.",
-        )
 
     def _fetched(self, url: str) -> bytes:
         apis = self._settings.apis

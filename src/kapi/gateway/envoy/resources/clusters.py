@@ -17,6 +17,7 @@ from kapi.gateway.envoy.resources.names import (
     typed,
 )
 from kapi.policies.admission import MODULE
+from kapi.settings import GatewaySettings
 
 CONNECT_TIMEOUT = "20s"
 NO_HOST = "unknown-secret.invalid"
@@ -77,10 +78,10 @@ def backend_cluster(
 def _content(
     endpoint: Endpoint, context: RenderContext, organization: str, *, module: str = MODULE
 ) -> dict[str, Any]:
-    address, port = _address(endpoint, context)
+    address, port = backend_address(endpoint, context.gateway)
     cluster: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT,
-        "type": "STATIC" if _is_ip(address) else "STRICT_DNS",
+        "type": "STATIC" if is_ip(address) else "STRICT_DNS",
         "load_assignment": _members(
             "", [{"socket_address": {"address": address, "port_value": port}}]
         ),
@@ -147,19 +148,20 @@ def _members(name: str, addresses: list[dict[str, Any]]) -> dict[str, Any]:
     return {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
 
 
-def _address(endpoint: Endpoint, context: RenderContext) -> tuple[str, int]:
+def backend_address(endpoint: Endpoint, gateway: GatewaySettings) -> tuple[str, int]:
     """Where the backend really is: `gateway.hosts` may say otherwise than DNS."""
-    hosts = context.gateway.hosts
+    hosts = gateway.hosts
     mapped = hosts.get(f"{endpoint.host}:{endpoint.port}") or hosts.get(endpoint.host)
     if mapped is None:
         return endpoint.host.strip("[]"), endpoint.port
-    if _is_ip(mapped.strip("[]")):
+    if is_ip(mapped.strip("[]")):
         return mapped.strip("[]"), endpoint.port
     address, colon, port = mapped.rpartition(":")
     return (address.strip("[]"), int(port)) if colon else (mapped, endpoint.port)
 
 
-def _is_ip(address: str) -> bool:
+def is_ip(address: str) -> bool:
+    """Whether a host is an IP address."""
     try:
         ipaddress.ip_address(address)
     except ValueError:
@@ -187,7 +189,7 @@ def _trusted(
 def _tls(host: str, authorities: dict[str, str], *, http2: bool) -> dict[str, Any]:
     """TLS that checks the chain and the name."""
     bare = host.strip("[]")
-    kind = "IP_ADDRESS" if _is_ip(bare) else "DNS"
+    kind = "IP_ADDRESS" if is_ip(bare) else "DNS"
     validation = {
         "trusted_ca": authorities,
         "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": bare}}],

@@ -61,9 +61,16 @@ class RenderContext:
 
     def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
         """Where the APIs of an organization answer."""
-        label = f"{organization}-{environment}" if environment else organization
-        domain = f"sandbox.{self.gateway.domain}" if sandbox else self.gateway.domain
-        return f"{label}.{domain}".lower()
+        return api_host(self.gateway, organization, environment, sandbox=sandbox)
+
+
+def api_host(
+    gateway: GatewaySettings, organization: str, environment: str, *, sandbox: bool
+) -> str:
+    """Where the APIs of an organization answer."""
+    label = f"{organization}-{environment}" if environment else organization
+    domain = f"sandbox.{gateway.domain}" if sandbox else gateway.domain
+    return f"{label}.{domain}".lower()
 
 
 def render_context(settings: Settings, secrets: Secrets = NO_SECRETS) -> RenderContext:

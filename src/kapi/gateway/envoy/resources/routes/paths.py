@@ -31,7 +31,7 @@ def first_segment(path: str) -> str:
     segment = path.lstrip("/").partition("/")[0]
     if segment == "*" or _PARAMETER.search(segment):
         return ""
-    return _literal(segment)
+    return literal(segment)
 
 
 def is_literal(path: str) -> bool:
@@ -55,13 +55,13 @@ def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
 
     A tolerated slash is removed. The rest is one group, since a substitution can name nine at most.
     """
-    base, backend = _pattern(base_path.rstrip("/")), _literal(backend_base.rstrip("/"))
+    base, backend = _pattern(base_path.rstrip("/")), literal(backend_base.rstrip("/"))
     stem, wildcard = _split(target)
     fixed = stem.rstrip("/")
     if not wildcard and not _PARAMETER.search(stem):
         return Rewrite(
             f"^{base}{_pattern(fixed)}/?$",
-            _literal(backend_base.rstrip("/") + target) or "/",
+            literal(backend_base.rstrip("/") + target) or "/",
             is_fixed=True,
         )
     if not wildcard:
@@ -78,9 +78,10 @@ def _split(path: str) -> tuple[str, bool]:
     return path.removesuffix("/*"), path.endswith("/*")
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text of a target as it is in a request path."""
     return quote(text, safe=_LEGAL)
 
 
 def _pattern(stem: str, segment: str = _SEGMENT) -> str:
-    return segment.join(re.escape(_literal(text)) for text in _PARAMETER.split(stem))
+    return segment.join(re.escape(literal(text)) for text in _PARAMETER.split(stem))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from live_gateway import api, operation
+
 from kapi.apis.ir import Api, Endpoint
 from kapi.gateway.deployment.change import Change, change_of, resources_of
 from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.resources.names import CLUSTER, SCOPE, Names
 from kapi.settings import Settings
-from live import api, operation
 
 CONTEXT = render_context(Settings(Path("/data")))
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from live_gateway import ISSUER, Gateway, api, backend, gateway, operation
 
 from attacks import compact, forged, rs256, rsa_jwk
 from kapi.apis.ir import Endpoint
 from kapi.jose.token_kinds import AccessTokenRule
-from live import ISSUER, Gateway, api, backend, gateway, operation
 
 PATH = "/attack/1.0.0/closed"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -7,12 +7,12 @@ import ipaddress
 from collections.abc import Iterator
 
 import pytest
+from live_gateway import Gateway, Operation, api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
 from kapi.policies.authentication.node import Credential
 from kapi.policies.backend_jwt import BackendJwt
 from kapi.policies.headers import HeaderChange, Headers
-from live import Gateway, Operation, api, backend, gateway, operation
 
 CERTIFICATE = "X-WSO2-CLIENT-CERTIFICATE"
 PATH = "/heads/1.0.0"

@@ -27,6 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from live_gateway import Gateway, Reply, api, backend, gateway
 
 from kapi.apis.ir import ClientCertificates, Endpoint, SecretRef
 from kapi.apis.kinds.rest import RestOperation
@@ -37,7 +38,6 @@ from kapi.gateway.envoy.resources.listener import listener
 from kapi.gateway.envoy.resources.names import LISTENER
 from kapi.gateway.envoy.stream.encode import encode
 from kapi.policies.authentication.node import Authentication, Credential
-from live import Gateway, Reply, api, backend, gateway
 from waiting import until
 
 PATH = "/mtls/1.0.0"

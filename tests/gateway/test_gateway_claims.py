@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from live_gateway import Gateway, Minter, api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
 from kapi.jose.token_kinds import AccessTokenRule
-from live import Gateway, Minter, api, backend, gateway, operation
 
 PATH = "/claims/1.0.0"
 ROLES, TENANT, USER = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from live_gateway import Gateway, Reply, api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
 from kapi.policies.authentication.node import Credential
-from live import Gateway, Reply, api, backend, gateway, operation
 
 PATH = "/who/1.0.0"
 OAUTH2 = Credential()

@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from live_gateway import Gateway, backend, gateway
+from live_gateway import deployer as make_deployer
 
 import kapi
 from kapi import run_files
@@ -31,8 +33,6 @@ from kapi.gateway.envoy.resources.resource import Resource
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
 from kapi.store.gateway.modules import PinnedModules
-from live import Gateway, backend, gateway
-from live import deployer as make_deployer
 
 DEFINITION = b"""
 openapi: 3.0.1

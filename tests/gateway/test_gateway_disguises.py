@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from live_gateway import Gateway, api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
-from live import Gateway, api, backend, gateway, operation
 
 BASE = "/names/1.0.0"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from live_gateway import Minter
 
 from attacks import b64, rsa_jwk
 from kapi.gateway.envoy.resources.context import render_context
@@ -15,7 +16,6 @@ from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
 from kapi.policies.authentication.trust import Need
 from kapi.settings import GatewaySettings, Settings
-from live import Minter
 
 RSA = rsa_jwk(rsa.generate_private_key(public_exponent=65537, key_size=2048), "r")
 _POINT = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()

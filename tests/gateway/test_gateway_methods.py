@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from live_gateway import Gateway, Reply, api, gateway, operation
 
 from kapi.apis.ir import Api, Endpoint
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.cors import Cors
-from live import Gateway, Reply, api, gateway, operation
 
 ORIGIN = "https://app.example"
 GRANTING = {

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
+from live_gateway import Gateway, api, backend, gateway, operation
 
 from kapi.apis.ir import ApiDefinition, Endpoint
-from live import Gateway, api, backend, gateway, operation
 
 SANDBOX = "default.sandbox.gw.wso2.com"
 TEXT = "openapi: 3.0.3"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from live_gateway import api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
 from kapi.errors import EnvoyNotFound, GatewayRejected
@@ -23,7 +24,6 @@ from kapi.gateway.envoy.process.tls import ensure_certificate
 from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.resources.render import render_scope
 from kapi.settings import GatewaySettings, Settings
-from live import api, backend, gateway, operation
 from waiting import LIMIT, until
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
+from live_gateway import Gateway, Reply, api, gateway, operation
 
 from kapi.apis.ir import Endpoint
 from kapi.policies.public_address import PublicAddress
-from live import Gateway, Reply, api, gateway, operation
 
 PUBLIC = "https://default.gw.wso2.com"
 

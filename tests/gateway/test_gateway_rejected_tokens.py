@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from live_gateway import Gateway, Minter, api, backend, gateway, operation
 
 from kapi import run_files
 from kapi.apis.ir import Endpoint
 from kapi.gateway.rejected_tokens import RejectedTokenLog
-from live import Gateway, Minter, api, backend, gateway, operation
 from waiting import until
 
 OTHER = Minter("other", "https://other.example")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from live_gateway import ISSUER, Gateway, api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
 from kapi.gateway.caller_resources import caller_resources
@@ -15,7 +16,6 @@ from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
 from kapi.gateway.revoked_streams import RevokedStreams
 from kapi.store.engine.database import Database
 from kapi.store.revocations import TOPIC, Revocations
-from live import ISSUER, Gateway, api, backend, gateway, operation
 from waiting import until
 
 PATH = "/revoke/1.0.0"

@@ -9,10 +9,10 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
+from live_gateway import Gateway, api, backend, gateway, operation
 
 from kapi import run_files
 from kapi.apis.ir import Endpoint
-from live import Gateway, api, backend, gateway, operation
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from live_gateway import Gateway, api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
-from live import Gateway, api, backend, gateway, operation
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from live_gateway import Gateway, api, backend, gateway, operation
 
 from kapi import run_files
 from kapi.apis.ir import Api, Endpoint
@@ -20,7 +21,6 @@ from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.stream.encode import encode
 from kapi.gateway.envoy.stream.schema import JWT_TYPE
 from kapi.gateway.envoy.stream.server import Publisher
-from live import Gateway, api, backend, gateway, operation
 from waiting import until
 
 # A thread that ends with an exception prints a traceback into the log.

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from live_gateway import ISSUER, Gateway, api, backend, gateway, operation
 
 from attacks import compact, rs256
 from kapi.apis.ir import Endpoint
 from kapi.jose.token_kinds import OWN_TOKENS, AccessTokenRule
-from live import ISSUER, Gateway, api, backend, gateway, operation
 
 PATH = "/kinds/1.0.0/closed"
 RULES = {

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from live_gateway import Gateway, backend, gateway
+from live_gateway import deployer as make_deployer
 
 from kapi.errors import GatewayRejected, Invalid, Problem
 from kapi.gateway.deployment.deployer import Deployer
@@ -17,8 +19,6 @@ from kapi.gateway.secrets import NamedSecrets, known_secrets
 from kapi.settings import SecretSettings, SecretsSettings, Settings
 from kapi.store import Store
 from kapi.store.gateway.secrets import SecretStore
-from live import Gateway, backend, gateway
-from live import deployer as make_deployer
 from waiting import until
 
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'

@@ -8,12 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from live_gateway import Gateway, backend, gateway
+from live_gateway import deployer as make_deployer
 
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.store import Store
-from live import Gateway, backend, gateway
-from live import deployer as make_deployer
 
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
 

@@ -158,3 +158,9 @@ def test_the_table_of_the_documents_has_each_policy() -> None:
     text = (Path(__file__).parents[2] / "docs" / "kubernetes.md").read_text("utf-8")
     missing = [policy.name for policy in POLICIES if f"`{policy.name}`" not in text]
     assert missing == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_route_comes_before_its_policies(case: str) -> None:
+    kinds = [item["kind"].endswith("Route") for item in manifests(case)]
+    assert kinds == sorted(kinds)

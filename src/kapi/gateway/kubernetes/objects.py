@@ -22,13 +22,16 @@ VERSIONS: Final[Mapping[str, str]] = {
     "Backend": ENVOY,
     "BackendTLSPolicy": GATEWAY,
     "HTTPRouteFilter": ENVOY,
-    "HTTPRoute": GATEWAY,
-    "GRPCRoute": GATEWAY,
     "SecurityPolicy": ENVOY,
     "BackendTrafficPolicy": ENVOY,
     "EnvoyExtensionPolicy": ENVOY,
+    "HTTPRoute": GATEWAY,
+    "GRPCRoute": GATEWAY,
 }
-"""Kind → apiVersion, in the order in which objects are written and applied."""
+"""Kind → apiVersion, in the order in which objects are written and applied.
+
+Policies come before routes: a route that is there first would be open until its policy is.
+"""
 ENVOY_GROUP: Final = "gateway.envoyproxy.io"
 GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
 

@@ -1,4 +1,4 @@
-"""A stand-in for providers of AI models: each model answers by its name, unless a test says that it fails."""
+"""A stand-in for providers of AI models: a model answers with its name, or fails if a test says so."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """Golden folders: what goes in and what comes out, as files. A new case is a new folder and no Python.
 
 In: `api.apk-conf` and `definition.*` (left out: one without operations), or `definition.*` alone, which is then generated from.
-Out: `ir.yaml`, `envoy.yaml`, and `kubernetes.yaml` or `kubernetes-error.txt`; or `generated.apk-conf`; and `diagnostics.txt` when there are mistakes or warnings. `OUTPUTS` makes more from an IR.
+Out: `ir.yaml`, `envoy.yaml`, and `kubernetes.yaml` or `kubernetes-error.txt`; or
+`generated.apk-conf`; and `diagnostics.txt` when there are mistakes or warnings. `OUTPUTS` makes
+more from an IR.
 """
 
 from __future__ import annotations

@@ -215,7 +215,8 @@ def test_callers_without_what_they_need(platform: Platform) -> None:
     same(platform.api(USERS, token="x"), "invalid_token")
     nothing = platform.token("x")
     for path, scope in {
-        USERS: "kapi:users", KEYS: "kapi:keys", CLIENTS: "kapi:clients", ISSUERS: "kapi:issuers", "/api/metrics": "kapi:metrics", "/api/logs": "kapi:logs",
+        USERS: "kapi:users", KEYS: "kapi:keys", CLIENTS: "kapi:clients", ISSUERS: "kapi:issuers",
+        "/api/metrics": "kapi:metrics", "/api/logs": "kapi:logs",
         APPLICATIONS: "apk:api_create",
     }.items():  # fmt: skip
         same(platform.api(path, token=nothing), f"scope {scope}")

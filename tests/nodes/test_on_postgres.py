@@ -1,4 +1,7 @@
-"""The whole platform on PostgreSQL: the guide, the documented flows of people and clients, restart, a server that goes away."""
+"""The whole platform on PostgreSQL.
+
+The guide, the documented flows of people and clients, a restart, a server that goes away.
+"""
 
 from __future__ import annotations
 

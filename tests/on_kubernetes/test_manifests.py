@@ -1,4 +1,7 @@
-"""Every golden case with objects for Kubernetes, checked as an API server would; and objects that it refuses."""
+"""Every golden case with objects for Kubernetes, checked as an API server would check them.
+
+And wrong objects, which the check refuses.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the built module chooses the models of a call, suspends them, and writes a request for a model."""
+"""The built module chooses the models of a call, suspends them, and writes the request for one."""
 
 from __future__ import annotations
 

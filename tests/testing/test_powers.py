@@ -1,4 +1,7 @@
-"""The powers of a test issuer: mint, clock, faults, journal, keys, strictness, seed; in one process."""
+"""The powers of a test issuer, in one process.
+
+Mint, clock, faults, journal, keys, strictness, seed.
+"""
 
 from __future__ import annotations
 

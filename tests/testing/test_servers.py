@@ -167,6 +167,9 @@ def test_the_marker_says_how_the_issuer_is(kapi_issuer: Issuer) -> None:
 
 
 def test_the_plugin_imports_nothing_before_it_is_used() -> None:
-    code = "import sys, kapi.testing.pytest_plugin; print([n for n in sys.modules if n.startswith('kapi')])"
+    code = (
+        "import sys, kapi.testing.pytest_plugin;"
+        " print([name for name in sys.modules if name.startswith('kapi')])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(eval(found.stdout)) == {"kapi", "kapi.testing", "kapi.testing.pytest_plugin"}

@@ -1,7 +1,7 @@
 """Names and labels of the objects (RFC 1123, at most 63 characters). Pure.
 
-A name is readable and ends with a digest of what it stands for, so that different things have
-different names and the same thing always has the same.
+A name is readable and ends with a digest of its content, so that different contents have different
+names and the same content always has the same name.
 """
 
 from __future__ import annotations

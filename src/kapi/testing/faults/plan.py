@@ -120,7 +120,7 @@ class FaultPlan:
             ]
 
     async def __call__(self, call: Call, onward: Onward) -> Reply:
-        """Let the call go on unless a fault stands for it, and change the reply."""
+        """Answer a call, with the faults that the plan has for it."""
         with self._lock:
             struck = [item for item in self._planned if item.strikes(call)]
         if not struck:

@@ -112,7 +112,7 @@ class Journal:
 
 
 def redacted(value: Any) -> str:
-    """What stands for a secret. Equal secrets have equal ones."""
+    """The text shown in place of a secret; the same for equal secrets."""
     digest = hashlib.sha256(str(value).encode("utf-8", "surrogatepass")).hexdigest()
     return f"redacted:{digest[:8]}"
 

@@ -34,10 +34,8 @@ def logs(
 ) -> None:
     """Show calls from the access log: who called what, and why it was refused.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi logs --refused
-
       kapi logs -f --api PetStore
     """
     client = Client(settings_of(data_dir, config))
@@ -69,8 +67,7 @@ def why(
 ) -> None:
     """Explain what happened to a call: the decision, its reason, and the facts behind it.
 
-    [bold]Examples[/bold]
-
+    Examples:
       kapi why 4483c9ee-7af5-4d4f-9d83-260665fa1043
     """
     client = Client(settings_of(data_dir, config))

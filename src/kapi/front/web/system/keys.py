@@ -19,10 +19,10 @@ from kapi.store.keys import StoredKey
 KEYS_SCOPE = "kapi:keys"
 _ALGORITHM = Member(str, DEFAULT_ALGORITHM)
 _SWITCH = Member(bool, False)  # noqa: FBT003 - the default of the member
-_STAGE = Shape("key", error_codes.INVALID_KEY_REQUEST, {"algorithm": _ALGORITHM})
+_STAGE = Shape("key", error_codes.INVALID_SYSTEM_REQUEST, {"algorithm": _ALGORITHM})
 _ROTATE = Shape(
     "key",
-    error_codes.INVALID_KEY_REQUEST,
+    error_codes.INVALID_SYSTEM_REQUEST,
     {"algorithm": _ALGORITHM, "now": _SWITCH, "emergency": _SWITCH},
 )
 

@@ -73,7 +73,6 @@ def _limit(request: Request) -> int:
     text = request.query_params.get("limit", "100")
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= _MOST:
         detail = f"limit is a number from 1 to {_MOST}"
-        raise Problem.of(
-            error_codes.INVALID_KEY_REQUEST, detail=detail, hint="Leave it out for 100."
-        )
+        hint = "Leave it out for 100."
+        raise Problem.of(error_codes.INVALID_SYSTEM_REQUEST, detail=detail, hint=hint)
     return int(text)

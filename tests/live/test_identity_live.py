@@ -318,3 +318,11 @@ def test_clients_find_out_whom_to_ask(platform: Platform) -> None:
     ):
         assert platform.request(host, f"/.well-known/oauth-protected-resource{path}").status == 404
     assert platform.request(GW, "/.well-known/other").status == 404
+
+
+@pytest.mark.parametrize("path", ["/testing", "/testing/mint", "/issuers/a/oauth2/jwks"])
+def test_the_powers_of_a_test_are_absent_unless_they_are_switched_on(
+    platform: Platform, path: str
+) -> None:
+    assert platform.request(IDP, path).status == 404
+    assert platform.request(IDP, path, "--json", "{}").status == 404

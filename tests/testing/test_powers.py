@@ -5,6 +5,7 @@ Mint, clock, faults, journal, keys, strictness, seed.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,6 +145,15 @@ def test_every_kind_of_fault_changes_an_answer(server: Server) -> None:
         server.remove(issuer.name)
 
 
+def test_a_late_answer_may_be_another_fault_too(issuer: Issuer) -> None:
+    issuer.faults.add("status", 429)
+    issuer.faults.add("delay", 0.01)
+    answer = ask(issuer)
+    assert (answer.status, answer.late, answer.faults) == (429, 0.01, ("status", "delay"))
+    issuer.faults.clear()
+    assert ask(issuer).late == 0
+
+
 def _asked(issuer: Issuer, endpoint: str) -> Reply:
     paths = {
         "jwks": ("GET", "/oauth2/jwks"),
@@ -242,6 +252,14 @@ def test_each_refusal_names_the_clause_and_the_likely_mistake(issuer: Issuer) ->
     assert answer["error_uri"] == "https://www.rfc-editor.org/rfc/rfc6749#section-5.2"
     wrong = issuer.request("POST", "/oauth2/token", form=CLIENT_CREDENTIALS, auth=("shop", "wrong"))
     assert "form-encoded" in wrong.json()["likely_mistake"]
+    assert "%2B" not in wrong.json()["likely_mistake"]
+    blank = issuer.request(
+        "POST",
+        "/oauth2/token",
+        form=CLIENT_CREDENTIALS,
+        headers={"authorization": f"Basic {base64.b64encode(b'shop:a+b').decode()}"},
+    )
+    assert "%2B" in blank.json()["likely_mistake"]
     page = issuer.request(
         "GET",
         "/oauth2/authorize?client_id=shop&response_type=code&scope=openid&state=s"

@@ -99,6 +99,14 @@ def test_every_power_over_http(server: Server) -> None:
         ("POST", "keys", {"json": {"action": "retire", "kid": "x"}}, 404),
         ("DELETE", "faults/99", {}, 404),
         ("GET", "nonsense", {}, 404),
+        ("POST", "explain", {"json": {}}, 400),
+        ("POST", "explain", {"json": ["token"]}, 400),
+        ("PUT", "strictness", {"json": {"strict": True}}, 400),
+        ("DELETE", "faults/first", {}, 400),
+        ("GET", "journal?status=ok", {}, 400),
+        ("POST", "faults", {"json": {"kind": "status", "value": "often"}}, 400),
+        ("POST", "faults", {"json": {"kind": "status", "value": 9999}}, 400),
+        ("POST", "faults", {"json": {"kind": "huge", "value": 10**12}}, 400),
     ],
 )
 def test_the_http_interface_says_what_is_wrong(

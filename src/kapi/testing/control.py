@@ -8,12 +8,12 @@ is refused, so that no page of another site can use a power through a browser.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 from kapi.errors import KapiError, SettingsError
+from kapi.json_reading import NotJson, read_json
 from kapi.testing.faults.catalogue import KINDS
 from kapi.testing.faults.plan import plan_of
 from kapi.testing.http.calls import Call, Reply, json_reply
@@ -24,22 +24,15 @@ if TYPE_CHECKING:
 
 
 class Issuers(Protocol):
-    """The server of issuers, as the interface needs it."""
+    """The server of issuers (`server.py`), as this interface needs it."""
 
     @property
     def default(self) -> Issuer:
         """The issuer at the root."""
 
-    def issuer(
-        self,
-        name: str = "",
-        *,
-        seed: Mapping[str, Any] | None = None,
-        level: str = "",
-        url: str = "",
-        base_url: str = "",
-    ) -> Issuer:
-        """The issuer with this name, made on first use."""
+    @property
+    def issuer(self) -> Callable[..., Issuer]:
+        """Finds an issuer by its name, or makes it."""
 
     def issuers(self) -> list[Issuer]:
         """All issuers."""
@@ -104,7 +97,7 @@ class Control:
 def _power(method: str, parts: list[str], issuer: Issuer, body: Any) -> Any:
     name = "/".join(parts)
     if method == "DELETE" and parts[0] == "faults" and len(parts) == 2:
-        issuer.faults.remove(int(parts[1]))
+        issuer.faults.remove(_number(parts[1], "the id of a fault"))
         return _NO_CONTENT
     power = _POWERS.get((method, name))
     if power is None:
@@ -126,9 +119,22 @@ def _body(call: Call) -> Any:
     if not call.body:
         return dict(parse_qsl(call.query))
     try:
-        return json.loads(call.body)
-    except ValueError as error:
+        return read_json(call.body)
+    except NotJson as error:
         raise ValueError(f"the body is not JSON: {error}") from error
+
+
+def _member(body: Any, name: str) -> str:
+    """A member that a power needs, as text. Raises ValueError."""
+    if not isinstance(body, Mapping) or name not in body:
+        raise ValueError(f"the member {name} is missing")
+    return str(body[name])
+
+
+def _number(text: str, what: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"{what} is a number, not {text[:80]!r}")
+    return int(text[:18])
 
 
 def _refused(status: int, text: str) -> Reply:
@@ -162,7 +168,9 @@ def _plan(issuer: Issuer, body: Any) -> list[dict[str, Any]]:
 
 
 def _journal(issuer: Issuer, query: Mapping[str, str]) -> list[dict[str, Any]]:
-    wanted = {name: int(value) if name == "status" else value for name, value in query.items()}
+    wanted: dict[str, Any] = dict(query)
+    if "status" in wanted:
+        wanted["status"] = _number(wanted["status"], "status")
     return issuer.journal.values(**wanted)
 
 
@@ -178,7 +186,7 @@ def _verify(issuer: Issuer, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _strictness(issuer: Issuer, body: Mapping[str, Any]) -> dict[str, Any]:
-    issuer.level = str(body["level"])
+    issuer.level = _member(body, "level")
     return issuer.state()
 
 
@@ -224,7 +232,7 @@ _POWERS: Mapping[tuple[str, str], _Power] = {
     ("POST", "journal/verify"): _verify,
     ("GET", "keys"): lambda issuer, _: issuer.keys.all(),
     ("POST", "keys"): lambda issuer, body: issuer.keys.run(**body),
-    ("POST", "explain"): lambda issuer, body: issuer.explain(str(body["token"])),
+    ("POST", "explain"): lambda issuer, body: issuer.explain(_member(body, "token")),
     ("GET", "strictness"): lambda issuer, _: {"level": issuer.level},
     ("PUT", "strictness"): _strictness,
     ("GET", "seed"): lambda issuer, _: issuer.seed(),

@@ -1,11 +1,11 @@
 """A server of test issuers: any number, by path or by host, made on demand, isolated.
 
-In this process it is an ASGI application. `sockets.py` serves it on a port, `worker.py` behind the
-gateway of `kapi up`.
+In this process it is an ASGI application. `sockets.py` serves it on a port, and with
+`identity.testing` an identity worker serves it behind the gateway (`app/identity.py`).
 
 `/issuers/NAME/…`   the issuer NAME; the first request makes it
 `NAME.HOST`         the same, by host
-`/testing/…`        the powers over HTTP (`http/control.py`)
+`/testing/…`        the powers over HTTP (`control.py`)
 anything else       the issuer `default`
 """
 

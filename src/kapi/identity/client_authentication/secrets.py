@@ -30,7 +30,7 @@ def same_secret(
 
 def from_header(authorization: str, form: Mapping[str, str]) -> Attempt:
     """The attempt in an Authorization header. Raises OAuthError."""
-    client_id, secret = _basic(authorization)
+    client_id, secret = basic_credentials(authorization)
     if form.get("client_id", client_id) != client_id:
         raise OAuthError(
             "invalid_request",
@@ -49,7 +49,8 @@ def from_form(form: Mapping[str, str]) -> Attempt:
     )
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def basic_credentials(authorization: str) -> tuple[str, str]:
+    """Client id and secret of an Authorization header, decoded. Raises OAuthError."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise invalid_client("The Authorization header must use the Basic scheme here")

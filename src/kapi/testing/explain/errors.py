@@ -47,10 +47,8 @@ def explained(reason: Reason, more: str = "") -> dict[str, str]:
 
 def _difference(call: Call) -> str:
     """What is peculiar about the request itself."""
-    if call.header("authorization") and call.basic and "+" in call.header("authorization"):
-        raw = call.basic[1]
-        if " " in raw:
-            return "(The decoded secret has a blank: was a + not encoded as %2B?)"
+    if call.basic and " " in call.basic[1]:
+        return "(The decoded secret has a blank: was a + not encoded as %2B?)"
     return ""
 
 

@@ -9,6 +9,7 @@ from kapi.testing.faults.kind import Kind, Scene
 from kapi.testing.http.calls import Reply, json_reply
 
 _UNAUTHORIZED = frozenset({"invalid_client", "invalid_token"})
+_STATUSES = (200, 599)
 
 
 def _status(scene: Scene) -> Reply:
@@ -49,8 +50,8 @@ def _redirect(scene: Scene) -> Reply:
     return Reply(307, (("location", str(scene.value)),))
 
 
-def _unchanged(scene: Scene) -> Reply:
-    return scene.reply
+def _delay(scene: Scene) -> Reply:
+    return replace(scene.reply, late=scene.reply.late + float(scene.value))
 
 
 def _drop(scene: Scene) -> Reply:
@@ -60,7 +61,13 @@ def _drop(scene: Scene) -> Reply:
 
 KINDS = (
     Kind(
-        "status", "this HTTP status, plain text", "RFC 9110 §15.6", _status, value=503, instead=True
+        "status",
+        "this HTTP status, plain text",
+        "RFC 9110 §15.6",
+        _status,
+        value=503,
+        numbers=_STATUSES,
+        instead=True,
     ),
     Kind(
         "error",
@@ -76,6 +83,7 @@ KINDS = (
         "RFC 6749 §5.2",
         _html_error,
         value=502,
+        numbers=_STATUSES,
         instead=True,
     ),
     Kind("empty", "status 200 without a body", "RFC 6749 §5.1", _empty_200, instead=True),
@@ -87,6 +95,20 @@ KINDS = (
         value="https://other-issuer.test/",
         instead=True,
     ),
-    Kind("delay", "the answer, so many seconds late", "RFC 9110 §15.5.9", _unchanged, value=5),
-    Kind("drop", "the connection ends in the middle of the answer", "RFC 9112 §8", _drop),
+    Kind(
+        "delay",
+        "the answer, so many seconds late",
+        "RFC 9110 §15.5.9",
+        _delay,
+        value=5,
+        numbers=(0, 120),
+        always=True,
+    ),
+    Kind(
+        "drop",
+        "the connection ends in the middle of the answer",
+        "RFC 9112 §8",
+        _drop,
+        always=True,
+    ),
 )

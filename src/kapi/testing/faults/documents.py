@@ -126,7 +126,15 @@ KINDS = (
         "only-encryption", "every key has use enc", "RFC 7517 §4.2", _keys(_for_encryption), _JWKS
     ),
     Kind("strange-key", "a further key of an unknown kty, first", _SET, _keys(_strange_key), _JWKS),
-    Kind("many-keys", "so many further keys", _SET, _keys(_many), _JWKS, 1000),
+    Kind(
+        "many-keys",
+        "so many further keys",
+        _SET,
+        _keys(_many),
+        _JWKS,
+        value=1000,
+        numbers=(0, 100_000),
+    ),
     Kind(
         "issuer-mismatch",
         "issuer is this",

@@ -43,5 +43,18 @@ class Kind:
     """Where it makes sense; none means everywhere."""
     value: Any = None
     """The value when a fault gives none."""
+    numbers: tuple[int, int] | None = None
+    """The least and the largest value, if it is a number."""
     instead: bool = False
     """The provider does not get the request."""
+    always: bool = False
+    """It also changes the answer of another fault that is `instead`."""
+
+    def check(self, value: Any) -> None:
+        """Raise ValueError for a value that the effect cannot use."""
+        if value is None or self.numbers is None:
+            return
+        least, most = self.numbers
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most:
+            raise ValueError(f"the value of {self.name} is a number from {least} to {most}")

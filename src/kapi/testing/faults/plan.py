@@ -16,8 +16,6 @@ from kapi.testing.faults.kind import Kind, Scene
 from kapi.testing.http.calls import Call, Onward, Reply
 from kapi.testing.powers.clock import Clock
 
-MOST_DELAY = 120.0
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -91,6 +89,7 @@ class FaultPlan:
         known = set(Fault.__dataclass_fields__) - {"id", "kind", "value"}
         if unknown := sorted(set(match) - known):
             raise ValueError(f"{unknown[0]!r} is not known; known: {', '.join(sorted(known))}")
+        found.check(value)
         fault = Fault(found.name, value, **match, id=next(self._ids))
         if not 0 <= fault.share <= 1:
             raise ValueError("share must be from 0 to 1")
@@ -128,10 +127,9 @@ class FaultPlan:
         stopped = next((item for item in struck if item.kind.instead), None)
         reply = Reply(200) if stopped else await onward(call)
         for item in struck:
-            if item.kind.name == "delay":
-                await asyncio.sleep(min(float(_value(item)), MOST_DELAY))
-            elif stopped is None or item is stopped or item.kind.name == "drop":
+            if stopped is None or item is stopped or item.kind.always:
                 reply = item.kind.effect(self._scene(call, reply, item))
+        await asyncio.sleep(reply.late)
         return replace(reply, faults=tuple(item.kind.name for item in struck))
 
     def _scene(self, call: Call, reply: Reply, item: _Planned) -> Scene:

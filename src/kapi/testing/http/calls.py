@@ -6,13 +6,16 @@ or change the reply. The journal, the faults and the explanations are steps.
 
 from __future__ import annotations
 
-import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl
+
+from kapi.errors import OAuthError
+from kapi.identity.client_authentication.secrets import basic_credentials
+from kapi.jose.jwt import InvalidJwt, Jwt, parse_jwt
 
 LARGEST_BODY = 1024 * 1024
 
@@ -54,15 +57,10 @@ class Call:
     @cached_property
     def basic(self) -> tuple[str, str] | None:
         """Client id and secret of HTTP Basic, decoded (RFC 6749 §2.3.1); None without them."""
-        scheme, _, encoded = self.header("authorization").partition(" ")
-        if scheme.lower() != "basic":
-            return None
         try:
-            text = binascii.a2b_base64(encoded.encode()).decode()
-        except (ValueError, UnicodeDecodeError):
+            return basic_credentials(self.header("authorization"))
+        except OAuthError:
             return None
-        client, _, secret = text.partition(":")
-        return unquote_plus(client), unquote_plus(secret)
 
     @cached_property
     def client(self) -> str:
@@ -70,16 +68,24 @@ class Call:
         if self.basic:
             return self.basic[0]
         named = self.parameters.get("client_id")
-        return named or _subject(self.parameters.get("client_assertion", ""))
+        if named or self.assertion is None:
+            return named or ""
+        return str(self.assertion.claims.get("sub", ""))
+
+    @cached_property
+    def assertion(self) -> Jwt | None:
+        """The client assertion (RFC 7523), not verified; None without one that can be read."""
+        try:
+            return parse_jwt(self.parameters.get("client_assertion", ""))
+        except InvalidJwt:
+            return None
 
     @cached_property
     def auth_method(self) -> str:
         """How the client authenticates, by its name in RFC 7591; empty: not at all."""
-        if self.parameters.get("client_assertion"):
-            header = _json_of(self.parameters["client_assertion"].partition(".")[0])
-            if str(header.get("alg", "")).startswith("HS"):
-                return "client_secret_jwt"
-            return "private_key_jwt"
+        if self.assertion is not None:
+            is_hmac = str(self.assertion.header.get("alg", "")).startswith("HS")
+            return "client_secret_jwt" if is_hmac else "private_key_jwt"
         if self.basic:
             return "client_secret_basic"
         if "client_secret" in self.form:
@@ -100,6 +106,8 @@ class Reply:
     body: bytes = b""
     cut: bool = False
     """The connection ends in the middle of the body."""
+    late: float = 0.0
+    """Seconds by which a fault delays it."""
     faults: tuple[str, ...] = ()
     """What was done to it, for the journal."""
 
@@ -267,17 +275,3 @@ async def sent(reply: Reply, send: Send, *, head: bool = False) -> None:
 
 def _pairs(text: str) -> dict[str, str]:
     return dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
-
-
-def _json_of(part: str) -> dict[str, Any]:
-    """The JSON object in a part of a JWT; empty when there is none."""
-    try:
-        value = json.loads(binascii.a2b_base64(part.replace("-", "+").replace("_", "/") + "=="))
-    except (ValueError, UnicodeEncodeError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _subject(assertion: str) -> str:
-    parts = assertion.split(".")
-    return str(_json_of(parts[1]).get("sub", "")) if len(parts) == 3 else ""

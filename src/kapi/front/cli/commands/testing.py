@@ -137,7 +137,8 @@ def clock(
         typer.Argument(help="show, freeze, resume, travel, travel_to, skew or reset."),
     ] = "show",
     value: Annotated[
-        float | None, typer.Argument(help="Seconds, or a time.", show_default=False)
+        float | None,
+        typer.Argument(help="Seconds; since 1970 for travel_to and freeze.", show_default=False),
     ] = None,
     issuer: Issuer = "",
     data_dir: DataDir = None,

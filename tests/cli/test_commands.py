@@ -110,6 +110,25 @@ def test_export_shows_each_stage(run, tmp_path: Path) -> None:
     assert run("export", "--to", "soap", "api.apk-conf", "definition.yaml").returncode == 2
 
 
+@pytest.mark.parametrize("place", ["made", "all.yaml"])
+def test_exported_secrets_are_for_their_owner_only(run, tmp_path: Path, place: str) -> None:
+    made = conf(port=8080).replace(
+        "endpoint:",
+        "endpointSecurity: {enabled: true, securityType: {secretName: k, in: Header,"
+        " apiKeyNameKey: x-key, apiKeyValueKey: v}}\n    endpoint:",
+    )
+    (tmp_path / "api.apk-conf").write_text(made)
+    (tmp_path / "kapi.toml").write_text(
+        '[[secrets.values]]\nname = "k"\nkey = "v"\nvalue = "value-of-it"\n'
+    )
+    export = ("export", "--to", "kubernetes", "--with-secrets", "api.apk-conf", "definition.yaml")
+    done = run(*export, "--write", place)
+    written = tmp_path / place
+    files = [written] if written.is_file() else list(written.iterdir())
+    secret = [path for path in files if "value-of-it" in path.read_text()]
+    assert [path.stat().st_mode & 0o777 for path in secret] == [0o600], done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

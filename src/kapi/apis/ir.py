@@ -216,6 +216,11 @@ class Operation(Protocol):
         """The nodes of its policies."""
 
 
+def endpoints_on(operation: Operation, *, sandbox: bool) -> tuple[Endpoint, ...]:
+    """The endpoints of an operation on one of its two hosts."""
+    return operation.sandbox if sandbox else operation.production
+
+
 @dataclass(frozen=True, slots=True)
 class ApiDefinition:
     """Where callers get the definition, relative to the base path.

@@ -32,11 +32,12 @@ from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.conf.shapes import Items, Record, Text, Whole
 from kapi.apis.endpoints import endpoints
-from kapi.apis.ir import ApiKeyCredential, Endpoint, Model
+from kapi.apis.ir import Endpoint, Model
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
 from kapi.policies.admission import ADMIT, FILTER, ON
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.endpoint_security import header_credential
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "ai_models"
@@ -123,9 +124,8 @@ def _key(*parts: object) -> str:
 
 
 def _credential(endpoint: Endpoint) -> str:
-    if isinstance(endpoint.security, ApiKeyCredential):
-        return endpoint.security.parameter.lower()
-    return "authorization" if endpoint.security else ""
+    credential = header_credential(endpoint.security)
+    return credential.header if credential else ""
 
 
 def _in_path(conf: ApiConf) -> tuple[str, str] | None:

@@ -118,6 +118,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderCredential:
+    """A header by which the gateway authenticates at a backend."""
+
+    header: str
+    parts: tuple[SecretRef, ...]
+    """The named secrets of the conf that the value is made of."""
+    made: Callable[[tuple[str, ...]], str]
+    """From the values of these secrets to that of the header."""
+
+    def value(self, secret: Callable[[SecretRef], str | None]) -> str:
+        """The value of the header. A secret that is not known is empty."""
+        return self.made(tuple(secret(part) or "" for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
 class EnvoyRoute:
     """What a node adds to a route, in Envoy's JSON form."""
 

@@ -27,13 +27,15 @@ from kapi.apis.header_rules import header_fault
 from kapi.apis.ir import ApiKeyCredential, BasicCredentials
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, mark
-from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
-from kapi.policies.kubernetes import (
-    InjectedCredential,
-    KubernetesPlace,
-    KubernetesRoute,
-    not_possible,
+from kapi.policies.contract import (
+    EnvoyRoute,
+    HeaderCredential,
+    HttpFilter,
+    Phase,
+    Place,
+    literal_header,
 )
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "endpoint_security"
 phase = Phase.TRANSFORM
@@ -81,40 +83,36 @@ def compile(conf: ApiConf, operation: OperationConf) -> EndpointSecurity | None:
 
 def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """The header, or the query parameter. All endpoints of a place have the same credentials."""
-    match place.endpoint.security:
-        case BasicCredentials(username, password):
-            values = place.secret(username) or "", place.secret(password) or ""
-            return EnvoyRoute(
-                request_headers_to_add=[literal_header("authorization", _basic(values))]
-            )
-        case ApiKeyCredential("Header", parameter, value):
-            return EnvoyRoute(
-                request_headers_to_add=[
-                    literal_header(parameter.lower(), place.secret(value) or "")
-                ]
-            )
-        case ApiKeyCredential(_, parameter, value):
-            return EnvoyRoute({FILTER: _query(parameter, place.secret(value) or "")})
-        case _:
-            return EnvoyRoute()
+    security = place.endpoint.security
+    if credential := header_credential(security):
+        value = credential.value(place.secret)
+        return EnvoyRoute(request_headers_to_add=[literal_header(credential.header, value)])
+    if isinstance(security, ApiKeyCredential):
+        value = place.secret(security.value) or ""
+        return EnvoyRoute({FILTER: _query(security.parameter, value)})
+    return EnvoyRoute()
 
 
 def kubernetes(node: EndpointSecurity, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
     """The header, whose value is in a Secret."""
-    match at.place.endpoint.security:
+    security = at.place.endpoint.security
+    if isinstance(security, ApiKeyCredential) and security.location == "Query":
+        what = "an API key for the backend in the query"
+        return not_possible(what, "Send it in a header: `in: Header`.")
+    return KubernetesRoute(credential=header_credential(security))
+
+
+def header_credential(
+    security: BasicCredentials | ApiKeyCredential | None,
+) -> HeaderCredential | None:
+    """The header that has the credentials; None without any, or with a key in the query."""
+    match security:
         case BasicCredentials(username, password):
-            return KubernetesRoute(
-                credential=InjectedCredential("authorization", (username, password), _basic)
-            )
+            return HeaderCredential("authorization", (username, password), _basic)
         case ApiKeyCredential("Header", parameter, value):
-            return KubernetesRoute(
-                credential=InjectedCredential(parameter.lower(), (value,), _one_value)
-            )
-        case ApiKeyCredential():
-            what = "an API key for the backend in the query"
-            return not_possible(what, "Send it in a header: `in: Header`.")
+            return HeaderCredential(parameter.lower(), (value,), _one_value)
         case _:
-            return KubernetesRoute()
+            return None
 
 
 def _basic(values: tuple[str, ...]) -> str:

@@ -6,12 +6,12 @@ joins the parts. What these resources cannot express is a `NotPossible` with its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kapi.apis.ir import Endpoint, SecretRef
-from kapi.policies.contract import Place
+from kapi.apis.ir import Endpoint
+from kapi.policies.contract import HeaderCredential, Place
 from kapi.settings import KubernetesSettings
 
 
@@ -83,17 +83,6 @@ class HeaderChanges:
 
 
 @dataclass(frozen=True, slots=True)
-class InjectedCredential:
-    """A header of the backend whose value is in a Secret, under the key `credential`."""
-
-    header: str
-    parts: tuple[SecretRef, ...]
-    """The named secrets of the conf that the value is made of."""
-    made: Callable[[tuple[str, ...]], str]
-    """From the values of these secrets to that of the header."""
-
-
-@dataclass(frozen=True, slots=True)
 class KubernetesRoute:
     """What a node adds to a rule of a route."""
 
@@ -109,7 +98,8 @@ class KubernetesRoute:
     response_headers: HeaderChanges = HeaderChanges()
     direct_response: Mapping[str, Any] = field(default_factory=dict)
     """`directResponse` of an HTTPRouteFilter; no backend is asked."""
-    credential: InjectedCredential | None = None
+    credential: HeaderCredential | None = None
+    """Its value is in a Secret, under the key `credential`."""
     mirrors: tuple[Endpoint, ...] = ()
     not_possible: tuple[NotPossible, ...] = ()
 

@@ -86,18 +86,31 @@ def _manifests(api: Api, config: Path | None, *, with_secrets: bool) -> tuple[Ma
 
 def _write(manifests: tuple[Manifest, ...], path: Path | None) -> None:
     from kapi.gateway.kubernetes.files import as_files, as_one_text
+    from kapi.run_files import write_private
 
-    if path is None or path.suffix in {".yaml", ".yml"}:
+    if path is None:
         put_into(path, as_one_text(manifests))
         return
+    files = as_files(manifests)
+    folder = path
+    if path.suffix in {".yaml", ".yml"}:
+        files = {path.name: as_one_text(manifests)}
+        folder = path.parent
+    save = _saved
+    if any(item["kind"] == "Secret" for item in manifests):
+        save = write_private
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        for name, text in as_files(manifests).items():
-            (path / name).write_text(text, "utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            save(folder / name, text.encode())
     except OSError as error:
         raise KapiError(
             "output",
             f"cannot write {error.filename or path}: {error.strerror}",
             hint="Name a folder that you may write to, or a file that ends with .yaml.",
         ) from error
-    say(f"wrote {len(manifests)} files to {path}")
+    say(f"wrote {len(manifests)} objects to {path}")
+
+
+def _saved(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -25,6 +25,7 @@ from kapi.apis.generate import Choices
 from kapi.apis.kinds import DEFAULT
 from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
+from kapi.front.web.http.conf_form import conf_and_definition
 from kapi.front.web.http.draining import App, draining
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.multipart import read_form
@@ -169,20 +170,7 @@ class SystemApi:
     async def deploy(self, request: Request) -> Response:
         """Deploy an API; answers once Envoy has confirmed it and the store has kept it."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
-        apis = self._settings.apis
-        form = await read_form(
-            request,
-            {"apkConfiguration": apis.max_conf_bytes, "definitionFile": apis.max_definition_bytes},
-        )
-        missing = [name for name in ("apkConfiguration", "definitionFile") if name not in form]
-        if missing:
-            raise Problem.of(
-                error_codes.INVALID_REQUEST,
-                detail=f"missing: {', '.join(missing)}",
-                hint="Send both parts, apkConfiguration and definitionFile, as files.",
-                status=406,
-            )
-        conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
+        conf, definition = await conf_and_definition(request, self._settings.apis)
         organization = self._access.organization(principal)
         deployed = await self._lanes.deploying.run(
             request, self._deployer.deploy, conf, definition, organization

@@ -11,14 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kapi import error_codes
-from kapi.errors import Problem
 from kapi.front.web.http.access import Row, versioned
+from kapi.front.web.http.conf_form import conf_and_definition
 from kapi.front.web.http.lanes import Lane
-from kapi.front.web.http.multipart import read_form
 from kapi.settings import ApisSettings
-
-_TEXT_BYTES = 256
 
 
 class KubernetesResources:
@@ -44,22 +40,8 @@ class KubernetesResources:
 
     async def generate(self, request: Request) -> Response:
         """The parts of a deployment; `organization` is that of the settings when left out."""
-        limits = {
-            "apkConfiguration": self._settings.max_conf_bytes,
-            "definitionFile": self._settings.max_definition_bytes,
-            "apiType": _TEXT_BYTES,
-        }
-        form = await read_form(request, limits)
-        missing = [name for name in ("apkConfiguration", "definitionFile") if name not in form]
-        if missing:
-            raise Problem.of(
-                error_codes.INVALID_REQUEST,
-                detail=f"missing: {', '.join(missing)}",
-                hint="Send both parts, apkConfiguration and definitionFile, as files.",
-                status=406,
-            )
+        conf, definition = await conf_and_definition(request, self._settings, ("apiType",))
         organization = request.query_params.get("organization") or self._settings.organization
-        conf, definition = form["apkConfiguration"].content, form["definitionFile"].content
         name, content = await self._lane.run(request, self._export, conf, definition, organization)
         safe = "".join(char if char.isalnum() or char in "._-" else "_" for char in name)
         headers = {"content-disposition": f'attachment; filename="{safe}"'}

@@ -8,16 +8,17 @@ headers of the attempt before it. Called by `clusters.py`.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
-from kapi.apis.ir import ApiKeyCredential, BasicCredentials, Endpoint, Model
+from kapi.apis.ir import Endpoint, Model
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.names import typed
 from kapi.policies.admission import part
 from kapi.policies.ai_models import suspension_keys
 from kapi.policies.contract import literal_header
+from kapi.policies.endpoint_security import header_credential
 
 _FILTERS: Final = "envoy.extensions.filters.http"
 
@@ -58,26 +59,15 @@ def _credentials(
     endpoint: Endpoint, model: Model, context: RenderContext, organization: str
 ) -> dict[str, Any]:
     """The headers of this model's credentials, and none of another model's."""
-    name, value = _header(endpoint, context, organization)
+    credential = header_credential(endpoint.security)
+    own = credential.header if credential else ""
     mutations: list[dict[str, Any]] = [
-        {"remove": header} for header in model.credential_headers if header != name
+        {"remove": header} for header in model.credential_headers if header != own
     ]
-    if name:
-        mutations.append({"append": literal_header(name, value)})
+    if credential:
+        value = credential.value(partial(context.secrets.get, organization))
+        mutations.append({"append": literal_header(own, value)})
     return typed(
         f"{_FILTERS}.header_mutation.v3.HeaderMutation",
         mutations={"request_mutations": mutations},
     )
-
-
-def _header(endpoint: Endpoint, context: RenderContext, organization: str) -> tuple[str, str]:
-    secrets = context.secrets
-    match endpoint.security:
-        case BasicCredentials(username, password):
-            user = secrets.get(organization, username) or ""
-            pair = f"{user}:{secrets.get(organization, password) or ''}"
-            return "authorization", f"Basic {b64encode(pair.encode()).decode('ascii')}"
-        case ApiKeyCredential(_, parameter, value):
-            return parameter.lower(), secrets.get(organization, value) or ""
-        case _:
-            return "", ""

@@ -11,7 +11,8 @@ from kapi.gateway.envoy.resources.clusters import authority
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.gateway.kubernetes.objects import ENVOY_GROUP
 from kapi.policies import Place
-from kapi.policies.kubernetes import HeaderChanges, InjectedCredential, NotPossible
+from kapi.policies.contract import HeaderCredential
+from kapi.policies.kubernetes import HeaderChanges, NotPossible
 from kapi.settings import GatewaySettings
 
 MOST_CHANGES: Final = 16
@@ -77,7 +78,7 @@ def rewritten(rewrite: Rewrite, endpoints: tuple[Endpoint, ...]) -> dict[str, An
     }
 
 
-def injected(credential: InjectedCredential, secret: str) -> dict[str, Any]:
+def injected(credential: HeaderCredential, secret: str) -> dict[str, Any]:
     """`credentialInjection` of an HTTPRouteFilter."""
     return {
         "header": credential.header,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kapi.apis.ir import Api, AtHost, Endpoint, Operation
+from kapi.apis.ir import Api, AtHost, Operation, endpoints_on
 from kapi.gateway.envoy.resources.context import api_host
 from kapi.gateway.kubernetes.context import ExportContext
 from kapi.policies import Place
@@ -30,7 +30,7 @@ def placed_operations(api: Api, context: ExportContext) -> Iterator[PlacedOperat
             places = tuple(
                 _place(api, operation, host, base_path, context, sandbox=sandbox)
                 for operation in _operations(api, base_path)
-                if _endpoints(operation, sandbox=sandbox)
+                if endpoints_on(operation, sandbox=sandbox)
             )
             if places:
                 yield PlacedOperations(host, base_path.rstrip("/"), places)
@@ -40,10 +40,6 @@ def _operations(api: Api, base_path: str) -> Iterable[Operation]:
     if base_path == api.base_path:
         return api.operations
     return (item for item in api.operations if not isinstance(item, AtHost))
-
-
-def _endpoints(operation: Operation, *, sandbox: bool) -> tuple[Endpoint, ...]:
-    return operation.sandbox if sandbox else operation.production
 
 
 def _place(
@@ -59,7 +55,7 @@ def _place(
     return Place(
         api,
         operation,
-        _endpoints(operation, sandbox=sandbox),
+        endpoints_on(operation, sandbox=sandbox),
         host,
         base_path.rstrip("/"),
         sandbox,

@@ -25,9 +25,9 @@ from kapi.gateway.kubernetes.routes.filters import (
 from kapi.gateway.kubernetes.routes.matches import ordered_patterns
 from kapi.gateway.kubernetes.routes.parts import joined, route_parts
 from kapi.policies import Place
+from kapi.policies.contract import HeaderCredential
 from kapi.policies.kubernetes import (
     HeaderChanges,
-    InjectedCredential,
     KubernetesPlace,
     KubernetesRoute,
     NotPossible,
@@ -132,7 +132,7 @@ class RuleMaker:
 
     def _own_filter(
         self,
-        credential: InjectedCredential | None,
+        credential: HeaderCredential | None,
         rewrite: Rewrite | None,
         endpoints: tuple[Endpoint, ...],
     ) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class RuleMaker:
             spec["credentialInjection"] = injected(credential, self._secret(credential))
         return spec
 
-    def _secret(self, credential: InjectedCredential) -> str:
+    def _secret(self, credential: HeaderCredential) -> str:
         """The name of the Secret of a credential; the Secret itself, if it is to be written."""
         context, maker = self.backends.context, self.backends.maker
         first = credential.parts[0]

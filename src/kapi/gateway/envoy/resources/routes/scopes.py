@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kapi.apis.ir import Api, AtHost, Endpoint, Operation, path_at, secret_refs
+from kapi.apis.ir import Api, AtHost, Endpoint, Operation, endpoints_on, path_at, secret_refs
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address
@@ -135,7 +135,7 @@ def _parts(
             placed = [
                 _place(api, operation, host, base, context, sandbox=sandbox)
                 for operation in here
-                if _endpoints(operation, sandbox=sandbox)
+                if endpoints_on(operation, sandbox=sandbox)
             ]
             if placed or (has_definition and _is_on_host(api, sandbox=sandbox)):
                 yield host, _Part(api, base, placed)
@@ -157,11 +157,7 @@ def _has_definition(api: Api, base: str, segment: str) -> bool:
 
 
 def _is_on_host(api: Api, *, sandbox: bool) -> bool:
-    return any(_endpoints(operation, sandbox=sandbox) for operation in api.operations)
-
-
-def _endpoints(operation: Operation, *, sandbox: bool) -> tuple[Endpoint, ...]:
-    return operation.sandbox if sandbox else operation.production
+    return any(endpoints_on(operation, sandbox=sandbox) for operation in api.operations)
 
 
 def _place(
@@ -180,7 +176,7 @@ def _place(
         return own_cluster_name(endpoint, context)
 
     of_context = (context.secrets, context.gateway, cluster, own_cluster, context.subscriptions)
-    endpoints = _endpoints(operation, sandbox=sandbox)
+    endpoints = endpoints_on(operation, sandbox=sandbox)
     return Place(api, operation, endpoints, host, base_path, sandbox, *of_context)
 
 

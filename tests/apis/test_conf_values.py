@@ -21,7 +21,7 @@ from kapi.apis.yaml_positions import read_yaml
 from kapi.policies import POLICIES, cors, rate_limit
 from kapi.policies.authentication.conf import item_of, items
 from kapi.policies.cors import Cors
-from kapi.policies.rate_limit import RateLimit
+from kapi.policies.limits.rate_limit import RateLimit
 
 FORMAT = conf_format(POLICIES)
 START = """

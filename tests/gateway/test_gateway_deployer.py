@@ -485,12 +485,13 @@ def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
 
 
 def test_a_thousand_apis_are_back_without_compiling_one(running: Gateway, store: Store) -> None:
+    from live_gateway import api, operation
+
     from kapi.apis.ir import Endpoint
     from kapi.gateway.envoy.resources.names import SCOPE
     from kapi.gateway.envoy.resources.render import render_scope
     from kapi.gateway.envoy.stream.encode import encode
     from kapi.store import Rendered, StoredApi
-    from live import api, operation
 
     scope = render_scope(
         "a",

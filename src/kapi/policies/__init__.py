@@ -9,9 +9,6 @@ Pure: no I/O.
 from __future__ import annotations
 
 from kapi.policies import (
-    ai_models,
-    ai_rate_limit,
-    ai_usage,
     authentication,
     backend_jwt,
     cors,
@@ -19,11 +16,9 @@ from kapi.policies import (
     guardrails,
     headers,
     interceptor,
-    limit_keys,
     lua_scripts,
     mirror,
     public_address,
-    rate_limit,
     redirect,
     revocation,
     scopes,
@@ -31,8 +26,12 @@ from kapi.policies import (
     subscriptions,
     wasm_modules,
 )
+from kapi.policies.ai import models as ai_models
+from kapi.policies.ai import rate_limit as ai_rate_limit
+from kapi.policies.ai import usage as ai_usage
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
+from kapi.policies.limits import limit_keys, rate_limit
 from kapi.policies.policy import Policy
 
 POLICIES: tuple[Policy, ...] = (

@@ -22,10 +22,10 @@ from kapi.apis.conf.shapes import FLAG, NAME, Record, Text
 from kapi.apis.ir import Api, Endpoint, SecretRef
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
-from kapi.policies import limit_keys
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
+from kapi.policies.limits import limit_keys
 from kapi.policies.lua import script
 from kapi.settings import InterceptorSettings
 

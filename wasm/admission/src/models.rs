@@ -1,4 +1,4 @@
-//! The models that share the calls of a route (`kapi.policies.ai_models`): which takes a call, which come next if it fails, and which are
+//! The models that share the calls of a route (`kapi.policies.ai.models`): which takes a call, which come next if it fails, and which are
 //! suspended.
 //!
 //! A call is chosen for at the route (`Models`). Each model has a cluster of its own, where `Target` writes the request for the model and

@@ -12,11 +12,12 @@ from typing import Any
 
 from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import Operation
-from kapi.policies import rate_limit, scopes
+from kapi.policies import scopes
 from kapi.policies.admission import FILTER, ON, limit
 from kapi.policies.authentication.conf import needs_caller
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, Place
+from kapi.policies.limits import rate_limit
 
 METADATA = "kapi.operations"
 """Route metadata: a text for each operation by its name, and one for the whole route as `kind`."""

@@ -23,10 +23,11 @@ from kapi.apis.ir import Endpoint, Operation
 from kapi.apis.kinds.grpc import FIELD, GRPC, HostGrpcOperation, package_of
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark
-from kapi.policies import authentication, endpoint_security, rate_limit, subscriptions
+from kapi.policies import authentication, endpoint_security, subscriptions
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
+from kapi.policies.limits import rate_limit
 
 name = "grpc"
 phase = Phase.TRANSFORM

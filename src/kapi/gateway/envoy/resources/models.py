@@ -16,7 +16,7 @@ from kapi.apis.ir import Endpoint, Model
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.names import typed
 from kapi.policies.admission import part
-from kapi.policies.ai_models import suspension_keys
+from kapi.policies.ai.models import suspension_keys
 from kapi.policies.contract import literal_header
 from kapi.policies.endpoint_security import header_credential
 

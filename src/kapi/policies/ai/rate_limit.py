@@ -27,7 +27,7 @@ from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.admission import ADMIT, FILTER, ON, limit, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
-from kapi.policies.rate_limit import API_CODE, OPERATION_CODE, SECONDS
+from kapi.policies.limits.rate_limit import API_CODE, OPERATION_CODE, SECONDS
 
 name = "ai_rate_limit"
 phase = Phase.LIMIT

@@ -1,0 +1,1 @@
+"""Policies of APIs of AI providers: models that share calls, limits of tokens, counted usage."""

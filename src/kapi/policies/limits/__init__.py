@@ -1,0 +1,1 @@
+"""Policies that limit the number of calls of an operation or API."""

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 
 import pytest
 
-from harness import Echo, Platform, free_port
+from harness import Platform, echo_backend, free_port
 
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[int]:
     """Port of a backend that answers with what it received."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
+    with echo_backend() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
 def other_echo() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
+    with echo_backend() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

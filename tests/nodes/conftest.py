@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 
 import pytest
 
-from harness import Echo
+from harness import echo_backend
 from postgres import PostgresServer, postgres_server
 
 
@@ -22,16 +20,12 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="module")
 def echo() -> Iterator[int]:
     """Port of a backend that answers with what it received."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
+    with echo_backend() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
 def other_echo() -> Iterator[int]:
     """Port of another such backend."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
+    with echo_backend() as port:
+        yield port

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from harness import DEFINITION, Platform, conf, free_port
-from live.test_documentation import test_the_blocks_do_what_they_say  # noqa: F401
 from live.test_story import *  # noqa: F403
 from postgres import PostgresServer
 from waiting import awaited
+
+# isort: split
+# After the story, which begins without APIs: the pages leave some.
+from live.test_documentation import test_the_blocks_do_what_they_say  # noqa: F401
 
 pytestmark = pytest.mark.long
 GW = "default.gw.wso2.com"

@@ -1,8 +1,8 @@
 """The access log: a JSON line for each call, written by Envoy. Pure.
 
-Two loggers write to one file. Calls that passed get a short line, since it is written for most
-calls and each field costs about 0.2 µs. Calls that were refused or failed, and those that the
-backend answered with an error, get the code, the reason and its facts as well.
+Two loggers write to one file. Calls that passed get a short line, since most calls pass and each
+field costs CPU time. Calls that were refused or failed, and those that the backend answered with an
+error, get the code, the reason and its facts as well.
 
 No query and no header of the caller but the user agent: those may contain credentials.
 """

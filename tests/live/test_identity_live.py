@@ -325,4 +325,4 @@ def test_the_powers_of_a_test_are_absent_unless_they_are_switched_on(
     platform: Platform, path: str
 ) -> None:
     assert platform.request(IDP, path).status == 404
-    assert platform.request(IDP, path, "--json", "{}").status == 404
+    assert platform.request(IDP, path, "-X", "POST").status == 404

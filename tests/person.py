@@ -9,6 +9,7 @@ import json
 import os
 import re
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -195,12 +196,21 @@ def over_asgi(app: Any) -> Sent:
     return send
 
 
-def over_https(port: int, host: str = "idp.am.wso2.com") -> Sent:
-    """Sends through the gateway on this port; its development certificate is not checked."""
+def over_https(port: int, host: str = "idp.am.wso2.com", *, keep: bool = False) -> Sent:
+    """Sends through the gateway on this port; its development certificate is not checked.
+
+    With `keep`, each thread sends all its requests over one connection.
+    """
     context = ssl._create_unverified_context()
+    kept = threading.local()
+
+    def opened() -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
 
     def send(method: str, path: str, body: bytes, headers: dict[str, str]) -> Page:
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+        if keep and not hasattr(kept, "connection"):
+            kept.connection = opened()
+        connection = kept.connection if keep else opened()
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body or None, {"host": f"{host}:{port}", **named})
@@ -211,7 +221,8 @@ def over_https(port: int, host: str = "idp.am.wso2.com") -> Sent:
                 answer.read(),
             )
         finally:
-            connection.close()
+            if not keep:
+                connection.close()
 
     return send
 

@@ -12,21 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness import DEFINITION, Answer, Platform, free_port
+from harness import DEFINITION, Answer, Platform
 from models_backend import Models, models_backend
 
 GW = "default.gw.wso2.com"
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    environment = {"KAPI_GATEWAY__CONCURRENCY": "2", "KAPI_GATEWAY__ACCESS_LOG": "true"}
-    running = Platform(
-        free_port(), tmp_path_factory.mktemp("kapi") / "data", environment=environment
-    )
-    running.start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")

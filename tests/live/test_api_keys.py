@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from harness import DEFINITION, Answer, Platform, conf, free_port
+from harness import DEFINITION, Answer, Platform, conf
 from waiting import awaited
 
 HOST, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
@@ -15,9 +14,7 @@ KEYS_ONLY = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platform]:
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
-    running.start()
+def platform(platform: Platform, echo: int) -> Platform:
     sandbox = f"  sandbox:\n    endpoint: http://127.0.0.1:{echo}/sandbox\n"
     for name, authentication in (
         ("Keyed", KEYS_ONLY),
@@ -34,13 +31,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Pl
         text = conf(name, f"/{name.lower()}", port=echo, extra=authentication).replace(
             "operations:", f"{sandbox}operations:", 1
         )
-        answer = running.deploy(text, DEFINITION)
+        answer = platform.deploy(text, DEFINITION)
         assert answer.status == 200, answer.body
-    yield running
-    running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
-    assert "Traceback" not in logs
-    assert "script log" not in logs
+    return platform
 
 
 def create(platform: Platform, *arguments: str) -> str:

@@ -5,31 +5,18 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from joserfc.jwk import ECKey
 
-from harness import DEFINITION, Answer, Platform, conf, free_port
+from harness import DEFINITION, Answer, Platform, conf
 
 HOST = "default.gw.wso2.com"
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
-    running.start()
-    yield running
-    running.stop()
-    assert "Traceback" not in "".join(
-        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
-    )
 
 
 def certificate(folder: Path, name: str) -> Path:

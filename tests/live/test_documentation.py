@@ -61,6 +61,7 @@ def test_the_blocks_do_what_they_say(platform: Platform, name: str) -> None:
     _run(platform, name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["docs/identity/registration.md", "docs/identity/client-authentication.md"]
 )
@@ -72,6 +73,7 @@ def test_the_blocks_run_one_by_one_in_any_order(platform: Platform, name: str) -
         _run_blocks(platform, pair)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALONE)
 def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(
     tmp_path: Path, name: str

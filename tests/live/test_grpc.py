@@ -15,7 +15,7 @@ import pytest
 
 from client_keys import certificate as client_certificate
 from grpc_backend import PROTO, SERVICE, Backend, name_of, student
-from harness import Answer, Platform, free_port
+from harness import Answer, Platform
 from interceptor_service import certificate, interceptor
 from waiting import until
 
@@ -74,18 +74,6 @@ def backend() -> Iterator[Backend]:
     running = Backend((SERVICE, "helloworld.Greeter"))
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    logged = {"KAPI_GATEWAY__ACCESS_LOG": "true"}
-    folder = tmp_path_factory.mktemp("kapi")
-    running = Platform(free_port(), folder / "data", environment=logged)
-    running.start()
-    yield running
-    running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
-    assert "Traceback" not in logs
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,9 @@ from typing import Any
 import pytest
 
 from guarded_backend import guarded_backend
-from harness import DEFINITION, Platform, free_port
+from harness import DEFINITION, Platform
 
 GW = "default.gw.wso2.com"
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    folder = tmp_path_factory.mktemp("kapi")
-    environment = {"KAPI_GATEWAY__ACCESS_LOG": "true"}
-    running = Platform(free_port(), folder / "data", environment=environment)
-    running.start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -79,9 +79,10 @@ def test_a_flood_of_sign_in_pages_fills_nothing_and_keeps_nobody_from_signing_in
     before, bytes_before = records(platform), size(platform)
     early = person_at(platform)
     page = early.open(authorize_path(CLIENT, CALLBACK, x_note="n" * 9000))
+    send = over_https(platform.port, keep=True)
     with ThreadPoolExecutor(4) as pool:
         flood = pool.map(
-            lambda number: over_https(platform.port)(
+            lambda number: send(
                 "GET", authorize_path(CLIENT, CALLBACK, nonce=f"{number}"), b"", {}
             ),
             range(1500),
@@ -108,12 +109,10 @@ def test_a_flood_of_pushed_requests_is_told_when_to_come_again(platform: Platfor
         "authorization": f"Basic {BASIC}",
         "content-type": "application/x-www-form-urlencoded",
     }
+    send = over_https(platform.port, keep=True)
     with ThreadPoolExecutor(4) as pool:
         answers = list(
-            pool.map(
-                lambda _: over_https(platform.port)("POST", "/oauth2/par", body.encode(), headers),
-                range(1200),
-            )
+            pool.map(lambda _: send("POST", "/oauth2/par", body.encode(), headers), range(1200))
         )
     # Both workers count together.
     counted = Counter(answer.status for answer in answers)

@@ -30,6 +30,7 @@ RESOURCE_FORBIDDEN: Final = ErrorCode("900908", 403, "Resource forbidden")
 SCOPE_MISSING: Final = ErrorCode(
     "900910", 403, "The access token does not allow you to access the requested resource"
 )
+ADDRESS_REFUSED: Final = ErrorCode("900805", 403, "Message blocked")
 
 # Limits: answers of the gateway.
 API_THROTTLED: Final = ErrorCode("900800", 429, "Message throttled out")

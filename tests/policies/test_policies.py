@@ -36,6 +36,7 @@ def test_policies_stand_in_the_order_of_their_phases() -> None:
 FILTERS = """
 5 envoy.filters.http.cors switched on
 5 kapi.filters.http.options switched on
+7 kapi.filters.http.addresses switched on
 10 kapi.filters.http.claim_headers discovered placeholder
 10 kapi.filters.http.move switched on
 10 kapi.filters.http.credentials switched on discovered

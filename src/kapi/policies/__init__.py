@@ -29,6 +29,7 @@ from kapi.policies import (
 from kapi.policies.ai import models as ai_models
 from kapi.policies.ai import rate_limit as ai_rate_limit
 from kapi.policies.ai import usage as ai_usage
+from kapi.policies.callers import ip_restriction
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
 from kapi.policies.limits import limit_keys, rate_limit
@@ -36,6 +37,7 @@ from kapi.policies.policy import Policy
 
 POLICIES: tuple[Policy, ...] = (
     cors,
+    ip_restriction,
     authentication,
     revocation,
     scopes,

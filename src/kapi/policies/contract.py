@@ -22,6 +22,9 @@ class Phase(IntEnum):
     """Before everything else: the others see the protocol of the backend."""
     CORS = 5
     """Before authentication, so that a pre-flight request passes without a token."""
+    ADDRESSES = 7
+    """Before authentication, because a refused address needs no more; after CORS, whose headers the
+    refusal has."""
     AUTHENTICATE = 10
     """Before all that relies on who is calling."""
     REVOKE = 15

@@ -14,7 +14,7 @@ from kapi.apis import report as codes
 from kapi.apis.conf.nodes import mappings_at, operation_nodes, text_at
 from kapi.apis.conf.policy_part import Flow, Level, ListedPolicy
 from kapi.apis.report import Report, below
-from kapi.apis.yaml_positions import Mapping, key_mark
+from kapi.apis.yaml_positions import Mapping, key_mark, mark
 
 FLOWS: Final[tuple[Flow, ...]] = ("request", "response")
 FIELDS: Final[dict[Level, str]] = {"api": "apiPolicies", "operation": "operationPolicies"}
@@ -62,7 +62,21 @@ def check_policy_lists(root: Mapping, listed: Table[str, ListedPolicy], report: 
         known = listed.get(use.name)
         if known is not None and use.parameters is not None:
             known.check(use.parameters, below(use.pointer, "parameters"), report)
+    _check_repeated(root, listed, report)
     _check_levels(root, listed, report)
+
+
+def _check_repeated(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
+    """A second policy of one list would hide the first, where a list may have only one."""
+    seen: set[tuple[str, str]] = set()
+    for use in uses(root):
+        known = listed.get(use.name)
+        if known is None or not known.once:
+            continue
+        if (use.owner, use.name) in seen:
+            message = f"a list has {use.name} twice"
+            report.add(codes.COMBINATION, message, mark(use.node, use.pointer), "Keep one of them.")
+        seen.add((use.owner, use.name))
 
 
 def _check_levels(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:

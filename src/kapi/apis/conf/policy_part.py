@@ -61,6 +61,8 @@ class ListedPolicy:
     both_levels: bool = False
     """Whether an API and its operations may have it at once."""
     needs_parameters: bool = True
+    once: bool = False
+    """Whether a list may have it only once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -94,6 +94,11 @@ DENIALS = (
         INVALID,
     ),
     Denial(
+        _refused_by(error_codes.ADDRESS_REFUSED),
+        error_codes.ADDRESS_REFUSED,
+        "Calls from this address are not allowed",
+    ),
+    Denial(
         _FORBIDDEN,
         error_codes.SCOPE_MISSING,
         "User is NOT authorized to access the Resource: %PATH(NQ:ORIG_OR_PATH)%."

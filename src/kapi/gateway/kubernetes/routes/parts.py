@@ -32,7 +32,7 @@ def joined(parts: Iterable[KubernetesRoute]) -> KubernetesRoute:
     for part in parts:
         found = replace(
             found,
-            security={**found.security, **part.security},
+            security=_security(found.security, part.security),
             traffic=merged(found.traffic, part.traffic),
             lua=(*found.lua, *part.lua),
             wasm=(*found.wasm, *part.wasm),
@@ -44,6 +44,20 @@ def joined(parts: Iterable[KubernetesRoute]) -> KubernetesRoute:
             not_possible=(*found.not_possible, *part.not_possible),
         )
     return found
+
+
+def _security(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of both. Rules of authorization come in their order; what one denies is denied."""
+    made = {**first, **second}
+    if "authorization" not in first or "authorization" not in second:
+        return made
+    parts = (first["authorization"], second["authorization"])
+    denies = any(part["defaultAction"] == "Deny" for part in parts)
+    made["authorization"] = {
+        "defaultAction": "Deny" if denies else "Allow",
+        "rules": [rule for part in parts for rule in part["rules"]],
+    }
+    return made
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,6 +112,7 @@ _RULES = (
     _rule(error_codes.MISSING_CREDENTIALS.number, "no credential was sent"),
     _rule("900908_api_key", "the API key is for another API"),
     _rule(error_codes.RESOURCE_FORBIDDEN.number, "the caller may not call this API"),
+    _rule(error_codes.ADDRESS_REFUSED.number, "calls from this address are not allowed"),
     Reason(
         _SCOPES,
         error_codes.SCOPE_MISSING.number,

@@ -44,6 +44,17 @@ _BASIC = {
 }
 
 
+_ITEMS = {"target": "/items", "verb": "GET"}
+
+
+def _listed(name: str, **parameters: Any) -> dict[str, Any]:
+    """A list of policies of requests with this one."""
+    return {"request": [{"policyName": name, "parameters": parameters}]}
+
+
+_REWRITE = _listed("URLRewrite", path="/others")
+
+
 def confs(backend: int) -> dict[str, str]:
     """One API for each policy, by its base path."""
     url = f"http://127.0.0.1:{backend}"
@@ -59,6 +70,10 @@ def confs(backend: int) -> dict[str, str]:
         },
         "cors": plain | {"corsConfiguration": _CORS},
         "headers": plain | {"apiPolicies": _HEADERS},
+        "addresses": plain | {"apiPolicies": _listed("IPRestriction", allow=["127.0.0.0/8"])},
+        "rewrite": plain | {"operations": [_ITEMS | {"operationPolicies": _REWRITE}]},
+        "faults": plain | {"apiPolicies": _listed("FaultInjection", delayMillis=1, delayPercent=1)},
+        "compression": plain | {"apiPolicies": {"response": [{"policyName": "Compression"}]}},
         "resiliency": {
             "endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}
         },
@@ -97,7 +112,7 @@ def confs(backend: int) -> dict[str, str]:
             ]
         },
     }
-    common = {"version": "1", "type": "REST", "operations": [{"target": "/items", "verb": "GET"}]}
+    common = {"version": "1", "type": "REST", "operations": [_ITEMS]}
     return {
         name: json.dumps({"name": name, "basePath": f"/{name}", **common, **conf})
         for name, conf in kinds.items()
@@ -111,6 +126,10 @@ WORDS = {
     "cors": "JWT, CORS",
     "together": "JWT, scope, CORS",
     "headers": "JWT, headers both ways",
+    "addresses": "JWT, IP restriction",
+    "rewrite": "JWT, URL rewrite",
+    "faults": "JWT, fault injection",
+    "compression": "JWT, compression (not asked for)",
     "resiliency": "JWT, timeout, retries, circuit breaker",
     "basic": "JWT, Basic credentials for the backend",
     "weighted": "JWT, two weighted endpoints",

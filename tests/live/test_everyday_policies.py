@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,8 +14,8 @@ from harness import DEFINITION, Answer, Platform
 HOST = "default.gw.wso2.com"
 
 
-def deployed(platform: Platform, name: str, port: int, **operations: list[dict[str, Any]]) -> None:
-    """An API without tokens; each operation has these policies of requests and responses."""
+def deployed(platform: Platform, name: str, port: int, operations: dict[str, Any]) -> str:
+    """An API without tokens, each operation with these policies; its path."""
     conf = {
         "name": name,
         "basePath": f"/{name}",
@@ -22,20 +24,25 @@ def deployed(platform: Platform, name: str, port: int, **operations: list[dict[s
         "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{port}/backend"}},
         "operations": [
             {
-                "target": f"/{path}",
+                "target": path,
                 "verb": "GET",
                 "secured": False,
-                "operationPolicies": {"request": policies},
+                "operationPolicies": policies,
             }
             for path, policies in operations.items()
         ],
     }
     answer = platform.deploy(json.dumps(conf), DEFINITION)
     assert answer.status == 200, answer.body
+    return f"/{name}/1.0.0"
 
 
-def policy(policy_name: str, **parameters: Any) -> dict[str, Any]:
-    return {"policyName": policy_name, "parameters": parameters}
+def request(policy_name: str, **parameters: Any) -> dict[str, Any]:
+    return {"request": [{"policyName": policy_name, "parameters": parameters}]}
+
+
+def response(policy_name: str, **parameters: Any) -> dict[str, Any]:
+    return {"response": [{"policyName": policy_name, "parameters": parameters}]}
 
 
 def call(platform: Platform, path: str, *more: str) -> Answer:
@@ -44,15 +51,12 @@ def call(platform: Platform, path: str, *more: str) -> Answer:
 
 @pytest.fixture(scope="module")
 def restricted(platform: Platform, echo: int) -> str:
-    deployed(
-        platform,
-        "restricted",
-        echo,
-        mine=[policy("IPRestriction", allow=["10.0.0.0/8", "127.0.0.0/8"])],
-        others=[policy("IPRestriction", allow=["10.0.0.0/8"])],
-        denied=[policy("IPRestriction", allow=["127.0.0.0/8"], deny=["127.0.0.1"])],
-    )
-    return "/restricted/1.0.0"
+    operations = {
+        "/mine": request("IPRestriction", allow=["10.0.0.0/8", "127.0.0.0/8"]),
+        "/others": request("IPRestriction", allow=["10.0.0.0/8"]),
+        "/denied": request("IPRestriction", allow=["127.0.0.0/8"], deny=["127.0.0.1"]),
+    }
+    return deployed(platform, "restricted", echo, operations)
 
 
 def test_an_address_that_is_allowed_may_call(platform: Platform, restricted: str) -> None:
@@ -70,3 +74,100 @@ def test_other_addresses_are_refused_whatever_they_say(
         "code": "900805",
         "error_description": "Calls from this address are not allowed",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/users/7/orders/9%20a?x=%2F", "/backend/v2/9%20a/of/7?x=%2F"),
+        ("/files/a/b.txt", "/backend/static/a/b.txt"),
+        ("/fixed/7/", "/backend/all/"),
+        ("/plain", "/backend/plain"),
+    ],
+)
+def test_the_backend_gets_the_path_of_the_policy(
+    platform: Platform, rewritten: str, path: str, expected: str
+) -> None:
+    answer = call(platform, f"{rewritten}{path}")
+    assert answer.status == 200
+    assert answer.json()["path"] == expected
+
+
+@pytest.fixture(scope="module")
+def rewritten(platform: Platform, echo: int) -> str:
+    operations = {
+        "/users/{user}/orders/{order}": request("URLRewrite", path="/v2/{order}/of/{user}"),
+        "/files/*": request("URLRewrite", path="/static/*"),
+        "/fixed/{id}": request("URLRewrite", path="/all/"),
+        "/plain": {},
+    }
+    return deployed(platform, "rewritten", echo, operations)
+
+
+@pytest.fixture(scope="module")
+def faulty(platform: Platform, echo: int) -> str:
+    operations = {
+        "/failing": request("FaultInjection", statusCode=503),
+        "/slow": request("FaultInjection", delayMillis=300),
+        "/plain": {},
+    }
+    return deployed(platform, "faulty", echo, operations)
+
+
+def test_a_fault_answers_in_place_of_the_backend(platform: Platform, faulty: str) -> None:
+    answer = call(platform, f"{faulty}/failing")
+    assert answer.status == 503
+    assert answer.json()["code"] == "503"
+    assert call(platform, f"{faulty}/plain").status == 200
+
+
+def test_a_call_waits_and_then_goes_on(platform: Platform, faulty: str) -> None:
+    begun = time.monotonic()
+    assert call(platform, f"{faulty}/slow").status == 200
+    # Never shorter, however busy the machine is.
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_callers_cannot_ask_for_faults(platform: Platform, faulty: str) -> None:
+    asked = ("-H", "x-envoy-fault-abort-request: 500", "-H", "x-envoy-fault-delay-request: 5000")
+    assert call(platform, f"{faulty}/slow", *asked).status == 200
+
+
+@pytest.fixture(scope="module")
+def compressed(platform: Platform, echo: int) -> str:
+    operations = {
+        "/both": response("Compression"),
+        "/gzip": response("Compression", encodings=["gzip"]),
+        "/plain": {},
+    }
+    return deployed(platform, "compressed", echo, operations)
+
+
+@pytest.mark.parametrize(
+    ("path", "accepted", "length", "encoding"),
+    [
+        ("/both", "gzip, br", 3000, "br"),
+        ("/both", "gzip", 3000, "gzip"),
+        ("/both", "gzip, br;q=0", 3000, "gzip"),
+        ("/gzip", "gzip, br", 3000, "gzip"),
+        ("/gzip", "br", 3000, None),
+        ("/gzip", "gzip", 10, None),
+        ("/both", "identity", 3000, None),
+        ("/plain", "gzip, br", 3000, None),
+    ],
+)
+def test_an_answer_has_an_encoding_that_the_caller_accepts(
+    platform: Platform, compressed: str, path: str, accepted: str, length: int, encoding: str | None
+) -> None:
+    answer = call(
+        platform, f"{compressed}{path}?{'x' * length}", "-H", f"Accept-Encoding: {accepted}"
+    )
+    assert answer.status == 200
+    assert answer.headers.get("content-encoding") == encoding
+    body = gzip.decompress(answer.body) if encoding == "gzip" else answer.body
+    if encoding == "br":
+        assert len(body) < length
+    else:
+        assert json.loads(body)["path"].startswith("/backend/")
+    if length > 1024 and path != "/plain":
+        assert "accept-encoding" in answer.headers["vary"].lower()

@@ -34,6 +34,8 @@ def test_policies_stand_in_the_order_of_their_phases() -> None:
 
 
 FILTERS = """
+2 kapi.filters.http.brotli switched on on demand
+2 kapi.filters.http.gzip switched on on demand
 5 envoy.filters.http.cors switched on
 5 kapi.filters.http.options switched on
 7 kapi.filters.http.addresses switched on
@@ -61,6 +63,7 @@ FILTERS = """
 30 kapi.opening switched on on demand
 35 kapi.stream switched on on demand
 35 kapi.messages switched on on demand
+37 envoy.filters.http.fault switched on
 40 kapi.backend_jwt switched on
 40 kapi.interceptor switched on
 40 kapi.guard.before switched on

@@ -34,8 +34,10 @@ from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
 from kapi.policies.limits import limit_keys, rate_limit
 from kapi.policies.policy import Policy
+from kapi.policies.traffic import compression, fault_injection, url_rewrite
 
 POLICIES: tuple[Policy, ...] = (
+    compression,
     cors,
     ip_restriction,
     authentication,
@@ -51,6 +53,7 @@ POLICIES: tuple[Policy, ...] = (
     ai_models,
     ai_usage,
     streams,
+    fault_injection,
     backend_jwt,
     interceptor,
     wasm_modules,
@@ -60,6 +63,7 @@ POLICIES: tuple[Policy, ...] = (
     public_address,
     grpc,
     headers,
+    url_rewrite,
     mirror,
     redirect,
 )

@@ -18,8 +18,10 @@ from kapi.settings import GatewaySettings, SubscriptionsSettings
 class Phase(IntEnum):
     """When a policy acts on a request; the order of the filters in Envoy and of IR nodes."""
 
+    COMPRESS = 2
+    """First of all, and so last on the way back: the others see answers as they are."""
     TRANSLATE = 3
-    """Before everything else: the others see the protocol of the backend."""
+    """Before the checks: the others see the protocol of the backend."""
     CORS = 5
     """Before authentication, so that a pre-flight request passes without a token."""
     ADDRESSES = 7
@@ -40,6 +42,8 @@ class Phase(IntEnum):
     """After the refusals above, which do not count; before the backend has any cost."""
     STREAM = 35
     """After every refusal, because a call that enters here is known until it ends."""
+    INJECT = 37
+    """Faults on purpose: after every refusal, before anything that has a cost."""
     MEDIATE = 40
     """Interceptors and scripts: they may see and change what is already allowed."""
     LIMIT_KEYS = 45

@@ -6,10 +6,13 @@ One trailing slash of a request is tolerated; the backend gets the path of the c
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from urllib.parse import quote
 
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
+_WILDCARD = "*"
 _SEGMENT = "([^/]+)"
 _ANY = "[^/]+"
 _LEGAL = "/:@!$&'()*+,;=-._~%"
@@ -50,11 +53,13 @@ def match_pattern(base_path: str, target: str, *, exact: bool = False) -> str:
     return f"{_pattern(bare)}/?" if bare else "/"
 
 
-def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
-    """Request path → backend path: `backend_base` and what follows the base path.
+def rewrite(base_path: str, target: str, backend_base: str, path: str = "") -> Rewrite:
+    """Request path → backend path: `backend_base` and what follows the base path, or `path`.
 
     A tolerated slash is removed. The rest is one group, since a substitution can name nine at most.
     """
+    if path and path != target:
+        return _rewrite_to(base_path.rstrip("/"), target, backend_base.rstrip("/"), path)
     base, backend = _pattern(base_path.rstrip("/")), literal(backend_base.rstrip("/"))
     stem, wildcard = _split(target)
     fixed = stem.rstrip("/")
@@ -72,6 +77,48 @@ def rewrite(base_path: str, target: str, backend_base: str) -> Rewrite:
         # The backend path may not be empty, so the slash is the substitution's own.
         return Rewrite(f"^{base}/?(.*)$", "/\\1")
     return Rewrite(f"^{base}({_pattern(fixed, _ANY)}(?:/.*)?)$", f"{backend}\\1")
+
+
+def _rewrite_to(base_path: str, target: str, backend_base: str, path: str) -> Rewrite:
+    """To another path, whose parameters and `*` are those of the target."""
+    used = _parts(path)
+    groups: dict[str, int] = {}
+    pattern = _pattern(base_path)
+    stem, wildcard = _split(target)
+    texts = _PARAMETER.split(stem if wildcard else stem.rstrip("/"))
+    for text, name in zip_longest(texts, _PARAMETER.findall(stem)):
+        pattern += re.escape(literal(text))
+        if name is None:
+            continue
+        if name in used and name not in groups:
+            groups[name] = len(groups) + 1
+            pattern += _SEGMENT
+        else:
+            pattern += _ANY
+    if not wildcard:
+        pattern += "/?"
+    elif _WILDCARD in used:
+        groups[_WILDCARD] = len(groups) + 1
+        pattern += "(?:/(.*))?"
+    else:
+        pattern += "(?:/.*)?"
+    made = literal(backend_base) + _substitution(path, groups)
+    return Rewrite(f"^{pattern}$", made or "/", is_fixed=not groups)
+
+
+def _substitution(path: str, groups: Mapping[str, int]) -> str:
+    """A path with the numbers of the groups in place of its parameters."""
+    stem, wildcard = _split(path)
+    made = literal(_PARAMETER.split(stem)[0])
+    for name, text in zip(_PARAMETER.findall(stem), _PARAMETER.split(stem)[1:], strict=True):
+        made += f"\\{groups[name]}{literal(text)}"
+    return f"{made}/\\{groups[_WILDCARD]}" if wildcard else made
+
+
+def _parts(path: str) -> list[str]:
+    """The parameters of a path by name, and its `*`."""
+    stem, wildcard = _split(path)
+    return [*_PARAMETER.findall(stem), *([_WILDCARD] if wildcard else [])]
 
 
 def _split(path: str) -> tuple[str, bool]:

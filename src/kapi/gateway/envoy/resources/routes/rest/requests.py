@@ -16,6 +16,7 @@ from kapi.apis.ir import Api, Operation
 from kapi.gateway.envoy.resources.routes.operations import Requests
 from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
 from kapi.policies import Place
+from kapi.policies.traffic.url_rewrite import backend_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class RestRequests:
         base_path = self.place.base_path
         regex = match_pattern(base_path, self.target, exact=self.exact)
         method = {"name": ":method", "string_match": self._method()}
-        return Requests(
-            {"safe_regex": {"regex": regex}}, (method,), partial(rewrite, base_path, self.target)
-        )
+        path = backend_path(self.place.operation) or self.target
+        rewritten = partial(rewrite, base_path, self.target, path=path)
+        return Requests({"safe_regex": {"regex": regex}}, (method,), rewritten)
 
     def _method(self) -> dict[str, Any]:
         if len(self.methods) > 1:

@@ -1,0 +1,1 @@
+"""Policies about the messages themselves: their path, size and faults for tests."""

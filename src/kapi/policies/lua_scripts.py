@@ -39,6 +39,8 @@ _TEXT = 256 * 1024
 """Bytes of a text that a script may make, besides a body's."""
 _KEY = "lua"
 """Key of a script in the secret that `sourceCodeRef` names by a text."""
+_NOT_BY_THE_CONTROLLER = "if not jit then return end\nUNCHECKED = true\n"
+"""Envoy Gateway runs scripts in an interpreter without LuaJIT, which the sandbox needs."""
 _GONE = 'function envoy_on_request() error("its source is gone", 0) end'
 
 
@@ -106,7 +108,8 @@ def kubernetes(node: LuaScripts, at: KubernetesPlace) -> KubernetesRoute:
         hint = "Give its source in secrets.values, or write it as sourceCode."
         faults = [NotPossible(f"the source of the script {name}", hint) for name in unknown]
         return KubernetesRoute(not_possible=tuple(faults))
-    return KubernetesRoute(lua=[{"type": "Inline", "inline": _source(node, at.place)}])
+    source = _NOT_BY_THE_CONTROLLER + _source(node, at.place)
+    return KubernetesRoute(lua=[{"type": "Inline", "inline": source}])
 
 
 def _source(node: LuaScripts, place: Place) -> str:

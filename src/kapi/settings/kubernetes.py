@@ -75,6 +75,9 @@ class KubernetesSettings:
     api_keys_secret: str = field(default="kapi-api-keys", metadata=_OBJECT)
     """A Secret whose keys are client ids and whose values are their API keys."""
 
+    wait_seconds: int = field(default=60, metadata={"range": (1, 3600)})
+    """Seconds for which `kapi deploy --target kubernetes` waits for Envoy Gateway."""
+
     @property
     def of_gateway(self) -> str:
         """The namespace of the Gateway."""

@@ -20,8 +20,21 @@ from kapi.front.cli.options import (
     settings_of,
 )
 from kapi.front.cli.output import Format, put, put_into, say, show
+from kapi.front.cli.targets import (
+    Context,
+    DeployTo,
+    Diff,
+    DryRun,
+    Force,
+    Kubeconfig,
+    cluster_target,
+    deploy_to,
+    is_kubernetes,
+    undeploy_from,
+)
 
 if TYPE_CHECKING:
+    from kapi.front.cli.uploading import Upload
     from kapi.settings import Settings
 
 Write = Annotated[
@@ -165,6 +178,12 @@ def deploy(
     base_path: BasePath = None,
     endpoint: Endpoint = None,
     sandbox_endpoint: SandboxEndpoint = None,
+    target: DeployTo = "platform",
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    dry_run: DryRun = False,
+    diff: Diff = False,
+    force: Force = False,
     output: Output = Format.YAML,
     data_dir: DataDir = None,
     config: Config = None,
@@ -174,14 +193,23 @@ def deploy(
     Examples:
       kapi deploy petstore.apk-conf openapi.yaml
       kapi deploy openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /petstore
+      kapi deploy petstore.apk-conf openapi.yaml --target kubernetes
     """
     from kapi.apis.generate import Choices
     from kapi.front.cli.uploading import upload_of
 
     settings = settings_of(data_dir, config)
     given = (base_path, endpoint, sandbox_endpoint, "", name, version)
-    choices = Choices(*(text or "" for text in given))
-    upload = upload_of(conf, definition, choices, settings)
+    in_cluster = is_kubernetes(target, (kubeconfig, context, dry_run, diff, force))
+    upload = upload_of(conf, definition, Choices(*(text or "" for text in given)), settings)
+    if in_cluster:
+        cluster = cluster_target(settings, kubeconfig, context, force=force)
+        deploy_to(cluster, upload, settings, dry_run=dry_run, diff=diff)
+    else:
+        _deploy_to_platform(upload, settings, output)
+
+
+def _deploy_to_platform(upload: Upload, settings: Settings, output: Format) -> None:
     client = Client(settings)
     begun = time.monotonic()
     try:
@@ -234,6 +262,9 @@ def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config
 
 def undeploy(
     api_id: Annotated[str, typer.Argument(metavar="ID", help="The id that `kapi apis` shows.")],
+    target: DeployTo = "platform",
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -242,5 +273,8 @@ def undeploy(
     Examples:
       kapi undeploy 547961eeaafed989119c45ffc13f8b87bfda821d
     """
+    if is_kubernetes(target, (kubeconfig, context)):
+        undeploy_from(cluster_target(settings_of(data_dir, config), kubeconfig, context), api_id)
+        return
     Client(settings_of(data_dir, config)).undeploy(api_id)
     say(f"undeployed {api_id}")

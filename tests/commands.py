@@ -29,8 +29,7 @@ IMPORTED = (
     " http.client ssl yaml logging csv"
     " kapi.front.cli.commands.apis kapi.front.cli.commands.platform"
     " kapi.front.cli.commands.config kapi.front.cli.commands.issuers"
-    " lightkube lightkube.generic_resource kapi.front.cli.kubernetes"
-    " kapi.gateway.kubernetes.cluster.deployment"
+    " kapi.front.cli.kubernetes"
 )
 OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG", "TZ")
 """How variables begin that an interpreter reads when it starts."""

@@ -62,3 +62,23 @@ def test_an_issuer_of_its_own_is_behind_the_gateway(testing: Platform) -> None:
     assert before != after
     page = testing.request(HOST, "/testing", "-H", "Origin: https://evil.example")
     assert page.status == 400
+
+
+def test_an_emulated_provider_is_trusted_as_the_real_one(testing: Platform) -> None:
+    made = testing.cli("issuer", "emulate", "auth0", "--domain", "acme.eu.auth0.com")
+    state = json.loads(made.stdout)
+    assert state["issuer"] == "https://acme.eu.auth0.com/"
+    keys = f"{state['base_url']}/.well-known/jwks.json"
+    ca = str(testing.data_dir / "tls" / "ca.pem")
+    trust = ("--domain", "acme.eu.auth0.com", "--audience", "https://orders.example")
+    added = testing.cli("issuer", "add", "auth0", *trust, "--jwks", keys, "--ca", ca)
+    assert "trusted: https://acme.eu.auth0.com/, 2 keys" in added.stderr
+    wish = ("--issuer", "auth0", "--audience", "https://orders.example", "--scope", "kapi:keys")
+
+    def status(*more: str) -> int:
+        token = testing.cli("token", *wish, *more).stdout.strip()
+        return testing.api("/api/keys", token=token).status
+
+    assert status() == 200
+    for recipe in ("expired", "alg-none", "issuer-slash", "wrong-audience", "wrong-key"):
+        assert status("--recipe", recipe) == 401, recipe

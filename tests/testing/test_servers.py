@@ -181,3 +181,32 @@ def test_the_plugin_imports_nothing_before_it_is_used() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(eval(found.stdout)) == {"kapi", "kapi.testing", "kapi.testing.pytest_plugin"}
+
+
+def test_one_issuer_has_several_addresses_and_a_check_tells_where_they_disagree() -> None:
+    with serve() as server:
+        port = server.base_url.rpartition(":")[2]
+        browser, container = server.base_url, f"http://127.0.0.1:{port}"
+        path = "/issuers/shop"
+        issuer = server.issuer(
+            "shop",
+            url=f"{browser}{path}",
+            base_url=f"{container}{path}",
+            base_urls=["http://127.0.0.1:1" + path],
+            front_url=f"{browser}{path}",
+        )
+        inside = issuer.request(
+            "GET", "/.well-known/openid-configuration", headers={"host": f"127.0.0.1:{port}"}
+        ).json()
+        assert inside["issuer"] == f"{browser}{path}"
+        assert inside["jwks_uri"].startswith(container)
+        assert inside["authorization_endpoint"].startswith(browser)
+        told = {item["address"]: item["problem"] for item in issuer.check_addresses()}
+        assert told[f"{browser}{path}"] == told[f"{container}{path}"] == ""
+        assert "cannot be reached" in told["http://127.0.0.1:1" + path]
+        issuer.faults.add("issuer-mismatch", times=1)
+        assert "clients refuse it" in issuer.check_addresses()[0]["problem"]
+        found = server.request("GET", "/testing/issuers/shop/addresses").json()
+        assert len(found) == 3
+        with pytest.raises(ValueError, match="cannot be a base address"):
+            server.issuer("wrong", base_urls=["http://idp:1/other"])

@@ -9,6 +9,7 @@ is refused, so that no page of another site can use a power through a browser.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -34,6 +35,10 @@ class Issuers(Protocol):
     def issuer(self) -> Callable[..., Issuer]:
         """Finds an issuer by its name, or makes it."""
 
+    @property
+    def emulate(self) -> Callable[..., Issuer]:
+        """Makes an issuer that looks like an identity provider."""
+
     def issuers(self) -> list[Issuer]:
         """All issuers."""
 
@@ -43,6 +48,7 @@ class Issuers(Protocol):
 
 _Power = Callable[["Issuer", Any], Any]
 _NO_CONTENT: dict[str, Any] = {}
+NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Control:
@@ -81,6 +87,8 @@ class Control:
 
     def _of_issuers(self, method: str, parts: list[str], body: Any) -> Any:
         if not parts:
+            if method == "POST" and "emulate" in body:
+                return self._emulated(**body).state()
             if method == "POST":
                 return self._server.issuer(**body).state()
             return [issuer.state() for issuer in self._server.issuers()]
@@ -92,6 +100,11 @@ class Control:
         if not rest:
             return issuer.state()
         return _power(method, rest, issuer, body)
+
+    def _emulated(
+        self, *, emulate: str, parameters: Mapping[str, str] = NO_PARAMETERS, **more: Any
+    ) -> Issuer:
+        return self._server.emulate(emulate, **more, **parameters)
 
 
 def _power(method: str, parts: list[str], issuer: Issuer, body: Any) -> Any:
@@ -233,6 +246,7 @@ _POWERS: Mapping[tuple[str, str], _Power] = {
     ("GET", "keys"): lambda issuer, _: issuer.keys.all(),
     ("POST", "keys"): lambda issuer, body: issuer.keys.run(**body),
     ("POST", "explain"): lambda issuer, body: issuer.explain(_member(body, "token")),
+    ("GET", "addresses"): lambda issuer, _: issuer.check_addresses(),
     ("GET", "strictness"): lambda issuer, _: {"level": issuer.level},
     ("PUT", "strictness"): _strictness,
     ("GET", "seed"): lambda issuer, _: issuer.seed(),

@@ -11,12 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kapi.front.web.identity.app import build_identity_app
+from kapi.identity.issuers.disagreements import disagreements
 from kapi.identity.keys.keyring import load_keyring, needed_algorithms
 from kapi.identity.provider import Provider
 from kapi.identity.wiring import make_provider
 from kapi.settings import IdentitySettings, Settings
 from kapi.store import Store
-from kapi.store.keys import ACTIVE, Keys
+from kapi.store.keys import ACTIVE, PUBLISHED, Keys
+from kapi.testing.addresses import Addresses
 from kapi.testing.explain.errors import Explaining
 from kapi.testing.explain.token import explain_token
 from kapi.testing.faults.plan import FaultPlan
@@ -33,6 +35,9 @@ from kapi.testing.powers.stock import make_key, stored
 from kapi.testing.seeds import exported, identity_of
 from kapi.testing.stores import Stores
 from kapi.testing.strictness import Admission, with_level
+from kapi.testing.vendors.dressing import Dressing
+from kapi.testing.vendors.keys import ahead
+from kapi.testing.vendors.vendor import CERTIFICATES, Vendor
 
 
 class Issuer:
@@ -44,24 +49,29 @@ class Issuer:
     def __init__(
         self,
         name: str,
-        url: str,
+        addresses: Addresses,
         stores: Stores,
         seed: Mapping[str, Any] | None = None,
         level: str = "strict",
-        base_url: str = "",
         platform: Provider | None = None,
+        vendor: Vendor | None = None,
     ) -> None:
-        """`base_url` is where the endpoints are, if not at `url`. Raises SettingsError.
+        """Raises SettingsError, ValueError.
 
         `platform` is the provider of a running platform, which has its own store and keys.
+        `vendor` is a provider to emulate.
         """
+        addresses.check()
         self.name = name
-        self.url = url
-        self.base_url = (base_url or url).rstrip("/")
+        self.addresses = addresses
+        self.url = addresses.url
+        self.base_url = addresses.base_url.rstrip("/")
+        self.vendor = vendor
+        self._dressing: Dressing | None = None
         self.clock = Clock(changed=self._clock_changed)
         self.journal = Journal()
         self._stores = stores
-        self._seed = dict(seed or {})
+        self._seed = _with_lifetime(seed or {}, vendor)
         self._first_level = level
         self._store: Store | None = None
         self.provider: Provider
@@ -89,11 +99,15 @@ class Issuer:
     def mint_wish(self, members: Mapping[str, Any]) -> str:
         """As `mint`, from JSON."""
         wish = wish_of(members)
-        return finished(draft_of(self.provider, wish, self.clock.now), wish)
+        draft = draft_of(self.provider, wish, self.clock.now)
+        if self._dressing is not None:
+            draft = self._dressing.tokens.dressed(draft, wish.audiences)
+        return finished(draft, wish)
 
     def explain(self, token: str) -> dict[str, Any]:
         """What a token is, and whether this issuer's verifiers accept it now."""
-        return explain_token(self.provider, token, self.clock.now)
+        trusted = None if self.vendor is None else self.vendor.trusted
+        return explain_token(self.provider, token, self.clock.now, trusted)
 
     def request(self, method: str, path: str, **parts: Any) -> Reply:
         """One request to the issuer in this process, without a socket.
@@ -112,7 +126,23 @@ class Issuer:
     @property
     def discovery_url(self) -> str:
         """The address of the discovery document (OpenID Connect Discovery §4)."""
+        if self.vendor is not None:
+            return f"{self.base_url}{urlsplit(self.vendor.trusted.discovery).path}"
         return f"{self.base_url}/.well-known/openid-configuration"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts that are this issuer's."""
+        own = frozenset(urlsplit(address).netloc for address in self.addresses.all)
+        return own if self.vendor is None else own | self.vendor.hosts
+
+    def has_path(self, path: str) -> bool:
+        """Whether this is a path of the emulated provider."""
+        return self._dressing is not None and self._dressing.has(path)
+
+    def check_addresses(self) -> list[dict[str, Any]]:
+        """Each base address as seen from this process; `problem` tells where one disagrees."""
+        return disagreements(self.url, self.addresses.all)
 
     # Strictness, seed, reset
 
@@ -153,6 +183,9 @@ class Issuer:
             "name": self.name,
             "issuer": self.url,
             "base_url": self.base_url,
+            "base_urls": list(self.addresses.all),
+            "vendor": "" if self.vendor is None else self.vendor.name,
+            "discovery": self.discovery_url,
             "strictness": self.level,
             "clock": self.clock.state(),
             "faults": len(self.faults.values()),
@@ -168,7 +201,14 @@ class Issuer:
 
     async def answer(self, call: Call) -> Reply:
         """Answer a call whose path is below the issuer."""
-        return await self._way(replace(call, endpoint=self._names.find(call.path)))
+        return await self._way(replace(call, endpoint=self._endpoint(call.path)))
+
+    def _endpoint(self, path: str) -> str:
+        if self._dressing is None:
+            return self._names.find(path)
+        if self._dressing.is_certificates(path):
+            return CERTIFICATES
+        return self._names.find(self._dressing.own_path(path))
 
     async def _admitting(self, call: Call, onward: Onward) -> Reply:
         if self._level == "lenient":
@@ -181,6 +221,10 @@ class Issuer:
         keys = Keys(self._store.database)
         for algorithm in needed_algorithms(identity):
             keys.add(stored(make_key(algorithm), ACTIVE, self.clock.now))
+        if self.vendor is not None:
+            shape = self.vendor.emulation
+            for key in ahead(shape.keys.ahead, shape.algorithm):
+                keys.add(stored(key, PUBLISHED, self.clock.now))
         self._admission = Admission(os.urandom(16))
         self._identity = identity
         self._use(with_level(identity, level), level)
@@ -227,6 +271,10 @@ class Issuer:
             Explaining(),
             self._admitting,
         ]
+        if self.vendor is not None:
+            self._dressing = Dressing(self.vendor, self.provider, self.base_url, self.clock)
+            steps.insert(2, self._dressing)
+        steps.insert(1, self.addresses)
         if self._level != "settings":
             steps.insert(0, Mount(parts.path, self.name, secure=parts.scheme == "https"))
         self._way = through(steps, inner)
@@ -246,3 +294,10 @@ class Issuer:
     def _clock_changed(self) -> None:
         if self._store is not None:
             self.keys.tick()
+
+
+def _with_lifetime(seed: Mapping[str, Any], vendor: Vendor | None) -> dict[str, Any]:
+    """The seed, with the lifetime of the vendor's tokens where it names none."""
+    if vendor is None:
+        return dict(seed)
+    return {"token_lifetime": vendor.emulation.lifetime, **seed}

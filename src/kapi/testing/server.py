@@ -14,18 +14,20 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from kapi.identity.provider import Provider
+from kapi.testing.addresses import Addresses
 from kapi.testing.control import Control
 from kapi.testing.http.calls import App, Call, Reply, json_reply, serving
 from kapi.testing.http.requests import request_of, run
 from kapi.testing.issuer import Issuer
 from kapi.testing.powers.stock import stock
 from kapi.testing.stores import Stores
+from kapi.testing.vendors.vendor import Vendor
 
 BASE_URL = "https://idp.kapi.test"
 """Of a server without a socket; `.test` is reserved (RFC 6761 §6.2)."""
@@ -92,37 +94,65 @@ class Server:
         level: str = "",
         url: str = "",
         base_url: str = "",
+        base_urls: Sequence[str] = (),
+        front_url: str = "",
+        vendor: Vendor | None = None,
     ) -> Issuer:
         """The issuer with this name, made on first use; without a name, a fresh one.
 
-        `url` is its issuer identifier if that is not its address; `base_url` the address of its
-        endpoints. Raises ValueError, SettingsError.
+        `url` is its issuer identifier if not its address; see `Addresses` for the others, and
+        `emulate` for `vendor`. Raises ValueError, SettingsError.
         """
         with self._lock:
             name = name or f"issuer-{next(self._numbers)}"
             if name in self._issuers:
                 return self._issuers[name]
-            if not _NAME.fullmatch(name):
-                raise ValueError(
-                    f"{name[:80]!r} cannot be the name of an issuer: use A-Z a-z 0-9 - _"
-                )
-            if len(self._issuers) >= MOST_ISSUERS:
-                raise ValueError(f"there are {MOST_ISSUERS} issuers already; delete some")
+            self._must_be_free(name)
             own = f"{self.base_url}{_PREFIX}{name}"
             if name == DEFAULT:
                 own = self.base_url
                 url = url or self._own_issuer
-            made = Issuer(
+            self._issuers[name] = Issuer(
                 name,
-                url or base_url or own,
+                Addresses(url or base_url or own, base_url or own, tuple(base_urls), front_url),
                 self._stores,
                 self._seed if seed is None else seed,
                 level or self._level,
-                base_url or own,
                 self._platform if name == DEFAULT else None,
+                vendor,
             )
-            self._issuers[name] = made
-            return made
+            return self._issuers[name]
+
+    def _must_be_free(self, name: str) -> None:
+        """Raise ValueError for a name that no further issuer can have."""
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:80]!r} cannot be the name of an issuer: use A-Z a-z 0-9 - _")
+        if len(self._issuers) >= MOST_ISSUERS:
+            raise ValueError(f"there are {MOST_ISSUERS} issuers already; delete some")
+
+    def emulate(
+        self,
+        preset: str,
+        name: str = "",
+        *,
+        seed: Mapping[str, Any] | None = None,
+        level: str = "vendor",
+        opaque: bool | None = None,
+        **parameters: str,
+    ) -> Issuer:
+        """An issuer that looks like an identity provider: `emulate("auth0", domain="a.auth0.com")`.
+
+        `parameters` are those of the preset, as in `kapi issuer add`; `name` is the preset's unless
+        given. Its identifier is the provider's; it is at `/issuers/NAME`, and at the provider's
+        hosts for requests that are sent here. `opaque` decides the form of access tokens; None is
+        the provider's default. Raises ValueError, SettingsError.
+        """
+        vendor = Vendor(preset, parameters, opaque=opaque)
+        name = name or preset
+        with self._lock:
+            if name in self._issuers:
+                raise ValueError(f"there is an issuer {name!r} already; give another name")
+            return self.issuer(name, seed=seed, level=level, url=vendor.issuer, vendor=vendor)
 
     @property
     def _own_issuer(self) -> str:
@@ -166,14 +196,20 @@ class Server:
         if call.path.startswith(_PREFIX):
             name, _, rest = call.path.removeprefix(_PREFIX).partition("/")
             return self.issuer(name), f"/{rest}"
-        return self._of_host(call.header("host")), call.path
+        return self._of_host(call.header("host"), call.path), call.path
 
-    def _of_host(self, host: str) -> Issuer:
+    def _of_host(self, host: str, path: str) -> Issuer:
         """An issuer by the host: its own, or the first label below that of the server."""
         own = urlsplit(self.base_url)
-        for issuer in self.issuers():
-            if issuer.name != DEFAULT and urlsplit(issuer.base_url).netloc == host != own.netloc:
+        found = (
+            [] if host == own.netloc else [item for item in self.issuers() if host in item.hosts]
+        )
+        # Vendors share hosts: www.googleapis.com has keys of several.
+        for issuer in found:
+            if issuer.has_path(path):
                 return issuer
+        if found and found[0].name != DEFAULT:
+            return found[0]
         name, _, rest = host.partition(".")
         if rest and rest.partition(":")[0] == own.hostname:
             base = f"{own.scheme}://{host}"

@@ -1,9 +1,10 @@
 """The strictness of one issuer: what it demands of clients.
 
 `strict` (the default) demands what RFC 9700 and OAuth 2.1 demand: PKCE of every client. `certified`
-demands what OpenID Connect demands: PKCE when the client began with it. `lenient` accepts any
-client id, any secret and any redirect URI, as careless mocks do: to see what a client sends, not to
-test it.
+demands what OpenID Connect demands: PKCE when the client began with it. `vendor` is the level of
+emulated providers: as `certified`, with the lifetimes and errors of the vendor. `lenient` accepts
+any client id, any secret and any redirect URI, as careless mocks do: to see what a client sends,
+not to test it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from kapi.identity.provider import Provider
 from kapi.settings import ClientSettings, IdentitySettings
 from kapi.testing.http.calls import Call
 
-LEVELS = ("strict", "certified", "lenient")
+LEVELS = ("strict", "certified", "vendor", "lenient")
 _REDIRECT = re.compile(r"https?://[^\s#]+|[a-z][a-z0-9+.-]*:/[^\s#]*")
 _GRANTS = (
     "client_credentials",
@@ -33,7 +34,7 @@ def with_level(identity: IdentitySettings, level: str) -> IdentitySettings:
     if level == "strict":
         clients = tuple(map(_with_pkce, identity.clients))
         return replace(identity, clients=clients)
-    if level == "certified":
+    if level in {"certified", "vendor"}:
         return replace(identity, front_channel_tokens=True)
     return replace(identity, front_channel_tokens=True, password_grant=True)
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kapi.identity.issuers.emulation import Emulation
+
 ASYMMETRIC = (
     "RS256",
     "RS384",
@@ -78,3 +80,5 @@ class Preset:
     Without one, a token for any other API of the same provider is accepted.
     """
     mistakes: tuple[str, ...] = ()
+    emulation: Emulation | None = None
+    """How it issues, for `kapi issuer emulate`; None: it cannot be emulated."""

@@ -39,6 +39,11 @@ class Wish:
     algorithm: str = ""
     """Of the issuer's keys; empty is the issuer's setting."""
 
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The audience as a list."""
+        return _texts(self.audience)
+
 
 def wish_of(members: Mapping[str, Any]) -> Wish:
     """A wish from JSON. Raises ValueError for an unknown member."""

@@ -126,25 +126,36 @@ def with_declaration_options(
     """
 
     def extended(command: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(command, eval_str=True)
-        own = [item for item in signature.parameters.values() if item.kind != item.VAR_KEYWORD]
-        at = [item.name for item in own].index(before)
         options = [*(option.parameter() for option in OPTIONS), *_preset_parameters()]
-        parameters = [*own[:at], *options, *own[at:]]
-        keywords = [item.replace(kind=item.KEYWORD_ONLY) for item in parameters]
-        command.__signature__ = signature.replace(parameters=keywords)  # type: ignore[attr-defined]
+        _extend(command, options, before)
         return command
 
     return extended
 
 
+def with_preset_options(*, before: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of presets alone; it reads them with `preset_values`."""
+
+    def extended(command: Callable[..., None]) -> Callable[..., None]:
+        _extend(command, [*_preset_parameters()], before)
+        return command
+
+    return extended
+
+
+def _extend(command: Callable[..., None], options: list[inspect.Parameter], before: str) -> None:
+    """Put options into the signature that typer reads."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [item for item in signature.parameters.values() if item.kind != item.VAR_KEYWORD]
+    at = [item.name for item in own].index(before)
+    parameters = [*own[:at], *options, *own[at:]]
+    keywords = [item.replace(kind=item.KEYWORD_ONLY) for item in parameters]
+    command.__signature__ = signature.replace(parameters=keywords)  # type: ignore[attr-defined]
+
+
 def declared(options: Mapping[str, Any]) -> dict[str, Any]:
     """The body of the issuers API that the given options make, without what was not given."""
-    parameters: dict[str, str] = {}
-    for name, value in options.items():
-        if name.startswith(_PARAMETER) and value is not None:
-            parameters[name.removeprefix(_PARAMETER)] = value
-    body: dict[str, Any] = {"parameters": parameters}
+    body: dict[str, Any] = {"parameters": preset_values(options)}
     for option in OPTIONS:
         value = options[option.field]
         if option.read and value is not None:
@@ -152,6 +163,15 @@ def declared(options: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None:
             body[option.field] = value
     return body
+
+
+def preset_values(options: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters of the preset that were given."""
+    parameters: dict[str, str] = {}
+    for name, value in options.items():
+        if name.startswith(_PARAMETER) and value is not None:
+            parameters[name.removeprefix(_PARAMETER)] = value
+    return parameters
 
 
 def _preset_parameters() -> Iterator[inspect.Parameter]:

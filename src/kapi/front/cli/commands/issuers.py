@@ -1,4 +1,4 @@
-"""Commands about trusted issuers: `kapi issuer add|list|show|test|remove`."""
+"""Commands about other issuers: `kapi issuer add|list|show|test|remove|emulate`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from urllib.parse import quote
 import typer
 
 from kapi.front.cli.client import Client
-from kapi.front.cli.commands.issuer_options import declared, with_declaration_options
+from kapi.front.cli.commands.issuer_options import (
+    declared,
+    preset_values,
+    with_declaration_options,
+    with_preset_options,
+)
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, put, say, show
 from kapi.front.cli.root import subcommands
@@ -34,6 +39,9 @@ IssuerUrl = Annotated[
 NewName = Annotated[
     str | None,
     typer.Option("--name", help="A name for it; by default the preset's.", show_default=False),
+]
+EmulatedName = Annotated[
+    str, typer.Argument(metavar="PRESET", help="auth0, asgardeo, okta, entra, keycloak, …")
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace the issuer with this name.")]
 
@@ -175,6 +183,39 @@ def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
     say(f"{name} is trusted no longer")
 
 
+@with_preset_options(before="opaque")
+def emulate(
+    preset: EmulatedName,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="A name for it; by default the preset's.", show_default=False),
+    ] = None,
+    opaque: Annotated[
+        bool | None,
+        typer.Option(
+            "--opaque/--jwt", help="Form of access tokens; else the provider's.", show_default=False
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    **options: Any,
+) -> None:
+    """Make a test issuer that looks like an identity provider. Needs `kapi up --testing`.
+
+    Its tokens, paths, errors and keys are those of the provider, as far as they are known:
+    docs/testing/vendors.md.
+
+    Examples:
+      kapi issuer emulate auth0 --domain acme.eu.auth0.com
+      kapi token --issuer auth0 --audience https://api.acme.example --user org1user
+    """
+    wish: dict[str, Any] = {"emulate": preset, "parameters": preset_values(options)}
+    chosen = {"name": name, "opaque": opaque}
+    wish |= {key: value for key, value in chosen.items() if value is not None}
+    caller = Client(settings_of(data_dir, config))
+    show(caller.power("POST", "/testing/issuers", wish), Format.JSON)
+
+
 app = subcommands()
 for _name, _command in (
     ("add", add),
@@ -182,6 +223,7 @@ for _name, _command in (
     ("show", show_issuer),
     ("test", try_issuer),
     ("remove", remove),
+    ("emulate", emulate),
 ):
     app.command(_name)(_command)
 

@@ -275,6 +275,28 @@ def reset(issuer: Issuer = "", data_dir: DataDir = None, config: Config = None) 
     show(Client(settings_of(data_dir, config)).power("POST", f"{_of(issuer)}/reset"), Format.JSON)
 
 
+def addresses(
+    issuer: Issuer = "",
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Fetch the documents of an issuer at each of its addresses. Exit code 1 if they disagree.
+
+    Examples:
+      kapi testing addresses --issuer shop
+    """
+    from kapi.identity.issuers.disagreements import disagreements
+
+    caller = Client(settings_of(data_dir, config))
+    path = f"{PATH}/issuers/{quote(issuer or 'default', safe='')}"
+    state = caller.power("GET", path)
+    found = disagreements(state["issuer"], state["base_urls"])
+    show(found, output, [{**item, "keys": len(item["keys"])} for item in found])
+    if any(item["problem"] for item in found):
+        raise SystemExit(Exit.FAILED)
+
+
 def _of(issuer: str) -> str:
     return f"{PATH}/issuers/{quote(issuer, safe='')}" if issuer else PATH
 
@@ -305,6 +327,7 @@ for _name, _command in (
     ("journal", journal),
     ("issuer", issuer_command),
     ("keys", keys),
+    ("addresses", addresses),
     ("reset", reset),
 ):
     app.command(_name)(_command)

@@ -3,6 +3,15 @@
 The client is in `azp`, or in `client_id` when the API has the RFC 9068 profile.
 """
 
+from kapi.identity.issuers.emulation import (
+    FROM_PARAMETER,
+    TIMES,
+    WITHOUT_AUDIENCE,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(
@@ -30,5 +39,61 @@ preset = Preset(
             " https://acme.example/roles`."
         ),
         "An API that signs with HS256 cannot be verified here: choose RS256 or PS256.",
+    ),
+    emulation=Emulation(
+        endpoints={
+            "authorization_endpoint": "https://{domain}/authorize",
+            "token_endpoint": "https://{domain}/oauth/token",
+            "userinfo_endpoint": "https://{domain}/userinfo",
+            "revocation_endpoint": "https://{domain}/oauth/revoke",
+            "end_session_endpoint": "https://{domain}/oidc/logout",
+            "registration_endpoint": "https://{domain}/oidc/register",
+            "device_authorization_endpoint": "https://{domain}/oauth/device/code",
+            "pushed_authorization_request_endpoint": "https://{domain}/oauth/par",
+            "backchannel_authentication_endpoint": "https://{domain}/bc-authorize",
+        },
+        access_token=TokenShape(
+            TIMES | {"iss": "$iss", "azp": "$client", "scope": "$scope", "org_id": "$organization"},
+            application={
+                "sub": "{client}@clients",
+                "aud": "$audience",
+                "gty": "client-credentials",
+            },
+            person={"sub": "$sub", "aud": ["$audience", "{iss}userinfo"]},
+        ),
+        opaque=WITHOUT_AUDIENCE,
+        subject="auth0|{sub}",
+        audience="https://api.kapi.test",
+        audience_from=FROM_PARAMETER,
+        errors={
+            "invalid_client": ErrorShape(
+                {"error": "access_denied", "error_description": "Unauthorized"}, 401
+            ),
+            "invalid_grant": ErrorShape(
+                {"error": "invalid_grant", "error_description": "$description"}, 403
+            ),
+            "unsupported_grant_type": ErrorShape(
+                {
+                    "error": "unsupported_grant_type",
+                    "error_description": "Unsupported grant type: {grant}",
+                },
+                403,
+            ),
+            "*": ErrorShape({"error": "$error", "error_description": "$description"}),
+        },
+        keys=PublishedKeys(
+            ahead=1,
+            certificates=True,
+            max_age=15,
+            habit="by hand or when a key is compromised; the JWKS has the current and the next key,"
+            " and the previous one until it is revoked",
+        ),
+        lifetime=86400,
+        verifier="express-oauth2-jwt-bearer (npm)",
+        unchecked=(
+            "the texts and the status of errors",
+            "`max-age` of the JWKS",
+            "`permissions` is not there: add it with --claim",
+        ),
     ),
 )

@@ -1,0 +1,58 @@
+"""Whether one issuer says the same under each of its addresses, as seen from this process.
+
+Called by the commands of a test, inside of a container for example, and by test issuers.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+_SECONDS = 3.0
+_LARGEST = 1024 * 1024
+
+
+def disagreements(issuer: str, addresses: Sequence[str]) -> list[dict[str, Any]]:
+    """Each address with what it says, as seen from here, and `problem` if it is not the same.
+
+    The clause is OpenID Connect Discovery §4.3: `issuer` must be the one that was asked for.
+    """
+    found = [_seen(issuer, address) for address in addresses]
+    usual: list[str] = next((item["keys"] for item in found if not item["problem"]), [])
+    for item in found:
+        if not item["problem"] and item["keys"] != usual:
+            item["problem"] = "its JWKS has other keys: another issuer answers there"
+    return found
+
+
+def _seen(issuer: str, address: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"address": address, "issuer": "", "keys": [], "problem": ""}
+    try:
+        document = _fetched(f"{address}/.well-known/openid-configuration")
+        made["issuer"] = str(document.get("issuer", ""))
+        keys = _fetched(str(document.get("jwks_uri", ""))).get("keys", [])
+        made["keys"] = sorted(str(key.get("kid", "")) for key in keys)
+    except (OSError, ValueError, AttributeError) as error:
+        made["problem"] = f"it cannot be reached from here: {error}"
+        return made
+    if made["issuer"] != issuer:
+        made["problem"] = f"issuer is {made['issuer']!r}, not {issuer!r}: clients refuse it"
+    return made
+
+
+def _fetched(url: str) -> Mapping[str, Any]:
+    """A JSON document. Raises OSError, ValueError."""
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ValueError(f"{url[:200]!r} is not a web address")
+    # Whom a client trusts is its own matter: only what is said is compared.
+    context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    opened = urllib.request.urlopen(url, timeout=_SECONDS, context=context)  # noqa: S310
+    with opened as answer:
+        value = json.loads(answer.read(_LARGEST))
+    if not isinstance(value, dict):
+        raise ValueError(f"{url[:200]} is not a JSON object")  # noqa: TRY004
+    return value

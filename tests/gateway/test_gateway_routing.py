@@ -163,6 +163,8 @@ def test_the_system_hosts_answer_without_a_token_and_keep_the_callers_authorizat
         ("idp.am.wso2.com", "/health?x=1"),
         ("api.am.wso2.com", "/api/deployer/1.0.0/apis/deploy"),
         ("api.am.wso2.com", "/ready"),
+        ("api.am.wso2.com", "/readyz"),
+        ("idp.am.wso2.com", "/livez"),
         ("localhost", "/health"),
     ]:
         reply = live.call(path, host=host, headers={"Authorization": "Basic eDp5"})

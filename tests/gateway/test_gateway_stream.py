@@ -104,6 +104,7 @@ def test_after_kill_9_envoy_gets_everything_again(live: Gateway, port: int) -> N
     live.start_envoy()
     live.wait_ready()
     assert live.call("/a/1.0.0/x").status == 200
+    until(lambda: live.publisher.status().live)
     live.put(simple(port, "b"))
     assert live.call("/b/1.0.0/x").status == 200
 
@@ -111,6 +112,7 @@ def test_after_kill_9_envoy_gets_everything_again(live: Gateway, port: int) -> N
 def test_a_deployment_while_envoy_restarts_waits_for_it(live: Gateway, port: int) -> None:
     live.stop_envoy(signal.SIGKILL)
     until(lambda: live.publisher.status().connected == 0)
+    assert not live.publisher.status().live
     live.start_envoy()
     live.put(simple(port, "a"))
     live.wait_ready()

@@ -174,6 +174,8 @@ def test_status_doctor_and_ca(platform: Platform) -> None:
         "identity-0",
         "envoy",
     }
+    names = ["store", "keys", "gateway", "configuration", "disk", "provider"]
+    assert status["checks"] == [{"name": name, "fault": "", "ok": True} for name in names]
     assert platform.cli("doctor").returncode == 0
     assert (
         Path(platform.cli("ca").stdout.strip())

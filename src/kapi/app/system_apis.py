@@ -14,6 +14,7 @@ from typing import Any
 import uuid_utils
 
 from kapi.app.control_parts import Control
+from kapi.app.health_checks import health_checks
 from kapi.app.kubernetes_export import exporting
 from kapi.app.work import compiling, generating, places
 from kapi.fetch import fetch
@@ -22,6 +23,9 @@ from kapi.front.web.enforcer.questions import Enforcer
 from kapi.front.web.http.access import Access
 from kapi.front.web.http.holders import Holders
 from kapi.front.web.openapi.document import described
+from kapi.front.web.operate.health import Health
+from kapi.front.web.operate.logs import LogsApi
+from kapi.front.web.operate.metrics import Metrics
 from kapi.front.web.system.api_keys import ApiKeysApi
 from kapi.front.web.system.apis import Lanes, SystemApi, build_system_api
 from kapi.front.web.system.applications import ApplicationsApi
@@ -31,8 +35,6 @@ from kapi.front.web.system.home import HomePages
 from kapi.front.web.system.issuers import IssuersApi
 from kapi.front.web.system.keys import KeysApi
 from kapi.front.web.system.kubernetes import KubernetesResources
-from kapi.front.web.system.logs import LogsApi
-from kapi.front.web.system.metrics import Metrics
 from kapi.front.web.system.notifications import Notifications
 from kapi.front.web.system.protected_resources import ProtectedResources
 from kapi.front.web.system.secrets import SecretsApi
@@ -81,6 +83,7 @@ def _apis(control: Control) -> tuple[Any, ...]:
         Notifications(settings.apis.notification_key, control.revocations, time.time),
         SecretsApi(NamedSecrets(settings, SecretStore(database), deployer, time.time), access),
         IssuersApi(access, trust, lanes.fetching),
+        Health(health_checks(control)),
         LogsApi(
             access,
             CallLog(log_path(settings, "access")),

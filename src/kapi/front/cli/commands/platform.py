@@ -148,12 +148,13 @@ def _ask_to_stop(settings: Settings, holder: int) -> None:
 
 
 def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
-    """Show processes, restarts, readiness, number of APIs. Exit code 7 if nothing runs.
+    """Show processes, restarts, health, number of APIs. Exit code 7 if nothing runs.
 
     Examples:
       kapi status -o json
     """
     from kapi.front.cli.client import Client
+    from kapi.front.cli.health import checks_of
     from kapi.run_files import as_running, read_state
 
     settings = as_running(settings_of(data_dir, config))
@@ -163,7 +164,9 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
             "not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`."
         )
     client = Client(settings)
-    ready = bool(state.get("ready")) and client.ready()
+    checks = checks_of(settings)
+    healthy = all(item["ok"] for item in checks)
+    ready = bool(state.get("ready")) and healthy and client.ready()
     count = _deployed_count(settings, client) if ready else None
     rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
     rows += [{"process": name, **child} for name, child in state["children"].items()]
@@ -173,14 +176,23 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
         "data_dir": str(settings.data_dir),
         "apis": count,
         "processes": rows,
+        "checks": checks,
     }
     show(value, output, rows)
     if output is Format.TABLE:
-        deployed = "" if count is None else f", {count} APIs deployed"
-        word = "ready" if ready else "not ready"
-        say(f"{word} on {value['address']}{deployed}; data in {settings.data_dir}")
+        _say_state(value)
     if not ready:
         raise SystemExit(Exit.ENVIRONMENT)
+
+
+def _say_state(value: dict[str, Any]) -> None:
+    """The faults, and in one line whether it is ready, where, and what is deployed."""
+    for item in value["checks"]:
+        if not item["ok"]:
+            say(f"{item['name']}: {item['fault']}")
+    deployed = "" if value["apis"] is None else f", {value['apis']} APIs deployed"
+    word = "ready" if value["ready"] else "not ready"
+    say(f"{word} on {value['address']}{deployed}; data in {value['data_dir']}")
 
 
 def _deployed_count(settings: Settings, client: Client) -> int | None:

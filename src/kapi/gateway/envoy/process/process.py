@@ -12,7 +12,9 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kapi import run_files
@@ -176,8 +178,14 @@ def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list
     return [str(binary), "-c", str(bootstrap_file), *options]
 
 
-def admin(admin_socket: Path, method: str, path: str, seconds: float = 1.0) -> tuple[int, bytes]:
-    """One call of the admin interface: status and body. Raises OSError, also if it is not HTTP."""
+def admin(
+    admin_socket: Path,
+    method: str,
+    path: str,
+    seconds: float = 1.0,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, bytes]:
+    """One call on a Unix socket: status and body. Raises OSError, also if it is not HTTP."""
     import http.client  # not while the supervisor idles: it brings OpenSSL along
 
     connection = http.client.HTTPConnection("localhost", timeout=seconds)
@@ -186,11 +194,11 @@ def admin(admin_socket: Path, method: str, path: str, seconds: float = 1.0) -> t
         peer.connect(str(admin_socket))
         connection.sock = peer
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=dict(headers))
             answer = connection.getresponse()
             return answer.status, answer.read()
         except http.client.HTTPException as error:
-            raise ConnectionError("Envoy's admin interface did not answer") from error
+            raise ConnectionError("no answer in HTTP") from error
 
 
 def answers(unix_socket: Path, path: str, seconds: float = 0.5) -> bool:

@@ -108,6 +108,11 @@ class DeltaStream:
             return wanted is None
         return state.held.get(name) == (wanted.version if wanted else None)
 
+    def live(self) -> bool:
+        """Whether Envoy has subscribed to what it serves from, and has taken or rejected it."""
+        served = (CLUSTER, LISTENER, SCOPE)
+        return all(map(self._settled, dict.fromkeys((*served, *self._types))))
+
     def rejection(self, type_url: str, name: str) -> str:
         """Envoy's sentence if it rejected the desired version of this resource; otherwise empty."""
         state, wanted = self._types.get(type_url), self._desired[type_url].get(name)

@@ -43,12 +43,15 @@ class Status:
     confirmed: int
     """Resources that the connected Envoys hold."""
     last_error: str
+    live: bool = False
+    """Whether each connected Envoy has once confirmed all of it. A deployment changes nothing."""
 
 
 @dataclass(slots=True)
 class _Connection:
     stream: DeltaStream
     outbox: queue.SimpleQueue[Response | None]
+    live: bool = False
 
     def push(self, responses: Iterable[Response]) -> None:
         for response in responses:
@@ -133,7 +136,8 @@ class Publisher:
         """The current state of the stream."""
         with self._news:
             confirmed = sum(connection.stream.confirmed() for connection in self._connections)
-            return Status(len(self._connections), confirmed, self._last_error)
+            live = [connection.live for connection in self._connections]
+            return Status(len(live), confirmed, self._last_error, bool(live) and all(live))
 
     def _await_connection(self, deadline: float) -> None:
         if not self._news.wait_for(lambda: self._connections, max(0.0, deadline - self._clock())):
@@ -226,6 +230,7 @@ class Publisher:
             if refused:
                 self._last_error = request.error_detail.message
             connection.push(connection.stream.on_request(request))
+            connection.live = connection.live or connection.stream.live()
             self._news.notify_all()
 
     def _forget(self, connection: _Connection) -> None:

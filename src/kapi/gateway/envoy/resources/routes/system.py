@@ -42,12 +42,15 @@ IDENTITY_SEGMENTS = (
     "openapi.yaml",
     "openapi.html",
 )
+HEALTH_SEGMENTS = ("livez", "readyz")
+"""Of each host of the platform: the health of all of it."""
 TESTING_SEGMENTS = ("testing", "issuers")
 """Of the provider's host, with `identity.testing` only."""
 CONTROL_SEGMENTS = (
     "api",
     "health",
     "ready",
+    *HEALTH_SEGMENTS,
     "openapi.json",
     "openapi.yaml",
     "openapi.html",
@@ -68,6 +71,7 @@ def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     if context.provider.enabled:
         host = context.provider.host.lower()
         identity = [SystemRoute(host, segment, IDENTITY) for segment in segments if segment]
+        identity += [SystemRoute(host, segment, CONTROL) for segment in HEALTH_SEGMENTS]
     hosts = dict.fromkeys((context.gateway.api_host.lower(), "localhost"))
     control = [
         SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS

@@ -1,0 +1,1 @@
+"""System APIs for those who run the platform: health, metrics, logs."""

@@ -21,7 +21,7 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 
 
 def _networks(*texts: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(text) for text in texts)
+    return tuple(map(ipaddress.ip_network, texts))
 
 
 _NEVER = _networks(
@@ -80,11 +80,15 @@ def reach(address: IpAddress) -> Reach:
         return _of_embedded(int(address) >> 80)
     if address in _NAT64:
         return _of_embedded(int(address))
-    return "public" if address in _GLOBAL_UNICAST else "never"
+    if address in _GLOBAL_UNICAST:
+        return "public"
+    return "never"
 
 
 def _of_embedded(number: int) -> Reach:
-    return "public" if reach(ipaddress.IPv4Address(number & 0xFFFFFFFF)) == "public" else "never"
+    if reach(ipaddress.IPv4Address(number & 0xFFFFFFFF)) == "public":
+        return "public"
+    return "never"
 
 
 def _plain(address: IpAddress) -> IpAddress:

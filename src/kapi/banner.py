@@ -19,7 +19,9 @@ _ALL_ADDRESSES = frozenset({"0.0.0.0", "::", "localhost"})  # noqa: S104 - compa
 
 def place(data_dir: Path, default: Path | None) -> str:
     """The option with which a command finds the platform; empty for the `default` directory."""
-    return "" if data_dir == default else f" --data-dir {shlex.quote(str(data_dir))}"
+    if data_dir == default:
+        return ""
+    return f" --data-dir {shlex.quote(str(data_dir))}"
 
 
 def banner(
@@ -33,8 +35,12 @@ def banner(
 
     `default`: the data directory of commands without `--data-dir`.
     """
-    stop = f"kapi down{place(settings.data_dir, default)}" if detached else "Ctrl-C"
-    took = "" if seconds is None else f" in {seconds:.1f} s"
+    stop = "Ctrl-C"
+    if detached:
+        stop = f"kapi down{place(settings.data_dir, default)}"
+    took = ""
+    if seconds is not None:
+        took = f" in {seconds:.1f} s"
     text = _with_provider if settings.identity.enabled else _without_provider
     return f"""
 kapi is ready{took} on https port {settings.gateway.port}

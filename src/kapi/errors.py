@@ -149,7 +149,9 @@ class Invalid(Problem):
         for item in diagnostics:
             text = f"{item.pointer}: {item.message}"
             # Of several mistakes with one message, the later ones are listed by their places.
-            name = text if item.message in more_info else item.message
+            name = item.message
+            if item.message in more_info:
+                name = text
             more_info.setdefault(name, text)
         detail, hint = error.text, ""
         if diagnostics:

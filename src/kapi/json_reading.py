@@ -28,7 +28,9 @@ def read_json(content: bytes | bytearray | str, deepest: int = DEEPEST) -> Any:
         # Refuses other encodings, lone surrogates, NaN, Infinity, and floating-point numbers beyond
         # a double.
         orjson.loads(content)
-        text = content if isinstance(content, str) else content.decode("utf-8")
+        text = content
+        if not isinstance(content, str):
+            text = content.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except orjson.JSONDecodeError as error:
         raise NotJson(str(error)) from error
@@ -63,7 +65,9 @@ def _integer(digits: str) -> int:
 
 def _is_deeper(value: Any, deepest: int) -> bool:
     """Whether collections contain each other more than `deepest` times. Without recursion."""
-    level = [value] if isinstance(value, dict | list) else []
+    level = []
+    if isinstance(value, dict | list):
+        level = [value]
     for _ in range(deepest):
         level = [item for one in level for item in _items(one) if isinstance(item, dict | list)]
         if not level:
@@ -72,7 +76,9 @@ def _is_deeper(value: Any, deepest: int) -> bool:
 
 
 def _items(collection: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(collection.values()) if isinstance(collection, dict) else collection
+    if isinstance(collection, dict):
+        return list(collection.values())
+    return collection
 
 
 def _too_deep(deepest: int) -> NotJson:

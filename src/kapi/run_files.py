@@ -169,7 +169,9 @@ def read_state(data_dir: Path) -> dict[str, Any] | None:
         state: dict[str, Any] = json.loads((data_dir / "state.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return state if isinstance(state, dict) and state.get("pid") == holder else None
+    if isinstance(state, dict) and state.get("pid") == holder:
+        return state
+    return None
 
 
 def as_running(settings: Settings) -> Settings:
@@ -199,7 +201,9 @@ def lock_holder(data_dir: Path) -> int | None:
         if _taken(descriptor, fcntl.LOCK_SH):
             return None
         text = os.read(descriptor, 32)
-        return int(text) if text.isdigit() else 0
+        if text.isdigit():
+            return int(text)
+        return 0
     finally:
         os.close(descriptor)
 

@@ -123,7 +123,9 @@ def _has_tools(conf: ApiConf) -> bool:
 
 
 def _tools(conf: ApiConf, definition: Definition | None) -> mcp_tools.Tools:
-    document = definition.document if definition else None
+    document = None
+    if definition:
+        document = definition.document
     if mcp_servers.is_aggregated(conf):
         return mcp_servers.tools_of(conf, document)
     return mcp_tools.tools_of(conf, document)
@@ -149,7 +151,9 @@ def _api(conf: ApiConf, kind: Kind, organization: str, identity: str) -> Api:
 
 def _ai_provider(conf: ApiConf, providers: Providers) -> AiProvider | None:
     named = conf.ai_provider
-    return provider_of(providers, named.name, named.api_version) if named else None
+    if named:
+        return provider_of(providers, named.name, named.api_version)
+    return None
 
 
 def compiler(own: Iterable[AiProviderSettings]) -> Callable[..., Compiled]:

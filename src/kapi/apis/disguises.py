@@ -48,7 +48,7 @@ def _segments(target: str) -> list[str]:
 
 def disguised(stem: str) -> str:
     """A regular expression for a path with parameters, and all that a backend may take for it."""
-    return "/".join(_segment(part) for part in stem.split("/"))
+    return "/".join(map(_segment, stem.split("/")))
 
 
 def weaker_siblings(
@@ -108,7 +108,9 @@ def _character(char: str) -> str:
     if not _UNRESERVED.fullmatch(char):
         forms = [form for case in cases for form in (re.escape(case), _escape(case))]
         return f"(?:{'|'.join(forms)})"
-    return f"[{''.join(cases)}]" if len(cases) > 1 else re.escape(char)
+    if len(cases) > 1:
+        return f"[{''.join(cases)}]"
+    return re.escape(char)
 
 
 def _escape(char: str) -> str:

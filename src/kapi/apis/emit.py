@@ -53,7 +53,9 @@ def _items(values: list[Any] | tuple[Any, ...], indent: str, lines: list[str]) -
 
 
 def _key(key: str) -> str:
-    return key if _PLAIN_KEY.fullmatch(key) and key.lower() not in _NOT_TEXT else quoted(key)
+    if _PLAIN_KEY.fullmatch(key) and key.lower() not in _NOT_TEXT:
+        return key
+    return quoted(key)
 
 
 def _scalar(value: Any) -> str:
@@ -78,4 +80,6 @@ def quoted(text: str) -> str:
 
 def _escape(char: str) -> str:
     code = ord(char)
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    return f"\\U{code:08x}"

@@ -69,7 +69,9 @@ def _endpoint(conf: EndpointConf) -> Endpoint:
 
 
 def _if_given(convert: Callable[[_From], _To], value: _From | None) -> _To | None:
-    return None if value is None else convert(value)
+    if value is None:
+        return None
+    return convert(value)
 
 
 def _address(address: str | ServiceConf) -> tuple[str, str, int, str]:
@@ -94,7 +96,9 @@ def _credentials(
 
 
 def _retry(conf: RetryConf) -> Retry | None:
-    count = RETRIES if conf.count is None else conf.count
+    count = conf.count
+    if count is None:
+        count = RETRIES
     if not count:
         return None
     statuses = conf.status_codes or RETRIED_STATUSES

@@ -100,7 +100,9 @@ def generated(
     conf = maker.conf()
     notes = [(codes.NOT_AS_DEFINED, note) for note in (*definition.notes, *maker.notes)]
     notes += [(codes.NO_ENDPOINT, note) for note in maker.missing]
-    places = definition.places({note.pointer for _, note in notes}) if notes else {}
+    places: Mapping[str, Mark] = {}
+    if notes:
+        places = definition.places({note.pointer for _, note in notes})
     warnings = (_warning(code, note, places[note.pointer]) for code, note in notes)
     ordered = tuple(sorted(warnings, key=lambda item: (item.line, item.column)))
     return Generated(emit(conf), ordered, maker.origins)
@@ -220,7 +222,7 @@ class _Maker:
             "scopes": list(operation.scopes),
         }
         if operation.scope_alternatives:
-            made["scopeAlternatives"] = [list(item) for item in operation.scope_alternatives]
+            made["scopeAlternatives"] = list(map(list, operation.scope_alternatives))
         chosen = self._usable(operation.servers)
         if chosen is not None:
             made["endpointConfigurations"] = _endpoint(chosen.url)
@@ -267,7 +269,9 @@ class _Maker:
             return _FIRST_VERSION
         version = re.sub(r"[^A-Za-z0-9._-]+", "-", given).strip("-")[:_LONGEST_VERSION].rstrip("-")
         if version in ("", ".", ".."):
-            version = self._kind.first_version if self._kind else _FIRST_VERSION
+            version = _FIRST_VERSION
+            if self._kind:
+                version = self._kind.first_version
         if not given:
             message = f"the definition has no version; it becomes {version}"
             self._note("#/info/version", message, "Set another version.")
@@ -290,7 +294,9 @@ class _Maker:
         if fault is None and len(given) <= _LONGEST_PATH:
             return given
         made = _made_base_path(name, version)
-        why = fault.message if fault else f"it is longer than {_LONGEST_PATH} characters"
+        why = f"it is longer than {_LONGEST_PATH} characters"
+        if fault:
+            why = fault.message
         self._note(
             self._definition.origins["basePath"],
             f"base path [{given[:80]}] becomes {made}: {why}",
@@ -356,14 +362,18 @@ def name_of_file(file_name: str) -> str:
 def base_path_of(name: str) -> str:
     """A base path from the name of an API, in small letters; empty if no letter is left."""
     segment = re.sub(r"[^a-z0-9._~-]+", "-", name.lower()).strip("-.")
-    return f"/{segment}" if segment else ""
+    if segment:
+        return f"/{segment}"
+    return ""
 
 
 def _url_fault(url: str) -> str:
     if len(url) > _LONGEST_URL:
         return f"it is longer than {_LONGEST_URL} characters"
     read = endpoint_of(url)
-    return read.message if isinstance(read, Fault) else ""
+    if isinstance(read, Fault):
+        return read.message
+    return ""
 
 
 def _made_base_path(name: str, version: str) -> str:

@@ -157,7 +157,9 @@ class Endpoint:
     @property
     def authority(self) -> str:
         """Host, and port where it is not the scheme's own, as in a Host header (RFC 9110 §7.2)."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = self.host
+        if ":" in self.host:
+            host = f"[{self.host}]"
         if (self.scheme, self.port) in (("http", 80), ("https", 443)):
             return host
         return f"{host}:{self.port}"
@@ -218,7 +220,9 @@ class Operation(Protocol):
 
 def endpoints_on(operation: Operation, *, sandbox: bool) -> tuple[Endpoint, ...]:
     """The endpoints of an operation on one of its two hosts."""
-    return operation.sandbox if sandbox else operation.production
+    if sandbox:
+        return operation.sandbox
+    return operation.production
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +292,12 @@ def plain(value: Any) -> Any:
     The node of a policy also names the policy.
     """
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return list(map(plain, value))
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    printed = {"policy": value.policy} if hasattr(value, "policy") else {}
+    printed = {}
+    if hasattr(value, "policy"):
+        printed = {"policy": value.policy}
     for item in fields(value):
         part = getattr(value, item.name)
         is_default = item.default is not MISSING and part == item.default

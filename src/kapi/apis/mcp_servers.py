@@ -44,7 +44,7 @@ def is_aggregated(conf: ApiConf) -> bool:
 
 def server_of(conf: ApiConf, operation: OperationConf) -> str:
     """The prefix of the server of a tool; empty if there is none."""
-    prefixes = [prefix_of(item) for item in (*conf.production, *conf.sandbox)]
+    prefixes = list(map(prefix_of, (*conf.production, *conf.sandbox)))
     named = filter(None, prefixes)
     return next((item for item in named if has_prefix(operation.target, item)), "")
 

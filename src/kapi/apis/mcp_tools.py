@@ -228,7 +228,9 @@ class _Reader:
             # Swagger 2.0 has the schema in the response itself.
             return self._schema(response.get("schema"))
         schemas = [item.get("schema") for name, item in content.items() if _JSON.match(name)]
-        return self._schema(schemas[0]) if len(content) == len(schemas) == 1 else {}
+        if len(content) == len(schemas) == 1:
+            return self._schema(schemas[0])
+        return {}
 
     def _schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
@@ -290,14 +292,18 @@ class _Arguments:
         described = parameter.get("description")
         if isinstance(described, str) and "description" not in schema:
             schema = {**schema, "description": described[:_LONGEST_DESCRIPTION]}
-        argument = name if name not in self.properties else f"{name}_{place}"
+        argument = name
+        if name in self.properties:
+            argument = f"{name}_{place}"
         if any(character in "\t\n\r" for character in name):
             raise _Unsupported("the name of a parameter has control characters")
         self._keep(letter, name, argument, schema, required=needed or place == "path")
 
     def add_body(self, schema: dict[str, Any], *, required: bool) -> None:
         """The body of the request."""
-        argument = "body" if "body" not in self.properties else "request_body"
+        argument = "request_body"
+        if "body" not in self.properties:
+            argument = "body"
         self._keep("b", "", argument, schema, required=required)
 
     def add_swagger_body(self, converted: Any) -> str:
@@ -358,7 +364,7 @@ def _with_names(target: str, path: str) -> str:
 
 def _described(operation: dict[str, Any]) -> dict[str, Any]:
     summary = _text_of(operation, "summary")
-    texts = [text for text in (summary, _text_of(operation, "description")) if text]
+    texts = list(filter(None, (summary, _text_of(operation, "description"))))
     made: dict[str, Any] = {}
     if summary:
         made["title"] = summary[:120]
@@ -370,7 +376,9 @@ def _described(operation: dict[str, Any]) -> dict[str, Any]:
 def _text_of(operation: dict[str, Any], field: str) -> str:
     """A field with a text; empty if it is blank or not a text."""
     value = operation.get(field)
-    return value if isinstance(value, str) and value.strip() else ""
+    if isinstance(value, str) and value.strip():
+        return value
+    return ""
 
 
 def _annotations(verb: str) -> dict[str, bool]:

@@ -91,7 +91,7 @@ def plain(node: Node) -> Any:
         case Mapping():
             return {key: plain(value) for key, value in node.entries.items()}
         case Sequence():
-            return [plain(item) for item in node.items]
+            return list(map(plain, node.items))
         case _:
             return node.value
 
@@ -120,7 +120,8 @@ def child(node: Node, part: str) -> Node | None:
         return node.entries.get(unescaped(part))
     if isinstance(node, Sequence) and part.isdecimal() and len(part) < 10:
         items = node.items[int(part) :]
-        return items[0] if items else None
+        if items:
+            return items[0]
     return None
 
 
@@ -136,7 +137,9 @@ def core_value(text: str) -> str | int | float | bool | None:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INT.fullmatch(text):
-        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        if text[:2] in ("0o", "0x"):
+            return int(text, 0)
+        return int(text)
     if _FLOAT.fullmatch(text):
         return float(text.replace(".", "") if text[-1] in "fFnN" else text)
     return text
@@ -221,7 +224,9 @@ def type_name(node: Node) -> str:
 
 def _start(event: yaml.Event) -> tuple[int, int]:
     place = event.start_mark
-    return (0, 0) if place is None else (place.line + 1, place.column + 1)
+    if place is None:
+        return (0, 0)
+    return (place.line + 1, place.column + 1)
 
 
 def _place(before: str) -> tuple[int, int]:
@@ -234,7 +239,7 @@ def _report_syntax(error: yaml.YAMLError, text: str, report: Report) -> None:
         where = error.problem_mark or error.context_mark
         if where is not None:
             line, column = where.line + 1, where.column + 1
-        message = ", ".join(part for part in (error.context, error.problem) if part) or message
+        message = ", ".join(filter(None, (error.context, error.problem))) or message
     elif isinstance(error, yaml.reader.ReaderError):
         line, column = _place(text.encode()[: error.position].decode("utf-8", "ignore"))
         message = str(error.reason)
@@ -382,7 +387,9 @@ class _Composer:
             frame.key, frame.ignored = None, False
 
     def _key(self, frame: _Frame, mapping: Mapping, node: Node) -> None:
-        key = node.text if isinstance(node, Scalar) else ""
+        key = ""
+        if isinstance(node, Scalar):
+            key = node.text
         if key in mapping.entries:
             first = mapping.keys[key][0]
             place = Mark(node.line, node.column, below(self._pointer(len(self.stack) - 1), key))

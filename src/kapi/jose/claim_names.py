@@ -36,7 +36,9 @@ def find(claims: Mapping[str, Any], name: str) -> Any:
 
 def client_claims(declared: str) -> tuple[str, ...]:
     """Claims that may name the client, in order; `declared` is the issuer's own, or empty."""
-    return (declared,) if declared else CLIENT_CLAIMS
+    if declared:
+        return (declared,)
+    return CLIENT_CLAIMS
 
 
 def client_of(claims: Mapping[str, Any], names: Sequence[str] = CLIENT_CLAIMS) -> str:

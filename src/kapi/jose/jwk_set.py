@@ -78,7 +78,9 @@ def read_jwks(content: bytes | str, algorithms: Sequence[str]) -> KeySet:
         value = read_json(content)
     except NotJson as error:
         raise ValueError("the document is not JSON") from error
-    entries = value.get("keys") if isinstance(value, dict) else None
+    entries = None
+    if isinstance(value, dict):
+        entries = value.get("keys")
     if not isinstance(entries, list):
         what = "the document is not a JWK Set: it has no list `keys` (RFC 7517 5)"
         raise ValueError(what)  # noqa: TRY004 - the value is wrong, whatever its type
@@ -118,12 +120,18 @@ def _merged(first: VerificationKey | None, second: VerificationKey) -> Verificat
 
 
 def _shown(entry: Any, number: int) -> str:
-    kid = entry.get("kid") if isinstance(entry, dict) else None
-    return repr(kid[:64]) if isinstance(kid, str) else f"number {number}"
+    kid = None
+    if isinstance(entry, dict):
+        kid = entry.get("kid")
+    if isinstance(kid, str):
+        return repr(kid[:64])
+    return f"number {number}"
 
 
 def _entry(key: VerificationKey, algorithm: str) -> dict[str, str]:
-    named = {"kid": key.kid} if key.kid else {}
+    named = {}
+    if key.kid:
+        named = {"kid": key.kid}
     return {**key.members, **named, "use": "sig", "alg": algorithm}
 
 

@@ -91,7 +91,9 @@ class AccessTokenRule:
     @property
     def other_kinds(self) -> tuple[str, ...]:
         """Values of the claims that name the kind with which a token is refused."""
-        return OTHER_KINDS if self.id_tokens else (*OTHER_KINDS, *ID_KINDS)
+        if self.id_tokens:
+            return OTHER_KINDS
+        return (*OTHER_KINDS, *ID_KINDS)
 
     def _refuses_id_token_claims(self, header: Mapping[str, Any]) -> bool:
         return not self.ignores_id_token_claims and _type_of(header) != ACCESS_TOKEN_TYPE
@@ -107,7 +109,7 @@ class AccessTokenRule:
     def _objections(
         self, header: Mapping[str, Any], claims: Mapping[str, Any]
     ) -> Iterator[Objection]:
-        if _type_of(header) not in {bare_type(name) for name in self.types}:
+        if _type_of(header) not in set(map(bare_type, self.types)):
             yield Objection("typ", "typ")
         for name, wanted in self.required_claims:
             if not _has(find(claims, name), wanted):
@@ -130,12 +132,16 @@ def _type_of(header: Mapping[str, Any]) -> str | None:
     if "typ" not in header:
         return ""
     value = header["typ"]
-    return bare_type(value) if isinstance(value, str) and value else None
+    if isinstance(value, str) and value:
+        return bare_type(value)
+    return None
 
 
 def _has(value: Any, wanted: str) -> bool:
     """Whether a claim is the value, or a list that contains it; Booleans are `true` and `false`."""
     if value is None or not wanted:
         return value is not None
-    held = value if isinstance(value, list) else [value]
+    held = [value]
+    if isinstance(value, list):
+        held = value
     return wanted in [str(item).lower() if isinstance(item, bool) else item for item in held]

@@ -193,7 +193,9 @@ class GatewaySettings:
     def origin(self, host: str) -> str:
         """How callers write this host's address (RFC 6454 §6.2): the usual port is left out."""
         port = self.public_port or self.port
-        return f"https://{host}" if port == 443 else f"https://{host}:{port}"
+        if port == 443:
+            return f"https://{host}"
+        return f"https://{host}:{port}"
 
     def mistakes(self) -> Iterator[Mistake]:
         """What its fields say together."""

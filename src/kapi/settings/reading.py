@@ -84,15 +84,21 @@ class _Reader:
         """Add a mistake; one in the file gets the place of the setting there."""
         setting = ".".join(re.split(r"[.\[]", name)[:2])
         origin = source or self.sources.get(setting, "")
-        place = self.places.find(name) if self.file and origin == self.file else NOWHERE
-        text = f"{name}: {message}" if name else message
+        place = NOWHERE
+        if self.file and origin == self.file:
+            place = self.places.find(name)
+        text = message
+        if name:
+            text = f"{name}: {message}"
         self._wrong_at(place, text, hint or _ALL_SETTINGS, origin, name)
 
     def _wrong_at(self, place: Place, message: str, hint: str, origin: str, name: str = "") -> None:
         line, column = place
         if origin and not line:
             message = f"{message} (from {origin})"
-        source = origin if line else ""
+        source = ""
+        if line:
+            source = origin
         self.mistakes.append(
             Diagnostic("settings", message, hint, name, line, column, source=source)
         )
@@ -134,7 +140,9 @@ class _Reader:
         kind = _kind(name)
         if kind is None:
             close = difflib.get_close_matches(name, list(_all_names()), 1)
-            hint = f"Did you mean {close[0]}?" if close else ""
+            hint = ""
+            if close:
+                hint = f"Did you mean {close[0]}?"
             self.wrong(name, "unknown setting", hint, source)
             return
         if name in self._outer_checks:

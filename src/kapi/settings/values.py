@@ -59,7 +59,9 @@ def built(kind: Any, value: Any) -> Any:
         return tuple(built(arguments[0], item) for item in value)
     if origin is dict:
         return {name: built(arguments[1], item) for name, item in value.items()}
-    return Path(value) if kind is Path else value
+    if kind is Path:
+        return Path(value)
+    return value
 
 
 def _refuse(wrong: Wrong, where: str, message: str, hint: str = "") -> Any:
@@ -89,7 +91,9 @@ def _scalar(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[s
             return _refuse(wrong, where, f"must be between {low} and {high}, not {value}")
     choices = metadata.get("choices")
     if choices and value not in choices:
-        shown = "this" if metadata.get("secret") else repr(value)
+        shown = "this"
+        if not metadata.get("secret"):
+            shown = repr(value)
         known = ", ".join(map(str, choices))
         return _refuse(wrong, where, f"{shown} is not known here", f"Known: {known}.")
     return value
@@ -134,7 +138,9 @@ def _table(kind: Any, value: Any, where: str, wrong: Wrong) -> Any:
         hint = f"Write [{where}] and a line for each entry."
         return _refuse(wrong, where, "must be a table", hint)
     items = {name: checked(kind, item, f"{where}.{name}", wrong) for name, item in value.items()}
-    return REFUSED if REFUSED in items.values() else items
+    if REFUSED in items.values():
+        return REFUSED
+    return items
 
 
 def _record(cls: type, value: Any, where: str, wrong: Wrong) -> Any:
@@ -164,7 +170,9 @@ def _field(cls: type, name: str, value: Any, where: str, wrong: Wrong) -> Any:
     types = field_types(cls)
     if name not in types:
         close = difflib.get_close_matches(name, types, 1)
-        hint = f"Did you mean {close[0]}?" if close else ""
+        hint = ""
+        if close:
+            hint = f"Did you mean {close[0]}?"
         return _refuse(wrong, f"{where}.{name}", "unknown setting", hint)
     field = next(item for item in dataclasses.fields(cls) if item.name == name)
     result = checked(types[name], value, f"{where}.{name}", wrong, field.metadata)

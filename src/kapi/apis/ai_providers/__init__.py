@@ -78,4 +78,6 @@ def _provider(item: AiProviderSettings) -> AiProvider:
 
 def _place(text: str) -> str:
     """APK's resources write `$.usage.total_tokens`, and some without the dot."""
-    return text.lower() if text.startswith("header:") else text.removeprefix("$").removeprefix(".")
+    if text.startswith("header:"):
+        return text.lower()
+    return text.removeprefix("$").removeprefix(".")

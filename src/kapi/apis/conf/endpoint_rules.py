@@ -49,7 +49,9 @@ def _check_address(node: Mapping, here: str, report: Report) -> None:
 
 def _url_fault(url: str) -> Fault | None:
     endpoint = endpoint_of(url)
-    return endpoint if isinstance(endpoint, Fault) else None
+    if isinstance(endpoint, Fault):
+        return endpoint
+    return None
 
 
 def _check_certificate(node: Mapping, here: str, report: Report) -> None:

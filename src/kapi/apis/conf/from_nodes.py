@@ -175,7 +175,7 @@ def _circuit_breaker(data: dict[str, Any]) -> CircuitBreakerConf:
         "maxRequests",
         "maxRetries",
     )
-    return CircuitBreakerConf(*(data.get(name) for name in names))
+    return CircuitBreakerConf(*map(data.get, names))
 
 
 def _ai_rate_limit(data: dict[str, Any]) -> AiRateLimitConf | None:
@@ -205,7 +205,9 @@ def _policies(owner: Mapping, name: str, pointer: str) -> PoliciesConf:
 def _policy(node: Mapping, pointer: str) -> PolicyConf:
     data = plain(node)
     parameters = frozen(data.get("parameters", {}))
-    known = parameters if isinstance(parameters, Fields | tuple) else Fields()
+    known = parameters
+    if not isinstance(parameters, Fields | tuple):
+        known = Fields()
     return PolicyConf(
         data["policyName"],
         data.get("policyVersion", "v1"),

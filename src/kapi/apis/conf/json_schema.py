@@ -36,7 +36,7 @@ def json_schema(policies: Iterable[HasConfPart]) -> dict[str, Any]:
     A field without a description has none.
     """
     conf = conf_format(policies)
-    uses = Counter(id(shape) for shape in _records(conf.root))
+    uses = Counter(map(id, _records(conf.root)))
     shared = frozenset(shape for shape, times in uses.items() if times > 1)
     writer = _Writer(shared, conf.descriptions)
     whole = writer.schema(conf.root, ())
@@ -126,7 +126,9 @@ class _Writer:
 
     def _record(self, shape: Record, path: Path) -> dict[str, Any]:
         fields = {name: self._field(of, (*path, name)) for name, of in shape.fields.items()}
-        required = {"required": list(shape.required)} if shape.required else {}
+        required = {}
+        if shape.required:
+            required = {"required": list(shape.required)}
         return {
             "type": "object",
             "properties": fields,
@@ -137,12 +139,16 @@ class _Writer:
     def _field(self, shape: Shape, path: Path) -> dict[str, Any]:
         schema = self.schema(shape, path)
         # Draft 7 ignores the other keywords of a reference.
-        described = {"allOf": [schema]} if "$ref" in schema else schema
+        described = {"allOf": [schema]}
+        if "$ref" not in schema:
+            described = schema
         return self._description(path) | described
 
     def _description(self, path: Path) -> dict[str, Any]:
         text = description(path, self.descriptions)
-        return {"description": text} if text else {}
+        if text:
+            return {"description": text}
+        return {}
 
     def _by_field(self, shape: ByField, path: Path) -> dict[str, Any]:
         """`if … then` for each value, so that a mistake in one is not told as a mistake in all."""

@@ -138,9 +138,9 @@ class PolicyConf:
 
     def parameter(self, name: str, default: Any = None) -> Any:
         """One parameter by its name in the conf, or the default."""
-        return (
-            self.parameters.get(name, default) if isinstance(self.parameters, Fields) else default
-        )
+        if isinstance(self.parameters, Fields):
+            return self.parameters.get(name, default)
+        return default
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +217,6 @@ class ApiConf:
         `OperationConf.policies` themselves.
         """
         own = operation.policies
-        return own if own.request or own.response else self.policies
+        if own.request or own.response:
+            return own
+        return self.policies

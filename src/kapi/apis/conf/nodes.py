@@ -19,7 +19,9 @@ ENDPOINT_KINDS: Final = ("production", "sandbox")
 def text_at(node: Node, name: str) -> str:
     """The text of a field; empty when it has none."""
     found = _scalar_at(node, name)
-    return found if isinstance(found, str) else ""
+    if isinstance(found, str):
+        return found
+    return ""
 
 
 def is_text(node: Node) -> bool:
@@ -35,18 +37,24 @@ def is_true(node: Node, name: str) -> bool:
 def whole_at(node: Mapping, name: str) -> int | None:
     """The integer of a field; None when it has none."""
     found = _scalar_at(node, name)
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    if isinstance(found, int) and not isinstance(found, bool):
+        return found
+    return None
 
 
 def _scalar_at(node: Node, name: str) -> Any:
     """The value of a field that is a scalar, or None."""
     found = member(node, name)
-    return found.value if isinstance(found, Scalar) else None
+    if isinstance(found, Scalar):
+        return found.value
+    return None
 
 
 def member(node: Node | None, name: str) -> Node | None:
     """A member of a mapping, or None."""
-    return node.entries.get(name) if isinstance(node, Mapping) else None
+    if isinstance(node, Mapping):
+        return node.entries.get(name)
+    return None
 
 
 def items_at(owner: Node, name: str, pointer: str) -> Iterator[tuple[Node, str]]:

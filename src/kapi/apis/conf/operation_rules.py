@@ -54,7 +54,9 @@ def _refuse_unserved(root: Mapping, report: Report) -> None:
     if not found:
         return
     first, pointer = found[0]
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    more = ""
+    if len(found) > 1:
+        more = f" and {len(found) - 1} more"
     target = text_at(first, "target")[:256]
     message = f"production/sandbox endpoint not available for {target}{more}"
     hint = "Add endpointConfigurations with production or sandbox."

@@ -36,7 +36,9 @@ class Use:
     def parameters(self) -> Mapping | None:
         """The parameters, where they are a mapping."""
         found = self.node.entries.get("parameters")
-        return found if isinstance(found, Mapping) else None
+        if isinstance(found, Mapping):
+            return found
+        return None
 
 
 def uses(root: Mapping) -> Iterator[Use]:

@@ -59,7 +59,9 @@ class Reading:
         """The type that the file names, also if other fields are wrong, or the default one."""
         kind = (self.data or {}).get("type")
         known = [form.TYPE for form in DEFINITIONS]
-        return kind if isinstance(kind, str) and kind in known else DEFAULT.type
+        if isinstance(kind, str) and kind in known:
+            return kind
+        return DEFAULT.type
 
 
 def read(
@@ -96,7 +98,9 @@ def read(
     conf = api_conf(root, form.fields)
     for part in form.parts:
         part.check_conf(conf, report)
-    found = None if report.diagnostics else conf
+    found = None
+    if not report.diagnostics:
+        found = conf
     return Reading(found, report.diagnostics, data, report.warnings)
 
 

@@ -279,7 +279,9 @@ def label_fault(what: str, text: str) -> Fault | None:
 
 def host_label(organization: str, environment: str) -> str:
     """The first label of the hosts an API is served on: `<organization>[-<environment>]`."""
-    return f"{organization}-{environment}" if environment else organization
+    if environment:
+        return f"{organization}-{environment}"
+    return organization
 
 
 def host_label_fault(organization: str, environment: str) -> Fault | None:
@@ -309,4 +311,4 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
         except ValueError:
             return False
         return True
-    return len(host) <= _MAX_HOST and all(_HOST_LABEL.fullmatch(label) for label in labels)
+    return len(host) <= _MAX_HOST and all(map(_HOST_LABEL.fullmatch, labels))

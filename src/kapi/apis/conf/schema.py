@@ -169,7 +169,9 @@ def _descriptions(parts: Sequence[ConfPart]) -> dict[str, str]:
 
 def _order(name: str) -> int:
     """The place of a policy in lists for people: the order of APK's guide, then of `POLICIES`."""
-    return _APK_ORDER.index(name) if name in _APK_ORDER else len(_APK_ORDER)
+    if name in _APK_ORDER:
+        return _APK_ORDER.index(name)
+    return len(_APK_ORDER)
 
 
 class _Schema:
@@ -187,7 +189,9 @@ class _Schema:
         endpoints = self._endpoints()
         lists = {level: self._names(level) for level in _LEVELS}
         at_api = self._lists("api")
-        at_operation = at_api if lists["api"] == lists["operation"] else self._lists("operation")
+        at_operation = at_api
+        if lists["api"] != lists["operation"]:
+            at_operation = self._lists("operation")
         operation: dict[str, Shape] = {
             "target": Text(1, 256),
             "verb": Text(1, 64),
@@ -270,8 +274,10 @@ class _Schema:
                 "policyId": TEXT,
                 "parameters": parameters,
             }
-            required = ("policyName", "parameters") if needed else ("policyName",)
-            self._records[name] = Record(fields, required)
+            required = ["policyName"]
+            if needed:
+                required.append("parameters")
+            self._records[name] = Record(fields, tuple(required))
         return self._records[name]
 
 

@@ -170,7 +170,9 @@ class Checker:
 
     def _text(self, node: Node, shape: Text, pointer: str) -> None:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            quoted = f'Quote it: "{node.text[:60]}".' if isinstance(node, Scalar) else ""
+            quoted = ""
+            if isinstance(node, Scalar):
+                quoted = f'Quote it: "{node.text[:60]}".'
             self._wrong_type(node, "String", pointer, quoted)
             return
         fault = shape.fault(node.value)
@@ -252,8 +254,13 @@ def _meant(node: Node, records: tuple[Record, ...]) -> Record:
 
 
 def _chosen(node: Node, shape: Either) -> Shape:
-    kind = Sequence if isinstance(shape.other, Items) else Scalar
-    return shape.other if isinstance(node, kind) else shape.usual
+    if isinstance(shape.other, Items):
+        is_other = isinstance(node, Sequence)
+    else:
+        is_other = isinstance(node, Scalar)
+    if is_other:
+        return shape.other
+    return shape.usual
 
 
 def _suggest(given: str, known: tuple[str, ...]) -> str:
@@ -262,4 +269,6 @@ def _suggest(given: str, known: tuple[str, ...]) -> str:
         return ""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(given.lower(), list(by_lower), n=1, cutoff=0.6)
-    return f"Did you mean {by_lower[near[0]]}?" if near else ""
+    if near:
+        return f"Did you mean {by_lower[near[0]]}?"
+    return ""

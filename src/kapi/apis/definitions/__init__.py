@@ -87,4 +87,6 @@ def media_type(content: bytes) -> str:
     start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith((b"{", b"[")):
         return "application/json"
-    return "application/zip" if start.startswith(b"PK\x03\x04") else "application/yaml"
+    if start.startswith(b"PK\x03\x04"):
+        return "application/zip"
+    return "application/yaml"

@@ -82,7 +82,9 @@ class _Scan:
         if frame.pointer is None:
             return None
         pointer = below(frame.pointer, name)
-        return pointer if self.wanted is None or pointer in self.wanted else None
+        if self.wanted is None or pointer in self.wanted:
+            return pointer
+        return None
 
     def _next(self, match: re.Match[str]) -> None:
         frame = self.stack[-1]
@@ -121,9 +123,15 @@ def places(text: str, pointers: Iterable[str]) -> Mapping[str, Mark]:
 def written(text: str, pointer: str) -> str:
     """A number as the text has it: `1.10`, not 1.1; empty when there is no such member."""
     start = _scan(text, (pointer,)).found.get(pointer)
-    key = None if start is None else _TOKEN.match(text, start)
-    value = None if key is None else _VALUE.match(text, key.end())
-    return "" if value is None else value.group(1)
+    key = None
+    if start is not None:
+        key = _TOKEN.match(text, start)
+    value = None
+    if key is not None:
+        value = _VALUE.match(text, key.end())
+    if value is None:
+        return ""
+    return value.group(1)
 
 
 def equal_keys(text: str) -> tuple[Mark, ...]:

@@ -10,12 +10,16 @@ from typing import Any
 
 def mapping(value: Any) -> dict[str, Any]:
     """The value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
+    if isinstance(value, dict):
+        return value
+    return {}
 
 
 def items(value: Any) -> list[Any]:
     """The value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
+    if isinstance(value, list):
+        return value
+    return []
 
 
 def texts(value: Any) -> list[str]:

@@ -62,7 +62,9 @@ def parse(content: bytes, report: Report) -> Definition | None:
             report.add(codes.DEFINITION_CONTENT, message, places[pointer], "Correct the document.")
         return None
     info = data.get("serverInfo")
-    known: dict[str, Any] = info if isinstance(info, dict) else {}
+    known: dict[str, Any] = {}
+    if isinstance(info, dict):
+        known = info
 
     def places_of(pointers: Iterable[str]) -> Mapping[str, Mark]:
         return json_places.places(text, pointers)
@@ -113,11 +115,15 @@ def _operations(
         return
     for index, item in enumerate(items):
         pointer = f"#/{member}/{index}"
-        found = item.get(name) if isinstance(item, dict) else None
+        found = None
+        if isinstance(item, dict):
+            found = item.get(name)
         if not isinstance(found, str) or not found:
             faults.append((pointer, f"an item of {member} has no {name}"))
             continue
-        target = _target(found) if name == "uriTemplate" else found
+        target = found
+        if name == "uriTemplate":
+            target = _target(found)
         if target != found:
             message = f"the template {found[:80]} becomes {target[:80]}"
             notes.append(Note(pointer, message, "`*` at the end matches any rest."))
@@ -137,4 +143,6 @@ def _target(template: str) -> str:
 
 def _text(data: dict[str, Any], name: str) -> str:
     value = data.get(name)
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return ""

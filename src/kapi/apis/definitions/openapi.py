@@ -80,7 +80,9 @@ class _Loaded:
         if self.root is None:
             return json_places.written(self.text, pointer)
         node = _node_at(self.root, pointer)
-        return node.text if isinstance(node, Scalar) else ""
+        if isinstance(node, Scalar):
+            return node.text
+        return ""
 
 
 def _json(content: bytes, report: Report) -> _Loaded | None:
@@ -125,7 +127,9 @@ class _Pairs:
 def _yaml(content: bytes, report: Report) -> _Loaded | None:
     # How large a definition may be is a setting, which the caller applies.
     text = decode(content, report, limit=len(content))
-    root = None if text is None else read_yaml(content, report, limit=len(content))
+    root = None
+    if text is not None:
+        root = read_yaml(content, report, limit=len(content))
     if text is None or root is None:
         return None
     data = plain(root)
@@ -138,7 +142,7 @@ def _merged(value: Any) -> Any:
     Own keys win, then those of the first mapping that is merged.
     """
     if isinstance(value, list):
-        return [_merged(item) for item in value]
+        return list(map(_merged, value))
     if not isinstance(value, dict):
         return value
     made = {key: _merged(item) for key, item in value.items() if key != "<<"}

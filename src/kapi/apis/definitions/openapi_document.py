@@ -139,7 +139,9 @@ class Document:
         return text or ""
 
     def _is_swagger(self) -> bool:
-        name = "swagger" if "swagger" in self.data and "openapi" not in self.data else "openapi"
+        name = "openapi"
+        if "swagger" in self.data and "openapi" not in self.data:
+            name = "swagger"
         given = self.data.get(name)
         if given is None:
             self._wrong(
@@ -154,14 +156,18 @@ class Document:
         return name == "swagger"
 
     def _top_level(self, *, is_swagger: bool) -> None:
-        known = _OF_SWAGGER if is_swagger else _OF_OPENAPI
+        known = _OF_OPENAPI
+        if is_swagger:
+            known = _OF_SWAGGER
         for name in self.data:
             if name not in known | _OF_EDITORS and not name.startswith("x-"):
                 message = f"extraneous key [{name[:60]}] is not permitted"
                 self._wrong(below("#", name), message, _instead(name, known))
 
     def _base_path(self, *, is_swagger: bool) -> tuple[str, str]:
-        name = "basePath" if is_swagger else "x-wso2-basePath"
+        name = "x-wso2-basePath"
+        if is_swagger:
+            name = "basePath"
         text = self.data.get(name)
         if not isinstance(text, str) or not text.startswith("/"):
             return "", "#/info/title"
@@ -187,7 +193,9 @@ class Document:
         listed = self._member(owner, "servers", list, pointer)
         if not listed:
             # OpenAPI 3.1 §4.8.1: without servers, the document's own place is meant.
-            return (Server(pointer, "/"),) if owner is self.data else ()
+            if owner is self.data:
+                return (Server(pointer, "/"),)
+            return ()
         found = []
         self._objects(listed, below(pointer, "servers"))
         for here, item in servers_of(owner, pointer):
@@ -305,7 +313,9 @@ class Document:
             beside = {**{name: value for name, value in item.items() if name != "$ref"}, **beside}
             if reference is None:
                 return beside
-            target = self._at(reference) if isinstance(reference, str) else None
+            target = None
+            if isinstance(reference, str):
+                target = self._at(reference)
             if target is None:
                 self._wrong(
                     below(pointer, "$ref"),
@@ -342,7 +352,9 @@ class Document:
         own = self._requirements(operation, here)
         name = f"{method.upper()} {path[:80]}"
         place = "#/security" if own is None else below(here, "security")
-        needed = requirements if own is None else own
+        needed = own
+        if own is None:
+            needed = requirements
         access = security.access(needed, _own_scopes(operation), place, name)
         if access.fault:
             self._left_out(here, f"{name} is left out: {access.fault}", "Mend the definition.")
@@ -373,7 +385,9 @@ def _own_scopes(operation: dict[str, Any]) -> tuple[str, ...]:
 
 def _instead(name: str, known: frozenset[str]) -> str:
     near = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.6)
-    return f"Did you mean {near[0]}?" if near else "Remove it; names of extensions begin with x-."
+    if near:
+        return f"Did you mean {near[0]}?"
+    return "Remove it; names of extensions begin with x-."
 
 
 def _name(value: Any) -> str:

@@ -112,7 +112,9 @@ class Security:
                 scopes.update(dict.fromkeys(words))
             elif self._scheme(scheme_name).kind != "bearer":
                 self.others.setdefault(scheme_name, []).append(name)
-        return tuple(scopes) if takes_scopes else None
+        if takes_scopes:
+            return tuple(scopes)
+        return None
 
     def _has_scopes(self, name: str, words: list[str]) -> bool:
         """Whether the list of a scheme in a requirement contains scopes.
@@ -154,7 +156,9 @@ def _combined(
     ]
     if not ordered:
         return (), ()
-    return (ordered[0], ()) if len(ordered) == 1 else ((), tuple(ordered))
+    if len(ordered) == 1:
+        return (ordered[0], ())
+    return ((), tuple(ordered))
 
 
 def _is_least(item: frozenset[str], others: Iterable[frozenset[str]]) -> bool:
@@ -176,4 +180,6 @@ def _named(operations: list[str]) -> str:
     """A few names, and how many more."""
     shown = ", ".join(operations[:_MOST_NAMED])
     more = len(operations) - _MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    if more > 0:
+        return f"{shown} and {more} more"
+    return shown

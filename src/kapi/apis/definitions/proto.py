@@ -105,7 +105,9 @@ def parse(content: bytes, report: Report) -> Definition | None:
                 f"packages {services[0].package} and {service.package} differ before their version"
             )
             report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), "Deploy them as two APIs.")
-        target = f"{inner}.{service.name}" if inner else service.name
+        target = service.name
+        if inner:
+            target = f"{inner}.{service.name}"
         operations += [
             DefinitionOperation(target, method.name, streams=method.streams)
             for method in service.methods
@@ -119,7 +121,9 @@ def parse(content: bytes, report: Report) -> Definition | None:
 
 def _split(package: str) -> tuple[str, str, str]:
     """A package as (path, version, rest): `org.apk.v1.student` → `org.apk`, `v1`, `student`."""
-    parts = package.split(".") if package else []
+    parts = []
+    if package:
+        parts = package.split(".")
     index = next((i for i, part in enumerate(parts) if _VERSION.fullmatch(part)), len(parts))
     return (
         ".".join(parts[:index]),
@@ -132,7 +136,9 @@ def _texts(content: bytes, report: Report) -> list[str]:
     """The proto files: the content itself, or those in the zip."""
     if content[:4] != b"PK\x03\x04":
         text = decode(content, report, limit=_MAX_BYTES)
-        return [] if text is None else [text]
+        if text is None:
+            return []
+        return [text]
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _texts_in(archive, report)
@@ -202,7 +208,7 @@ class _Reader:
 
     def _word(self, what: str) -> str:
         token = self._take()
-        if token is None or not all(_IDENTIFIER.fullmatch(part) for part in token.text.split(".")):
+        if token is None or not all(map(_IDENTIFIER.fullmatch, token.text.split("."))):
             self._wrong(token or self._tokens[-1], f"expected {what}")
             return ""
         return token.text
@@ -216,7 +222,9 @@ class _Reader:
         methods: list[_Method] = []
         while (token := self._take()) is not None:
             if token.text == "}":
-                return _Service(self._package, name, tuple(methods)) if methods else None
+                if methods:
+                    return _Service(self._package, name, tuple(methods))
+                return None
             if token.text == "rpc":
                 method = self._word("the name of the rpc")
                 if method:

@@ -44,5 +44,7 @@ def kind_at_best(api_type: str) -> Kind | None:
 def kind_in(conf_text: str) -> Kind:
     """The kind that a stored conf names. It was written by `emit.py`, so `type` has a line."""
     line = _TYPE_LINE.search(conf_text)
-    found = kind_of(line[1]) if line else None
+    found = None
+    if line:
+        found = kind_of(line[1])
     return found or DEFAULT

@@ -126,7 +126,9 @@ def _with_statuses(retry: Retry) -> Retry:
 def package_of(base_path: str, version: str) -> str:
     """The package that base path and version name: `/org.apk` and `v1` → `org.apk.v1`."""
     bare = base_path.strip("/").replace("/", ".")
-    return bare if bare.endswith(f".{version}") else f"{bare}.{version}"
+    if bare.endswith(f".{version}"):
+        return bare
+    return f"{bare}.{version}"
 
 
 def _target_fault(target: str) -> Fault | None:

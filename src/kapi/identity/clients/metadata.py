@@ -226,7 +226,7 @@ def _response_types(
     wanted = sent.get("response_types", default)
     if not _is_texts(wanted):
         raise RegistrationError("invalid_client_metadata", "response_types must be a list of texts")
-    found = tuple(dict.fromkeys(normal_form(item) for item in wanted))
+    found = tuple(dict.fromkeys(map(normal_form, wanted)))
     if unknown := [item for item in found if item not in policy.response_types]:
         offered = ", ".join(policy.response_types)
         detail = f"response_types: {', '.join(unknown)[:200]} is not offered; {offered} is"

@@ -41,4 +41,6 @@ def organization_of(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
     if not isinstance(value, str):
         return None
     named = issuer.organizations.get(value, value)
-    return named if not named or is_label(named) else None
+    if not named or is_label(named):
+        return named
+    return None

@@ -92,7 +92,9 @@ class Issuer:
         """What the declaration accepts that it probably should not."""
         if self.audiences or not self.audience_needed:
             return ()
-        whose = "other APIs and applications" if self.id_tokens else "other APIs"
+        whose = "other APIs"
+        if self.id_tokens:
+            whose = "other APIs and applications"
         warning = f"no audience is declared: tokens that this provider issues for {whose}"
         return (f"{warning} are accepted here too; name the audience of yours with --audience",)
 
@@ -132,7 +134,9 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
         )
         # Its parameters are unknown: only the declaration is checked, as without a preset.
         issuer = _whole(settings, oidc.preset, {}, wrong)
-        name = settings.name if settings.name != settings.preset else _UNKNOWN
+        name = _UNKNOWN
+        if settings.name != settings.preset:
+            name = settings.name
         issuer = dataclasses.replace(
             issuer, name=name, issuer=issuer.issuer or _UNKNOWN, discovery=settings.discovery
         )
@@ -244,7 +248,9 @@ def _static_key(settings: IssuerSettings, wrong: Wrong) -> str:
     try:
         if settings.certificate:
             return key_of_certificate(settings.certificate)
-        return key_of_pem(settings.public_key) if settings.public_key else ""
+        if settings.public_key:
+            return key_of_pem(settings.public_key)
+        return ""
     except ValueError as error:
         wrong(
             "certificate" if settings.certificate else "public_key",

@@ -61,7 +61,9 @@ def fetch_keys(
 def _entity_tag(document: Document) -> str:
     """Its ETag (RFC 9110 §8.8.3), or an empty text for one that cannot be sent back."""
     tag = document.headers.get("etag", "")
-    return tag if len(tag) <= 256 and tag.isascii() and tag.isprintable() else ""
+    if len(tag) <= 256 and tag.isascii() and tag.isprintable():
+        return tag
+    return ""
 
 
 def discovered(issuer: Issuer, get: Get, options: FetchOptions) -> str:
@@ -90,7 +92,9 @@ def max_age(headers: Mapping[str, str]) -> int | None:
     if "no-cache" in control or "no-store" in control:
         return 0
     found = _MAX_AGE.search(control)
-    return min(int(found[1]), _LONGEST_AGE) if found else None
+    if found:
+        return min(int(found[1]), _LONGEST_AGE)
+    return None
 
 
 def _may_follow(uri: str, discovery: str, hosts: Mapping[str, str]) -> bool:

@@ -165,7 +165,9 @@ class Followed:
         if changed:
             self._log_change(before.keys)
             self._changed(self)
-        age = self._pace.refresh if fetched.max_age is None else float(fetched.max_age)
+        age = self._pace.refresh
+        if fetched.max_age is not None:
+            age = float(fetched.max_age)
         return min(self._pace.refresh, max(age, self._pace.cooldown))
 
     def _log_change(self, before: KeySet) -> None:
@@ -199,5 +201,7 @@ def _usable(keys: KeySet) -> KeySet:
     """The set. Raises ValueError for one without a usable key, as of a broken deployment."""
     if keys.keys:
         return keys
-    reasons = f": {'; '.join(keys.ignored[:5])}" if keys.ignored else ""
+    reasons = ""
+    if keys.ignored:
+        reasons = f": {'; '.join(keys.ignored[:5])}"
     raise ValueError(f"there is no usable key in the set{reasons}")

@@ -55,7 +55,9 @@ def token_steps(token: str, issuer: Issuer, keys: KeySet, now: int) -> list[Step
 
 def _without_scheme(text: str) -> str:
     scheme, _, rest = text.partition(" ")
-    return rest.strip() if scheme.lower() in {"bearer", "dpop"} else text
+    if scheme.lower() in {"bearer", "dpop"}:
+        return rest.strip()
+    return text
 
 
 def _unreadable(text: str, advice: str) -> Step:
@@ -205,7 +207,9 @@ def _time_step(claims: Mapping[str, Any], issuer: Issuer, now: int) -> Step:
         )
     if not fault:
         return Step("time", "ok", f"valid until {claims['exp']}")
-    hint = "Get a fresh token." if fault == "expired" else "Compare the clocks."
+    hint = "Compare the clocks."
+    if fault == "expired":
+        hint = "Get a fresh token."
     return Step("time", "fail", f"the token is {fault}", hint)
 
 
@@ -232,4 +236,6 @@ def _unchecked_audience(detail: str, issuer: Issuer) -> Step:
 
 
 def _short(value: object) -> str:
-    return "(none)" if value is None else repr(value)[:200]
+    if value is None:
+        return "(none)"
+    return repr(value)[:200]

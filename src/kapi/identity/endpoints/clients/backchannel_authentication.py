@@ -98,7 +98,7 @@ def _lifetime(most: int, form: Form) -> int:
 
 
 def _hinted(provider: Provider, client: Client, form: Form) -> User:
-    given = [name for name in _HINTS if form.get(name)]
+    given = list(filter(form.get, _HINTS))
     if len(given) != 1:
         raise OAuthError(
             "invalid_request", "Send exactly one hint: login_hint or id_token_hint (CIBA 7.1)"

@@ -57,7 +57,9 @@ def _listen(path: Path) -> socket.socket:
 
 def _refuse_taken_port(settings: Settings) -> None:
     gateway = settings.gateway
-    family = socket.AF_INET6 if ":" in gateway.listen else socket.AF_INET
+    family = socket.AF_INET
+    if ":" in gateway.listen:
+        family = socket.AF_INET6
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
         try:
@@ -237,8 +239,12 @@ def _wait(wake: socket.socket, seconds: float) -> None:
 
 
 def _text_of(error: KapiError) -> str:
-    detail = f"\n  {error.detail}" if error.detail else ""
-    hint = f"\nhint: {error.hint}" if error.hint else ""
+    detail = ""
+    if error.detail:
+        detail = f"\n  {error.detail}"
+    hint = ""
+    if error.hint:
+        hint = f"\nhint: {error.hint}"
     return f"error: {error.title}{detail}{hint}"
 
 

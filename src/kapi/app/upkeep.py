@@ -90,7 +90,9 @@ class Upkeep:
 
     def pause(self) -> float:
         """Most seconds until `look` is wanted again."""
-        return _IDLE_SECONDS if self.reading is None else _READING_SECONDS
+        if self.reading is None:
+            return _IDLE_SECONDS
+        return _READING_SECONDS
 
     def look(
         self, settings: Settings, file: Path, children: Sequence[Child], now: float

@@ -253,7 +253,9 @@ def pattern_fault(pattern: str) -> str:
     try:
         re2.compile(pattern, options)
     except re2.error as error:
-        text = error.args[0] if error.args else ""
+        text = ""
+        if error.args:
+            text = error.args[0]
         if isinstance(text, bytes):
             text = text.decode()
         return f"Write a version, or a pattern (RE2) such as 1\\..*: {text}"
@@ -262,7 +264,9 @@ def pattern_fault(pattern: str) -> str:
 
 def _without(item: Application, taken: set[tuple[str, str]]) -> Application:
     keys = tuple(key for key in item.keys if (item.organization, key.consumer_key) not in taken)
-    return item if len(keys) == len(item.keys) else dataclasses.replace(item, keys=keys)
+    if len(keys) == len(item.keys):
+        return item
+    return dataclasses.replace(item, keys=keys)
 
 
 def _invalid(what: str, hint: str) -> Problem:

@@ -40,7 +40,9 @@ def consumer_index(
     tiers = {tier.name: _tier(tier) for tier in settings.tiers}
     records = _records_of_settings(issuers, settings, tiers)
     subscribed = any(item.subscriptions for item in applications)
-    named = _by_name(apis()) if subscribed else {}
+    named = {}
+    if subscribed:
+        named = _by_name(apis())
     unambiguous = _unambiguous_names(applications)
     for application in applications:
         owner = application.organization
@@ -66,7 +68,9 @@ def _records_of_settings(
     if default:
         records["t"] = default
     for limit in settings.key_limits:
-        value = quote(limit.value, safe="") if limit.value else "*"
+        value = "*"
+        if limit.value:
+            value = quote(limit.value, safe="")
         name = f"x\t{limit.organization or '*'}\t{quote(limit.key, safe='')}\t{value}"
         records[name] = _limit("r", limit.requests, limit.unit, stops=True)
     return records
@@ -101,7 +105,9 @@ def _tier(tier: TierSettings) -> str:
 
 
 def _limit(kind: str, allowed: int, unit: str, *, stops: bool) -> str:
-    effect = "s" if stops else "c"
+    effect = "c"
+    if stops:
+        effect = "s"
     return f"{kind}\t{allowed}\t{_SECONDS[unit]}\t{effect}"
 
 

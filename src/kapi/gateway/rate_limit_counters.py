@@ -127,7 +127,7 @@ class RateLimitCounters:
         with self._one_at_a_time:
             restored, generation, found = self._read()
             if not restored:
-                for batch in _batches([_line(item) for item in self._kept.values()], ""):
+                for batch in _batches(list(map(_line, self._kept.values())), ""):
                     self.send("/restore", batch)
                 self.send("/restored")
             if self._stale or generation != self._generation:

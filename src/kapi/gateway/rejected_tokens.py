@@ -82,13 +82,17 @@ class RejectedTokenLog:
     def _rejection(self, entry: HTTPAccessLogEntry) -> tuple[str, str]:
         """The issuer and the reason."""
         space = entry.common_properties.metadata.filter_metadata.get(JWT_FILTER)
-        facts: dict[str, Any] = dict(space.items()) if space is not None else {}
+        facts: dict[str, Any] = {}
+        if space is not None:
+            facts = dict(space.items())
         details = entry.response.response_code_details
         if details.startswith("rbac_access_denied"):
             return self._name_of(_issuer_in(facts)), _reason_of_rule(details)
         for name, fault in facts.items():
             # Every provider rejects a token that cannot be read, so no issuer is named for it.
-            reason = _REASONS.get(str(fault["message"])) if name.startswith(FAULT) else None
+            reason = None
+            if name.startswith(FAULT):
+                reason = _REASONS.get(str(fault["message"]))
             if reason:
                 return name.removeprefix(FAULT), reason
         return "", _reason_without_issuer(details)
@@ -96,7 +100,9 @@ class RejectedTokenLog:
 
 def _issuer_in(facts: Mapping[str, Any]) -> str:
     claims = facts.get(CLAIMS)
-    return str(claims["iss"]) if claims is not None and "iss" in claims else ""
+    if claims is not None and "iss" in claims:
+        return str(claims["iss"])
+    return ""
 
 
 def _reason_of_rule(details: str) -> str:

@@ -41,7 +41,7 @@ class RevokedStreams:
         """
         wanted = frozenset(revoked)
         if self._envoy.needed():
-            fresh = sorted(item for item in wanted - self._reported if _is_printable(item))
+            fresh = sorted(filter(_is_printable, wanted - self._reported))
             for number, batch in enumerate(_batches(fresh), 1):
                 self._envoy.send("/revoked", batch)
                 if number % BATCHES_AT_ONCE == 0:

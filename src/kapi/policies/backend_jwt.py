@@ -63,7 +63,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> BackendJwt | None:
     for policies in (operation.policies.request, conf.policies.request):
         found = [item for item in policies if item.name == POLICY]
         if found:
-            return _node(found[-1]) if found[-1].parameter("enabled", default=True) else None
+            if found[-1].parameter("enabled", default=True):
+                return _node(found[-1])
+            return None
     return None
 
 

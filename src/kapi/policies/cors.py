@@ -194,7 +194,9 @@ def _answer_options(node: Cors, place: Place) -> str:
 def _allow(node: Cors, place: Place) -> str:
     """The methods of a target, as `Allow` lists them."""
     rest = place.api.type == "REST" and not place.gateway.apk_methods
-    head = {"HEAD"} if rest and "GET" in node.options else set()
+    head: set[str] = set()
+    if rest and "GET" in node.options:
+        head = {"HEAD"}
     return ", ".join(sorted({*node.options, *head}))
 
 
@@ -203,7 +205,9 @@ def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute 
     node = next((item for item in place.operation.policies if isinstance(item, Cors)), None)
     if node is None:
         return None
-    vary = {"vary": "Origin"} if _vary(node) else {}
+    vary = {}
+    if _vary(node):
+        vary = {"vary": "Origin"}
     context = {"status": str(status), "body": body, **({"allow": allow} if allow else {}), **vary}
     per_route = {
         FILTER: _policy(node),
@@ -215,7 +219,7 @@ def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute 
 def _policy(node: Cors) -> dict[str, Any]:
     policy: dict[str, Any] = {
         "@type": PER_ROUTE,
-        "allow_origin_string_match": [_origin(origin) for origin in node.origins],
+        "allow_origin_string_match": list(map(_origin, node.origins)),
     }
     for field, values in (
         ("allow_methods", node.methods),
@@ -240,9 +244,7 @@ def _vary(node: Cors) -> list[dict[str, Any]]:
 def _origin(origin: str) -> dict[str, Any]:
     if origin == "*" or "*" not in origin:
         return {"exact": origin}
-    return {
-        "safe_regex": {"regex": _ORIGIN_PART.join(re.escape(part) for part in origin.split("*"))}
-    }
+    return {"safe_regex": {"regex": _ORIGIN_PART.join(map(re.escape, origin.split("*")))}}
 
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -78,7 +78,9 @@ class EndpointSecurity:
 def compile(conf: ApiConf, operation: OperationConf) -> EndpointSecurity | None:
     """A node where an endpoint that the operation uses wants credentials."""
     used = (*(operation.production or conf.production), *(operation.sandbox or conf.sandbox))
-    return EndpointSecurity() if any(endpoint.security for endpoint in used) else None
+    if any(endpoint.security for endpoint in used):
+        return EndpointSecurity()
+    return None
 
 
 def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract

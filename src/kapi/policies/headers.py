@@ -59,7 +59,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> Headers | None:
     """The changes of the operation, or of the API."""
     policies = conf.policies_of(operation)
     request, response = _changes(policies.request), _changes(policies.response)
-    return Headers(request, response) if request or response else None
+    if request or response:
+        return Headers(request, response)
+    return None
 
 
 def _changes(policies: Sequence[PolicyConf]) -> tuple[HeaderChange, ...]:
@@ -70,7 +72,9 @@ def _changes(policies: Sequence[PolicyConf]) -> tuple[HeaderChange, ...]:
         if action is None:
             continue
         header = str(item.parameter("headerName")).lower()
-        value = "" if action == "remove" else item.parameter("headerValue", "")
+        value = ""
+        if action != "remove":
+            value = item.parameter("headerValue", "")
         change = HeaderChange(action, header, value)
         if action != "add":
             made = [before for before in made if before.header != change.header]

@@ -80,16 +80,18 @@ def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:
 def _services(policies: Iterable[PolicyConf]) -> tuple[Service, ...]:
     made = []
     for item in policies:
-        endpoint = (
-            endpoint_of(item.parameter("backendUrl", "")) if item.name == "Interceptor" else None
-        )
+        endpoint = None
+        if item.name == "Interceptor":
+            endpoint = endpoint_of(item.parameter("backendUrl", ""))
         if isinstance(endpoint, Endpoint):
             flags = [
                 item.parameter(flag, default=False)
                 for flag in ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled")
             ]
             names = item.parameter("tlsSecretName"), item.parameter("tlsSecretKey")
-            certificate = SecretRef(*names, item.mark) if all(names) else None
+            certificate = None
+            if all(names):
+                certificate = SecretRef(*names, item.mark)
             made.append(Service(replace(endpoint, certificate=certificate), *flags))
     return tuple(made)
 
@@ -108,9 +110,9 @@ def _settings_endpoint(item: InterceptorSettings) -> Endpoint | None:
     endpoint = endpoint_of(item.url)
     if isinstance(endpoint, Fault):
         return None
-    certificate = (
-        SecretRef(item.tls_secret_name, item.tls_secret_key) if item.tls_secret_name else None
-    )
+    certificate = None
+    if item.tls_secret_name:
+        certificate = SecretRef(item.tls_secret_name, item.tls_secret_key)
     return replace(endpoint, certificate=certificate)
 
 
@@ -179,7 +181,9 @@ def _calls(
 
 def _limit_keys(node: Interceptors, place: Place, *, asked: bool) -> EnvoyRoute:
     """Services of the settings may supply keys to count by where the conf names none that could."""
-    return limit_keys.route(place) if asked and not node.request else EnvoyRoute()
+    if asked and not node.request:
+        return limit_keys.route(place)
+    return EnvoyRoute()
 
 
 def everywhere(place: Place) -> EnvoyRoute | None:
@@ -217,7 +221,9 @@ def _authentication(place: Place) -> Authentication:
 def _credentials(place: Place) -> list[dict[str, Any]]:
     """Where a checked credential is in a request; `bearer` if a scheme is before it."""
     node = _authentication(place)
-    found = [item for item in node.credentials if item.header] if node.required else []
+    found = []
+    if node.required:
+        found = [item for item in node.credentials if item.header]
     return [
         {"type": _KINDS[item.kind], "header": item.header.lower(), "bearer": item.kind == "OAuth2"}
         for item in found
@@ -237,7 +243,9 @@ def _endpoint_names(place: Place) -> dict[str, str]:
     other, own = ("production", place.operation.production), ("sandbox", place.operation.sandbox)
     if not place.sandbox:
         other, own = own, other
-    moved = dict.fromkeys((other[0], *map(place.cluster, other[1])), other[0]) if other[1] else {}
+    moved = {}
+    if other[1]:
+        moved = dict.fromkeys((other[0], *map(place.cluster, other[1])), other[0])
     return moved | dict.fromkeys((own[0], *map(place.cluster, own[1])), "")
 
 

@@ -71,7 +71,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> LuaScripts | None:
         operation.policies.response,
     )
     found = tuple(dict.fromkeys(item for policies in lists for item in _scripts(policies)))
-    return LuaScripts(found) if found else None
+    if found:
+        return LuaScripts(found)
+    return None
 
 
 def _scripts(policies: Iterable[PolicyConf]) -> Iterable[Script]:
@@ -116,12 +118,16 @@ def _source(node: LuaScripts, place: Place) -> str:
     items = [_literal(item, place) for item in node.scripts]
     longest = _TEXT + place.gateway.enforcer.max_body_bytes
     endless = ", ".join(f"{flow} = true" for flow in endless_flows(place.operation))
-    head = f"ENDLESS = {{{endless}}}\n" if endless else ""
+    head = ""
+    if endless:
+        head = f"ENDLESS = {{{endless}}}\n"
     return f"local LONGEST = {longest}\n{head}SCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
 
 
 def _literal(item: Script, place: Place) -> str:
-    source = item.source if item.ref is None else place.secret(item.ref) or _GONE
+    source = item.source
+    if item.ref is not None:
+        source = place.secret(item.ref) or _GONE
     level = 0
     while f"]{'=' * level}]" in source:
         level += 1

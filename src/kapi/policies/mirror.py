@@ -40,7 +40,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> Mirror | None:
     endpoints = tuple(
         endpoint for url in urls if isinstance(endpoint := endpoint_of(url), Endpoint)
     )
-    return Mirror(endpoints) if endpoints else None
+    if endpoints:
+        return Mirror(endpoints)
+    return None
 
 
 def envoy(node: Mirror, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract

@@ -76,7 +76,9 @@ class PublicAddress:
 
 def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  # noqa: ARG001
     """A node where the conf says that nothing is rewritten."""
-    return None if conf.field(FIELD, default=True) else PublicAddress()
+    if conf.field(FIELD, default=True):
+        return None
+    return PublicAddress()
 
 
 def envoy(node: PublicAddress, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
@@ -108,7 +110,9 @@ def _origins(endpoint: Endpoint) -> list[str]:
     """How a backend may write its own (RFC 6454 §6.2), in small letters."""
     origin = f"{endpoint.scheme}://{endpoint.authority}".lower()
     usual = _DEFAULT_PORTS[endpoint.scheme]
-    return [origin, f"{origin}:{usual}"] if endpoint.port == usual else [origin]
+    if endpoint.port == usual:
+        return [origin, f"{origin}:{usual}"]
+    return [origin]
 
 
 conf_part = ConfPart(

@@ -145,7 +145,7 @@ def _held(issuer: KeyAddress, needed: tuple[str, ...]) -> dict[str, Any]:
 
 def _needed(node: Scopes, has: _Has) -> dict[str, Any]:
     """Who has all scopes, and those of one alternative."""
-    needs = [has(scope) for scope in node.scopes]
+    needs = list(map(has, node.scopes))
     if node.alternatives:
         needs.append(any_of(*(all_of(*map(has, item)) for item in node.alternatives)))
     return all_of(*needs)

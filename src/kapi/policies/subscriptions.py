@@ -35,7 +35,9 @@ class Subscriptions:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Subscriptions | None:
     """Where the conf asks for it."""
-    return Subscriptions() if operation.secured and conf.field(SUBSCRIPTIONS) else None
+    if operation.secured and conf.field(SUBSCRIPTIONS):
+        return Subscriptions()
+    return None
 
 
 def has_callers_without_application(api: Api) -> bool:

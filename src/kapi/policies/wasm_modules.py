@@ -155,8 +155,10 @@ def compile(conf: ApiConf, operation: OperationConf) -> WasmModules | None:
         operation.policies.request,
         operation.policies.response,
     )
-    found = tuple(dict.fromkeys(_module(item) for item in _items(lists)))
-    return WasmModules(found) if found else None
+    found = tuple(dict.fromkeys(map(_module, _items(lists))))
+    if found:
+        return WasmModules(found)
+    return None
 
 
 def _items(lists: Iterable[Iterable[PolicyConf]]) -> Iterable[PolicyConf]:
@@ -180,7 +182,7 @@ def _module(item: PolicyConf) -> Module:
 def _plain(value: Any) -> Any:
     if isinstance(value, Fields):
         return {key: _plain(item) for key, item in value.items}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    return list(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def envoy(node: WasmModules, place: Place) -> EnvoyRoute:

@@ -38,7 +38,9 @@ class Accounts:
         row = self._database.row(
             "SELECT ended_at FROM ended_accounts WHERE subject = ?", (subject,)
         )
-        return 0 if row is None else int(row[0])
+        if row is None:
+            return 0
+        return int(row[0])
 
     def ended_since(self, moment: int) -> tuple[tuple[str, int], ...]:
         """The subjects whose accounts ended at this moment or later, each with the time."""

@@ -146,7 +146,9 @@ class Families:
         if issued.family.startswith(_ACCOUNT):
             return issued.family.removeprefix(_ACCOUNT)
         family = self.get(issued.family, now)
-        return "" if family is None else str(family.payload["user"])
+        if family is None:
+            return ""
+        return str(family.payload["user"])
 
     def get(self, family: str, now: int) -> Record | None:
         """A family that was not revoked, or None."""
@@ -165,7 +167,9 @@ class Families:
             " AND f.expires_at > ? AND f.consumed_at IS NULL",
             (FAMILY, REFRESH, refresh_key, now, now),
         )
-        return None if row is None else _record(row)
+        if row is None:
+            return None
+        return _record(row)
 
     def of_access(self, jti: str, now: int) -> Record | None:
         """The record of an access token of a family, or None; its `family` names the family."""
@@ -187,7 +191,9 @@ class Families:
 
     def _get(self, kind: str, key: str, now: int, more: str = "") -> Record | None:
         row = self._database.row(f"{_SELECT} {more}", (kind, key, now))
-        return None if row is None else _record(row)
+        if row is None:
+            return None
+        return _record(row)
 
 
 def account_family(subject: str) -> str:

@@ -77,7 +77,9 @@ class IssuerStore:
             f"SELECT {_KEYS} FROM issuer_keys WHERE name = ?",  # noqa: S608 - a constant
             (name,),
         )
-        return None if row is None else StoredKeys(*row)
+        if row is None:
+            return None
+        return StoredKeys(*row)
 
     def want_keys(self) -> None:
         """Ask the process that follows the issuers to fetch their keys."""

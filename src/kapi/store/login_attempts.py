@@ -66,7 +66,7 @@ class LoginAttempts:
                 return seconds
             # The number is bounded, so that the time of this call does not depend on the table.
             db.execute(_DELETE_SOME_ENDED, (now - WINDOW,))
-            names = [_digest(name) for name in most]
+            names = list(map(_digest, most))
             db.executemany(_DELETE_ENDED, [(name, now - WINDOW, now) for name in names])
             db.executemany(_COUNT, [(name, now) for name in names])
             self._trim(db)

@@ -126,7 +126,9 @@ class Records:
             " AND consumed_at IS NULL AND expires_at > ?",
             (kind, holder, now),
         )[0]
-        return int(first) - now if count >= most else 0
+        if count >= most:
+            return int(first) - now
+        return 0
 
     def get(self, kind: str, key: str, now: int) -> Record | None:
         """A valid record, consumed or not, or None."""
@@ -135,7 +137,9 @@ class Records:
             "WHERE kind = ? AND key = ? AND expires_at > ?",
             (kind, key, now),
         )
-        return None if row is None else _record(row)
+        if row is None:
+            return None
+        return _record(row)
 
     def take(self, kind: str, key: str, now: int) -> tuple[Record, bool] | None:
         """Consume a valid record: the record, and whether this call consumed it; or None.
@@ -153,7 +157,9 @@ class Records:
                 "WHERE kind = ? AND key = ? AND expires_at > ?",
                 (kind, key, now),
             ).fetchone()
-        return None if row is None else (_record(row), first == 1)
+        if row is None:
+            return None
+        return (_record(row), first == 1)
 
     def pop(self, kind: str, key: str, now: int) -> Record | None:
         """Delete a valid record and return it, or None. Of parallel calls, one gets it."""
@@ -163,7 +169,9 @@ class Records:
                 f"RETURNING {_COLUMNS}",
                 (kind, key, now),
             ).fetchone()
-        return None if row is None else _record(row)
+        if row is None:
+            return None
+        return _record(row)
 
     def update(
         self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]

@@ -58,7 +58,9 @@ class RegisteredClients:
             f"SELECT {_COLUMNS} FROM registered_clients WHERE id = ? AND removed = 0",  # noqa: S608
             (client_id,),
         )
-        return None if row is None else _client(row)
+        if row is None:
+            return None
+        return _client(row)
 
     def all(self) -> tuple[RegisteredClient, ...]:
         """All of them, oldest first."""

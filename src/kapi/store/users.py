@@ -46,7 +46,9 @@ class UserStore:
             f"SELECT {_COLUMNS} FROM users WHERE username = ?",  # noqa: S608 - a constant
             (username,),
         )
-        return None if row is None else _user(row)
+        if row is None:
+            return None
+        return _user(row)
 
     def of_subject(self, subject: str) -> StoredUser | None:
         """The person whose account has this subject, or None."""
@@ -54,7 +56,9 @@ class UserStore:
             f"SELECT {_COLUMNS} FROM users WHERE subject = ?",  # noqa: S608 - a constant
             (subject,),
         )
-        return None if row is None else _user(row)
+        if row is None:
+            return None
+        return _user(row)
 
     def all(self) -> tuple[StoredUser, ...]:
         """All accounts, by name."""
@@ -114,7 +118,9 @@ class UserStore:
 
 def _subject(db: Connection, username: str) -> str | None:
     row = db.execute("SELECT subject FROM users WHERE username = ?", (username,)).fetchone()
-    return None if row is None else str(row[0])
+    if row is None:
+        return None
+    return str(row[0])
 
 
 def _user(row: tuple[str, str, str, int, str, int]) -> StoredUser:

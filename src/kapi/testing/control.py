@@ -72,7 +72,7 @@ class Control:
     def _answer(self, call: Call) -> Any:
         _refuse_pages(call)
         body = _body(call)
-        parts = [part for part in call.path.split("/")[2:] if part]
+        parts = list(filter(None, call.path.split("/")[2:]))
         if not parts:
             return self._overview()
         if parts[0] == "issuers":

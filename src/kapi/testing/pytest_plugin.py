@@ -50,7 +50,9 @@ def kapi_http_server() -> Iterator[Server]:
 def kapi_issuer(request: pytest.FixtureRequest) -> Iterator[Issuer]:
     """A fresh issuer: own keys, clients, users, clock, faults, journal."""
     marker = request.node.get_closest_marker("kapi")
-    options: dict[str, Any] = dict(marker.kwargs) if marker else {}
+    options: dict[str, Any] = {}
+    if marker:
+        options = dict(marker.kwargs)
     sockets = options.pop("sockets", False)
     server = request.getfixturevalue("kapi_http_server" if sockets else "kapi_server")
     issuer = server.issuer(**options)

@@ -59,7 +59,7 @@ def _differing(value: Any, usual: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """A setting as a JSON value; tables without the members that have their default."""
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return list(map(_plain, value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         usual = _usual(type(value))
         names = [item.name for item in dataclasses.fields(value)]

@@ -81,7 +81,9 @@ class Client:
 
     def _authority(self, host: str) -> str:
         port = self._settings.gateway.port
-        return host if port == 443 else f"{host}:{port}"
+        if port == 443:
+            return host
+        return f"{host}:{port}"
 
     def _address(self) -> tuple[str, int]:
         """Where the gateway listens; a loopback address if it listens on all."""
@@ -291,7 +293,9 @@ def warn_of_unknown(client: Client, names: Iterable[str]) -> None:
         if name in deployed or name == "*":
             continue
         close = get_close_matches(name, deployed, 1)
-        question = f"; did you mean {close[0]}?" if close else ""
+        question = ""
+        if close:
+            question = f"; did you mean {close[0]}?"
         say(f"warning: no API named {name!r} is deployed{question}")
 
 
@@ -300,7 +304,9 @@ def _json(answer: Answer) -> dict[str, Any]:
         value = json.loads(answer.body)
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
+    if isinstance(value, dict):
+        return value
+    return {}
 
 
 def _problem(answer: Answer) -> Problem:

@@ -61,7 +61,9 @@ def envoy_version(settings: Settings) -> str:
             hint="Name another binary: gateway.envoy in kapi.toml.",
         ) from error
     parts = done.stdout.rpartition("version:")[2].strip().split("/")
-    return parts[1] if len(parts) > 1 else "unknown"
+    if len(parts) > 1:
+        return parts[1]
+    return "unknown"
 
 
 def _python(_: Settings) -> Finding:
@@ -72,7 +74,9 @@ def _python(_: Settings) -> Finding:
 
 def _finding(check: str, detail: str, repair: str, *, good: bool) -> Finding:
     """A passed check, or a failed one with its repair."""
-    return Finding(check, "ok", detail) if good else Finding(check, "fail", detail, repair)
+    if good:
+        return Finding(check, "ok", detail)
+    return Finding(check, "fail", detail, repair)
 
 
 def _envoy(settings: Settings) -> Finding:

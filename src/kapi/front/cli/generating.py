@@ -94,11 +94,11 @@ class Source:
     def about(self, error: Invalid, made: Generated) -> InvalidInput:
         """Mistakes of the generated conf, at their places in the definition or the options."""
         own = [item for item in error.diagnostics if item.source == "apkConfiguration"]
-        placed = (
-            dict(zip(own, place_in_definition(made, self.content, self.api_type, own), strict=True))
-            if own
-            else {}
-        )
+        placed = {}
+        if own:
+            placed = dict(
+                zip(own, place_in_definition(made, self.content, self.api_type, own), strict=True)
+            )
         items = tuple(self._option(item) or placed.get(item, item) for item in error.diagnostics)
         return named(
             Invalid(items, _code_of(error)),
@@ -114,7 +114,7 @@ class Source:
             "#/endpointConfigurations": self.choices.production or self.choices.sandbox,
         }
         options = [pointer for pointer, value in given.items() if value]
-        pointer = next((start for start in options if item.pointer.startswith(start)), None)
+        pointer = next(filter(item.pointer.startswith, options), None)
         if item.source != "apkConfiguration" or pointer is None:
             return None
         return replace(item, source=_OPTIONS[pointer], line=0, column=0)

@@ -60,7 +60,9 @@ def sourced_settings(
 def read_input(path: str) -> bytes:
     """The content of a file, or of standard input for `-`. Raises KapiError."""
     try:
-        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        if path == "-":
+            return sys.stdin.buffer.read()
+        return Path(path).read_bytes()
     except OSError as error:
         raise KapiError(
             "input",

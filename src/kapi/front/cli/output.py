@@ -167,7 +167,9 @@ def _narrow(widths: list[int], fit: Sequence[int]) -> None:
 
 
 def _padded(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+    if len(text) <= width:
+        return text.ljust(width)
+    return text[: width - 1] + "…"
 
 
 def _excess(widths: Sequence[int]) -> int:
@@ -180,7 +182,9 @@ def _excess(widths: Sequence[int]) -> int:
 def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
-    return "" if value is None else str(value)
+    if value is None:
+        return ""
+    return str(value)
 
 
 def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
@@ -193,7 +197,9 @@ def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
         for item in error.diagnostics:
             explain(item, texts.get(item.source, []))
         return exit_code(error)
-    detail = "" if error.detail in {"", error.title} else f"\n  {error.detail}"
+    detail = ""
+    if error.detail not in {"", error.title}:
+        detail = f"\n  {error.detail}"
     say(f"{_red('error: ')}{error.title}{detail}")
     if error.hint:
         say(f"hint: {error.hint}")
@@ -206,7 +212,9 @@ def exit_code(error: KapiError) -> int:
         return Exit.INVALID
     if isinstance(error, Problem):
         rejected = error.code == error_codes.GATEWAY_REFUSED.number
-        return Exit.REJECTED if rejected else _EXIT_OF_STATUS.get(error.status, Exit.FAILED)
+        if rejected:
+            return Exit.REJECTED
+        return _EXIT_OF_STATUS.get(error.status, Exit.FAILED)
     if isinstance(error, EnvoyNotFound):
         return Exit.ENVIRONMENT
     if isinstance(error, GatewayError):
@@ -224,8 +232,12 @@ def usage(message: str, hint: str) -> NoReturn:
 
 def explain(item: Diagnostic, lines: Sequence[str]) -> None:
     """Write a diagnostic: its place, message, source line with a caret, and hint."""
-    word = _red("error: ") if item.severity == "error" else "warning: "
-    code = f"  [{item.code}]" if item.code.startswith("KAPI") else ""
+    word = "warning: "
+    if item.severity == "error":
+        word = _red("error: ")
+    code = ""
+    if item.code.startswith("KAPI"):
+        code = f"  [{item.code}]"
     say(f"{word}{_place_of(item)}{item.message}{code}")
     if 0 < item.line <= len(lines):
         before, text = _excerpt(lines[item.line - 1], item.column)
@@ -238,7 +250,9 @@ def explain(item: Diagnostic, lines: Sequence[str]) -> None:
 def _place_of(item: Diagnostic) -> str:
     if item.line:
         return f"{item.source}:{item.line}:{item.column}: "
-    return f"{item.source}: " if item.source else ""
+    if item.source:
+        return f"{item.source}: "
+    return ""
 
 
 def _excerpt(line: str, column: int) -> tuple[int, str]:
@@ -252,4 +266,6 @@ def _excerpt(line: str, column: int) -> tuple[int, str]:
 
 def _red(text: str) -> str:
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    return f"\x1b[31m{text}\x1b[0m" if coloured else text
+    if coloured:
+        return f"\x1b[31m{text}\x1b[0m"
+    return text

@@ -79,13 +79,15 @@ class Row:
 
 def _keep_indented(command: TyperCommand | TyperGroup) -> None:
     paragraphs = (command.help or "").split("\n\n")
-    command.help = "\n\n".join(_marked(paragraph) for paragraph in paragraphs)
+    command.help = "\n\n".join(map(_marked, paragraphs))
     for inner in getattr(command, "commands", {}).values():
         _keep_indented(inner)
 
 
 def _marked(paragraph: str) -> str:
-    return f"{_AS_IT_IS}{paragraph}" if "\n " in f"\n{paragraph}" else paragraph
+    if "\n " in f"\n{paragraph}":
+        return f"{_AS_IT_IS}{paragraph}"
+    return paragraph
 
 
 class Commands(MutableMapping[str, Any]):

@@ -64,7 +64,9 @@ def _finding_itself(settings: Settings) -> Settings:
 
 
 def _path(text: str) -> Path | None:
-    return Path(text) if text else None
+    if text:
+        return Path(text)
+    return None
 
 
 def _placed(mistakes: Iterable[Diagnostic], config: Path | None) -> Iterator[Diagnostic]:
@@ -79,7 +81,9 @@ def _placed(mistakes: Iterable[Diagnostic], config: Path | None) -> Iterator[Dia
     places = places_of(file.read_text("utf-8"))
     for item in mistakes:
         line, column = places.find(item.pointer)
-        source = file.name if line else ""
+        source = ""
+        if line:
+            source = file.name
         yield replace(item, line=line, column=column, source=source)
 
 

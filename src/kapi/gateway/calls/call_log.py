@@ -64,12 +64,16 @@ class CallLog:
     def after(self, place: str, wanted: Wanted, most: int) -> tuple[list[Call], str]:
         """At most `most` calls after a place that was returned before, and the next place."""
         number, _, offset = place.partition("-")
-        at = int(offset) if offset.isascii() and offset.isdigit() else 0
+        at = 0
+        if offset.isascii() and offset.isdigit():
+            at = int(offset)
         files = [path for path in (self._older, self._path) if path.exists()]
         names = [str(path.stat().st_ino) for path in files]
         if number not in names:
             number, at = "", 0  # It was set aside twice since.
-        start = names.index(number) if number else 0
+        start = 0
+        if number:
+            start = names.index(number)
         found: list[Call] = []
         for name, path in zip(names[start:], files[start:], strict=True):
             if name != number:
@@ -107,7 +111,9 @@ def _read(line: bytes) -> Call | None:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None  # Envoy is writing it.
-    return value if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        return value
+    return None
 
 
 def _backwards(path: Path, most: int) -> Iterator[bytes]:

@@ -130,7 +130,9 @@ def _distinct(apis: ApisBySegment) -> Iterable[Api]:
 
 
 def _names(scope: Resource | None) -> Names:
-    return NOTHING if scope is None else names_in(scope.body)
+    if scope is None:
+        return NOTHING
+    return names_in(scope.body)
 
 
 def _backends(names: Iterable[Names]) -> frozenset[str]:

@@ -80,7 +80,7 @@ class ApiCompiler:
         ]
         distinct = {api.id: api for apis in segments_to_apis.values() for api in apis}
         clusters = render_backends(distinct.values(), context)
-        self.check(clusters, [scope for scope in scopes if scope])
+        self.check(clusters, list(filter(None, scopes)))
 
     def check_alone(self, api: Api, context: RenderContext) -> None:
         """Raise GatewayError when Envoy refuses the resources of an API, without its neighbours."""
@@ -114,4 +114,6 @@ class ApiCompiler:
             )
         )
         api = dataclasses.replace(api, id=stored.id)
-        return self.modules.pinned(api) if self.modules else api
+        if self.modules:
+            return self.modules.pinned(api)
+        return api

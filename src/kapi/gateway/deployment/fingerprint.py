@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, frozenset | set):
         return sorted((map(plain, value)), key=json.dumps)
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return list(map(plain, value))
     raise TypeError(f"{type(value).__name__} in the input of rendering")
 
 

@@ -120,7 +120,9 @@ class BackendJwts:
         )
 
     def _signed(self, payload: Mapping[str, Any], *, plain: bool) -> str:
-        encode = _padded_base64 if plain else base64url.encode
+        encode = base64url.encode
+        if plain:
+            encode = _padded_base64
         return sign_jwt(self._key, payload, encode=encode)
 
 
@@ -138,8 +140,12 @@ def _described(
     api: Mapping[str, str], claims: Mapping[str, Any], consumer: str, find: Callers
 ) -> dict[str, Any]:
     """APK's claims about the call: the API, the application, the person."""
-    person = claims["sub"] if isinstance(claims.get("sub"), str) else ""
-    known = find(consumer, api["organization"], api["name"], api["version"]) if consumer else None
+    person = ""
+    if isinstance(claims.get("sub"), str):
+        person = claims["sub"]
+    known = None
+    if consumer:
+        known = find(consumer, api["organization"], api["name"], api["version"])
     application = known or _of_key(claims) or Caller(consumer, consumer, person)
     described = {
         "subscriber": application.owner or person or application.name,

@@ -32,8 +32,12 @@ class Backends:
         if endpoint.http2 and endpoint.scheme == "http":
             spec["appProtocols"] = ["gateway.envoyproxy.io/h2c"]
         certificate = endpoint.certificate
-        trusted = (certificate.name, certificate.key) if certificate else None
-        secure = (endpoint.host, trusted) if endpoint.scheme == "https" else None
+        trusted = None
+        if certificate:
+            trusted = (certificate.name, certificate.key)
+        secure = None
+        if endpoint.scheme == "https":
+            secure = (endpoint.host, trusted)
         name = object_name(f"{endpoint.host}-{endpoint.port}", (spec, secure, self.maker.owner))
         self.objects.append(self.maker.make("Backend", name, spec))
         if endpoint.scheme == "https":

@@ -46,7 +46,9 @@ class Maker:
     @property
     def owner(self) -> str:
         """The id of the API. Each API has objects of its own, so that they go with it."""
-        return "" if self.api is None else self.api.id
+        if self.api is None:
+            return ""
+        return self.api.id
 
     def make(self, kind: str, name: str, spec: Mapping[str, Any] | None = None) -> Manifest:
         """An object with a spec; without one, the caller adds its fields."""
@@ -65,7 +67,9 @@ class Maker:
         return made
 
     def _labels(self) -> dict[str, str]:
-        return {MANAGED_BY: OWNER} if self.api is None else labels_of(self.api)
+        if self.api is None:
+            return {MANAGED_BY: OWNER}
+        return labels_of(self.api)
 
 
 def in_order(objects: Iterable[Manifest]) -> tuple[Manifest, ...]:

@@ -125,21 +125,29 @@ def _key(*parts: object) -> str:
 
 def _credential(endpoint: Endpoint) -> str:
     credential = header_credential(endpoint.security)
-    return credential.header if credential else ""
+    if credential:
+        return credential.header
+    return ""
 
 
 def _in_path(conf: ApiConf) -> tuple[str, str] | None:
     provider = conf.ai_provider
     try:
-        found = provider_of(BUILT_IN, provider.name, provider.api_version) if provider else None
+        found = None
+        if provider:
+            found = provider_of(BUILT_IN, provider.name, provider.api_version)
     except KeyError:
         return None
-    return found.model_in_path if found else None
+    if found:
+        return found.model_in_path
+    return None
 
 
 def envoy(node: AiModels, place: Place) -> EnvoyRoute:
     """Say which models there are, and how Envoy finds their clusters."""
-    models = node.sandbox if place.sandbox else node.production
+    models = node.production
+    if place.sandbox:
+        models = node.sandbox
     if not models:
         return EnvoyRoute()
     shares = ["f" if node.selection == "failover" else "w"]
@@ -219,7 +227,9 @@ def _check_models(parameters: Mapping, pointer: str, report: Report) -> None:
 
 def _url_fault(url: str) -> Fault | None:
     endpoint = endpoint_of(url)
-    return endpoint if isinstance(endpoint, Fault) else None
+    if isinstance(endpoint, Fault):
+        return endpoint
+    return None
 
 
 def _check(root: Mapping, report: Report) -> None:

@@ -59,7 +59,9 @@ def envoy(node: AiRateLimit, place: Place) -> EnvoyRoute:
     limits, provider = place.endpoint.ai_limits, place.api.ai_provider
     if limits is None or provider is None:
         return EnvoyRoute()
-    code = API_CODE if node.counted == "api" else OPERATION_CODE
+    code = OPERATION_CODE
+    if node.counted == "api":
+        code = API_CODE
     key = _key(node, place)
     counts = (
         limit(kind, f"{key}/{kind}", allowed, SECONDS[unit], code)
@@ -83,7 +85,9 @@ def _key(node: AiRateLimit, place: Place) -> str:
     """The name of an endpoint's counts: whose it is, and its address."""
     endpoint = place.endpoint
     address = f"{endpoint.scheme}://{endpoint.authority}{endpoint.base_path}"
-    own = f"{place.operation.verb}{place.operation.target}" if node.counted == "operation" else ""
+    own = ""
+    if node.counted == "operation":
+        own = f"{place.operation.verb}{place.operation.target}"
     where = hashlib.sha256(address.encode()).hexdigest()[:16]
     host = "#sandbox" if place.sandbox else ""
     return f"ai/{place.api.id}/{own}@{where}{host}"

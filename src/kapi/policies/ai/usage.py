@@ -31,7 +31,9 @@ class AiUsage:
 
 def compile(conf: ApiConf, operation: OperationConf) -> AiUsage | None:  # noqa: ARG001
     """For every operation of an API that names its provider."""
-    return AiUsage() if conf.ai_provider else None
+    if conf.ai_provider:
+        return AiUsage()
+    return None
 
 
 def envoy(node: AiUsage, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract

@@ -153,7 +153,9 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     """What the token filter must find, what else is checked, and what the backend does not see."""
     hidden = tuple(dict.fromkeys(name for item in node.credentials for name in item.hidden))
     configs: dict[str, dict[str, Any]] = {}
-    answered = protocols.answer() if node.protocol_kinds else []
+    answered = []
+    if node.protocol_kinds:
+        answered = protocols.answer()
     if taken := _taken_by_script(node, place):
         configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
     if not node.required:
@@ -207,7 +209,9 @@ def _other_filters(node: Authentication, place: Place) -> dict[str, dict[str, An
 def _api(place: Place) -> dict[str, Any]:
     """What an API key is checked against."""
     api = place.api
-    key_type = "SANDBOX" if place.sandbox else "PRODUCTION"
+    key_type = "PRODUCTION"
+    if place.sandbox:
+        key_type = "SANDBOX"
     return {
         "organization": api.organization,
         "name": api.name,

@@ -39,7 +39,7 @@ def per_route(pems: Iterable[str], place: Place) -> dict[str, Any]:
     """The configuration of one route."""
     certificates = [certificate for pem in pems for certificate in _certificates(pem)]
     pinned = (item for item in certificates if not is_authority(item))
-    authorities = (item for item in certificates if is_authority(item))
+    authorities = filter(is_authority, certificates)
     accepted = {
         "pinned": sorted(item.fingerprint(hashes.SHA256()).hex() for item in pinned),
         "authorities": sorted(map(_text, authorities)),

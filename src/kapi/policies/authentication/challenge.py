@@ -25,7 +25,9 @@ def challenge(place: Place, dpop: str, *, tokens: bool) -> dict[str, str]:
     `dpop` is as in the conf; without `tokens` the API takes no access tokens, so nobody need be
     asked for one.
     """
-    scheme = "DPoP" if dpop == "mandatory" else "Bearer"
+    scheme = "Bearer"
+    if dpop == "mandatory":
+        scheme = "DPoP"
     more = [
         *([ALGS] if dpop == "mandatory" else []),
         *([resource(place)] if tokens else []),

@@ -140,13 +140,19 @@ def _check_somebody_may_call(
 ) -> None:
     """Warn of combinations that are not what they say; refuse one that no caller could pass."""
     written = items(conf)
-    place = written[0].mark if written else conf.mark
+    place = conf.mark
+    if written:
+        place = written[0].mark
     tokens = [item for item in enabled if item.auth_type != "mTLS"]
     if not tokens and conf.field(SUBSCRIPTIONS):
-        what = "a certificate names none" if enabled else "no kind of authentication is enabled"
+        what = "no kind of authentication is enabled"
+        if enabled:
+            what = "a certificate names none"
         asked = "subscriptionValidation asks for an application"
         message = f"Invalid authtypes provided: {asked}, and {what}"
-        spot = enabled[0].mark if enabled else place
+        spot = place
+        if enabled:
+            spot = enabled[0].mark
         report.add(codes.AUTHENTICATION, message, spot, SUBSCRIPTION_HINT)
     elif not enabled:
         what = "any caller may call every operation of this API"
@@ -155,7 +161,9 @@ def _check_somebody_may_call(
         report.warn(codes.AUTHENTICATION, message, place, hint)
     elif len(enabled) == 1 and enabled[0].required == "optional":
         kind = enabled[0].auth_type
-        what = "a client certificate" if kind == "mTLS" else "a credential of this kind"
+        what = "a credential of this kind"
+        if kind == "mTLS":
+            what = "a client certificate"
         message = f"{kind} is optional, and no other kind is enabled: {what} is still needed"
         hint = "Set required: mandatory, or enable another kind."
         report.warn(codes.AUTHENTICATION, message, enabled[0].mark, hint)
@@ -181,7 +189,9 @@ _OPTIONAL_BY_DEFAULT: Final = ("APIKey", "mTLS")
 
 
 def _values(node: Node, pointer: str) -> tuple[AuthenticationConf, ...]:
-    found = node.items if isinstance(node, Sequence) else []
+    found = []
+    if isinstance(node, Sequence):
+        found = node.items
     return tuple(_value(item, below(pointer, index)) for index, item in enumerate(found))
 
 
@@ -192,7 +202,9 @@ def _value(node: Node, pointer: str) -> AuthenticationConf:
     header, query = _CREDENTIAL_PLACES[kind]
     # A name alone does not switch the query on: tokens in URLs end up in logs (RFC 9700 §4.3.2).
     looks_into_query = data.get("queryParamEnable", bool(query))
-    usual = "optional" if kind in _OPTIONAL_BY_DEFAULT else "mandatory"
+    usual = "mandatory"
+    if kind in _OPTIONAL_BY_DEFAULT:
+        usual = "optional"
     return AuthenticationConf(
         auth_type=kind,
         required=data.get("required", usual),

@@ -46,7 +46,9 @@ def providers(node: Authentication, at: KubernetesPlace) -> list[tuple[KeyAddres
 
 def provider_name(issuer: KeyAddress, item: Credential) -> str:
     """The name of a provider within its policy."""
-    return issuer.name if item.kind == "OAuth2" else f"{issuer.name}-{item.kind.lower()}"
+    if item.kind == "OAuth2":
+        return issuer.name
+    return f"{issuer.name}-{item.kind.lower()}"
 
 
 def _faults(node: Authentication, at: KubernetesPlace) -> Iterator[NotPossible]:
@@ -140,7 +142,9 @@ def _extracted(item: Credential) -> dict[str, Any]:
 def _api_keys(node: Authentication, at: KubernetesPlace) -> dict[str, Any]:
     headers = [item.header for item in node.credentials if item.header]
     params = [item.query for item in node.credentials if item.query]
-    places = [{"headers": headers}] if headers else []
+    places = []
+    if headers:
+        places = [{"headers": headers}]
     places += [{"params": params}] if params else []
     return {
         "credentialRefs": [{"name": at.settings.api_keys_secret}],

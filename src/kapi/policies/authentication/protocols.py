@@ -30,7 +30,9 @@ def markers(kinds: Collection[str], *, is_read: bool) -> dict[str, str]:
         made[TOKEN_MARKER] = MOVED_JWT_HEADER
     if "APIKey" in kinds:
         made[KEY_MARKER] = ""
-    return made if is_read else dict.fromkeys(made, "")
+    if is_read:
+        return made
+    return dict.fromkeys(made, "")
 
 
 def answer() -> list[dict[str, Any]]:

@@ -44,7 +44,9 @@ def _whole(text: str, kind: str) -> int | Fault:
 
 
 def _float(text: str) -> float | Fault:
-    value = float(text) if _FLOAT.fullmatch(text) else math.inf
+    value = math.inf
+    if _FLOAT.fullmatch(text):
+        value = float(text)
     if math.isinf(value):
         return Fault(f"{text[:60]} is no float", "Write a number such as 1.5.")
     return value

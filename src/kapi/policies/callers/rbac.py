@@ -52,12 +52,16 @@ def per_route(content: dict[str, Any]) -> dict[str, Any]:
 
 def all_of(*principals: Principal) -> Principal:
     """Who is all of these."""
-    return principals[0] if len(principals) == 1 else {"and_ids": {"ids": list(principals)}}
+    if len(principals) == 1:
+        return principals[0]
+    return {"and_ids": {"ids": list(principals)}}
 
 
 def any_of(*principals: Principal) -> Principal:
     """Who is one of these."""
-    return principals[0] if len(principals) == 1 else {"or_ids": {"ids": list(principals)}}
+    if len(principals) == 1:
+        return principals[0]
+    return {"or_ids": {"ids": list(principals)}}
 
 
 def negated(principal: Principal) -> Principal:
@@ -99,7 +103,9 @@ def one_of(values: Sequence[str], *, any_case: bool = False) -> dict[str, Any]:
     """One of these texts: the value is looked up once."""
     matchers = [text(value, any_case=any_case) for value in values]
     # Envoy's list of alternatives has at least two.
-    return {"or_match": {"value_matchers": matchers}} if len(matchers) > 1 else matchers[0]
+    if len(matchers) > 1:
+        return {"or_match": {"value_matchers": matchers}}
+    return matchers[0]
 
 
 def has_word(*words: str) -> dict[str, Any]:

@@ -52,5 +52,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, Fields):
         return {key: plain(item) for key, item in value.items}
     if isinstance(value, tuple):
-        return [plain(item) for item in value]
+        return list(map(plain, value))
     return value

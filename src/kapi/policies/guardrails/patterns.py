@@ -70,13 +70,17 @@ def _steps(pattern: str) -> int:
             last = 0
             continue
         if token["end"]:
-            last = totals.pop() if len(totals) > 1 else 0
+            last = 0
+            if len(totals) > 1:
+                last = totals.pop()
         elif token["repeat"]:
             times = max(map(int, re.findall(r"\d+", token["repeat"])))
             totals[-1] += last * (max(times, 1) - 1)
             last *= max(times, 1)
             continue
         else:
-            last = _CLASS_STEPS if token["wide"] else 1
+            last = 1
+            if token["wide"]:
+                last = _CLASS_STEPS
         totals[-1] += last
     return sum(totals)

@@ -109,7 +109,7 @@ def envoy(
 
 def _text(item: BodyOperation, place: Place) -> str:
     """Flags, scopes, limits; a scope has neither blanks nor quotation marks (RFC 6749 §3.3)."""
-    lists = '"'.join(" ".join(names) for names in item.scopes)
+    lists = '"'.join(map(" ".join, item.scopes))
     fields = ["o" * item.open, lists]
     if item.limit:
         key = rate_limit.operation_key(place, item.verb, item.target)

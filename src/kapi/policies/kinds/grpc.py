@@ -124,7 +124,7 @@ def _at_host(conf: ApiConf, operations: tuple[Operation, ...]) -> Iterator[HostG
 
 
 def _first(endpoints: Iterator[tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:
-    return next((item for item in endpoints if item), ())
+    return next(filter(None, endpoints), ())
 
 
 def _nodes(conf: ApiConf, asked: OperationConf) -> tuple[Any, ...]:
@@ -150,12 +150,16 @@ def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:
         limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
         return EnvoyRoute({JSON_FILTER: _transcoder(node, place.base_path)}, route=limit)
     bound = place.endpoint.response_timeout
-    seconds = LONGEST_CALL if bound is None else bound
+    seconds = bound
+    if bound is None:
+        seconds = LONGEST_CALL
     # 0 is no bound: the deadline of the call alone.
     longest = {"grpc_timeout_header_max": f"{seconds}s"}
     if seconds:
         longest["max_stream_duration"] = f"{seconds}s"
-    per_route = {WEB_FILTER: ON} if node.web else {}
+    per_route = {}
+    if node.web:
+        per_route = {WEB_FILTER: ON}
     return EnvoyRoute(per_route, action={"timeout": "0s", "max_stream_duration": longest})
 
 
@@ -182,7 +186,9 @@ def _transcoder(node: Transcoding, base_path: str) -> dict[str, Any]:
             for method in service.method:
                 rules = method.options.Extensions[annotations_pb2.http]
                 own = (full_name, method.name) == (node.service, node.method)
-                kept = _rule(rules, node) if own else None
+                kept = None
+                if own:
+                    kept = _rule(rules, node)
                 method.options.ClearExtension(annotations_pb2.http)
                 if kept is not None:
                     setattr(kept, node.http_method.lower(), base_path + node.template)

@@ -49,7 +49,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> None:
 
 def envoy(node: McpTools, place: Place) -> EnvoyRoute:
     """What the admission filter must know: the operations, and the tools that name them."""
-    options = "ro" if any(item.open for item in node.operations) else "r"
+    options = "r"
+    if any(item.open for item in node.operations):
+        options = "ro"
     operations = (*node.operations, HANDSHAKE)
     made = body_operations.envoy("mcp", options, node.credentials, operations, place)
     metadata = {**made.metadata, METADATA: _texts(node.tools, place)}
@@ -69,7 +71,9 @@ def _texts(tools: Sequence[McpTool], place: Place) -> dict[str, str]:
     texts = {"server": json.dumps(server), "tools": "\t".join(tool.name for tool in tools)}
     for tool in tools:
         verb, target, *rest = tool.template
-        path = target if verb == FORWARD else f"{place.base_path.rstrip('/')}{target}"
+        path = target
+        if verb != FORWARD:
+            path = f"{place.base_path.rstrip('/')}{target}"
         texts[f"operation {tool.name}"] = f"{tool.verb.lower()} {tool.target}"
         texts[f"call {tool.name}"] = "\t".join((verb, path, *rest))
         texts[f"list {tool.name}"] = f'{{"name":{json.dumps(tool.name)},{tool.shown[1:]}'

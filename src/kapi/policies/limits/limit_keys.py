@@ -49,7 +49,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> LimitKeys | None:
     asked = any(
         item.name == "Interceptor" for item in (*conf.policies.request, *operation.policies.request)
     )
-    return LimitKeys() if asked else None
+    if asked:
+        return LimitKeys()
+    return None
 
 
 def envoy(node: LimitKeys, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract

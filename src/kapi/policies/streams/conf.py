@@ -53,7 +53,7 @@ def _check_interceptors(conf: ApiConf, report: Report) -> None:
     found: dict[Mark, OperationConf] = {}
     for operation in conf.operations:
         for item in _endless(conf, operation):
-            if any(item.parameter(flag) for flag in ("bodyEnabled", "trailersEnabled")):
+            if any(map(item.parameter, ("bodyEnabled", "trailersEnabled"))):
                 found.setdefault(item.mark, operation)
     for place, operation in found.items():
         message = f"an Interceptor cannot get the body of {operation.verb} {operation.target}"
@@ -68,7 +68,9 @@ def _endless(conf: ApiConf, operation: OperationConf) -> Iterator[PolicyConf]:
         return
     for flow in ENDLESS[field.get("type")]:
         for policies in (conf.policies, operation.policies):
-            listed = policies.request if flow == "request" else policies.response
+            listed = policies.response
+            if flow == "request":
+                listed = policies.request
             yield from (item for item in listed if item.name == "Interceptor")
 
 

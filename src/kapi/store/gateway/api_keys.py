@@ -85,7 +85,9 @@ class ApiKeys:
             f"SELECT {_COLUMNS} FROM api_keys WHERE id = ? AND organization = ?",  # noqa: S608
             (key_id, organization),
         )
-        return None if row is None else _key(row)
+        if row is None:
+            return None
+        return _key(row)
 
     def revoke(self, key_id: str) -> None:
         """Refuse it from now on."""

@@ -63,6 +63,8 @@ def _redirect(reply: Reply) -> Reply:
     # RFC 6749 §4.1.2.1: no quotation mark, backslash or characters outside of ASCII.
     text = f"{before}. {reason.mistake} ({reason.clause.replace('§', '')})".lstrip(". ")
     members["error_description"] = text.replace('"', "'").encode("ascii", "ignore").decode()
-    where = "query" if parts.query else "fragment"
+    where = "fragment"
+    if parts.query:
+        where = "query"
     changed = parts._replace(**{where: urlencode(members)})
     return reply.with_header("location", urlunsplit(changed))

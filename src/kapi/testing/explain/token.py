@@ -27,7 +27,7 @@ def explain_token(
     return {
         **contents_of(token),
         "accepted": all(step.result != "fail" for step in steps),
-        "checks": [_value(step) for step in steps],
+        "checks": list(map(_value, steps)),
     }
 
 

@@ -15,7 +15,9 @@ _STATUSES = (200, 599)
 def _status(scene: Scene) -> Reply:
     status = int(scene.value)
     reply = Reply(status, (("content-type", "text/plain"),), f"fault: {status}\n".encode())
-    return reply.with_header("retry-after", "1") if status in {429, 503} else reply
+    if status in {429, 503}:
+        return reply.with_header("retry-after", "1")
+    return reply
 
 
 def _oauth_error(scene: Scene) -> Reply:

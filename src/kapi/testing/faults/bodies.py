@@ -60,7 +60,9 @@ def _member(name: str, value: Any = _MISSING) -> Effect:
     """Replace a member of an answer, or remove it. The fault's own value takes precedence."""
 
     def effect(scene: Scene) -> Reply:
-        chosen = value if scene.value is None else scene.value
+        chosen = scene.value
+        if scene.value is None:
+            chosen = value
         return _with(scene, name, chosen)
 
     return effect
@@ -69,7 +71,9 @@ def _member(name: str, value: Any = _MISSING) -> Effect:
 def _of_member(name: str, change: Callable[[Any], Any]) -> Effect:
     def effect(scene: Scene) -> Reply:
         members = scene.reply.members or {}
-        return _with(scene, name, change(members[name])) if name in members else scene.reply
+        if name in members:
+            return _with(scene, name, change(members[name]))
+        return scene.reply
 
     return effect
 

@@ -36,7 +36,9 @@ def _stale(keys: list[_Key], scene: Scene) -> list[_Key]:
 
 def _duplicate(keys: list[_Key], scene: Scene) -> list[_Key]:
     """A wrong key with the kid of the first one, before it."""
-    return [scene.spare_key(str(keys[0]["kid"])).public_jwk(), *keys] if keys else keys
+    if keys:
+        return [scene.spare_key(str(keys[0]["kid"])).public_jwk(), *keys]
+    return keys
 
 
 def _wrong_key(keys: list[_Key], scene: Scene) -> list[_Key]:

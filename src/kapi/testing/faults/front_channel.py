@@ -32,7 +32,9 @@ def _set(name: str) -> Callable[[_Pairs, Scene], _Pairs]:
 
     def change(pairs: _Pairs, scene: Scene) -> _Pairs:
         kept = [pair for pair in pairs if pair[0] != name]
-        return kept if scene.value is None else [*kept, (name, str(scene.value))]
+        if scene.value is None:
+            return kept
+        return [*kept, (name, str(scene.value))]
 
     return change
 

@@ -23,7 +23,9 @@ def _tokens(apply: Callable[[Draft, Scene], None], *names: str) -> Effect:
         found = [name for name in names or _TOKENS if _is_jwt(members.get(name))]
         for name in found:
             members[name] = _again(members[name], scene, apply)
-        return scene.reply.with_members(members) if found else scene.reply
+        if found:
+            return scene.reply.with_members(members)
+        return scene.reply
 
     return effect
 
@@ -72,7 +74,9 @@ def _header(name: str) -> Callable[[Draft, Scene], None]:
 
 def _extra_audience(draft: Draft, scene: Scene) -> None:
     before = draft.claims.get("aud", [])
-    listed = before if isinstance(before, list) else [before]
+    listed = [before]
+    if isinstance(before, list):
+        listed = before
     draft.claims["aud"] = [*listed, scene.value]
     draft.claims.pop("azp", None)
 

@@ -85,7 +85,9 @@ class Call:
         """How the client authenticates, by its name in RFC 7591; empty: not at all."""
         if self.assertion is not None:
             is_hmac = str(self.assertion.header.get("alg", "")).startswith("HS")
-            return "client_secret_jwt" if is_hmac else "private_key_jwt"
+            if is_hmac:
+                return "client_secret_jwt"
+            return "private_key_jwt"
         if self.basic:
             return "client_secret_basic"
         if "client_secret" in self.form:
@@ -138,7 +140,9 @@ class Reply:
             value = json.loads(self.body)
         except ValueError:
             return None
-        return value if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            return value
+        return None
 
     def with_members(self, members: Mapping[str, Any]) -> Reply:
         """The reply with another JSON object."""
@@ -197,7 +201,9 @@ class _Body:
         self._messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def __call__(self) -> MutableMapping[str, Any]:
-        return self._messages.pop() if self._messages else {"type": "http.disconnect"}
+        if self._messages:
+            return self._messages.pop()
+        return {"type": "http.disconnect"}
 
 
 @dataclass

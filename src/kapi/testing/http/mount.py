@@ -22,7 +22,9 @@ class Mount:
     def __init__(self, prefix: str, name: str, *, secure: bool) -> None:
         """`prefix` is the path of the issuer without a slash at the end; may be empty."""
         self._prefix = prefix
-        prefix_of_cookies = _COOKIE if secure else "kapi-"
+        prefix_of_cookies = "kapi-"
+        if secure:
+            prefix_of_cookies = _COOKIE
         self._own = f"{prefix_of_cookies}{name}-"
         self._secure = secure
 

@@ -60,4 +60,6 @@ def _shown(reply: Reply) -> object:
     kind = reply.header("content-type").partition(";")[0]
     if kind in {"application/jwt", "application/token-introspection+jwt"}:
         return redacted(reply.text)
-    return f"{kind}, {len(reply.body)} bytes" if reply.body else ""
+    if reply.body:
+        return f"{kind}, {len(reply.body)} bytes"
+    return ""

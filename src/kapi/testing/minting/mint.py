@@ -123,5 +123,7 @@ def _user(provider: Provider, username: str) -> User | None:
 
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     if isinstance(value, str):
-        return (value,) if value else ()
+        if value:
+            return (value,)
+        return ()
     return tuple(value)

@@ -108,7 +108,7 @@ class Journal:
 
     def values(self, **wanted: Any) -> list[dict[str, Any]]:
         """The matching entries as JSON values."""
-        return [asdict(entry) for entry in self.entries(**wanted)]
+        return list(map(asdict, self.entries(**wanted)))
 
 
 def redacted(value: Any) -> str:

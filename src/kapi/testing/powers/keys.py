@@ -49,7 +49,9 @@ class KeyDrills:
 
     def publish(self, kid: str, activate_after: int | None = None) -> None:
         """Put a staged key into the JWKS; it signs after so many seconds, or by `activate`."""
-        due = None if activate_after is None else self._clock.now + activate_after
+        due = None
+        if activate_after is not None:
+            due = self._clock.now + activate_after
         self._must(self._keys().move(kid, (STAGED,), PUBLISHED, due), kid, STAGED)
 
     def activate(self, kid: str) -> None:

@@ -66,7 +66,7 @@ def create(
       KEY=$(kapi api-key create Petstore --opaque --lifetime 86400 --permitted-ip 192.0.2.0/24)
     """
     wanted = {
-        "apis": [_api(api) for api in apis],
+        "apis": list(map(_api, apis)),
         "application": application,
         "kind": "opaque" if opaque else "jwt",
         "keyType": "SANDBOX" if sandbox else "PRODUCTION",
@@ -106,7 +106,7 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
     found = json.loads(Client(settings_of(data_dir, config)).system("GET", _PATH).body)
     if not found["apiKeys"] and output is Format.TABLE:
         say("no API key; kapi api-key create --help")
-    show(found, output, [_row(key) for key in found["apiKeys"]])
+    show(found, output, list(map(_row, found["apiKeys"])))
 
 
 def _row(key: dict[str, Any]) -> dict[str, str]:

@@ -108,7 +108,9 @@ def generate(
     from kapi.front.cli.generating import Source
 
     content = _definition(source, settings_of(None, config))
-    url = source if _is_url(source) else ""
+    url = ""
+    if _is_url(source):
+        url = source
     given = (base_path, endpoint, sandbox_endpoint, url, name, version)
     choices = Choices(*(text or "" for text in given))
     made = Source.of(content, source, api_type.upper(), choices).generated()

@@ -35,7 +35,9 @@ def _call(
     else:
         headers = {"Content-Type": "application/json"}
         answer = client.system(method, path, json.dumps(body).encode(), headers)
-    return json.loads(answer.body) if answer.body else None
+    if answer.body:
+        return json.loads(answer.body)
+    return None
 
 
 @app.command("create")
@@ -196,7 +198,7 @@ def subscriptions(
     found = _call(data_dir, config, "GET", _SUBSCRIPTIONS)
     if not found["subscriptions"] and output is Format.TABLE:
         say("no subscription; kapi subscription add --help")
-    show(found, output, [_row(item) for item in found["subscriptions"]])
+    show(found, output, list(map(_row, found["subscriptions"])))
 
 
 @subscription.command("change")
@@ -248,6 +250,8 @@ def unsubscribe(
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
-    named = {"application": item["application"]} if "application" in item else {}
+    named = {}
+    if "application" in item:
+        named = {"application": item["application"]}
     api = {"api": item["api"]["name"], "version": item["api"]["version"]}
     return {"id": item["id"], **named, **api, "status": item["status"], "tier": item["tier"]}

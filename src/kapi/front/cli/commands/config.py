@@ -58,7 +58,7 @@ def shown(value: Any) -> Any:
             made |= dict.fromkeys(_PRIVATE_KEY & made.keys(), _HIDDEN)
         return made
     if isinstance(value, list | tuple):
-        return [shown(item) for item in value]
+        return list(map(shown, value))
     return value
 
 
@@ -91,9 +91,11 @@ def _rows_of(record: Any, prefix: str) -> Iterator[dict[str, Any]]:
 def _brief(value: Any) -> Any:
     """A value for one cell: the names of the items of a list of tables, and tables as JSON."""
     if isinstance(value, Mapping):
-        return json.dumps(shown(value), ensure_ascii=False) if value else ""
+        if value:
+            return json.dumps(shown(value), ensure_ascii=False)
+        return ""
     if isinstance(value, list | tuple):
-        return " ".join(_name(item) for item in value)
+        return " ".join(map(_name, value))
     return value
 
 

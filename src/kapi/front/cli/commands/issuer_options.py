@@ -191,7 +191,9 @@ def _preset_parameters() -> Iterator[inspect.Parameter]:
 
 
 def _keyword(name: str, kind: Any, default: Any, option: Any) -> inspect.Parameter:
-    annotation = kind if default is not None else kind | None
+    annotation = kind
+    if default is None:
+        annotation = kind | None
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -118,7 +118,7 @@ def list_issuers(
     answer = Client(settings_of(data_dir, config)).call("GET", PATH, scope=SCOPE)
     if not answer["issuers"] and output is Format.TABLE:
         say("no other issuer is trusted; kapi issuer add --help")
-    show(answer, output, [_row(item) for item in answer["issuers"]])
+    show(answer, output, list(map(_row, answer["issuers"])))
 
 
 def show_issuer(
@@ -155,7 +155,9 @@ def try_issuer(
     """
     if token == "-":  # noqa: S105 - standard input
         token = sys.stdin.read().strip()
-    body = {"token": token} if token else {}
+    body = {}
+    if token:
+        body = {"token": token}
     answer = Client(settings_of(data_dir, config)).call(
         "POST", f"{PATH}/{quote(name, safe='')}/test", body, scope=SCOPE
     )

@@ -95,4 +95,4 @@ def _line(call: dict[str, Any]) -> str:
         str(call.get("request_id")),
     )
     code, reason = call.get("code"), call.get("reason")
-    return "  ".join((*parts, *(text for text in (code, reason) if text)))
+    return "  ".join((*parts, *filter(None, (code, reason))))

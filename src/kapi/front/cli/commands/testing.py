@@ -298,7 +298,9 @@ def addresses(
 
 
 def _of(issuer: str) -> str:
-    return f"{PATH}/issuers/{quote(issuer, safe='')}" if issuer else PATH
+    if issuer:
+        return f"{PATH}/issuers/{quote(issuer, safe='')}"
+    return PATH
 
 
 def _pairs(texts: Iterable[str] | None) -> dict[str, Any]:

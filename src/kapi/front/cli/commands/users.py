@@ -52,7 +52,7 @@ def add(
     Examples:
       kapi user add ada --organization org1 --claim email=ada@example.com
     """
-    claims = dict(_pair(item) for item in claim or ())
+    claims = dict(map(_pair, claim or ()))
     value = {
         "username": name,
         "password": _password(from_stdin=password_stdin),

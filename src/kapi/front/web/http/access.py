@@ -53,7 +53,9 @@ class Access:
     def principal(self, request: Request, *any_of: str) -> Principal:
         """The caller, who must have one of these scopes. Raises Problem 401 or 403."""
         headers = request.headers.getlist("authorization")
-        sent = headers[0] if len(headers) == 1 else ""
+        sent = ""
+        if len(headers) == 1:
+            sent = headers[0]
         holder = self._holders.of(request)
         try:
             principal = verify_bearer(

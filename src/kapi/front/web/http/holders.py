@@ -91,7 +91,9 @@ def _thumbprint(request: Request) -> str:
 
     sent = request.headers.getlist(HEADER)
     certificate = forwarded_certificate(sent[0] if len(sent) == 1 else None)
-    return certificate.thumbprint if certificate else ""
+    if certificate:
+        return certificate.thumbprint
+    return ""
 
 
 def _refused(

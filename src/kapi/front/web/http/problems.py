@@ -48,7 +48,7 @@ def answer(request: Request, error: Exception) -> Response:
             "hint": problem.hint,
         }
         if isinstance(problem, Invalid):
-            body["errors"] = [asdict(item) for item in problem.diagnostics]
+            body["errors"] = list(map(asdict, problem.diagnostics))
         media_type = "application/problem+json"
     else:
         body = body_of(problem)
@@ -72,7 +72,7 @@ def body_of(problem: Problem) -> dict[str, Any]:
     if problem.hint:
         body["hint"] = problem.hint
     if isinstance(problem, Invalid):
-        body["diagnostics"] = [asdict(item) for item in problem.diagnostics]
+        body["diagnostics"] = list(map(asdict, problem.diagnostics))
     return body
 
 
@@ -80,7 +80,9 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, StorageError):
-        headers = {"Retry-After": "2"} if isinstance(error, StorageBusy) else {}
+        headers = {}
+        if isinstance(error, StorageBusy):
+            headers = {"Retry-After": "2"}
         return Problem(
             error.status, error.code, error.title, error.detail, error.hint, headers=headers
         )

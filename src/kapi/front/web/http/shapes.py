@@ -86,7 +86,9 @@ def one_of(*choices: str) -> Rule:
     """A rule for texts that are one of these."""
 
     def rule(value: str) -> str:
-        return "" if value in choices else f"must be one of {', '.join(choices)}"
+        if value in choices:
+            return ""
+        return f"must be one of {', '.join(choices)}"
 
     return rule
 

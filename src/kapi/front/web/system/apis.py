@@ -121,11 +121,9 @@ class SystemApi:
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002
         """Ready once Envoy holds what the store says."""
-        return (
-            json_answer({"status": "ready"})
-            if self._ready()
-            else json_answer({"status": "starting"}, 503)
-        )
+        if self._ready():
+            return json_answer({"status": "ready"})
+        return json_answer({"status": "starting"}, 503)
 
     async def generate_configuration(self, request: Request) -> Response:
         """An apk-conf of a definition: part `definition` or `url`; `apiType` is REST by default.
@@ -143,7 +141,9 @@ class SystemApi:
                 "Specify either definition or url",
                 hint="Send one of the two parts: definition (a file) or url (text).",
             )
-        api_type = form["apiType"].text("apiType") if "apiType" in form else DEFAULT.type
+        api_type = DEFAULT.type
+        if "apiType" in form:
+            api_type = form["apiType"].text("apiType")
         if "definition" in form:
             content, file_name, url = form["definition"].content, form["definition"].file_name, ""
         else:
@@ -198,7 +198,7 @@ class SystemApi:
         """The caller's organization's APIs, with the addresses they answer on."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
         apis = await run_in_threadpool(self._deployer.list, self._access.organization(principal))
-        return json_answer({"apis": [self._listed(api) for api in apis]})
+        return json_answer({"apis": list(map(self._listed, apis))})
 
     def _change_headers(self, deployed: Deployment) -> dict[str, str]:
         """Headers that state what a deployment changed, and its warnings."""
@@ -215,7 +215,9 @@ class SystemApi:
 
     def _urls(self, api: StoredApi) -> list[str]:
         gateway = self._settings.gateway
-        host = f"{api.organization}-{api.environment}" if api.environment else api.organization
+        host = api.organization
+        if api.environment:
+            host = f"{api.organization}-{api.environment}"
         return [f"{gateway.origin(f'{host}.{gateway.domain}')}{path}" for path in api.base_paths]
 
     def _listed(self, api: StoredApi) -> dict[str, Any]:

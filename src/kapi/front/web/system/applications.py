@@ -65,7 +65,7 @@ class ApplicationsApi:
     async def list(self, request: Request) -> Response:
         """The organization's applications with their keys and subscriptions."""
         found = await run_in_threadpool(self._applications.list, self._organization(request))
-        return json_answer({"applications": [_shown(item) for item in found]})
+        return json_answer({"applications": list(map(_shown, found))})
 
     async def create(self, request: Request) -> Response:
         """`{name, tier?, id?}`; 201."""
@@ -157,12 +157,14 @@ def _shown(item: Application) -> dict[str, Any]:
             {"consumerKey": key.consumer_key, "type": key.key_type, "environment": key.environment}
             for key in item.keys
         ],
-        "subscriptions": [_subscription(one) for one in item.subscriptions],
+        "subscriptions": list(map(_subscription, item.subscriptions)),
     }
 
 
 def _subscription(item: Subscription, of: Application | None = None) -> dict[str, Any]:
-    owner = {"application": of.name, "applicationId": of.id} if of else {}
+    owner = {}
+    if of:
+        owner = {"application": of.name, "applicationId": of.id}
     api = {"name": item.api_name, "version": item.api_version}
     return {
         "id": item.id,

@@ -63,7 +63,7 @@ class ClientsApi:
         """All clients, without secrets."""
         self._access.principal(request, CLIENTS_SCOPE)
         stored = await run_in_threadpool(self._registered.all)
-        configured = [_configured(item) for item in self._configured]
+        configured = list(map(_configured, self._configured))
         return json_answer(
             {"clients": [*configured, *({**shown(item), "source": "store"} for item in stored)]}
         )

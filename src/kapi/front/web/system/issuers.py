@@ -119,7 +119,7 @@ class IssuersApi:
             request, self._trust.test, followed, body["token"].strip()
         )
         return json_answer(
-            {"issuer": followed.issuer.name, "steps": [dataclasses.asdict(step) for step in steps]}
+            {"issuer": followed.issuer.name, "steps": list(map(dataclasses.asdict, steps))}
         )
 
     def _mine(self, request: Request) -> Followed:

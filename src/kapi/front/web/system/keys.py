@@ -48,9 +48,7 @@ class KeysApi:
     async def list(self, request: Request) -> Response:
         """All keys, with their states and when these change."""
         self._access.principal(request, KEYS_SCOPE)
-        return json_answer(
-            {"keys": [_shown(key) for key in await run_in_threadpool(self._rotation.all)]}
-        )
+        return json_answer({"keys": list(map(_shown, await run_in_threadpool(self._rotation.all)))})
 
     async def stage(self, request: Request) -> Response:
         """Make a key and show it: `{"algorithm": "RS256"}`."""

@@ -44,7 +44,7 @@ class SecretsApi:
         """The names and keys of the caller's organization."""
         organization = self._organization(request)
         found = await run_in_threadpool(self._secrets.list, organization)
-        return json_answer({"secrets": [asdict(item) for item in found]})
+        return json_answer({"secrets": list(map(asdict, found))})
 
     async def put(self, request: Request) -> Response:
         """Set a value: UTF-8 text of at most 64 KiB. It is in use when the response is sent."""

@@ -64,7 +64,7 @@ class UsersApi:
         """All users, without passwords."""
         self._access.principal(request, USERS_SCOPE)
         return json_answer(
-            {"users": [self._shown(user) for user in await run_in_threadpool(self._users.all)]}
+            {"users": list(map(self._shown, await run_in_threadpool(self._users.all)))}
         )
 
     async def show(self, request: Request) -> Response:

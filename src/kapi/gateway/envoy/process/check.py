@@ -115,7 +115,9 @@ def _filters() -> list[dict[str, Any]]:
 
 
 def _static_filter(item: HttpFilter) -> dict[str, Any]:
-    config = PLACEHOLDER if item.on_demand else dict(item.config)
+    config = PLACEHOLDER
+    if not item.on_demand:
+        config = dict(item.config)
     return {"name": item.name, "typed_config": config, "disabled": item.disabled}
 
 

@@ -49,13 +49,19 @@ class Death:
 
     def __str__(self) -> str:
         """A part of a sentence that begins with `envoy`."""
-        served = f"it served {self.route}" if self.route else ""
-        called = f"a call of {self.host}{self.path}" if self.host else ""
-        during = " for ".join(part for part in (served, called) if part)
+        served = ""
+        if self.route:
+            served = f"it served {self.route}"
+        called = ""
+        if self.host:
+            called = f"a call of {self.host}{self.path}"
+        during = " for ".join(filter(None, (served, called)))
         what = self.reason or "ended unexpectedly"
         if served:
             return f"{what} while {during}"
-        return f"{what} during {called}" if called else what
+        if called:
+            return f"{what} during {called}"
+        return what
 
 
 def cleaned(line: str) -> str:

@@ -145,7 +145,7 @@ def _make_leaf(
     )
     issuer = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     for extension, critical in (
-        (x509.SubjectAlternativeName([_general_name(host) for host in hosts]), False),
+        (x509.SubjectAlternativeName(list(map(_general_name, hosts))), False),
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(signs_certificates=False), True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
@@ -168,10 +168,7 @@ def _still_good(
         return False
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    if (
-        list(names) != [_general_name(host) for host in hosts]
-        or certificate.issuer != authority.subject
-    ):
+    if list(names) != list(map(_general_name, hosts)) or certificate.issuer != authority.subject:
         return False
     return certificate.not_valid_after_utc - moment > dt.timedelta(days=RENEW_DAYS)
 

@@ -43,7 +43,7 @@ class Watch:
         if held > most:
             return f"held {held >> 20} MiB of memory (at most {most >> 20}: gateway.max_heap_bytes)"
         asked = (admin_socket(settings), counters_socket(settings))
-        if all(self._answers(path) for path in asked):
+        if all(map(self._answers, asked)):
             self.answered = now
         if now - self.answered > PATIENCE * settings.gateway.watchdog_seconds:
             return f"did not answer for {now - self.answered:.0f} s"

@@ -73,7 +73,9 @@ def explained(reason: str) -> tuple[str, str]:
     """What Envoy's reason means, and what to do about it."""
     text = reason.replace("_", " ")  # as Envoy writes blanks
     if names := _NAMES.search(text):
-        has = f"it is for {names[1]}" if names[1] else "it has no subject alternative name at all"
+        has = "it has no subject alternative name at all"
+        if names[1]:
+            has = f"it is for {names[1]}"
         return (
             f"its certificate is not for this host (RFC 9525 §6.3): {has}",
             "Write a host that its certificate names, or change the latter.",

@@ -32,7 +32,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def authority(endpoint: Endpoint) -> str:
     """The Host header that the backend expects."""
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    host = endpoint.host
+    if ":" in endpoint.host:
+        host = f"[{endpoint.host}]"
     if DEFAULT_PORTS.get(endpoint.scheme) == endpoint.port:
         return host
     return f"{host}:{endpoint.port}"
@@ -97,7 +99,9 @@ def _content(
     if endpoint.http2:
         cluster |= _HTTP2
     if filters := model_filters(endpoint, context, organization, module):
-        protocol = "http2_protocol_options" if endpoint.http2 else "http_protocol_options"
+        protocol = "http_protocol_options"
+        if endpoint.http2:
+            protocol = "http2_protocol_options"
         options = typed(_PROTOCOLS, explicit_http_config={protocol: {}}, http_filters=filters)
         cluster["typed_extension_protocol_options"] = {_PROTOCOLS: options}
     return cluster
@@ -157,7 +161,9 @@ def backend_address(endpoint: Endpoint, gateway: GatewaySettings) -> tuple[str, 
     if is_ip(mapped.strip("[]")):
         return mapped.strip("[]"), endpoint.port
     address, colon, port = mapped.rpartition(":")
-    return (address.strip("[]"), int(port)) if colon else (mapped, endpoint.port)
+    if colon:
+        return (address.strip("[]"), int(port))
+    return (mapped, endpoint.port)
 
 
 def is_ip(address: str) -> bool:
@@ -189,7 +195,9 @@ def _trusted(
 def _tls(host: str, authorities: dict[str, str], *, http2: bool) -> dict[str, Any]:
     """TLS that checks the chain and the name."""
     bare = host.strip("[]")
-    kind = "IP_ADDRESS" if is_ip(bare) else "DNS"
+    kind = "DNS"
+    if is_ip(bare):
+        kind = "IP_ADDRESS"
     validation = {
         "trusted_ca": authorities,
         "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": bare}}],

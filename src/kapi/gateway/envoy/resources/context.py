@@ -68,14 +68,20 @@ def api_host(
     gateway: GatewaySettings, organization: str, environment: str, *, sandbox: bool
 ) -> str:
     """Where the APIs of an organization answer."""
-    label = f"{organization}-{environment}" if environment else organization
-    domain = f"sandbox.{gateway.domain}" if sandbox else gateway.domain
+    label = organization
+    if environment:
+        label = f"{organization}-{environment}"
+    domain = gateway.domain
+    if sandbox:
+        domain = f"sandbox.{gateway.domain}"
     return f"{label}.{domain}".lower()
 
 
 def render_context(settings: Settings, secrets: Secrets = NO_SECRETS) -> RenderContext:
     """The context of this installation."""
-    workers = settings.identity.workers if settings.identity.enabled else 0
+    workers = 0
+    if settings.identity.enabled:
+        workers = settings.identity.workers
     return render_context_from(
         settings,
         ca_file=system_ca_file(),

@@ -100,7 +100,9 @@ def connection_manager(context: RenderContext, *, trusted: bool = False) -> dict
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
     }
-    logs = [backend_log(context.backend_log)] if context.backend_log else []
+    logs = []
+    if context.backend_log:
+        logs = [backend_log(context.backend_log)]
     if context.rejected_tokens_socket:
         logs.append(rejected_token_log())
     if context.access_log:

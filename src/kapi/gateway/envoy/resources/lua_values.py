@@ -13,7 +13,9 @@ def lua(value: Any) -> str:
     """A JSON value as a Lua expression."""
     match value:
         case bool():
-            return "true" if value else "false"
+            if value:
+                return "true"
+            return "false"
         case int() | float():
             return repr(value)
         case str():

@@ -43,7 +43,9 @@ def model_filters(
         },
         {"name": "envoy.filters.http.upstream_codec", "typed_config": codec},
     ]
-    return filters if model.credential_headers else [filters[0], filters[-1]]
+    if model.credential_headers:
+        return filters
+    return [filters[0], filters[-1]]
 
 
 def _target(model: Model, authority: str, organization: str) -> str:
@@ -60,7 +62,9 @@ def _credentials(
 ) -> dict[str, Any]:
     """The headers of this model's credentials, and none of another model's."""
     credential = header_credential(endpoint.security)
-    own = credential.header if credential else ""
+    own = ""
+    if credential:
+        own = credential.header
     mutations: list[dict[str, Any]] = [
         {"remove": header} for header in model.credential_headers if header != own
     ]

@@ -31,7 +31,9 @@ def on_demand(
     resources: list[tuple[str, dict[str, Any]]] = []
     for item in http_filters():
         if item.on_demand:
-            config = dict(item.config) if item.name in used else PLACEHOLDER
+            config = PLACEHOLDER
+            if item.name in used:
+                config = dict(item.config)
             resources.append((EXTENSION, {"name": item.name, "typed_config": config}))
     if used - {GUARDRAILS} and context.counters_socket:
         resources.append((LISTENER, counters_listener(context)))

@@ -97,7 +97,7 @@ class DeltaStream:
 
     def next_responses(self) -> list[Response]:
         """What can be sent now: at most one message of each type is in flight."""
-        responses = [self._next(type_url) for type_url in ORDER]
+        responses = list(map(self._next, ORDER))
         return [response for response in responses if response is not None]
 
     def holds(self, type_url: str, name: str) -> bool:
@@ -119,7 +119,9 @@ class DeltaStream:
         if state is None or wanted is None:
             return ""
         version, sentence = state.rejected.get(name, ("", ""))
-        return sentence if version == wanted.version else ""
+        if version == wanted.version:
+            return sentence
+        return ""
 
     def confirmed(self) -> int:
         """How many resources Envoy holds as confirmed."""

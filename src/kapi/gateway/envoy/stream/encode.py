@@ -40,7 +40,9 @@ def encode(type_url: str, value: dict[str, Any]) -> Resource:
     config = given.get("typed_config", {})
     if config.get("@type") == JWT_TYPE:
         given["typed_config"] = {}
-    refreshing = take_refreshing(given) if type_url == SCOPE else []
+    refreshing = []
+    if type_url == SCOPE:
+        refreshing = take_refreshing(given)
     message = ParseDict(given, _MESSAGES[type_url]())
     add_refreshing(message, refreshing)
     if config.get("@type") == JWT_TYPE:

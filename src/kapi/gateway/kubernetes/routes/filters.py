@@ -66,7 +66,7 @@ def rewritten(rewrite: Rewrite, endpoints: tuple[Endpoint, ...]) -> dict[str, An
     pattern = rewrite.pattern or _ALL
     replace = {"pattern": pattern, "substitution": rewrite.substitution}
     host: dict[str, Any] = {"type": "Backend"}
-    authorities = {authority(item) for item in endpoints}
+    authorities = set(map(authority, endpoints))
     if len(authorities) == 1:
         # A hostname of Gateway API has no port, so it is written as a rewrite of any path.
         host = {"type": "PathRegex", "pathRegex": {"pattern": _ALL}}

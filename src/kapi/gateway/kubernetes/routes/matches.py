@@ -36,7 +36,9 @@ def may_overlap(first: str, second: str) -> bool:
             return True
         if one != other and not ({"{"} & set(one) or {"{"} & set(other)):
             return False
-    longer = left if len(left) > len(right) else right
+    longer = right
+    if len(left) > len(right):
+        longer = left
     return len(left) == len(right) or longer[min(len(left), len(right))] == _ANY
 
 

@@ -55,7 +55,9 @@ class RuleMaker:
                 yield self._answer(item, name, matches)
                 continue
             part = self._part(item.place)
-            rewrite = item.rewrite(item.place.endpoint.base_path) if item.rewrite else None
+            rewrite = None
+            if item.rewrite:
+                rewrite = item.rewrite(item.place.endpoint.base_path)
             fields = {"name": name, "matches": matches}
             fields |= self._forwarded(name, item.place, part, rewrite, "HTTPRoute")
             yield _rule("HTTPRoute", item.host, fields, part)

@@ -52,9 +52,13 @@ def parameters(url: str) -> dict[str, Any]:
 
 def shown(given: dict[str, Any]) -> str:
     """The database in messages: user, host, port and name."""
-    user = f"{given['user']}@" if given.get("user") else ""
+    user = ""
+    if given.get("user"):
+        user = f"{given['user']}@"
     host = given.get("host") or given.get("hostaddr") or ""
-    port = f":{given['port']}" if given.get("port") else ""
+    port = ""
+    if given.get("port"):
+        port = f":{given['port']}"
     return f"postgresql://{user}{host}{port}/{given.get('dbname', '')}"
 
 

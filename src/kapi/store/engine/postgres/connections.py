@@ -95,7 +95,9 @@ class Connections:
         if not self._places.acquire(timeout=BUSY_SECONDS):
             raise StorageBusy
         try:
-            return self._idle.pop() if self._idle else self.new()
+            if self._idle:
+                return self._idle.pop()
+            return self.new()
         except IndexError:
             return self._new_in_place()
         except BaseException:
@@ -166,4 +168,6 @@ def _known(error: psycopg.Error, where: str) -> KapiError | None:
         return StorageFull("the database")
     if isinstance(error, _BUSY):
         return StorageBusy()
-    return StorageUnavailable(where, str(error)) if isinstance(error, _AWAY) else None
+    if isinstance(error, _AWAY):
+        return StorageUnavailable(where, str(error))
+    return None

@@ -39,7 +39,9 @@ class BoolDumper(Dumper):
 
     def dump(self, obj: bool) -> Buffer | None:  # noqa: FBT001 - psycopg's signature
         """The number."""
-        return b"1" if obj else b"0"
+        if obj:
+            return b"1"
+        return b"0"
 
 
 class TextLoader(Loader):
@@ -49,7 +51,9 @@ class TextLoader(Loader):
         """The text of its UTF-8."""
         content = bytes(data)
         text = content.decode()
-        return unescaped(text) if _ESCAPE_BYTES in content else text
+        if _ESCAPE_BYTES in content:
+            return unescaped(text)
+        return text
 
 
 def register(adapters: Any) -> None:

@@ -63,12 +63,16 @@ def meaning(path: Path) -> Iterator[None]:
 def _known(error: sqlite3.Error, path: Path) -> KapiError | None:
     if _code(error) == sqlite3.SQLITE_FULL:
         return StorageFull(str(path.parent))
-    return StorageBusy() if is_busy(error) else None
+    if is_busy(error):
+        return StorageBusy()
+    return None
 
 
 def _code(error: sqlite3.Error) -> int:
     code = getattr(error, "sqlite_errorcode", None)
-    return code & _PRIMARY if isinstance(code, int) else 0
+    if isinstance(code, int):
+        return code & _PRIMARY
+    return 0
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

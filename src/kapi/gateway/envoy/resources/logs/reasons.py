@@ -40,7 +40,9 @@ class Reason:
     def condition(self) -> str:
         """CEL: whether it holds for a call."""
         starts = f"{_DETAILS}.startsWith('{self.details}')"
-        return f"({starts} && response.code == {self.status})" if self.status else starts
+        if self.status:
+            return f"({starts} && response.code == {self.status})"
+        return starts
 
     @property
     def value(self) -> str:

@@ -154,7 +154,7 @@ def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
                 limited,
             )
             groups.setdefault(traits, []).append(item)
-    return [tuple(group) for group in groups.values()]
+    return list(map(tuple, groups.values()))
 
 
 def _action(

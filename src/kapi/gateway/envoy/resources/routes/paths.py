@@ -50,7 +50,9 @@ def match_pattern(base_path: str, target: str, *, exact: bool = False) -> str:
     bare = stem.rstrip("/")
     if wildcard:
         return f"{_pattern(bare)}(?:/.*)?"
-    return f"{_pattern(bare)}/?" if bare else "/"
+    if bare:
+        return f"{_pattern(bare)}/?"
+    return "/"
 
 
 def rewrite(base_path: str, target: str, backend_base: str, path: str = "") -> Rewrite:

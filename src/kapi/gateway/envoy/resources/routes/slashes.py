@@ -38,7 +38,9 @@ def _unescaped(gateway: GatewaySettings) -> dict[str, Any]:
     port = gateway.public_port or gateway.port
     rewrite = {"pattern": {"regex": _ESCAPED}, "substitution": "/"}
     # The listener has taken the port away from the host.
-    own_port = {} if port == _HTTPS_PORT else {"port_redirect": port}
+    own_port = {"port_redirect": port}
+    if port == _HTTPS_PORT:
+        own_port = {}
     return {
         "redirect": {"regex_rewrite": rewrite, "response_code": "TEMPORARY_REDIRECT", **own_port}
     }

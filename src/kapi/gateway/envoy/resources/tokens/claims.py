@@ -27,7 +27,7 @@ def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     """The ECDS resource."""
     token_issuers = [item for item in issuers if not item.api_keys]
     own = {
-        item.issuer: [paths(name) for name in item.scopes_claims]
+        item.issuer: list(map(paths, item.scopes_claims))
         for item in token_issuers
         if not set(item.scopes_claims) <= set(SCOPE_CLAIMS)
     }

@@ -120,7 +120,9 @@ def jwt_filter(
 
 
 def _kinds(issuer: TrustedIssuer) -> str:
-    return API_KEY if issuer.api_keys else BEARER + DPOP + MOVED_BEARER + RAW_JWT
+    if issuer.api_keys:
+        return API_KEY
+    return BEARER + DPOP + MOVED_BEARER + RAW_JWT
 
 
 def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
@@ -134,12 +136,16 @@ def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]
         # Also without an issuer: no credential could be checked, and none is needed.
         each.append({"allow_missing": {}})
     if len(each) < 2:
-        return each[0] if each else {}
+        if each:
+            return each[0]
+        return {}
     return {"requires_any": {"requirements": each}}
 
 
 def _provider_name(issuer: TrustedIssuer, kind: str) -> str:
-    return issuer.name if kind == BEARER else f"{issuer.name}/{kind}"
+    if kind == BEARER:
+        return issuer.name
+    return f"{issuer.name}/{kind}"
 
 
 def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> dict[str, Any]:

@@ -23,4 +23,6 @@ def verifying_keys(jwks: str, algorithms: Sequence[str]) -> str:
         keys = read_jwks(jwks, algorithms)
     except ValueError:
         return ""
-    return keys.jwks() if keys.keys else ""
+    if keys.keys:
+        return keys.jwks()
+    return ""

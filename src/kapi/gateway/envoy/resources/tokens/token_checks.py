@@ -161,12 +161,12 @@ def _wrong_type(rules: Sequence[_Rule]) -> Principal:
 
 
 def _types(types: Sequence[str]) -> set[str]:
-    return {bare_type(name) for name in types}
+    return set(map(bare_type, types))
 
 
 def _has_no_type_of(types: Sequence[str]) -> Principal:
     """Without case (RFC 2045 §5.1), `application/` is optional (RFC 7515 §4.1.9)."""
-    bare = [name for name in dict.fromkeys(map(bare_type, types)) if name]
+    bare = list(filter(None, dict.fromkeys(map(bare_type, types))))
     names = [*bare, *(f"application/{name}" for name in bare)]
     untyped = _jose("typ", PRESENT) if "" in types else claim("iss", PRESENT)
     if not names:

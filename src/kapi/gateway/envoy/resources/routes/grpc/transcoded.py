@@ -41,5 +41,7 @@ def _part(text: str) -> str:
         return "[^/]+"
     if text.startswith("{"):
         _, has_pattern, pattern = text[1:-1].partition("=")
-        return template_pattern(pattern) if has_pattern else "[^/]+"
+        if has_pattern:
+            return template_pattern(pattern)
+        return "[^/]+"
     return re.escape(text)

@@ -49,7 +49,9 @@ def _differs(item: RestRequests, wider: RestRequests) -> bool:
 
 def _pattern(item: RestRequests) -> str:
     target = item.target
-    below = "(?:/.*)?" if target.endswith("/*") else "/?"
+    below = "/?"
+    if target.endswith("/*"):
+        below = "(?:/.*)?"
     return (
         re.escape(item.place.base_path.rstrip("/"))
         + disguised(target.removesuffix("/*").rstrip("/"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from kapi.apis.conf.from_nodes import api_conf
-from kapi.apis.conf.model import (
+from kapi.apis.conf.schema import conf_format
+from kapi.apis.conf.shapes import Checker
+from kapi.apis.model.conf import (
     ApiConf,
     ApiKeySecurityConf,
     BasicSecurityConf,
@@ -14,8 +16,6 @@ from kapi.apis.conf.model import (
     ServiceConf,
     TimeoutConf,
 )
-from kapi.apis.conf.schema import conf_format
-from kapi.apis.conf.shapes import Checker
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import read_yaml
 from kapi.policies import POLICIES, cors, rate_limit

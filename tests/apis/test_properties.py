@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kapi.apis.compile import compile_api
-from kapi.apis.conf.model import ApiConf
 from kapi.apis.conf.reading import read
 from kapi.apis.definitions import DEFINITIONS, read_definition
 from kapi.apis.emit import emit
+from kapi.apis.model.conf import ApiConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import plain, read_yaml
 from kapi.errors import Diagnostic, Invalid

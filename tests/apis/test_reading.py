@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kapi.apis.conf.model import ApiConf
 from kapi.apis.conf.reading import read
+from kapi.apis.model.conf import ApiConf
 from kapi.errors import Diagnostic
 from kapi.policies import POLICIES
 

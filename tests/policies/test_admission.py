@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from kapi.apis.ai_providers import BUILT_IN
-from kapi.apis.conf.model import (
+from kapi.apis.ir import AiLimits, Api, Endpoint
+from kapi.apis.kinds.rest import RestOperation
+from kapi.apis.model.conf import (
     AiRateLimitConf,
     ApiConf,
     EndpointConf,
@@ -16,8 +18,6 @@ from kapi.apis.conf.model import (
     PoliciesConf,
     PolicyConf,
 )
-from kapi.apis.ir import AiLimits, Api, Endpoint
-from kapi.apis.kinds.rest import RestOperation
 from kapi.policies import Place, ai_rate_limit, guardrails, limit_keys, rate_limit
 from kapi.policies.admission import FILTER, MODULE
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
-from kapi.apis.conf.rules import Fault
 from kapi.apis.ir import Api, Endpoint
 from kapi.apis.kinds.rest import RestOperation
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
+from kapi.apis.model.rules import Fault
 from kapi.jose.token_kinds import AccessTokenRule
 from kapi.policies import POLICIES, Place, authentication, headers, redirect, scopes
 from kapi.policies.authentication.conf import AuthenticationConf

@@ -19,12 +19,12 @@ from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
 from kapi.apis.conf.reading import read
-from kapi.apis.conf.rules import host_label_fault, label_fault, target_key
 from kapi.apis.definitions import read_definition
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Api, ApiDefinition
 from kapi.apis.kinds import Kind, kind_of
+from kapi.apis.model.rules import host_label_fault, label_fault, target_key
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kapi.apis.ai_providers import Providers
-    from kapi.apis.conf.model import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import AiProvider, Node, Operation
+    from kapi.apis.model.conf import ApiConf, OperationConf
     from kapi.settings import AiProviderSettings
 
 _SOURCE = "apkConfiguration"

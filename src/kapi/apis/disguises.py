@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from kapi.apis.conf.model import OperationConf
+    from kapi.apis.model.conf import OperationConf
 
 _PARAMETER: Final = re.compile(r"\{[^{}/]*\}")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from kapi.apis.conf.model import ApiKeySecurityConf, ServiceConf, TimeoutConf
-from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.ir import (
     AiLimits,
     ApiKeyCredential,
@@ -18,11 +16,13 @@ from kapi.apis.ir import (
     Retry,
     SecretRef,
 )
+from kapi.apis.model.conf import ApiKeySecurityConf, ServiceConf, TimeoutConf
+from kapi.apis.model.rules import Fault, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kapi.apis.conf.model import (
+    from kapi.apis.model.conf import (
         AiRateLimitConf,
         BasicSecurityConf,
         CircuitBreakerConf,

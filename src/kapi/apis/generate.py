@@ -15,16 +15,16 @@ from urllib.parse import urljoin, urlsplit
 
 from kapi import error_codes
 from kapi.apis import report as codes
-from kapi.apis.conf.rules import (
+from kapi.apis.definitions import parse_definition
+from kapi.apis.definitions.model import Note
+from kapi.apis.emit import emit
+from kapi.apis.kinds import DEFAULT, kind_of
+from kapi.apis.model.rules import (
     MAX_OPERATIONS,
     Fault,
     base_path_fault,
     endpoint_of,
 )
-from kapi.apis.definitions import parse_definition
-from kapi.apis.definitions.model import Note
-from kapi.apis.emit import emit
-from kapi.apis.kinds import DEFAULT, kind_of
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:

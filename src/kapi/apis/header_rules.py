@@ -12,7 +12,7 @@ import re
 from itertools import chain, product
 from typing import Final
 
-from kapi.apis.conf.rules import Fault
+from kapi.apis.model.rules import Fault
 from kapi.apis.reserved_headers import belongs_to_gateway, belongs_to_message, usual
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

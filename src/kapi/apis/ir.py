@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from kapi.apis.conf.model import Unit
 from kapi.apis.report import Mark
+
+Unit = Literal["Minute", "Hour", "Day"]
+"""A window of the clock."""
 
 
 class Node(Protocol):

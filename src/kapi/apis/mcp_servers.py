@@ -19,7 +19,7 @@ from kapi.errors import Diagnostic
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kapi.apis.conf.model import ApiConf, EndpointConf, OperationConf
+    from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf
 
 FIELD: Final = "toolPrefix"
 FORWARD: Final = "forward"

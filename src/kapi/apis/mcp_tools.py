@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kapi.apis import report as codes
-from kapi.apis.conf.rules import plain_target, target_key
 from kapi.apis.definitions.loose import items, mapping
 from kapi.apis.definitions.references import followed, target_of
 from kapi.apis.ir import McpTool
+from kapi.apis.model.rules import plain_target, target_key
 from kapi.apis.reserved_headers import may_hold_claim, usual
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:
-    from kapi.apis.conf.model import ApiConf, OperationConf
+    from kapi.apis.model.conf import ApiConf, OperationConf
 
 FIELD: Final = "mcp"
 PATH: Final = "/mcp"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kapi.apis import report as codes
-from kapi.apis.conf.rules import host_label
 from kapi.apis.ir import AtHost
+from kapi.apis.model.rules import host_label
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:

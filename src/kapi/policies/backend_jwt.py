@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import mappings_at, text_at
 from kapi.apis.conf.policy_lists import uses
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
-from kapi.apis.conf.rules import Fault
 from kapi.apis.conf.shapes import FLAG, NAME, TEXT, Items, Record, Text, Whole
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.model.rules import Fault
 from kapi.apis.report import Report
 from kapi.apis.reserved_headers import may_hold_backend_jwt
 from kapi.apis.yaml_positions import Mapping, key_mark, mark

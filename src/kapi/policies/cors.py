@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.nodes import is_true, items_at
 from kapi.apis.conf.policy_part import ConfField, ConfPart
-from kapi.apis.conf.rules import target_key
 from kapi.apis.conf.shapes import FLAG, TEXT, Items, Record, Whole
 from kapi.apis.ir import Endpoint, Operation
 from kapi.apis.kinds.rest import RestOperation
+from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.rules import target_key
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, mark
 from kapi.policies.authentication.node import Authentication

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.nodes import (
     ENDPOINT_KINDS,
     check_text,
@@ -25,6 +24,7 @@ from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, NAME, OneOf, Record, Text
 from kapi.apis.header_rules import header_fault
 from kapi.apis.ir import ApiKeyCredential, BasicCredentials
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies.contract import (

@@ -13,11 +13,11 @@ from functools import partial
 from typing import ClassVar, Final, Literal
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import check_text
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Record, Text
 from kapi.apis.header_rules import header_fault, header_value_fault
+from kapi.apis.model.conf import ApiConf, OperationConf, PolicyConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header

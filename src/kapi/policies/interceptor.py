@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import is_text, text_at
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
-from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.conf.shapes import FLAG, NAME, Record, Text
 from kapi.apis.ir import Api, Endpoint, SecretRef
+from kapi.apis.model.conf import ApiConf, OperationConf, PolicyConf
+from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.authentication.node import Authentication

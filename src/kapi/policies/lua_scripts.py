@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import text_at
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import FLAG, NAME, SCRIPT_NAME, Either, Record, Text
 from kapi.apis.ir import SecretRef
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.nodes import items_at
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
-from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.conf.shapes import Items, Record, Text
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Endpoint
+from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, Scalar, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place

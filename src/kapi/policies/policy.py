@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import ConfPart
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.nodes import check_text
 from kapi.apis.conf.policy_lists import uses
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
-from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.conf.shapes import Record, Text, Whole
+from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies import mirror

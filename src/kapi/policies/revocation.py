@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import NOTHING
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.nodes import items_at, operation_nodes
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import Items, Text
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Sequence, mark
 from kapi.policies.authentication.conf import methods, needs_caller

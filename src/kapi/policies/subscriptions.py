@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import Api
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.authentication.conf import SUBSCRIPTIONS
 from kapi.policies.authentication.node import Authentication

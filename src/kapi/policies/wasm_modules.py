@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import text_at
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import FLAG, SCRIPT_NAME, Either, Items, Record, Text
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.admission import ON

@@ -16,7 +16,7 @@ from kapi.apis.conf.nodes import (
     text_at,
     whole_at,
 )
-from kapi.apis.conf.rules import Fault, endpoint_of, label_fault
+from kapi.apis.model.rules import Fault, endpoint_of, label_fault
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, Node, Scalar, key_mark
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kapi.apis.conf.model import (
+from kapi.apis.conf.nodes import endpoint_nodes, frozen, mappings_at, operation_nodes
+from kapi.apis.conf.policy_part import ConfField, Owner
+from kapi.apis.model.conf import (
     AiProviderConf,
     AiRateLimitConf,
     ApiConf,
@@ -26,8 +28,6 @@ from kapi.apis.conf.model import (
     ServiceConf,
     TimeoutConf,
 )
-from kapi.apis.conf.nodes import endpoint_nodes, frozen, mappings_at, operation_nodes
-from kapi.apis.conf.policy_part import ConfField, Owner
 from kapi.apis.report import Mark, below
 from kapi.apis.yaml_positions import Mapping, mark, plain
 

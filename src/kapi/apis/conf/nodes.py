@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from kapi.apis.conf.model import Fields
-from kapi.apis.conf.rules import Fault
+from kapi.apis.model.conf import Fields
+from kapi.apis.model.rules import Fault
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, mark, plain
 

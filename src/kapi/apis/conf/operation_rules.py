@@ -14,8 +14,8 @@ from kapi.apis.conf.nodes import (
     operation_nodes,
     text_at,
 )
-from kapi.apis.conf.rules import MAX_OPERATIONS
 from kapi.apis.kinds import Kind
+from kapi.apis.model.rules import MAX_OPERATIONS
 from kapi.apis.report import Mark, Report, below
 from kapi.apis.yaml_positions import Mapping, Sequence, mark
 

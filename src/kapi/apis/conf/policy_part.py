@@ -12,9 +12,9 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from kapi.apis.conf.model import ApiConf
 from kapi.apis.conf.nodes import frozen_node
 from kapi.apis.conf.shapes import Shape
+from kapi.apis.model.conf import ApiConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Node
 from kapi.error_codes import ErrorCode

@@ -18,23 +18,23 @@ from kapi.apis.ai_providers import BUILT_IN, Providers
 from kapi.apis.conf.ai_provider_rules import check_ai_provider
 from kapi.apis.conf.endpoint_rules import check_endpoints
 from kapi.apis.conf.from_nodes import api_conf
-from kapi.apis.conf.model import ApiConf
 from kapi.apis.conf.nodes import check_text, is_true, operation_nodes, text_at
 from kapi.apis.conf.not_enforced import refuse_excluded, refuse_unclaimed
 from kapi.apis.conf.operation_rules import check_operations
 from kapi.apis.conf.policy_lists import check_policy_lists
 from kapi.apis.conf.policy_part import HasConfPart
-from kapi.apis.conf.rules import (
+from kapi.apis.conf.schema import ELSEWHERE, conf_format
+from kapi.apis.conf.shapes import Checker
+from kapi.apis.definitions import DEFINITIONS
+from kapi.apis.kinds import DEFAULT, kind_at_best
+from kapi.apis.model.conf import ApiConf
+from kapi.apis.model.rules import (
     base_path_fault,
     definition_path_fault,
     label_fault,
     target_key,
     version_fault,
 )
-from kapi.apis.conf.schema import ELSEWHERE, conf_format
-from kapi.apis.conf.shapes import Checker
-from kapi.apis.definitions import DEFINITIONS
-from kapi.apis.kinds import DEFAULT, kind_at_best
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, plain, read_yaml
 from kapi.errors import Diagnostic

@@ -10,17 +10,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kapi.apis.conf.rules import Fault
 from kapi.apis.definitions import graphql
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition
+from kapi.apis.model.rules import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kapi.apis.conf.model import ApiConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Endpoint
+    from kapi.apis.model.conf import ApiConf
     from kapi.errors import Diagnostic
 
 VERBS: Final = ("QUERY", "MUTATION", "SUBSCRIPTION")

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.rules import Fault
 from kapi.apis.definitions import media_type, proto
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition, warning
+from kapi.apis.model.rules import Fault
 
 if TYPE_CHECKING:
-    from kapi.apis.conf.model import ApiConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Endpoint, Retry
+    from kapi.apis.model.conf import ApiConf, OperationConf
     from kapi.errors import Diagnostic
 
 FIELD: Final = "grpc"

@@ -6,18 +6,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kapi.apis.conf.rules import Fault
 from kapi.apis.definitions import mcp
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition
 from kapi.apis.mcp_servers import has_prefix, prefix_of
+from kapi.apis.model.rules import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kapi.apis.conf.model import ApiConf, EndpointConf, OperationConf
     from kapi.apis.definitions import Definition
     from kapi.apis.ir import Endpoint
+    from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf
     from kapi.errors import Diagnostic
 
 VERBS: Final = ("TOOL", "PROMPT", "RESOURCE")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kapi.apis.definitions import media_type
 
 if TYPE_CHECKING:
-    from kapi.apis.conf.model import ApiConf, EndpointConf, OperationConf
-    from kapi.apis.conf.rules import Fault
     from kapi.apis.definitions import Definition, DefinitionFormat, DefinitionOperation
     from kapi.apis.ir import Endpoint, Operation
+    from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf
+    from kapi.apis.model.rules import Fault
     from kapi.errors import Diagnostic
 
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.rules import Fault, operation_key, plain_target, target_fault, target_key
 from kapi.apis.definitions import openapi
 from kapi.apis.disguises import weaker_siblings
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition, warning
+from kapi.apis.model.rules import Fault, operation_key, plain_target, target_fault, target_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kapi.apis.conf.model import ApiConf
     from kapi.apis.definitions import Definition, DefinitionOperation
     from kapi.apis.ir import Endpoint, Operation
     from kapi.apis.kinds.model import AddNote
+    from kapi.apis.model.conf import ApiConf
     from kapi.errors import Diagnostic
 
 VERBS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD")

@@ -8,7 +8,7 @@ from kapi.apis import report as codes
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:
-    from kapi.apis.conf.model import OperationConf
+    from kapi.apis.model.conf import OperationConf
 
 
 def warning(code: str, message: str, hint: str, operation: OperationConf) -> Diagnostic:

@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf
 from kapi.apis.ir import Api
 from kapi.apis.kinds.grpc import GrpcOperation, TranscodedOperation
+from kapi.apis.model.conf import ApiConf
 from kapi.errors import Diagnostic
 from kapi.policies import cors
 from kapi.policies.kinds.grpc import GrpcCalls, Transcoding

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Final, Literal
 
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of
-from kapi.apis.conf.model import ApiConf, EndpointConf, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import (
     ENDPOINT_KINDS,
     check_text,
@@ -29,10 +28,11 @@ from kapi.apis.conf.nodes import (
 )
 from kapi.apis.conf.policy_lists import uses
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
-from kapi.apis.conf.rules import Fault, endpoint_of
 from kapi.apis.conf.shapes import Items, Record, Text, Whole
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Endpoint, Model
+from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf, PolicyConf
+from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
 from kapi.policies.admission import ADMIT, FILTER, ON

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf, Unit
 from kapi.apis.conf.nodes import ENDPOINT_KINDS, endpoint_nodes, is_true, operation_nodes
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, UNIT, Record, Whole
-from kapi.apis.ir import AiLimits
+from kapi.apis.ir import AiLimits, Unit
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.policies.admission import ADMIT, FILTER, ON, limit, usage

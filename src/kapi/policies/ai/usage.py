@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import NOTHING
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible

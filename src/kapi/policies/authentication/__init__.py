@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import ClientCertificates, SecretRef
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies.authentication import conf as in_conf
 from kapi.policies.authentication import on_kubernetes, protocols
 from kapi.policies.authentication.certificates import CHECK

@@ -15,10 +15,10 @@ from typing import Any, Final, Literal
 
 from kapi import error_codes
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf, SecretKey
 from kapi.apis.conf.nodes import mappings_at, text_at
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, NAME, TEXT, ByField, Items, Record, Shape, Text
+from kapi.apis.model.conf import ApiConf, OperationConf, SecretKey
 from kapi.apis.report import NO_MARK, Mark, Report, below
 from kapi.apis.reserved_headers import may_hold_credential
 from kapi.apis.yaml_positions import Mapping, Node, Sequence, key_mark, mark, plain

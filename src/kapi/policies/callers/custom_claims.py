@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from kapi.apis.conf.rules import Fault
+from kapi.apis.model.rules import Fault
 
 TYPES: Final = ("string", "int", "long", "float", "bool", "date")
 _BITS: Final = {"int": 31, "long": 63}

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Final
 
 from kapi import error_codes
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.nodes import items_at
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Items, Record, Text
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, mark
 from kapi.policies.callers.rbac import Principal, any_of, negated, per_route, rbac, rules

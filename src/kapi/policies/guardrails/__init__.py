@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.conf.policy_part import ConfPart
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.guardrails import counts, json_schema, pii, prompts, regex, urls

@@ -7,9 +7,9 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kapi.apis.conf.model import Fields
 from kapi.apis.conf.policy_part import ListedPolicy
 from kapi.apis.conf.shapes import FLAG, Shape, Text
+from kapi.apis.model.conf import Fields
 
 PATH_HINT: Final = "Write names and numbers, such as $.messages[-1].content or $.items[*].text."
 _PATH: Final = r"\$(\.[A-Za-z0-9_-]{1,64}|\.\*|\[(-?[0-9]{1,4}|\*)\]){1,16}"

@@ -11,7 +11,7 @@ import re
 import warnings
 from typing import Final
 
-from kapi.apis.conf.rules import Fault
+from kapi.apis.model.rules import Fault
 
 LONGEST: Final = 2000
 _LARGEST: Final = 20_000

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.ir import Operation
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies import scopes
 from kapi.policies.admission import FILTER, ON, limit
 from kapi.policies.authentication.conf import needs_caller

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, Record, Whole
 from kapi.apis.kinds.graphql import GRAPHQL
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf
 from kapi.apis.report import Report
 from kapi.policies import authentication
 from kapi.policies.admission import ADMIT

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf
 from kapi.apis.conf.nodes import ENDPOINT_KINDS, endpoint_nodes, operation_nodes, text_at
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, Record, Text
 from kapi.apis.ir import Endpoint, Operation
 from kapi.apis.kinds.grpc import FIELD, GRPC, HostGrpcOperation, package_of
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark
 from kapi.policies import authentication, endpoint_security, subscriptions

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import Text
 from kapi.apis.kinds.mcp import MCP
 from kapi.apis.mcp_servers import FIELD, server_of
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies import authentication
 from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place

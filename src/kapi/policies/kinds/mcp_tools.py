@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import McpTool
 from kapi.apis.mcp_servers import FORWARD
 from kapi.apis.mcp_tools import FIELD
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kinds import body_operations

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote
 
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.policy_part import NOTHING
+from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies.admission import FILTER, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Final, Literal
 
 from kapi import error_codes
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf, Unit
 from kapi.apis.conf.nodes import operation_nodes
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import UNIT, Record, Whole
+from kapi.apis.ir import Unit
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark
 from kapi.policies.admission import ADMIT, FILTER, ON, limit

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf
 from kapi.apis.conf.policy_part import Flow
 from kapi.apis.ir import Operation
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf
 from kapi.policies.admission import ADMIT, ADMIT_BY_HEADERS, HEADERS_MODULE, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible

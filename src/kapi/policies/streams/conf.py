@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.conf.nodes import operation_nodes, text_at
 from kapi.apis.conf.policy_part import ConfField, ConfPart, Flow
 from kapi.apis.conf.shapes import TEXT, ByField, Record, Shape, Whole
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark
 

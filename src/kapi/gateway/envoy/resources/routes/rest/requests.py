@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kapi.apis.conf.rules import target_key
 from kapi.apis.ir import Api, Operation
+from kapi.apis.model.rules import target_key
 from kapi.gateway.envoy.resources.routes.operations import Requests
 from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
 from kapi.policies import Place

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kapi.apis.ir import Unit
 from kapi.apis.report import NO_MARK, Mark
-
-Unit = Literal["Minute", "Hour", "Day"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,8 @@ def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
 
 def _address(host: str, port: int, options: FetchOptions) -> tuple[str, int]:
     """The first address of the host; all of them must be allowed."""
-    if mapped := _stand_in(host, port, options.hosts):
+    mapped = _stand_in(host, port, options.hosts)
+    if mapped:
         return mapped
     addresses = [
         str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

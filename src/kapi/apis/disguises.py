@@ -61,7 +61,10 @@ def weaker_siblings(
     for verb, group in _by_verb(operations):
         if verb == "OPTIONS" or len(set(map(_needs, group))) == 1:
             continue
-        secured = [item for item in group if item.secured]
+        secured = []
+        for item in group:
+            if item.secured:
+                secured.append(item)
         for wider in group:
             if {"{", "*"} & set(wider.target):
                 yield from _first_stricter(wider, secured)

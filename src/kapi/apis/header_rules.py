@@ -57,7 +57,11 @@ def other_spellings(name: str) -> tuple[str, ...]:
         else (("-",) * joints, ("_",) * joints)
     )
     spellings = ("".join(chain(*zip(parts, (*mixture, ""), strict=True))) for mixture in mixtures)
-    return tuple(spelling for spelling in spellings if spelling != name)
+    found = []
+    for spelling in spellings:
+        if spelling != name:
+            found.append(spelling)
+    return tuple(found)
 
 
 def header_value_fault(value: str) -> Fault | None:

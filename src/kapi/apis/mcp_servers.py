@@ -46,7 +46,10 @@ def server_of(conf: ApiConf, operation: OperationConf) -> str:
     """The prefix of the server of a tool; empty if there is none."""
     prefixes = list(map(prefix_of, (*conf.production, *conf.sandbox)))
     named = filter(None, prefixes)
-    return next((item for item in named if has_prefix(operation.target, item)), "")
+    for item in named:
+        if has_prefix(operation.target, item):
+            return item
+    return ""
 
 
 def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:

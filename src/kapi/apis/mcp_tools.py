@@ -212,7 +212,10 @@ class _Reader:
     def _output(self, operation: dict[str, Any]) -> dict[str, Any]:
         """The schema of the result, if every success has one and they are the same."""
         responses = mapping(operation.get("responses"))
-        successes = [given for status, given in responses.items() if str(status).startswith("2")]
+        successes = []
+        for status, given in responses.items():
+            if str(status).startswith("2"):
+                successes.append(given)
         found = [self._response(mapping(followed(self._document, item))) for item in successes]
         if not found or any(not item or item != found[0] for item in found):
             return {}
@@ -227,7 +230,10 @@ class _Reader:
         if not content:
             # Swagger 2.0 has the schema in the response itself.
             return self._schema(response.get("schema"))
-        schemas = [item.get("schema") for name, item in content.items() if _JSON.match(name)]
+        schemas = []
+        for name, item in content.items():
+            if _JSON.match(name):
+                schemas.append(item.get("schema"))
         if len(content) == len(schemas) == 1:
             return self._schema(schemas[0])
         return {}
@@ -343,7 +349,11 @@ def _is_joined(parameter: dict[str, Any]) -> bool:
 def _swagger(parameter: dict[str, Any]) -> dict[str, Any]:
     """The schema of a parameter of Swagger 2.0, which is in the parameter itself."""
     names = ("type", "items", "enum", "default", "format", "minimum", "maximum", "pattern")
-    return {name: parameter[name] for name in names if name in parameter}
+    found = {}
+    for name in names:
+        if name in parameter:
+            found[name] = parameter[name]
+    return found
 
 
 def _translate(made: dict[str, Any], given: dict[str, Any]) -> None:

@@ -105,7 +105,8 @@ def _unsendable(
 
     match security:
         case ApiKeyCredential("Header", _, ref):
-            if fault := header_value_fault(value(ref)):
+            fault = header_value_fault(value(ref))
+            if fault:
                 yield ref, fault.message.replace("the header value", "it")
         case ApiKeyCredential(_, _, ref):
             if _CONTROL.search(value(ref)):

@@ -158,7 +158,10 @@ class Supervisor:
         self.stopping = True
 
     def _next_start(self, now: float) -> float:
-        waiting = [child.start_at - now for child in self.children if child.process is None]
+        waiting = []
+        for child in self.children:
+            if child.process is None:
+                waiting.append(child.start_at - now)
         return max(0.0, min([self.upkeep.pause(), *waiting]))
 
     def _start_children(self, now: float) -> None:
@@ -184,15 +187,15 @@ class Supervisor:
         for child in self.children:
             if child.output is None or child.process is None or child.asked:
                 continue
-            if fault := self.watch.fault(self.settings, child.process.pid, now):
+            fault = self.watch.fault(self.settings, child.process.pid, now)
+            if fault:
                 child.kill(fault)
 
     def _check_readiness(self, now: float, begun: float) -> None:
-        probes = [
-            (Path(child.listener.getsockname()), child.probe)
-            for child in self.children
-            if child.listener is not None
-        ]
+        probes = []
+        for child in self.children:
+            if child.listener is not None:
+                probes.append((Path(child.listener.getsockname()), child.probe))
         if envoy.ready(admin_socket(self.settings)) and all(
             envoy.answers(path, probe) for path, probe in probes
         ):
@@ -214,9 +217,10 @@ class Supervisor:
         write_state(self.settings.data_dir, state)
 
     def _shut_down(self) -> None:
-        running = {
-            child.name: child.process for child in self.children if child.process is not None
-        }
+        running = {}
+        for child in self.children:
+            if child.process is not None:
+                running[child.name] = child.process
         if self.ready and (gateway := running.get("envoy")) is not None and gateway.poll() is None:
             envoy.drain(admin_socket(self.settings), self.settings.gateway.drain_seconds)
         last = running.pop("envoy", None)

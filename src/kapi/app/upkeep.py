@@ -125,7 +125,10 @@ class Upkeep:
             "backends": LOG_BYTES,
         }
         most["access"] = settings.gateway.access_log_bytes
-        aside = [name for name, size in most.items() if set_aside(log_path(settings, name), size)]
+        aside = []
+        for name, size in most.items():
+            if set_aside(log_path(settings, name), size):
+                aside.append(name)
         if not aside and not asked:
             return
         if self.own_log:

@@ -81,12 +81,19 @@ class Applications:
         """
         fixed = {(item.organization, key.consumer_key) for item in self._fixed for key in item.keys}
         ids = {item.id for item in self._fixed}
-        stored = [item for item in self._store.all() if item.id not in ids]
+        stored = []
+        for item in self._store.all():
+            if item.id not in ids:
+                stored.append(item)
         return (*self._fixed, *(_without(item, fixed) for item in stored))
 
     def list(self, organization: str) -> tuple[Application, ...]:
         """The applications of an organization."""
-        return tuple(item for item in self.all() if item.organization == organization)
+        found = []
+        for item in self.all():
+            if item.organization == organization:
+                found.append(item)
+        return tuple(found)
 
     def get(self, organization: str, name_or_id: str) -> Application:
         """An application by id or name.
@@ -94,7 +101,10 @@ class Applications:
         Raises Problem: 404, or 409 for a name that several have.
         """
         known = self.list(organization)
-        by_name = [item for item in known if item.name == name_or_id]
+        by_name = []
+        for item in known:
+            if item.name == name_or_id:
+                by_name.append(item)
         found = [item for item in known if item.id == name_or_id] or by_name
         if not found:
             hint = "See the applications: kapi app list."
@@ -168,7 +178,8 @@ class Applications:
         found = self._own(organization, name_or_id)
         if not 0 < len(wanted.api_name) <= LONGEST_NAME or not wanted.api_name.isprintable():
             raise _invalid("api.name", "The name that the API's conf has.")
-        if fault := pattern_fault(wanted.api_version):
+        fault = pattern_fault(wanted.api_version)
+        if fault:
             raise _invalid("api.version", fault)
         self._check_status(wanted.status)
         self._check_tier(wanted.tier)

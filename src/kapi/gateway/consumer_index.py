@@ -100,7 +100,10 @@ def _tier(tier: TierSettings) -> str:
         ("t", tier.total_tokens, tier.token_unit, stops),
         ("r", tier.burst, tier.burst_unit, True),
     )
-    limits = [_limit(kind, most, unit, stops=stop) for kind, most, unit, stop in counts if most]
+    limits = []
+    for kind, most, unit, stop in counts:
+        if most:
+            limits.append(_limit(kind, most, unit, stops=stop))
     return "\t".join(limits)
 
 
@@ -140,6 +143,7 @@ def _consumer(
     application: Application, key: ConsumerKey, lines: list[str], tiers: dict[str, str]
 ) -> str:
     fields = [application.id, application.organization, key.key_type, key.environment]
-    if tier := tiers.get(application.tier):
+    tier = tiers.get(application.tier)
+    if tier:
         fields.append(tier)
     return "\n".join(("\t".join(fields), *lines))

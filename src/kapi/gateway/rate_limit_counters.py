@@ -143,8 +143,14 @@ class RateLimitCounters:
         return restored == "1", generation, found
 
     def _keep(self, found: dict[tuple[str, int], Counter]) -> None:
-        changed = [item for key, item in found.items() if self._kept.get(key) != item]
-        gone = [item for key, item in self._kept.items() if key not in found]
+        changed = []
+        for key, item in found.items():
+            if self._kept.get(key) != item:
+                changed.append(item)
+        gone = []
+        for key, item in self._kept.items():
+            if key not in found:
+                gone.append(item)
         if changed or gone:
             self._counters.save(changed, gone)
             self._kept = found
@@ -164,7 +170,10 @@ class RateLimitCounters:
         self._sent = wanted
 
     def _send_records(self, wanted: ConsumerIndex, sent: ConsumerIndex) -> None:
-        changed = {name: value for name, value in wanted.items() if sent.get(name) != value}
+        changed = {}
+        for name, value in wanted.items():
+            if sent.get(name) != value:
+                changed[name] = value
         records = [f"{name}\n{self._generation}\n{value}" for name, value in changed.items()]
         records += [f"{name}\n" for name in sent.keys() - wanted.keys()]
         for batch in _batches(records, "\f"):

@@ -60,11 +60,19 @@ class KeySet:
 
     def find(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
         """The keys that may have signed it; several when an issuer uses one kid twice."""
-        return tuple(key for key in self.of(algorithm) if key.kid in {"", kid})
+        found = []
+        for key in self.of(algorithm):
+            if key.kid in {"", kid}:
+                found.append(key)
+        return tuple(found)
 
     def of(self, algorithm: str) -> tuple[VerificationKey, ...]:
         """Every key for an algorithm."""
-        return tuple(key for key in self.keys if algorithm in key.algorithms)
+        found = []
+        for key in self.keys:
+            if algorithm in key.algorithms:
+                found.append(key)
+        return tuple(found)
 
     @property
     def kids(self) -> tuple[str, ...]:
@@ -157,14 +165,23 @@ def _verification_key(
 ) -> VerificationKey:
     """The key, with the algorithms that its type, its `alg` and the issuer allow."""
     kty, crv = key_type(public)
-    able = [name for name in ALGORITHMS if fits(name, kty, crv)]
+    able = []
+    for name in ALGORITHMS:
+        if fits(name, kty, crv):
+            able.append(name)
     if not able:
         raise InvalidKey("its curve or type is not supported")
     if kty == "RSA":
         check_rsa_size(public.key_size)
     alg = "EdDSA" if alg == "Ed25519" else alg  # RFC 9864
-    accepted = [name for name in able if name in algorithms]
-    allowed = [name for name in accepted if alg in (None, name)]
+    accepted = []
+    for name in able:
+        if name in algorithms:
+            accepted.append(name)
+    allowed = []
+    for name in accepted:
+        if alg in (None, name):
+            allowed.append(name)
     if not allowed:
         raise InvalidKey(_not_accepted(alg, able, accepted))
     return VerificationKey(kid, tuple(allowed), public, public_members(public))

@@ -97,7 +97,10 @@ def has_critical_parameters(header: Mapping[str, Any]) -> bool:
 def check_signature(jwt: Jwt, keys: Iterable[Mapping[str, Any]]) -> None:
     """Raise InvalidJwt unless one of the JWKs signed it. Its `alg` and `kid` select the keys."""
     algorithm = str(jwt.header["alg"])
-    candidates = [key for key in list(keys)[:MOST_KEYS] if _is_candidate(key, jwt.header)]
+    candidates = []
+    for key in list(keys)[:MOST_KEYS]:
+        if _is_candidate(key, jwt.header):
+            candidates.append(key)
     if not candidates:
         raise InvalidJwt("the client has no key that fits its alg and kid")
     if not any(_is_signed_by(jwt, algorithm, key) for key in candidates):

@@ -59,7 +59,8 @@ def operation(
     }
     if rest.strip() and not row.summary:
         made["description"] = " ".join(rest.split())
-    if parameters := _parameters(row, described):
+    parameters = _parameters(row, described)
+    if parameters:
         made["parameters"] = parameters
     if row.media_type and method not in {"get", "delete"}:
         made["requestBody"] = {
@@ -157,10 +158,15 @@ def _body_schema(row: Row) -> dict[str, Any]:
         name.rstrip("!"): {"description": what, **kind} for name, what in row.takes.items()
     }
     schema: dict[str, Any] = {"type": "object", "properties": properties}
-    if required := _required(row):
+    required = _required(row)
+    if required:
         schema["required"] = required
     return schema
 
 
 def _required(row: Row) -> list[str]:
-    return [name.rstrip("!") for name in row.takes if name.endswith("!")]
+    found = []
+    for name in row.takes:
+        if name.endswith("!"):
+            found.append(name.rstrip("!"))
+    return found

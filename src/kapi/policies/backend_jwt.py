@@ -61,7 +61,10 @@ class BackendJwt:
 def compile(conf: ApiConf, operation: OperationConf) -> BackendJwt | None:
     """The operation's wins over the API's; of several in one list the last."""
     for policies in (operation.policies.request, conf.policies.request):
-        found = [item for item in policies if item.name == POLICY]
+        found = []
+        for item in policies:
+            if item.name == POLICY:
+                found.append(item)
         if found:
             if found[-1].parameter("enabled", default=True):
                 return _node(found[-1])

@@ -151,7 +151,10 @@ def _node(conf: ApiConf, options: tuple[str, ...] = ()) -> Cors | None:
 
 def _first(*endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     """It is there where one of the target's operations is."""
-    return next((item[:1] for item in endpoints if item), ())
+    for item in endpoints:
+        if item:
+            return item[:1]
+    return ()
 
 
 def envoy(node: Cors, place: Place) -> EnvoyRoute:
@@ -167,7 +170,10 @@ def envoy(node: Cors, place: Place) -> EnvoyRoute:
 
 def kubernetes(node: Cors, at: KubernetesPlace) -> KubernetesRoute:
     """The same rules; what answers a plain OPTIONS request is a script."""
-    wrong = [origin for origin in node.origins if not _KUBERNETES_ORIGIN.fullmatch(origin)]
+    wrong = []
+    for origin in node.origins:
+        if not _KUBERNETES_ORIGIN.fullmatch(origin):
+            wrong.append(origin)
     if wrong:
         hint = "Write https://host:port, with * for the first labels of the host only, or *."
         return not_possible(f"the origin {wrong[0]} of the CORS rules", hint)

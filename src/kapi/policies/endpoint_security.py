@@ -86,7 +86,8 @@ def compile(conf: ApiConf, operation: OperationConf) -> EndpointSecurity | None:
 def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
     """The header, or the query parameter. All endpoints of a place have the same credentials."""
     security = place.endpoint.security
-    if credential := header_credential(security):
+    credential = header_credential(security)
+    if credential:
         value = credential.value(place.secret)
         return EnvoyRoute(request_headers_to_add=[literal_header(credential.header, value)])
     if isinstance(security, ApiKeyCredential):

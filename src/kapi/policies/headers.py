@@ -105,7 +105,11 @@ def kubernetes(node: Headers, at: KubernetesPlace) -> KubernetesRoute:  # noqa: 
 
 def _modifier(changes: Sequence[HeaderChange]) -> HeaderChanges:
     def pairs(action: str) -> tuple[tuple[str, str], ...]:
-        return tuple((item.header, item.value) for item in changes if item.action == action)
+        found = []
+        for item in changes:
+            if item.action == action:
+                found.append((item.header, item.value))
+        return tuple(found)
 
     return HeaderChanges(_removals(changes), pairs("set"), pairs("add"))
 
@@ -127,15 +131,19 @@ def _repeated(changes: Sequence[HeaderChange]) -> Iterator[NotPossible]:
 
 
 def _values(changes: Sequence[HeaderChange]) -> list[dict[str, object]]:
-    return [
-        literal_header(item.header, item.value, _APPEND[item.action])
-        for item in changes
-        if item.action != "remove"
-    ]
+    found = []
+    for item in changes:
+        if item.action != "remove":
+            found.append(literal_header(item.header, item.value, _APPEND[item.action]))
+    return found
 
 
 def _removals(changes: Sequence[HeaderChange]) -> tuple[str, ...]:
-    return tuple(item.header for item in changes if item.action == "remove")
+    found = []
+    for item in changes:
+        if item.action == "remove":
+            found.append(item.header)
+    return tuple(found)
 
 
 def _check_name(parameters: Mapping, pointer: str, report: Report) -> None:

@@ -212,10 +212,10 @@ def _service(item: Service, place: Place, path: str, cluster: str) -> dict[str, 
 
 
 def _authentication(place: Place) -> Authentication:
-    return next(
-        (node for node in place.operation.policies if isinstance(node, Authentication)),
-        Authentication(),
-    )
+    for node in place.operation.policies:
+        if isinstance(node, Authentication):
+            return node
+    return Authentication()
 
 
 def _credentials(place: Place) -> list[dict[str, Any]]:
@@ -223,7 +223,9 @@ def _credentials(place: Place) -> list[dict[str, Any]]:
     node = _authentication(place)
     found = []
     if node.required:
-        found = [item for item in node.credentials if item.header]
+        for item in node.credentials:
+            if item.header:
+                found.append(item)
     return [
         {"type": _KINDS[item.kind], "header": item.header.lower(), "bearer": item.kind == "OAuth2"}
         for item in found

@@ -60,9 +60,11 @@ class KubernetesPlace:
     def serving(self) -> tuple[KeyAddress, ...]:
         """The issuers whose tokens the API accepts."""
         api = self.place.api
-        return tuple(
-            item for item in self.issuers if item.serves(api.organization, api.environment)
-        )
+        found = []
+        for item in self.issuers:
+            if item.serves(api.organization, api.environment):
+                found.append(item)
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

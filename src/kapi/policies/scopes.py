@@ -89,11 +89,17 @@ def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:
 
 def _tokens_only(conf: ApiConf) -> bool:
     """Whether every caller must have a token: neither an API key nor a certificate is enough."""
-    enabled = [item for item in methods(conf) if item.enabled]
+    enabled = []
+    for item in methods(conf):
+        if item.enabled:
+            enabled.append(item)
     types = {item.auth_type for item in enabled}
     if "APIKey" in types:
         return False
-    tokens = [item for item in enabled if item.auth_type != "mTLS"]
+    tokens = []
+    for item in enabled:
+        if item.auth_type != "mTLS":
+            tokens.append(item)
     return "mTLS" not in types or any(item.required == "mandatory" for item in tokens)
 
 

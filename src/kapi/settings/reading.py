@@ -66,7 +66,10 @@ def settings_file(environ: Mapping[str, str], cwd: Path, config: Path | None = N
     if environ.get("KAPI_CONFIG"):
         return Path(environ["KAPI_CONFIG"])
     candidates = (folder / "kapi.toml" for folder in (cwd, *cwd.parents))
-    return next((path for path in candidates if path.is_file()), None)
+    for path in candidates:
+        if path.is_file():
+            return path
+    return None
 
 
 class _Reader:
@@ -177,11 +180,10 @@ class _Reader:
                     yield mistake.below(f".{name}")
 
     def _section(self, section: str, cls: type) -> Any:
-        given = {
-            name: self.values[f"{section}.{name}"]
-            for name in field_types(cls)
-            if f"{section}.{name}" in self.values
-        }
+        given = {}
+        for name in field_types(cls):
+            if f"{section}.{name}" in self.values:
+                given[name] = self.values[f"{section}.{name}"]
         return cls(**(with_well_known(given) if section == "identity" else given))
 
 

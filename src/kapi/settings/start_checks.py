@@ -70,15 +70,16 @@ def _well_known(identity: IdentitySettings) -> list[str]:
 
 def check_secrets(settings: Settings) -> None:
     """Raise SettingsError if a named secret has no value: its variable is not set."""
-    missing = [
-        Diagnostic(
-            "settings",
-            f"the variable {item.value_variable} is not set",
-            "Set it, or give value_file.",
-            pointer=f"secrets.values[{number}]",
-        )
-        for number, item in enumerate(settings.secrets.values)
-        if not item.value
-    ]
+    missing = []
+    for number, item in enumerate(settings.secrets.values):
+        if not item.value:
+            missing.append(
+                Diagnostic(
+                    "settings",
+                    f"the variable {item.value_variable} is not set",
+                    "Set it, or give value_file.",
+                    pointer=f"secrets.values[{number}]",
+                )
+            )
     if missing:
         raise SettingsError(tuple(missing))

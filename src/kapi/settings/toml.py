@@ -54,7 +54,8 @@ def places_of(text: str) -> Places:
     lists: dict[str, int] = {}
     table = ""
     for number, line in _beginnings(text):
-        if header := _HEADER.match(line):
+        header = _HEADER.match(line)
+        if header:
             table = _table(_parts(header[2]), lists, new=header[1] == "[[")
             found.setdefault(table, (number, header.start(1) + 1))
         elif key := _KEY.match(line):

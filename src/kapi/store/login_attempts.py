@@ -62,7 +62,8 @@ class LoginAttempts:
         If a name has reached its limit, count none and return the seconds until it may try again.
         """
         with self._database.transaction() as db:
-            if seconds := self.wait(most, now):
+            seconds = self.wait(most, now)
+            if seconds:
                 return seconds
             # The number is bounded, so that the time of this call does not depend on the table.
             db.execute(_DELETE_SOME_ENDED, (now - WINDOW,))

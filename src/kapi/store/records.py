@@ -87,7 +87,8 @@ class Records:
                 " WHERE kind = ? AND holder = ? AND holder <> '' AND expires_at <= ?",
                 (kind, holder, now),
             )
-            if seconds := self.full(kind, holder, now, most):
+            seconds = self.full(kind, holder, now, most)
+            if seconds:
                 return seconds
             _put(db, kind, record, holder)
             _drop_first(

@@ -46,14 +46,22 @@ def identity_of(seed: Mapping[str, Any]) -> IdentitySettings:
 def exported(identity: IdentitySettings) -> dict[str, Any]:
     """The seed of an issuer as it is now: all members that differ from the defaults."""
     usual = IdentitySettings(algorithms=CHEAP_ALGORITHMS)
-    return {name: value for name, value in _differing(identity, usual).items() if name not in _OWN}
+    found = {}
+    for name, value in _differing(identity, usual).items():
+        if name not in _OWN:
+            found[name] = value
+    return found
 
 
 def _differing(value: Any, usual: Any) -> dict[str, Any]:
     """The members of a settings object that differ from those of another one."""
     names = [item.name for item in dataclasses.fields(value)]
     pairs = {name: (getattr(value, name), getattr(usual, name)) for name in names}
-    return {name: _plain(own) for name, (own, other) in pairs.items() if own != other}
+    found = {}
+    for name, (own, other) in pairs.items():
+        if own != other:
+            found[name] = _plain(own)
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -64,7 +72,11 @@ def _plain(value: Any) -> Any:
         usual = _usual(type(value))
         names = [item.name for item in dataclasses.fields(value)]
         pairs = {name: (getattr(value, name), usual.get(name, _NEEDED)) for name in names}
-        return {name: _plain(own) for name, (own, other) in pairs.items() if own != other}
+        found = {}
+        for name, (own, other) in pairs.items():
+            if own != other:
+                found[name] = _plain(own)
+        return found
     return value
 
 

@@ -62,7 +62,10 @@ def provider_of(providers: Providers, name: str, version: str) -> AiProvider:
     """
     if (name, version) in providers:
         return providers[name, version]
-    known = [other for own, other in providers if own == name]
+    known = []
+    for own, other in providers:
+        if own == name:
+            known.append(other)
     if not known:
         raise KeyError(name)
     return providers[name, max(known)]

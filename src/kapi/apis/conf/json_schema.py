@@ -52,7 +52,10 @@ def description(path: Path, known: Mapping[str, str]) -> str:
     """What a field means: the text for the longest end of its path that has one, or ""."""
     ends = [".".join(("", *path))]
     ends += [".".join(path[start:]) for start in range(len(path))]
-    return next((known[end] for end in ends if end in known), "")
+    for end in ends:
+        if end in known:
+            return known[end]
+    return ""
 
 
 def _records(shape: Shape) -> Iterator[Record]:

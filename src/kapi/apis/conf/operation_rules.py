@@ -50,7 +50,10 @@ def _refuse_unserved(root: Mapping, report: Report) -> None:
     """One mistake for all operations without an endpoint: one line mends them."""
     if _has_endpoint(root, "#"):
         return
-    found = [item for item in operation_nodes(root) if not _has_endpoint(*item)]
+    found = []
+    for item in operation_nodes(root):
+        if not _has_endpoint(*item):
+            found.append(item)
     if not found:
         return
     first, pointer = found[0]

@@ -85,7 +85,10 @@ def _check_levels(root: Mapping, listed: Table[str, ListedPolicy], report: Repor
     """APK's 909025: a policy of one level would hide those of the other, unless both act."""
     at_api = {use.name for use in _uses_at(root, "api", "#") if use.name}
     for operation, pointer in operation_nodes(root):
-        own = {use.name for use in _uses_at(operation, "operation", pointer) if use.name}
+        own = set()
+        for use in _uses_at(operation, "operation", pointer):
+            if use.name:
+                own.add(use.name)
         if not at_api or not own:
             continue
         alone = sorted(name for name in at_api | own if not _at_both_levels(listed.get(name)))

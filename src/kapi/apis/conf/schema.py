@@ -227,7 +227,11 @@ class _Schema:
         return Record(fields, _REQUIRED)
 
     def _claimed(self, place: Owner) -> dict[str, Shape]:
-        return {item.name: item.shape for item in self._fields if place in item.places}
+        found = {}
+        for item in self._fields:
+            if place in item.places:
+                found[item.name] = item.shape
+        return found
 
     def _endpoints(self) -> Record:
         endpoint = Record(
@@ -253,7 +257,11 @@ class _Schema:
         return Record(lists)
 
     def _names(self, level: Level) -> set[str]:
-        return {name for name, policy in self._listed.items() if level in policy.levels}
+        found = set()
+        for name, policy in self._listed.items():
+            if level in policy.levels:
+                found.add(name)
+        return found
 
     def _policies(self, level: Level, flow: Flow) -> dict[str, Record]:
         """What may be named in one list: what policies claim, and what has its own refusal."""

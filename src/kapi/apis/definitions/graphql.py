@@ -70,7 +70,8 @@ def _schema(text: str) -> tuple[Any, list[Any]]:
 
     try:
         document = graphql.parse(text, max_tokens=_MAX_TOKENS)
-        if errors := validate_sdl(document):
+        errors = validate_sdl(document)
+        if errors:
             return None, errors
         schema = graphql.build_ast_schema(document, assume_valid_sdl=True)
         return schema, graphql.validate_schema(schema)

@@ -24,7 +24,11 @@ def items(value: Any) -> list[Any]:
 
 def texts(value: Any) -> list[str]:
     """The texts of a list."""
-    return [item for item in items(value) if isinstance(item, str)]
+    found = []
+    for item in items(value):
+        if isinstance(item, str):
+            found.append(item)
+    return found
 
 
 def item_at(value: list[Any], index: str) -> Any:

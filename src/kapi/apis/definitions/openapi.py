@@ -145,7 +145,10 @@ def _merged(value: Any) -> Any:
         return list(map(_merged, value))
     if not isinstance(value, dict):
         return value
-    made = {key: _merged(item) for key, item in value.items() if key != "<<"}
+    made = {}
+    for key, item in value.items():
+        if key != "<<":
+            made[key] = _merged(item)
     sources = value.get("<<", ())
     for source in sources if isinstance(sources, list) else [sources]:
         if isinstance(source, dict):

@@ -92,7 +92,10 @@ class Security:
         """
         if requirements is None:
             return _checked(own_scopes, ())
-        choices = [self._choice(item, name) for item in requirements if isinstance(item, dict)]
+        choices = []
+        for item in requirements:
+            if isinstance(item, dict):
+                choices.append(self._choice(item, name))
         scopes, alternatives = _combined([choice for choice in choices if choice is not None])
         if not scopes and not alternatives and own_scopes:
             return _checked(own_scopes, ())

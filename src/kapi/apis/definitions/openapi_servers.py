@@ -46,4 +46,8 @@ def servers_of(owner: dict[str, Any], pointer: str) -> list[tuple[str, dict[str,
     """Pointer and object of each server that is one."""
     here = below(pointer, "servers")
     listed = enumerate(items(owner.get("servers")))
-    return [(below(here, index), item) for index, item in listed if isinstance(item, dict)]
+    found = []
+    for index, item in listed:
+        if isinstance(item, dict):
+            found.append((below(here, index), item))
+    return found

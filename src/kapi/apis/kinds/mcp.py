@@ -83,7 +83,11 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
 
 def _endpoints(operation: OperationConf, given: Sequence[EndpointConf]) -> Sequence[EndpointConf]:
     """Those of the server whose prefix the tool has."""
-    return [item for item in given if has_prefix(operation.target, prefix_of(item))]
+    found = []
+    for item in given:
+        if has_prefix(operation.target, prefix_of(item)):
+            found.append(item)
+    return found
 
 
 MCP: Final = Kind(

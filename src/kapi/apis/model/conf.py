@@ -21,7 +21,10 @@ class Fields:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a field, or the default."""
-        return next((value for key, value in self.items if key == name), default)
+        for key, value in self.items:
+            if key == name:
+                return value
+        return default
 
 
 @dataclass(frozen=True, slots=True)

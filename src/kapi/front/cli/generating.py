@@ -65,11 +65,10 @@ class Source:
     def deployable(self) -> Generated:
         """The same. A definition without an endpoint is refused, with this one mistake."""
         made = self._made()
-        missing = [
-            replace(item, severity="error")
-            for item in made.warnings
-            if item.code == codes.NO_ENDPOINT
-        ]
+        missing = []
+        for item in made.warnings:
+            if item.code == codes.NO_ENDPOINT:
+                missing.append(replace(item, severity="error"))
         if missing:
             raise named(Invalid(tuple(missing)), {"definitionFile": (self.name, self.content)})
         self._tell(made.warnings)
@@ -93,7 +92,10 @@ class Source:
 
     def about(self, error: Invalid, made: Generated) -> InvalidInput:
         """Mistakes of the generated conf, at their places in the definition or the options."""
-        own = [item for item in error.diagnostics if item.source == "apkConfiguration"]
+        own = []
+        for item in error.diagnostics:
+            if item.source == "apkConfiguration":
+                own.append(item)
         placed = {}
         if own:
             placed = dict(

@@ -79,8 +79,10 @@ def find_definition(conf: str) -> str:
     """The only definition file beside a conf, for a command that was given none."""
     folder = Path(conf).parent
     endings = {".yaml", ".yml", ".json", *_OTHER_DEFINITIONS}
-    files = [path for path in sorted(folder.iterdir()) if path.suffix in endings]
-    found = [path for path in files if is_definition(path.read_bytes(), path.name)]
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix in endings and is_definition(path.read_bytes(), path.name):
+            found.append(path)
     if conf == "-" or len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         usage(

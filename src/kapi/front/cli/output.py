@@ -151,7 +151,10 @@ def table(rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()) -> None:
     lines = [[column.upper() for column in columns]]
     lines += [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    fitted = [number for number, column in enumerate(columns) if column in fit]
+    fitted = []
+    for number, column in enumerate(columns):
+        if column in fit:
+            fitted.append(number)
     _narrow(widths, fitted)
     for line in lines:
         put("  ".join(map(_padded, line, widths)).rstrip())

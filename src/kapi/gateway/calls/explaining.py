@@ -14,7 +14,10 @@ def with_exact_reason(call: Call) -> Call:
     if call.get("code") != error_codes.SCOPE_MISSING.number or not call.get("needed_scopes"):
         return call
     has = _words(call.get("scopes"))
-    missing = [scope for scope in call["needed_scopes"].split() if scope not in has]
+    missing = []
+    for scope in call["needed_scopes"].split():
+        if scope not in has:
+            missing.append(scope)
     if not missing:
         return call
     if len(missing) == 1:
@@ -46,7 +49,10 @@ def _sentences(call: Call) -> Iterator[str]:
 
 
 def _caller(call: Call) -> str:
-    names = [f"{name} {call[name]}" for name in _CALLER if call.get(name)]
+    names = []
+    for name in _CALLER:
+        if call.get(name):
+            names.append(f"{name} {call[name]}")
     return f"from {call.get('peer')}: {', '.join(names) or 'no verified credential'}"
 
 
@@ -55,9 +61,11 @@ _CALLER = ("consumer", "subject", "application", "issuer")
 
 def _backend(call: Call) -> str:
     text = f"backend {call['upstream']}: {int(call.get('microseconds') or 0) / 1000:.1f} ms in all"
-    if waited := call.get("upstream_microseconds"):
+    waited = call.get("upstream_microseconds")
+    if waited:
         text += f", of which the backend {int(waited) / 1000:.1f} ms"
-    if failure := call.get("upstream_failure"):
+    failure = call.get("upstream_failure")
+    if failure:
         text += f"; {failure}"
     return text
 

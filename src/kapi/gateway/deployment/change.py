@@ -46,7 +46,11 @@ class Change:
     @property
     def scopes(self) -> tuple[bytes, ...]:
         """The encoded scopes that are published."""
-        return tuple(item.body for item in self.changed if item.type_url == SCOPE)
+        found = []
+        for item in self.changed:
+            if item.type_url == SCOPE:
+                found.append(item.body)
+        return tuple(found)
 
 
 def change_of(
@@ -64,9 +68,18 @@ def change_of(
     clusters = _clusters(apis, _backends(names.values()), context)
     unused = _unused_backends(names_before, names)
     # A scope without an API contains system routes only. These are rendered at each start.
-    without_api = [segment for segment in names if not apis[segment]]
-    with_api = [scope for segment, scope in scopes.items() if apis[segment]]
-    gone = [segment for segment in names if segment not in scopes]
+    without_api = []
+    for segment in names:
+        if not apis[segment]:
+            without_api.append(segment)
+    with_api = []
+    for segment, scope in scopes.items():
+        if apis[segment]:
+            with_api.append(scope)
+    gone = []
+    for segment in names:
+        if segment not in scopes:
+            gone.append(segment)
     return Change(
         changed=(*clusters, *scopes.values()),
         removed=(*_keys(SCOPE, gone), *_keys(CLUSTER, unused)),
@@ -82,7 +95,10 @@ def _keys(kind: str, names: Iterable[str]) -> list[Key]:
 
 def all_resources(apis: ApisBySegment, context: RenderContext) -> tuple[Resource, ...]:
     """The clusters and scopes of all APIs."""
-    occupied = {segment: here for segment, here in apis.items() if here}
+    occupied = {}
+    for segment, here in apis.items():
+        if here:
+            occupied[segment] = here
     clusters = render_backends(_distinct(occupied), context)
     return (*_encoded_clusters(clusters), *_encoded_scopes(occupied, context).values())
 
@@ -101,7 +117,11 @@ def resources_of(rendered: Iterable[Rendered]) -> tuple[Resource, ...]:
 
 def scopes_in(resources: Iterable[Resource]) -> dict[str, Resource]:
     """The scopes among resources, by name."""
-    return {item.name: item for item in resources if item.type_url == SCOPE}
+    found = {}
+    for item in resources:
+        if item.type_url == SCOPE:
+            found[item.name] = item
+    return found
 
 
 def _encoded_scopes(apis: ApisBySegment, context: RenderContext) -> dict[str, Resource]:
@@ -117,7 +137,11 @@ def _clusters(
     apis: ApisBySegment, used: frozenset[str], context: RenderContext
 ) -> tuple[Resource, ...]:
     clusters = _encoded_clusters(render_backends(_distinct(apis), context))
-    return tuple(cluster for cluster in clusters if cluster.name in used)
+    found = []
+    for cluster in clusters:
+        if cluster.name in used:
+            found.append(cluster)
+    return tuple(found)
 
 
 def _encoded_clusters(clusters: Iterable[dict[str, Any]]) -> tuple[Resource, ...]:

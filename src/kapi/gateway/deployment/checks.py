@@ -81,7 +81,8 @@ def _host(api: Api, context: RenderContext) -> Iterator[Diagnostic]:
         context.host(api.organization, api.environment, sandbox=sandbox)
         for sandbox in (False, True)
     ]
-    if taken := [host for host in hosts if host in own]:
+    taken = [host for host in hosts if host in own]
+    if taken:
         message = f"the host {taken[0]} belongs to the gateway itself"
         yield Diagnostic(
             codes.TAKEN_HOST,

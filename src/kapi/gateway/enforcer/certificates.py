@@ -68,7 +68,8 @@ def judge(question: bytes, now: float) -> Verdict:
 def certificate_in(text: str) -> x509.Certificate | None:
     """The certificate in a text: PEM, percent-encoded or with blanks as line breaks, or base64."""
     content = unquote_to_bytes(text)
-    if found := _ENVELOPE.search(content):
+    found = _ENVELOPE.search(content)
+    if found:
         content = found[1]
     try:
         return x509.load_der_x509_certificate(

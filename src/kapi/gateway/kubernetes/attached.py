@@ -53,7 +53,10 @@ def _by_spec(routes: Routes, field: str) -> dict[str, list[dict[str, str]]]:
 
 def split_counts(routes: Routes) -> Iterator[NotPossible]:
     """A limit of the whole API must be one object, because each object has a count of its own."""
-    limited = [rule for _, rule in routes if _is_shared(rule.traffic)]
+    limited = []
+    for _, rule in routes:
+        if _is_shared(rule.traffic):
+            limited.append(rule)
     if not limited:
         return
     kinds = {digest(rule.traffic) for rule in limited}

@@ -58,7 +58,8 @@ class Attempts:
             own = f"name {username}"
             most = {f"address {address}": self._most * PER_ADDRESS, own: self._most}
         # Read first, so that requests over the limit do not write to the store or occupy a place.
-        if seconds := self._login_attempts.wait(most, now):
+        seconds = self._login_attempts.wait(most, now)
+        if seconds:
             raise TooManyTries(seconds)
         user = self._one_of_few(users, username, password, most, now)
         if user is not None:
@@ -81,7 +82,8 @@ class Attempts:
                 raise TooManyTries(1)
             try:
                 # Counted before the slow part, so that parallel requests are all counted.
-                if seconds := self._login_attempts.count(most, now):
+                seconds = self._login_attempts.count(most, now)
+                if seconds:
                     raise TooManyTries(seconds)
                 return users.authenticate(username, password)
             finally:

@@ -58,7 +58,10 @@ class Users:
 
     def all(self) -> tuple[User, ...]:
         """All people, also those whose accounts are disabled."""
-        stored = [item for item in self._stored.all() if item.username not in self._users]
+        stored = []
+        for item in self._stored.all():
+            if item.username not in self._users:
+                stored.append(item)
         return (*self._users.values(), *map(_from_store, stored))
 
     @property

@@ -225,7 +225,8 @@ def scope(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
 def prompt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """The pages that the person must see (OIDC Core §3.1.2.1)."""
     wanted = frozenset((request.parameters.get("prompt") or "").split())
-    if unknown := wanted - set(PROMPTS):
+    unknown = wanted - set(PROMPTS)
+    if unknown:
         detail = f"prompt may contain {', '.join(PROMPTS)}"
         if unknown == {"create"}:
             detail += ": create is not offered"

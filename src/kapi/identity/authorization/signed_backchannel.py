@@ -49,7 +49,8 @@ def request_parameters(provider: Provider, client: Client, form: Form, now: int)
         if registered:
             raise OAuthError("invalid_request", "This client must sign its requests (CIBA Core 4)")
         return form
-    if beside := sorted(set(form.values) - _OUTSIDE):
+    beside = sorted(set(form.values) - _OUTSIDE)
+    if beside:
         detail = f"{', '.join(beside)[:200]} must be in the signed request, not beside it"
         raise OAuthError("invalid_request", f"{detail} (CIBA Core 7.1.1)")
     try:

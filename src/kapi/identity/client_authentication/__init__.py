@@ -38,7 +38,11 @@ _WITHOUT_PROOF_IN_FORM = (
 
 def methods_supported(identity: IdentitySettings) -> list[str]:
     """The methods that these settings offer, for discovery (RFC 8414 §2)."""
-    return [method.name for method in METHODS if method.offered(identity)]
+    found = []
+    for method in METHODS:
+        if method.offered(identity):
+            found.append(method.name)
+    return found
 
 
 def methods_of(client: Client) -> tuple[str, ...]:

@@ -115,7 +115,10 @@ def client_of(item: ClientSettings, salt: bytes) -> Client:
 def registered_client(item: RegisteredClient) -> Client:
     """A client that was registered at run time."""
     # An older version kept the addresses that people see beside the settings.
-    before = {name: value for name, value in item.metadata["about"].items() if name in LINKS}
+    before = {}
+    for name, value in item.metadata["about"].items():
+        if name in LINKS:
+            before[name] = value
     settings: ClientSettings = built(
         ClientSettings, {**before, **item.metadata["settings"], "id": item.id, "secret": ""}
     )

@@ -35,7 +35,11 @@ def keys_in(value: Any) -> tuple[Mapping[str, Any], ...]:
     """The keys of a JWK Set. Raises InvalidJwt."""
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list | tuple):
         raise InvalidJwt("the client's keys are not a JWK Set")
-    return tuple(key for key in value["keys"][:MOST_KEYS] if isinstance(key, dict))
+    found = []
+    for key in value["keys"][:MOST_KEYS]:
+        if isinstance(key, dict):
+            found.append(key)
+    return tuple(found)
 
 
 def _read(content: bytes) -> tuple[Mapping[str, Any], ...]:

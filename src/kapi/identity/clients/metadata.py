@@ -227,7 +227,11 @@ def _response_types(
     if not _is_texts(wanted):
         raise RegistrationError("invalid_client_metadata", "response_types must be a list of texts")
     found = tuple(dict.fromkeys(map(normal_form, wanted)))
-    if unknown := [item for item in found if item not in policy.response_types]:
+    unknown = []
+    for item in found:
+        if item not in policy.response_types:
+            unknown.append(item)
+    if unknown:
         offered = ", ".join(policy.response_types)
         detail = f"response_types: {', '.join(unknown)[:200]} is not offered; {offered} is"
         raise RegistrationError("invalid_client_metadata", detail)
@@ -247,7 +251,8 @@ def _is_texts(value: Any) -> bool:
 def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
     uris = values.get("redirect_uris", ())
     for uri in uris:
-        if wrong := uri_mistake(uri):
+        wrong = uri_mistake(uri)
+        if wrong:
             raise RegistrationError("invalid_redirect_uri", f"{uri[:200]}: {wrong}")
     if uris or "authorization_code" not in values.get("grants", ()):
         return
@@ -313,13 +318,15 @@ def _has_public_keys_only(jwks: Mapping[str, Any]) -> bool:
 
 def _logout_mistakes(settings: ClientSettings) -> Iterator[str]:
     for uri in settings.post_logout_redirect_uris:
-        if wrong := uri_mistake(uri):
+        wrong = uri_mistake(uri)
+        if wrong:
             yield f"post_logout_redirect_uris: {wrong}"
     for name in _WEB_ADDRESSES:
         uri = getattr(settings, name)
         if not uri:
             continue
-        if wrong := uri_mistake(uri):
+        wrong = uri_mistake(uri)
+        if wrong:
             yield f"{name}: {wrong}"
         elif not uri.startswith(("https://", "http://")):
             yield f"{name}: it must be a web address"

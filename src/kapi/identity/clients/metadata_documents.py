@@ -58,7 +58,8 @@ def document_client(
     try:
         client = _client(client_id, documents.get(client_id, now), policy)
         uri, redirect_uris = client.settings.sector_identifier_uri, client.settings.redirect_uris
-        if mistake := sector_mistake(uri, redirect_uris, lambda url: documents.get(url, now)):
+        mistake = sector_mistake(uri, redirect_uris, lambda url: documents.get(url, now))
+        if mistake:
             raise OAuthError("invalid_client", f"The client metadata document: {mistake}")
         return client
     except Busy as error:

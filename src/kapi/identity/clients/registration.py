@@ -91,7 +91,8 @@ def _check_update(before: RegisteredClient, sent: Mapping[str, Any]) -> None:
         raise RegistrationError(
             "invalid_client_metadata", "client_id is not the one of this client"
         )
-    if forbidden := _NOT_SENT & set(sent):
+    forbidden = _NOT_SENT & set(sent)
+    if forbidden:
         raise RegistrationError(
             "invalid_client_metadata",
             f"{', '.join(sorted(forbidden))} must not be sent (RFC 7592 2.2)",
@@ -106,7 +107,8 @@ def _check_update(before: RegisteredClient, sent: Mapping[str, Any]) -> None:
 def _check_sector(metadata: Mapping[str, Any], documents: RemoteDocuments, now: int) -> None:
     settings = metadata["settings"]
     uri, redirect_uris = settings["sector_identifier_uri"], settings["redirect_uris"]
-    if mistake := sector_mistake(uri, redirect_uris, lambda url: documents.fetch_new(url, now)):
+    mistake = sector_mistake(uri, redirect_uris, lambda url: documents.fetch_new(url, now))
+    if mistake:
         raise RegistrationError("invalid_client_metadata", mistake)
 
 

@@ -39,7 +39,10 @@ def sector_mistake(uri: str, redirect_uris: Sequence[str], fetch: Callable[[str]
         return f"sector_identifier_uri is not JSON: {error}"
     if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
         return "sector_identifier_uri is not a JSON list of redirect URIs"
-    missing = [item for item in redirect_uris if item not in listed]
+    missing = []
+    for item in redirect_uris:
+        if item not in listed:
+            missing.append(item)
     if missing:
         return f"sector_identifier_uri does not list the redirect URI {missing[0][:200]}"
     return ""

@@ -20,7 +20,10 @@ MOST_TRIES = 10
 def new_user_code(provider: Provider, now: int) -> str:
     """A new code; the record of the device code is found by it (`owner_of`)."""
     while True:
-        letters = [ALPHABET[byte % 20] for byte in provider.random_bytes(64) if byte < 240]
+        letters = []
+        for byte in provider.random_bytes(64):
+            if byte < 240:
+                letters.append(ALPHABET[byte % 20])
         code = "".join(letters[:LENGTH])
         if len(code) == LENGTH and not provider.records.family(KIND, owner_of(code), now):
             return code

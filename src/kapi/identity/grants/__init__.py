@@ -51,12 +51,20 @@ GRANTS: tuple[Grant, ...] = (
 
 def offered(identity: IdentitySettings) -> tuple[Grant, ...]:
     """The grants that the settings offer."""
-    return tuple(grant for grant in GRANTS if grant.facts.offered(identity))
+    found = []
+    for grant in GRANTS:
+        if grant.facts.offered(identity):
+            found.append(grant)
+    return tuple(found)
 
 
 def token_grants(identity: IdentitySettings) -> tuple[Grant, ...]:
     """The grants of the token endpoint."""
-    return tuple(grant for grant in offered(identity) if grant.facts.token_request)
+    found = []
+    for grant in offered(identity):
+        if grant.facts.token_request:
+            found.append(grant)
+    return tuple(found)
 
 
 def grant_types(identity: IdentitySettings) -> list[str]:

@@ -49,7 +49,10 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     audience = _audience(provider, request)
     scope = _scope(request, subject)
     lifetime = min(provider.lifetime(client, audience), subject.expires_at - request.now)
-    claims = {name: subject.claims[name] for name in _CARRIED if name in subject.claims}
+    claims = {}
+    for name in _CARRIED:
+        if name in subject.claims:
+            claims[name] = subject.claims[name]
     if acting:
         claims["act"] = acting
     if wanted == ID_TOKEN:

@@ -33,9 +33,10 @@ def has_audience(claims: Mapping[str, Any], audiences: Sequence[str]) -> bool:
 
 def organization_of(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
     """The caller's organization: empty if the token has none, None if it has an invalid one."""
-    mapped = [
-        remote for remote, local in issuer.claim_mappings if local.lower() in ORGANIZATION_CLAIMS
-    ]
+    mapped = []
+    for remote, local in issuer.claim_mappings:
+        if local.lower() in ORGANIZATION_CLAIMS:
+            mapped.append(remote)
     values = [find(claims, name) for name in mapped or ORGANIZATION_CLAIMS[:1]]
     value = next((value for value in values if value is not None), "")
     if not isinstance(value, str):

@@ -110,7 +110,10 @@ class Issuer:
 
 def preset_named(name: str) -> Preset | None:
     """The preset, or None."""
-    return next((preset for preset in PRESETS if preset.name == name), None)
+    for preset in PRESETS:
+        if preset.name == name:
+            return preset
+    return None
 
 
 def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Issuer:
@@ -238,7 +241,10 @@ def _advice(preset: Preset, values: Mapping[str, str]) -> tuple[str, ...]:
 
 def _static_key(settings: IssuerSettings, wrong: Wrong) -> str:
     """The public key given by hand as PEM, or nothing."""
-    given = [name for name in ("certificate", "public_key", "jwks_uri") if getattr(settings, name)]
+    given = []
+    for name in ("certificate", "public_key", "jwks_uri"):
+        if getattr(settings, name):
+            given.append(name)
     if len(given) > 1:
         wrong(
             given[0],

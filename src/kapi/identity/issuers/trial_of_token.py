@@ -114,7 +114,10 @@ def _signature_step(header: Mapping[str, Any], fault: str, issuer: Issuer, keys:
 def _no_key(header: Mapping[str, Any], keys: KeySet) -> tuple[str, str]:
     """Why no key fits: its kid is unknown, or that key is for another algorithm (RFC 7517 §4.4)."""
     kid, algorithm = header.get("kid"), header.get("alg")
-    same = [key for key in keys.keys if key.kid == kid]
+    same = []
+    for key in keys.keys:
+        if key.kid == kid:
+            same.append(key)
     if same:
         able = ", ".join(name for key in same for name in key.algorithms)
         own = f"the `alg` of its key {_short(kid)} in the JWKS says {able}"

@@ -136,9 +136,10 @@ class Trust:
 
     def name_of(self, issuer: str) -> str:
         """The name of the issuer with this `iss`; empty when there is none."""
-        return next(
-            (item.issuer.name for item in self.issuers() if item.issuer.issuer == issuer), ""
-        )
+        for item in self.issuers():
+            if item.issuer.issuer == issuer:
+                return item.issuer.name
+        return ""
 
     def publish_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
         """The same, after the gateway confirmed it. Raises GatewayError with nothing changed."""
@@ -167,9 +168,11 @@ class Trust:
     def refusals_of(self, name: str) -> dict[str, int]:
         """Refused tokens of one issuer, by reason."""
         with self._lock:
-            return {
-                reason: count for (issuer, reason), count in self.refusals.items() if issuer == name
-            }
+            found = {}
+            for (issuer, reason), count in self.refusals.items():
+                if issuer == name:
+                    found[reason] = count
+            return found
 
     def log_refusals(self) -> None:
         """Say what was refused since the last time, a line for each issuer."""

@@ -190,7 +190,10 @@ def _accepted(
 ) -> tuple[Issuer, Mapping[str, Any]]:
     """The issuer and the claims of a valid token for the system APIs."""
     jwt = parse_jwt(token)
-    trusted = [item for item in issuers if item.issuer.issuer == jwt.claims.get("iss")]
+    trusted = []
+    for item in issuers:
+        if item.issuer.issuer == jwt.claims.get("iss"):
+            trusted.append(item)
     if not trusted:
         raise _Refused("unknown issuer")
     # One issuer may be declared twice, for the system APIs and for an organization.
@@ -198,9 +201,11 @@ def _accepted(
     if own is None:
         raise _Refused("unknown issuer", trusted[0].issuer.name)
     issuer = own.issuer
-    if fault := signature_fault(jwt, own):
+    fault = signature_fault(jwt, own)
+    if fault:
         raise _Refused(fault, issuer.name)
-    if fault := claims_fault(jwt, issuer, now):
+    fault = claims_fault(jwt, issuer, now)
+    if fault:
         raise _Refused(fault, issuer.name)
     return issuer, jwt.claims
 
@@ -231,7 +236,8 @@ def _keys(trusted: IssuerKeys, kid: str, algorithm: str) -> tuple[VerificationKe
 
 def claims_fault(jwt: Jwt, issuer: Issuer, now: int) -> str:
     """Why the claims or the kind of token are not accepted, a reason of REASONS; else empty."""
-    if fault := time_fault(jwt.claims, issuer, now):
+    fault = time_fault(jwt.claims, issuer, now)
+    if fault:
         return fault
     if issuer.audiences and not has_audience(jwt.claims, issuer.audiences):
         return "audience"

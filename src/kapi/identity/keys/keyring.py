@@ -87,7 +87,10 @@ def ensure_keyring(
     keys: Keys, kid: str, now: int, algorithms: Sequence[str] = (DEFAULT_ALGORITHM,)
 ) -> Keyring:
     """The stored keys. A missing first key is generated; that of the default algorithm is `kid`."""
-    stored = {key.algorithm for key in keys.all() if key.state == ACTIVE}
+    stored = set()
+    for key in keys.all():
+        if key.state == ACTIVE:
+            stored.add(key.algorithm)
     names = {DEFAULT_ALGORITHM: kid}
     for algorithm in algorithms:
         if algorithm not in stored:
@@ -102,7 +105,11 @@ def load_keyring(keys: Keys) -> Keyring:
 
 def published_keys(keys: Keys) -> list[StoredKey]:
     """The stored keys of the JWKS."""
-    return [key for key in keys.all() if key.state in IN_JWKS]
+    found = []
+    for key in keys.all():
+        if key.state in IN_JWKS:
+            found.append(key)
+    return found
 
 
 def new_key(algorithm: str, now: int, state: str, kid: str = "") -> StoredKey:

@@ -163,7 +163,10 @@ class Rotation:
     def _make_missing(self) -> None:
         keys, lifetime = self._keys.all(), self._identity.key_lifetime
         for algorithm in wanted_algorithms(self._identity):
-            by_state = {key.state: key for key in keys if key.algorithm == algorithm}
+            by_state = {}
+            for key in keys:
+                if key.algorithm == algorithm:
+                    by_state[key.state] = key
             if STAGED in by_state or PUBLISHED in by_state:
                 continue
             active = by_state.get(ACTIVE)

@@ -82,18 +82,27 @@ def _filled(value: Any, context: _Context) -> Any:
     if isinstance(value, str):
         return _text(value, context)
     if isinstance(value, Mapping):
-        items = {name: _filled(item, context) for name, item in value.items()}
-        return {name: item for name, item in items.items() if item is not _NOTHING}
+        members = {}
+        for name, item in value.items():
+            filled = _filled(item, context)
+            if filled is not _NOTHING:
+                members[name] = filled
+        return members
     if isinstance(value, list | tuple):
-        listed = [_filled(item, context) for item in value]
-        return [item for item in listed if item is not _NOTHING]
+        items = []
+        for item in value:
+            filled = _filled(item, context)
+            if filled is not _NOTHING:
+                items.append(filled)
+        return items
     return value
 
 
 def _text(text: str, context: _Context) -> Any:
     if "${" not in text:
         return text
-    if whole := MARK.fullmatch(text):
+    whole = MARK.fullmatch(text)
+    if whole:
         return _found(whole[1], context)
     parts = {mark: _found(mark, context) for mark in MARK.findall(text)}
     if _NOTHING in parts.values():

@@ -47,7 +47,11 @@ class Authorization:
         """As JSON-ready values, without empty ones."""
         # Not `asdict`: the values are stored at once and need no copies.
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if value not in ("", (), {}, False)}
+        found = {}
+        for name, value in values.items():
+            if value not in ("", (), {}, False):
+                found[name] = value
+        return found
 
 
 def authorization_of(payload: Mapping[str, Any]) -> Authorization:

@@ -39,7 +39,8 @@ class Identified:
 
 def identify(provider: Provider, request: Request, form: Form) -> Identified | str:
     """The person, or the number of a failure."""
-    if chosen := form.get("one_click"):
+    chosen = form.get("one_click")
+    if chosen:
         return _one_click(provider, chosen)
     username, organization = form.get("username") or "", form.get("organization") or ""
     try:

@@ -58,7 +58,8 @@ def session_here(
         organization=found.organization,
         before=None,
     )
-    if safe := _UNSAFE.sub("", carried):
+    safe = _UNSAFE.sub("", carried)
+    if safe:
         path = f"{path}?user_code={safe}"
     return see_other(path, cookies=(cookie,))
 

@@ -34,7 +34,11 @@ class Request:
 
     def values(self, name: str) -> list[str]:
         """The values of all headers with this name."""
-        return [value for key, value in self.headers if key == name]
+        found = []
+        for key, value in self.headers:
+            if key == name:
+                found.append(value)
+        return found
 
     def header(self, name: str) -> str | None:
         """The value of a header, or None. Raises OAuthError invalid_request for more than one."""

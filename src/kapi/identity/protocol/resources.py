@@ -67,7 +67,11 @@ class Resources:
         )
 
     def _of(self, audience: Iterable[str]) -> list[ResourceSettings]:
-        return [self._declared[name] for name in audience if name in self._declared]
+        found = []
+        for name in audience:
+            if name in self._declared:
+                found.append(self._declared[name])
+        return found
 
 
 def _agreed(what: str, values: set[str]) -> str:

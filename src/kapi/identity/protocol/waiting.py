@@ -52,7 +52,8 @@ def is_used_proof(records: Records, address: str, kind: str, proof: Record, now:
     """
     if not address:
         return not records.add(kind, proof, now)
-    if seconds := records.full(kind, address, now, MOST_PROOFS):
+    seconds = records.full(kind, address, now, MOST_PROOFS)
+    if seconds:
         raise _too_many("Too many DPoP proofs from this address", seconds)
     return not records.add(kind, proof, now, address)
 

@@ -211,7 +211,8 @@ def id_token(
         "auth_time": authorization.auth_time,
     }
     for name in ("acr", "nonce", "sid"):
-        if value := getattr(authorization, name):
+        value = getattr(authorization, name)
+        if value:
             claims[name] = value
     if authorization.amr:
         claims["amr"] = list(authorization.amr)

@@ -49,7 +49,11 @@ def _check_registration(client: Client, authorization: Authorization) -> None:
 
 
 def _allowed_scopes(client: Client, scope: str) -> list[str]:
-    return [name for name in scope.split(" ") if _may_have(client, name)]
+    found = []
+    for name in scope.split(" "):
+        if _may_have(client, name):
+            found.append(name)
+    return found
 
 
 def _may_have(client: Client, scope: str) -> bool:
@@ -61,14 +65,22 @@ def _allowed_resources(client: Client, resources: tuple[str, ...]) -> tuple[str,
     registered = client.settings.resources
     if "*" in registered:
         return resources
-    return tuple(name for name in resources if name in registered)
+    found = []
+    for name in resources:
+        if name in registered:
+            found.append(name)
+    return tuple(found)
 
 
 def _allowed_details(client: Client, details: tuple[Any, ...]) -> tuple[Any, ...]:
     registered = client.settings.authorization_details_types
     if "*" in registered:
         return details
-    return tuple(item for item in details if item["type"] in registered)
+    found = []
+    for item in details:
+        if item["type"] in registered:
+            found.append(item)
+    return tuple(found)
 
 
 def _nothing_left() -> OAuthError:

@@ -93,7 +93,8 @@ def _issuer(trusted: KeptIssuers, client: Client, iss: Any) -> IssuerKeys | None
 
 def _fault(provider: Provider, issuer: Issuer, jwt: Jwt, now: int) -> str:
     """Why the token may not be exchanged, a key of _WORDS; empty when it may."""
-    if fault := claims_fault(jwt, issuer, now):
+    fault = claims_fault(jwt, issuer, now)
+    if fault:
         return fault
     # It must be for this provider, or show that it is an access token (RFC 8725 §3.9, §3.12).
     if not issuer.audiences and not issuer.rule.tells_kind(jwt.header):
@@ -122,7 +123,11 @@ def _is_known_here(provider: Provider, subject: str) -> bool:
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(item for item in listed(claims.get("aud", ())) if isinstance(item, str))
+    found = []
+    for item in listed(claims.get("aud", ())):
+        if isinstance(item, str):
+            found.append(item)
+    return tuple(found)
 
 
 def _presented(issuer: Issuer, claims: Mapping[str, Any]) -> Presented:
@@ -132,7 +137,8 @@ def _presented(issuer: Issuer, claims: Mapping[str, Any]) -> Presented:
     if client_id not in {"", subject}:
         named["client_id"] = client_id
     said: dict[str, Any] = {"sub_id": {"format": "iss_sub", "iss": issuer.issuer, "sub": subject}}
-    if organization := organization_of(claims, issuer):
+    organization = organization_of(claims, issuer)
+    if organization:
         said["organization"] = organization
     if (act := _actors(issuer, claims.get("act"))) is not None:
         said["act"] = act

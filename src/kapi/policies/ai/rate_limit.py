@@ -164,7 +164,11 @@ def _given(limits: Mapping, group: str) -> list[str]:
     node = limits.entries.get(group)
     if not isinstance(node, Mapping):
         return []
-    return [name for name in _LIMITS[group] if name in node.entries]
+    found = []
+    for name in _LIMITS[group]:
+        if name in node.entries:
+            found.append(name)
+    return found
 
 
 _TOKENS: Final = Record(

@@ -133,8 +133,11 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
     """What the conf accepts; OAuth2 unless it says otherwise."""
-    enabled = [item for item in methods(conf) if item.enabled]
-    return tuple(_credential(item) for item in enabled if item.auth_type != "mTLS")
+    found = []
+    for item in methods(conf):
+        if item.enabled and item.auth_type != "mTLS":
+            found.append(_credential(item))
+    return tuple(found)
 
 
 def _credential(item: AuthenticationConf) -> Credential:
@@ -156,7 +159,8 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     answered = []
     if node.protocol_kinds:
         answered = protocols.answer()
-    if taken := _taken_by_script(node, place):
+    taken = _taken_by_script(node, place)
+    if taken:
         configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
     if not node.required:
         # Nothing is checked here, so a backend may check credentials of its own in the header that
@@ -181,7 +185,8 @@ def kubernetes(node: Authentication, at: KubernetesPlace) -> KubernetesRoute:
 
 def _token_filters(node: Authentication, place: Place) -> dict[str, dict[str, Any]]:
     configs: dict[str, dict[str, Any]] = {}
-    if moved := _moves(node):
+    moved = _moves(node)
+    if moved:
         mutations = {"request_mutations": moved}
         configs[MOVE_FILTER] = {"@type": f"{_MUTATION}PerRoute", "mutations": mutations}
     configs[FILTER] = dict(_DISABLED)
@@ -201,7 +206,8 @@ def _other_filters(node: Authentication, place: Place) -> dict[str, dict[str, An
         configs[CERTIFICATE_FILTER] = certificate_route(pems, place)
     if "APIKey" in node.kinds:
         configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
-    if callers := refused(node, place):
+    callers = refused(node, place)
+    if callers:
         configs[CALLER_FILTER] = per_route(rules(callers))
     return configs
 
@@ -267,14 +273,18 @@ def _taken_by_script(node: Authentication, place: Place) -> dict[str, Any]:
     Envoy's own change of a query would decode the parameters that stay.
     """
     context: dict[str, Any] = {}
-    places = [
-        _query_parameter(item, is_read=node.required) for item in node.credentials if item.query
-    ]
+    places = []
+    for item in node.credentials:
+        if item.query:
+            places.append(_query_parameter(item, is_read=node.required))
     if places:
         context["query"] = places
     if node.protocol_kinds:
         context["protocols"] = protocols.markers(node.protocol_kinds, is_read=node.required)
-    keys = [item for item in node.credentials if item.kind == "APIKey"]
+    keys = []
+    for item in node.credentials:
+        if item.kind == "APIKey":
+            keys.append(item)
     if keys and node.required:
         context |= {"api_key": True, **_api(place)}
         if keys[0].header:

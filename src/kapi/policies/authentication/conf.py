@@ -64,7 +64,10 @@ def items(conf: ApiConf) -> tuple[AuthenticationConf, ...]:
 
 def item_of(conf: ApiConf, auth_type: AuthType) -> AuthenticationConf | None:
     """The item of a type, or None."""
-    return next((item for item in items(conf) if item.auth_type == auth_type), None)
+    for item in items(conf):
+        if item.auth_type == auth_type:
+            return item
+    return None
 
 
 def _check_conf(conf: ApiConf, report: Report) -> None:
@@ -143,7 +146,10 @@ def _check_somebody_may_call(
     place = conf.mark
     if written:
         place = written[0].mark
-    tokens = [item for item in enabled if item.auth_type != "mTLS"]
+    tokens = []
+    for item in enabled:
+        if item.auth_type != "mTLS":
+            tokens.append(item)
     if not tokens and conf.field(SUBSCRIPTIONS):
         what = "no kind of authentication is enabled"
         if enabled:

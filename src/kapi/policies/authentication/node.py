@@ -87,7 +87,10 @@ class Authentication:
     @property
     def dpop(self) -> Literal["", "optional", "mandatory"]:
         """Whether tokens with a proof are accepted, or required."""
-        return next((item.dpop for item in self.credentials if item.dpop), "")
+        for item in self.credentials:
+            if item.dpop:
+                return item.dpop
+        return ""
 
     @property
     def needs_credential(self) -> bool:

@@ -140,8 +140,12 @@ def _extracted(item: Credential) -> dict[str, Any]:
 
 
 def _api_keys(node: Authentication, at: KubernetesPlace) -> dict[str, Any]:
-    headers = [item.header for item in node.credentials if item.header]
-    params = [item.query for item in node.credentials if item.query]
+    headers, params = [], []
+    for item in node.credentials:
+        if item.header:
+            headers.append(item.header)
+        if item.query:
+            params.append(item.query)
     places = []
     if headers:
         places = [{"headers": headers}]

@@ -64,8 +64,12 @@ def _networks(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _collapsed(networks: Iterable[Network]) -> list[Network]:
-    four = [item for item in networks if isinstance(item, ipaddress.IPv4Network)]
-    six = [item for item in networks if isinstance(item, ipaddress.IPv6Network)]
+    four, six = [], []
+    for item in networks:
+        if isinstance(item, ipaddress.IPv4Network):
+            four.append(item)
+        else:
+            six.append(item)
     return [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
 
 
@@ -130,7 +134,8 @@ def _check_list(parameters: Mapping, key: str, pointer: str, report: Report) -> 
     for node, here in items_at(parameters, key, pointer):
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
             continue
-        if fault := _fault(node.value):
+        fault = _fault(node.value)
+        if fault:
             message, hint = fault
             report.add(codes.FORMAT, message, mark(node, here), hint)
 

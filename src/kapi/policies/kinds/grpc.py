@@ -136,7 +136,11 @@ def _nodes(conf: ApiConf, asked: OperationConf) -> tuple[Any, ...]:
         endpoint_security.compile(conf, asked),
         GrpcCalls("", _field(conf).get("web", default=False)),
     )
-    return tuple(node for node in made if node is not None)
+    found = []
+    for node in made:
+        if node is not None:
+            found.append(node)
+    return tuple(found)
 
 
 def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.model import ApiConf, OperationConf
 from kapi.apis.conf.nodes import operation_nodes, text_at
 from kapi.apis.conf.policy_lists import uses
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
-from kapi.apis.conf.rules import Fault, target_fault
 from kapi.apis.conf.shapes import Record, Text
 from kapi.apis.ir import Operation
+from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.rules import Fault, target_fault
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place

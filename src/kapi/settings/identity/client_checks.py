@@ -114,7 +114,10 @@ def client_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]
     yield from profile_mistakes(client, facts.fapi_methods, facts.grants_outside_fapi)
     yield from _response_type_mistakes(client)
     yield from _sector_mistakes(client)
-    names = [name for name in _NAMES if getattr(client, f"tls_client_auth_{name}")]
+    names = []
+    for name in _NAMES:
+        if getattr(client, f"tls_client_auth_{name}"):
+            names.append(name)
     if (method == "tls_client_auth") != (len(names) == 1):
         what = "needs exactly one tls_client_auth_... name (RFC 8705 2.1.2)"
         yield f"tls_client_auth, and only it, {what}"
@@ -159,7 +162,10 @@ def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
         yield f"sector_identifier_uri: {wrong}"
     if uri and client.sector_identifier:
         yield "sector_identifier and sector_identifier_uri exclude each other"
-    hosts = {urlsplit(item).hostname for item in client.redirect_uris if not uri_mistake(item)}
+    hosts = set()
+    for item in client.redirect_uris:
+        if not uri_mistake(item):
+            hosts.add(urlsplit(item).hostname)
     named = uri or client.sector_identifier
     if client.subject_type == "pairwise" and len(hosts) > 1 and not named:
         what = "subject_type pairwise with redirect URIs on several hosts"

@@ -71,7 +71,11 @@ def accepted_algorithms(
     if registered:
         return (registered,)
     if client.profile:
-        return tuple(name for name in others if name in FAPI_ALGORITHMS)
+        found = []
+        for name in others:
+            if name in FAPI_ALGORITHMS:
+                found.append(name)
+        return tuple(found)
     return others
 
 

@@ -15,7 +15,10 @@ _TABLE = "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)"
 def scripts() -> Mapping[str, str]:
     """The text of each migration by its name, in their order."""
     files = resources.files("kapi.store").joinpath("migrations").iterdir()
-    found = {file.name: file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
+    found = {}
+    for file in files:
+        if file.name.endswith(".sql"):
+            found[file.name] = file.read_text("utf-8")
     return dict(sorted(found.items()))
 
 
@@ -30,7 +33,8 @@ def migrate(engine: Engine) -> None:
         for statement in engine.migrated(_TABLE + ";\n"):
             db.execute(statement)
         done = {row[0] for row in db.execute("SELECT name FROM migrations")}
-        if unknown := unknown_step(done):
+        unknown = unknown_step(done)
+        if unknown:
             raise StorageNewer(engine.where, unknown)
         missing = {name: text for name, text in scripts().items() if name not in done}
         if missing:

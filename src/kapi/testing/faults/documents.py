@@ -30,7 +30,10 @@ def _stale(keys: list[_Key], scene: Scene) -> list[_Key]:
     """An old set: none of the keys that sign."""
     found = scene.provider.keyring
     active = {found.active(name).kid for name in found.algorithms}
-    old = [key for key in keys if key["kid"] not in active]
+    old = []
+    for key in keys:
+        if key["kid"] not in active:
+            old.append(key)
     return old or [scene.spare_key().public_jwk()]
 
 

@@ -31,7 +31,10 @@ def _set(name: str) -> Callable[[_Pairs, Scene], _Pairs]:
     """Replace a parameter by the fault's value; None removes it."""
 
     def change(pairs: _Pairs, scene: Scene) -> _Pairs:
-        kept = [pair for pair in pairs if pair[0] != name]
+        kept = []
+        for pair in pairs:
+            if pair[0] != name:
+                kept.append(pair)
         if scene.value is None:
             return kept
         return [*kept, (name, str(scene.value))]

@@ -87,7 +87,8 @@ class FaultPlan:
         """Plan a fault; `match` are the other members of Fault. Raises ValueError."""
         found = kind_of(kind)
         known = set(Fault.__dataclass_fields__) - {"id", "kind", "value"}
-        if unknown := sorted(set(match) - known):
+        unknown = sorted(set(match) - known)
+        if unknown:
             raise ValueError(f"{unknown[0]!r} is not known; known: {', '.join(sorted(known))}")
         found.check(value)
         fault = Fault(found.name, value, **match, id=next(self._ids))
@@ -100,7 +101,10 @@ class FaultPlan:
     def remove(self, fault_id: int) -> None:
         """Take a fault out of the plan. Raises LookupError."""
         with self._lock:
-            kept = [item for item in self._planned if item.fault.id != fault_id]
+            kept = []
+            for item in self._planned:
+                if item.fault.id != fault_id:
+                    kept.append(item)
             if len(kept) == len(self._planned):
                 raise LookupError(f"there is no fault {fault_id}")
             self._planned = kept

@@ -40,7 +40,10 @@ class Call:
 
     def header(self, name: str) -> str:
         """The first header with this name, or an empty text."""
-        return next((value for key, value in self.headers if key == name), "")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return ""
 
     @cached_property
     def form(self) -> Mapping[str, str]:
@@ -115,7 +118,10 @@ class Reply:
 
     def header(self, name: str) -> str:
         """The first header with this name, or an empty text."""
-        return next((value for key, value in self.headers if key == name), "")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return ""
 
     def with_header(self, name: str, value: str | None) -> Reply:
         """The reply with this header instead of those of its name; None removes them."""
@@ -263,11 +269,10 @@ async def _body(receive: Receive) -> bytes:
 
 async def sent(reply: Reply, send: Send, *, head: bool = False) -> None:
     """Send a reply. One that is cut says its whole length, and ends half way."""
-    headers = [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in reply.headers
-        if name != "content-length"
-    ]
+    headers = []
+    for name, value in reply.headers:
+        if name != "content-length":
+            headers.append((name.encode("latin-1"), value.encode("latin-1")))
     if reply.status not in {204, 304}:
         headers.append((b"content-length", str(len(reply.body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

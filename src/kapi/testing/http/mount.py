@@ -44,7 +44,10 @@ class Mount:
             return header
         # Cookies of other issuers are not for this one.
         pieces = [piece.strip() for piece in value.split(";")]
-        own = [piece.replace(self._own, _COOKIE, 1) for piece in pieces if self._is_own(piece)]
+        own = []
+        for piece in pieces:
+            if self._is_own(piece):
+                own.append(piece.replace(self._own, _COOKIE, 1))
         return name, "; ".join(own)
 
     def _is_own(self, piece: str) -> bool:

@@ -70,7 +70,11 @@ def _part(value: Mapping[str, Any]) -> str:
 def merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The members with changes; None removes one."""
     made = {**before, **changes}
-    return {name: value for name, value in made.items() if value is not None}
+    found = {}
+    for name, value in made.items():
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def use_key(draft: Draft, wish: Any) -> None:

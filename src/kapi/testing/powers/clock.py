@@ -83,7 +83,8 @@ class Clock:
             "travel_to": lambda at: self.travel_to(float(at)),
             "skew": lambda seconds: self.skew(float(seconds)),
         }
-        if unknown := sorted(set(wish) - set(actions)):
+        unknown = sorted(set(wish) - set(actions))
+        if unknown:
             known = ", ".join(actions)
             raise ValueError(f"{unknown[0]!r} is not an action of the clock; known: {known}")
         for name, action in actions.items():

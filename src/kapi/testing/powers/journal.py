@@ -73,7 +73,8 @@ class Journal:
         A mapping for `parameters` or `headers` matches when each of its items does. Raises
         ValueError for a member that entries do not have.
         """
-        if unknown := sorted(set(wanted) - set(Entry.__dataclass_fields__)):
+        unknown = sorted(set(wanted) - set(Entry.__dataclass_fields__))
+        if unknown:
             known = ", ".join(Entry.__dataclass_fields__)
             raise ValueError(f"{unknown[0]!r} is not a member of an entry; known: {known}")
         with self._lock:

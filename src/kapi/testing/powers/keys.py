@@ -74,7 +74,10 @@ class KeyDrills:
 
     def emergency(self, algorithm: str = "RS256") -> str:
         """As `rotate`, and all earlier keys of the algorithm leave the JWKS at once."""
-        old = [key.kid for key in self._keys().all() if key.algorithm == algorithm]
+        old = []
+        for key in self._keys().all():
+            if key.algorithm == algorithm:
+                old.append(key.kid)
         kid = self.rotate(algorithm)
         for name in old:
             self._keys().remove(name, _ANY)

@@ -220,9 +220,10 @@ def change(
     Examples:
       kapi subscription change 0d9c2f4e-… --status BLOCKED
     """
-    body = {
-        name: value for name, value in (("status", status), ("tier", tier)) if value is not None
-    }
+    body = {}
+    for name, value in (("status", status), ("tier", tier)):
+        if value is not None:
+            body[name] = value
     made = _call(
         data_dir, config, "PATCH", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}", body
     )

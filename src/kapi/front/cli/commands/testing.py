@@ -94,7 +94,10 @@ def token(
 
 
 def _minted(caller: Client, issuer: str, wish: Mapping[str, Any]) -> str:
-    chosen = {name: value for name, value in wish.items() if value}
+    chosen = {}
+    for name, value in wish.items():
+        if value:
+            chosen[name] = value
     return str(caller.power("POST", f"{_of(issuer)}/mint", chosen)["token"])
 
 
@@ -210,7 +213,10 @@ def journal(
     if clear:
         caller.power("DELETE", path)
         return
-    wanted = {name: value for name, value in (("endpoint", endpoint), ("status", status)) if value}
+    wanted = {}
+    for name, value in (("endpoint", endpoint), ("status", status)):
+        if value:
+            wanted[name] = value
     entries = caller.power("GET", f"{path}?{urlencode(wanted)}")
     columns = ("number", "method", "path", "endpoint", "client", "auth_method", "status", "error")
     rows = [{name: entry[name] for name in columns} for entry in entries]

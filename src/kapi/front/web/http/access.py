@@ -63,7 +63,8 @@ class Access:
             )
             require_scope(principal, any_of)
         except Problem as problem:
-            if challenge := problem.headers.get("WWW-Authenticate"):
+            challenge = problem.headers.get("WWW-Authenticate")
+            if challenge:
                 # RFC 9728 §5.1: where a client finds the authorization servers.
                 problem.headers["WWW-Authenticate"] = (
                     f'{challenge}, resource_metadata="{self._holders.metadata_url}"'

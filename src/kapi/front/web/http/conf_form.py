@@ -26,7 +26,10 @@ async def conf_and_definition(
     """
     limits = {CONF: settings.max_conf_bytes, DEFINITION: settings.max_definition_bytes}
     form = await read_form(request, limits | dict.fromkeys(ignored, _TEXT_BYTES))
-    missing = [name for name in (CONF, DEFINITION) if name not in form]
+    missing = []
+    for name in (CONF, DEFINITION):
+        if name not in form:
+            missing.append(name)
     if missing:
         raise Problem.of(
             error_codes.INVALID_REQUEST,

@@ -194,7 +194,10 @@ def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Creden
 
 def caller_network(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """The network of the last `X-Forwarded-For` entry, as in `Request.network`."""
-    found = [value for name, value in headers if name == b"x-forwarded-for"]
+    found = []
+    for name, value in headers:
+        if name == b"x-forwarded-for":
+            found.append(value)
     if not found:
         return ""
     return network_of(found[-1].rpartition(b",")[2].strip().decode("latin-1"))

@@ -73,15 +73,17 @@ class Metrics:
 
     def _families(self) -> Iterator[_Family]:
         """The metrics: keys and fetches by issuer, and refused tokens by issuer and reason."""
-        states = [
-            (_label(item.issuer.name), item.state)
-            for item in self._trust.followed()
-            if item.issuer.fetches
-        ]
+        states = []
+        for item in self._trust.followed():
+            if item.issuer.fetches:
+                states.append((_label(item.issuer.name), item.state))
         keys = [(label, len(state.keys.keys)) for label, state in states]
         yield "kapi_issuer_keys", "gauge", "Usable keys of an issuer.", keys
         now = self._now()
-        ages = [(label, now - state.fetched_at) for label, state in states if state.fetched_at]
+        ages = []
+        for label, state in states:
+            if state.fetched_at:
+                ages.append((label, now - state.fetched_at))
         text = "Seconds since the issuer last confirmed its keys."
         yield "kapi_issuer_keys_age_seconds", "gauge", text, ages
         fetches = [(label, state.fetches) for label, state in states]

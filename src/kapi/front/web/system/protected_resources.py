@@ -78,7 +78,10 @@ class ProtectedResources:
             return None
         trusted: Sequence[IssuerKeys] = self._issuers()
         issuers = [item.issuer for item in trusted]
-        accepted = [item.issuer for item in issuers if item.in_organization(SYSTEM_ORGANIZATION)]
+        accepted = []
+        for item in issuers:
+            if item.in_organization(SYSTEM_ORGANIZATION):
+                accepted.append(item.issuer)
         host = self._settings.gateway.api_host
         bound = {
             "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
@@ -91,10 +94,11 @@ class ProtectedResources:
         if api is None:
             return None
         scopes, dpop = self._conf_members(api)
-        issuers = [item for item in self._deployer.issuers if not item.api_keys]
-        trusted = [
-            item.issuer for item in issuers if item.serves(api.organization, api.environment)
-        ]
+        trusted = []
+        for item in self._deployer.issuers:
+            issues_tokens = not item.api_keys
+            if issues_tokens and item.serves(api.organization, api.environment):
+                trusted.append(item.issuer)
         return {**self._document(host, path, trusted, scopes, api.name), **dpop}
 
     def _api_at(self, host: str, path: str) -> StoredApi | None:

@@ -190,7 +190,8 @@ def _declared(body: Mapping[str, Any]) -> UserSettings:
             wrong("username", "must be printable, without a slash, and without spaces around it")
         if len(settings.username) > _LONGEST_NAME:
             wrong("username", f"must have at most {_LONGEST_NAME} characters")
-        if weak := _weak(settings.password):
+        weak = _weak(settings.password)
+        if weak:
             mistakes.append(("password", weak))
     _refuse(mistakes, hints)
     made: UserSettings = settings

@@ -66,7 +66,8 @@ class Death:
 
 def cleaned(line: str) -> str:
     """The line without what may be a credential: header values, queries, tokens, raw bytes."""
-    if found := _HEADER.match(line):
+    found = _HEADER.match(line)
+    if found:
         name, value = found["name"].lower(), found["value"]
         if name == ":path":
             value = value.partition("?")[0]
@@ -141,7 +142,8 @@ class Output:
             self._death["reason"] = f"died of {caught[1].lower()}"
         if "reason" not in self._death:
             return
-        if found := _HEADER.match(line):
+        found = _HEADER.match(line)
+        if found:
             field = {":authority": "host", ":path": "path"}.get(found["name"], "")
             if field and field not in self._death:
                 self._death[field] = found["value"].partition("?")[0][:200]

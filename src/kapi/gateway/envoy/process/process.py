@@ -51,7 +51,8 @@ def find_envoy(setting: str) -> Path:
         if os.access(path, os.X_OK):
             return path
     # `bin/envoy` of the wheel is a Python wrapper, but then the wheel was found above.
-    if found := shutil.which("envoy"):
+    found = shutil.which("envoy")
+    if found:
         return Path(found)
     raise EnvoyNotFound("There is none in the Python environment and none on PATH.")
 
@@ -261,6 +262,7 @@ def members(admin_socket: Path, cluster: str) -> int:
 def statistic(admin_socket: Path, name: str) -> int:
     """One counter or gauge; 0 when it does not exist."""
     _, body = admin(admin_socket, "GET", f"/stats?format=json&filter=^{name.replace('.', '%5C.')}$")
-    return next(
-        (int(item["value"]) for item in json.loads(body)["stats"] if item.get("name") == name), 0
-    )
+    for item in json.loads(body)["stats"]:
+        if item.get("name") == name:
+            return int(item["value"])
+    return 0

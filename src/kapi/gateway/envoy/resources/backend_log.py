@@ -72,7 +72,8 @@ def backend_log(path: str) -> dict[str, Any]:
 def explained(reason: str) -> tuple[str, str]:
     """What Envoy's reason means, and what to do about it."""
     text = reason.replace("_", " ")  # as Envoy writes blanks
-    if names := _NAMES.search(text):
+    names = _NAMES.search(text)
+    if names:
         has = "it has no subject alternative name at all"
         if names[1]:
             has = f"it is for {names[1]}"

@@ -98,7 +98,8 @@ def _content(
         cluster["transport_socket"] = _tls(*trusted, http2=endpoint.http2)
     if endpoint.http2:
         cluster |= _HTTP2
-    if filters := model_filters(endpoint, context, organization, module):
+    filters = model_filters(endpoint, context, organization, module)
+    if filters:
         protocol = "http_protocol_options"
         if endpoint.http2:
             protocol = "http2_protocol_options"

@@ -66,7 +66,8 @@ def listener(context: RenderContext) -> dict[str, Any]:
     """The LDS resource of TCP connections."""
     gateway = context.gateway
     chains = [_chain(context)]
-    if ranges := front_ranges(gateway):
+    ranges = front_ranges(gateway)
+    if ranges:
         chains.append(
             {
                 "name": "fronts",

@@ -65,9 +65,10 @@ def _credentials(
     own = ""
     if credential:
         own = credential.header
-    mutations: list[dict[str, Any]] = [
-        {"remove": header} for header in model.credential_headers if header != own
-    ]
+    mutations: list[dict[str, Any]] = []
+    for header in model.credential_headers:
+        if header != own:
+            mutations.append({"remove": header})
     if credential:
         value = credential.value(partial(context.secrets.get, organization))
         mutations.append({"append": literal_header(own, value)})

@@ -20,7 +20,10 @@ from kapi.policies.guardrails import FILTER as GUARDRAILS
 
 def used_on_demand(scopes: Iterable[bytes]) -> frozenset[str]:
     """Names of the filters on demand that encoded scopes name."""
-    names = [item.name for item in http_filters() if item.on_demand]
+    names = []
+    for item in http_filters():
+        if item.on_demand:
+            names.append(item.name)
     return frozenset(name for body in scopes for name in names if name.encode() in body)
 
 

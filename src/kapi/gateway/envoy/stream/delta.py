@@ -98,7 +98,11 @@ class DeltaStream:
     def next_responses(self) -> list[Response]:
         """What can be sent now: at most one message of each type is in flight."""
         responses = list(map(self._next, ORDER))
-        return [response for response in responses if response is not None]
+        found = []
+        for response in responses:
+            if response is not None:
+                found.append(response)
+        return found
 
     def holds(self, type_url: str, name: str) -> bool:
         """Whether Envoy confirmed the desired version of this resource, or its absence."""
@@ -169,7 +173,10 @@ class DeltaStream:
         names: Iterable[str] = desired
         if state.names is not None:
             names = sorted(state.names & desired.keys())
-        changed = [desired[name] for name in names if state.lacks(desired[name])]
+        changed = []
+        for name in names:
+            if state.lacks(desired[name]):
+                changed.append(desired[name])
         return changed, sorted(state.held.keys() - desired.keys())
 
     def _settled(self, type_url: str) -> bool:

@@ -109,8 +109,12 @@ class Publisher:
         or confirms in time.
         """
         deadline = self._clock() + self._timeout
-        clusters = [item for item in changed if item.type_url == CLUSTER]
-        dependents = [item for item in changed if item.type_url != CLUSTER]
+        clusters, dependents = [], []
+        for item in changed:
+            if item.type_url == CLUSTER:
+                clusters.append(item)
+            else:
+                dependents.append(item)
         with self._one_publish:
             with self._news:
                 self._await_connection(deadline)
@@ -161,7 +165,8 @@ class Publisher:
     def _all_hold(self, keys: Sequence[Key]) -> bool:
         for connection in self._connections:
             for key in keys:
-                if sentence := connection.stream.rejection(*key):
+                sentence = connection.stream.rejection(*key)
+                if sentence:
                     raise GatewayRejected(sentence)
         return bool(self._connections) and all(
             connection.stream.holds(*key) for connection in self._connections for key in keys

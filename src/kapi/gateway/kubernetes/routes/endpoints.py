@@ -53,4 +53,8 @@ def _circuit_breaker(asked: CircuitBreaker) -> dict[str, int]:
         "maxParallelRequests": asked.max_requests,
         "maxParallelRetries": asked.max_retries,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    found = {}
+    for name, value in given.items():
+        if value is not None:
+            found[name] = value
+    return found

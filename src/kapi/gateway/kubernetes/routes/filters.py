@@ -27,7 +27,10 @@ def modifier(kind: str, changes: HeaderChanges) -> list[dict[str, Any]]:
         "add": _pairs(changes.add),
         "remove": list(changes.remove),
     }
-    given = {name: values for name, values in lists.items() if values}
+    given = {}
+    for name, values in lists.items():
+        if values:
+            given[name] = values
     if not given:
         return []
     field = f"{kind[0].lower()}{kind[1:]}"

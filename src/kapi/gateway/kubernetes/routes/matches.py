@@ -52,11 +52,10 @@ def ordered_patterns(paths: Sequence[PathMatch]) -> list[str]:
     for index in range(len(paths) - 1, -1, -1):
         if paths[index].exact:
             continue
-        behind = [
-            len(padded[later])
-            for later in range(index + 1, len(paths))
-            if _comes_behind(paths[index], paths[later])
-        ]
+        behind = []
+        for later in range(index + 1, len(paths)):
+            if _comes_behind(paths[index], paths[later]):
+                behind.append(len(padded[later]))
         missing = max(behind, default=-1) + 1 - len(padded[index])
         padded[index] += _PADDING * -(-missing // len(_PADDING)) if missing > 0 else ""
     return padded

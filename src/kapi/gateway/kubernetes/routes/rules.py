@@ -174,24 +174,28 @@ def _matches(item: Entry, pattern: str) -> list[dict[str, Any]]:
 
 def _rule(kind: str, host: str, fields: dict[str, Any], part: KubernetesRoute) -> Rule:
     lists = {"lua": list(part.lua), "wasm": list(part.wasm)}
-    extensions = {name: items for name, items in lists.items() if items}
+    extensions = {}
+    for name, items in lists.items():
+        if items:
+            extensions[name] = items
     return Rule(kind, host, fields, part.security, part.traffic, extensions)
 
 
 def _differ(endpoints: Sequence[Endpoint]) -> bool:
     """Whether endpoints differ in what all backends of a rule share."""
-    traits = {
-        (
-            item.base_path,
-            item.response_timeout,
-            item.idle_timeout,
-            item.retry,
-            item.security,
-            item.circuit_breaker,
-        )
-        for item in endpoints
-        if item.weight
-    }
+    traits = set()
+    for item in endpoints:
+        if item.weight:
+            traits.add(
+                (
+                    item.base_path,
+                    item.response_timeout,
+                    item.idle_timeout,
+                    item.retry,
+                    item.security,
+                    item.circuit_breaker,
+                )
+            )
     return len(traits) > 1
 
 

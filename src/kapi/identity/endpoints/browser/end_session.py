@@ -144,7 +144,10 @@ def _ask(
     provider: Provider, request: Request, logout: _Logout, session: Session, form: Form
 ) -> Answer:
     browser, cookies = browser_of(provider, request)
-    parameters = {name: form.values[name] for name in _PARAMETERS if name in form.values}
+    parameters = {}
+    for name in _PARAMETERS:
+        if name in form.values:
+            parameters[name] = form.values[name]
     client = ""
     if logout.client is not None:
         client = logout.client.settings.name or logout.client.id

@@ -42,7 +42,10 @@ def answer(provider: Provider, request: Request) -> Answer:
     client = authenticate_client(provider, form.values, request.credentials, request.now)
     if form.get("request_uri") is not None:
         raise OAuthError("invalid_request", "request_uri cannot be pushed (RFC 9126 2.1)")
-    kept = {name: value for name, value in form.values.items() if name not in _NOT_KEPT}
+    kept = {}
+    for name, value in form.values.items():
+        if name not in _NOT_KEPT:
+            kept[name] = value
     kept["client_id"] = client.id
     sent = AuthorizationRequest(Form(kept, form.repeated), request.now, pushed=True)
     try:

@@ -64,4 +64,8 @@ def shown(given: dict[str, Any]) -> str:
 
 def secrets_of(given: dict[str, Any]) -> tuple[str, ...]:
     """The values that no message may contain."""
-    return tuple(str(given[name]) for name in _HIDDEN if given.get(name))
+    found = []
+    for name in _HIDDEN:
+        if given.get(name):
+            found.append(str(given[name]))
+    return tuple(found)

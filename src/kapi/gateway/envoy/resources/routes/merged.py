@@ -37,7 +37,10 @@ def merged_policies(
 ) -> Iterator[Any]:
     """The nodes of the route. `together` joins those of the policy that reads the body."""
     for nodes in merged_nodes(place.operation for place in places):
-        own = [node for node in nodes if isinstance(node, checked)]
+        own = []
+        for node in nodes:
+            if isinstance(node, checked):
+                own.append(node)
         if own:
             yield together(own)
         else:
@@ -79,7 +82,10 @@ def _merged(nodes: list[Any]) -> list[Any]:
 
 
 def _authentication(nodes: Sequence[Authentication]) -> Authentication:
-    needed = [node for node in nodes if node.required]
+    needed = []
+    for node in nodes:
+        if node.required:
+            needed.append(node)
     if not needed:
         return nodes[0]
     return replace(needed[0], optional=len(needed) < len(nodes))

@@ -218,7 +218,8 @@ def _mirror(endpoint: Endpoint, place: Place, context: RenderContext) -> dict[st
         "host_rewrite_literal": authority(endpoint),
         "disable_shadow_host_suffix_append": True,
     }
-    if secret := _credential_header(place.endpoint):
+    secret = _credential_header(place.endpoint)
+    if secret:
         mirror["request_headers_mutations"] = [{"remove": secret}]
     return mirror
 
@@ -326,7 +327,11 @@ def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:
     for name in names:
         if not removed_at_edge(name):
             spellings |= dict.fromkeys(other_spellings(name))
-    return [spelling for spelling in spellings if spelling not in names]
+    found = []
+    for spelling in spellings:
+        if spelling not in names:
+            found.append(spelling)
+    return found
 
 
 def _sets(header: dict[str, Any]) -> bool:

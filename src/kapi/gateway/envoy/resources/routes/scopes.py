@@ -75,7 +75,8 @@ def render_scope(
         "response_headers_to_remove": ["server"],
         "max_direct_response_body_size_bytes": LARGEST_IN_ENVOY,
     }
-    if added := alternative_service(context.gateway):
+    added = alternative_service(context.gateway)
+    if added:
         routes["response_headers_to_add"] = added
     used = _secret_ids(apis)
     if used:
@@ -132,11 +133,10 @@ def _parts(
         here = _operations(api, base_path, segment)
         for sandbox in (False, True):
             host = context.host(api.organization, api.environment, sandbox=sandbox)
-            placed = [
-                _place(api, operation, host, base, context, sandbox=sandbox)
-                for operation in here
-                if endpoints_on(operation, sandbox=sandbox)
-            ]
+            placed = []
+            for operation in here:
+                if endpoints_on(operation, sandbox=sandbox):
+                    placed.append(_place(api, operation, host, base, context, sandbox=sandbox))
             if placed or (has_definition and _is_on_host(api, sandbox=sandbox)):
                 yield host, _Part(api, base, placed)
 
@@ -144,10 +144,17 @@ def _parts(
 def _operations(api: Api, base_path: str, segment: str) -> list[Operation]:
     """The operations of a segment; those at a host are below the first base path only."""
     base = base_path.rstrip("/")
-    here = [item for item in api.operations if first_segment(path_at(item, base)) == segment]
+    here = []
+    for item in api.operations:
+        if first_segment(path_at(item, base)) == segment:
+            here.append(item)
     if base_path == api.base_path:
         return here
-    return [item for item in here if not isinstance(item, AtHost)]
+    found = []
+    for item in here:
+        if not isinstance(item, AtHost):
+            found.append(item)
+    return found
 
 
 def _has_definition(api: Api, base: str, segment: str) -> bool:

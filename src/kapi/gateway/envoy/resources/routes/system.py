@@ -70,7 +70,9 @@ def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     identity: list[SystemRoute] = []
     if context.provider.enabled:
         host = context.provider.host.lower()
-        identity = [SystemRoute(host, segment, IDENTITY) for segment in segments if segment]
+        for segment in segments:
+            if segment:
+                identity.append(SystemRoute(host, segment, IDENTITY))
         identity += [SystemRoute(host, segment, CONTROL) for segment in HEALTH_SEGMENTS]
     hosts = dict.fromkeys((context.gateway.api_host.lower(), "localhost"))
     control = [

@@ -25,7 +25,10 @@ _SCRIPT = script("claims")
 
 def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     """The ECDS resource."""
-    token_issuers = [item for item in issuers if not item.api_keys]
+    token_issuers = []
+    for item in issuers:
+        if not item.api_keys:
+            token_issuers.append(item)
     own = {
         item.issuer: list(map(paths, item.scopes_claims))
         for item in token_issuers

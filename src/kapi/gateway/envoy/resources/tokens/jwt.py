@@ -109,7 +109,8 @@ def jwt_filter(
     }
     requirements = {}
     for need in wanted:
-        if requirement := _requirement(need, issuers):
+        requirement = _requirement(need, issuers)
+        if requirement:
             requirements[need.name] = requirement
     config = typed(
         "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
@@ -126,11 +127,17 @@ def _kinds(issuer: TrustedIssuer) -> str:
 
 
 def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
-    serving = [issuer for issuer in issuers if issuer.serves(need.organization, need.environment)]
+    serving = []
+    for issuer in issuers:
+        if issuer.serves(need.organization, need.environment):
+            serving.append(issuer)
     each: list[dict[str, Any]] = []
     for kind in need.kinds:
         # No issuer has the kind OPTIONAL.
-        accepting = [issuer for issuer in serving if kind in _kinds(issuer)]
+        accepting = []
+        for issuer in serving:
+            if kind in _kinds(issuer):
+                accepting.append(issuer)
         each += [{"provider_name": _provider_name(issuer, kind)} for issuer in accepting]
     if OPTIONAL in need.kinds:
         # Also without an issuer: no credential could be checked, and none is needed.
@@ -174,7 +181,10 @@ def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, Any]]:
     """Of a name with dots that are part of it, Envoy must be told so: `claim_path`."""
     own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti", THUMBPRINT_HEADER: "cnf.x5t#S256"}
     found = [{"header_name": header, "claim_name": claim} for header, claim in own.items()]
-    mapped = {local.lower(): remote for remote, local in issuer.claim_mappings if mappable(local)}
+    mapped = {}
+    for remote, local in issuer.claim_mappings:
+        if mappable(local):
+            mapped[local.lower()] = remote
     for header, claim in mapped.items():
         found += [_claim_header(header, path) for path in paths(claim)]
     return found

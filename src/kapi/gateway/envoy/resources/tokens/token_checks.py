@@ -64,14 +64,15 @@ def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any
         "900901_scheme": any_of(*map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))),
         "900901_bound": all_of(claim("cnf", PRESENT), negated(metadata(FACTS, ("proved",), TRUE))),
     }
-    if headers := sorted(
+    headers = sorted(
         {
             local.lower()
             for issuer in issuers
             for _, local in issuer.claim_mappings
             if mappable(local)
         }
-    ):
+    )
+    if headers:
         # A header field cannot contain such a text (RFC 9110 §5.5), so no backend could be called.
         refused["900901_claims"] = any_of(*(header(name, _CONTROLS) for name in headers))
     for number, (issuer, rule) in enumerate(rules):
@@ -147,9 +148,10 @@ def _at(path: tuple[str, ...], value: str) -> Principal:
 
 def _wrong_type(rules: Sequence[_Rule]) -> Principal:
     """Most issuers accept the usual types; those that do not have a rule of their own."""
-    special = [
-        (issuer, rule) for issuer, rule in rules if _types(rule.types) != _types(USUAL_TYPES)
-    ]
+    special = []
+    for issuer, rule in rules:
+        if _types(rule.types) != _types(USUAL_TYPES):
+            special.append((issuer, rule))
     usual = all_of(
         _has_no_type_of(USUAL_TYPES),
         claim("iss", PRESENT),

@@ -74,7 +74,10 @@ def _several(
     for route in routes:
         removed = [*route.get("request_headers_to_remove", ()), SERVER_HEADER]
         yield {**route, "request_headers_to_remove": removed}
-    tools = [tool for tool in api.mcp_tools if any(_is_of(tool, place) for place in own)]
+    tools = []
+    for tool in api.mcp_tools:
+        if any(_is_of(tool, place) for place in own):
+            tools.append(tool)
     yield server_route(own, tools, match_pattern(base_path, "/"), routes, context)
 
 

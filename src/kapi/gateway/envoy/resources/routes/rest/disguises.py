@@ -60,7 +60,11 @@ def _pattern(item: RestRequests) -> str:
 
 
 def _needs(item: RestRequests) -> tuple[Any, ...]:
-    return tuple(node for node in item.place.operation.policies if node.policy in _NEEDS)
+    found = []
+    for node in item.place.operation.policies:
+        if node.policy in _NEEDS:
+            found.append(node)
+    return tuple(found)
 
 
 def _closed(item: RestRequests) -> bool:

@@ -45,7 +45,10 @@ def options_routes(placed: Sequence[RestRequests], base_path: str) -> list[dict[
     then = [item for item in known if item[0] not in literal]
     routes: list[dict[str, Any]] = []
     for allow, patterns in (*_runs(first), *_runs(then)):
-        unanswered = [pattern for pattern in patterns if "OPTIONS" not in methods[pattern]]
+        unanswered = []
+        for pattern in patterns:
+            if "OPTIONS" not in methods[pattern]:
+                unanswered.append(pattern)
         if unanswered:
             routes.append(_options(unanswered, allow))
         if not place.gateway.apk_methods:

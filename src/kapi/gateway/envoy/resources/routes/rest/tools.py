@@ -74,7 +74,10 @@ def server_route(
 
 def _shared(operations: Sequence[Operation]) -> Iterator[Any]:
     """The nodes of policies that act before a call becomes another request."""
-    early = {policy.name for policy in POLICIES if policy.phase <= Phase.LIMIT}
+    early = set()
+    for policy in POLICIES:
+        if policy.phase <= Phase.LIMIT:
+            early.add(policy.name)
     for nodes in merged_nodes(operations):
         for node in nodes[:1]:
             if isinstance(node, Authentication):
@@ -86,6 +89,9 @@ def _shared(operations: Sequence[Operation]) -> Iterator[Any]:
 def _behind(routes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The filters behind the admission filter that a route of the API uses."""
     used = {name for route in routes for name in route.get("typed_per_filter_config", {})}
-    later = [item for item in http_filters() if item.phase > Phase.LIMIT]
-    switched = [item.name for item in later if item.disabled]
-    return {name: ON for name in switched if name in used}
+    found = {}
+    for item in http_filters():
+        is_switched = item.phase > Phase.LIMIT and item.disabled
+        if is_switched and item.name in used:
+            found[item.name] = ON
+    return found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from kapi.addresses import is_loopback
@@ -18,17 +21,17 @@ check_host = check_text(_HOST.fullmatch, "{} is not a host name")
 
 def is_address(value: str) -> bool:
     """Whether it is an IP address."""
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
+    return _accepts(ipaddress.ip_address, value)
 
 
 def is_network(value: str) -> bool:
     """Whether it is an IP network or address."""
+    return _accepts(partial(ipaddress.ip_network, strict=False), value)
+
+
+def _accepts(read: Callable[[str], Any], value: str) -> bool:
     try:
-        ipaddress.ip_network(value, strict=False)
+        read(value)
     except ValueError:
         return False
     return True
@@ -52,8 +55,9 @@ def is_service_url(value: str) -> bool:
     if parts is None or parts.scheme not in ("http", "https"):
         return False
     host = parts.hostname or ""
-    named = bool(_HOST.fullmatch(host)) or is_address(host)
-    return named and _is_printable_without(value, "?#@ ")
+    if not _HOST.fullmatch(host) and not is_address(host):
+        return False
+    return _is_printable_without(value, "?#@ ")
 
 
 def is_host_port(value: str) -> bool:
@@ -68,8 +72,11 @@ def is_host_port(value: str) -> bool:
 
 def is_address_port(value: str) -> bool:
     """Whether it is an IP address, with or without a port."""
-    bare_ipv6 = value.count(":") > 1 and not value.startswith("[")
-    parts = _url(f"//[{value}]" if bare_ipv6 else f"//{value}")
+    is_bare_ipv6 = value.count(":") > 1 and not value.startswith("[")
+    authority = value
+    if is_bare_ipv6:
+        authority = f"[{value}]"
+    parts = _url(f"//{authority}")
     if parts is None or parts.path or parts.port == 0:
         return False
     return is_address(parts.hostname or "")

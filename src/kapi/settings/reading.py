@@ -27,8 +27,7 @@ _PREFIX = "KAPI_"
 _NOT_SETTINGS = frozenset({"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET"})
 _ALL_SETTINGS = "`kapi config show --config /dev/null` lists all settings with their defaults."
 _NO_METADATA: Mapping[str, Any] = {}
-_TRUE = frozenset({"true", "1", "yes"})
-_FALSE = frozenset({"false", "0", "no"})
+_SWITCHES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def read_settings(
@@ -48,12 +47,14 @@ def read_settings(
     file = settings_file(environ, cwd, config)
     if file is not None:
         reader.read_file(file)
-    for name, text in environ.items():
-        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
-            reader.put_text(name.removeprefix(_PREFIX).lower().replace("__", "."), text, name)
+    for variable, text in environ.items():
+        if variable.startswith(_PREFIX) and variable not in _NOT_SETTINGS:
+            name = variable.removeprefix(_PREFIX).lower().replace("__", ".")
+            reader.put_text(name, text, variable)
     for name, value in flags.items():
         if value is not None:
-            reader.put(name, value, f"--{name.rpartition('.')[2].replace('_', '-')}")
+            flag = name.rpartition(".")[2].replace("_", "-")
+            reader.put(name, value, f"--{flag}")
     settings = reader.build(default_data_dir(environ), cwd)
     secrets = settings.secrets.with_variables(environ)
     return dataclasses.replace(settings, secrets=secrets), reader.sources
@@ -97,11 +98,11 @@ class _Reader:
 
     def _wrong_at(self, place: Place, message: str, hint: str, origin: str, name: str = "") -> None:
         line, column = place
-        if origin and not line:
-            message = f"{message} (from {origin})"
-        source = ""
-        if line:
-            source = origin
+        source = origin
+        if not line:
+            source = ""
+            if origin:
+                message = f"{message} (from {origin})"
         self.mistakes.append(
             Diagnostic("settings", message, hint, name, line, column, source=source)
         )
@@ -134,8 +135,8 @@ class _Reader:
         value: Any = text
         if kind is int and re.fullmatch(r"-?\d+", text):
             value = int(text)
-        elif kind is bool and text.lower() in _TRUE | _FALSE:
-            value = text.lower() in _TRUE
+        elif kind is bool:
+            value = _SWITCHES.get(text.lower(), text)
         self.put(name, value, source)
 
     def put(self, name: str, value: Any, source: str) -> None:

@@ -56,27 +56,48 @@ def places_of(text: str) -> Places:
     for number, line in _beginnings(text):
         header = _HEADER.match(line)
         if header:
-            table = _table(_parts(header[2]), lists, new=header[1] == "[[")
+            is_item = header[1] == "[["
+            table = _table(_parts(header[2]), lists, new=is_item)
             found.setdefault(table, (number, header.start(1) + 1))
-        elif key := _KEY.match(line):
+            continue
+        key = _KEY.match(line)
+        if key:
+            place = (number, key.start(1) + 1)
             name = table
             for part in _parts(key[1]):
-                name = f"{name}.{part}" if name else part
-                found.setdefault(name, (number, key.start(1) + 1))
+                name = _below(name, part)
+                found.setdefault(name, place)
     return Places(found)
 
 
+def _below(name: str, part: str) -> str:
+    if name:
+        return f"{name}.{part}"
+    return part
+
+
 def _parts(name: str) -> list[str]:
-    return [part[1:-1] if part[0] in "\"'" else part for part in re.findall(_PART, name)]
+    """The parts of a dotted name, without their quotes."""
+    found = []
+    for part in re.findall(_PART, name):
+        is_quoted = part[0] in "\"'"
+        found.append(part[1:-1] if is_quoted else part)
+    return found
 
 
 def _table(parts: list[str], lists: dict[str, int], *, new: bool) -> str:
     """The dotted name of a table; in a list of tables, the last item."""
+    if new:
+        whole = _item(parts[:-1], lists)
+        own = _below(whole, parts[-1])
+        lists[own] = lists.get(own, -1) + 1
+    return _item(parts, lists)
+
+
+def _item(parts: list[str], lists: Mapping[str, int]) -> str:
     name = ""
-    for position, part in enumerate(parts):
-        name = f"{name}.{part}" if name else part
-        if new and position == len(parts) - 1:
-            lists[name] = lists.get(name, -1) + 1
+    for part in parts:
+        name = _below(name, part)
         if name in lists:
             name = f"{name}[{lists[name]}]"
     return name

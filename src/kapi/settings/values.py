@@ -32,7 +32,7 @@ def checked(
         return value
     if kind is Path:
         return _path(value, where, wrong)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+    if _is_settings(kind):
         return _record(kind, value, where, wrong)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
@@ -40,6 +40,10 @@ def checked(
     if origin is dict:
         return _table(arguments[1], value, where, wrong)
     return _scalar(kind, value, where, wrong, metadata)
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
 
 
 @cache
@@ -51,16 +55,19 @@ def field_types(cls: type) -> Mapping[str, Any]:
 
 def built(kind: Any, value: Any) -> Any:
     """A checked value from JSON: lists become tuples, tables become settings."""
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        types = field_types(kind)
-        return kind(**{name: built(types[name], item) for name, item in value.items()})
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        return tuple(built(arguments[0], item) for item in value)
-    if origin is dict:
-        return {name: built(arguments[1], item) for name, item in value.items()}
     if kind is Path:
         return Path(value)
+    if _is_settings(kind):
+        types = field_types(kind)
+        fields = {name: built(types[name], item) for name, item in value.items()}
+        return kind(**fields)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        kind_of_items = arguments[0]
+        return tuple(built(kind_of_items, item) for item in value)
+    if origin is dict:
+        kind_of_items = arguments[1]
+        return {name: built(kind_of_items, item) for name, item in value.items()}
     return value
 
 
@@ -89,11 +96,11 @@ def _scalar(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[s
         low, high = metadata["range"]
         if not low <= value <= high:
             return _refuse(wrong, where, f"must be between {low} and {high}, not {value}")
-    choices = metadata.get("choices")
-    if choices and value not in choices:
-        shown = "this"
-        if not metadata.get("secret"):
-            shown = repr(value)
+    choices = metadata.get("choices", (value,))
+    if value not in choices:
+        shown = repr(value)
+        if metadata.get("secret"):
+            shown = "this"
         known = ", ".join(map(str, choices))
         return _refuse(wrong, where, f"{shown} is not known here", f"Known: {known}.")
     return value
@@ -129,8 +136,10 @@ def _key(kind: Any) -> str:
     """The field that identifies an item of a list, or an empty text."""
     if not dataclasses.is_dataclass(kind):
         return ""
-    keys = (field.name for field in dataclasses.fields(kind) if field.metadata.get("key"))
-    return next(keys, "")
+    for field in dataclasses.fields(kind):
+        if field.metadata.get("key"):
+            return field.name
+    return ""
 
 
 def _table(kind: Any, value: Any, where: str, wrong: Wrong) -> Any:
@@ -147,13 +156,13 @@ def _record(cls: type, value: Any, where: str, wrong: Wrong) -> Any:
     """Settings made of a table, or REFUSED after all mistakes in it were reported."""
     if not isinstance(value, dict):
         return _refuse(wrong, where, "must be a table")
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    given, unread = _with_secrets(fields, value, where, wrong)
+    given, unread = _with_secrets(cls, value, where, wrong)
     results = {name: _field(cls, name, item, where, wrong) for name, item in given.items()}
-    needed = [name for name, field in fields.items() if _is_needed(field)]
-    missing = [name for name in needed if name not in given]
-    for name in missing:
-        wrong(where, f"{_spellings(fields[name])} is missing", "")
+    missing = False
+    for field in dataclasses.fields(cls):
+        if _is_needed(field) and field.name not in given:
+            missing = True
+            wrong(where, f"{_spellings(field)} is missing", "")
     if unread or missing or REFUSED in results.values():
         return REFUSED
     return cls(**results)
@@ -188,24 +197,26 @@ def _is_needed(field: dataclasses.Field[Any]) -> bool:
 
 
 def _with_secrets(
-    fields: Mapping[str, dataclasses.Field[Any]],
-    value: Mapping[str, Any],
-    where: str,
-    wrong: Wrong,
+    cls: type, value: Mapping[str, Any], where: str, wrong: Wrong
 ) -> tuple[dict[str, Any], bool]:
     """The values with the content of each NAME_file as NAME, and whether one could not be read."""
     given, unread = dict(value), False
-    for name, field in fields.items():
-        if not field.metadata.get("secret") or f"{name}_file" not in given:
+    secrets = [field.name for field in dataclasses.fields(cls) if field.metadata.get("secret")]
+    for name in secrets:
+        file_name = f"{name}_file"
+        if file_name not in given:
             continue
-        file = given.pop(f"{name}_file")
-        content = REFUSED
+        file = given.pop(file_name)
         if name in given:
-            wrong(where, f"give one of {name} and {name}_file", "")
+            unread = True
+            wrong(where, f"give one of {name} and {file_name}", "")
+            continue
+        given[name] = ""
+        content = _content(file, f"{where}.{file_name}", wrong)
+        if content is REFUSED:
+            unread = True
         else:
-            content = _content(file, f"{where}.{name}_file", wrong)
-            given[name] = "" if content is REFUSED else content
-        unread = unread or content is REFUSED
+            given[name] = content
     return given, unread
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from kapi.settings.checks import Mistake
 from kapi.settings.identity.clients import ClientSettings
@@ -17,6 +17,7 @@ _NEVER = frozenset(
     {"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "ws", "wss", "ftp"}
 )
 """Schemes that do not lead to a client."""
+_WEB = frozenset({"http", "https"})
 _LONGEST_URI = 2048
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 """It may become part of a Content-Security-Policy: no character that separates there."""
@@ -26,10 +27,6 @@ LINKS = ("client_uri", "policy_uri", "tos_uri", "logo_uri")
 
 _NAMES = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
 """What a certificate may name a client by: `tls_client_auth_…` (RFC 8705 §2.1.2)."""
-_ROTATION = (
-    "refresh_token_rotation: a public client must rotate its refresh tokens,"
-    " or bind its tokens to a key (RFC 9700 2.2.2)"
-)
 _FORBIDDEN = frozenset(' "<>\\^`{|}')
 
 
@@ -65,12 +62,13 @@ def unknown_names(clients: Any, facts: ClientFacts) -> Iterator[Mistake]:
     if not isinstance(clients, list | tuple):
         return
     for number, item in enumerate(clients):
-        if isinstance(item, dict):
-            for mistake in _unknown_names_of(item, facts):
-                yield mistake.below(f"[{number}]")
+        for mistake in _unknown_names_of(item, facts):
+            yield mistake.below(f"[{number}]")
 
 
-def _unknown_names_of(client: Mapping[str, Any], facts: ClientFacts) -> Iterator[Mistake]:
+def _unknown_names_of(client: Any, facts: ClientFacts) -> Iterator[Mistake]:
+    if not isinstance(client, dict):
+        return
     grants = client.get("grants")
     if isinstance(grants, list | tuple):
         for place, grant in enumerate(grants):
@@ -96,43 +94,57 @@ def clients_mistakes(clients: tuple[ClientSettings, ...], facts: ClientFacts) ->
 def _secret_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[Mistake]:
     method = client.token_endpoint_auth_method
     public_hint = 'Public clients say token_endpoint_auth_method = "none".'
-    if client.secret and not facts.has_secret(method):
+    if not client.secret:
+        if facts.has_secret(method):
+            yield Mistake("secret (or secret_file) is missing", public_hint)
+        return
+    if not facts.has_secret(method):
         yield Mistake(f"a client with {method} has no secret", public_hint)
-    if not client.secret and facts.has_secret(method):
-        yield Mistake("secret (or secret_file) is missing", public_hint)
-    if method == "client_secret_jwt" and 0 < len(client.secret.encode()) < 32:
+    is_short = len(client.secret.encode()) < 32
+    if method == "client_secret_jwt" and is_short:
         yield Mistake("client_secret_jwt needs a secret of at least 32 bytes (RFC 7518 3.2)")
 
 
 def client_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]:
     """Each mistake of a client but those of its secret, in words."""
     method = client.token_endpoint_auth_method
-    yield from _key_mistakes(client, facts)
-    if client.is_public and not client.refresh_token_rotation and not _is_bound(client):
-        yield _ROTATION
+    yield from _broken_rules(_RULES, client, facts)
     yield from _address_mistakes(client)
     yield from profile_mistakes(client, facts.fapi_methods, facts.grants_outside_fapi)
-    yield from _response_type_mistakes(client)
+    for response_type in client.response_types:
+        for what in _broken_rules(_RESPONSE_TYPE_RULES, client, response_type.split(" ")):
+            yield f"response type {response_type!r} {what}"
     yield from _sector_mistakes(client)
-    names = []
-    for name in _NAMES:
-        if getattr(client, f"tls_client_auth_{name}"):
-            names.append(name)
-    if (method == "tls_client_auth") != (len(names) == 1):
+    names = [name for name in _NAMES if getattr(client, f"tls_client_auth_{name}")]
+    has_one_name = len(names) == 1
+    uses_name = method == "tls_client_auth"
+    if uses_name != has_one_name:
         what = "needs exactly one tls_client_auth_... name (RFC 8705 2.1.2)"
         yield f"tls_client_auth, and only it, {what}"
 
 
-def _key_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]:
-    method = client.token_endpoint_auth_method
-    if client.jwks and client.jwks_uri:
-        yield "jwks and jwks_uri exclude each other"
-    if method in facts.methods_with_keys and not client.jwks and not client.jwks_uri:
-        yield f"{method} needs the client's keys: jwks or jwks_uri"
-    if client.jwks and not isinstance(client.jwks.get("keys"), list | tuple):
-        yield "jwks must be a JWK Set: a table with the list keys"
-    if client.jwks_uri and not _is_web(client.jwks_uri):
-        yield "jwks_uri must be an https URL"
+_Rule = tuple[Callable[[ClientSettings, Any], Any], str]
+"""What breaks a rule, and the message, in which `{client}` is the client."""
+
+
+def _broken_rules(rules: Iterable[_Rule], client: ClientSettings, other: Any) -> Iterator[str]:
+    for is_broken, message in rules:
+        if is_broken(client, other):
+            yield message.format(client=client)
+
+
+def _lacks_keys(client: ClientSettings, facts: ClientFacts) -> bool:
+    has_keys = client.jwks or client.jwks_uri
+    return client.token_endpoint_auth_method in facts.methods_with_keys and not has_keys
+
+
+def _has_no_list_of_keys(client: ClientSettings, _facts: ClientFacts) -> bool:
+    return bool(client.jwks) and not isinstance(client.jwks.get("keys"), list | tuple)
+
+
+def _may_reuse_refresh_tokens(client: ClientSettings, _facts: ClientFacts) -> bool:
+    is_safe = client.refresh_token_rotation or _is_bound(client)
+    return client.is_public and not is_safe
 
 
 def _is_bound(client: ClientSettings) -> bool:
@@ -140,34 +152,70 @@ def _is_bound(client: ClientSettings) -> bool:
     return client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
 
 
-def _response_type_mistakes(client: ClientSettings) -> Iterator[str]:
-    """OpenID Connect Dynamic Client Registration §2: each response type needs its grants."""
-    for response_type in client.response_types:
-        words = response_type.split(" ")
-        if "id_token" in words and "implicit" not in client.grants:
-            yield f"response type {response_type!r} needs the grant implicit"
-        if "code" in words and len(words) > 1 and "authorization_code" not in client.grants:
-            yield f"response type {response_type!r} needs the grant authorization_code"
-        if "token" in words and _is_bound(client):
-            yield f"response type {response_type!r} cannot bind its access token to a key"
-        if client.profile and response_type != "code":
-            yield f"profile {client.profile} allows the response type code only"
+_ROTATION = (
+    "refresh_token_rotation: a public client must rotate its refresh tokens,"
+    " or bind its tokens to a key (RFC 9700 2.2.2)"
+)
+_RULES: tuple[_Rule, ...] = (
+    (
+        lambda client, _facts: client.jwks and client.jwks_uri,
+        "jwks and jwks_uri exclude each other",
+    ),
+    (
+        _lacks_keys,
+        "{client.token_endpoint_auth_method} needs the client's keys: jwks or jwks_uri",
+    ),
+    (_has_no_list_of_keys, "jwks must be a JWK Set: a table with the list keys"),
+    (
+        lambda client, _facts: client.jwks_uri and not _is_web(client.jwks_uri),
+        "jwks_uri must be an https URL",
+    ),
+    (
+        _may_reuse_refresh_tokens,
+        _ROTATION,
+    ),
+)
+_RESPONSE_TYPE_RULES: tuple[_Rule, ...] = (
+    (
+        lambda client, words: "id_token" in words and "implicit" not in client.grants,
+        "needs the grant implicit",
+    ),
+    (
+        lambda client, words: {"code"} < set(words) and "authorization_code" not in client.grants,
+        "needs the grant authorization_code",
+    ),
+    (
+        lambda client, words: "token" in words and _is_bound(client),
+        "cannot bind its access token to a key",
+    ),
+    (
+        lambda client, words: client.profile and words != ["code"],
+        "is forbidden: profile {client.profile} allows code only",
+    ),
+)
+"""OpenID Connect Dynamic Client Registration §2: each response type needs its grants.
+
+They are given the words of a response type.
+"""
 
 
 def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
     """Redirect URIs on several hosts do not name one sector (OpenID Connect Core §8.1)."""
     uri = client.sector_identifier_uri
-    wrong = uri and (uri_mistake(uri) or link_mistake(uri))
-    if wrong:
-        yield f"sector_identifier_uri: {wrong}"
-    if uri and client.sector_identifier:
-        yield "sector_identifier and sector_identifier_uri exclude each other"
+    if uri:
+        wrong = uri_mistake(uri) or link_mistake(uri)
+        if wrong:
+            yield f"sector_identifier_uri: {wrong}"
+        if client.sector_identifier:
+            yield "sector_identifier and sector_identifier_uri exclude each other"
+        return
+    if client.sector_identifier or client.subject_type != "pairwise":
+        return
     hosts = set()
     for item in client.redirect_uris:
         if not uri_mistake(item):
             hosts.add(urlsplit(item).hostname)
-    named = uri or client.sector_identifier
-    if client.subject_type == "pairwise" and len(hosts) > 1 and not named:
+    if len(hosts) > 1:
         what = "subject_type pairwise with redirect URIs on several hosts"
         yield f"{what} needs a sector_identifier_uri (OpenID Connect Core 8.1)"
 
@@ -180,7 +228,9 @@ def _address_mistakes(client: ClientSettings) -> Iterator[str]:
                 yield f"{name}: {uri[:200]!r}: {wrong}"
     for name, mistake_of in _ADDRESSES:
         uri = getattr(client, name)
-        wrong = uri and mistake_of(uri)
+        wrong = ""
+        if uri:
+            wrong = mistake_of(uri)
         if wrong:
             yield f"{name}: {wrong}"
     yield from _logout_mistakes(client)
@@ -233,24 +283,38 @@ def uri_mistake(uri: str) -> str:
         _ = parts.port
     except ValueError:
         return "it is malformed"
-    if len(uri) > _LONGEST_URI or not _is_plain(uri):
-        return f"it must be a URI of at most {_LONGEST_URI} printable ASCII characters"
-    if "#" in uri:
-        return "it must have no fragment (RFC 6749 3.1.2)"
-    web = parts.scheme in {"http", "https"}
-    if not parts.scheme or parts.scheme in _NEVER or (web and not parts.hostname):
-        return "it must be absolute, with a scheme that leads to the client"
-    if web and not _AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2]):
-        return "its host must be a name or an address, with or without a port"
-    if parts.username is not None:
-        return "it must have no user name"
+    for is_broken, message in _URI_RULES:
+        if is_broken(uri, parts):
+            return message
     return ""
 
 
-def _is_plain(uri: str) -> bool:
-    return uri.isascii() and uri.isprintable() and not _FORBIDDEN & set(uri)
+def _is_not_plain(uri: str, _parts: SplitResult) -> bool:
+    is_plain = uri.isascii() and uri.isprintable() and _FORBIDDEN.isdisjoint(uri)
+    return not is_plain or len(uri) > _LONGEST_URI
 
 
+def _leads_to_no_client(_uri: str, parts: SplitResult) -> bool:
+    if parts.scheme in _WEB:
+        return not parts.hostname
+    return not parts.scheme or parts.scheme in _NEVER
+
+
+def _has_bad_host(_uri: str, parts: SplitResult) -> bool:
+    host = parts.netloc.rpartition("@")[2]
+    return parts.scheme in _WEB and not _AUTHORITY.fullmatch(host)
+
+
+_URI_RULES: tuple[tuple[Callable[[str, SplitResult], bool], str], ...] = (
+    (
+        _is_not_plain,
+        f"it must be a URI of at most {_LONGEST_URI} printable ASCII characters",
+    ),
+    (lambda uri, _parts: "#" in uri, "it must have no fragment (RFC 6749 3.1.2)"),
+    (_leads_to_no_client, "it must be absolute, with a scheme that leads to the client"),
+    (_has_bad_host, "its host must be a name or an address, with or without a port"),
+    (lambda _uri, parts: parts.username is not None, "it must have no user name"),
+)
 _ADDRESS_LISTS = (
     ("redirect_uris", uri_mistake),
     ("post_logout_redirect_uris", uri_mistake),

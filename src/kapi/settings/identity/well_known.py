@@ -42,13 +42,17 @@ def with_well_known(given: Mapping[str, Any]) -> dict[str, Any]:
     They come after those that are declared, unless they are switched off or declared anew. A person
     and a client cannot have the same name.
     """
-    users: tuple[UserSettings, ...] = given.get("users", ())
-    clients: tuple[ClientSettings, ...] = given.get("clients", ())
-    declared_users = {user.username for user in users}
+    users: list[UserSettings] = [*given.get("users", ())]
+    clients: list[ClientSettings] = [*given.get("clients", ())]
+    taken = {client.id for client in clients}
+    taken |= {user.username for user in users}
     if given.get("well_known_client", True):
-        taken = {client.id for client in clients} | declared_users
-        clients += tuple(item for item in published_clients() if item.id not in taken)
+        for client in published_clients():
+            if client.id not in taken:
+                taken.add(client.id)
+                clients.append(client)
     if given.get("well_known_users", True):
-        taken = {client.id for client in clients} | declared_users
-        users += tuple(item for item in published_users() if item.username not in taken)
-    return {**given, "clients": clients, "users": users}
+        for user in published_users():
+            if user.username not in taken:
+                users.append(user)
+    return {**given, "clients": tuple(clients), "users": tuple(users)}

@@ -91,8 +91,8 @@ def test_ai_providers_are_read_and_their_mistakes_told(tmp_path: Path) -> None:
         read_settings({}, HOME, tmp_path)
     for part in (
         "mine v2 occurs twice",
-        "'a b' is no place",
-        "'header:' is no place",
+        "'a b' is not a place",
+        "'header:' is not a place",
         "more than 10 places",
     ):
         assert part in messages(error)

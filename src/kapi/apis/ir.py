@@ -82,7 +82,7 @@ class CircuitBreaker:
 
 @dataclass(frozen=True, slots=True)
 class AiLimits:
-    """How much may be asked of one AI backend in each window of the clock; None is no limit."""
+    """How much may be asked of one AI backend in each window of the clock; None sets no limit."""
 
     requests: int | None = None
     request_unit: Unit = "Minute"

@@ -115,7 +115,7 @@ def _tool(
             raise _Unsupported("the definition does not have it")
         return reader.tool(operation, found)
     except _Unsupported as why:
-        message = f"{named} is no tool: {why}"
+        message = f"{named} is not a tool: {why}"
         hint = "Correct the definition, or set mcp: false for the operation."
         if chosen:
             result.mistakes.append(_diagnostic(operation, message, hint))

@@ -72,7 +72,7 @@ def _unfit_for_endpoints(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
     for endpoint in dict.fromkeys(endpoints_in(api.operations)):
         certificate = endpoint.certificate
         if certificate and _is_no_certificate(secrets.get(api.organization, certificate)):
-            message = f"the value of {certificate.name} {certificate.key} is no certificate"
+            message = f"the value of {certificate.name} {certificate.key} is not a certificate"
             hint = "It must hold certificates of authorities in PEM form."
             yield _diagnostic(codes.UNFIT_SECRET, message, hint, certificate)
         for ref, fault in _unsendable(endpoint.security, api.organization, secrets):
@@ -86,7 +86,7 @@ def _unfit_for_clients(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
         value = secrets.get(api.organization, ref)
         if value is not None and not _holds_certificates(value):
             message = (
-                f"the value of {ref.name} {ref.key} is no certificate"
+                f"the value of {ref.name} {ref.key} is not a certificate"
                 " that clients can be checked against"
             )
             yield _diagnostic(codes.UNFIT_SECRET, message, hint, ref)

@@ -2,7 +2,7 @@
 
 Called by `reading.py` and the definition readers. Built from libyaml's event stream with a stack of
 our own, not from `yaml.compose`: that one recurses in C, so a deeply nested text could end the
-process. PyYAML's own constructor is no use either: it is YAML 1.1 (`on` becomes True) and keeps the
+process. PyYAML's own constructor is unsuitable: it is YAML 1.1 (`on` becomes True) and keeps the
 last of two equal keys.
 """
 

@@ -107,7 +107,7 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
     wanted = {"encoding": node.encoding, "ttl": node.ttl, "claims": dict(node.claims)}
     of: dict[str, Any] = {
         "header": node.header.lower(),
-        # Without a check there is nobody to say anything about; the header is emptied all the same.
+        # Without a check the caller is unknown; the header is emptied nevertheless.
         "secured": authentication.required,
         "bearer": [item.is_plain and item.mandatory for item in authentication.credentials]
         == [True],

@@ -22,7 +22,7 @@ def _check_places(places: tuple[str, ...]) -> Iterator[Mistake]:
     for place in places:
         if not _PLACE.fullmatch(place):
             hint = "Write it as usage.total_tokens, or header:x-total-tokens."
-            yield Mistake(f"{place!r} is no place in an answer", hint)
+            yield Mistake(f"{place!r} is not a place in an answer", hint)
 
 
 @dataclass(frozen=True, slots=True)

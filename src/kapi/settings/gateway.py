@@ -169,7 +169,7 @@ class GatewaySettings:
     """How long a thread of Envoy may take before the process is ended and started again."""
     access_log: bool = True
     access_log_bytes: int = field(default=100 * 1024**2, metadata={"range": (0, 1024**4)})
-    """Largest access log; one older file is kept. 0 is no bound, for a rotation from outside."""
+    """Largest access log; one older file is kept. 0 sets no bound, for a rotation from outside."""
     token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
     """Most verified tokens of an issuer that each thread of Envoy remembers."""
     token_cache_bytes: int = field(default=128 * 1024**2, metadata={"range": (1024**2, 1024**4)})
@@ -202,6 +202,6 @@ class GatewaySettings:
         if self.client_certificate_header and not self.trusted_fronts:
             yield Mistake(
                 "is needed with client_certificate_header",
-                "Name the fronts that set it; from anybody else it is worth nothing.",
+                "Name the fronts that set it; the header of any other caller proves nothing.",
                 ".trusted_fronts",
             )

@@ -22,15 +22,15 @@ class TierSettings:
 
     name: str = field(metadata={"key": True, "needed": True})
     requests: int = field(default=0, metadata=_COUNT_OR_NONE)
-    """Requests in each `unit`; 0 is no such limit."""
+    """Requests in each `unit`; 0 sets no such limit."""
     unit: str = field(default="Minute", metadata={"choices": UNITS})
     burst: int = field(default=0, metadata=_COUNT_OR_NONE)
-    """Requests in each `burst_unit`, besides; 0 is no such limit."""
+    """Requests in each `burst_unit`, besides; 0 sets no such limit."""
     burst_unit: str = field(default="Second", metadata={"choices": UNITS})
     stop_on_quota_reach: bool = True
     """False lets through what comes over `requests` or a limit of tokens, and only counts it."""
     prompt_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
-    """Tokens of prompts in each `token_unit`, at APIs with an `aiProvider`; 0 is no such limit."""
+    """Tokens of prompts in each `token_unit`, at APIs with an `aiProvider`; 0: no such limit."""
     completion_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
     """Tokens of completions, likewise."""
     total_tokens: int = field(default=0, metadata=_COUNT_OR_NONE)
@@ -92,7 +92,7 @@ def _check_versions(subscriptions: tuple[SubscriptionSettings, ...]) -> Iterator
     hint = r"Write a version, or a pattern (RE2) such as 1\..*"
     for item in subscriptions:
         if not _is_pattern(item.version):
-            yield Mistake(f"the version {item.version!r} is no pattern", hint)
+            yield Mistake(f"the version {item.version!r} is not a pattern", hint)
 
 
 def _is_pattern(text: str) -> bool:
@@ -109,7 +109,8 @@ def _is_pattern(text: str) -> bool:
 
 def _check_id(own: str) -> Iterator[Mistake]:
     if own and not APPLICATION_ID.fullmatch(own):
-        yield Mistake(f"{own[:80]!r} is no id", "Use 1 to 64 letters, digits, `.`, `_` and `-`.")
+        hint = "Use 1 to 64 letters, digits, `.`, `_` and `-`."
+        yield Mistake(f"{own[:80]!r} is not an id", hint)
 
 
 @dataclass(frozen=True, slots=True)

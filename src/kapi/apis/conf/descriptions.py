@@ -72,10 +72,10 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "resiliency": "Times, retries and limits of calls to the backend.",
     "resiliency.timeout": "How long the gateway waits, in seconds.",
     "timeout.downstreamRequestIdleTimeout": (
-        "Seconds without a byte in either direction; 300 when left out, 0 is no limit."
+        "Seconds without a byte in either direction; 300 when left out, 0 sets no limit."
     ),
     "timeout.upstreamResponseTimeout": (
-        "Seconds for the whole answer, retries included; 60 when left out, 0 is no limit."
+        "Seconds for the whole answer, retries included; 60 when left out, 0 sets no limit."
     ),
     "resiliency.retryPolicy": "When a request is tried again.",
     "retryPolicy.count": "Attempts after the first; 1 when left out.",

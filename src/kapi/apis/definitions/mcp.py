@@ -38,7 +38,7 @@ _NO_OPERATIONS: Final = "the document has no tools, prompts or resources"
 
 
 def detect(content: bytes, file_name: str) -> bool:  # noqa: ARG001 - the content decides
-    """Whether it is a JSON object with one of the lists and is no OpenAPI document."""
+    """Whether it is a JSON object with one of the lists and is not an OpenAPI document."""
     is_object = content.lstrip()[:1] == b"{"
     return is_object and bool(_HEAD.search(content)) and b'"paths"' not in content
 

@@ -281,7 +281,7 @@ class Document:
             elif name not in _OF_PATH_ITEMS and not name.startswith("x-"):
                 self._left_out(
                     here,
-                    f"{name[:60]} of {path[:80]} is left out: it is no method",
+                    f"{name[:60]} of {path[:80]} is left out: it is not a method",
                     f"Use one of: {', '.join(_METHODS)}.",
                 )
         for name in mapping(item.get("additionalOperations")):

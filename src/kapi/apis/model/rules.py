@@ -195,7 +195,7 @@ def definition_path_fault(path: str) -> Fault | None:
     if fault is not None:
         return Fault(fault.message.replace("target", "definitionPath", 1), fault.hint)
     if "{" in path or "*" in path or not path.strip("/"):
-        return Fault("definitionPath is no fixed path", "Write a path such as /api-definition.")
+        return Fault("definitionPath is not a fixed path", "Write a path such as /api-definition.")
     return None
 
 

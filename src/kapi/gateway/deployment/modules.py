@@ -126,7 +126,7 @@ class Modules:
         if not content.startswith(_MAGIC):
             raise Problem.of(
                 error_codes.VALUE_UNUSABLE,
-                f"{item.url} is no WebAssembly module",
+                f"{item.url} is not a WebAssembly module",
                 hint="It must be a core module, version 1.",
             )
         if item.sha256 and item.sha256 != digest:

@@ -187,10 +187,10 @@ def _read(question: bytes) -> Mapping[str, Any]:
         fits = objects and isinstance(asked["jwt"]["ttl"], int)
     except (ValueError, KeyError, TypeError) as error:
         raise Problem.of(
-            error_codes.CHECK_FAILED, "this is no question for a backend JWT", status=400
+            error_codes.CHECK_FAILED, "this is not a request for a backend JWT", status=400
         ) from error
     if not fits:
         raise Problem.of(
-            error_codes.CHECK_FAILED, "this is no question for a backend JWT", status=400
+            error_codes.CHECK_FAILED, "this is not a request for a backend JWT", status=400
         )
     return asked  # type: ignore[no-any-return]  # its shape was checked just now

@@ -41,7 +41,7 @@ def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tu
 
 
 def logout_token(provider: Provider, client: Client, session: Session, now: int) -> str:
-    """A logout token (Back-Channel Logout §2.4): without a nonce, so that it is no ID token."""
+    """A logout token (Back-Channel Logout §2.4): without a nonce, which an ID token may have."""
     claims = {
         "iss": provider.settings.identity.issuer,
         "sub": subject_for(provider, client, session.user),

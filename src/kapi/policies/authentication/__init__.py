@@ -232,7 +232,7 @@ def _kinds(node: Authentication) -> str:
     for item in node.credentials:
         found |= _kinds_of(item)
     if API_KEY in found or node.optional or not node.needs_credential:
-        # An opaque key is no token, and with a certificate none may be needed: the token filter
+        # An opaque key is not a token, and with a certificate none may be needed: the token filter
         # must accept a request without one.
         found.add(OPTIONAL)
     return "".join(kind for kind in _KINDS if kind in found)

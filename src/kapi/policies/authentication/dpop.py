@@ -28,7 +28,7 @@ CHECK = HttpFilter(
     {"@type": _LUA, "clear_route_cache": False, "default_source_code": {"inline_string": _SCRIPT}},
     disabled=True,
 )
-"""Stands between the token filter and the check of bound tokens."""
+"""Is between the token filter and the check of bound tokens."""
 
 
 def per_route(place: Place, *, mandatory: bool) -> dict[str, Any]:

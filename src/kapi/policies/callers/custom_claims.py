@@ -29,7 +29,7 @@ def claim_value(text: str, kind: str) -> str | int | float | bool | Fault:
         return _float(text)
     if kind == "bool":
         if text.lower() not in ("true", "false"):
-            return Fault(f"{text[:60]} is no bool", "Write true or false.")
+            return Fault(f"{text[:60]} is not a bool", "Write true or false.")
         return text.lower() == "true"
     if kind == "date":
         return _numeric_date(text)
@@ -48,7 +48,7 @@ def _float(text: str) -> float | Fault:
     if _FLOAT.fullmatch(text):
         value = float(text)
     if math.isinf(value):
-        return Fault(f"{text[:60]} is no float", "Write a number such as 1.5.")
+        return Fault(f"{text[:60]} is not a float", "Write a number such as 1.5.")
     return value
 
 
@@ -57,4 +57,4 @@ def _numeric_date(text: str) -> int | Fault:
         moment = datetime.fromisoformat(text)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        return Fault(f"{text[:60]} is no date", "Write it as 2026-01-31T12:00:00Z.")
+        return Fault(f"{text[:60]} is not a date", "Write it as 2026-01-31T12:00:00Z.")

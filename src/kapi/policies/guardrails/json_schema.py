@@ -38,7 +38,7 @@ def _faults(schema: Any, defs: Table[str, Any], place: str, depth: int = 0) -> I
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict) or depth > _DEEPEST:
-        yield f"{place} is no schema"
+        yield f"{place} is not a schema"
         return
     for name in schema:
         if name not in KEYWORDS:
@@ -76,15 +76,15 @@ def _value_faults(schema: Table[str, Any], defs: Table[str, Any], place: str) ->
     for name in _NUMBERS & schema.keys():
         number = schema[name]
         if isinstance(number, bool) or not isinstance(number, int | float):
-            yield f"{place}/{name} is no number"
+            yield f"{place}/{name} is not a number"
         elif name == "multipleOf" and number <= 0:
             yield f"{place}/multipleOf is not more than 0"
     for name in (*_MANY, "required", "enum"):
         if name in schema and not isinstance(schema[name], list):
-            yield f"{place}/{name} is no list"
+            yield f"{place}/{name} is not a list"
     for name in _NAMED:
         if not isinstance(schema.get(name, {}), dict):
-            yield f"{place}/{name} is no mapping"
+            yield f"{place}/{name} is not a mapping"
     fault = pattern_fault(str(schema["pattern"])) if "pattern" in schema else None
     if fault:
         yield f"{place}/pattern: {fault.message}"

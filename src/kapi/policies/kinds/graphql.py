@@ -39,7 +39,7 @@ _WAITS: Final = ("bodyEnabled", "trailersEnabled")
 
 @dataclass(frozen=True, slots=True)
 class Subscriptions:
-    """How long WebSockets and event streams may last, in seconds; a duration of 0 is no limit."""
+    """How long WebSockets and event streams may last, in seconds; a duration of 0 sets no limit."""
 
     idle_timeout: int = IDLE_SECONDS
     max_duration: int = 0
@@ -48,7 +48,7 @@ class Subscriptions:
 
 @dataclass(frozen=True, slots=True)
 class GraphQl:
-    """The operations of a route and the limits of its documents; 0 is no limit, and no batches."""
+    """The operations of a route and the limits of its documents; 0: no limit, and no batches."""
 
     policy: ClassVar[str] = name
     operations: tuple[BodyOperation, ...]
@@ -171,14 +171,14 @@ conf_part = ConfPart(
             descriptions={
                 f".{FIELD}": "Limits of GraphQL documents. kapi's own field.",
                 "graphql.maxDepth": (
-                    "Most fields inside each other; 0 is no limit. 20 when left out."
+                    "Most fields inside each other; 0 sets no limit. 20 when left out."
                 ),
                 "graphql.maxComplexity": (
                     "Most fields that an operation selects, with its fragments put in;"
-                    " 0 is no limit. 1000 when left out."
+                    " 0 sets no limit. 1000 when left out."
                 ),
                 "graphql.maxAliases": (
-                    "Most aliases of an operation; 0 is no limit. 50 when left out."
+                    "Most aliases of an operation; 0 sets no limit. 50 when left out."
                 ),
                 "graphql.maxBatch": (
                     "Most requests in one batch; 0 takes no batches. 10 when left out."

@@ -157,7 +157,7 @@ def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:
     seconds = bound
     if bound is None:
         seconds = LONGEST_CALL
-    # 0 is no bound: the deadline of the call alone.
+    # 0 sets no bound: the deadline of the call alone.
     longest = {"grpc_timeout_header_max": f"{seconds}s"}
     if seconds:
         longest["max_stream_duration"] = f"{seconds}s"

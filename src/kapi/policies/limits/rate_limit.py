@@ -107,11 +107,11 @@ conf_part = ConfPart(
             shape=Record({"requestsPerUnit": Whole(1), "unit": UNIT}, ("requestsPerUnit", "unit")),
             descriptions={
                 ".rateLimit": (
-                    "So many requests in each unit for the whole API; not together with limits of "
+                    "Requests in each unit for the whole API; not together with limits of "
                     "operations."
                 ),
                 "operations.rateLimit": (
-                    "So many requests in each unit for this operation; not together with a limit "
+                    "Requests in each unit for this operation; not together with a limit "
                     "of the API."
                 ),
                 "rateLimit.requestsPerUnit": "How many requests each window of the clock allows.",

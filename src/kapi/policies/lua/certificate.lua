@@ -34,7 +34,7 @@ local function from_connection(handle)
   return verdict(handle, connection:sha256PeerCertificateDigest(), connection:urlEncodedPemEncodedPeerCertificate(), true)
 end
 
--- What a trusted front sends, or nothing. The header goes no further, whoever sent it.
+-- What a trusted front sends, or nothing. The header is always removed.
 local function from_front(handle, context)
   local header = context:get("header")
   if not header then return nil end

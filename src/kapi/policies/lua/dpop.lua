@@ -1,5 +1,5 @@
 -- Whether the caller holds the key that the token is bound to (RFC 9449 section 7): the enforcer judges the proof, for each call anew.
--- The route's filter context: {mandatory, cluster, path, timeout, payload, other, realm, more}. Which key it must be stands in the claims that
+-- The route's filter context: {mandatory, cluster, path, timeout, payload, other, realm, more}. The required key is in the claims that
 -- jwt_authn has verified. A bound token for which this script says nothing is refused by the next filter.
 
 local VERIFIED = "envoy.filters.http.jwt_authn"
@@ -31,7 +31,7 @@ local function judge(handle, of, question)
     [":method"] = "POST", [":path"] = of:get("path"), [":authority"] = "enforcer", ["content-type"] = "application/json",
   }, json.encode(question), of:get("timeout"))
   local status = head[":status"]
-  -- Nobody else's 200 counts: the enforcer repeats the key.
+  -- Only a 200 of the enforcer counts: it repeats the key.
   if status == "200" and text == question.jkt then return true end
   if status == "401" then return false, text, head["dpop-nonce"] end
   error("the enforcer answered " .. tostring(status), 0)
@@ -42,7 +42,7 @@ local function fault(handle)
   local of = handle:filterContext()
   local verified = handle:streamInfo():dynamicMetadata():get(VERIFIED)
   local claims = verified and verified[of:get("payload")]
-  -- Whoever came without a token is judged by the filters after this one.
+  -- A call without a token is judged by the filters after this one.
   if not claims then return end
   local headers = handle:headers()
   local authorization = headers:get("authorization") or ""

@@ -1,5 +1,5 @@
 -- A WebAssembly module that changes a request header makes Envoy choose the route anew, after all checks of the first one were made.
--- This script stands before the modules and, once more, right before the router: a call that would go elsewhere goes nowhere. What a
+-- This script is before the modules and again directly before the router: a call that would go elsewhere goes nowhere. What a
 -- module writes into headers is not checked by Envoy (RFC 9110 section 5.5): a call with a line break in a header ends here as well, and
 -- an answer leaves without that header.
 

@@ -110,7 +110,7 @@ local function checked(reply)
     for _, name in pairs(reply[field] or {}) do check_name(name) end
   end
   local code = reply.responseCode
-  if code and (code % 1 ~= 0 or code < 200 or code > 599) then fail("103501", "responseCode is no status from 200 to 599") end
+  if code and (code % 1 ~= 0 or code < 200 or code > 599) then fail("103501", "responseCode is not a status from 200 to 599") end
   if reply.body then reply.body = json.unbase64(reply.body) or fail("103501", "body is not base64") end
   return reply
 end
@@ -215,7 +215,7 @@ local function percent(text)
   return (text:gsub("[^%w%-._~]", function(char) return string.format("%%%02X", char:byte()) end))
 end
 
--- For the filter that counts by them; its contract stands in policies/limit_keys.py.
+-- For the filter that counts by them; its contract is in policies/limits/limit_keys.py.
 local function hand_over_keys(handle, keys)
   local pairs_of = {}
   for name, value in pairs(keys) do pairs_of[#pairs_of + 1] = percent(name) .. "=" .. percent(value) end

@@ -29,7 +29,7 @@ local function sequence(text, at)
   return length
 end
 
--- A header may hold any byte; JSON may not: what is no UTF-8 becomes the replacement character.
+-- A header may hold any byte; JSON may not: bytes that are not UTF-8 become the replacement character.
 local function utf8(text)
   if not text:find("[\128-\255]") then return text end
   local out, at = {}, 1
@@ -181,7 +181,7 @@ local SIX = ffi.new("int8_t[256]")
 ffi.fill(SIX, 256, 0xFF)
 for i, char in ipairs({("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(1, -1)}) do SIX[char] = i - 1 end
 
--- The bytes, or nil when the text is no padded base64.
+-- The bytes, or nil when the text is not padded base64.
 function json.unbase64(text)
   if #text == 0 then return "" end
   if #text % 4 ~= 0 then return nil end

@@ -1,5 +1,5 @@
 -- Runs the scripts of an apk-conf. Each gets an environment of its own: no files, no processes, no loading of code, no calls of
--- other clusters, no change of route. `SCRIPTS` stands before these files: {{name, source}, …} in the order of the request; and
+-- other clusters, no change of route. `SCRIPTS` is before these files: {{name, source}, …} in the order of the request; and
 -- `ENDLESS`, the flows whose messages have no end.
 -- A script that fails, or goes beyond its limits, gives a 500.
 
@@ -36,7 +36,7 @@ local SEEN = "kapi.lua"
 local loaded, answers = {}, false
 
 local function started(script)
-  -- Text only: whoever may load bytecode is out of every sandbox.
+  -- Text only: a script that may load bytecode can leave any sandbox.
   local chunk, why = real.load(script.source, "=" .. script.name, "t")
   if not chunk then return nil, why end
   local env = environment()

@@ -221,7 +221,7 @@ local SECRETS = {
   "kapi_%x+_[%w_-]+",
 }
 
--- One line without credentials: what a script logs stands beside what everybody's calls log.
+-- One line without credentials: the log of a script is beside the log of all calls.
 local function logged(value)
   value = real.sub(text(real.type(value) == "string" and value or tostring(value), LONGEST, "the line"), 1, MOST_LOGGED)
   value = real.gsub(value, "%c", " ")

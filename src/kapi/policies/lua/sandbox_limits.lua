@@ -30,7 +30,7 @@ local function processor_seconds()
   return tonumber(clock.seconds) + tonumber(clock.nanoseconds) / 1e9
 end
 
--- The run that is going on, or nothing: what follows a run, or stands between two, is our own and not counted.
+-- The run that is going on, or nothing: what is between or after runs is our own code and is not counted.
 local run_now, ended = nil, nil
 
 local function stop(why)

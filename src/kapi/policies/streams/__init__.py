@@ -46,7 +46,7 @@ _AFTER: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """How long the calls of an operation may last. A time of 0 is no limit."""
+    """How long the calls of an operation may last. A time of 0 sets no limit."""
 
     policy: ClassVar[str] = name
     kind: Kind

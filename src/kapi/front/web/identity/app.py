@@ -169,7 +169,7 @@ async def _token(
 
 
 def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Credentials:
-    """The credentials in the headers. Raises OAuthError for a body that is no form or too large."""
+    """The credentials in the headers. Raises OAuthError if the body is too large or not a form."""
     authorization = certificate = None
     proofs: tuple[str, ...] = ()
     content_type = ""

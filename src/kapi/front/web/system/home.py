@@ -47,7 +47,7 @@ class HomePages:
         self._system_hosts = {settings.gateway.api_host.lower(), "localhost"}
 
     def routes(self) -> list[Route]:
-        """Its path."""
+        """The path of the endpoint."""
         return [Route("/", self.show, methods=["GET"])]
 
     async def show(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """Whether a running Envoy still does its work, seen from outside. Asked by the supervisor.
 
 Envoy's own watchdogs end a process of which one thread hangs. This is for what they do not see: a
-process that is stopped or answers nobody, and memory that its own limit does not count (scripts and
+process that is stopped or silent, and memory that its own limit does not count (scripts and
 modules of APIs). Standard library only.
 """
 

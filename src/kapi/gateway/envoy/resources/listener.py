@@ -25,7 +25,7 @@ from kapi.policies.admission import part
 from kapi.policies.contract import PLACEHOLDER
 
 NO_CERTIFICATE = "00" * 32
-"""A SHA-256 digest that is no certificate's."""
+"""A SHA-256 digest of no certificate."""
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 IDLE = "300s"
 

@@ -23,7 +23,7 @@ def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """No members."""
+    """Nothing: the discovery document does not list this endpoint."""
     return {}
 
 

@@ -32,7 +32,7 @@ _HINTS = ("login_hint", "id_token_hint", "login_hint_token")
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Its path."""
+    """The path of the endpoint."""
     return (PATH,)
 
 

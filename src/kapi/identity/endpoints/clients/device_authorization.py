@@ -23,7 +23,7 @@ INTERVAL = 5
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Its path."""
+    """The path of the endpoint."""
     return (PATH,)
 
 

@@ -50,7 +50,7 @@ _UNKNOWN: Mapping[str, Any] = {"active": False}
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Its path."""
+    """The path of the endpoint."""
     return (PATH,)
 
 

@@ -23,7 +23,7 @@ _NOT_KEPT = frozenset({"client_secret", "client_assertion", "client_assertion_ty
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Its path."""
+    """The path of the endpoint."""
     return (PATH,)
 
 

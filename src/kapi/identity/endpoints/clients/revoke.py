@@ -26,7 +26,7 @@ _NOT_YOURS = "The token was issued to another client"
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Its path."""
+    """The path of the endpoint."""
     return (PATH,)
 
 

@@ -13,12 +13,12 @@ quick = True
 
 
 def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """Its path."""
+    """The path of the endpoint."""
     return ("/health",)
 
 
 def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
-    """No members."""
+    """Nothing: the discovery document does not list this endpoint."""
     return {}
 
 

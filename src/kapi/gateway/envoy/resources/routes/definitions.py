@@ -43,7 +43,7 @@ def _route(api: Api, definition: ApiDefinition, base_path: str) -> dict[str, Any
         route["response_headers_to_add"] = [literal_header("content-type", definition.media_type)]
         return route
     rewrite = {"pattern": {"regex": "^.*$"}, "substitution": f"{PATH}/{quote(api.id, safe='')}"}
-    # Nobody's credentials belong in the control process.
+    # The control process must not receive the credentials of callers.
     route["request_headers_to_remove"] = ["authorization", "cookie"]
     route["route"] = {
         "cluster": CONTROL,

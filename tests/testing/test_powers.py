@@ -101,6 +101,16 @@ def test_free_header_claims_and_key(issuer: Issuer) -> None:
     assert parse_jwt(issuer.mint(algorithm="ES256")).header["alg"] == "ES256"
 
 
+def test_raw_payloads_and_headers(issuer: Issuer) -> None:
+    for payload in ("no JSON", "[1]", '{"a":1,"a":2}', "", '{"exp": 1e999}'):
+        token = issuer.mint(payload=payload)
+        part = token.split(".")[1]
+        assert base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode() == payload
+        assert not issuer.explain(token)["accepted"]
+    token = issuer.mint(raw_header='{"alg":"RS256",')
+    assert not issuer.explain(token)["accepted"]
+
+
 @pytest.mark.parametrize(
     "wish",
     [

@@ -145,7 +145,10 @@ def test_a_real_socket_and_a_dropped_connection() -> None:
         with urllib.request.urlopen(server.default.discovery_url) as answer:
             document = json.load(answer)
         assert document["token_endpoint"] == f"{server.base_url}/oauth2/token"
-        server.default.faults.add("drop", endpoint="jwks")
+        server.default.faults.add("drop", endpoint="jwks", times=1)
+        with pytest.raises((ConnectionResetError, http.client.RemoteDisconnected)):
+            urllib.request.urlopen(document["jwks_uri"])
+        server.default.faults.add("cut", endpoint="jwks")
         with (
             urllib.request.urlopen(document["jwks_uri"]) as answer,
             pytest.raises(http.client.IncompleteRead),

@@ -36,9 +36,13 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     watch.start()
     if settings.identity.testing:
         # Tests only: production does not import it.
+        from kapi.testing.explain.apis import DeployedJudge
+        from kapi.testing.http.dropping import DroppingProtocol
         from kapi.testing.server import Server
 
-        serve(Server(provider.base_url, platform=provider).app, listener)
+        judge = DeployedJudge(store, provider)
+        server = Server(provider.base_url, platform=provider, judge=judge)
+        serve(server.app, listener, DroppingProtocol)
     else:
         serve(
             build_identity_app(provider, time.time),

@@ -9,7 +9,8 @@ For tests only: production never imports it. In this process, without a socket:
         token = issuer.token(user="org1user")       # a right one
         old = issuer.mint("expired")                # a wrong one
 
-`serve` has a real socket; `pytest_plugin.py` has fixtures.
+`serve` has a real socket, `gateway` is a platform with the real gateway; `pytest_plugin.py` has
+fixtures.
 """
 
 from __future__ import annotations
@@ -18,15 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kapi.testing.issuer import Issuer
+    from kapi.testing.platforms import Gateway, echo_api, gateway
     from kapi.testing.server import Server
     from kapi.testing.sockets import serve
 
 _PLACES = {
+    "Gateway": "kapi.testing.platforms",
+    "echo_api": "kapi.testing.platforms",
+    "gateway": "kapi.testing.platforms",
     "Issuer": "kapi.testing.issuer",
     "Server": "kapi.testing.server",
     "serve": "kapi.testing.sockets",
 }
-__all__ = ["Issuer", "Server", "serve"]
+__all__ = ["Gateway", "Issuer", "Server", "echo_api", "gateway", "serve"]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,10 @@ class Issuers(Protocol):
     """The server of issuers (`server.py`), as this interface needs it."""
 
     @property
+    def judge(self) -> Callable[[str], Any] | None:
+        """Tells which deployed APIs let a token in."""
+
+    @property
     def default(self) -> Issuer:
         """The issuer at the root."""
 
@@ -77,7 +81,14 @@ class Control:
             return self._overview()
         if parts[0] == "issuers":
             return self._of_issuers(call.method, parts[1:], body)
-        return _power(call.method, parts, self._server.default, body)
+        return self._of_issuer(call.method, parts, self._server.default, body)
+
+    def _of_issuer(self, method: str, parts: list[str], issuer: Issuer, body: Any) -> Any:
+        """A power of an issuer; an explanation also judges the deployed APIs, if there are any."""
+        made = _power(method, parts, issuer, body)
+        if parts == ["explain"] and self._server.judge is not None:
+            return {**made, "apis": self._server.judge(_member(body, "token"))}
+        return made
 
     def _overview(self) -> dict[str, Any]:
         return {
@@ -99,7 +110,7 @@ class Control:
         issuer = self._server.issuer(name)
         if not rest:
             return issuer.state()
-        return _power(method, rest, issuer, body)
+        return self._of_issuer(method, rest, issuer, body)
 
     def _emulated(
         self, *, emulate: str, parameters: Mapping[str, str] = NO_PARAMETERS, **more: Any

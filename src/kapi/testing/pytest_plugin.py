@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from kapi.testing.faults.plan import FaultPlan
     from kapi.testing.issuer import Issuer
+    from kapi.testing.platforms import EchoApi, Gateway
     from kapi.testing.powers.clock import Clock
     from kapi.testing.powers.journal import Journal
     from kapi.testing.server import Server
@@ -44,6 +45,24 @@ def kapi_http_server() -> Iterator[Server]:
 
     with serve() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kapi_gateway() -> Iterator[Gateway]:
+    """A platform with the real gateway, on a free port: `deploy`, `request`, `token`, `trust`."""
+    from kapi.testing import gateway
+
+    with gateway() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kapi_api(kapi_gateway: Gateway) -> Iterator[EchoApi]:
+    """An API that is deployed there: its backend answers with what it received."""
+    from kapi.testing import echo_api
+
+    with echo_api(kapi_gateway) as api:
+        yield api
 
 
 @pytest.fixture

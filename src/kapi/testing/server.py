@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ from kapi.testing.powers.stock import stock
 from kapi.testing.stores import Stores
 from kapi.testing.vendors.vendor import Vendor
 
+Judge = Callable[[str], list[Mapping[str, Any]]]
 BASE_URL = "https://idp.kapi.test"
 """Of a server without a socket; `.test` is reserved (RFC 6761 §6.2)."""
 DEFAULT = "default"
@@ -49,11 +50,14 @@ class Server:
         *,
         level: str = "strict",
         platform: Provider | None = None,
+        judge: Judge | None = None,
     ) -> None:
         """`seed` and `level` (strictness) are those of issuers that name none.
 
-        `platform` is the provider of a running platform; it becomes the issuer `default`.
+        `platform` is the provider of a running platform; it becomes the issuer `default`. `judge`
+        tells which deployed APIs let a token in.
         """
+        self.judge = judge
         stock().begin()
         self.base_url = base_url.rstrip("/")
         self._seed = seed

@@ -56,10 +56,12 @@ def _listen(port: int) -> socket.socket:
 def _uvicorn(server: Server) -> Any:
     import uvicorn
 
+    from kapi.testing.http.dropping import DroppingProtocol
+
     return uvicorn.Server(
         uvicorn.Config(
             server.app,
-            http="httptools",
+            http=DroppingProtocol,
             loop="asyncio",
             ws="none",
             lifespan="off",

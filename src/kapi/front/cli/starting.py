@@ -32,6 +32,24 @@ def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> 
     return json.dumps({**paths, "flags": flags})
 
 
+def use_database(address: str | None) -> None:
+    """Let this process and its children use a database; None changes nothing."""
+    if address is not None:
+        # Not a flag of the supervisor: other users see the arguments of a process.
+        os.environ[DATABASE_VARIABLE] = address
+
+
+def with_port(port: int | None) -> int | None:
+    """The port to listen on: 0 is a free one of this machine."""
+    if port != 0:
+        return port
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free: int = probe.getsockname()[1]
+        return free
+
+
 def checked_settings(text: str) -> Settings:
     """The settings that a platform may start with. Raises SettingsError with every mistake."""
     from kapi.settings.start_checks import (

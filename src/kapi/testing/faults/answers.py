@@ -57,6 +57,10 @@ def _delay(scene: Scene) -> Reply:
 
 
 def _drop(scene: Scene) -> Reply:
+    return replace(scene.reply, dropped=True)
+
+
+def _cut(scene: Scene) -> Reply:
     body = scene.reply.body or b'{"access_token":"' + b"x" * 512
     return replace(scene.reply, body=body, cut=True)
 
@@ -108,9 +112,16 @@ KINDS = (
     ),
     Kind(
         "drop",
+        "the connection is reset without an answer",
+        "RFC 9112 §9.5",
+        _drop,
+        always=True,
+    ),
+    Kind(
+        "cut",
         "the connection ends in the middle of the answer",
         "RFC 9112 §8",
-        _drop,
+        _cut,
         always=True,
     ),
 )

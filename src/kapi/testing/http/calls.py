@@ -18,6 +18,8 @@ from kapi.identity.client_authentication.secrets import basic_credentials
 from kapi.jose.jwt import InvalidJwt, Jwt, parse_jwt
 
 LARGEST_BODY = 1024 * 1024
+DROP = "kapi.drop"
+"""The ASGI extension that ends a connection (`dropping.py`)."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -111,6 +113,8 @@ class Reply:
     body: bytes = b""
     cut: bool = False
     """The connection ends in the middle of the body."""
+    dropped: bool = False
+    """The connection ends without an answer."""
     late: float = 0.0
     """Seconds by which a fault delays it."""
     faults: tuple[str, ...] = ()
@@ -236,9 +240,21 @@ def serving(answer: Onward) -> App:
         if scope["type"] != "http":
             return
         body = await _body(receive)
-        await sent(await answer(call_of(scope, body)), send, head=scope["method"] == "HEAD")
+        reply = await answer(call_of(scope, body))
+        if reply.dropped:
+            _drop(scope)
+        else:
+            await sent(reply, send, head=scope["method"] == "HEAD")
 
     return app
+
+
+def _drop(scope: Mapping[str, Any]) -> None:
+    """End the connection. Raises ConnectionResetError where the server offers no way to do so."""
+    drop = scope.get("extensions", {}).get(DROP)
+    if drop is None:
+        raise ConnectionResetError("a fault of the test dropped the connection")
+    drop()
 
 
 def call_of(scope: Mapping[str, Any], body: bytes) -> Call:

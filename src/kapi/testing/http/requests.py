@@ -20,13 +20,13 @@ def request_of(
     *,
     form: Mapping[str, str] | None = None,
     json: Any = None,
+    body: bytes = b"",
     headers: Mapping[str, str] | None = None,
     auth: tuple[str, str] | None = None,
 ) -> Call:
     """A call; `auth` is client id and secret for HTTP Basic (RFC 6749 §2.3.1)."""
     parts = urlsplit(path)
     sent = {name.lower(): value for name, value in (headers or {}).items()}
-    body = b""
     if form is not None:
         body = urlencode(form).encode()
         sent["content-type"] = "application/x-www-form-urlencoded"

@@ -38,6 +38,10 @@ class Draft:
     secret: bytes | None = None
     """Signs with HMAC instead, when set (RFC 7518 §3.2)."""
     unsigned: bool = False
+    payload: str | None = None
+    """The payload as it is, in place of the claims: it may be anything."""
+    raw_header: str | None = None
+    """The header as it is: it may be no JSON."""
     changes: list[Change] = field(default_factory=list)
 
     def public_pem(self) -> bytes:
@@ -48,7 +52,12 @@ class Draft:
 
     def sign(self) -> str:
         """The token."""
-        text = f"{_part(self.header)}.{_part(self.claims)}"
+        header, payload = _json(self.header), _json(self.claims)
+        if self.raw_header is not None:
+            header = self.raw_header
+        if self.payload is not None:
+            payload = self.payload
+        text = f"{_part(header)}.{_part(payload)}"
         token = f"{text}.{base64url.encode(self._signature(text.encode()))}"
         for change in self.changes:
             token = change(token)
@@ -63,8 +72,12 @@ class Draft:
         return self.key.sign(message)
 
 
-def _part(value: Mapping[str, Any]) -> str:
-    return base64url.encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _part(text: str) -> str:
+    return base64url.encode(text.encode("utf-8", "surrogateescape"))
 
 
 def merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

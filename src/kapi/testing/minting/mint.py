@@ -35,6 +35,10 @@ class Wish:
     """Seconds; 0 is the issuer's setting."""
     claims: Mapping[str, Any] = field(default_factory=dict)
     header: Mapping[str, Any] = field(default_factory=dict)
+    payload: str | None = None
+    """The payload as it is, in place of the claims. It need not be JSON."""
+    raw_header: str | None = None
+    """The header as it is. It need not be JSON."""
     key: Any = "own"
     algorithm: str = ""
     """Of the issuer's keys; empty is the issuer's setting."""
@@ -95,6 +99,7 @@ def finished(draft: Draft, wish: Wish) -> str:
     draft.claims = merged(draft.claims, wish.claims)
     use_key(draft, wish.key)
     draft.header = merged(draft.header, wish.header)
+    draft.payload, draft.raw_header = wish.payload, wish.raw_header
     return draft.sign()
 
 

@@ -49,6 +49,7 @@ class Vendor:
             mistakes = [f"{item.message}. {item.hint}" for item in error.diagnostics]
             raise ValueError(" ".join(mistakes)) from error
         self.name = name
+        self.given = dict(parameters)
         self.title = preset.title
         self.emulation: Emulation = preset.emulation
         if opaque is not None:

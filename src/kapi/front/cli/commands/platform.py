@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +21,9 @@ if TYPE_CHECKING:
 Listen = Annotated[
     str | None, typer.Option("--listen", help="Address to listen on.", show_default="127.0.0.1")
 ]
-Port = Annotated[int | None, typer.Option("--port", help="https port.", show_default="9095")]
+Port = Annotated[
+    int | None, typer.Option("--port", help="https port; 0: a free one.", show_default="9095")
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Processes that sign tokens.", show_default="1")
 ]
@@ -59,6 +59,13 @@ Testing = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")
 ]
+Ephemeral = Annotated[
+    bool,
+    typer.Option(
+        "--ephemeral",
+        help="A data directory of its own, deleted at the end; one line of JSON when it is ready.",
+    ),
+]
 
 
 def up(
@@ -73,28 +80,32 @@ def up(
     non_production_on_network: NonProductionOnNetwork = False,
     testing: Testing = False,
     detach: Detach = False,
+    ephemeral: Ephemeral = False,
 ) -> None:
     """Start the identity provider, the system APIs and the gateway. Ctrl-C stops them.
 
     Examples:
       kapi up
       kapi up --port 9443 --data-dir ./data --detach
+      kapi up --port 0 --ephemeral --testing
     """
-    from kapi.front.cli.starting import DATABASE_VARIABLE, given, start
+    from kapi.front.cli.running.ephemeral import run_ephemeral
+    from kapi.front.cli.starting import given, start, use_database, with_port
 
     flags: dict[str, Any] = {
         "gateway__listen": listen,
-        "gateway__port": port,
+        "gateway__port": with_port(port),
         "gateway__envoy": envoy,
         "identity__workers": workers,
         "identity__issuer": issuer,
         "identity__non_production_on_network": non_production_on_network or None,
         "identity__testing": testing or None,
     }
-    if database is not None:
-        # Not a flag of the supervisor: other users see the arguments of a process.
-        os.environ[DATABASE_VARIABLE] = database
-    start(given(data_dir, config, flags), detach=detach)
+    use_database(database)
+    if ephemeral:
+        run_ephemeral(config, flags)
+    else:
+        start(given(data_dir, config, flags), detach=detach)
 
 
 def down(data_dir: DataDir = None, config: Config = None) -> None:
@@ -103,48 +114,10 @@ def down(data_dir: DataDir = None, config: Config = None) -> None:
     Examples:
       kapi down
     """
-    from kapi.run_files import lock_holder
+    from kapi.front.cli.running.stopping import stop
 
     settings = settings_of(data_dir, config)
-    if lock_holder(settings.data_dir) is None:
-        say(f"nothing runs in {settings.data_dir}")
-        return
-    deadline = time.monotonic() + settings.gateway.drain_seconds + 10
-    asked = 0
-    while time.monotonic() < deadline:
-        holder = lock_holder(settings.data_dir)
-        if holder is None:
-            say("stopped")
-            return
-        if holder and holder != asked:  # 0: it is starting, and has not said its process id yet
-            _ask_to_stop(settings, holder)
-            asked = holder
-        time.sleep(0.02)
-    raise KapiError(
-        "stop",
-        f"process {asked or 'unknown'} does not stop",
-        hint=f"See the logs in {settings.data_dir / 'logs'}.",
-    )
-
-
-def _ask_to_stop(settings: Settings, holder: int) -> None:
-    """Send SIGTERM to the process that holds the lock, not to a later one with its id."""
-    from kapi.run_files import lock_holder
-
-    if not hasattr(os, "pidfd_open"):  # not Linux
-        os.kill(holder, signal.SIGTERM)
-        return
-    try:
-        process = os.pidfd_open(holder)
-    except ProcessLookupError:
-        return
-    try:
-        if lock_holder(settings.data_dir) == holder:
-            signal.pidfd_send_signal(process, signal.SIGTERM)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(process)
+    say("stopped" if stop(settings) else f"nothing runs in {settings.data_dir}")
 
 
 def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:

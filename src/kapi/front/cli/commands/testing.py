@@ -50,6 +50,10 @@ Key = Annotated[
     str,
     typer.Option("--key", help="own, other, none, hs256:SECRET, or a PEM.", show_default=False),
 ]
+Payload = Annotated[
+    str | None,
+    typer.Option("--payload", help="The payload as it is, also no JSON.", show_default=False),
+]
 Lifetime = Annotated[int, typer.Option("--lifetime", help="Seconds.", show_default=False)]
 
 
@@ -63,6 +67,7 @@ def token(
     header: Headers = None,
     recipe: Recipes = None,
     expired: Expired = False,
+    payload: Payload = None,
     key: Key = "",
     lifetime: Lifetime = 0,
     issuer: Issuer = "",
@@ -83,6 +88,7 @@ def token(
         "key": key,
     }
     wish |= {"claims": _pairs(claim), "header": _pairs(header), "lifetime": lifetime}
+    wish["payload"] = payload
     wish["recipe"] = [*(recipe or ()), *["expired"] * expired]
     caller = Client(settings_of(data_dir, config), client)
     scopes = tuple(part for item in scope or () for part in item.split())
@@ -108,7 +114,9 @@ def explain(
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Say what a token is, and each check of a verifier of this issuer. Exit code 1 if refused.
+    """Say what a token is, and each check of a verifier. Exit code 1 if the issuer's refuses it.
+
+    For each deployed API, it says whether the API would let the token in, and if not, why.
 
     Examples:
       kapi explain "$TOKEN"
@@ -121,8 +129,19 @@ def explain(
     if output is Format.TABLE:
         word = "accepted" if value["accepted"] else "refused"
         say(f"{value['kind']}: {word}")
+        _say_apis(value.get("apis", []))
     if not value["accepted"]:
         raise SystemExit(Exit.FAILED)
+
+
+def _say_apis(apis: Iterable[Mapping[str, Any]]) -> None:
+    """One line for each deployed API, and one for each operation that refuses."""
+    for api in apis:
+        word = "lets it in" if api["lets_in"] else "refuses it"
+        put(f"{api['api']} {api['version']} ({api['organization']}): {word}")
+        for item in api["operations"]:
+            if item["why"]:
+                put(f"  {item['result']:<8} {item['verb']} {item['target']}: {item['why']}")
 
 
 def overview(output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None) -> None:

@@ -1,0 +1,1 @@
+"""A platform for one test run, and the end of a platform."""

@@ -41,11 +41,13 @@ class Answer:
         return json.loads(self.body)
 
 
-def curl(*arguments: str, resolve: tuple[str, int] | None = None) -> Answer:
+def curl(
+    *arguments: str, resolve: tuple[str, int] | None = None, address: str = "127.0.0.1"
+) -> Answer:
     """One request with the real curl; headers by lower-case name."""
     command = ["curl", "-sS", "-k", "-i", "--max-time", "20"]
     if resolve:
-        command += ["--resolve", f"{resolve[0]}:{resolve[1]}:127.0.0.1"]
+        command += ["--resolve", f"{resolve[0]}:{resolve[1]}:{address}"]
     done = subprocess.run([*command, *arguments], capture_output=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr.decode()
     head, _, body = done.stdout.partition(b"\r\n\r\n")
@@ -68,6 +70,7 @@ class Platform:
     environment: dict[str, str] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
     """Secrets without a shape of their own (passwords, states) that must not stand in a log either."""
+    address: str = "127.0.0.1"
 
     def start(self) -> None:
         environment = {**os.environ, "KAPI_DATA_DIR": str(self.data_dir), **self.environment}
@@ -125,7 +128,8 @@ class Platform:
         return done
 
     def request(self, host: str, path: str, *arguments: str) -> Answer:
-        return curl(f"https://{host}:{self.port}{path}", *arguments, resolve=(host, self.port))
+        url = f"https://{host}:{self.port}{path}"
+        return curl(url, *arguments, resolve=(host, self.port), address=self.address)
 
     def token(self, scope: str = "") -> str:
         fields = [

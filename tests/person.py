@@ -196,7 +196,9 @@ def over_asgi(app: Any) -> Sent:
     return send
 
 
-def over_https(port: int, host: str = "idp.am.wso2.com", *, keep: bool = False) -> Sent:
+def over_https(
+    port: int, host: str = "idp.am.wso2.com", *, keep: bool = False, address: str = "127.0.0.1"
+) -> Sent:
     """Sends through the gateway on this port; its development certificate is not checked.
 
     With `keep`, each thread sends all its requests over one connection.
@@ -205,7 +207,7 @@ def over_https(port: int, host: str = "idp.am.wso2.com", *, keep: bool = False) 
     kept = threading.local()
 
     def opened() -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+        return http.client.HTTPSConnection(address, port, context=context, timeout=30)
 
     def send(method: str, path: str, body: bytes, headers: dict[str, str]) -> Page:
         if keep and not hasattr(kept, "connection"):

@@ -75,6 +75,14 @@ def database_of(settings: Settings) -> Path | str:
     return settings.store.database or database_path(settings)
 
 
+def node_id(settings: Settings) -> str:
+    """The name of this data directory among the nodes of a database; made once."""
+    path = settings.data_dir / "node"
+    if not path.exists():
+        write_private(path, os.urandom(16).hex().encode())
+    return path.read_text("ascii")
+
+
 def log_path(settings: Settings, name: str) -> Path:
     """Log of one child."""
     return settings.data_dir / "logs" / f"{name}.log"

@@ -290,7 +290,7 @@ def test_what_the_store_does_not_keep_is_taken_back(
 ) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(store, "save_api", full)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kapi.store.engine.database import Database
 from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from postgres import PostgresServer
 from waiting import LIMIT, until
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """One without other nodes."""
+    opened = Database.open(tmp_path / "kapi.db")
+    yield opened
+    opened.close()
 
 
 def test_whoever_asks_waits_until_it_is_met(database: Database) -> None:
@@ -41,3 +52,13 @@ def test_what_was_not_requested_cannot_be_met(database: Database) -> None:
     requirements.mark_met(CERTIFICATE_BOUND)
     assert not requirements.is_met(CERTIFICATE_BOUND)
     assert not requirements.is_requested(CERTIFICATE_BOUND)
+
+
+@pytest.mark.long
+def test_each_node_meets_all_from_its_start(postgres: PostgresServer) -> None:
+    shared = Database.open(postgres.database())
+    requirements = StartupRequirements(shared)
+    assert requirements.is_requested(CERTIFICATE_BOUND)
+    assert requirements.is_met(CERTIFICATE_BOUND)
+    requirements.ensure(CERTIFICATE_BOUND)
+    shared.close()

@@ -135,8 +135,8 @@ def test_deleting_an_api_leaves_the_others(store: Store) -> None:
 
 
 def test_replacing_what_was_rendered_drops_the_rest(store: Store) -> None:
-    store.replace_rendered([resource("a"), resource("b")])
-    store.replace_rendered([resource("b", b"new"), Rendered("route", "b", "f", b"other kind")])
+    store.replace_rendered([resource("a"), resource("b")], "f")
+    store.replace_rendered([resource("b", b"new"), Rendered("route", "b", "f", b"other kind")], "f")
     assert {(item.kind, item.name): item.body for item in store.rendered()} == {
         ("cluster", "b"): b"new",
         ("route", "b"): b"other kind",
@@ -154,7 +154,7 @@ def test_a_write_that_fails_changes_nothing(store: Store) -> None:
     for write in (
         lambda: store.save_api(newer, "new", b"new", breaks_off(), [("cluster", "a")]),
         lambda: store.delete_api("id-1", breaks_off(), [("cluster", "a")]),
-        lambda: store.replace_rendered(breaks_off()),
+        lambda: store.replace_rendered(breaks_off(), "f"),
     ):
         with pytest.raises(RuntimeError, match="no more"):
             write()

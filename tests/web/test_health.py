@@ -51,8 +51,19 @@ def test_a_failed_check_is_named_without_being_asked_for() -> None:
     assert http.get("/livez").status_code == 200
     value = http.get("/readyz", headers={"accept": "application/json"}).json()
     assert value["status"] == "failed"
-    assert value["checks"][2] == {"name": "disk", "ok": True, "fault": ""}
+    assert value["checks"][2] == {"name": "disk", "ok": True, "required": True, "fault": ""}
     assert "/secret" not in answer.text + str(value)
+
+
+def test_calls_are_taken_while_a_check_fails_that_is_not_required() -> None:
+    checks = Checks([Check("store", lambda: "it is away", required=False), Check("disk", fine)])
+    http = TestClient(Starlette(routes=Health(checks).routes()))
+    assert (http.get("/readyz").status_code, http.get("/readyz").text) == (200, "ok")
+    assert http.get("/readyz?verbose").text.splitlines() == [
+        "[!]store failed, not required: it is away",
+        "[+]disk ok",
+        "readyz check passed",
+    ]
 
 
 def test_a_check_that_hangs_fails() -> None:

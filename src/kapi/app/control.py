@@ -12,12 +12,15 @@ from kapi.app.gateway_issuers import inbuilt
 from kapi.app.process import repeat, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
+from kapi.store import DEPLOYMENTS
 from kapi.store.gateway.applications import TOPIC as APPLICATIONS
 from kapi.store.gateway.startup_requirements import TOPIC as STARTUP_REQUIREMENTS
 from kapi.store.housekeeping import keep_house
+from kapi.store.issuers import TOPIC as ISSUERS
 from kapi.store.issuers import WANTED as KEYS_WANTED
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
+from kapi.store.nodes import Nodes
 
 REFUSALS_SECONDS = 60.0
 """Seconds between two log lines about rejected tokens."""
@@ -30,10 +33,9 @@ FIRST_PURGE_SECONDS = 10.0
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until a signal."""
     control = Control.of(settings)
-    watch = control.store.database.watch()
-    for topic, changed in _changes(control).items():
-        watch.on(topic, changed)
-    watch.start()
+    for topic, changed in (*_changes(control).items(), *_changes_by_nodes(control).items()):
+        control.watch.on(topic, changed)
+    control.watch.start()
     control.deployer.restore()
     for start in _starts(control):
         start()
@@ -41,7 +43,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     from kapi.app.system_apis import system_apis
 
     serve(system_apis(control), listener)
-    watch.stop()
+    control.watch.stop()
     for stop in _stops(control):
         stop()
     control.store.close()
@@ -58,6 +60,13 @@ def _changes(control: Control) -> Mapping[str, Callable[[], None]]:
     }
 
 
+def _changes_by_nodes(control: Control) -> Mapping[str, Callable[[], None]]:
+    """What is called besides, where other nodes change the store."""
+    if not control.store.database.has_nodes:
+        return {}
+    return dict.fromkeys((DEPLOYMENTS, KEYS, ISSUERS), control.this_node.changed)
+
+
 def _starts(control: Control) -> tuple[Callable[[], None], ...]:
     """What is started, in this order, after the deployed APIs are restored."""
     return (
@@ -69,12 +78,14 @@ def _starts(control: Control) -> tuple[Callable[[], None], ...]:
         lambda: repeat(PURGE_SECONDS, lambda: _purge(control), FIRST_PURGE_SECONDS),
         lambda: _follow_issuers(control),
         lambda: _meet_requirements_in_background(control),
+        *((control.this_node.start,) if control.store.database.has_nodes else ()),
     )
 
 
 def _stops(control: Control) -> tuple[Callable[[], None], ...]:
     """What is stopped, in this order. Envoy is stopped later: it still sends its counters."""
     return (
+        control.this_node.stop,
         control.trust.stop,
         control.rejected_tokens.stop,
         *(item.stop for item in control.caller_state.values()),
@@ -90,6 +101,8 @@ def _use_inbuilt_keys(control: Control) -> None:
 
 def _purge(control: Control) -> None:
     keep_house(control.store.database, int(time.time()))
+    if control.store.database.has_nodes:
+        Nodes(control.store.database).forget_old()
 
 
 def _follow_issuers(control: Control) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from kapi import __version__
 from kapi.apis.compile import compiler
-from kapi.app.gateway_issuers import GatewayIssuers, trusted
+from kapi.app.gateway_issuers import GatewayIssuers, InbuiltKeys, trusted
 from kapi.app.process import open_store
 from kapi.app.work import compiling
 from kapi.fetch import fetch
@@ -26,22 +28,31 @@ from kapi.gateway.envoy.process.tls import ensure_certificate
 from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.stream.server import Publisher
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.gateway.rate_limit_counters import RateLimitCounters
+from kapi.gateway.nodes import ThisNode
+from kapi.gateway.rate_limit_counters import ConsumerIndex, RateLimitCounters
 from kapi.gateway.rejected_tokens import RejectedTokenLog
 from kapi.gateway.resource_sync import ResourceSync
 from kapi.gateway.revoked_streams import RevokedStreams
 from kapi.gateway.secrets import known_secrets
 from kapi.identity.clients.api_keys import ApiKeyIssuer
 from kapi.identity.issuers.trust import Trust
-from kapi.run_files import admin_socket, counters_socket, rejected_tokens_socket, xds_socket
+from kapi.run_files import (
+    admin_socket,
+    counters_socket,
+    node_id,
+    rejected_tokens_socket,
+    xds_socket,
+)
 from kapi.settings import Settings
 from kapi.store import Store
 from kapi.store.engine.database import Database
+from kapi.store.engine.watch import Watch
 from kapi.store.gateway.applications import ApplicationStore
 from kapi.store.gateway.counters import Counters
 from kapi.store.gateway.modules import PinnedModules
 from kapi.store.gateway.secrets import SecretStore
 from kapi.store.gateway.startup_requirements import StartupRequirements
+from kapi.store.nodes import Node, Nodes
 from kapi.store.revocations import Revocations
 
 
@@ -62,23 +73,20 @@ class Control:
     applications: Applications
     deployer: Deployer
     rejected_tokens: RejectedTokenLog
+    watch: Watch
+    """Notices what other processes and nodes write."""
+    this_node: ThisNode
 
     @classmethod
     def of(cls, settings: Settings) -> Control:
         """All parts, connected. Nothing is started."""
         store, keyring = open_store(settings)
-        database, tiers = store.database, settings.subscriptions
+        database = store.database
         trust = trusted(settings, store, keyring)
         issuers = GatewayIssuers(StartupRequirements(database), trust)
         key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, database, time.time, os.urandom)
         publisher = _publisher(settings)
-        counters = RateLimitCounters(
-            counters_socket(settings),
-            Counters(database),
-            lambda: consumer_index(applications.all(), store.apis, deployer.issuers, tiers),
-            str(time.time_ns()),
-            lambda: deployer.counts,
-        )
+        counters = _counters(settings, store, lambda: applications, lambda: deployer)
         caller_state = caller_resources(database, publisher, time.time, RevokedStreams(counters))
         applications = _applications(settings, database, counters)
         deployer = Deployer(
@@ -88,6 +96,7 @@ class Control:
             shared=_shared(settings, database, issuers, key_issuer, caller_state),
             now=time.time,
             changed=counters.refresh,
+            secrets=lambda: known_secrets(settings, SecretStore(database)),
         )
         return cls(
             settings=settings,
@@ -102,6 +111,8 @@ class Control:
             applications=applications,
             deployer=deployer,
             rejected_tokens=_rejected_tokens(settings, trust),
+            watch=database.watch(),
+            this_node=_this_node(settings, database, trust, deployer),
         )
 
     def is_connected(self) -> bool:
@@ -111,6 +122,45 @@ class Control:
     def is_ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
         return self.is_connected() and self.counters.ready
+
+
+def _counters(
+    settings: Settings,
+    store: Store,
+    applications: Callable[[], Applications],
+    deployer: Callable[[], Deployer],
+) -> RateLimitCounters:
+    """The counters; what they need is made after them."""
+
+    def index() -> ConsumerIndex:
+        issuers, tiers = deployer().issuers, settings.subscriptions
+        return consumer_index(applications().all(), store.apis, issuers, tiers)
+
+    return RateLimitCounters(
+        counters_socket(settings),
+        kept_counters(settings, store.database),
+        index,
+        str(time.time_ns()),
+        lambda: deployer().counts,
+    )
+
+
+def kept_counters(settings: Settings, database: Database) -> Counters:
+    """The counters of this node in the store."""
+    return Counters(database, node_id(settings) if database.has_nodes else "")
+
+
+def _this_node(
+    settings: Settings, database: Database, trust: Trust, deployer: Deployer
+) -> ThisNode:
+    name = f"{socket.gethostname()} {settings.gateway.listen}:{settings.gateway.port}"
+    return ThisNode(
+        Node(node_id(settings), name, __version__, deployer.fingerprint),
+        Nodes(database),
+        deployments=deployer.follow,
+        signing_keys=InbuiltKeys(settings, database, trust).confirm,
+        issuers=trust.take_up_stored,
+    )
 
 
 def _publisher(settings: Settings) -> Publisher:

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kapi.identity.keys.keyring import Keyring
+from kapi.identity.keys.keyring import Keyring, load_keyring
 from kapi.settings import Settings
 from kapi.store import Store
+from kapi.store.engine.database import Database
 from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from kapi.store.keys import TOPIC as KEYS
+from kapi.store.keys import Keys
 
 if TYPE_CHECKING:
     from kapi.gateway.deployment.deployer import Deployer
@@ -42,6 +45,28 @@ def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
         get=get,
         inbuilt=inbuilt(settings, keyring),
     )
+
+
+class InbuiltKeys:
+    """The signing keys of the inbuilt provider in the gateway, as other nodes change them."""
+
+    def __init__(self, settings: Settings, database: Database, trust: Trust) -> None:
+        self._settings = settings
+        self._database = database
+        self._trust = trust
+        self._confirmed = -1
+
+    def confirm(self) -> int:
+        """Publish the keys if they have changed; the newest change that the gateway has.
+
+        Raises GatewayError or StorageError.
+        """
+        newest = self._database.version(KEYS)
+        if newest != self._confirmed:
+            keyring = load_keyring(Keys(self._database))
+            self._trust.publish_inbuilt(inbuilt(self._settings, keyring))
+            self._confirmed = newest
+        return self._confirmed
 
 
 @dataclass(frozen=True, slots=True)

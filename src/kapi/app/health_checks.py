@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 from functools import partial
@@ -21,7 +22,8 @@ def health_checks(control: Control) -> Checks:
     """All checks of the platform, in the order in which they are shown."""
     settings = control.settings
     found = [
-        Check("store", partial(_store, control)),
+        # A node that is cut off from its database serves what it knows.
+        Check("store", partial(_store, control), required=not control.store.database.has_nodes),
         Check("keys", partial(_keys, control)),
         Check("gateway", partial(_gateway, control)),
         Check("configuration", partial(_configuration, control)),
@@ -33,6 +35,10 @@ def health_checks(control: Control) -> Checks:
 
 
 def _store(control: Control) -> str:
+    lost_at = control.watch.lost_at
+    if lost_at is not None:
+        moment = dt.datetime.fromtimestamp(int(lost_at), dt.UTC).isoformat()
+        return f"the database has not answered since {moment}; what is known is served"
     control.store.database.version("health")
     return ""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kapi.errors import StorageError
 from kapi.identity.keys.keyring import Keyring, ensure_keyring, needed_algorithms
 from kapi.run_files import database_of
 from kapi.settings import Settings
@@ -55,6 +56,8 @@ def repeat(seconds: float, work: Callable[[], object], first: float | None = Non
                 work()
             except StoreClosed:
                 return
+            except StorageError as error:
+                logging.getLogger("kapi").warning("housekeeping waits: %s", error.title)
             except Exception:
                 logging.getLogger("kapi").exception("housekeeping failed")
             time.sleep(seconds)

@@ -13,7 +13,7 @@ from typing import Any
 
 import uuid_utils
 
-from kapi.app.control_parts import Control
+from kapi.app.control_parts import Control, kept_counters
 from kapi.app.health_checks import health_checks
 from kapi.app.kubernetes_export import exporting
 from kapi.app.work import compiling, generating, places
@@ -35,6 +35,7 @@ from kapi.front.web.system.home import HomePages
 from kapi.front.web.system.issuers import IssuersApi
 from kapi.front.web.system.keys import KeysApi
 from kapi.front.web.system.kubernetes import KubernetesResources
+from kapi.front.web.system.nodes import NodesApi
 from kapi.front.web.system.notifications import Notifications
 from kapi.front.web.system.protected_resources import ProtectedResources
 from kapi.front.web.system.secrets import SecretsApi
@@ -45,18 +46,24 @@ from kapi.gateway.enforcer.callers import find_caller
 from kapi.gateway.enforcer.replays import Replays
 from kapi.gateway.enforcer.signing import ensure_key
 from kapi.gateway.issuers import consumer_of
+from kapi.gateway.nodes import OtherNodes
 from kapi.gateway.secrets import NamedSecrets
 from kapi.identity.accounts.users import Users
 from kapi.identity.clients.remote_documents import RemoteDocuments, fetches_private
-from kapi.identity.keys.rotation import rotating
+from kapi.identity.keys.rotation import Rotation, rotating
 from kapi.run_files import log_path
-from kapi.store.gateway.counters import Counters
 from kapi.store.gateway.enforcer_keys import EnforcerKeys
 from kapi.store.gateway.secrets import SecretStore
+from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
+from kapi.store.leases import Lease
+from kapi.store.nodes import Confirmed, Nodes, StoredNode
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
 from kapi.store.users import UserStore
+
+KEYS_SECONDS = 10.0
+"""How long a signing key waits for the gateways of the other nodes."""
 
 
 def system_apis(control: Control) -> Any:
@@ -89,15 +96,46 @@ def _apis(control: Control) -> tuple[Any, ...]:
             CallLog(log_path(settings, "access")),
             settings.apis.organization,
         ),
-        Metrics(access, trust, Counters(database).all, time.time),
+        Metrics(access, trust, kept_counters(settings, database).all, time.time),
         _users(control, access),
         _clients(control, access),
         ApplicationsApi(control.applications, access),
+        NodesApi(access, partial(_nodes, control), control.store.change),
     )
     if not settings.identity.enabled:
         return apis
-    rotation = rotating(settings.identity, Keys(database), trust, control.is_connected)
-    return (*apis, KeysApi(access, rotation))
+    return (*apis, KeysApi(access, _rotation(control)))
+
+
+def _nodes(control: Control) -> tuple[StoredNode, ...]:
+    """The nodes of the database; without other nodes, this platform alone."""
+    database = control.store.database
+    if database.has_nodes:
+        return Nodes(database).all()
+    me, confirmed = (
+        control.this_node.node,
+        Confirmed(control.store.change(), database.version(KEYS)),
+    )
+    return (StoredNode(me.id, me.name, me.version, control.this_node.started_at, 0, confirmed),)
+
+
+def _rotation(control: Control) -> Rotation:
+    database, me = control.store.database, control.this_node.node.id
+    nodes = OtherNodes(Nodes(database))
+
+    def unconfirmed() -> tuple[str, ...]:
+        newest = database.version(KEYS)
+        left = nodes.missing("signing_keys", newest, KEYS_SECONDS)
+        return tuple(node.name for node in left)
+
+    return rotating(
+        control.settings.identity,
+        Keys(database),
+        control.trust,
+        control.is_connected,
+        turn=Lease(database, "signing keys", me).held,
+        unconfirmed=unconfirmed,
+    )
 
 
 def _access(control: Control, holders: Holders) -> Access:
@@ -164,6 +202,7 @@ def _enforcer(control: Control, holders: Holders) -> Enforcer:
             Records(database),
             time.time,
             lambda: holders.nonces,
+            shared=database.has_nodes,
         ),
         time.time,
     )

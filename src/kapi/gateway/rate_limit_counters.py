@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from kapi.errors import StorageError
 from kapi.store.gateway.counters import Counter, Counters
 
 _LOG = logging.getLogger("kapi.gateway")
@@ -67,6 +68,7 @@ class RateLimitCounters:
 
     def start(self) -> None:
         """Start the thread."""
+        self._counters.adopt()
         self._kept = {(item.name, item.unit): item for item in self._counters.all()}
         self._thread = threading.Thread(target=self._run, name="rate-limit-counters", daemon=True)
         self._thread.start()
@@ -116,6 +118,8 @@ class RateLimitCounters:
                     self.ready = True
             except OSError:
                 self.ready = False
+            except StorageError:
+                pass  # The watch of the store says so in the log, once.
             except Exception:
                 _LOG.exception("the counters could not be read")
             # A hundred thousand counters take a while to read, and Envoy has other work.

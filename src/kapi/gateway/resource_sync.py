@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from kapi.errors import KapiError
+from kapi.errors import KapiError, StorageError
 from kapi.gateway.envoy.resources.resource import Resource
 
 _LOG = logging.getLogger("kapi.gateway")
@@ -20,6 +20,8 @@ INTERVAL = 0.2
 """Seconds between two pushes: a burst of changes becomes one."""
 LONGEST_INTERVAL = 0.5
 """Seconds. A longer push is followed by a pause of its own length, up to this."""
+STORE_SECONDS = 1.0
+"""Seconds until the next try while the database does not answer."""
 SWEEP_SECONDS = 60.0
 """Seconds between two removals of what has expired."""
 
@@ -89,6 +91,10 @@ class ResourceSync:
                     self._sweep()
                 self._publish()
                 self._when_published()
+            except StorageError:
+                # The watch of the store says so in the log, once.
+                self._news.set()
+                self._stopped.wait(STORE_SECONDS)
             except (KapiError, OSError) as error:
                 _LOG.warning("%s did not reach Envoy, trying again: %s", self._name, error)
                 self._news.set()

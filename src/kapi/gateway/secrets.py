@@ -23,11 +23,11 @@ from kapi.store.gateway.secrets import SecretStore, StoredSecret
 class Gateway(Protocol):
     """The part of the deployer that is used here."""
 
-    def use_secrets(
+    def use_secret(
         self,
-        secrets: Secrets,
         changed: SecretId,
-        keep: Callable[[Sequence[Rendered], Sequence[Key]], None],
+        value: str | None,
+        keep: Callable[[Sequence[Rendered], Sequence[Key], int], None],
     ) -> None:
         """Render again whatever names the secret; raise with nothing changed if that fails."""
 
@@ -102,16 +102,13 @@ class NamedSecrets:
         changed = (organization, name, key)
         with self._lock:
             self._refuse_fixed(changed)
-            secrets = Secrets(
-                MappingProxyType(
-                    {**known_secrets(self._settings, self._store).values, changed: value}
-                )
-            )
             stored = StoredSecret(organization, name, key, value, int(self._now()))
-            self._gateway.use_secrets(
-                secrets,
+            self._gateway.use_secret(
                 changed,
-                lambda rendered, dropped: self._store.put(stored, rendered, dropped),
+                value,
+                lambda rendered, dropped, after: self._store.put(
+                    stored, rendered, dropped, after=after
+                ),
             )
 
     def remove(self, organization: str, name: str, key: str) -> None:
@@ -119,8 +116,7 @@ class NamedSecrets:
         changed = (organization, name, key)
         with self._lock:
             self._refuse_fixed(changed)
-            values = dict(known_secrets(self._settings, self._store).values)
-            if changed not in values:
+            if changed not in known_secrets(self._settings, self._store).values:
                 raise Problem.of(
                     error_codes.NOT_FOUND,
                     f"there is no secret {name} with the key {key}",
@@ -134,11 +130,12 @@ class NamedSecrets:
                     hint=hint,
                     status=409,
                 )
-            del values[changed]
-            self._gateway.use_secrets(
-                Secrets(MappingProxyType(values)),
+            self._gateway.use_secret(
                 changed,
-                lambda _rendered, _dropped: self._store.remove(organization, name, key),
+                None,
+                lambda _rendered, _dropped, after: self._store.remove(
+                    organization, name, key, after=after
+                ),
             )
 
     def _refuse_fixed(self, changed: SecretId) -> None:

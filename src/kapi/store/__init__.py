@@ -12,6 +12,13 @@ from pathlib import Path
 
 from kapi.store.engine.database import Connection, Database
 
+DEPLOYMENTS = "deployments"
+"""Topic of the store's notifications about APIs and secrets, which all nodes take up."""
+
+
+class StoreMoved(Exception):
+    """Another node has deployed since; take that up, then try again."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredApi:
@@ -81,6 +88,19 @@ class Store:
         row = self.database.row("SELECT conf, definition FROM apis WHERE id = ?", (api_id,))
         return None if row is None else (row[0], row[1])
 
+    def change(self) -> int:
+        """The number of the newest change of deployments."""
+        return self.database.version(DEPLOYMENTS)
+
+    def apis_since(self, change: int) -> tuple[tuple[StoredApi, ...], frozenset[str]]:
+        """The APIs that were stored after this change, and the ids of all APIs."""
+        rows = self.database.rows(
+            f"SELECT {_API_COLUMNS} FROM apis WHERE change > ? ORDER BY id",  # noqa: S608
+            (change,),
+        )
+        ids = frozenset(row[0] for row in self.database.rows("SELECT id FROM apis"))
+        return tuple(StoredApi(*row) for row in rows), ids
+
     def save_api(
         self,
         api: StoredApi,
@@ -88,28 +108,21 @@ class Store:
         definition: bytes,
         rendered: Iterable[Rendered],
         dropped: Iterable[tuple[str, str]] = (),
+        *,
+        after: int | None = None,
     ) -> None:
         """Store an API, replacing the one with its id, and its rendered resources.
 
-        All of it is one transaction.
+        All of it is one transaction. Raises StoreMoved if the newest change is not `after`.
         """
-        with self.database.transaction() as db:
+        insert = (
+            f"INSERT INTO apis ({_API_COLUMNS}, conf, definition, change)"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        with self.database.transaction(DEPLOYMENTS) as db:
+            change = next_change(db, after)
             db.execute("DELETE FROM apis WHERE id = ?", (api.id,))
-            db.execute(
-                f"INSERT INTO apis ({_API_COLUMNS}, conf, definition) "  # noqa: S608 - a constant
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(api.id, api.organization, api.name, api.version, api.environment),
-                    *(
-                        api.base_path,
-                        api.default_base_path,
-                        api.revision,
-                        api.deployed_at,
-                        conf,
-                        definition,
-                    ),
-                ),
-            )
+            db.execute(insert, (*_values(api), conf, definition, change))
             keep_rendered(db, rendered, dropped)
 
     def delete_api(
@@ -117,36 +130,74 @@ class Store:
         api_id: str,
         rendered: Iterable[Rendered] = (),
         dropped: Iterable[tuple[str, str]] = (),
+        *,
+        after: int | None = None,
     ) -> None:
         """Delete an API.
 
         The same transaction replaces the resources in `rendered`, and deletes those in `dropped`
-        (kind and name).
+        (kind and name). Raises StoreMoved if the newest change is not `after`.
         """
-        with self.database.transaction() as db:
+        with self.database.transaction(DEPLOYMENTS) as db:
+            next_change(db, after)
             db.execute("DELETE FROM apis WHERE id = ?", (api_id,))
             keep_rendered(db, rendered, dropped)
 
-    def rendered(self) -> tuple[Rendered, ...]:
-        """All derived resources that are kept."""
-        rows = self.database.rows("SELECT kind, name, fingerprint, body FROM rendered")
+    def rendered(self, fingerprint: str | None = None) -> tuple[Rendered, ...]:
+        """The derived resources that are kept for a fingerprint, or all."""
+        sql = "SELECT kind, name, fingerprint, body FROM rendered"
+        if fingerprint is None:
+            rows = self.database.rows(sql)
+        else:
+            rows = self.database.rows(f"{sql} WHERE fingerprint = ?", (fingerprint,))
         return tuple(Rendered(*row) for row in rows)
 
-    def replace_rendered(self, rendered: Iterable[Rendered]) -> None:
-        """Throw all derived resources away and keep these."""
+    def replace_rendered(self, rendered: Iterable[Rendered], fingerprint: str) -> None:
+        """Replace the derived resources of a fingerprint. Those of other running nodes stay."""
         with self.database.transaction() as db:
-            db.execute("DELETE FROM rendered")
-            keep_rendered(db, rendered, ())
+            db.execute(
+                "DELETE FROM rendered WHERE fingerprint = ?"
+                " OR fingerprint NOT IN (SELECT fingerprint FROM nodes)",
+                (fingerprint,),
+            )
+            _insert_rendered(db, rendered)
+
+
+def next_change(db: Connection, after: int | None) -> int:
+    """The number of the change that this transaction makes; it names DEPLOYMENTS.
+
+    Raises StoreMoved if the newest change is not `after`.
+    """
+    row = db.execute("SELECT version FROM changes WHERE topic = ?", (DEPLOYMENTS,)).fetchone()
+    newest = 0 if row is None else int(row[0])
+    if after is not None and newest != after:
+        raise StoreMoved
+    return newest + 1
 
 
 def keep_rendered(
     db: Connection, rendered: Iterable[Rendered], dropped: Iterable[tuple[str, str]]
 ) -> None:
-    """Within a transaction: keep these derived resources, and drop those, by kind and name."""
-    db.executemany("DELETE FROM rendered WHERE kind = ? AND name = ?", tuple(dropped))
+    """Within a transaction: keep these derived resources, and drop those, by kind and name.
+
+    Nodes with another fingerprint render their own again when they start.
+    """
+    kept = tuple(rendered)
+    gone = (*dropped, *((item.kind, item.name) for item in kept))
+    db.executemany("DELETE FROM rendered WHERE kind = ? AND name = ?", gone)
+    _insert_rendered(db, kept)
+
+
+def _insert_rendered(db: Connection, rendered: Iterable[Rendered]) -> None:
     db.executemany(
-        "INSERT INTO rendered (kind, name, fingerprint, body) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (kind, name) DO UPDATE SET fingerprint = excluded.fingerprint, body ="
-        " excluded.body",
+        "INSERT INTO rendered (kind, name, fingerprint, body) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (fingerprint, kind, name) DO UPDATE SET body = excluded.body",
         [(item.kind, item.name, item.fingerprint, item.body) for item in rendered],
+    )
+
+
+def _values(api: StoredApi) -> tuple[object, ...]:
+    return (
+        *(api.id, api.organization, api.name, api.version, api.environment),
+        *(api.base_path, api.default_base_path, api.revision, api.deployed_at),
     )

@@ -188,9 +188,9 @@ class Client:
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         return self.system("POST", f"{_DEPLOYER}/deploy", body, headers)
 
-    def undeploy(self, api_id: str) -> None:
+    def undeploy(self, api_id: str) -> Answer:
         """Undeploy an API."""
-        self.system("POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}")
+        return self.system("POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}")
 
     def apis(self) -> list[dict[str, Any]]:
         """The deployed APIs of the caller's organization."""

@@ -12,7 +12,7 @@ _SECONDS = 5.0
 
 
 def checks_of(settings: Settings) -> list[dict[str, Any]]:
-    """Each check of `/readyz`: `name`, `ok` and `fault`. Works while the gateway does not."""
+    """The checks of `/readyz`: `name`, `ok`, `required`, `fault`. Works without the gateway."""
     from kapi.gateway.envoy.process.process import admin
     from kapi.run_files import control_socket
 
@@ -21,5 +21,6 @@ def checks_of(settings: Settings) -> list[dict[str, Any]]:
         _, body = admin(control_socket(settings), "GET", "/readyz", _SECONDS, wanted)
         checks: list[dict[str, Any]] = json.loads(body)["checks"]
     except (OSError, ValueError, KeyError):
-        return [{"name": "control", "ok": False, "fault": "the control process does not answer"}]
+        fault = "the control process does not answer"
+        return [{"name": "control", "ok": False, "required": True, "fault": fault}]
     return checks

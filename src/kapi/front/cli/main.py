@@ -65,6 +65,7 @@ COMMANDS = (
     Row(IDENTITY, "issuer", "issuers", "app", "Trust the tokens of other identity providers."),
     Row(OPERATE, "logs", "logs", "logs"),
     Row(OPERATE, "why", "logs", "why"),
+    Row(OPERATE, "nodes", "nodes", "nodes"),
     Row(OPERATE, "ca", "platform", "ca"),
     Row(OPERATE, "doctor", "platform", "doctor"),
     Row(OPERATE, "config", "config", "config"),

@@ -49,10 +49,15 @@ class DeployedApis:
         self._apis[stored.id] = stored
         self._broken.discard(stored.id)
         if api is None:
+            self._warm.pop(stored.id, None)
             self._segments[stored.id] = self._segments_of_stored(stored)
         else:
             self._keep_warm(api)
             self._segments[stored.id] = segments(api)
+
+    def compiles(self, api_id: str) -> bool:
+        """Whether this version can compile an API."""
+        return self._ir(api_id) is not None
 
     def remove(self, api_id: str) -> None:
         """Remove an API."""

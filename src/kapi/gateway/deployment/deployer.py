@@ -11,19 +11,21 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Protocol, TypeVar
 
 from kapi import error_codes
 from kapi.apis.compile import Compiled
 from kapi.apis.ir import Api
 from kapi.apis.merge import Placement, conflicts, host_paths, taken_calls
 from kapi.apis.secrets import SecretId, Secrets
-from kapi.errors import Diagnostic, GatewayError, Problem
+from kapi.errors import Diagnostic, GatewayError, GatewayRejected, Problem, StorageBusy
 from kapi.gateway.deployment.change import Change, Key, change_of, scopes_in
 from kapi.gateway.deployment.checks import raise_mistakes, raise_unusable_value
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployed_apis import DeployedApis
 from kapi.gateway.deployment.fingerprint import fingerprint
+from kapi.gateway.deployment.other_changes import OtherChanges
 from kapi.gateway.deployment.restore import restored
 from kapi.gateway.deployment.shared_resources import SharedResources
 from kapi.gateway.envoy.resources.names import names_in, secret_id
@@ -31,9 +33,14 @@ from kapi.gateway.envoy.resources.render import segments
 from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.resources.routes.paths import first_segment
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.store import Rendered, Store, StoredApi
+from kapi.store import Rendered, Store, StoredApi, StoreMoved
 
 _LOG = logging.getLogger("kapi.gateway")
+Result = TypeVar("Result")
+Keep = Callable[[Sequence[Rendered], Sequence[Key], int], None]
+"""Stores a secret with what is rendered and dropped. The newest change must have this number."""
+_MOST_TURNS = 20
+"""How often a change is tried while other nodes are faster."""
 
 
 class ResourcePublisher(Protocol):
@@ -62,6 +69,8 @@ class Deployment:
     """The API that had the same id before, if there was one."""
     unchanged: bool = False
     """Whether conf and definition are the same as before."""
+    change: int = 0
+    """The number of the change in the store; nodes confirm it."""
 
 
 class Deployer:
@@ -76,18 +85,25 @@ class Deployer:
         shared: SharedResources,
         now: Callable[[], float],
         changed: Callable[[], None] = lambda: None,
+        secrets: Callable[[], Secrets] | None = None,
     ) -> None:
-        """`changed` is called when APIs or issuers have changed, before the call returns."""
+        """`secrets` reads them from the store again, for what other nodes changed.
+
+        `changed` is called when APIs or issuers have changed, before the call returns.
+        """
         self._store = store
         self._publisher = publisher
         self._compiler = compiler
         self._shared = shared
         self._now = now
         self._changed = changed
+        self._read_secrets = secrets
         self._context = shared.context
-        self._fingerprint = fingerprint(shared.context)
+        self.fingerprint = fingerprint(shared.context)
+        """Of what this node renders; nodes with other settings have another."""
         self._lock = threading.Lock()
         self._apis = DeployedApis(self._compile_stored)
+        self._changes = OtherChanges(store, self._apis)
 
     def restore(self) -> None:
         """Make the state of the store the desired state of Envoy.
@@ -96,9 +112,8 @@ class Deployer:
         has changed.
         """
         with self._lock:
-            for api in self._store.apis():
-                self._apis.put(api)
-            resources = restored(self._store, self._apis, self._context, self._fingerprint)
+            self._changes.begin()
+            resources = restored(self._store, self._apis, self._context, self.fingerprint)
             scopes = scopes_in(resources)
             for segment, scope in scopes.items():
                 self._apis.use(segment, names_in(scope.body))
@@ -114,30 +129,39 @@ class Deployer:
         api = compiled.api
         raise_mistakes((*self._conflicts(api), *mistakes))
         self._compiler.check_alone(api, self._context)
-        with self._lock:
+
+        def work() -> Deployment:
             # Again: another deployment may have come first while Envoy checked this one.
             raise_mistakes(self._conflicts(api))
-            done = self._deploy(compiled, conf.decode("utf-8-sig"), definition)
+            return self._deploy(compiled, conf.decode("utf-8-sig"), definition)
+
+        done, change = self._in_turn(work)
         self._changed()
         for item in compiled.warnings:
             _LOG.warning("API %s %s, line %d: %s", api.name, api.version, item.line, item.message)
-        return done
+        return dataclasses.replace(done, change=change)
 
-    def undeploy(self, api_id: str, organization: str) -> None:
-        """Remove an API. Raises Problem 404 when the organization has none with that id."""
-        with self._lock:
-            stored = self._apis.get(api_id)
-            if stored is None or stored.organization != organization:
-                hint = "See the deployed APIs: kapi apis."
-                raise Problem.of(error_codes.NOT_FOUND, f"{api_id} not found", hint=hint)
-            change = self._change(self._apis.segments_of(api_id), without=api_id)
-            self._apply(
-                change,
-                lambda: self._store.delete_api(api_id, change.rendered, change.dropped),
-            )
-            self._apis.remove(api_id)
-            self._compiler.forget_modules(api_id)
+    def undeploy(self, api_id: str, organization: str) -> int:
+        """Remove an API; returns the number of the change.
+
+        Raises Problem 404 when the organization has none with that id.
+        """
+        _, change = self._in_turn(lambda: self._undeploy(api_id, organization))
         self._changed()
+        return change
+
+    def follow(self) -> int:
+        """Take up what other nodes deployed; the newest change that Envoy of this node has.
+
+        Raises GatewayError or StorageError; then call it again later.
+        """
+        with self._lock:
+            before = self._changes.known
+            self._catch_up()
+            after, confirmed = self._changes.known, self._changes.confirmed
+        if after != before:
+            self._changed()
+        return confirmed
 
     def list(self, organization: str) -> tuple[StoredApi, ...]:
         """The APIs of an organization, by name and version."""
@@ -160,34 +184,95 @@ class Deployer:
         """Whether Envoy has the filter that counts requests, and its listener."""
         return bool(self._shared.filters)
 
-    def use_secrets(
-        self,
-        secrets: Secrets,
-        changed: SecretId,
-        keep: Callable[[Sequence[Rendered], Sequence[Key]], None],
-    ) -> None:
-        """Render again whatever names the changed secret; `keep` stores the secret and the result.
+    def use_secret(self, changed: SecretId, value: str | None, keep: Keep) -> None:
+        """Render again whatever names a secret; `keep` stores the secret and the result.
 
-        Raises Invalid when an API cannot use the new value, or GatewayError; then nothing has
-        changed.
+        `value` is None for a secret that is removed. Raises Invalid when an API cannot use the new
+        value, or GatewayError; then nothing has changed.
         """
-        with self._lock:
-            before = self._context
-            self._context = dataclasses.replace(before, secrets=secrets)
-            try:
-                touched = self._apis.segments_with(secret_id(changed))
-                if touched:
-                    self._check_again(touched)
-                change = self._change(touched)
-                self._apply(change, lambda: keep(change.rendered, change.dropped))
-            except BaseException:
-                self._context = before
-                raise
+        self._in_turn(lambda: self._use_secret(changed, value, keep))
 
     def uses_secret(self, changed: SecretId) -> bool:
         """Whether a deployed API names this secret."""
         with self._lock:
             return bool(self._apis.segments_with(secret_id(changed)))
+
+    def _in_turn(self, work: Callable[[], Result]) -> tuple[Result, int]:
+        """Do `work` on the state of all nodes, again if another node was faster.
+
+        Returns its result, and the number of the change.
+        """
+        with self._lock:
+            for _ in range(_MOST_TURNS):
+                self._catch_up()
+                try:
+                    done = work()
+                except StoreMoved:
+                    continue
+                return done, self._changes.made()
+        raise StorageBusy
+
+    def _catch_up(self) -> None:
+        """Publish what other nodes stored since. What Envoy refuses is tried again later."""
+        if self._changes.read():
+            self._take_up_secrets()
+        due = self._changes.due()
+        try:
+            self._take_up(due)
+        except GatewayRejected:
+            for segment in sorted(due):
+                self._take_up_alone(segment)
+
+    def _take_up(self, segments_due: frozenset[str]) -> None:
+        if segments_due:
+            self._apply(self._change(segments_due), lambda: None)
+
+    def _take_up_alone(self, segment: str) -> None:
+        try:
+            self._take_up(frozenset({segment}))
+        except GatewayRejected as error:
+            _LOG.error("/%s of another node is refused by Envoy here: %s", segment, error.detail)
+
+    def _take_up_secrets(self) -> None:
+        if self._read_secrets is None:
+            return
+        before, secrets = self._context.secrets.values, self._read_secrets()
+        self._context = dataclasses.replace(self._context, secrets=secrets)
+        for name in before.keys() | secrets.values.keys():
+            if before.get(name) != secrets.values.get(name):
+                self._changes.add(self._apis.segments_with(secret_id(name)))
+
+    def _undeploy(self, api_id: str, organization: str) -> None:
+        stored = self._apis.get(api_id)
+        if stored is None or stored.organization != organization:
+            hint = "See the deployed APIs: kapi apis."
+            raise Problem.of(error_codes.NOT_FOUND, f"{api_id} not found", hint=hint)
+        change = self._change(self._apis.segments_of(api_id), without=api_id)
+        after = self._changes.known
+        self._apply(
+            change,
+            lambda: self._store.delete_api(api_id, change.rendered, change.dropped, after=after),
+        )
+        self._apis.remove(api_id)
+        self._changes.forget(api_id)
+        self._compiler.forget_modules(api_id)
+
+    def _use_secret(self, changed: SecretId, value: str | None, keep: Keep) -> None:
+        before = self._context
+        values = {name: item for name, item in before.secrets.values.items() if name != changed}
+        if value is not None:
+            values[changed] = value
+        secrets = Secrets(MappingProxyType(values))
+        self._context = dataclasses.replace(before, secrets=secrets)
+        try:
+            touched = self._apis.segments_with(secret_id(changed))
+            if touched:
+                self._check_again(touched)
+            change = self._change(touched)
+            self._apply(change, lambda: keep(change.rendered, change.dropped, self._changes.known))
+        except BaseException:
+            self._context = before
+            raise
 
     def _deploy(self, compiled: Compiled, conf: str, definition: bytes) -> Deployment:
         api = compiled.api
@@ -197,9 +282,12 @@ class Deployer:
         change = self._change(touched, without=api.id, new=api)
         self._apply(
             change,
-            lambda: self._store.save_api(stored, conf, definition, change.rendered, change.dropped),
+            lambda: self._store.save_api(
+                stored, conf, definition, change.rendered, change.dropped, after=self._changes.known
+            ),
         )
         self._apis.put(stored, api)
+        self._changes.forget(api.id)
         self._compiler.keep_modules(api)
         return Deployment(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
 
@@ -247,12 +335,17 @@ class Deployer:
     def _change(
         self, touched: Iterable[str], *, without: str = "", new: Api | None = None
     ) -> Change:
-        """Render segments without the API that has the id `without`, and with the API `new`."""
+        """Render segments without the API that has the id `without`, and with the API `new`.
+
+        Raises GatewayUnavailable for a segment with an API that this version cannot read.
+        """
+        touched = tuple(touched)
+        self._changes.refuse_unreadable(touched, api_id=without)
         apis = {segment: self._apis.irs(segment, without=without) for segment in touched}
         if new is not None:
             for segment in segments(new):
                 apis[segment].append(new)
-        return change_of(apis, self._apis.names, self._context, self._fingerprint)
+        return change_of(apis, self._apis.names, self._context, self.fingerprint)
 
     def _apply(self, change: Change, keep: Callable[[], None]) -> None:
         """Publish, then store. If the store fails, publish the previous state again."""
@@ -266,6 +359,7 @@ class Deployer:
             raise
         for segment, names in change.names.items():
             self._apis.use(segment, names)
+        self._changes.published(change.names)
 
     def _prepare(self, change: Change) -> None:
         """Publish the token requirements and filters that the routes name, before the routes.

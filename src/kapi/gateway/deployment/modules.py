@@ -64,7 +64,7 @@ class Modules:
             return api
         digests = self._store.of(api.id)
         for item in _modules(api):
-            if item.url not in digests or not self._file(digests[item.url]).exists():
+            if item.url not in digests or not self._is_there(digests[item.url]):
                 raise Problem.of(
                     error_codes.VALUE_UNUSABLE,
                     f"the module {item.url} is gone",
@@ -88,6 +88,7 @@ class Modules:
         self._store.keep(api_id, digests)
         for digest in {*before.values()} - self._store.used():
             self._file(digest).unlink(missing_ok=True)
+            self._store.remove(digest)
 
     def _content(self, url: str) -> bytes:
         wasm = self._settings.gateway.wasm
@@ -149,8 +150,18 @@ class Modules:
     def _write(self, content: bytes, digest: str) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._file(digest)
+        self._store.write(digest, content)
         if not path.exists():
             run_files.write_private(path, content)
+
+    def _is_there(self, digest: str) -> bool:
+        """Whether there is a file of this module; it is made when another node has fetched it."""
+        if not self._file(digest).exists():
+            content = self._store.read(digest)
+            if content is None:
+                return False
+            self._write(content, digest)
+        return True
 
     def _file(self, digest: str) -> Path:
         return self._folder / f"{digest}.wasm"

@@ -14,16 +14,14 @@ def restored(
 ) -> tuple[Resource, ...]:
     """The clusters and scopes of all APIs, as the store keeps them.
 
-    When a scope is missing, or one resource was rendered with another fingerprint, all APIs are
-    compiled and rendered again, and the store keeps the result.
+    When a scope with this fingerprint is missing, all APIs are compiled and rendered again, and the
+    store keeps the result.
     """
-    kept = store.rendered()
-    current = all(item.fingerprint == fingerprint for item in kept)
-    resources = resources_of(kept)
-    if current and scopes_in(resources).keys() >= set(apis.all_segments()):
+    resources = resources_of(store.rendered(fingerprint))
+    if scopes_in(resources).keys() >= set(apis.all_segments()):
         return resources
     resources = all_resources(
         {segment: apis.irs(segment) for segment in apis.all_segments()}, context
     )
-    store.replace_rendered(rendered_of(resources, fingerprint))
+    store.replace_rendered(rendered_of(resources, fingerprint), fingerprint)
     return resources

@@ -74,8 +74,39 @@ class Trust:
         self._accepted = {item.issuer.name: item for item in self.issuers()}
 
     def _load(self) -> None:
+        self._stored = self._declarations()
         for issuer in stored_declarations(self._store, self.fixed, self._options.hosts):
             self._followed[issuer.name] = self._follow(issuer)
+
+    def _declarations(self) -> dict[str, str]:
+        """The stored declarations by name, except those that the settings replace."""
+        stored = self._store.issuers()
+        return {item.name: item.declaration for item in stored if item.name not in self.fixed}
+
+    def take_up_stored(self) -> None:
+        """Take up what other nodes added, changed or removed."""
+        with self._one_publish:
+            stored = self._declarations()
+            if stored == self._stored:
+                return
+            changed = dict(stored.items() - self._stored.items()).keys()
+            for name in self._stored.keys() - stored.keys():
+                self._replace(name, None)
+            for issuer in stored_declarations(self._store, self.fixed, self._options.hosts):
+                if issuer.name in changed:
+                    self._replace(issuer.name, self._follow(issuer))
+            self._stored = stored
+            self._dirty.set()
+
+    def _replace(self, name: str, followed: Followed | None) -> None:
+        with self._lock:
+            before = self._followed.pop(name, None)
+            if followed is not None:
+                self._followed[name] = followed
+        if before is not None:
+            before.stop()
+        if followed is not None:
+            followed.start()
 
     def _follow(self, issuer: Issuer) -> Followed:
         return Followed(
@@ -206,6 +237,7 @@ class Trust:
                 self._tell(self.issuers())
                 declaration = json.dumps(dataclasses.asdict(settings), sort_keys=True)
                 self._store.save(StoredIssuer(issuer.name, declaration, int(self._now())))
+                self._stored[issuer.name] = declaration
             except Exception:
                 self._put_back(issuer.name, before)
                 raise
@@ -226,6 +258,7 @@ class Trust:
             try:
                 self._tell(self.issuers())
                 self._store.delete(name)
+                self._stored.pop(name, None)
             except Exception:
                 self._put_back(name, followed)
                 raise

@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from kapi import error_codes
-from kapi.errors import GatewayError, Problem
+from kapi.errors import GatewayError, GatewayUnavailable, Problem, StorageError
 from kapi.identity.issuers.trust import Trust
 from kapi.identity.issuers.verify import IssuerKeys
 from kapi.identity.keys.keyring import (
@@ -50,14 +51,22 @@ class Rotation:
         publish: Callable[[Keyring], None],
         now: Callable[[], float],
         wait: Callable[[float], object],
+        turn: Callable[[], AbstractContextManager[object]] | None = None,
+        unconfirmed: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """`publish` returns when the gateway has confirmed the keys, or raises GatewayError."""
+        """`publish` returns when the gateway has confirmed the keys, or raises GatewayError.
+
+        One node at a time is in its `turn`. `unconfirmed` waits for the gateways of the other
+        nodes, and returns the names of those that have not confirmed the keys.
+        """
         self._keys = keys
         self._identity = identity
         self._publish = publish
         self._now = now
         self._wait = wait
-        self._lock = threading.RLock()
+        lock = threading.RLock()
+        self._turn = turn or (lambda: lock)
+        self._unconfirmed = unconfirmed
 
     def all(self) -> tuple[StoredKey, ...]:
         """All keys, oldest first."""
@@ -74,7 +83,7 @@ class Rotation:
                 f"{algorithm!r} is not a signature algorithm",
                 hint=f"Known: {', '.join(ALGORITHMS)}.",
             )
-        with self._lock:
+        with self._turn():
             if len(self._keys.all()) >= MOST_KEYS:
                 raise Problem.of(
                     error_codes.TOO_MANY_KEYS,
@@ -90,12 +99,12 @@ class Rotation:
             _LOG.info("key %s (%s) is published", key.kid, algorithm)
             return self._get(key.kid)
 
-    def activate(self, kid: str) -> StoredKey:
-        """Sign with a published key.
+    def activate(self, kid: str, *, emergency: bool = False) -> StoredKey:
+        """Sign with a published key. An emergency does not depend on other nodes.
 
         Raises Problem 404 or 409, or GatewayError with nothing changed.
         """
-        with self._lock:
+        with self._turn():
             if self._get(kid).state != PUBLISHED:
                 raise Problem.of(
                     error_codes.KEY_NOT_PUBLISHED,
@@ -103,6 +112,9 @@ class Rotation:
                     hint="Only a published key can become active: kapi key list.",
                 )
             self._publish(load_keyring(self._keys))
+            left = self._unconfirmed()
+            if left and not emergency:
+                raise GatewayUnavailable(f"These nodes have not confirmed it: {', '.join(left)}.")
             self._wait(SETTLE_SECONDS)
             self._keys.activate(kid, int(self._now()) + self._longest_lifetime() + _MARGIN)
             _LOG.info("key %s is active", kid)
@@ -110,7 +122,7 @@ class Rotation:
 
     def retire(self, kid: str) -> None:
         """Remove a key at once; tokens that it signed are refused. Raises Problem 404 or 409."""
-        with self._lock:
+        with self._turn():
             key = self._get(kid)
             if key.state == ACTIVE:
                 hint = (
@@ -129,11 +141,11 @@ class Rotation:
 
         An emergency also removes the old keys. Raises Problem 400 or 409, or GatewayError.
         """
-        with self._lock:
+        with self._turn():
             before = [key.kid for key in self._keys.all() if key.algorithm == algorithm]
             if not at_once and not emergency:
                 return self.stage(algorithm, activate_after=self._identity.key_overlap)
-            key = self.activate(self.stage(algorithm).kid)
+            key = self.activate(self.stage(algorithm).kid, emergency=emergency)
             if emergency:
                 for kid in before:
                     self._keys.remove(kid, (STAGED, PUBLISHED, RETIRED))
@@ -143,7 +155,9 @@ class Rotation:
 
     def tick(self) -> None:
         """Do what is due: publish, activate and remove keys, generate missing ones."""
-        with self._lock:
+        if not self._missing() and not any(map(self._is_due, self._keys.all())):
+            return
+        with self._turn():
             try:
                 self._make_missing()
                 for key in self._keys.all():
@@ -151,17 +165,27 @@ class Rotation:
             except GatewayError as error:
                 _LOG.warning("keys wait until the gateway confirms: %s", error.detail)
 
+    def _is_due(self, key: StoredKey) -> bool:
+        return key.state == STAGED or (key.due_at is not None and key.due_at <= self._now())
+
     def _advance(self, key: StoredKey) -> None:
-        due = key.due_at is not None and key.due_at <= self._now()
+        if not self._is_due(key):
+            return
         if key.state == STAGED:
             self._show(key)
-        elif key.state == PUBLISHED and due:
+        elif key.state == PUBLISHED:
             self.activate(key.kid)
-        elif key.state == RETIRED and due:
+        elif key.state == RETIRED:
             self.retire(key.kid)
 
     def _make_missing(self) -> None:
+        for algorithm, activate_after in self._missing().items():
+            self.stage(algorithm, activate_after=activate_after)
+
+    def _missing(self) -> Mapping[str, int]:
+        """The algorithms that need a new key, and the seconds until it signs."""
         keys, lifetime = self._keys.all(), self._identity.key_lifetime
+        missing: dict[str, int] = {}
         for algorithm in wanted_algorithms(self._identity):
             by_state = {}
             for key in keys:
@@ -171,9 +195,10 @@ class Rotation:
                 continue
             active = by_state.get(ACTIVE)
             if active is None:
-                self.stage(algorithm, activate_after=0)
+                missing[algorithm] = 0
             elif lifetime and active.created_at + lifetime <= self._now():
-                self.stage(algorithm, activate_after=self._identity.key_overlap)
+                missing[algorithm] = self._identity.key_overlap
+        return missing
 
     def _show(self, key: StoredKey) -> None:
         """The gateway first, then the JWKS."""
@@ -197,7 +222,13 @@ class Rotation:
 
 
 def rotating(
-    identity: IdentitySettings, keys: Keys, trust: Trust, connected: Callable[[], bool]
+    identity: IdentitySettings,
+    keys: Keys,
+    trust: Trust,
+    connected: Callable[[], bool],
+    *,
+    turn: Callable[[], AbstractContextManager[object]],
+    unconfirmed: Callable[[], Sequence[str]],
 ) -> Rotation:
     """The rotation of the inbuilt provider's keys, with a thread that does what is due.
 
@@ -208,20 +239,31 @@ def rotating(
         trust.publish_inbuilt(IssuerKeys.inbuilt(identity.issuer, keyring.keys))
 
     rotation = Rotation(
-        keys=keys, identity=identity, publish=publish, now=time.time, wait=time.sleep
+        keys=keys,
+        identity=identity,
+        publish=publish,
+        now=time.time,
+        wait=time.sleep,
+        turn=turn,
+        unconfirmed=unconfirmed,
     )
 
-    def run() -> None:
-        while True:
-            time.sleep(_EVERY_SECONDS)
-            try:
-                if connected():
-                    rotation.tick()
-            except StoreClosed:
-                return
-            except Exception:
-                _LOG.exception("what was due could not be done")
-
     if identity.enabled:
-        threading.Thread(target=run, name="key-rotation", daemon=True).start()
+        threading.Thread(
+            target=_do_what_is_due, args=(rotation, connected), name="key-rotation", daemon=True
+        ).start()
     return rotation
+
+
+def _do_what_is_due(rotation: Rotation, connected: Callable[[], bool]) -> None:
+    while True:
+        time.sleep(_EVERY_SECONDS)
+        try:
+            if connected():
+                rotation.tick()
+        except StoreClosed:
+            return
+        except StorageError:
+            pass  # The watch of the store says so in the log, once.
+        except Exception:
+            _LOG.exception("what was due could not be done")

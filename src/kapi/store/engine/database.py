@@ -42,6 +42,11 @@ class Database:
             raise
         return cls(engine)
 
+    @property
+    def has_nodes(self) -> bool:
+        """Whether platforms on other machines may use it too."""
+        return self.engine.has_nodes
+
     def close(self) -> None:
         """Close the connections. The database cannot be used afterwards."""
         self.engine.close()

@@ -72,6 +72,8 @@ class Engine(Protocol):
 
     where: str
     """The database in messages: a path, or a URL without a password."""
+    has_nodes: bool
+    """Whether platforms on other machines may use it too."""
 
     def close(self) -> None:
         """Close the connections."""

@@ -22,17 +22,25 @@ class Counter:
 
 
 class Counters:
-    """The counters that were last kept."""
+    """The counters that were last kept, of one node; empty without nodes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, node: str = "") -> None:
         self._database = database
+        self._node = node
+
+    def adopt(self) -> None:
+        """Take over the counters of a database that was copied from one without nodes."""
+        if self._node:
+            with self._database.transaction() as db:
+                db.execute("UPDATE counters SET node = ? WHERE node = ''", (self._node,))
 
     def all(self) -> tuple[Counter, ...]:
         """Every counter, also of windows that are over."""
         return tuple(
             Counter(*row)
             for row in self._database.rows(
-                "SELECT name, unit, slot, used FROM counters ORDER BY name, unit"
+                "SELECT name, unit, slot, used FROM counters WHERE node = ? ORDER BY name, unit",
+                (self._node,),
             )
         )
 
@@ -40,11 +48,12 @@ class Counters:
         """Keep what changed and forget what is over, in one transaction."""
         with self._database.transaction() as db:
             db.executemany(
-                "DELETE FROM counters WHERE name = ? AND unit = ?",
-                [(item.name, item.unit) for item in gone],
+                "DELETE FROM counters WHERE node = ? AND name = ? AND unit = ?",
+                [(self._node, item.name, item.unit) for item in gone],
             )
             db.executemany(
-                "INSERT INTO counters (name, unit, slot, used) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (name, unit) DO UPDATE SET slot = excluded.slot, used = excluded.used",
-                [(item.name, item.unit, item.slot, item.used) for item in changed],
+                "INSERT INTO counters (node, name, unit, slot, used) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (node, name, unit)"
+                " DO UPDATE SET slot = excluded.slot, used = excluded.used",
+                [(self._node, item.name, item.unit, item.slot, item.used) for item in changed],
             )

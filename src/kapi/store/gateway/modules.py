@@ -28,6 +28,25 @@ class PinnedModules:
                 [(api_id, *item) for item in digests.items()],
             )
 
+    def write(self, sha256: str, content: bytes) -> None:
+        """Keep the bytes of a module, for other nodes."""
+        with self._database.transaction(parallel=True) as db:
+            db.execute(
+                "INSERT INTO module_contents (sha256, content) VALUES (?, ?)"
+                " ON CONFLICT (sha256) DO NOTHING",
+                (sha256, content),
+            )
+
+    def read(self, sha256: str) -> bytes | None:
+        """The bytes of a module, or None."""
+        row = self._database.row("SELECT content FROM module_contents WHERE sha256 = ?", (sha256,))
+        return None if row is None else bytes(row[0])
+
+    def remove(self, sha256: str) -> None:
+        """Remove the bytes of a module that no API uses."""
+        with self._database.transaction(parallel=True) as db:
+            db.execute("DELETE FROM module_contents WHERE sha256 = ?", (sha256,))
+
     def used(self) -> frozenset[str]:
         """All digests."""
         return frozenset(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kapi.store import Rendered, keep_rendered
+from kapi.store import DEPLOYMENTS, Rendered, keep_rendered, next_change
 from kapi.store.engine.database import Database
-
-TOPIC = "secrets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,12 @@ class SecretStore:
         secret: StoredSecret,
         rendered: Iterable[Rendered] = (),
         dropped: Iterable[tuple[str, str]] = (),
+        *,
+        after: int | None = None,
     ) -> None:
-        """Keep a secret, replacing its value."""
-        with self._database.transaction(TOPIC) as db:
+        """Keep a secret, replacing its value. Raises StoreMoved; see `next_change`."""
+        with self._database.transaction(DEPLOYMENTS) as db:
+            next_change(db, after)
             db.execute(
                 "INSERT INTO secrets (organization, name, secret_key, secret_value,"
                 " updated_at) VALUES (?, ?, ?, ?, ?) "
@@ -53,9 +54,10 @@ class SecretStore:
             )
             keep_rendered(db, rendered, dropped)
 
-    def remove(self, organization: str, name: str, key: str) -> None:
-        """Forget a secret."""
-        with self._database.transaction(TOPIC) as db:
+    def remove(self, organization: str, name: str, key: str, *, after: int | None = None) -> None:
+        """Forget a secret. Raises StoreMoved; see `next_change`."""
+        with self._database.transaction(DEPLOYMENTS) as db:
+            next_change(db, after)
             db.execute(
                 "DELETE FROM secrets WHERE organization = ? AND name = ? AND secret_key = ?",
                 (organization, name, key),

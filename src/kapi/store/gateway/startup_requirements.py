@@ -27,12 +27,16 @@ class StartupRequirements:
         self._known_met: set[str] = set()
 
     def is_requested(self, name: str) -> bool:
-        """Whether a worker has requested it."""
+        """Whether a worker has requested it. With nodes, all are: no node waits for another."""
+        if self._database.has_nodes:
+            return True
         row = self._database.row("SELECT 1 FROM duties WHERE name = ?", (name,))
         return row is not None
 
     def is_met(self, name: str) -> bool:
-        """Whether the gateway has confirmed it."""
+        """Whether the gateway has confirmed it. With nodes, each has it from its start."""
+        if self._database.has_nodes:
+            return True
         row = self._database.row("SELECT 1 FROM duties WHERE name = ? AND done = 1", (name,))
         return row is not None
 
@@ -46,7 +50,7 @@ class StartupRequirements:
 
         Once it is known to be met, this reads no table.
         """
-        if name in self._known_met:
+        if name in self._known_met or self._database.has_nodes:
             return
         if not self.is_requested(name):
             self._request(name)

@@ -10,6 +10,7 @@ import typer
 
 from kapi.errors import Diagnostic, Invalid
 from kapi.front.cli.client import Answer, Client
+from kapi.front.cli.commands.nodes import Wait, WaitFor, wait_for
 from kapi.front.cli.compiling import ConfFile, Definition, compiled, say_warnings
 from kapi.front.cli.options import (
     ApiType,
@@ -186,6 +187,7 @@ def deploy(
     dry_run: DryRun = False,
     diff: Diff = False,
     force: Force = False,
+    wait: WaitFor = Wait.NODE,
     output: Output = Format.YAML,
     data_dir: DataDir = None,
     config: Config = None,
@@ -208,10 +210,10 @@ def deploy(
         cluster = cluster_target(settings, kubeconfig, context, force=force)
         deploy_to(cluster, upload, settings, dry_run=dry_run, diff=diff)
     else:
-        _deploy_to_platform(upload, settings, output)
+        _deploy_to_platform(upload, settings, output, wait)
 
 
-def _deploy_to_platform(upload: Upload, settings: Settings, output: Format) -> None:
+def _deploy_to_platform(upload: Upload, settings: Settings, output: Format, wait: Wait) -> None:
     client = Client(settings)
     begun = time.monotonic()
     try:
@@ -222,6 +224,7 @@ def _deploy_to_platform(upload: Upload, settings: Settings, output: Format) -> N
     say_warnings(_conf_warnings(upload.conf, settings))
     value = _show_deployed(answer, output)
     _say_deployed(value, client, answer, took)
+    wait_for(wait, client, answer)
 
 
 def _show_deployed(answer: Answer, output: Format) -> dict[str, Any]:
@@ -267,6 +270,7 @@ def undeploy(
     target: DeployTo = "platform",
     kubeconfig: Kubeconfig = None,
     context: Context = "",
+    wait: WaitFor = Wait.NODE,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
@@ -278,5 +282,7 @@ def undeploy(
     if is_kubernetes(target, (kubeconfig, context)):
         undeploy_from(cluster_target(settings_of(data_dir, config), kubeconfig, context), api_id)
         return
-    Client(settings_of(data_dir, config)).undeploy(api_id)
+    client = Client(settings_of(data_dir, config))
+    answer = client.undeploy(api_id)
     say(f"undeployed {api_id}")
+    wait_for(wait, client, answer)

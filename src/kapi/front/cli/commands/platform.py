@@ -138,9 +138,10 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
         )
     client = Client(settings)
     checks = checks_of(settings)
-    healthy = all(item["ok"] for item in checks)
+    healthy = all(item["ok"] or not item["required"] for item in checks)
     ready = bool(state.get("ready")) and healthy and client.ready()
-    count = _deployed_count(settings, client) if ready else None
+    # Without the store, a token cannot be checked.
+    count = _deployed_count(settings, client) if all(item["ok"] for item in checks) else None
     rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
     rows += [{"process": name, **child} for name, child in state["children"].items()]
     value = {

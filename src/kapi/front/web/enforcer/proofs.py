@@ -38,8 +38,12 @@ class Proofs:
         records: Records,
         now: Callable[[], float],
         nonces: Callable[[], Nonces | None],
+        *,
+        shared: bool = False,
     ) -> None:
-        """`gateway` says where callers reach it, as Envoy leaves the port out of the host.
+        """`shared`: other nodes take proofs too, so each one is remembered in the store.
+
+        `gateway` says where callers reach it, as Envoy leaves the port out of the host.
 
         Where `nonces` gives some, a proof must hold one.
         """
@@ -48,6 +52,7 @@ class Proofs:
         self._records = records
         self._now = now
         self._nonces = nonces
+        self._shared = shared
 
     def answer(self, question: bytes) -> str:
         """The key that the proof shows, which is the `jkt` asked for.
@@ -81,9 +86,8 @@ class Proofs:
         if self._replays.seen(digest, until):
             return True
         may_outlive, may_be_older = issued > now, issued <= since + NEWEST
-        return (may_outlive or may_be_older) and not self._records.add(
-            _KIND, Record(digest, "", {}, until), now
-        )
+        remembered = self._shared or may_outlive or may_be_older
+        return remembered and not self._records.add(_KIND, Record(digest, "", {}, until), now)
 
 
 def _read(question: bytes) -> Mapping[str, str]:

@@ -31,10 +31,14 @@ _ALIVE = "process"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check by name. `find` returns what is wrong, for anybody to read; empty if nothing is."""
+    """A check by name. `find` returns what is wrong, for anybody to read; empty if nothing is.
+
+    The platform takes calls while one that is not `required` fails.
+    """
 
     name: str
     find: Callable[[], str]
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Result:
 
     name: str
     fault: str = ""
+    required: bool = True
 
 
 class Checks:
@@ -83,7 +88,7 @@ class Checks:
                 # The error may name a path or an address; those who read the log may know them.
                 _LOG.warning("the health check %s failed: %s", check.name, error)
                 fault = "failed; the log of the control process says why"
-            found.append(Result(check.name, fault))
+            found.append(Result(check.name, fault, check.required))
         return tuple(found)
 
 
@@ -114,7 +119,7 @@ class Health:
 
 
 def _answer(request: Request, name: str, results: Sequence[Result]) -> Response:
-    well = not any(item.fault for item in results)
+    well = not any(item.fault for item in results if item.required)
     status = 200 if well else 503
     if "application/json" in request.headers.get("accept", ""):
         checks = [{**asdict(item), "ok": not item.fault} for item in results]
@@ -134,4 +139,7 @@ def _text(request: Request, name: str, results: Sequence[Result], *, well: bool)
 
 
 def _line(item: Result) -> str:
-    return f"[-]{item.name} failed: {item.fault}" if item.fault else f"[+]{item.name} ok"
+    if not item.fault:
+        return f"[+]{item.name} ok"
+    sign, said = ("-", "failed") if item.required else ("!", "failed, not required")
+    return f"[{sign}]{item.name} {said}: {item.fault}"

@@ -37,6 +37,8 @@ from kapi.store import StoredApi
 DEPLOY_SCOPE = "apk:api_create"
 DEPLOYMENT_HEADER = "Kapi-Deployment"
 """Of an answered deployment: `created`, `replaced` or `unchanged`."""
+CHANGE_HEADER = "Kapi-Change"
+"""Of a deployment: the number of the change, which the nodes confirm (`/api/nodes`)."""
 GONE_HEADER = "Kapi-Gone"
 """Header of a deployment: addresses where the API no longer answers, separated by spaces."""
 WARNINGS_HEADER = "Kapi-Warnings"
@@ -187,10 +189,13 @@ class SystemApi:
                 hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.",
             )
         organization = self._access.organization(principal)
-        await self._lanes.deploying.run(request, self._deployer.undeploy, ids[0], organization)
+        change = await self._lanes.deploying.run(
+            request, self._deployer.undeploy, ids[0], organization
+        )
         return Response(
             orjson.dumps({"status": f"API with id {ids[0]} undeployed successfully"}),
             202,
+            {CHANGE_HEADER: str(change)},
             media_type="text/plain",
         )
 
@@ -202,7 +207,7 @@ class SystemApi:
 
     def _change_headers(self, deployed: Deployment) -> dict[str, str]:
         """Headers that state what a deployment changed, and its warnings."""
-        headers = {DEPLOYMENT_HEADER: "created"}
+        headers = {DEPLOYMENT_HEADER: "created", CHANGE_HEADER: str(deployed.change)}
         if deployed.before is not None and deployed.stored is not None:
             headers[DEPLOYMENT_HEADER] = "unchanged" if deployed.unchanged else "replaced"
             current = self._urls(deployed.stored)

@@ -1,7 +1,7 @@
 """The SQL of the tables in the words of PostgreSQL. Each statement is translated once.
 
 Statements: `?` becomes `$1`, `$2`, … Migrations: the types, and ordering by bytes as in SQLite.
-Two functions of SQLite that the migrations use are made in the schema.
+Functions of SQLite that the migrations and the tables use are made in the schema.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL; -- a text with U+0000, which PostgreSQL cannot hold
 END $$
+""",
+    """
+CREATE OR REPLACE FUNCTION unixepoch() RETURNS bigint
+LANGUAGE sql STABLE AS $$ SELECT extract(epoch FROM clock_timestamp())::bigint $$
 """,
 )
 

@@ -31,6 +31,8 @@ _TOLD: Final = f"NOTIFY {CHANNEL}; COMMIT"
 class PostgresEngine:
     """A database that threads, processes and nodes share."""
 
+    has_nodes = True
+
     def __init__(self, connections: Connections) -> None:
         self.where = connections.where
         self._connections = connections

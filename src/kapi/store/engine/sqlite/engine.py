@@ -28,6 +28,8 @@ _LONGEST_PAUSE = 0.05
 class SqliteEngine:
     """A database that threads share: one writer at a time, any number of readers."""
 
+    has_nodes = False
+
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.where = str(path)
         self._path = path

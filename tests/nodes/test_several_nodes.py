@@ -1,0 +1,327 @@
+"""Two nodes on one PostgreSQL database: what one does holds on the other."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from client_keys import key, proof
+from flows import CALLBACK, code_for, redeem, refresh
+from harness import BASIC, DEFINITION, Answer, Platform, conf, free_port
+from person import Person, authorize_path, over_https
+from postgres import PostgresServer
+from standin import Key
+from tcp_proxy import TcpProxy, tcp_proxy
+from waiting import awaited, until
+
+pytestmark = pytest.mark.long
+GW = "default.gw.wso2.com"
+SETTINGS = """
+[identity]
+[[identity.clients]]
+id = "shop"
+secret = "shop-secret"
+"""
+
+
+@pytest.fixture(scope="module")
+def network(postgres: PostgresServer) -> Iterator[TcpProxy]:
+    """Between the second node and the database."""
+    with tcp_proxy(postgres.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def nodes(
+    postgres: PostgresServer, network: TcpProxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Platform, Platform]]:
+    url, port = postgres.database(), free_port()
+    folder = tmp_path_factory.mktemp("kapi")
+    (folder / "kapi.toml").write_text(SETTINGS)
+    made = []
+    for number, database in enumerate(
+        (
+            url,
+            url.replace(f":{postgres.port}/", f":{network.port}/"),
+        ),
+        1,
+    ):
+        arguments = ("--database", database, "--config", str(folder / "kapi.toml"))
+        own = folder / f"node-{number}"
+        own.mkdir()
+        address = f"127.0.0.{number}"
+        node = Platform(port, own / "data", (*arguments, "--listen", address), address=address)
+        node.secrets.append(postgres.password)
+        made.append(node)
+    # Both make the tables at once.
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(Platform.start, made))
+    yield made[0], made[1]
+    for node in made:
+        node.stop()
+    for node in made:
+        logs = "".join(path.read_text() for path in (node.data_dir / "logs").glob("*.log"))
+        assert "Traceback" not in logs, logs
+
+
+def call(node: Platform, base: str, token: str = "", path: str = "/items") -> Answer:
+    bearer = ("-H", f"Authorization: Bearer {token}") if token else ()
+    return node.request(GW, f"{base}/1.0.0{path}", *bearer)
+
+
+def deployed(node: Platform, name: str, port: int, **more: Any) -> str:
+    answer = node.deploy(conf(name, f"/{name.lower()}", port=port, **more), DEFINITION)
+    assert answer.status == 200, answer.body
+    return answer.headers["kapi-change"]
+
+
+def person_at(node: Platform) -> Person:
+    return Person(over_https(node.port, address=node.address))
+
+
+def at(person: Person, node: Platform) -> Person:
+    """The same browser, with its cookies, at another node."""
+    moved = person_at(node)
+    moved.cookies = person.cookies
+    return moved
+
+
+def both(*work: Callable[[], Any]) -> list[Any]:
+    """The results of works that begin at the same time."""
+    barrier = threading.Barrier(len(work))
+
+    def begun(one: Callable[[], Any]) -> Any:
+        barrier.wait()
+        return one()
+
+    with ThreadPoolExecutor(len(work)) as threads:
+        return list(threads.map(begun, work))
+
+
+def test_a_deployment_on_one_is_live_on_both(nodes: tuple[Platform, Platform], echo: int) -> None:
+    a, b = nodes
+    token = a.token()
+    deployed(a, "First", echo)
+    assert call(a, "/first", token).status == 200
+    until(lambda: call(b, "/first", token).status == 200)
+    deployed(b, "First", echo, version="1.0.0")
+    deployed(b, "Second", echo)
+    until(lambda: call(a, "/second", token).status == 200)
+    [gone] = [
+        api
+        for api in json.loads(a.cli("apis", "-o", "json").stdout)["apis"]
+        if api["name"] == "First"
+    ]
+    b.cli("undeploy", gone["id"])
+    until(lambda: call(a, "/first", token).status == 404)
+    assert call(a, "/second", token).status == 200
+
+
+def test_wait_all_says_which_nodes_have_it(
+    nodes: tuple[Platform, Platform], echo: int, tmp_path: Any
+) -> None:
+    a, b = nodes
+    (tmp_path / "api.apk-conf").write_text(conf("Waited", "/waited", port=echo))
+    (tmp_path / "definition.yaml").write_text(DEFINITION)
+    token = a.token()
+    done = a.cli(
+        *("deploy", str(tmp_path / "api.apk-conf"), str(tmp_path / "definition.yaml")),
+        *("--wait", "all"),
+    )
+    assert call(b, "/waited", token).status == 200
+    names = [f"127.0.0.{number}:{a.port}" for number in (1, 2)]
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("live on")]
+    assert all(name in line for name in names)
+    listed = json.loads(b.cli("nodes", "-o", "json").stdout)
+    assert [node["change"] for node in listed["nodes"]] == [listed["change"]] * 2
+    assert all(node["alive"] for node in listed["nodes"])
+
+
+def test_deployments_on_both_at_once_are_all_live_on_both(
+    nodes: tuple[Platform, Platform], echo: int
+) -> None:
+    token, create = nodes[0].token(), nodes[0].token("apk:api_create")
+    names = [f"Many{number}" for number in range(12)]
+
+    def deploy(number: int) -> int:
+        text = conf(names[number], f"/many{number % 4}/{number}", port=echo)
+        return nodes[number % 2].deploy(text, DEFINITION, create).status
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(deploy, range(12))) == {200}
+    for node in nodes:
+        for number in range(12):
+            base = f"/many{number % 4}/{number}"
+            until(lambda node=node, base=base: call(node, base, token).status == 200)
+    lists = [json.loads(node.cli("apis", "-o", "json").stdout)["apis"] for node in nodes]
+    assert {api["id"] for api in lists[0]} == {api["id"] for api in lists[1]}
+
+
+def test_a_code_and_a_refresh_token_are_used_once(nodes: tuple[Platform, Platform]) -> None:
+    a, b = nodes
+    for _ in range(8):
+        person = person_at(a)
+        code = code_for(person, scope="openid default")
+        answers = both(
+            lambda c=code: redeem(person_at(a), c), lambda c=code: redeem(person_at(b), c)
+        )
+        assert sorted(answer.status for answer in answers) == [200, 400]
+    tokens = redeem(person_at(b), code_for(person_at(a), scope="openid default")).json()
+    for _ in range(8):
+        used = tokens["refresh_token"]
+        answers = both(
+            lambda t=used: refresh(person_at(a), t), lambda t=used: refresh(person_at(b), t)
+        )
+        good = [answer for answer in answers if answer.status == 200]
+        assert len(good) == 1
+        # The second use ended the family.
+        assert refresh(person_at(a), good[0].json()["refresh_token"]).status == 400
+        tokens = redeem(person_at(b), code_for(person_at(a), scope="openid default")).json()
+
+
+def test_a_session_of_one_is_a_session_of_the_other(nodes: tuple[Platform, Platform]) -> None:
+    a, b = nodes
+    person = person_at(a)
+    code_for(person, scope="openid default")
+    again = at(person, b).open(
+        authorize_path("45f1c5c8-a92e-11ed-afa1-0242ac120002", CALLBACK, None, prompt="none")
+    )
+    assert "code" in again.parameters, again.location
+
+
+def test_wrong_passwords_count_on_both(nodes: tuple[Platform, Platform]) -> None:
+    path = authorize_path("45f1c5c8-a92e-11ed-afa1-0242ac120002", CALLBACK, None)
+
+    def attempt(number: int) -> str:
+        person = person_at(nodes[number % 2])
+        page = person.open(path)
+        return person.submit(page, username="org2user", organization="org2", password="wrong").text
+
+    texts = [attempt(number) for number in range(12)]
+    assert any("Too many" in text for text in texts), texts[-1]
+    for number in range(2):
+        assert "Too many" in attempt(number)
+
+
+def test_a_token_revoked_on_one_is_refused_on_both(
+    nodes: tuple[Platform, Platform], echo: int
+) -> None:
+    a, b = nodes
+    deployed(a, "Revoked", echo)
+    token = a.token()
+    until(lambda: call(b, "/revoked", token).status == 200)
+    form = ("-H", f"Authorization: Basic {BASIC}", "-d", f"token={token}")
+    assert a.request("idp.am.wso2.com", "/oauth2/revoke", *form).status == 200
+    for node in nodes:
+        until(lambda node=node: call(node, "/revoked", token).status == 401)
+    tokens = redeem(person_at(a), code_for(person_at(a), scope="openid default")).json()
+    until(lambda: call(b, "/revoked", tokens["access_token"]).status == 200)
+    form = ("-H", f"Authorization: Basic {BASIC}", "-d", f"token={tokens['refresh_token']}")
+    assert b.request("idp.am.wso2.com", "/oauth2/revoke", *form).status == 200
+    for node in nodes:
+        until(lambda node=node: call(node, "/revoked", tokens["access_token"]).status == 401)
+        assert refresh(person_at(node), tokens["refresh_token"]).status == 400
+
+
+def shown_for(url: str, token: str = "", method: str = "GET") -> str:
+    return proof(key(), method, url, int(time.time()), token, jti=str(uuid.uuid4()))
+
+
+def test_a_proof_is_used_once(nodes: tuple[Platform, Platform], echo: int) -> None:
+    a, b = nodes
+    deployed(a, "Proven", echo, extra="authentication:\n- {authType: OAuth2, dpop: mandatory}\n")
+    url = f"https://idp.am.wso2.com:{a.port}/oauth2/token"
+
+    def token(node: Platform, made: str) -> Answer:
+        form = ("-H", f"Authorization: Basic {BASIC}", "-d", "grant_type=client_credentials")
+        return node.request("idp.am.wso2.com", "/oauth2/token", *form, "-H", f"DPoP: {made}")
+
+    made = shown_for(url, method="POST")
+    answers = both(lambda: token(a, made), lambda: token(b, made))
+    assert sorted(answer.status for answer in answers) == [200, 400]
+    bound = next(answer for answer in answers if answer.status == 200).json()["access_token"]
+
+    def use(node: Platform, shown: str) -> int:
+        headers = ("-H", f"Authorization: DPoP {bound}", "-H", f"DPoP: {shown}")
+        return node.request(GW, "/proven/1.0.0/items", *headers).status
+
+    def fresh() -> str:
+        return shown_for(f"https://{GW}:{a.port}/proven/1.0.0/items", bound)
+
+    until(lambda: use(b, fresh()) == 200)
+    for _ in range(5):
+        shown = fresh()
+        assert sorted(both(lambda s=shown: use(a, s), lambda s=shown: use(b, s))) == [200, 401]
+
+
+def test_keys_secrets_issuers_and_subscriptions_are_shared(
+    nodes: tuple[Platform, Platform], echo: int, tmp_path: Any
+) -> None:
+    a, b = nodes
+    # A signing key that one node makes is accepted by the gateway of the other before it signs.
+    a.cli("key", "rotate", "--now")
+    kid = json.loads(base64.urlsafe_b64decode(a.token().split(".")[0] + "==="))["kid"]
+    deployed(a, "Shared", echo)
+    until(lambda: call(b, "/shared", a.token()).status == 200)
+    made = awaited(
+        b.token,
+        lambda token: (
+            json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "==="))["kid"] == kid
+        ),
+    )
+    assert call(a, "/shared", made).status == 200
+    # An issuer
+    other = Key.make("other", "ES256")
+    (tmp_path / "other.pem").write_text(other.pem())
+    a.cli(
+        *("issuer", "add", "oidc", "https://other.example", "--name", "other"),
+        *("--public-key", str(tmp_path / "other.pem")),
+    )
+    foreign = other.token({"iss": "https://other.example", "sub": "s"})
+    for node in nodes:
+        until(lambda node=node: call(node, "/shared", foreign).status == 200)
+    b.cli("issuer", "remove", "other")
+    for node in nodes:
+        until(lambda node=node: call(node, "/shared", foreign).status == 401)
+
+
+def test_a_node_that_was_cut_off_serves_what_it_knew_and_catches_up(
+    nodes: tuple[Platform, Platform], network: TcpProxy, echo: int
+) -> None:
+    a, b = nodes
+    deployed(a, "Known", echo)
+    token, doomed = a.token(), a.token()
+    until(lambda: call(b, "/known", token).status == 200)
+    network.cut()
+    until(lambda: "[!]store" in b.api("/readyz?verbose").body.decode())
+    assert b.api("/readyz").status == 200
+    assert call(b, "/known", token).status == 200
+    assert call(b, "/known", b.token()).status == 200
+    assert "the database has not answered since" in b.cli("status").stderr
+    refused = b.deploy(conf("Lost", "/lost", port=echo), DEFINITION)
+    assert (refused.status, refused.json()["code"]) == (503, 900943)
+    deployed(a, "Later", echo)
+    form = ("-H", f"Authorization: Basic {BASIC}", "-d", f"token={doomed}")
+    assert a.request("idp.am.wso2.com", "/oauth2/revoke", *form).status == 200
+    assert call(b, "/later", token).status == 404
+    until(
+        lambda: (
+            [
+                node["alive"] for node in json.loads(a.cli("nodes", "-o", "json").stdout)["nodes"]
+            ].count(False)
+            == 1
+        )
+    )
+    network.mend()
+    until(lambda: call(b, "/later", token).status == 200)
+    until(lambda: call(b, "/known", doomed).status == 401)
+    until(lambda: "[!]" not in b.api("/readyz?verbose").body.decode())
+    assert call(b, "/known", token).status == 200

@@ -109,6 +109,9 @@ wasm:                           ## build the modules that run inside Envoy (need
 	cd wasm/guardrails && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
 	  cargo build --release --locked --target wasm32-unknown-unknown
 	install -m 644 wasm/guardrails/target/wasm32-unknown-unknown/release/guardrails.wasm src/kapi/policies/guardrails.wasm
+	cd wasm/validation && RUSTFLAGS=--remap-path-prefix=$(CARGO_HOME)/registry/src=crates \
+	  cargo build --release --locked --target wasm32-unknown-unknown
+	install -m 644 wasm/validation/target/wasm32-unknown-unknown/release/validation.wasm src/kapi/policies/validation.wasm
 	$(BIN)/python wasm/digest.py
 
 clean:

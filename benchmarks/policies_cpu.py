@@ -74,6 +74,7 @@ def confs(backend: int) -> dict[str, str]:
         "rewrite": plain | {"operations": [_ITEMS | {"operationPolicies": _REWRITE}]},
         "faults": plain | {"apiPolicies": _listed("FaultInjection", delayMillis=1, delayPercent=1)},
         "compression": plain | {"apiPolicies": {"response": [{"policyName": "Compression"}]}},
+        "validation": plain | {"apiPolicies": _listed("RequestValidation", unknownQuery=True)},
         "resiliency": {
             "endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}
         },
@@ -130,6 +131,7 @@ WORDS = {
     "rewrite": "JWT, URL rewrite",
     "faults": "JWT, fault injection",
     "compression": "JWT, compression (not asked for)",
+    "validation": "JWT, request validation (no parameters)",
     "resiliency": "JWT, timeout, retries, circuit breaker",
     "basic": "JWT, Basic credentials for the backend",
     "weighted": "JWT, two weighted endpoints",

@@ -14,7 +14,13 @@ from harness import DEFINITION, Answer, Platform
 HOST = "default.gw.wso2.com"
 
 
-def deployed(platform: Platform, name: str, port: int, operations: dict[str, Any]) -> str:
+def deployed(
+    platform: Platform,
+    name: str,
+    port: int,
+    operations: dict[str, Any],
+    definition: str = DEFINITION,
+) -> str:
     """An API without tokens, each operation with these policies; its path."""
     conf = {
         "name": name,
@@ -25,14 +31,14 @@ def deployed(platform: Platform, name: str, port: int, operations: dict[str, Any
         "operations": [
             {
                 "target": path,
-                "verb": "GET",
+                "verb": "POST" if path == "/orders" else "GET",
                 "secured": False,
                 "operationPolicies": policies,
             }
             for path, policies in operations.items()
         ],
     }
-    answer = platform.deploy(json.dumps(conf), DEFINITION)
+    answer = platform.deploy(json.dumps(conf), definition)
     assert answer.status == 200, answer.body
     return f"/{name}/1.0.0"
 
@@ -171,3 +177,67 @@ def test_an_answer_has_an_encoding_that_the_caller_accepts(
         assert json.loads(body)["path"].startswith("/backend/")
     if length > 1024 and path != "/plain":
         assert "accept-encoding" in answer.headers["vary"].lower()
+
+
+@pytest.fixture(scope="module")
+def validated(platform: Platform, echo: int) -> str:
+    whole = {"type": "integer", "minimum": 1}
+    body = {"type": "object", "required": ["item"], "properties": {"item": {"type": "string"}}}
+    definition = {
+        "openapi": "3.0.3",
+        "info": {"title": "t", "version": "1"},
+        "paths": {
+            "/items/{id}": {
+                "get": {
+                    "parameters": [
+                        {"in": "path", "name": "id", "required": True, "schema": whole},
+                        {"in": "query", "name": "limit", "schema": whole},
+                    ],
+                    "responses": {"200": {"description": "ok"}},
+                }
+            },
+            "/orders": {
+                "post": {
+                    "requestBody": {"content": {"application/json": {"schema": body}}},
+                    "responses": {"200": {"description": "ok"}},
+                }
+            },
+        },
+    }
+    operations = {
+        "/items/{item}": request("RequestValidation", unknownQuery=False),
+        "/orders": request("RequestValidation"),
+    }
+    return deployed(platform, "validated", echo, operations, json.dumps(definition))
+
+
+def test_a_request_that_the_definition_describes_passes(platform: Platform, validated: str) -> None:
+    assert call(platform, f"{validated}/items/7?limit=3").status == 200
+    sent = ("-H", "Content-Type: application/json", "-d", '{"item": "' + "x" * 20_000 + '"}')
+    answer = call(platform, f"{validated}/orders", *sent)
+    assert answer.status == 200
+    assert answer.json()["headers"]["content-length"] == "20012"
+    assert call(platform, f"{validated}/orders", "-X", "POST").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "faults"),
+    [
+        ("/items/x?limit=0&lmit=1", (), ["path id", "query limit", "query lmit"]),
+        ("/orders", ("-H", "Content-Type: application/json", "-d", "{}"), ["body "]),
+    ],
+)
+def test_other_requests_are_refused_with_every_fault(
+    platform: Platform, validated: str, path: str, more: tuple[str, ...], faults: list[str]
+) -> None:
+    answer = call(platform, f"{validated}{path}", "--http1.1", *more)
+    assert answer.status == 400
+    assert answer.json()["code"] == "400"
+    assert [f"{item['in']} {item['name']}" for item in answer.json()["faults"]] == faults
+
+
+def test_a_media_type_that_the_definition_does_not_have_is_refused(
+    platform: Platform, validated: str
+) -> None:
+    sent = ("--http1.1", "-H", "Content-Type: text/plain", "-d", "x")
+    assert call(platform, f"{validated}/orders", *sent).status == 415

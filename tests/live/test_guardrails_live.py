@@ -146,7 +146,7 @@ def test_the_json_in_an_answer_fits_the_schema(platform: Platform, backend: int)
         assert said(asked(platform, path, '{"n": 3}', stream=stream)[1]) == '{"n": 3}'
         wrong = asked(platform, path, '{"n": "3"}', stream=stream)
         assert refused(wrong) == (422, "JSON_SCHEMA_GUARDRAIL", "RESPONSE")
-        assert json.loads(wrong[1])["message"]["assessments"] == "$.n is no integer"
+        assert json.loads(wrong[1])["message"]["assessments"] == "$.n is not of type integer"
 
 
 def test_what_cannot_be_checked_is_refused(platform: Platform, backend: int) -> None:

@@ -52,6 +52,7 @@ FILTERS = """
 15 kapi.filters.http.revoked discovered
 20 envoy.filters.http.rbac switched on
 30 kapi.admission switched on on demand
+28 kapi.validation switched on on demand
 28 kapi.guardrails switched on on demand
 30 kapi.admission switched on on demand
 30 kapi.admission switched on on demand

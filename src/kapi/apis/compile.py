@@ -29,7 +29,7 @@ from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from kapi.apis.ai_providers import Providers
@@ -63,6 +63,16 @@ class AddsOperations(Protocol):
         """More operations, with all their nodes. `operations` are those of the conf."""
 
 
+@runtime_checkable
+class ReadsDefinition(Protocol):
+    """A policy whose nodes depend on the OpenAPI document of the API."""
+
+    name: str
+
+    def completed(self, operation: Operation, document: Mapping[str, Any]) -> Operation:
+        """The operation, its node of this policy completed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """An API ready to render.
@@ -93,7 +103,7 @@ def compile_api(
     reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
     conf = reading.conf
     kind = kind_of(reading.api_type)
-    is_read = not restored or (conf is not None and _has_tools(conf))
+    is_read = not restored or (conf is not None and _needs_definition(conf, policies))
     parsed, mistakes = read_definition(definition, reading.api_type) if is_read else (None, ())
     diagnostics = (
         *_organization_mistakes(organization, conf),
@@ -109,12 +119,24 @@ def compile_api(
     warnings = (*reading.warnings, *kind.warnings(conf, parsed), *tools.warnings)
     api = dataclasses.replace(
         _api(conf, kind, organization, identity),
-        operations=_operations(conf, kind, policies),
+        operations=_completed(_operations(conf, kind, policies), parsed, policies),
         definition=_definition(conf, kind, definition),
         ai_provider=_ai_provider(conf, ai_providers),
         mcp_tools=tools.found,
     )
     return Compiled(api, conf, _echo(reading.data, identity), warnings)
+
+
+def _needs_definition(conf: ApiConf, policies: Sequence[Policy]) -> bool:
+    """Whether the definition says more than what callers are shown."""
+    if _has_tools(conf):
+        return True
+    readers = [policy for policy in policies if isinstance(policy, ReadsDefinition)]
+    return any(
+        policy.compile(conf, operation) is not None
+        for policy in readers
+        for operation in conf.operations
+    )
 
 
 def _has_tools(conf: ApiConf) -> bool:
@@ -207,6 +229,24 @@ def _operations(conf: ApiConf, kind: Kind, policies: Sequence[Policy]) -> tuple[
         if isinstance(policy, AddsOperations):
             made += policy.added_operations(conf, own)
     return tuple(sorted(made, key=kind.order))
+
+
+def _completed(
+    operations: tuple[Operation, ...], definition: Definition | None, policies: Sequence[Policy]
+) -> tuple[Operation, ...]:
+    """The operations with what policies take from the definition."""
+    document = definition.document if definition else None
+    for policy in policies:
+        if isinstance(policy, ReadsDefinition) and document is not None:
+            operations = tuple(
+                policy.completed(item, document) if _has(item, policy.name) else item
+                for item in operations
+            )
+    return operations
+
+
+def _has(operation: Operation, policy: str) -> bool:
+    return any(node.policy == policy for node in operation.policies)
 
 
 def _operation(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kapi.apis import report as codes
-from kapi.apis.definitions.loose import items, mapping
-from kapi.apis.definitions.references import followed, target_of
+from kapi.apis.definitions.loose import mapping
+from kapi.apis.definitions.openapi_operations import JSON, OpenApiReader
 from kapi.apis.ir import McpTool
 from kapi.apis.model.rules import plain_target, target_key
 from kapi.apis.reserved_headers import may_hold_claim, usual
@@ -30,7 +30,6 @@ MOST_TOOLS: Final = 200
 _LONGEST_NAME: Final = 64
 _LONGEST_DESCRIPTION: Final = 2000
 _LARGEST_TOOL: Final = 64_000
-_DEEPEST: Final = 12
 _METHODS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH")
 _STYLES: Final = {"path": "simple", "header": "simple", "query": "form"}
 """The style of a parameter that names none (OpenAPI 3.1 §4.8.12)."""
@@ -41,11 +40,7 @@ _LETTERS: Final = {
     ("query", "form", True): "q",
 }
 """Place, style and whether it is a list → where an argument goes."""
-_DROPPED: Final = frozenset(
-    ("xml", "discriminator", "externalDocs", "example", "nullable", "$schema", "$id", "$anchor")
-)
 _OTHER: Final = re.compile(r"[^A-Za-z0-9_.-]+")
-_JSON: Final = re.compile(r"application/([\w.-]+\+)?json\b")
 _SOURCE: Final = "apkConfiguration"
 
 
@@ -73,8 +68,9 @@ def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:
     if not is_wanted(conf):
         return result
     _check_path(conf, result)
-    reader = _Reader(document or {})
-    known = reader.operations()
+    source = OpenApiReader(document or {})
+    reader = _Reader(source)
+    known = source.operations()
     names: dict[str, None] = {}
     tools = []
     for operation in conf.operations:
@@ -145,29 +141,16 @@ def _renamed(tool: McpTool, names: dict[str, None]) -> McpTool:
 
 
 class _Reader:
-    """Reads one OpenAPI document."""
+    """Makes tools of the operations of one OpenAPI document."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = document
-
-    def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """By verb and path; parameters of the path item are among those of the operation."""
-        found = {}
-        for path, given in mapping(self._document.get("paths")).items():
-            item = mapping(followed(self._document, given))
-            key = target_key(plain_target(path))
-            for verb in _METHODS:
-                operation = mapping(item.get(verb.lower()))
-                parameters = [*items(item.get("parameters")), *items(operation.get("parameters"))]
-                if operation:
-                    found[verb, key] = {**operation, "parameters": parameters, "path": path}
-        return found
+    def __init__(self, source: OpenApiReader) -> None:
+        self._source = source
 
     def tool(self, conf: OperationConf, operation: dict[str, Any]) -> McpTool:
         """One operation as a tool. Raises _Unsupported."""
         arguments = _Arguments()
-        for parameter in self._parameters(operation):
-            arguments.add(parameter, self._schema(parameter.get("schema") or _swagger(parameter)))
+        for parameter in self._source.parameters(operation):
+            arguments.add(parameter, self._source.parameter_schema(parameter))
         media_type = self._body(operation, arguments)
         name = _OTHER.sub("_", str(operation.get("operationId") or ""))[:_LONGEST_NAME]
         if not name:
@@ -187,22 +170,14 @@ class _Reader:
         template = (conf.verb, target, media_type, *arguments.template)
         return McpTool(name, conf.verb, conf.target, template, text)
 
-    def _parameters(self, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        by_place: dict[tuple[str, str], dict[str, Any]] = {}
-        for given in operation["parameters"]:
-            item = mapping(followed(self._document, given))
-            if isinstance(item.get("name"), str):
-                by_place[item["name"], str(item.get("in"))] = item
-        yield from by_place.values()
-
     def _body(self, operation: dict[str, Any], arguments: _Arguments) -> str:
         """Adds the body as an argument; its media type, or an empty text."""
-        body = mapping(followed(self._document, operation.get("requestBody")))
+        body = mapping(self._source.followed(operation.get("requestBody")))
         if not body:
-            return arguments.add_swagger_body(self._schema)
+            return arguments.add_swagger_body(self._source.schema)
         for media_type, item in mapping(body.get("content")).items():
-            if _JSON.match(media_type):
-                schema = self._schema(mapping(item).get("schema"))
+            if JSON.match(media_type):
+                schema = self._source.schema(mapping(item).get("schema"))
                 arguments.add_body(schema, required=body.get("required") is True)
                 return str(media_type)
         if body.get("required") is True:
@@ -216,7 +191,7 @@ class _Reader:
         for status, given in responses.items():
             if str(status).startswith("2"):
                 successes.append(given)
-        found = [self._response(mapping(followed(self._document, item))) for item in successes]
+        found = [self._response(mapping(self._source.followed(item))) for item in successes]
         if not found or any(not item or item != found[0] for item in found):
             return {}
         if found[0].get("type") == "object":
@@ -229,41 +204,14 @@ class _Reader:
         content = mapping(response.get("content"))
         if not content:
             # Swagger 2.0 has the schema in the response itself.
-            return self._schema(response.get("schema"))
+            return self._source.schema(response.get("schema"))
         schemas = []
         for name, item in content.items():
-            if _JSON.match(name):
+            if JSON.match(name):
                 schemas.append(item.get("schema"))
         if len(content) == len(schemas) == 1:
-            return self._schema(schemas[0])
+            return self._source.schema(schemas[0])
         return {}
-
-    def _schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-        """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
-        reference = mapping(given).get("$ref")
-        if isinstance(reference, str):
-            if reference in seen:
-                return {}
-            return self._schema(target_of(self._document, reference), depth, (*seen, reference))
-        if not isinstance(given, dict) or depth > _DEEPEST:
-            return {}
-        made = {}
-        for name, value in given.items():
-            if name in _DROPPED or name.startswith("x-"):
-                continue
-            made[name] = self._part(name, value, depth, seen)
-        _translate(made, given)
-        return made
-
-    def _part(self, name: str, value: Any, depth: int, seen: tuple[str, ...]) -> Any:
-        if name in ("properties", "patternProperties") and isinstance(value, dict):
-            return {key: self._schema(item, depth + 1, seen) for key, item in value.items()}
-        if name in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
-            return [self._schema(item, depth + 1, seen) for item in value]
-        is_schema = name in ("items", "not", "additionalProperties", "contains", "propertyNames")
-        if is_schema and isinstance(value, dict):
-            return self._schema(value, depth + 1, seen)
-        return value
 
 
 @dataclass(slots=True)
@@ -344,26 +292,6 @@ def _letter(parameter: dict[str, Any], place: str, schema: dict[str, Any]) -> st
 
 def _is_joined(parameter: dict[str, Any]) -> bool:
     return parameter.get("explode") is False or parameter.get("collectionFormat") == "csv"
-
-
-def _swagger(parameter: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter of Swagger 2.0, which is in the parameter itself."""
-    names = ("type", "items", "enum", "default", "format", "minimum", "maximum", "pattern")
-    found = {}
-    for name in names:
-        if name in parameter:
-            found[name] = parameter[name]
-    return found
-
-
-def _translate(made: dict[str, Any], given: dict[str, Any]) -> None:
-    """Words of OpenAPI 3.0 that JSON Schema writes otherwise."""
-    if given.get("nullable") is True and isinstance(made.get("type"), str):
-        made["type"] = [made["type"], "null"]
-    for exclusive in ("exclusiveMinimum", "exclusiveMaximum"):
-        if isinstance(made.get(exclusive), bool):
-            # The limit itself stays; the API judges a value that is equal to it.
-            del made[exclusive]
 
 
 def _with_names(target: str, path: str) -> str:

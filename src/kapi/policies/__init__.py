@@ -34,7 +34,7 @@ from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
 from kapi.policies.limits import limit_keys, rate_limit
 from kapi.policies.policy import Policy
-from kapi.policies.traffic import compression, fault_injection, url_rewrite
+from kapi.policies.traffic import compression, fault_injection, request_validation, url_rewrite
 
 POLICIES: tuple[Policy, ...] = (
     compression,
@@ -44,6 +44,7 @@ POLICIES: tuple[Policy, ...] = (
     revocation,
     scopes,
     subscriptions,
+    request_validation,
     guardrails,
     rate_limit,
     graphql,

@@ -78,7 +78,7 @@ def part(name: str, module: str = MODULE, more: str = "") -> dict[str, Any]:
     }
 
 
-ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True, on_demand=True)
+ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True, on_demand=True, counts=True)
 """After every refusal, so that a refused call does not count."""
 ADMIT_BY_HEADERS = HttpFilter(
     Phase.LIMIT,
@@ -86,5 +86,6 @@ ADMIT_BY_HEADERS = HttpFilter(
     part("admit", HEADERS_MODULE),
     disabled=True,
     on_demand=True,
+    counts=True,
 )
 """The same for calls whose bodies are not read."""

@@ -79,6 +79,8 @@ class HttpFilter:
 
     A per-route configuration may do no more than switch it on.
     """
+    counts: bool = False
+    """Whether it asks the enforcer for counters and records, over a listener of its own."""
 
 
 PLACEHOLDER: dict[str, Any] = {

@@ -66,10 +66,10 @@ impl Schema {
             }
         }
         if !node.types.is_empty() && !node.types.iter().any(|name| is_type(value, name)) {
-            return here(format!("is no {}", node.types.join(" or ")));
+            return here(format!("is not of type {}", node.types.join(" or ")));
         }
         if node.values.as_ref().is_some_and(|values| !values.contains(&canonical(value))) {
-            return here("is none of the values".into());
+            return here("is not one of the values".into());
         }
         self.wrong_size(node, value, place)
             .or_else(|| self.wrong_member(node, value, place, depth))
@@ -97,7 +97,7 @@ impl Schema {
                 _ => if least { found >= *bound } else { found <= *bound },
             };
             if !fits {
-                return Some(format!("{place} breaks {name} {bound}"));
+                return Some(format!("{place} violates {name} {bound}"));
             }
         }
         let text = value.text()?;
@@ -109,7 +109,7 @@ impl Schema {
             return None;
         }
         if let Some(missing) = node.required.iter().find(|name| value.member(name).is_none()) {
-            return Some(format!("{place} has no {missing}"));
+            return Some(format!("{place} lacks the member {missing}"));
         }
         value.members().find_map(|(name, inner)| {
             let there = || format!("{place}.{}", name.chars().take(40).collect::<String>());
@@ -131,12 +131,12 @@ impl Schema {
             return Some(fault);
         }
         if !node.any.is_empty() && !node.any.iter().any(fits) {
-            return Some(format!("{place} fits none of anyOf"));
+            return Some(format!("{place} matches no schema of anyOf"));
         }
         if !node.one.is_empty() && node.one.iter().filter(|other| fits(other)).count() != 1 {
-            return Some(format!("{place} does not fit one of oneOf"));
+            return Some(format!("{place} does not match exactly one schema of oneOf"));
         }
-        node.not.as_ref().filter(|other| fits(other)).map(|_| format!("{place} fits what is not allowed"))
+        node.not.as_ref().filter(|other| fits(other)).map(|_| format!("{place} matches a schema that is not allowed"))
     }
 }
 

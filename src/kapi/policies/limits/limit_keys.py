@@ -29,7 +29,9 @@ conf_part = NOTHING
 
 KEYS_FILTER = "kapi.limit_keys"
 HEADER = "x-kapi-limit-keys"
-filters = (HttpFilter(phase, KEYS_FILTER, part("keys"), disabled=True, on_demand=True),)
+filters = (
+    HttpFilter(phase, KEYS_FILTER, part("keys"), disabled=True, on_demand=True, counts=True),
+)
 
 
 @dataclass(frozen=True, slots=True)

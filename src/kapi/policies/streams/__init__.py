@@ -27,10 +27,11 @@ FILTER = "kapi.stream"
 MESSAGES_FILTER = "kapi.messages"
 """The same, and limits the frames of a client; also the name of the route metadata for
 `wasm/admission/src/cut.rs`."""
+_SWITCHES: Final[Any] = {"disabled": True, "on_demand": True, "counts": True}
 filters = (
     ADMIT_BY_HEADERS,
-    HttpFilter(phase, FILTER, part("stream", HEADERS_MODULE), disabled=True, on_demand=True),
-    HttpFilter(phase, MESSAGES_FILTER, part("stream"), disabled=True, on_demand=True),
+    HttpFilter(phase, FILTER, part("stream", HEADERS_MODULE), **_SWITCHES),
+    HttpFilter(phase, MESSAGES_FILTER, part("stream"), **_SWITCHES),
 )
 conf_part = in_conf.conf_part
 

@@ -15,7 +15,6 @@ from kapi.gateway.envoy.resources.listener import counters_listener
 from kapi.gateway.envoy.resources.names import EXTENSION, LISTENER
 from kapi.policies import http_filters
 from kapi.policies.contract import PLACEHOLDER
-from kapi.policies.guardrails import FILTER as GUARDRAILS
 
 
 def used_on_demand(scopes: Iterable[bytes]) -> frozenset[str]:
@@ -38,6 +37,7 @@ def on_demand(
             if item.name in used:
                 config = dict(item.config)
             resources.append((EXTENSION, {"name": item.name, "typed_config": config}))
-    if used - {GUARDRAILS} and context.counters_socket:
+    counting = {item.name for item in http_filters() if item.counts}
+    if used & counting and context.counters_socket:
         resources.append((LISTENER, counters_listener(context)))
     return tuple(resources)

@@ -174,6 +174,9 @@ _FAILURES = (
     Reason("overload", "503", "the gateway has too little memory left", 0, FAILED),
 )
 _SAID_BY_FILTERS = (
+    Reason("kapi_request_invalid", "400", "the request does not match the definition"),
+    Reason("kapi_request_media_type", "415", "the media type is not one of the definition"),
+    Reason("kapi_validation_not_ready", "503", "the definition cannot be read", 0, FAILED),
     Reason("kapi_guardrails_not_ready", "503", "the guardrails cannot be read", 0, FAILED),
     Reason("kapi_guardrail", "900514", "a guardrail of the API intervened"),
     Reason("kapi_admission_not_ready", "", "the gateway has just started", 0, FAILED),

@@ -1,0 +1,177 @@
+"""The operations of an OpenAPI document, with schemas that are complete in themselves. Pure.
+
+References are replaced by what they lead to. For what is made of a definition: the tools of an MCP
+server, the validation of requests and mock responses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from kapi.apis.definitions.loose import items, mapping, texts
+from kapi.apis.definitions.references import followed, target_of
+from kapi.apis.model.rules import plain_target, target_key
+
+JSON: Final = re.compile(r"application/([\w.-]+\+)?json\b")
+"""Media types whose content is JSON (RFC 6839 §3.1)."""
+METHODS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD")
+_DEEPEST: Final = 12
+_DROPPED: Final = frozenset(
+    ("xml", "discriminator", "externalDocs", "example", "nullable", "$schema", "$id", "$anchor")
+)
+_SWAGGER: Final = (
+    *("type", "items", "enum", "default", "format", "minimum", "maximum", "pattern"),
+    *("minLength", "maxLength", "minItems", "maxItems", "multipleOf"),
+)
+"""Members of a parameter of Swagger 2.0 that are its schema."""
+
+
+class OpenApiReader:
+    """Reads one OpenAPI document of version 2.0, 3.0 or 3.1."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """Read nothing yet."""
+        self.document = document
+
+    def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By verb and path; parameters of the path item are among those of the operation."""
+        found = {}
+        for path, given in mapping(self.document.get("paths")).items():
+            item = mapping(self.followed(given))
+            key = target_key(plain_target(path))
+            for verb in METHODS:
+                operation = mapping(item.get(verb.lower()))
+                parameters = [*items(item.get("parameters")), *items(operation.get("parameters"))]
+                if operation:
+                    found[verb, key] = {**operation, "parameters": parameters, "path": path}
+        return found
+
+    def followed(self, item: Any) -> Any:
+        """The item, or where its references lead."""
+        return followed(self.document, item)
+
+    def parameters(self, operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Those of an operation; of two with the same name and place the last."""
+        by_place: dict[tuple[str, str], dict[str, Any]] = {}
+        for given in operation["parameters"]:
+            item = mapping(self.followed(given))
+            if isinstance(item.get("name"), str):
+                by_place[item["name"], str(item.get("in"))] = item
+        yield from by_place.values()
+
+    def parameter_schema(
+        self, parameter: Mapping[str, Any], *, bundled: bool = False
+    ) -> dict[str, Any]:
+        """The schema of a parameter; in Swagger 2.0 it is in the parameter itself."""
+        swagger = {name: parameter[name] for name in _SWAGGER if name in parameter}
+        schema = parameter.get("schema") or swagger
+        return self.request_schema(schema) if bundled else self.schema(schema)
+
+    def schema(self, given: Any) -> dict[str, Any]:
+        """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
+        return _Inlined(self.document).schema(given)
+
+    def request_schema(self, given: Any) -> dict[str, Any]:
+        """The same for what a caller sends, with `$defs` for references.
+
+        A member that is `readOnly` is not required (OpenAPI 3.0.4 §4.7.24).
+        """
+        reader = _Bundled(self.document)
+        made = reader.schema(given)
+        return {**made, "$defs": reader.definitions} if reader.definitions else made
+
+
+class _Schemas:
+    """Translates schemas of one document."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+
+    def reference(self, reference: str, depth: int, seen: tuple[str, ...]) -> dict[str, Any]:
+        """What stands for a reference."""
+        raise NotImplementedError
+
+    def finished(self, made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """The schema that is made of `given`, after its parts."""
+        return _translated(made, given)
+
+    def schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+        """One schema with all its parts."""
+        reference = mapping(given).get("$ref")
+        if isinstance(reference, str):
+            return self.reference(reference, depth, seen)
+        if not isinstance(given, dict) or depth > _DEEPEST:
+            return {}
+        made = {}
+        for name, value in given.items():
+            if name in _DROPPED or name.startswith("x-"):
+                continue
+            made[name] = self._part(name, value, depth, seen)
+        return self.finished(made, given)
+
+    def _part(self, name: str, value: Any, depth: int, seen: tuple[str, ...]) -> Any:
+        if name in ("properties", "patternProperties") and isinstance(value, dict):
+            return {key: self.schema(item, depth + 1, seen) for key, item in value.items()}
+        if name in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+            return [self.schema(item, depth + 1, seen) for item in value]
+        is_schema = name in ("items", "not", "additionalProperties", "contains", "propertyNames")
+        if is_schema and isinstance(value, dict):
+            return self.schema(value, depth + 1, seen)
+        return value
+
+
+class _Inlined(_Schemas):
+    """Puts what a reference leads to in its place."""
+
+    def reference(self, reference: str, depth: int, seen: tuple[str, ...]) -> dict[str, Any]:
+        """Nothing for one that leads to itself."""
+        if reference in seen:
+            return {}
+        return self.schema(target_of(self.document, reference), depth, (*seen, reference))
+
+
+class _Bundled(_Schemas):
+    """Collects what references lead to. For requests."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__(document)
+        self.definitions: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+
+    def reference(self, reference: str, *_: Any) -> dict[str, Any]:
+        """Its number among the definitions."""
+        if reference not in self._names:
+            name = str(len(self._names))
+            self._names[reference] = name
+            self.definitions[name] = {}
+            self.definitions[name] = self.schema(target_of(self.document, reference))
+        return {"$ref": f"#/$defs/{self._names[reference]}"}
+
+    def finished(self, made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """Without what a request need not have."""
+        if isinstance(made.get("required"), list):
+            members = mapping(given.get("properties"))
+            made["required"] = [
+                name
+                for name in texts(made["required"])
+                if mapping(members.get(name)).get("readOnly") is not True
+            ]
+        return _translated(made, given)
+
+
+def _translated(made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Words of OpenAPI 3.0 in those of JSON Schema."""
+    for exclusive, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if not isinstance(made.get(exclusive), bool):
+            continue
+        if made.pop(exclusive) and limit in made:
+            made[exclusive] = made.pop(limit)
+    if given.get("nullable") is not True:
+        return made
+    if isinstance(made.get("enum"), list) and None not in made["enum"]:
+        made["enum"] = [*made["enum"], None]
+    if isinstance(made.get("type"), str):
+        return {**made, "type": [made["type"], "null"]}
+    return made if "type" in made else {"anyOf": [made, {"type": "null"}]}

@@ -1,0 +1,291 @@
+"""Requests that the definition does not describe are refused (kapi's own `RequestValidation`).
+
+Parameters of path, query, headers and cookies, the media type and JSON bodies are compared with the
+OpenAPI document by a WebAssembly module inside Envoy (`wasm/validation`). An operation that the
+definition does not have is not checked. They act after authentication and scopes, and before
+limits: a refused request counts nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from kapi.apis import report as codes
+from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
+from kapi.apis.conf.shapes import FLAG, Record
+from kapi.apis.definitions.loose import mapping
+from kapi.apis.definitions.openapi_operations import JSON, OpenApiReader
+from kapi.apis.ir import Operation
+from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.rules import target_key
+from kapi.apis.report import Report
+from kapi.policies.admission import ON
+from kapi.policies.authentication.node import Authentication
+from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.guardrails.patterns import pattern_fault
+from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
+
+name = "request_validation"
+phase = Phase.GUARD
+
+POLICY: Final = "RequestValidation"
+FILTER: Final = "kapi.validation"
+"""Also the name of the route metadata that the module reads."""
+MODULE: Final = str(Path(__file__).parent.with_name("validation.wasm"))
+LARGEST: Final = 512 * 1024
+"""Characters of the schemas of one operation."""
+filters = (
+    HttpFilter(
+        phase,
+        FILTER,
+        {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": FILTER,
+                "failure_policy": "FAIL_RELOAD",
+                "allow_on_headers_stop_iteration": True,
+                "vm_config": {
+                    "vm_id": FILTER,
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": MODULE}},
+                },
+            },
+        },
+        disabled=True,
+        on_demand=True,
+    ),
+)
+_UNCHECKED_HEADERS: Final = {"accept", "content-type", "authorization"}
+"""Header parameters that OpenAPI ignores (3.0.4 §4.7.12.1)."""
+_SEPARATORS: Final = {
+    "csv": ",",
+    "ssv": " ",
+    "tsv": "\t",
+    "pipes": "|",
+    "multi": "",
+    "spaceDelimited": " ",
+    "pipeDelimited": "|",
+}
+"""Collection formats of Swagger 2.0, and styles of OpenAPI 3 that are not those of a place."""
+_FLAGS: Final = ("parameters", "body", "unknownQuery")
+_PLACES: Final = ("path", "query", "header", "cookie")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestValidation:
+    """What the module checks, as JSON; empty if the definition does not have the operation."""
+
+    policy: ClassVar[str] = name
+    checks: str = ""
+    unchecked: tuple[str, ...] = ()
+    """Which of the parameters of the policy are false."""
+
+
+def compile(conf: ApiConf, operation: OperationConf) -> RequestValidation | None:
+    """The wishes of the conf; `completed` adds what the definition says."""
+    for item in conf.policies_of(operation).request:
+        if item.name == POLICY:
+            unchecked = tuple(key for key in _FLAGS if item.parameter(key) is False)
+            return RequestValidation("", unchecked)
+    return None
+
+
+def completed(operation: Operation, document: Mapping[str, Any]) -> Operation:
+    """The operation with the checks that the definition asks for. See `apis.compile`."""
+    nodes = tuple(
+        _completed(node, operation, document) if isinstance(node, RequestValidation) else node
+        for node in operation.policies
+    )
+    return replace(operation, policies=nodes)
+
+
+def _completed(
+    node: RequestValidation, operation: Operation, document: Mapping[str, Any]
+) -> RequestValidation:
+    source = OpenApiReader(document)
+    found = source.operations().get((operation.verb, target_key(operation.target)))
+    if found is None:
+        return node
+    checks: dict[str, Any] = {"parameters": []}
+    if "parameters" not in node.unchecked:
+        checks["parameters"] = list(_parameters(source, found))
+        checks["refusesUnknown"] = "unknownQuery" in node.unchecked
+    if "body" not in node.unchecked and (body := _body(source, found)):
+        checks["body"] = body
+    text = json.dumps(checks, ensure_ascii=False, separators=(",", ":"))
+    return replace(node, checks=text if len(text) <= LARGEST else "")
+
+
+def _parameters(source: OpenApiReader, operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parameters that the module can read; others are not checked."""
+    for parameter in source.parameters(operation):
+        place = str(parameter.get("in"))
+        header = parameter["name"].lower() if place == "header" else ""
+        if place not in _PLACES or "content" in parameter or header in _UNCHECKED_HEADERS:
+            continue
+        schema = _without_other_patterns(source.parameter_schema(parameter, bundled=True))
+        if _is_object(schema):
+            continue
+        made = {"in": place, "name": header or parameter["name"], "schema": schema}
+        if place == "path":
+            segment = _segment(str(operation["path"]), parameter["name"])
+            if segment is None:
+                continue
+            made["segment"] = segment
+        if parameter.get("required") is True and place != "path":
+            made["required"] = True
+        if _is_list(schema):
+            made["separator"] = _separator(parameter, place)
+        yield made
+
+
+def _segment(path: str, parameter: str) -> int | None:
+    """The number of the segment that is this parameter and nothing else."""
+    segments = path.split("/")
+    wanted = f"{{{parameter}}}"
+    return segments.index(wanted) if wanted in segments else None
+
+
+def _is_list(schema: Mapping[str, Any]) -> bool:
+    resolved = _resolved(schema)
+    return resolved.get("type") in ("array", ["array", "null"])
+
+
+def _is_object(schema: Mapping[str, Any]) -> bool:
+    resolved = _resolved(schema)
+    return resolved.get("type") in ("object", ["object", "null"]) or "properties" in resolved
+
+
+def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a schema that is nothing but a reference leads to."""
+    known = mapping(schema.get("$defs"))
+    here: Mapping[str, Any] = schema
+    for _ in range(len(known) + 1):
+        if "$ref" not in here:
+            return here
+        here = mapping(known.get(str(here["$ref"]).removeprefix("#/$defs/")))
+    return {}
+
+
+def _separator(parameter: Mapping[str, Any], place: str) -> str:
+    """What is between the items of a list; empty if each item has the parameter's name."""
+    given = parameter.get("collectionFormat") or parameter.get("style")
+    explode = parameter.get("explode")
+    is_swagger = "schema" not in parameter
+    if given in _SEPARATORS and not (place == "query" and explode is True):
+        return _SEPARATORS[str(given)]
+    if place in ("path", "header") or explode is False or is_swagger:
+        return ","
+    return ""
+
+
+def _body(source: OpenApiReader, operation: Mapping[str, Any]) -> dict[str, Any]:
+    """Media types with their schemas; empty if the definition says nothing of a body."""
+    body = mapping(source.followed(operation.get("requestBody")))
+    content = mapping(body.get("content"))
+    if content:
+        types = [_media_type(source, name, item) for name, item in content.items()]
+        return {"required": body.get("required") is True, "types": types}
+    for parameter in source.parameters(operation):
+        if parameter.get("in") == "body":
+            item = {"schema": parameter.get("schema")}
+            types = [_media_type(source, name, item) for name in _consumed(source, operation)]
+            return {"required": parameter.get("required") is True, "types": types}
+    return {}
+
+
+def _consumed(source: OpenApiReader, operation: Mapping[str, Any]) -> list[str]:
+    """The media types of a body in Swagger 2.0."""
+    given = operation.get("consumes") or source.document.get("consumes") or ["application/json"]
+    return [str(item) for item in given] if isinstance(given, list) else ["application/json"]
+
+
+def _media_type(source: OpenApiReader, media_type: str, item: Any) -> dict[str, Any]:
+    bare = str(media_type).partition(";")[0].strip()
+    schema = mapping(item).get("schema")
+    if not JSON.match(bare) or not isinstance(schema, dict):
+        return {"type": bare}
+    return {"type": bare, "schema": _without_other_patterns(source.request_schema(schema))}
+
+
+def _without_other_patterns(schema: Any) -> Any:
+    """The schema without patterns that need more than linear time, which the module lacks."""
+    if isinstance(schema, list):
+        return [_without_other_patterns(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    pattern = schema.get("pattern")
+    drops = isinstance(pattern, str) and pattern_fault(pattern) is not None
+    return {
+        key: _without_other_patterns(item)
+        for key, item in schema.items()
+        if not (drops and key == "pattern")
+    }
+
+
+def envoy(node: RequestValidation, place: Place) -> EnvoyRoute:
+    """Switch the filter on and say what it checks."""
+    if not node.checks:
+        return EnvoyRoute()
+    checks = json.loads(node.checks)
+    before = place.base_path.rstrip("/").count("/")
+    for parameter in checks["parameters"]:
+        if "segment" in parameter:
+            parameter["segment"] += before
+    checks["credentials"] = _query_credentials(place.operation)
+    config = json.dumps(checks, ensure_ascii=False, separators=(",", ":"))
+    digest = hashlib.sha256(config.encode()).hexdigest()[:32]
+    return EnvoyRoute(
+        {FILTER: ON},
+        metadata={FILTER: {"id": digest, "config": config}},
+        route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
+    )
+
+
+def _query_credentials(operation: Operation) -> list[str]:
+    """Query parameters that hold a token or a key."""
+    nodes = (node for node in operation.policies if isinstance(node, Authentication))
+    return [item.query for node in nodes for item in node.credentials if item.query]
+
+
+def kubernetes(node: RequestValidation, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
+    """Not possible."""
+    return not_possible(
+        "the validation of requests is done by a module of kapi's gateway",
+        "Remove RequestValidation, or deploy the API to kapi's gateway.",
+    )
+
+
+def _check_conf(conf: ApiConf, report: Report) -> None:
+    """Only an OpenAPI document has what is compared."""
+    for operation in conf.operations:
+        for item in conf.policies_of(operation).request:
+            if item.name == POLICY and conf.type != "REST":
+                hint = "Remove the policy: the gateway checks other kinds of APIs by itself."
+                report.add(codes.COMBINATION, f"{POLICY} is for REST APIs", item.mark, hint)
+                return
+
+
+conf_part = ConfPart(
+    listed=(
+        ListedPolicy(
+            POLICY,
+            flows=("request",),
+            parameters=Record({"parameters": FLAG, "body": FLAG, "unknownQuery": FLAG}),
+            descriptions={
+                "parameters": "Whether path, query, headers and cookies are checked; true.",
+                "body": "Whether the media type and the body are checked; true.",
+                "unknownQuery": "Whether other query parameters are let through; true.",
+            },
+            example={"unknownQuery": False},
+            needs_parameters=False,
+            once=True,
+        ),
+    ),
+    check_conf=_check_conf,
+)

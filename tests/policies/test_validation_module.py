@@ -1,0 +1,242 @@
+"""The built validation module: what it refuses, and that no request stops it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import wasmtime
+from envoy_host import ENGINE, Reply, Shared, Thread
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kapi.apis.compile import compile_api
+from kapi.policies import POLICIES
+from kapi.policies.contract import Place
+from kapi.policies.traffic import request_validation
+
+COMPILED = wasmtime.Module.from_file(ENGINE, request_validation.MODULE)
+PET = {
+    "type": "object",
+    "required": ["id", "name"],
+    "properties": {
+        "id": {"type": "integer", "readOnly": True},
+        "name": {"type": "string", "minLength": 1},
+        "tag": {"type": "string", "nullable": True},
+        "kids": {"type": "array", "items": {"$ref": "#/components/schemas/Pet"}},
+    },
+    "additionalProperties": False,
+}
+PARAMETERS: list[dict[str, Any]] = [
+    {"in": "path", "name": "id", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    {"in": "query", "name": "limit", "required": True, "schema": {"type": "integer"}},
+    {
+        "in": "query",
+        "name": "tags",
+        "schema": {"type": "array", "items": {"type": "string", "enum": ["a", "b", "1"]}},
+    },
+    {
+        "in": "query",
+        "name": "ids",
+        "explode": False,
+        "schema": {"type": "array", "items": {"type": "integer"}, "maxItems": 2},
+    },
+    {"in": "query", "name": "code", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    {"in": "query", "name": "deep", "style": "deepObject", "schema": {"type": "object"}},
+    {"in": "header", "name": "X-Kind", "schema": {"type": "boolean"}},
+    {"in": "cookie", "name": "theme", "schema": {"type": "string", "enum": ["dark"]}},
+]
+DEFINITION = {
+    "openapi": "3.0.3",
+    "info": {"title": "t", "version": "1"},
+    "paths": {
+        "/pets/{id}": {
+            "put": {
+                "parameters": PARAMETERS,
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/Pet"}},
+                        "image/*": {},
+                    },
+                },
+                "responses": {"200": {"description": "ok"}},
+            }
+        }
+    },
+    "components": {"schemas": {"Pet": PET}},
+}
+
+
+class Validated(Thread):
+    """One thread of Envoy with the validation module, at a route of this definition."""
+
+    def __init__(self, **wishes: bool) -> None:
+        self.shared = Shared()
+        self.headers: dict[int, dict[str, str]] = {0: {}, 2: {}}
+        self.buffers: dict[int, bytes] = {}
+        self.reply: Reply | None = None
+        self.contexts = 10
+        self.properties = self.route(wishes)
+        self.store = wasmtime.Store(ENGINE)
+        linker = wasmtime.Linker(ENGINE)
+        linker.allow_shadowing = True
+        for item in COMPILED.imports:
+            linker.define_func("env", item.name, item.type, getattr(self, item.name))
+        self.exports = linker.instantiate(self.store, COMPILED).exports(self.store)
+        self.memory: Any = self.exports["memory"]
+
+    @staticmethod
+    def route(wishes: dict[str, bool]) -> dict[str, bytes]:
+        conf = {
+            "name": "V",
+            "basePath": "/v",
+            "version": "1",
+            "type": "REST",
+            "endpointConfigurations": {"production": {"endpoint": "http://b:80"}},
+            "apiPolicies": {"request": [{"policyName": "RequestValidation", "parameters": wishes}]},
+            "authentication": [{"authType": "APIKey", "queryParamName": "key"}],
+            "operations": [{"target": "/pets/{id}", "verb": "PUT"}],
+        }
+        texts = json.dumps(conf).encode(), json.dumps(DEFINITION).encode()
+        api = compile_api(*texts, organization="default", policies=POLICIES).api
+        operation = api.operations[0]
+        node = next(item for item in operation.policies if item.policy == request_validation.name)
+        place = Place(api, operation, operation.production, "h", api.base_path, sandbox=False)
+        metadata = request_validation.envoy(node, place).metadata[request_validation.FILTER]
+        return {name: value.encode() for name, value in metadata.items()}
+
+    def asked(
+        self, path: str, body: bytes | None = b'{"name": "x"}', pieces: int = 1, **headers: str
+    ) -> Reply | None:
+        """A refusal, or None after the request has passed."""
+        self.reply, self.contexts = None, self.contexts + 1
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.headers[0] = {":path": path, "content-type": "application/json", **given}
+        self.call("proxy_on_context_create", self.contexts, 1)
+        self.call("proxy_on_request_headers", self.contexts, 1, int(body is None))
+        if self.reply is None and body is not None:
+            for number in range(pieces):
+                part = body[: len(body) * (number + 1) // pieces]
+                self.buffers[0] = part
+                last = int(number == pieces - 1)
+                self.call("proxy_on_request_body", self.contexts, len(part), last)
+        self.call("proxy_on_delete", self.contexts)
+        return self.reply
+
+
+def faults(reply: Reply | None) -> list[str]:
+    if reply is None:
+        return []
+    said = json.loads(reply.body)
+    assert said["code"] == str(reply.status) == "400"
+    return [" ".join(item.values()) for item in said["faults"]]
+
+
+@pytest.fixture(scope="module")
+def module() -> Validated:
+    return Validated()
+
+
+GOOD = "/v/1/pets/7?limit=3"
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (GOOD, []),
+        ("/v/1/pets/7?limit=3&tags=a&tags=1&ids=1,2&code=007&theme=x&deep[a]=1", []),
+        ("/v/1/pets/%37?limit=%33&other=1", []),
+        ("/v/1/pets/7", ["query limit is missing"]),
+        (
+            "/v/1/pets/x?limit=",
+            ["path id is not of type integer", "query limit is not of type integer"],
+        ),
+        (
+            "/v/1/pets/0?limit=1.5",
+            ["path id violates minimum 1", "query limit is not of type integer"],
+        ),
+        ("/v/1/pets/7?limit=3&limit=4", ["query limit is there more than once"]),
+        ("/v/1/pets/7?limit=3&tags=c", ["query tags [0] is not one of the values"]),
+        ("/v/1/pets/7?limit=3&ids=1,2,3", ["query ids violates maxItems 2"]),
+        ("/v/1/pets/7?limit=3&code=a%0A", ["query code does not match the pattern"]),
+        ("/v/1/pets/%FF?limit=3", ["path id is not of type integer"]),
+    ],
+)
+def test_parameters_fit_the_definition(module: Validated, path: str, found: list[str]) -> None:
+    assert faults(module.asked(path)) == found
+
+
+def test_headers_and_cookies_are_parameters_too(module: Validated) -> None:
+    assert faults(module.asked(GOOD, x_kind="true", cookie="a=b; theme=dark")) == []
+    said = faults(module.asked(GOOD, x_kind="yes", cookie="a=b; theme=light"))
+    assert said == ["header x-kind is not of type boolean", "cookie theme is not one of the values"]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"name": "x", "tag": null, "kids": [{"name": "y"}]}', []),
+        (b"", ["body  The body is not JSON"]),
+        (b'{"name": "x"', ["body  The body is not JSON"]),
+        (b'{"name": "x", "name": "y"}', ["body  A JSON object has a member twice"]),
+        (b"[]", ["body  $ is not of type object"]),
+        (b'{"tag": "t"}', ["body  $ lacks the member name"]),
+        (b'{"name": ""}', ["body  $.name violates minLength 1"]),
+        (b'{"name": "x", "kids": [{"name": 1}]}', ["body  $.kids[0].name is not of type string"]),
+        (b'{"name": "x", "more": 1}', ["body  $.more is not allowed"]),
+    ],
+)
+def test_a_json_body_fits_its_schema(module: Validated, body: bytes, found: list[str]) -> None:
+    assert faults(module.asked(GOOD, body)) == found
+    assert faults(module.asked(GOOD, body, pieces=3)) == found
+
+
+def test_all_faults_are_said_at_once(module: Validated) -> None:
+    said = faults(module.asked("/v/1/pets/x?limit=y", b"{}"))
+    assert said == [
+        "path id is not of type integer",
+        "query limit is not of type integer",
+        "body  $ lacks the member name",
+    ]
+    assert faults(module.asked("/v/1/pets/7", None)) == [
+        "query limit is missing",
+        "body  is missing",
+    ]
+
+
+def test_the_media_type_is_one_of_the_definition(module: Validated) -> None:
+    assert module.asked(GOOD, b"\xff", content_type="image/png") is None
+    charset = "application/JSON; charset=utf-8"
+    assert module.asked(GOOD, content_type=charset) is None
+    for headers in ({"content_type": "text/plain"}, {"content_encoding": "gzip"}):
+        reply = module.asked(GOOD, **headers)
+        assert reply is not None
+        assert reply.status == 415
+
+
+def test_other_query_parameters_are_refused_where_the_conf_says_so() -> None:
+    strict = Validated(unknownQuery=False)
+    assert faults(strict.asked(f"{GOOD}&key=secret")) == []
+    assert faults(strict.asked(f"{GOOD}&lmit=3&lmit=4")) == ["query lmit is unknown"]
+
+
+def test_parts_of_a_request_need_not_be_checked() -> None:
+    assert faults(Validated(parameters=False).asked("/v/1/pets/x", b"{}")) == [
+        "body  $ lacks the member name"
+    ]
+    assert faults(Validated(body=False).asked("/v/1/pets/x?limit=1", b"{}")) == [
+        "path id is not of type integer"
+    ]
+
+
+@given(st.text(max_size=60), st.binary(max_size=60), st.text(max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_no_request_stops_the_module(
+    module: Validated, path: str, body: bytes, cookie: str
+) -> None:
+    sent = path.encode("ascii", "replace").decode()
+    reply = module.asked(f"/v/1/pets/{sent}", body, cookie=cookie)
+    assert reply is None or reply.status in {400, 415}
+    assert faults(module.asked(GOOD)) == []

@@ -1,0 +1,166 @@
+//! The callbacks of Envoy: check the parameters of a request, hold a body that has a schema, and refuse or pass it on.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::bodies::{self, Found};
+use crate::checks::{Checks, Fault};
+use crate::host::{self, REQUEST_HEADERS};
+use crate::parameters::{faults, Request};
+use crate::texts::quoted;
+
+const ID: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.validation\0id";
+const CONFIG: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.validation\0config";
+const CONTINUE: u32 = 0;
+const PAUSE: u32 = 1;
+/// Routes whose schemas are kept in each thread.
+const MOST_CHECKS: usize = 500;
+const JSON: (&str, &str) = ("content-type", "application/json; charset=UTF-8");
+
+/// One call whose body is held.
+struct Call {
+    checks: Rc<Checks>,
+    content_type: String,
+    faults: Vec<Fault>,
+}
+
+struct State {
+    checks: BTreeMap<String, Rc<Checks>>,
+    calls: BTreeMap<u32, Call>,
+}
+
+static mut STATE: State = State { checks: BTreeMap::new(), calls: BTreeMap::new() };
+
+fn state() -> &'static mut State {
+    unsafe { &mut *core::ptr::addr_of_mut!(STATE) }
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_abi_version_0_2_1() {}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
+    1
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_configure(_: u32, _: usize) -> u32 {
+    1
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_context_create(_: u32, _: u32) {}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_delete(context: u32) {
+    state().calls.remove(&context);
+}
+
+fn property(path: &[u8]) -> Option<&'static str> {
+    host::property(path).and_then(|value| core::str::from_utf8(value).ok())
+}
+
+fn header(name: &str) -> Option<String> {
+    host::header(REQUEST_HEADERS, name).map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// The checks of the route, read once in each thread.
+fn checks() -> Option<Rc<Checks>> {
+    let id = property(ID)?;
+    let known = &mut state().checks;
+    if let Some(checks) = known.get(id) {
+        return Some(checks.clone());
+    }
+    let made = Rc::new(Checks::read(property(CONFIG)?)?);
+    if known.len() >= MOST_CHECKS {
+        known.clear();
+    }
+    known.insert(id.to_owned(), made.clone());
+    Some(made)
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u32 {
+    host::begin();
+    let Some(checks) = checks() else {
+        let body = b"{\"code\":\"503\",\"message\":\"Service Unavailable\",\"description\":\"The definition of this API cannot be read.\"}";
+        host::respond(503, "kapi_validation_not_ready", body, &[JSON]);
+        return PAUSE;
+    };
+    let (path, cookies) = (header(":path").unwrap_or_default(), header("cookie").unwrap_or_default());
+    let request = Request { path: &path, cookies: &cookies, header: &header };
+    let mut found = faults(&checks, &request);
+    if let Some(body) = &checks.body {
+        if end != 0 {
+            if body.required {
+                found.push(Fault::new("body", "", "is missing"));
+            }
+        } else {
+            let content_type = header("content-type").unwrap_or_default();
+            match body.of_type(&content_type) {
+                Found::Passes => {}
+                Found::Unsupported(types) => return unsupported(&format!("Use one of the media types: {types}.")),
+                Found::Checked(_) if !matches!(header("content-encoding").as_deref(), None | Some("" | "identity")) => {
+                    return unsupported("Send the body without Content-Encoding.");
+                }
+                Found::Checked(_) => {
+                    state().calls.insert(context, Call { checks: checks.clone(), content_type, faults: found });
+                    return PAUSE;
+                }
+            }
+        }
+    }
+    answer(&found)
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> u32 {
+    host::begin();
+    if !state().calls.contains_key(&context) {
+        return CONTINUE;
+    }
+    if end == 0 {
+        return PAUSE;
+    }
+    checked(context, size)
+}
+
+/// A body with trailers is whole now; its size is not said, so all of the buffer is read.
+#[no_mangle]
+pub extern "C" fn proxy_on_request_trailers(context: u32, _: u32) -> u32 {
+    host::begin();
+    if !state().calls.contains_key(&context) {
+        return CONTINUE;
+    }
+    checked(context, u32::MAX as usize)
+}
+
+fn checked(context: u32, size: usize) -> u32 {
+    let Some(mut call) = state().calls.remove(&context) else { return CONTINUE };
+    let Some(body) = &call.checks.body else { return CONTINUE };
+    if let Found::Checked(schema) = body.of_type(&call.content_type) {
+        let bytes = host::request_body(size);
+        if bytes.is_empty() && !body.required {
+            return answer(&call.faults);
+        }
+        call.faults.extend(bodies::fault(schema, bytes));
+    }
+    answer(&call.faults)
+}
+
+fn unsupported(description: &str) -> u32 {
+    let body = format!("{{\"code\":\"415\",\"message\":\"Unsupported Media Type\",\"description\":{}}}", quoted(description));
+    host::respond(415, "kapi_request_media_type", body.as_bytes(), &[JSON]);
+    PAUSE
+}
+
+fn answer(faults: &[Fault]) -> u32 {
+    if faults.is_empty() {
+        return CONTINUE;
+    }
+    let list = faults.iter().map(Fault::json).collect::<Vec<_>>().join(",");
+    let description = "The request does not match the definition of the API.";
+    let body = format!("{{\"code\":\"400\",\"message\":\"Bad Request\",\"description\":\"{description}\",\"faults\":[{list}]}}");
+    host::respond(400, "kapi_request_invalid", body.as_bytes(), &[JSON]);
+    PAUSE
+}

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from kapi import __version__
@@ -15,6 +15,7 @@ from kapi.app.gateway_issuers import GatewayIssuers, InbuiltKeys, trusted
 from kapi.app.process import open_store
 from kapi.app.work import compiling
 from kapi.fetch import fetch
+from kapi.figures import Counter
 from kapi.gateway.applications import Applications
 from kapi.gateway.caller_resources import caller_resources
 from kapi.gateway.consumer_index import consumer_index
@@ -56,6 +57,12 @@ from kapi.store.nodes import Node, Nodes
 from kapi.store.revocations import Revocations
 
 
+def deployments_counter() -> Counter:
+    """Counts what the system APIs did with deployments."""
+    text = "Deployments by outcome: created, replaced, unchanged, removed, refused."
+    return Counter("kapi_deployments_total", text, ("outcome",), 10)
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """The parts of the control process."""
@@ -76,6 +83,7 @@ class Control:
     watch: Watch
     """Notices what other processes and nodes write."""
     this_node: ThisNode
+    deployments: Counter = field(default_factory=deployments_counter)
 
     @classmethod
     def of(cls, settings: Settings) -> Control:

@@ -21,6 +21,7 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     import uuid_utils
 
     from kapi.front.web.identity.app import build_identity_app, token_endpoint_of
+    from kapi.front.web.identity.figures import with_figures
     from kapi.front.web.identity.token_lane import protocol_with, token_lane
     from kapi.identity.people.ended import settle_accounts
     from kapi.identity.wiring import make_provider
@@ -42,10 +43,10 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
 
         judge = DeployedJudge(store, provider)
         server = Server(provider.base_url, platform=provider, judge=judge)
-        serve(server.app, listener, DroppingProtocol)
+        serve(with_figures(server.app, provider.figures), listener, DroppingProtocol)
     else:
         serve(
-            build_identity_app(provider, time.time),
+            with_figures(build_identity_app(provider, time.time), provider.figures),
             listener,
             protocol_with(token_lane(token_endpoint_of(provider), time.time)),
         )

@@ -13,9 +13,11 @@ from typing import Any
 
 import uuid_utils
 
-from kapi.app.control_parts import Control, kept_counters
+from kapi.app.control_parts import Control
+from kapi.app.figures import sources
 from kapi.app.health_checks import health_checks
 from kapi.app.kubernetes_export import exporting
+from kapi.app.metrics_listener import serve_metrics
 from kapi.app.work import compiling, generating, places
 from kapi.fetch import fetch
 from kapi.front.web.enforcer.proofs import Proofs
@@ -90,13 +92,12 @@ def _apis(control: Control) -> tuple[Any, ...]:
         Notifications(settings.apis.notification_key, control.revocations, time.time),
         SecretsApi(NamedSecrets(settings, SecretStore(database), deployer, time.time), access),
         IssuersApi(access, trust, lanes.fetching),
-        Health(health_checks(control)),
+        *_seen(control, access),
         LogsApi(
             access,
             CallLog(log_path(settings, "access")),
             settings.apis.organization,
         ),
-        Metrics(access, trust, kept_counters(settings, database).all, time.time),
         _users(control, access),
         _clients(control, access),
         ApplicationsApi(control.applications, access),
@@ -138,6 +139,15 @@ def _rotation(control: Control) -> Rotation:
     )
 
 
+def _seen(control: Control, access: Access) -> tuple[Health, Metrics]:
+    """Health and metrics, on the listener of the settings too."""
+    checks = health_checks(control)
+    health, metrics = Health(checks), Metrics(access, sources(control, checks))
+    if place := control.settings.metrics.listen:
+        serve_metrics(place, [*metrics.local_routes(), *health.routes()])
+    return health, metrics
+
+
 def _access(control: Control, holders: Holders) -> Access:
     return Access(
         control.trust.issuers,
@@ -157,6 +167,7 @@ def _deployments(control: Control, access: Access, lanes: Lanes) -> SystemApi:
         ready=control.is_ready,
         generate=generating(control.settings),
         lanes=lanes,
+        deployments=control.deployments,
     )
 
 

@@ -18,6 +18,7 @@ from kapi.identity.clients.metadata import Policy
 from kapi.identity.clients.metadata_documents import document_client
 from kapi.identity.clients.notices import Notices
 from kapi.identity.clients.remote_documents import RemoteDocuments
+from kapi.identity.figures import ProviderFigures
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.minting.claim_rules import token_claims
 from kapi.identity.minting.minter import AccessToken, Minter, no_key
@@ -78,6 +79,7 @@ class Provider:
     """The URL of the provider's root if it is not that of its host; without a slash at the end."""
     before_binding: Callable[[], None] = lambda: None
     """Called before a token is bound to a client certificate: sets up the check in the gateway."""
+    figures: ProviderFigures = field(default_factory=ProviderFigures)
     verified: dict[str, Jwt] = field(default_factory=dict)
     """The provider's JWTs whose signature was checked; see `own_tokens.py`."""
     minter: Minter = field(init=False)

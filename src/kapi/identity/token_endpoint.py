@@ -45,8 +45,21 @@ class TokenEndpoint:
 
     def answer(self, form: Form, credentials: Credentials, now: int) -> Mapping[str, Any]:
         """The members of a successful answer (RFC 6749 §5.1). Raises OAuthError."""
-        # 1. Authenticate the client.
-        client = authenticate_client(self._provider, form.values, credentials, now)
+        figures, grant = self._provider.figures, form.values.get("grant_type", "")
+        try:
+            # 1. Authenticate the client.
+            client = authenticate_client(self._provider, form.values, credentials, now)
+            members = self._issued(client, form, credentials, now)
+        except OAuthError as error:
+            known = grant if grant in self._grants else "unknown"
+            figures.refusals.add((known, error.error))
+            raise
+        figures.tokens.add((grant, client.id))
+        return members
+
+    def _issued(
+        self, client: Client, form: Form, credentials: Credentials, now: int
+    ) -> Mapping[str, Any]:
         # 2. Find the grant that the client may use.
         grant = self._grant(form, client)
         # 3. Check the scopes.

@@ -33,6 +33,7 @@ from kapi.settings.identity.resources import ResourceSettings
 from kapi.settings.identity.users import UserSettings
 from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET
 from kapi.settings.kubernetes import KubernetesSettings
+from kapi.settings.metrics import MetricsSettings
 from kapi.settings.secrets import SecretSettings, SecretsSettings
 from kapi.settings.store import StoreSettings
 from kapi.settings.subscriptions import (
@@ -60,6 +61,7 @@ __all__ = [
     "InterceptorSettings",
     "IssuerSettings",
     "KubernetesSettings",
+    "MetricsSettings",
     "RegistrationSettings",
     "ResourceSettings",
     "SecretSettings",
@@ -88,6 +90,7 @@ class Settings:
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     def mistakes(self) -> Iterator[Mistake]:
         """What the sections say together."""
@@ -103,6 +106,7 @@ SECTIONS: dict[str, type] = {
     "subscriptions": SubscriptionsSettings,
     "store": StoreSettings,
     "kubernetes": KubernetesSettings,
+    "metrics": MetricsSettings,
 }
 """The tables of kapi.toml."""
 

@@ -168,6 +168,11 @@ class Deployer:
         own = [item for item in self._apis.all() if item.organization == organization]
         return tuple(sorted(own, key=lambda item: (item.name, item.version, item.id)))
 
+    @property
+    def deployed(self) -> tuple[StoredApi, ...]:
+        """All deployed APIs."""
+        return self._apis.all()
+
     def trust(self, issuers: Sequence[TrustedIssuer]) -> None:
         """Accept the tokens of these issuers only, cached tokens included."""
         with self._lock:

@@ -8,6 +8,7 @@ person out, so a browser in which the person signed in before has a count of its
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from kapi.identity.accounts.users import User, Users
 from kapi.store.login_attempts import LoginAttempts
@@ -31,11 +32,27 @@ class TooManyTries(Exception):
         self.seconds = seconds
 
 
+Told = Callable[[str, str, str], None]
+"""Called with the outcome of a check, the user name and the address."""
+SUCCESS, WRONG, TOO_MANY = "success", "wrong password", "too many tries"
+
+
+def _tell_nobody(outcome: str, username: str, address: str) -> None:
+    """Nobody asks."""
+
+
 class Attempts:
     """Checks passwords, and counts the wrong ones."""
 
-    def __init__(self, most: int, login_attempts: LoginAttempts, records: Records) -> None:
-        """`most` wrong passwords per user name and window."""
+    def __init__(
+        self,
+        most: int,
+        login_attempts: LoginAttempts,
+        records: Records,
+        told: Told = _tell_nobody,
+    ) -> None:
+        """`most` wrong passwords per user name and window. `told` hears each outcome."""
+        self._told = told
         self._most = most
         self._login_attempts = login_attempts
         self._records = records
@@ -50,6 +67,17 @@ class Attempts:
         Raises TooManyTries at the limit of the name or the address, or when too many passwords
         are being checked.
         """
+        try:
+            user = self._authenticated(users, username, password, address, now, browser)
+        except TooManyTries:
+            self._told(TOO_MANY, username, address)
+            raise
+        self._told(WRONG if user is None else SUCCESS, username, address)
+        return user
+
+    def _authenticated(
+        self, users: Users, username: str, password: str, address: str, now: int, browser: str
+    ) -> User | None:
         known = key_of(f"{browser} {username}")
         if browser and self._records.get(_KIND, known, now) is not None:
             own = f"browser {known}"

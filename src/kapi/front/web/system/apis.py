@@ -24,6 +24,7 @@ from kapi.addresses import is_loopback
 from kapi.apis.generate import Choices
 from kapi.apis.kinds import DEFAULT
 from kapi.errors import Diagnostic, KapiError, Problem
+from kapi.figures import Counter
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.conf_form import conf_and_definition
 from kapi.front.web.http.draining import App, draining
@@ -88,8 +89,10 @@ class SystemApi:
         ready: Callable[[], bool],
         generate: Callable[[bytes, str, str, Choices], str],
         lanes: Lanes,
+        deployments: Counter,
     ) -> None:
         """`generate`: definition, API type, file name and choices to apk-conf."""
+        self._deployments = deployments
         self._generate = generate
         self._lanes = lanes
         self._settings = settings
@@ -174,10 +177,16 @@ class SystemApi:
         principal = self._access.principal(request, DEPLOY_SCOPE)
         conf, definition = await conf_and_definition(request, self._settings.apis)
         organization = self._access.organization(principal)
-        deployed = await self._lanes.deploying.run(
-            request, self._deployer.deploy, conf, definition, organization
-        )
-        return Response(deployed.conf_text, 200, self._change_headers(deployed), "application/yaml")
+        try:
+            deployed = await self._lanes.deploying.run(
+                request, self._deployer.deploy, conf, definition, organization
+            )
+        except KapiError:
+            self._deployments.add(("refused",))
+            raise
+        headers = self._change_headers(deployed)
+        self._deployments.add((headers[DEPLOYMENT_HEADER],))
+        return Response(deployed.conf_text, 200, headers, "application/yaml")
 
     async def undeploy(self, request: Request) -> Response:
         """Take an API away: query parameter `apiId`."""
@@ -192,6 +201,7 @@ class SystemApi:
         change = await self._lanes.deploying.run(
             request, self._deployer.undeploy, ids[0], organization
         )
+        self._deployments.add(("removed",))
         return Response(
             orjson.dumps({"status": f"API with id {ids[0]} undeployed successfully"}),
             202,

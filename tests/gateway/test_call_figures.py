@@ -1,0 +1,160 @@
+"""The figures of calls: what is counted of a line of the access log, the limit of rows, and the reading of the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from kapi.figures import Counter, text_of
+from kapi.gateway.calls.call_figures import CallFigures
+from kapi.gateway.calls.following import Following
+from kapi.settings import MetricsSettings, Settings
+
+API = {"api": "Items", "version": "1.0.0", "organization": "default"}
+HERE = API | {"host": "production"}
+
+
+def figures(tmp_path: Path, most: int = 5000) -> CallFigures:
+    return CallFigures(Settings(tmp_path, metrics=MetricsSettings(max_series=most)))
+
+
+def call(**more: Any) -> dict[str, Any]:
+    return {
+        **API,
+        "operation": "GET /items/{id}",
+        "url": "default.gw.wso2.com:9095/items/1.0.0/items/1",
+        "status": 200,
+        "decision": "allowed",
+        "microseconds": 4000,
+        **more,
+    }
+
+
+def shown(counted: CallFigures) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    text = text_of(counted.families())
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def row(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())
+
+
+def test_a_call_that_passed(tmp_path: Path) -> None:
+    counted = figures(tmp_path)
+    for _ in range(2):
+        counted.count(call(upstream_microseconds=3000, bytes_in=10, bytes_out="32"))
+    found = shown(counted)
+    assert (
+        found[
+            row("kapi_requests_total", **HERE, operation="GET /items/{id}", status="200", code="")
+        ]
+        == 2
+    )
+    assert found[row("kapi_request_duration_seconds_count", **HERE)] == 2
+    assert found[row("kapi_request_duration_seconds_sum", **HERE)] == 0.008
+    assert found[row("kapi_request_duration_seconds_bucket", **HERE, le="0.0025")] == 0
+    assert found[row("kapi_request_duration_seconds_bucket", **HERE, le="0.005")] == 2
+    assert found[row("kapi_request_duration_seconds_bucket", **HERE, le="+Inf")] == 2
+    assert found[row("kapi_upstream_duration_seconds_sum", **HERE)] == 0.006
+    assert found[row("kapi_body_bytes_total", **HERE, direction="received")] == 20
+    assert found[row("kapi_body_bytes_total", **HERE, direction="sent")] == 64
+
+
+def test_calls_that_did_not_pass(tmp_path: Path) -> None:
+    counted = figures(tmp_path)
+    counted.count(
+        call(status=403, decision="refused", code="900910", reason="scope items:write is missing")
+    )
+    counted.count(call(status=429, decision="refused", code="900800"))
+    counted.count(call(status=503, decision="failed", code="102503", flags="UF,URX"))
+    counted.count(call(status=429))
+    found = shown(counted)
+    assert (
+        found[
+            row(
+                "kapi_refusals_total",
+                **API,
+                code="900910",
+                reason="The access token does not allow you to access the requested resource",
+            )
+        ]
+        == 1
+    )
+    assert found[row("kapi_limits_reached_total", **API, code="900800")] == 1
+    assert found[row("kapi_upstream_failures_total", **API, reason="connection failed")] == 1
+    assert len([key for key in found if key[0] == "kapi_limits_reached_total"]) == 1
+
+
+def test_kinds_of_hosts(tmp_path: Path) -> None:
+    counted = figures(tmp_path)
+    for host in (
+        "api.am.wso2.com",
+        "LOCALHOST",
+        "idp.am.wso2.com",
+        "default.sandbox.gw.wso2.com",
+        "x.gw.wso2.com",
+        "evil",
+    ):
+        counted.count({"url": f"{host}/x", "status": 404, "decision": "refused", "code": "404"})
+    kinds = {
+        dict(labels)["host"]: value
+        for (name, labels), value in shown(counted).items()
+        if name == "kapi_requests_total"
+    }
+    assert kinds == {"system": 2, "provider": 1, "sandbox": 1, "production": 1, "other": 1}
+
+
+def test_ten_thousand_apis_are_bounded_and_none_of_their_calls_is_lost(tmp_path: Path) -> None:
+    counted = figures(tmp_path, 1000)
+    for number in range(10_000):
+        counted.count(call(api=f"Api{number}"))
+    found = shown(counted)
+    requests = {key: value for key, value in found.items() if key[0] == "kapi_requests_total"}
+    assert len(requests) == 1001
+    assert sum(requests.values()) == 10_000
+    other = {"api": "other", "version": "other", "organization": "other", "host": "production"}
+    assert (
+        found[row("kapi_requests_total", **other, operation="other", status="200", code="")] == 9000
+    )
+    assert found[row("kapi_request_duration_seconds_count", **other)] == 9000
+    assert len(found) < 1001 * 20
+
+
+def test_label_values_are_escaped() -> None:
+    counter = Counter("kapi_x_total", "X.", ("client",), 10)
+    counter.add(('a"b\\c\nd',))
+    (family,) = text_string_to_metric_families(text_of([counter.family()]))
+    assert family.samples[0].labels == {"client": 'a"b\\c\nd'}
+
+
+def test_a_log_is_followed_over_its_rotation(tmp_path: Path) -> None:
+    path, seen = tmp_path / "access.log", list[int]()
+    following = Following(path, lambda line: seen.append(line["n"]))
+
+    def write(file: Path, *numbers: int, end: str = "\n") -> None:
+        with file.open("a") as log:
+            log.write("\n".join(json.dumps({"n": number}) for number in numbers) + end)
+
+    following.look()
+    write(path, 1, 2)
+    write(path, 3, end="")
+    following.look()
+    assert seen == [1, 2]
+    write(path, end="\n")
+    write(path, 4)
+    path.rename(tmp_path / "access.log.1")
+    following.look()
+    assert seen == [1, 2, 3, 4]
+    write(path, 5)
+    following.look()
+    assert seen == [1, 2, 3, 4, 5]
+    path.open("a").write("not json\n[1]\n")
+    following.look()
+    assert following.unread == 2

@@ -14,9 +14,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from kapi import error_codes
@@ -26,6 +27,7 @@ from kapi.errors import Problem, Unfetched
 
 _MOST_REDIRECTS = 3
 _PIECE = 64 * 1024
+_USUAL_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -112,8 +114,9 @@ def _checked(url: str) -> SplitResult:
         _ = parts.port
     except ValueError as error:
         raise Unfetched("url", "the URL is malformed") from error
-    with_host = parts.scheme in {"http", "https"} and parts.hostname
-    if not with_host or parts.username is not None or len(url) > 2048:
+    has_host = parts.scheme in _USUAL_PORTS and parts.hostname
+    has_user = parts.username is not None
+    if not has_host or has_user or len(url) > 2048:
         raise Unfetched(
             "url", "the URL must be http:// or https:// with a host and without a user name"
         )
@@ -127,7 +130,7 @@ def _origin(parts: SplitResult) -> tuple[str, str, int]:
 
 
 def _port(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.port or _USUAL_PORTS.get(parts.scheme, 80)
 
 
 def _joined(url: str, location: str) -> str:
@@ -233,9 +236,12 @@ def _address(host: str, port: int, options: FetchOptions) -> tuple[str, int]:
     addresses = [
         str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     ]
+    allowed = {"public"}
+    if options.allow_private:
+        allowed.add("private")
     for text in addresses:
-        where = reach(ipaddress.ip_address(text.partition("%")[0]))
-        if where != "public" and not (where == "private" and options.allow_private):
+        address = ipaddress.ip_address(text.partition("%")[0])
+        if reach(address) not in allowed:
             raise Unfetched("address", f"{host} is at an address that is not to be fetched from")
     return addresses[0], port
 
@@ -259,9 +265,10 @@ def _stand_in(host: str, port: int, hosts: Mapping[str, str]) -> tuple[str, int]
     mapped = hosts.get(f"{host}:{port}") or hosts.get(host)
     if not mapped:
         return None
-    parts = urlsplit(
-        f"//{mapped}" if mapped.count(":") < 2 or mapped.startswith("[") else f"//[{mapped}]"
-    )
+    is_bare_ipv6 = mapped.count(":") > 1 and not mapped.startswith("[")
+    if is_bare_ipv6:
+        mapped = f"[{mapped}]"
+    parts = urlsplit(f"//{mapped}")
     return parts.hostname or "", parts.port or port
 
 
@@ -273,17 +280,20 @@ def _left(deadline: float) -> float:
 
 
 def _reason(error: Exception) -> tuple[str, str]:
-    if isinstance(error, TimeoutError):
-        return "timeout", "it took too long"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "tls", f"TLS: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return "tls", f"TLS: {error.reason or 'handshake failed'}"
-    if isinstance(error, socket.gaierror):
-        return "name", "the name does not resolve"
-    if isinstance(error, OSError):
-        return "connect", error.strerror or type(error).__name__
+    for kind, code, words in _REASONS:
+        if isinstance(error, kind):
+            return code, words(error)
     return "http", f"the answer is not HTTP ({type(error).__name__})"
+
+
+_REASONS: tuple[tuple[type[Exception], str, Callable[[Any], str]], ...] = (
+    (TimeoutError, "timeout", lambda _: "it took too long"),
+    (ssl.SSLCertVerificationError, "tls", lambda error: f"TLS: {error.verify_message}"),
+    (ssl.SSLError, "tls", lambda error: f"TLS: {error.reason or 'handshake failed'}"),
+    (socket.gaierror, "name", lambda _: "the name does not resolve"),
+    (OSError, "connect", lambda error: error.strerror or type(error).__name__),
+)
+"""Kinds of errors, the first that fits; the code of `Unfetched`, and the words."""
 
 
 def _shown(url: str) -> str:

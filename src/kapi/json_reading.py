@@ -58,7 +58,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int:
     # A 64-bit number has at most 20 characters. To convert thousands of digits takes long.
-    if len(digits) > 20 or not _LEAST <= (value := int(digits)) <= _MOST:
+    value = _MOST + 1
+    if len(digits) <= 20:
+        value = int(digits)
+    if not _LEAST <= value <= _MOST:
         raise NotJson("a whole number does not fit into 64 bits")
     return value
 
@@ -69,7 +72,12 @@ def _is_deeper(value: Any, deepest: int) -> bool:
     if isinstance(value, dict | list):
         level = [value]
     for _ in range(deepest):
-        level = [item for one in level for item in _items(one) if isinstance(item, dict | list)]
+        inner = []
+        for collection in level:
+            for item in _items(collection):
+                if isinstance(item, dict | list):
+                    inner.append(item)
+        level = inner
         if not level:
             return False
     return True

@@ -7,6 +7,7 @@ a URI, such as Auth0's namespaced `https://acme.example/roles`, are not a path (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,14 +16,14 @@ CLIENT_CLAIMS = ("clientId", "client_id", "azp", "cid", "appid")
 
 The gateway's scripts and its admission filter get the same list, from `client_claims`.
 """
+_PATH = re.compile(r"[^.:/]+(\.[^.:/]+)+")
 
 
 def paths(name: str) -> tuple[tuple[str, ...], ...]:
     """One or two paths, the first of which wins."""
-    parts = tuple(name.split("."))
-    if len(parts) == 1 or ":" in name or "/" in name or not all(parts):
-        return ((name,),)
-    return ((name,), parts)
+    if _PATH.fullmatch(name):
+        return ((name,), tuple(name.split(".")))
+    return ((name,),)
 
 
 def find(claims: Mapping[str, Any], name: str) -> Any:
@@ -52,5 +53,7 @@ def client_of(claims: Mapping[str, Any], names: Sequence[str] = CLIENT_CLAIMS) -
 
 def _at(value: Any, path: Sequence[str]) -> Any:
     for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
     return value

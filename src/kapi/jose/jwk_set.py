@@ -128,11 +128,8 @@ def _merged(first: VerificationKey | None, second: VerificationKey) -> Verificat
 
 
 def _shown(entry: Any, number: int) -> str:
-    kid = None
-    if isinstance(entry, dict):
-        kid = entry.get("kid")
-    if isinstance(kid, str):
-        return repr(kid[:64])
+    if isinstance(entry, dict) and isinstance(entry.get("kid"), str):
+        return repr(entry["kid"][:64])
     return f"number {number}"
 
 
@@ -173,15 +170,15 @@ def _verification_key(
         raise InvalidKey("its curve or type is not supported")
     if kty == "RSA":
         check_rsa_size(public.key_size)
-    alg = "EdDSA" if alg == "Ed25519" else alg  # RFC 9864
+    if alg == "Ed25519":
+        alg = "EdDSA"  # RFC 9864
     accepted = []
     for name in able:
         if name in algorithms:
             accepted.append(name)
-    allowed = []
-    for name in accepted:
-        if alg in (None, name):
-            allowed.append(name)
+    allowed = accepted
+    if alg is not None:
+        allowed = [name for name in accepted if name == alg]
     if not allowed:
         raise InvalidKey(_not_accepted(alg, able, accepted))
     return VerificationKey(kid, tuple(allowed), public, public_members(public))

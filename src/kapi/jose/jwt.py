@@ -19,7 +19,8 @@ from kapi.jose.jwk import PRIVATE_MEMBERS, InvalidKey, is_for_verification, publ
 LARGEST = 16 * 1024
 MOST_KEYS = 50
 """Keys of one client that are tried."""
-_KEY_REFERENCES = ("jku", "x5u", "x5c")
+_KEY_REFERENCES = frozenset({"jku", "x5u", "x5c"})
+_KEYS_IN_HEADERS = _KEY_REFERENCES | {"jwk"}
 _SKEW = 30
 """Seconds that another machine's clock may differ."""
 
@@ -70,7 +71,8 @@ def read_jwt(
     if jwt.header.get("alg") not in algorithms:
         raise InvalidJwt(f"its alg must be one of {' '.join(algorithms)}")
     if types is not None and media_type(jwt) not in types:
-        raise InvalidJwt(f"its typ must be {' or '.join(name or 'absent' for name in types)}")
+        names = " or ".join(name or "absent" for name in types)
+        raise InvalidJwt(f"its typ must be {names}")
     _check_parameters(jwt.header, embedded_key=embedded_key)
     return jwt
 
@@ -83,9 +85,12 @@ def media_type(jwt: Jwt) -> str:
 def _check_parameters(header: Mapping[str, Any], *, embedded_key: bool) -> None:
     if has_critical_parameters(header):
         raise InvalidJwt("it has critical header parameters that are not understood here")
-    if embedded_key and "jwk" not in header:
-        raise InvalidJwt("its header has no jwk")
-    if any(name in header for name in _KEY_REFERENCES) or ("jwk" in header and not embedded_key):
+    forbidden = _KEYS_IN_HEADERS
+    if embedded_key:
+        forbidden = _KEY_REFERENCES
+        if "jwk" not in header:
+            raise InvalidJwt("its header has no jwk")
+    if not forbidden.isdisjoint(header):
         raise InvalidJwt("keys in or behind its header (jwk, jku, x5u, x5c) are not trusted")
 
 
@@ -150,7 +155,8 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+    is_number = type(value) in (int, float)
+    if not is_number or not abs(value) < 2**53:
         raise InvalidJwt(f"its {name} is not a number of seconds")
     return float(value)
 
@@ -169,7 +175,7 @@ def _is_candidate(key: Mapping[str, Any], header: Mapping[str, Any]) -> bool:
         return False
     if key.get("alg", algorithm) != algorithm:
         return False
-    return kid is None or key.get("kid", kid) == kid
+    return kid in (None, key.get("kid", kid))
 
 
 def _is_signed_by(jwt: Jwt, algorithm: str, key: Mapping[str, Any]) -> bool:

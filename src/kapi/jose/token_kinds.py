@@ -117,10 +117,12 @@ class AccessTokenRule:
         if EVENT_CLAIM in claims:
             yield Objection("kind", EVENT_CLAIM)
         for name in KIND_CLAIMS:
-            if isinstance(claims.get(name), str) and claims[name] in self.other_kinds:
+            if claims.get(name) in self.other_kinds:
                 yield Objection("kind", name)
         if self._refuses_id_token_claims(header):
-            yield from (Objection("ID token", name) for name in ID_TOKEN_CLAIMS if name in claims)
+            for name in ID_TOKEN_CLAIMS:
+                if name in claims:
+                    yield Objection("ID token", name)
 
 
 OWN_TOKENS = AccessTokenRule(required_claims=((OWN_MARK, ""),))
@@ -144,4 +146,10 @@ def _has(value: Any, wanted: str) -> bool:
     held = [value]
     if isinstance(value, list):
         held = value
-    return wanted in [str(item).lower() if isinstance(item, bool) else item for item in held]
+    return wanted in map(_as_text, held)
+
+
+def _as_text(item: Any) -> Any:
+    if isinstance(item, bool):
+        return str(item).lower()
+    return item

@@ -26,16 +26,19 @@ a suffix."""
 def may_pass_for(wider: str, narrower: str) -> bool:
     """Whether a path that a backend may take for `narrower` matches the other target `wider`."""
     wide, narrow = _segments(wider), _segments(narrower)
-    if len(narrow) < len(wide) or (len(narrow) > len(wide) and not wider.endswith("/*")):
+    more = narrow[len(wide) :]
+    if len(narrow) < len(wide):
         return False
-    loose = any(map(_is_literal, narrow[len(wide) :]))
+    if more and not wider.endswith("/*"):
+        return False
+    matched = more
     for one, other in zip(wide, narrow, strict=False):
         if one == other:
             continue
         if not _PARAMETER.search(one):
             return False
-        loose = loose or _is_literal(other)
-    return loose
+        matched.append(other)
+    return any(map(_is_literal, matched))
 
 
 def _is_literal(segment: str) -> bool:
@@ -109,7 +112,7 @@ def _character(char: str) -> str:
     """The character in both cases; also escaped, unless the gateway decodes such an escape."""
     cases = dict.fromkeys((char.lower(), char.upper()))
     if not _UNRESERVED.fullmatch(char):
-        forms = [form for case in cases for form in (re.escape(case), _escape(case))]
+        forms = [f"{re.escape(case)}|{_escape(case)}" for case in cases]
         return f"(?:{'|'.join(forms)})"
     if len(cases) > 1:
         return f"[{''.join(cases)}]"

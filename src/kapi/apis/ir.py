@@ -295,7 +295,7 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, list | tuple):
         return list(map(plain, value))
-    if not is_dataclass(value) or isinstance(value, type):
+    if not _has_fields(value):
         return value
     printed = {}
     if hasattr(value, "policy"):
@@ -306,6 +306,10 @@ def plain(value: Any) -> Any:
         if not is_default and not item.metadata.get("hidden"):
             printed[item.name] = plain(part)
     return printed
+
+
+def _has_fields(value: Any) -> bool:
+    return is_dataclass(value) and not isinstance(value, type)
 
 
 def secret_refs(value: Any) -> Iterator[SecretRef]:
@@ -320,18 +324,15 @@ def endpoints_in(value: Any) -> Iterator[Endpoint]:
 
 def client_certificates_in(value: Any) -> Iterator[SecretRef]:
     """Every secret that must hold certificates of clients."""
-    return (
-        ref
-        for item in _within(value)
-        if isinstance(item, ClientCertificates)
-        for ref in item.accepted
-    )
+    for item in _within(value):
+        if isinstance(item, ClientCertificates):
+            yield from item.accepted
 
 
 def _within(value: Any) -> Iterator[Any]:
     """A value and all values inside it."""
     yield value
-    if is_dataclass(value) and not isinstance(value, type):
+    if _has_fields(value):
         for item in fields(value):
             yield from _within(getattr(value, item.name))
     elif isinstance(value, list | tuple):

@@ -100,7 +100,10 @@ def _tool(
     result: Tools,
 ) -> McpTool | None:
     chosen = operation.field(FIELD)
-    if not (conf.field(FIELD) if chosen is None else chosen):
+    wanted = chosen
+    if chosen is None:
+        wanted = conf.field(FIELD)
+    if not wanted:
         return None
     named = f"{operation.verb} {operation.target}"
     found = known.get((operation.verb, target_key(operation.target)))
@@ -192,11 +195,14 @@ class _Reader:
             if str(status).startswith("2"):
                 successes.append(given)
         found = [self._response(mapping(self._source.followed(item))) for item in successes]
-        if not found or any(not item or item != found[0] for item in found):
+        if not found:
             return {}
-        if found[0].get("type") == "object":
-            return {"outputSchema": found[0]}
-        wrapped = {"type": "object", "properties": {"result": found[0]}, "required": ["result"]}
+        first = found[0]
+        if not first or found.count(first) < len(found):
+            return {}
+        if first.get("type") == "object":
+            return {"outputSchema": first}
+        wrapped = {"type": "object", "properties": {"result": first}, "required": ["result"]}
         return {"outputSchema": wrapped}
 
     def _response(self, response: dict[str, Any]) -> dict[str, Any]:
@@ -212,6 +218,9 @@ class _Reader:
         if len(content) == len(schemas) == 1:
             return self._source.schema(schemas[0])
         return {}
+
+
+_CONTROL: Final = frozenset("\t\n\r")
 
 
 @dataclass(slots=True)
@@ -249,7 +258,7 @@ class _Arguments:
         argument = name
         if name in self.properties:
             argument = f"{name}_{place}"
-        if any(character in "\t\n\r" for character in name):
+        if not _CONTROL.isdisjoint(name):
             raise _Unsupported("the name of a parameter has control characters")
         self._keep(letter, name, argument, schema, required=needed or place == "path")
 

@@ -98,7 +98,8 @@ def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnost
         "Choose another environment:"
         " environment `b` of organization `a` has the same host as organization `a-b`."
     )
-    messages = [message for path in new.base_paths if (message := _overlap(path, other.base_paths))]
+    overlaps = [_overlap(path, other.base_paths) for path in new.base_paths]
+    messages = list(filter(None, overlaps))
     for message in messages:
         yield Diagnostic(codes.TAKEN_PATH, message, hint, "#/basePath", source=_SOURCE)
     if not messages:
@@ -110,11 +111,17 @@ def _overlap(path: str, taken: tuple[str, ...]) -> str:
     """The conflict of a base path with another organization on the same host, or ""."""
     if path in taken:
         return f"base path {path} is taken by another organization"
-    if any(path.startswith(other.rstrip("/") + "/") for other in taken):
-        return f"base path {path} is below a base path of another organization"
-    if any(other.startswith(path.rstrip("/") + "/") for other in taken):
-        return f"base path {path} is above a base path of another organization"
+    for other in taken:
+        if _is_below(path, other):
+            return f"base path {path} is below a base path of another organization"
+    for other in taken:
+        if _is_below(other, path):
+            return f"base path {path} is above a base path of another organization"
     return ""
+
+
+def _is_below(path: str, other: str) -> bool:
+    return path.startswith(other.rstrip("/") + "/")
 
 
 def _taken_id(new: Placement, other: Placement) -> Iterable[Diagnostic]:

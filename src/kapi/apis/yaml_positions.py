@@ -141,7 +141,9 @@ def core_value(text: str) -> str | int | float | bool | None:
             return int(text, 0)
         return int(text)
     if _FLOAT.fullmatch(text):
-        return float(text.replace(".", "") if text[-1] in "fFnN" else text)
+        if text[-1] in "fFnN":
+            return float(text.replace(".", ""))  # `.inf` and `.nan`
+        return float(text)
     return text
 
 
@@ -206,20 +208,20 @@ def read_yaml(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> Mapp
 
 def type_name(node: Node) -> str:
     """The name of a node's type in the words of APK's own messages."""
-    match node:
-        case Mapping():
-            return "JSONObject"
-        case Sequence():
-            return "JSONArray"
-        case Scalar(value=None):
-            return "Null"
-        case Scalar(value=bool()):
-            return "Boolean"
-        case Scalar(value=int()):
-            return "Integer"
-        case Scalar(value=float()):
-            return "Double"
-    return "String"
+    if isinstance(node, Scalar):
+        return _TYPE_NAMES[type(node.value)]
+    return _TYPE_NAMES[type(node)]
+
+
+_TYPE_NAMES: Final[dict[type, str]] = {
+    Mapping: "JSONObject",
+    Sequence: "JSONArray",
+    type(None): "Null",
+    bool: "Boolean",
+    int: "Integer",
+    float: "Double",
+    str: "String",
+}
 
 
 def _start(event: yaml.Event) -> tuple[int, int]:

@@ -37,7 +37,7 @@ def is_true(node: Node, name: str) -> bool:
 def whole_at(node: Mapping, name: str) -> int | None:
     """The integer of a field; None when it has none."""
     found = _scalar_at(node, name)
-    if isinstance(found, int) and not isinstance(found, bool):
+    if type(found) is int:  # A Boolean is an int too.
         return found
     return None
 

@@ -181,20 +181,21 @@ class Checker:
             self.report.add(code, message, mark(node, pointer), hint)
 
     def _whole(self, node: Node, shape: Whole, pointer: str) -> None:
-        if (
-            not isinstance(node, Scalar)
-            or isinstance(node.value, bool)
-            or not isinstance(node.value, int)
-        ):
+        value = None
+        if isinstance(node, Scalar):
+            value = node.value
+        if type(value) is not int:  # A Boolean is an int too.
             self._wrong_type(node, "Integer", pointer, "Write a whole number, without quotes.")
-        elif not shape.least <= node.value <= shape.most:
+            return
+        hint = f"Use a number from {shape.least} to {shape.most}."
+        bound = ""
+        if value < shape.least:
+            bound = f"greater or equal to {shape.least}"
+        elif value > shape.most:
             bound = f"less or equal to {shape.most}"
-            if node.value < shape.least:
-                bound = f"greater or equal to {shape.least}"
-            hint = f"Use a number from {shape.least} to {shape.most}."
-            self.report.add(
-                codes.RANGE, f"{str(node.value)[:40]} is not {bound}", mark(node, pointer), hint
-            )
+        if bound:
+            message = f"{str(value)[:40]} is not {bound}"
+            self.report.add(codes.RANGE, message, mark(node, pointer), hint)
 
     def _items(self, node: Node, shape: Items, pointer: str) -> None:
         if not isinstance(node, Sequence):
@@ -249,7 +250,9 @@ class Checker:
 
 
 def _meant(node: Node, records: tuple[Record, ...]) -> Record:
-    given = set(node.entries) if isinstance(node, Mapping) else set()
+    given: set[str] = set()
+    if isinstance(node, Mapping):
+        given = set(node.entries)
     return max(records, key=lambda record: len(given & set(record.fields)))
 
 

@@ -44,9 +44,10 @@ def read_definition(
 ) -> tuple[Definition | None, tuple[Diagnostic, ...]]:
     """The definition, or None and every mistake in it. Never raises on bad input."""
     report = Report("definitionFile")
-    chosen = next((form for form in DEFINITIONS if api_type == form.TYPE), None)
+    forms = {form.TYPE: form for form in DEFINITIONS}
+    chosen = forms.get(api_type)
     if chosen is None:
-        known = ", ".join(form.TYPE for form in DEFINITIONS)
+        known = ", ".join(forms)
         report.add(
             codes.DEFINITION, f"Invalid API Type {api_type[:40]}", Mark(), f"Use one of: {known}."
         )
@@ -61,8 +62,7 @@ def read_definition(
         return None, report.diagnostics
     if not chosen.detect(content, file_name):
         # `chosen` does not detect it, so this is another one.
-        found = (form.TYPE for form in DEFINITIONS if form.detect(content, file_name))
-        other = next(found, "")
+        other = _detected(content, file_name)
         if other:
             message = f"this is a definition of type {other}, not {api_type}"
             report.add(
@@ -73,13 +73,21 @@ def read_definition(
             )
             return None, report.diagnostics
     definition = chosen.parse(content, report)
-    return (None if report.diagnostics else definition), report.diagnostics
+    if report.diagnostics:
+        return None, report.diagnostics
+    return definition, ()
 
 
 def detected_type(content: bytes, file_name: str = "") -> str:
     """The type whose definitions look like this; that of OpenAPI if none does."""
-    found = (form.TYPE for form in DEFINITIONS if form.detect(content, file_name))
-    return next(found, openapi.TYPE)
+    return _detected(content, file_name) or openapi.TYPE
+
+
+def _detected(content: bytes, file_name: str) -> str:
+    for form in DEFINITIONS:
+        if form.detect(content, file_name):
+            return form.TYPE
+    return ""
 
 
 def media_type(content: bytes) -> str:

@@ -60,8 +60,14 @@ class _Scan:
                 self.stack.pop()
             elif sign == ",":
                 self._next(match)
-            elif self.stack and self.stack[-1].is_object and self.stack[-1].key is None:
+            elif self._expects_key():
                 self._key(json.loads(sign), match.start())
+
+    def _expects_key(self) -> bool:
+        if not self.stack:
+            return False
+        frame = self.stack[-1]
+        return frame.is_object and frame.key is None
 
     def _open(self, match: re.Match[str]) -> None:
         pointer = self._here()
@@ -74,9 +80,9 @@ class _Scan:
         if not self.stack:
             return "#"
         frame = self.stack[-1]
-        if frame.pointer is None:
-            return None
-        return self._child(frame, frame.key or "" if frame.is_object else frame.index)
+        if frame.is_object:
+            return self._child(frame, frame.key or "")
+        return self._child(frame, frame.index)
 
     def _child(self, frame: _Frame, name: str | int) -> str | None:
         if frame.pointer is None:

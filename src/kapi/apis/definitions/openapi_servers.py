@@ -36,10 +36,20 @@ def server(described: dict[str, Any], url: str, pointer: str) -> Server:
 
 def swagger_server(host: str, base_path: str, schemes: list[Any]) -> Server:
     """The one server of a Swagger document; relative without a host."""
+    path = base_path.rstrip("/")
     if not host:
-        return Server("#/basePath" if base_path else "#", base_path.rstrip("/") or "/")
-    scheme = next((used for name, used in _SCHEMES if name in schemes), "http")
-    return Server("#/host", f"{scheme}://{host}{base_path.rstrip('/')}")
+        pointer = "#"
+        if base_path:
+            pointer = "#/basePath"
+        return Server(pointer, path or "/")
+    return Server("#/host", f"{_safest(schemes)}://{host}{path}")
+
+
+def _safest(schemes: list[Any]) -> str:
+    for name, used in _SCHEMES:
+        if name in schemes:
+            return used
+    return "http"
 
 
 def servers_of(owner: dict[str, Any], pointer: str) -> list[tuple[str, dict[str, Any]]]:

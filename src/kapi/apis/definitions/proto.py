@@ -121,15 +121,11 @@ def parse(content: bytes, report: Report) -> Definition | None:
 
 def _split(package: str) -> tuple[str, str, str]:
     """A package as (path, version, rest): `org.apk.v1.student` → `org.apk`, `v1`, `student`."""
-    parts = []
-    if package:
-        parts = package.split(".")
-    index = next((i for i, part in enumerate(parts) if _VERSION.fullmatch(part)), len(parts))
-    return (
-        ".".join(parts[:index]),
-        parts[index] if index < len(parts) else "",
-        ".".join(parts[index + 1 :]),
-    )
+    parts = package.split(".")
+    for index, part in enumerate(parts):
+        if _VERSION.fullmatch(part):
+            return ".".join(parts[:index]), part, ".".join(parts[index + 1 :])
+    return package, "", ""
 
 
 def _texts(content: bytes, report: Report) -> list[str]:

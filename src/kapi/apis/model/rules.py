@@ -23,6 +23,7 @@ _PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 _PARAMETER_NAME: Final = re.compile(r"[A-Za-z0-9._~:@$-]+")
 _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _URL_PATH: Final = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
+_VISIBLE_ASCII: Final = re.compile(r"[!-~]*")
 _MAX_HOST: Final = 253
 _MAX_LABEL: Final = 63
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -70,11 +71,13 @@ def endpoint_of(url: str) -> Endpoint | Fault:
             "Percent-encode special characters; leave out `.` and `..` segments.",
         )
     scheme = scheme.lower()
-    return Endpoint(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port, path)
+    if port is None:
+        port = _DEFAULT_PORTS[scheme]
+    return Endpoint(scheme, host, port, path)
 
 
 def _is_not_plain_ascii(url: str) -> bool:
-    return not url.isascii() or any(char <= " " or char == "\x7f" for char in url)
+    return _VISIBLE_ASCII.fullmatch(url) is None
 
 
 def _has_other_scheme(url: str) -> bool:
@@ -83,7 +86,7 @@ def _has_other_scheme(url: str) -> bool:
 
 
 def _has_query_or_fragment(text: str) -> bool:
-    return "?" in text or "#" in text
+    return not {"?", "#"}.isdisjoint(text)
 
 
 def _has_user_info(url: str) -> bool:
@@ -136,13 +139,15 @@ def _has_dot_or_empty_segment(target: str) -> bool:
 
 def _has_bad_parameter(target: str) -> bool:
     rest = _PARAMETER.sub("", target)
+    if not {"{", "}"}.isdisjoint(rest):
+        return True
     names = _PARAMETER.findall(target)
-    return bool({"{", "}"} & set(rest)) or not all(map(_PARAMETER_NAME.fullmatch, names))
+    return not all(map(_PARAMETER_NAME.fullmatch, names))
 
 
 def _has_inner_wildcard(target: str) -> bool:
-    stars = _PARAMETER.sub("", target).count("*")
-    return stars > 1 or (stars == 1 and not target.endswith("/*"))
+    inner = target.removesuffix("/*")
+    return "*" in _PARAMETER.sub("", inner)
 
 
 _TARGET_RULES: Final[_Rules] = (
@@ -194,7 +199,8 @@ def definition_path_fault(path: str) -> Fault | None:
     fault = target_fault(path)
     if fault is not None:
         return Fault(fault.message.replace("target", "definitionPath", 1), fault.hint)
-    if "{" in path or "*" in path or not path.strip("/"):
+    is_pattern = not {"{", "*"}.isdisjoint(path)
+    if is_pattern or not path.strip("/"):
         return Fault("definitionPath is not a fixed path", "Write a path such as /api-definition.")
     return None
 
@@ -295,7 +301,8 @@ def host_label_fault(organization: str, environment: str) -> Fault | None:
 
 
 def _has_dot_segment(path: str) -> bool:
-    return any(segment.lower().replace("%2e", ".") in (".", "..") for segment in path.split("/"))
+    segments = path.lower().replace("%2e", ".").split("/")
+    return not {".", ".."}.isdisjoint(segments)
 
 
 def _is_host(host: str, *, bracketed: bool) -> bool:

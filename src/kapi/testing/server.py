@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from kapi.identity.provider import Provider
 from kapi.testing.addresses import Addresses
 from kapi.testing.control import Control
+from kapi.testing.debugger.debugger import Debugger
 from kapi.testing.http.calls import App, Call, Reply, json_reply, serving
 from kapi.testing.http.requests import request_of, run
 from kapi.testing.issuer import Issuer
@@ -36,6 +37,7 @@ DEFAULT = "default"
 MOST_ISSUERS = 1000
 _PREFIX = "/issuers/"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_DEBUGGER = re.compile(r"/testing(?:/issuers/([^/]+))?/debugger(?:/callback)?")
 _INSERTED = re.compile(r"(/\.well-known/[a-z-]+)/issuers/([^/]+)(/.*)?")
 """RFC 8414 §3.1: the path of the issuer is after the well-known name."""
 
@@ -68,6 +70,7 @@ class Server:
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._control = Control(self)
+        self._debugger = Debugger(self.base_url, self.issuer)
         self.app: App = serving(self.answer)
         """The ASGI application."""
 
@@ -185,6 +188,8 @@ class Server:
 
     async def answer(self, call: Call) -> Reply:
         """Answer a call: find the issuer, and take its place out of the path."""
+        if found := _DEBUGGER.fullmatch(call.path):
+            return await self._debugger(call, found[1] or DEFAULT)
         if call.path == "/testing" or call.path.startswith("/testing/"):
             return await self._control(call)
         try:

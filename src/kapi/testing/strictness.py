@@ -61,12 +61,20 @@ class Admission:
         after = _as_sent(before, call)
         if after == known.get(client_id):
             return
-        known[client_id] = after
-        clients = tuple(known.values())
-        identity = replace(provider.settings.identity, clients=clients)
-        provider.settings = replace(provider.settings, identity=identity)
-        provider.clients = Clients(clients, self._salt)
-        provider.use_clients()
+        register(provider, after, self._salt)
+
+
+def register(provider: Provider, client: ClientSettings, salt: bytes) -> None:
+    """Let the provider know a client, in its memory alone; one with the same id is replaced."""
+    known = {item.id: item for item in provider.settings.identity.clients}
+    if known.get(client.id) == client:
+        return
+    known[client.id] = client
+    clients = tuple(known.values())
+    identity = replace(provider.settings.identity, clients=clients)
+    provider.settings = replace(provider.settings, identity=identity)
+    provider.clients = Clients(clients, salt)
+    provider.use_clients()
 
 
 def _as_sent(client: ClientSettings, call: Call) -> ClientSettings:

@@ -75,6 +75,7 @@ def confs(backend: int) -> dict[str, str]:
         "faults": plain | {"apiPolicies": _listed("FaultInjection", delayMillis=1, delayPercent=1)},
         "compression": plain | {"apiPolicies": {"response": [{"policyName": "Compression"}]}},
         "validation": plain | {"apiPolicies": _listed("RequestValidation", unknownQuery=True)},
+        "mock": plain | {"apiPolicies": _listed("MockResponse", body="{}")},
         "resiliency": {
             "endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}
         },
@@ -132,6 +133,7 @@ WORDS = {
     "faults": "JWT, fault injection",
     "compression": "JWT, compression (not asked for)",
     "validation": "JWT, request validation (no parameters)",
+    "mock": "JWT, mock response",
     "resiliency": "JWT, timeout, retries, circuit breaker",
     "basic": "JWT, Basic credentials for the backend",
     "weighted": "JWT, two weighted endpoints",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import DEFINITION, Answer, Platform
+from harness import DEFINITION, Answer, Platform, free_port
 
 HOST = "default.gw.wso2.com"
 
@@ -241,3 +241,26 @@ def test_a_media_type_that_the_definition_does_not_have_is_refused(
 ) -> None:
     sent = ("--http1.1", "-H", "Content-Type: text/plain", "-d", "x")
     assert call(platform, f"{validated}/orders", *sent).status == 415
+
+
+def test_a_mock_answers_with_the_example_and_needs_no_backend(platform: Platform) -> None:
+    example = {"id": 7, "name": "pen"}
+    content = {"application/json": {"example": example}}
+    answered = {"200": {"description": "ok", "content": content}}
+    definition = {
+        "openapi": "3.0.3",
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/items": {"get": {"responses": answered}}},
+    }
+    operations = {
+        "/items": request("MockResponse"),
+        "/gone": request("MockResponse", statusCode=410, contentType="text/plain", body="gone"),
+        "/empty": request("MockResponse", statusCode=204),
+    }
+    base = deployed(platform, "mocked", free_port(), operations, json.dumps(definition))
+    answer = call(platform, f"{base}/items")
+    assert (answer.status, answer.json()) == (200, example)
+    assert answer.headers["content-type"] == "application/json"
+    gone = call(platform, f"{base}/gone")
+    assert (gone.status, gone.body, gone.headers["content-type"]) == (410, b"gone", "text/plain")
+    assert call(platform, f"{base}/empty").status == 204

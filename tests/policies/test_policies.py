@@ -65,6 +65,7 @@ FILTERS = """
 35 kapi.stream switched on on demand
 35 kapi.messages switched on on demand
 37 envoy.filters.http.fault switched on
+38 kapi.filters.http.mock switched on
 40 kapi.backend_jwt switched on
 40 kapi.interceptor switched on
 40 kapi.guard.before switched on

@@ -34,7 +34,13 @@ from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
 from kapi.policies.limits import limit_keys, rate_limit
 from kapi.policies.policy import Policy
-from kapi.policies.traffic import compression, fault_injection, request_validation, url_rewrite
+from kapi.policies.traffic import (
+    compression,
+    fault_injection,
+    mock,
+    request_validation,
+    url_rewrite,
+)
 
 POLICIES: tuple[Policy, ...] = (
     compression,
@@ -55,6 +61,7 @@ POLICIES: tuple[Policy, ...] = (
     ai_usage,
     streams,
     fault_injection,
+    mock,
     backend_jwt,
     interceptor,
     wasm_modules,

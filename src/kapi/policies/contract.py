@@ -44,6 +44,8 @@ class Phase(IntEnum):
     """After every refusal, because a call that enters here is known until it ends."""
     INJECT = 37
     """Faults on purpose: after every refusal, before anything that has a cost."""
+    MOCK = 38
+    """Answers in place of the backend: nothing that changes requests for it is needed."""
     MEDIATE = 40
     """Interceptors and scripts: they may see and change what is already allowed."""
     LIMIT_KEYS = 45

@@ -86,6 +86,8 @@ class OAuthError(KapiError):
     ) -> None:
         super().__init__(error, error, description)
         self.error = error
+        self.client = ""
+        """The client that did not prove who it is."""
         self.status = status
         self.challenge = challenge
         self.allow = allow

@@ -14,6 +14,7 @@ from kapi.front.web.identity.figures import with_figures
 from kapi.identity.figures import PATH, ProviderFigures
 from kapi.settings import IdentitySettings, Settings, UserSettings
 from kapi.store import Store
+from kapi.store.audit import Event
 
 PASSWORD = client("app", grants=("password", "client_credentials"))
 
@@ -34,6 +35,8 @@ def settings(tmp_path: Path) -> Settings:
 def test_tokens_refusals_and_sign_ins(settings: Settings) -> None:
     store = Store.open(settings.data_dir / "kapi.db")
     provider = provider_of(settings, store)
+    events = list[Event]()
+    provider.record = provider.record_later = events.append
     app = with_figures(build_identity_app(provider, lambda: NOW), provider.figures)
 
     def ask(body: bytes, secret: str = PASSWORD.secret) -> int:
@@ -54,5 +57,13 @@ def test_tokens_refusals_and_sign_ins(settings: Settings) -> None:
     assert tokens == {("client_credentials", "app"): 2, ("password", "app"): 2}
     assert refusals[("client_credentials", "invalid_client")] == 2
     assert refusals[("unknown", "unsupported_grant_type")] == 2
+    seen = [(item.event, item.outcome, item.client, item.detail) for item in events]
+    assert seen[0][:3] == ("client.authenticate", "failure", "app")
+    assert seen[1:] == [
+        ("sign_in", "success", "app", ""),
+        *[("sign_in", "failure", "app", "wrong password")] * 2,
+        ("sign_in", "failure", "app", "too many tries"),
+    ]
+    assert [item.subject for item in events] == ["", *["alice"] * 4]
     assert sign_ins == {("success",): 2, ("wrong password",): 4, ("too many tries",): 2}
     store.close()

@@ -153,7 +153,7 @@ def test_the_system_apis(platform: Platform) -> None:
         }
     )
     token = platform.token(
-        "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs"
+        "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs kapi:audit"
     )
     host = f"api.am.wso2.com:{platform.port}"
     for headers in ({"authorization": f"Bearer {token}", "host": host}, {"host": host}):

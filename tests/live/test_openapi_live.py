@@ -12,7 +12,7 @@ import pytest
 from harness import DEFINITION, Answer, Platform, conf, free_port
 from kapi.front.web.openapi.catalogue import CATALOGUE
 
-SCOPES = "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs"
+SCOPES = "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs kapi:audit"
 DEPLOY, GENERATE = "/api/deployer/apis/deploy", "/api/configurator/apis/generate-configuration"
 KEYS, ISSUERS, USERS, CLIENTS = "/api/keys", "/api/issuers", "/api/users", "/api/clients"
 APPLICATIONS, SUBSCRIPTIONS, NOTIFY = (
@@ -216,7 +216,7 @@ def test_callers_without_what_they_need(platform: Platform) -> None:
     nothing = platform.token("x")
     for path, scope in {
         USERS: "kapi:users", KEYS: "kapi:keys", CLIENTS: "kapi:clients", ISSUERS: "kapi:issuers",
-        "/api/metrics": "kapi:metrics", "/api/logs": "kapi:logs",
+        "/api/metrics": "kapi:metrics", "/api/logs": "kapi:logs", "/api/audit": "kapi:audit",
         APPLICATIONS: "apk:api_create",
     }.items():  # fmt: skip
         same(platform.api(path, token=nothing), f"scope {scope}")

@@ -1,4 +1,4 @@
-"""What those who run the platform look at: health, metrics."""
+"""What those who run the platform look at: health, metrics, the audit log."""
 
 from __future__ import annotations
 
@@ -110,3 +110,36 @@ def test_the_dashboard_and_the_alerts_name_metrics_that_exist(platform: Platform
     families = {name.removesuffix("_bucket") for name in named}
     families |= {re.sub("_(bucket|count|sum)$", "", name) for name in metrics(platform)}
     assert {name for name in families if f"`{name}`" not in page} == set()
+
+
+def test_who_did_what_is_in_the_audit_log(platform: Platform) -> None:
+    def events(*options: str) -> list[dict[str, str]]:
+        return json.loads(platform.cli("audit", "-o", "json", *options).stdout)
+
+    made = conf("Audited", "/audited", port=9, operations='- {target: "/x", verb: GET}\n')
+    assert platform.deploy(made, DEFINITION).status == 200
+    newest = events("--event", "api", "--limit", "1")[0]
+    assert newest["event"] == "api.deploy"
+    assert newest["target"].startswith("Audited 1.0.0 (")
+    assert (newest["outcome"], newest["detail"]) == ("success", "created")
+    address = newest["address"]  # Envoy writes that of this machine for a loopback address.
+    assert newest["token"]
+    assert newest["issuer"] == "inbuilt"
+    assert newest["client"]
+    platform.cli("secret", "set", "vault", "key", stdin="never-to-be-seen")
+    assert events("--event", "secret")[-1]["target"] == "vault/key"
+    platform.cli("secret", "remove", "vault", "key")
+    assert platform.api("/api/users", token=platform.token()).status == 403
+    assert events("--failed")[-1]["event"] == "access.refused"
+    wrong = ("-u", f"{newest['client']}:wrong", "-d", "grant_type=client_credentials")
+    assert platform.request(IDP, "/oauth2/token", *wrong).status == 401
+    until(lambda: events("--failed")[-1]["event"] == "client.authenticate")
+    failed = events("--failed", "--by", newest["client"])[-1]
+    assert (failed["client"], failed["address"]) == (newest["client"], address)
+    shown = platform.cli("audit", "--event", "api.deploy").stdout
+    assert f"from {address}  token {newest['token']}  created" in shown
+    log = platform.data_dir / "logs/audit.log"
+    assert log.stat().st_mode & 0o777 == 0o600
+    text = log.read_text()
+    assert newest["token"] in text
+    assert "never-to-be-seen" not in text

@@ -16,7 +16,7 @@ from harness import free_port
 from kapi.app.metrics_listener import serve_metrics
 from kapi.errors import KapiError
 from kapi.gateway.envoy.process.process import admin
-from kapi.settings.metrics import is_place
+from kapi.settings.operate.metrics import is_place
 
 
 async def text(request: Request) -> PlainTextResponse:

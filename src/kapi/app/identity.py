@@ -7,7 +7,7 @@ import socket
 import time
 from functools import partial
 
-from kapi.app.process import open_store, serve
+from kapi.app.process import audit_of, open_store, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
 from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
@@ -28,6 +28,8 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
 
     store, keyring = open_store(settings)
     provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))
+    audit = audit_of(settings, store)
+    provider.record, provider.record_later = audit.record, audit.record_later
     provider.before_binding = partial(StartupRequirements(store.database).ensure, CERTIFICATE_BOUND)
     settle_accounts(provider, int(time.time()))
     keys = Keys(store.database)

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from kapi.errors import KapiError
-from kapi.settings.metrics import address_and_port
+from kapi.settings.operate.metrics import address_and_port
 
 
 def serve_metrics(place: str, routes: Sequence[Route]) -> None:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kapi.audit import Audit
 from kapi.errors import StorageError
 from kapi.identity.keys.keyring import Keyring, ensure_keyring, needed_algorithms
-from kapi.run_files import database_of
+from kapi.run_files import database_of, log_path
 from kapi.settings import Settings
 from kapi.store import Store
+from kapi.store.audit import AuditStore
 from kapi.store.engine.database import StoreClosed
 from kapi.store.keys import Keys
 
@@ -41,6 +43,12 @@ def open_store(settings: Settings) -> tuple[Store, Keyring]:
         return store, ensure_keyring(
             Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity)
         )
+
+
+def audit_of(settings: Settings, store: Store) -> Audit:
+    """The audit log of a process."""
+    stored = AuditStore(store.database, settings.audit.max_events)
+    return Audit(stored, log_path(settings, "audit"))
 
 
 def repeat(seconds: float, work: Callable[[], object], first: float | None = None) -> None:

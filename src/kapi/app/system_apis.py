@@ -13,11 +13,13 @@ from typing import Any
 
 import uuid_utils
 
+from kapi import __version__
 from kapi.app.control_parts import Control
 from kapi.app.figures import sources
 from kapi.app.health_checks import health_checks
 from kapi.app.kubernetes_export import exporting
 from kapi.app.metrics_listener import serve_metrics
+from kapi.app.process import audit_of
 from kapi.app.work import compiling, generating, places
 from kapi.fetch import fetch
 from kapi.front.web.enforcer.proofs import Proofs
@@ -25,6 +27,8 @@ from kapi.front.web.enforcer.questions import Enforcer
 from kapi.front.web.http.access import Access
 from kapi.front.web.http.holders import Holders
 from kapi.front.web.openapi.document import described
+from kapi.front.web.operate.audit import AuditApi
+from kapi.front.web.operate.auditing import Auditing
 from kapi.front.web.operate.health import Health
 from kapi.front.web.operate.logs import LogsApi
 from kapi.front.web.operate.metrics import Metrics
@@ -54,6 +58,7 @@ from kapi.identity.accounts.users import Users
 from kapi.identity.clients.remote_documents import RemoteDocuments, fetches_private
 from kapi.identity.keys.rotation import Rotation, rotating
 from kapi.run_files import log_path
+from kapi.store.audit import AuditStore, Event
 from kapi.store.gateway.enforcer_keys import EnforcerKeys
 from kapi.store.gateway.secrets import SecretStore
 from kapi.store.keys import TOPIC as KEYS
@@ -72,7 +77,10 @@ def system_apis(control: Control) -> Any:
     """The ASGI application with all system APIs."""
     routes = [route for api in _apis(control) for route in api.routes()]
     described_routes = described(control.settings, routes)
-    return build_system_api([*described_routes, *HomePages(control.settings).routes()])
+    app = build_system_api([*described_routes, *HomePages(control.settings).routes()])
+    record = audit_of(control.settings, control.store).record
+    record(Event("platform.start", detail=f"version {__version__}"))
+    return Auditing(record, control.settings.apis.organization, routes).around(app)
 
 
 def _apis(control: Control) -> tuple[Any, ...]:
@@ -93,6 +101,11 @@ def _apis(control: Control) -> tuple[Any, ...]:
         SecretsApi(NamedSecrets(settings, SecretStore(database), deployer, time.time), access),
         IssuersApi(access, trust, lanes.fetching),
         *_seen(control, access),
+        AuditApi(
+            access,
+            AuditStore(database, settings.audit.max_events),
+            settings.apis.organization,
+        ),
         LogsApi(
             access,
             CallLog(log_path(settings, "access")),

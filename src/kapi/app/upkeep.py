@@ -125,6 +125,7 @@ class Upkeep:
             "backends": LOG_BYTES,
         }
         most["access"] = settings.gateway.access_log_bytes
+        most["audit"] = settings.audit.file_bytes
         aside = []
         for name, size in most.items():
             if set_aside(log_path(settings, name), size):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapi.addresses import is_loopback
-from kapi.identity.accounts.attempts import Attempts
+from kapi.audit import Record, record_nothing
+from kapi.identity.accounts.attempts import Attempts, sign_in_event
 from kapi.identity.accounts.users import Users
 from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.clients.keys import keys_of
@@ -79,6 +80,10 @@ class Provider:
     """The URL of the provider's root if it is not that of its host; without a slash at the end."""
     before_binding: Callable[[], None] = lambda: None
     """Called before a token is bound to a client certificate: sets up the check in the gateway."""
+    record: Record = record_nothing
+    """Appends to the audit log."""
+    record_later: Record = record_nothing
+    """The same without waiting for the store."""
     figures: ProviderFigures = field(default_factory=ProviderFigures)
     verified: dict[str, Jwt] = field(default_factory=dict)
     """The provider's JWTs whose signature was checked; see `own_tokens.py`."""
@@ -88,6 +93,14 @@ class Provider:
     def __post_init__(self) -> None:
         self.use_keys(self.keyring)
         self.use_clients()
+        self.attempts.told = self._sign_in_told
+
+    def _sign_in_told(self, outcome: str, username: str, place: str) -> None:
+        """Count and record a password that was checked."""
+        self.figures.sign_ins.add((outcome,))
+        # People type passwords where a user name belongs.
+        known = username if self.users.account(username) is not None else ""
+        self.record(sign_in_event(outcome, known, place))
 
     def use_keys(self, keyring: Keyring) -> None:
         """Replace the signing keys."""

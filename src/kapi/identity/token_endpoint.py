@@ -26,7 +26,7 @@ class TokenEndpoint:
     """The pipeline, bound to a provider and its grants."""
 
     def __init__(self, provider: Provider, grants: Sequence[Grant]) -> None:
-        self._provider = provider
+        self.provider = self._provider = provider
         self._grants = {grant.facts.grant_type: grant for grant in grants}
 
     def quick(self, form: Form, credentials: Credentials) -> bool:

@@ -14,7 +14,6 @@ from kapi.identity.client_policy import document_policy
 from kapi.identity.clients.clients import Clients
 from kapi.identity.clients.notices import Notices
 from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
-from kapi.identity.figures import ProviderFigures
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.provider import Provider
 from kapi.settings import Settings
@@ -42,7 +41,7 @@ def make_provider(
     """The provider of these settings over this store; `get` fetches what clients publish."""
     identity = settings.identity
     records, login_attempts = Records(store.database), LoginAttempts(store.database)
-    private, figures = fetches_private(settings), ProviderFigures()
+    private = fetches_private(settings)
     return Provider(
         settings=settings,
         keyring=keyring,
@@ -53,8 +52,7 @@ def make_provider(
         revocations=Revocations(store.database),
         accounts=Accounts(store.database),
         login_attempts=login_attempts,
-        attempts=_attempts(settings, login_attempts, records, figures),
-        figures=figures,
+        attempts=Attempts(identity.login_attempts, login_attempts, records),
         random_bytes=random_bytes,
         new_id=new_id,
         documents=RemoteDocuments(get, allow_private=private),
@@ -67,12 +65,3 @@ def make_provider(
         notices=Notices(allow_private=private, hosts=settings.gateway.hosts),
         public_url=public_url,
     )
-
-
-def _attempts(
-    settings: Settings, counts: LoginAttempts, records: Records, figures: ProviderFigures
-) -> Attempts:
-    def told(outcome: str, *_: str) -> None:
-        figures.sign_ins.add((outcome,))
-
-    return Attempts(settings.identity.login_attempts, counts, records, told)

@@ -33,7 +33,8 @@ from kapi.settings.identity.resources import ResourceSettings
 from kapi.settings.identity.users import UserSettings
 from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET
 from kapi.settings.kubernetes import KubernetesSettings
-from kapi.settings.metrics import MetricsSettings
+from kapi.settings.operate.audit import AuditSettings
+from kapi.settings.operate.metrics import MetricsSettings
 from kapi.settings.secrets import SecretSettings, SecretsSettings
 from kapi.settings.store import StoreSettings
 from kapi.settings.subscriptions import (
@@ -54,6 +55,7 @@ __all__ = [
     "ApisSettings",
     "ApplicationSettings",
     "AssertionIssuerSettings",
+    "AuditSettings",
     "ClientSettings",
     "EnforcerSettings",
     "GatewaySettings",
@@ -91,6 +93,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
     def mistakes(self) -> Iterator[Mistake]:
         """What the sections say together."""
@@ -107,6 +110,7 @@ SECTIONS: dict[str, type] = {
     "store": StoreSettings,
     "kubernetes": KubernetesSettings,
     "metrics": MetricsSettings,
+    "audit": AuditSettings,
 }
 """The tables of kapi.toml."""
 

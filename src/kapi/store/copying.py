@@ -38,6 +38,7 @@ TABLES: Final = {
     "nodes": ("id",),
     "leases": ("name",),
     "duties": ("name",),
+    "audit": ("id",),
     "tries": ("name",),
     "ended_accounts": ("subject",),
     "settings_accounts": ("username",),

@@ -66,6 +66,7 @@ COMMANDS = (
     Row(OPERATE, "logs", "logs", "logs"),
     Row(OPERATE, "why", "logs", "why"),
     Row(OPERATE, "nodes", "nodes", "nodes"),
+    Row(OPERATE, "audit", "audit", "audit"),
     Row(OPERATE, "ca", "platform", "ca"),
     Row(OPERATE, "doctor", "platform", "doctor"),
     Row(OPERATE, "config", "config", "config"),

@@ -64,7 +64,7 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-_PLAIN = "up|down|status|logs|why|deploy|apis|undeploy|token|ca|doctor|config show"
+_PLAIN = "up|down|status|logs|why|audit|deploy|apis|undeploy|token|ca|doctor|config show"
 _GROUPS = "api-key|secret|app|subscription|key|user|client|issuer"
 _COMMAND = re.compile(
     rf"\bkapi (?:{_PLAIN}|(?:{_GROUPS}) [a-z-]+)\b(?![^`\n]*--data-dir)(?! --help)"

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from kapi.identity.accounts.users import User, Users
+from kapi.store.audit import SIGN_IN, Event
 from kapi.store.login_attempts import LoginAttempts
 from kapi.store.records import Record, Records, key_of
 
@@ -34,11 +35,26 @@ class TooManyTries(Exception):
 
 Told = Callable[[str, str, str], None]
 """Called with the outcome of a check, the user name and the address."""
+CLIENT = "client "
+"""In place of an address: what a client sends for a person has the address of the client."""
 SUCCESS, WRONG, TOO_MANY = "success", "wrong password", "too many tries"
 
 
 def _tell_nobody(outcome: str, username: str, address: str) -> None:
     """Nobody asks."""
+
+
+def sign_in_event(outcome: str, username: str, place: str) -> Event:
+    """The entry of the audit log; `username` is empty if there is no such account."""
+    by_client = place.startswith(CLIENT)
+    return Event(
+        "sign_in",
+        *(("success", "", "") if outcome == SUCCESS else ("failure", "", outcome)),
+        subject=username,
+        client=place.removeprefix(CLIENT) if by_client else "",
+        address="" if by_client else place,
+        class_=SIGN_IN,
+    )
 
 
 class Attempts:
@@ -49,10 +65,10 @@ class Attempts:
         most: int,
         login_attempts: LoginAttempts,
         records: Records,
-        told: Told = _tell_nobody,
     ) -> None:
-        """`most` wrong passwords per user name and window. `told` hears each outcome."""
-        self._told = told
+        """`most` wrong passwords per user name and window."""
+        self.told: Told = _tell_nobody
+        """Hears each outcome."""
         self._most = most
         self._login_attempts = login_attempts
         self._records = records
@@ -70,9 +86,9 @@ class Attempts:
         try:
             user = self._authenticated(users, username, password, address, now, browser)
         except TooManyTries:
-            self._told(TOO_MANY, username, address)
+            self.told(TOO_MANY, username, address)
             raise
-        self._told(WRONG if user is None else SUCCESS, username, address)
+        self.told(WRONG if user is None else SUCCESS, username, address)
         return user
 
     def _authenticated(

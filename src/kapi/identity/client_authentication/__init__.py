@@ -66,13 +66,22 @@ def authenticate_client(
     if client is None:
         secrets.same_secret(provider, provider.clients.unknown, attempt, now)
         raise invalid_client(attempt.mistake)
+    try:
+        _prove(provider, client, attempt, now)
+    except OAuthError as error:
+        error.client = client.id
+        raise
+    return client
+
+
+def _prove(provider: Provider, client: Client, attempt: Attempt, now: int) -> None:
+    """Check the proof of a known client. Raises OAuthError."""
     allowed = methods_of(client)
     method = next((name for name in attempt.methods if name in allowed), None)
     if method is None:
         raise invalid_client(attempt.mistake)
     if not _BY_NAME[method].proves(provider, client, attempt, now):
         raise invalid_client(attempt.mistake)
-    return client
 
 
 def _named(provider: Provider, attempt: Attempt, now: int) -> Client | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kapi.errors import OAuthError
-from kapi.identity.accounts.attempts import TooManyTries
+from kapi.identity.accounts.attempts import CLIENT, TooManyTries
 from kapi.identity.accounts.users import User
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.authorized import Authorization
@@ -55,7 +55,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
 def _authenticated(provider: Provider, request: TokenRequest) -> User:
     """The person whose user name and password these are. Raises OAuthError."""
     username, password = request.form.need("username"), request.form.need("password")
-    caller = f"client {request.client.id}"
+    caller = f"{CLIENT}{request.client.id}"
     try:
         user = provider.attempts.authenticate(
             provider.users, username, password, caller, request.now

@@ -78,6 +78,8 @@ class Principal:
     scopes: frozenset[str]
     organization: str
     issuer: str = INBUILT
+    token: str = ""
+    """`jti` of the access token."""
 
 
 class _Refused(Exception):
@@ -286,6 +288,7 @@ def _principal(issuer: Issuer, claims: Mapping[str, Any]) -> Principal:
         scopes=as_scopes(claims, issuer.scopes_claims),
         organization=organization,
         issuer=issuer.name,
+        token=str(claims.get("jti", "")),
     )
 
 

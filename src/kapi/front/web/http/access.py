@@ -21,6 +21,8 @@ from kapi.identity.issuers.verify import (
     verify_bearer,
 )
 
+PRINCIPAL = "principal"
+"""Where the caller of a request is kept, in its state."""
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 
 Row = tuple[str, str, str, Callable[[Request], Any]]
@@ -70,6 +72,7 @@ class Access:
                     f'{challenge}, resource_metadata="{self._holders.metadata_url}"'
                 )
             raise
+        setattr(request.state, PRINCIPAL, principal)
         return principal
 
     def organization(self, principal: Principal) -> str:

@@ -16,6 +16,7 @@ import orjson
 
 from kapi.errors import FULL, OAuthError, StorageBusy, StorageError, StorageFull
 from kapi.front.web.http.draining import App, Message, Receive, Send, discard_body
+from kapi.front.web.identity.failures import tell_failure
 from kapi.identity.clients.fetch_places import PLACES
 from kapi.identity.endpoints import ENDPOINTS, Endpoint
 from kapi.identity.grants import token_grants
@@ -160,6 +161,7 @@ async def _token(
     except OAuthError as error:
         if unread:
             await discard_body(receive)
+        tell_failure(endpoint.provider, error, scope["headers"])
         await _send(send, error_answer(error))
         return
     content = orjson.dumps(members)
@@ -236,6 +238,7 @@ async def _endpoint(
     except OAuthError as error:
         if unread:
             await discard_body(receive)
+        tell_failure(provider, error, scope["headers"])
         answer = error_answer(error)
     await _send(send, answer, head=method == "HEAD")
 

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from kapi.errors import OAuthError
 from kapi.front.web.identity.app import LARGEST_FORM, TOKEN_HEADERS, checked_headers
+from kapi.front.web.identity.failures import tell_failure
 from kapi.identity.protocol.forms import parse_form
 from kapi.identity.protocol.http import error_answer
 from kapi.identity.token_endpoint import PATHS, TokenEndpoint
@@ -42,6 +43,7 @@ def token_lane(endpoint: TokenEndpoint, now: Callable[[], float]) -> Lane:
                 return None
             content = orjson.dumps(endpoint.answer(form, credentials, int(now())))
         except OAuthError as error:
+            tell_failure(endpoint.provider, error, headers)
             return _refusal(error)
         return _HEAD + str(len(content)).encode("ascii") + b"\r\n\r\n" + content
 

@@ -17,6 +17,7 @@ _SCOPES: Final = {
     "issuers": "kapi:issuers",
     "metrics": "kapi:metrics",
     "logs": "kapi:logs",
+    "audit": "kapi:audit",
 }
 """Scope by the second segment of the path; the others need apk:api_create."""
 

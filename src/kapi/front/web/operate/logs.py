@@ -38,7 +38,7 @@ class LogsApi:
     async def list(self, request: Request) -> Response:
         """Calls, the newest last, and as `next` the place after them, which `after` takes."""
         wanted = self._wanted(request)
-        most, after = _limit(request), request.query_params.get("after", "")
+        most, after = limit_of(request), request.query_params.get("after", "")
         if after:
             calls, place = await run_in_threadpool(self._log.after, after, wanted, most)
         else:
@@ -69,7 +69,8 @@ class LogsApi:
         )
 
 
-def _limit(request: Request) -> int:
+def limit_of(request: Request) -> int:
+    """The parameter `limit` of a request. Raises Problem 400."""
     text = request.query_params.get("limit", "100")
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= _MOST:
         detail = f"limit is a number from 1 to {_MOST}"

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from kapi import error_codes
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.shapes import Member, Rule, Shape, one_of, read_members
+from kapi.front.web.operate.auditing import about
 from kapi.front.web.system.apis import DEPLOY_SCOPE
 from kapi.identity.clients.api_keys import ApiKeyIssuer, Wanted
 from kapi.store.gateway.api_keys import StoredApiKey
@@ -138,6 +139,7 @@ class ApiKeysApi:
         made = await run_in_threadpool(
             self._issuer.issue, wanted, self._access.organization(principal), subject
         )
+        about(request, made.key.id)
         answer = json_answer({"apiKey": made.text, **_shown(made.key)}, 201)
         answer.headers["Cache-Control"] = "no-store"
         return answer

@@ -31,6 +31,7 @@ from kapi.front.web.http.draining import App, draining
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.multipart import read_form
 from kapi.front.web.http.problems import answer
+from kapi.front.web.operate.auditing import about
 from kapi.gateway.deployment.deployer import Deployer, Deployment
 from kapi.settings import Settings
 from kapi.store import StoredApi
@@ -185,6 +186,7 @@ class SystemApi:
             self._deployments.add(("refused",))
             raise
         headers = self._change_headers(deployed)
+        about(request, _named(deployed), headers[DEPLOYMENT_HEADER])
         self._deployments.add((headers[DEPLOYMENT_HEADER],))
         return Response(deployed.conf_text, 200, headers, "application/yaml")
 
@@ -198,6 +200,7 @@ class SystemApi:
                 hint="POST …/undeploy?apiId=<id>; `kapi apis` lists the ids.",
             )
         organization = self._access.organization(principal)
+        about(request, ids[0])
         change = await self._lanes.deploying.run(
             request, self._deployer.undeploy, ids[0], organization
         )
@@ -248,6 +251,12 @@ class SystemApi:
             "deployedAt": api.deployed_at,
             "urls": self._urls(api),
         }
+
+
+def _named(deployed: Deployment) -> str:
+    """The API, for the audit log."""
+    api = deployed.stored
+    return deployed.id if api is None else f"{api.name} {api.version} ({api.id})"
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from kapi import error_codes
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.shapes import Member, Shape, read_members
+from kapi.front.web.operate.auditing import about
 from kapi.front.web.system.apis import DEPLOY_SCOPE
 from kapi.gateway.applications import Applications
 from kapi.store.gateway.applications import Application, ConsumerKey, Subscription
@@ -72,6 +73,7 @@ class ApplicationsApi:
         organization = self._organization(request)
         body = await read_members(request, _APPLICATION)
         values = (body["name"], body["tier"], body["id"])
+        about(request, str(body["name"]))
         made = await run_in_threadpool(self._applications.create, organization, *values)
         return json_answer(_shown(made), 201)
 
@@ -116,6 +118,7 @@ class ApplicationsApi:
         organization = self._organization(request)
         body = await read_members(request, _SUBSCRIPTION)
         name, api = body["application"], body["api"]
+        about(request, f"{name} to {api['name']}")
         wanted = Subscription("", api["name"], api["version"], body["status"], body["tier"])
         made = await run_in_threadpool(self._applications.subscribe, organization, name, wanted)
         owner = await run_in_threadpool(self._applications.get, organization, name)

@@ -14,6 +14,7 @@ from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
+from kapi.front.web.operate.auditing import about
 from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.metadata import RegistrationError, shown
 from kapi.identity.clients.registration import register
@@ -80,6 +81,7 @@ class ClientsApi:
                 detail=f"{error.error}: {error.detail}",
                 hint="/openapi.html on this host describes it.",
             ) from error
+        about(request, str(made["client_id"]))
         return json_answer(made, 201)
 
     def _create(self, sent: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import json_object, read_body
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.shapes import Member, Shape
+from kapi.front.web.operate.auditing import about
 from kapi.identity.issuers.following import Followed
 from kapi.identity.issuers.trial import Step
 from kapi.identity.issuers.trust import Trust
@@ -79,6 +80,7 @@ class IssuersApi:
         """Trust an issuer. Its keys are fetched before the answer; a failure is not an error."""
         principal = self._access.principal(request, ISSUER_SCOPE)
         settings = _declared(await _body(request))
+        about(request, settings.name)
         return await self._add(principal, settings, replace=False)
 
     async def replace(self, request: Request) -> Response:

@@ -37,6 +37,7 @@ SYSTEM_SCOPES = (
     "kapi:keys",
     "kapi:metrics",
     "kapi:logs",
+    "kapi:audit",
     "kapi:users",
 )
 

@@ -16,6 +16,7 @@ from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import read_json_body
 from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape
+from kapi.front.web.operate.auditing import about
 from kapi.identity.accounts.passwords import LONGEST, SHORTEST, password_digest
 from kapi.identity.accounts.users import User, Users, profile_of, user_of
 from kapi.settings import UserSettings
@@ -80,6 +81,7 @@ class UsersApi:
         """Create a user: the fields of `[[identity.users]]`, as JSON."""
         self._access.principal(request, USERS_SCOPE)
         settings = _declared(await read_json_body(request, _HINT))
+        about(request, settings.username)
         user = replace(user_of(settings), subject=self._new_subject())
         await run_in_threadpool(self._add, user, settings.password)
         return json_answer(self._shown(user), 201)
@@ -129,6 +131,7 @@ class UsersApi:
         name, body = request.path_params["username"], await read_json_body(request, _HINT)
         self._refuse_settings(name)
         disabled = _DISABLED.read(body)["disabled"]
+        about(request, name, "disabled" if disabled else "enabled")
         change = self._disable if disabled else self._stored.enable
         if not await run_in_threadpool(change, name):
             raise _not_found(name)

@@ -12,6 +12,7 @@ from kapi.identity.clients.registration import Registration, change
 from kapi.identity.endpoints.registration.register import PATH, json_body, registration_answer
 from kapi.identity.protocol.http import NO_STORE, Answer, Request
 from kapi.identity.provider import Provider
+from kapi.store.audit import Event
 from kapi.store.records import key_of
 from kapi.store.registered_clients import RegisteredClient, RegisteredClients
 
@@ -37,6 +38,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     if request.method == "DELETE":
         provider.registered.remove(client.id)
         provider.use_clients()
+        provider.record(Event("client.unregister", target=client.id, address=request.peer))
         return Answer(204, NO_STORE)
     # A client may give up scopes, but not add any.
     scopes = tuple(client.metadata["settings"]["scopes"]) or ANYTHING
@@ -51,6 +53,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         now=request.now,
     )
     provider.use_clients()
+    provider.record(Event("client.change", target=client.id, address=request.peer))
     return registration_answer(provider.base_url, changed, 200)
 
 

@@ -14,6 +14,7 @@ from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import bearer
 from kapi.json_reading import NotJson, read_object
+from kapi.store.audit import Event
 
 methods = ("POST",)
 quick = False
@@ -49,6 +50,8 @@ def answer(provider: Provider, request: Request) -> Answer:
         now=request.now,
     )
     provider.use_clients()
+    client = registered.client.id
+    provider.record(Event("client.register", target=client, address=request.peer))
     return registration_answer(provider.base_url, registered, 201)
 
 

@@ -1,0 +1,28 @@
+"""Tells the audit log of clients that did not prove who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kapi.errors import OAuthError
+from kapi.identity.provider import Provider
+from kapi.store.audit import FAILURE, Event
+
+
+def tell_failure(
+    provider: Provider, error: OAuthError, headers: Sequence[tuple[bytes, bytes]]
+) -> None:
+    """Record the error if a client was not authenticated; without waiting for the store."""
+    if error.error != "invalid_client":
+        return
+    found = [value for name, value in headers if name == b"x-forwarded-for"]
+    address = found[-1].rpartition(b",")[2].strip().decode("latin-1") if found else ""
+    provider.record_later(
+        Event(
+            "client.authenticate",
+            FAILURE,
+            detail=error.detail,
+            client=error.client,
+            address=address,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The sections for those who run the platform: metrics, audit."""

@@ -25,6 +25,7 @@ from kapi.identity.minting.claim_rules import token_claims
 from kapi.identity.minting.minter import AccessToken, Minter, no_key
 from kapi.identity.minting.opaque import keep_opaque
 from kapi.identity.possession.dpop import Nonces
+from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.resources import Resources
 from kapi.identity.protocol.sealed import Seal
 from kapi.jose import base64url
@@ -159,6 +160,11 @@ class Provider:
     def base_url(self) -> str:
         """The URL of the provider's root, without a slash at the end."""
         return self.public_url or self.settings.gateway.origin(self.settings.identity.host)
+
+    @property
+    def published(self) -> Published:
+        """What its documents are made from."""
+        return Published(self.settings.identity, self.base_url, self.keyring.algorithms)
 
     @property
     def on_loopback(self) -> bool:

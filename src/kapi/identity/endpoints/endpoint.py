@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 
@@ -23,10 +24,10 @@ class Endpoint(Protocol):
         A function decides for one request, which may then also read a few rows.
         """
 
-    def paths(self, provider: Provider) -> tuple[str, ...]:
+    def paths(self, published: Published) -> tuple[str, ...]:
         """Its paths. A path that ends in `/` includes all paths below it."""
 
-    def metadata(self, provider: Provider) -> Mapping[str, Any]:
+    def metadata(self, published: Published) -> Mapping[str, Any]:
         """Its members of the discovery document."""
 
     def answer(self, provider: Provider, request: Request) -> Answer:

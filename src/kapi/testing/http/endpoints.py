@@ -15,10 +15,11 @@ class EndpointNames:
     """Finds the name of a path; `other` for a path without an endpoint."""
 
     def __init__(self, provider: Provider) -> None:
+        published = provider.published
         named = [(path, "token") for path in PATHS]
         for endpoint in ENDPOINTS:
             name = _name(getattr(endpoint, "__name__", type(endpoint).__name__))
-            named += [(path, name) for path in endpoint.paths(provider)]
+            named += [(path, name) for path in endpoint.paths(published)]
         self._exact: Mapping[str, str] = dict(reversed(named))
         below = [pair for pair in named if pair[0][1:].endswith("/")]
         self._below = sorted(below, key=lambda pair: -len(pair[0]))

@@ -123,10 +123,11 @@ def _inserted(issuer: str) -> str:
 
 def _own_paths(provider: Provider) -> Mapping[str, str]:
     """Members of the discovery document → paths of the provider."""
+    published = provider.published
     members: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
-        members |= endpoint.metadata(provider)
-    base = provider.base_url
+        members |= endpoint.metadata(published)
+    base = published.base_url
     return {
         name: value.removeprefix(base)
         for name, value in members.items()

@@ -138,7 +138,7 @@ def _definition(source: str, settings: Settings) -> bytes:
 
 
 def _conf_warnings(conf: bytes, settings: Settings) -> tuple[Diagnostic, ...]:
-    """What a conf that is accepted may not mean."""
+    """The warnings about a conf that was accepted: the answer to a deployment has none."""
     from kapi.apis.ai_providers import with_own
     from kapi.apis.conf.reading import read
     from kapi.policies import POLICIES

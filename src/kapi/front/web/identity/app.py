@@ -72,10 +72,16 @@ class _Table:
     """Endpoints by path: exact ones, then the longest prefix that ends in `/`; `/` is exact."""
 
     def __init__(self, provider: Provider, endpoints: Sequence[Endpoint]) -> None:
-        paths = [(path, endpoint) for endpoint in endpoints for path in endpoint.paths(provider)]
-        below = [row for row in paths if _includes_below(row[0])]
-        self._exact = {path: endpoint for path, endpoint in paths if (path, endpoint) not in below}
-        self._below = sorted(below, key=lambda row: -len(row[0]))
+        published = provider.published
+        self._exact: dict[str, Endpoint] = {}
+        self._below: list[tuple[str, Endpoint]] = []
+        for endpoint in endpoints:
+            for path in endpoint.paths(published):
+                if _includes_below(path):
+                    self._below.append((path, endpoint))
+                else:
+                    self._exact[path] = endpoint
+        self._below.sort(key=lambda row: -len(row[0]))
 
     def find(self, path: str) -> Endpoint | None:
         if path in self._exact:

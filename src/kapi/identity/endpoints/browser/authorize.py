@@ -17,6 +17,7 @@ from kapi.identity.people.sessions import BROWSER
 from kapi.identity.people.subjects import TYPES
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
 
@@ -27,16 +28,16 @@ PATH = "/oauth2/authorize"
 _LONGEST_LINK = 16 * 1024
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """With and without APK's version."""
     return (PATH, "/oauth2/1.0.0/authorize")
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """The supported parameters and values."""
     return {
-        "authorization_endpoint": f"{provider.base_url}{PATH}",
-        "response_types_supported": list(response_types(provider.settings.identity)),
+        "authorization_endpoint": f"{published.base_url}{PATH}",
+        "response_types_supported": list(response_types(published.identity)),
         "response_modes_supported": list(RESPONSE_MODES),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
@@ -48,7 +49,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "require_request_uri_registration": True,
         "require_signed_request_object": False,
         "request_object_signing_alg_values_supported": list(ASYMMETRIC),
-        "authorization_signing_alg_values_supported": list(provider.keyring.algorithms),
+        "authorization_signing_alg_values_supported": list(published.algorithms),
         "ui_locales_supported": ["en"],
         "acr_values_supported": list(ACR),
         "subject_types_supported": list(TYPES),

@@ -11,9 +11,11 @@ from kapi.identity.authorization.flow import advance
 from kapi.identity.authorization.interactions import interaction_of
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
+from kapi.identity.authorization.steps import key_in
 from kapi.identity.pages import CALLBACK_PATH, error_page
 from kapi.identity.protocol.forms import parse_form
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
@@ -21,12 +23,12 @@ quick = False
 cross_origin = False
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """APK's paths."""
     return (CALLBACK_PATH, "/oauth2/1.0.0/auth-callback", "/authenticationEndpoint/login-callback")
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: the discovery document does not list this endpoint."""
     return {}
 
@@ -35,7 +37,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     """The next page, or the authorization response."""
     try:
         form = parse_form(request.query.encode("latin-1"))
-        return go_on(provider, request, form.get("sessionKey") or form.get("stateKey"))
+        return go_on(provider, request, key_in(form))
     except OAuthError as error:
         return error_page(provider, error)
 

@@ -8,9 +8,10 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
-from kapi.identity.authorization.interactions import Interaction, interaction_of, note
+from kapi.identity.authorization.interactions import Interaction, note
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import refuse
+from kapi.identity.authorization.steps import continued, shown
 from kapi.identity.pages import (
     CALLBACK_PATH,
     CONSENT_PATH,
@@ -20,7 +21,6 @@ from kapi.identity.pages import (
     page_link,
     see_other,
 )
-from kapi.identity.pages.clients import about_client
 from kapi.identity.people.consents import in_words, keep_consent
 from kapi.identity.people.sessions import (
     BROWSER,
@@ -30,8 +30,9 @@ from kapi.identity.people.sessions import (
     session_of,
 )
 from kapi.identity.protocol.details import in_words as details_in_words
-from kapi.identity.protocol.forms import Form, sent_form
+from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET", "POST")
@@ -39,12 +40,12 @@ quick = False
 cross_origin = False
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (CONSENT_PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: the discovery document does not list this endpoint."""
     return {}
 
@@ -52,10 +53,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
-        form = sent_form(request)
-        interaction = interaction_of(
-            provider, request, form.get("sessionKey") or form.get("stateKey")
-        )
+        form, interaction = continued(provider, request)
         session = session_of(provider, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
@@ -79,17 +77,13 @@ def _page(
     return page(
         provider,
         "consent.html",
-        leads_to=asked.redirect_uri,
-        **about_client(provider.settings.identity, asked.client),
+        **shown(provider, asked, interaction, session),
         client_id=asked.client.id,
-        user=session.username,
-        organization=session.organization,
         scopes=[
             *in_words(provider.settings.identity.scope_descriptions, asked.scope),
             *details_in_words(asked.details),
         ],
         action=CONSENT_PATH,
-        key=interaction.key,
         # Bound to the session: the form of one person must not be valid for another.
         token=form_token(request.cookies[BROWSER], f"consent{interaction.key}{session.sid}"),
     )

@@ -15,6 +15,7 @@ from kapi.identity.people.page_session import session_here
 from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
 from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET", "POST")
@@ -27,12 +28,12 @@ _WRONG = (
 )
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """One short path, because people type it."""
     return (DEVICE_PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: the discovery document does not list this endpoint."""
     return {}
 

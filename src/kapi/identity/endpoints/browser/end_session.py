@@ -27,6 +27,7 @@ from kapi.identity.people.sessions import (
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import Form, check_media_type, sent_form, with_query
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET", "POST")
@@ -46,15 +47,15 @@ class _Logout:
     """The address of the redirect with `state`, or empty."""
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """With WSO2's path."""
     return (PATH, "/oidc/logout")
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address, and the supported notifications."""
     return {
-        "end_session_endpoint": f"{provider.base_url}{PATH}",
+        "end_session_endpoint": f"{published.base_url}{PATH}",
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,

@@ -8,8 +8,9 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
 from kapi.identity.authorization.flow import decline
-from kapi.identity.authorization.interactions import Interaction, interaction_of, note
+from kapi.identity.authorization.interactions import Interaction, note
 from kapi.identity.authorization.request import RefusedRequest
+from kapi.identity.authorization.steps import continued, shown
 from kapi.identity.pages import (
     CALLBACK_PATH,
     LOGIN_PATH,
@@ -19,7 +20,6 @@ from kapi.identity.pages import (
     page_link,
     see_other,
 )
-from kapi.identity.pages.clients import about_client
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,
@@ -27,8 +27,9 @@ from kapi.identity.people.sessions import (
     form_token_is_right,
     session_of,
 )
-from kapi.identity.protocol.forms import Form, sent_form
+from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET", "POST")
@@ -36,12 +37,12 @@ quick = False
 cross_origin = False
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (SELECT_PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: the discovery document does not list this endpoint."""
     return {}
 
@@ -49,10 +50,7 @@ def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
-        form = sent_form(request)
-        interaction = interaction_of(
-            provider, request, form.get("sessionKey") or form.get("stateKey")
-        )
+        form, interaction = continued(provider, request)
         session = session_of(provider, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
@@ -88,12 +86,8 @@ def _page(
     return page(
         provider,
         "select_account.html",
-        leads_to=asked.redirect_uri,
-        **about_client(provider.settings.identity, asked.client),
-        user=session.username,
-        organization=session.organization,
+        **shown(provider, asked, interaction, session),
         choice=session.sid,
         action=SELECT_PATH,
-        key=interaction.key,
         token=form_token(request.cookies[BROWSER], f"select{interaction.key}"),
     )

@@ -37,6 +37,7 @@ from kapi.identity.people.sessions import (
 from kapi.identity.people.typed import LONGEST_NAME, keep_typed, typed_before
 from kapi.identity.protocol.forms import Form, parse_form
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET", "POST")
@@ -44,12 +45,12 @@ quick = False
 cross_origin = False
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """APK's paths."""
     return (LOGIN_PATH, POST_LOGIN_PATH, "/commonauth/1.0.0/login")
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: the discovery document does not list this endpoint."""
     return {}
 

@@ -8,6 +8,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.pages import STYLE_PATH, error_page, style
 from kapi.identity.protocol.http import Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
@@ -17,12 +18,12 @@ _HEALTH = "/authenticationEndpoint/health"
 _A_YEAR = 31_536_000
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """All paths below the two segments that are not of a page."""
     return (STYLE_PATH, _HEALTH, "/authenticationEndpoint/", "/commonauth/")
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: the discovery document does not list this endpoint."""
     return {}
 

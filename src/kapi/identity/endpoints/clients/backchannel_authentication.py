@@ -17,6 +17,7 @@ from kapi.identity.grants.ciba import KIND, facts, owner_of
 from kapi.identity.people.authorized import Authorization
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
@@ -31,15 +32,15 @@ _POSITIVE = re.compile(r"(?=[0-9]{1,9}\Z)0*[1-9][0-9]*")
 _HINTS = ("login_hint", "id_token_hint", "login_hint_token")
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address and delivery modes (CIBA §4)."""
     return {
-        "backchannel_authentication_endpoint": f"{provider.base_url}{PATH}",
+        "backchannel_authentication_endpoint": f"{published.base_url}{PATH}",
         "backchannel_token_delivery_modes_supported": ["poll"],
         "backchannel_authentication_request_signing_alg_values_supported": list(ASYMMETRIC),
         "backchannel_user_code_parameter_supported": False,

@@ -13,6 +13,7 @@ from kapi.identity.endpoints.browser.device import DEVICE_PATH
 from kapi.identity.grants.device_code import facts
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
 
@@ -22,14 +23,14 @@ PATH = "/oauth2/device_authorization"
 INTERVAL = 5
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address (RFC 8628 §4)."""
-    return {"device_authorization_endpoint": f"{provider.base_url}{PATH}"}
+    return {"device_authorization_endpoint": f"{published.base_url}{PATH}"}
 
 
 def answer(provider: Provider, request: Request) -> Answer:

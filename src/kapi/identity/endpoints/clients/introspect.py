@@ -18,6 +18,7 @@ from kapi.identity.people.subjects import subject_for
 from kapi.identity.possession.confirmation import UNBOUND
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import live_own
 from kapi.identity.tokens.presented import listed
@@ -49,20 +50,20 @@ _SHOWN = (
 _UNKNOWN: Mapping[str, Any] = {"active": False}
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address, and the client authentication methods."""
-    methods = methods_supported(provider.settings.identity)
+    methods = methods_supported(published.identity)
     return {
-        "introspection_endpoint": f"{provider.base_url}{PATH}",
+        "introspection_endpoint": f"{published.base_url}{PATH}",
         "introspection_endpoint_auth_methods_supported": [
             name for name in methods if name != "none"
         ],
-        "introspection_signing_alg_values_supported": list(provider.keyring.algorithms),
+        "introspection_signing_alg_values_supported": list(published.algorithms),
     }
 
 

@@ -13,6 +13,7 @@ from kapi.identity.client_authentication import authenticate_client
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.sender_constraint import proven_key
 
@@ -22,16 +23,16 @@ PATH = "/oauth2/par"
 _NOT_KEPT = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address, and whether it is required."""
     return {
-        "pushed_authorization_request_endpoint": f"{provider.base_url}{PATH}",
-        "require_pushed_authorization_requests": provider.settings.identity.require_pushed_requests,
+        "pushed_authorization_request_endpoint": f"{published.base_url}{PATH}",
+        "require_pushed_authorization_requests": published.identity.require_pushed_requests,
     }
 
 

@@ -14,6 +14,7 @@ from kapi.identity.client_authentication import authenticate_client, methods_sup
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import read_own
 from kapi.store.records import key_of
@@ -25,16 +26,16 @@ _REASON = "revoked by the client"
 _NOT_YOURS = "The token was issued to another client"
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address, and the client authentication methods."""
     return {
-        "revocation_endpoint": f"{provider.base_url}{PATH}",
-        "revocation_endpoint_auth_methods_supported": methods_supported(provider.settings.identity),
+        "revocation_endpoint": f"{published.base_url}{PATH}",
+        "revocation_endpoint_auth_methods_supported": methods_supported(published.identity),
     }
 
 

@@ -13,6 +13,7 @@ from kapi.identity.people.claims import SCOPE_CLAIMS, claims_about
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import OwnToken, bearer
 from kapi.store.families import Families
@@ -22,12 +23,12 @@ quick = False
 PATH = "/oauth2/userinfo"
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return (PATH,)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address and its claims."""
     names = itertools.chain.from_iterable(SCOPE_CLAIMS.values())
     of_tokens = (
@@ -47,8 +48,8 @@ def metadata(provider: Provider) -> Mapping[str, Any]:
         "organization",
     )
     return {
-        "userinfo_endpoint": f"{provider.base_url}{PATH}",
-        "userinfo_signing_alg_values_supported": list(provider.keyring.algorithms),
+        "userinfo_endpoint": f"{published.base_url}{PATH}",
+        "userinfo_signing_alg_values_supported": list(published.algorithms),
         "claims_supported": list(dict.fromkeys((*of_tokens, *names))),
         "claim_types_supported": ["normal"],
     }

@@ -13,6 +13,7 @@ from kapi.identity.endpoints.endpoint import Endpoint
 from kapi.identity.grants import grant_types
 from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
@@ -32,18 +33,18 @@ class Discovery:
         self.__name__, self.__doc__ = __name__, __doc__
         self._endpoints = endpoints
 
-    def paths(self, provider: Provider) -> tuple[str, ...]:
+    def paths(self, published: Published) -> tuple[str, ...]:
         """With the issuer's path inserted (RFC 8414 §3.1) and appended (OIDC Discovery §4)."""
-        path = urlsplit(provider.settings.identity.issuer).path.rstrip("/")
+        path = urlsplit(published.identity.issuer).path.rstrip("/")
         placed = (_RFC8414, _OPENID, f"{_RFC8414}{path}", f"{_OPENID}{path}", f"{path}{_OPENID}")
         return tuple(dict.fromkeys(placed))
 
-    def metadata(self, provider: Provider) -> Mapping[str, Any]:
+    def metadata(self, published: Published) -> Mapping[str, Any]:
         """The members about the provider as a whole; `issuer` is exactly the setting."""
-        identity = provider.settings.identity
+        identity = published.identity
         members: dict[str, Any] = {
             "issuer": identity.issuer,
-            "token_endpoint": f"{provider.base_url}{TOKEN_PATHS[0]}",
+            "token_endpoint": f"{published.base_url}{TOKEN_PATHS[0]}",
             "scopes_supported": [DEFAULT_SCOPE],
             "response_types_supported": [],
             "grant_types_supported": grant_types(identity),
@@ -56,13 +57,14 @@ class Discovery:
             members["client_id_metadata_document_supported"] = True
         return members | {
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": list(provider.keyring.algorithms),
+            "id_token_signing_alg_values_supported": list(published.algorithms),
             "claims_supported": ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"],
         }
 
     def answer(self, provider: Provider, request: Request) -> Answer:
         """The document: the members of every endpoint."""
-        members = dict(self.metadata(provider))
+        published = provider.published
+        members = dict(self.metadata(published))
         for endpoint in self._endpoints:
-            members |= endpoint.metadata(provider)
+            members |= endpoint.metadata(published)
         return document_answer(orjson.dumps(members), request)

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.identity.protocol.http import Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
 quick = True
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The path of the endpoint."""
     return ("/health",)
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: the discovery document does not list this endpoint."""
     return {}
 

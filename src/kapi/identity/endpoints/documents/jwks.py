@@ -7,6 +7,7 @@ from typing import Any
 
 from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.http import Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 
 methods = ("GET",)
@@ -14,14 +15,14 @@ quick = True
 PATHS = ("/oauth2/jwks", "/oauth2/keys", "/.well-known/jwks.json")
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The usual paths, and APK's `/oauth2/keys`."""
     return PATHS
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """The address of the keys."""
-    return {"jwks_uri": f"{provider.base_url}{PATHS[0]}"}
+    return {"jwks_uri": f"{published.base_url}{PATHS[0]}"}
 
 
 def answer(provider: Provider, request: Request) -> Answer:

@@ -13,6 +13,7 @@ from kapi.identity.endpoints.endpoint import Endpoint
 from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED, TAGS, refusals_of
 from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS, TokenEndpoint
 from kapi.openapi import HTML, HTML_PATH, JSON, YAML, Described, Row
@@ -40,41 +41,41 @@ class OpenapiDocument:
         self.__name__, self.__doc__ = __name__, __doc__
         self._endpoints = endpoints
 
-    def paths(self, provider: Provider) -> tuple[str, ...]:  # noqa: ARG002 - the endpoint contract
+    def paths(self, published: Published) -> tuple[str, ...]:  # noqa: ARG002 - the endpoint contract
         """As JSON, as YAML, and as a page."""
         return (_JSON_PATH, _YAML_PATH, HTML_PATH)
 
-    def metadata(self, provider: Provider) -> Mapping[str, Any]:
+    def metadata(self, published: Published) -> Mapping[str, Any]:
         """For people who write clients (RFC 8414 §2)."""
-        return {"service_documentation": f"{provider.base_url}{HTML_PATH}"}
+        return {"service_documentation": f"{published.base_url}{HTML_PATH}"}
 
     def answer(self, provider: Provider, request: Request) -> Answer:
         """The document."""
-        content = orjson.dumps(described(provider, (*self._endpoints, self)))
+        content = orjson.dumps(described(provider.published, (*self._endpoints, self)))
         headers, rendered = _rendered(content, request.path)
         return document_answer(rendered, request, headers)
 
 
-def described(provider: Provider, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+def described(published: Published, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document about these endpoints and the token endpoint, as a value."""
     about_token = Described(inspect.getdoc(TokenEndpoint.answer) or "", TAGS["clients"])
     token = {"post": _operation(CATALOGUE.operations["token POST"], "POST", about_token)}
     made: dict[str, dict[str, Any]] = dict.fromkeys(PATHS, token)
     for endpoint in endpoints:
-        made |= _described_endpoint(provider, endpoint)
-    about = _ABOUT.format(issuer=provider.settings.identity.issuer)
+        made |= _described_endpoint(published, endpoint)
+    about = _ABOUT.format(issuer=published.identity.issuer)
     components = {"schemas": CATALOGUE.schemas, "securitySchemes": _SECURITY_SCHEMES}
-    return document("kapi identity provider", about, provider.base_url, made, components)
+    return document("kapi identity provider", about, published.base_url, made, components)
 
 
-def _described_endpoint(provider: Provider, endpoint: Endpoint) -> dict[str, dict[str, Any]]:
+def _described_endpoint(published: Published, endpoint: Endpoint) -> dict[str, dict[str, Any]]:
     """The paths of one endpoint."""
     *_, folder, name = getattr(endpoint, "__name__", "").split(".")
     if name in NOT_DESCRIBED:
         return {}
     text = (inspect.getdoc(endpoint) or "").partition("\n\n")[0]
     made: dict[str, dict[str, Any]] = {}
-    for path in endpoint.paths(provider):
+    for path in endpoint.paths(published):
         described_as, shown = Described(text, TAGS[folder]), path
         if path.endswith("/"):
             described_as, shown = (

@@ -11,6 +11,7 @@ from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.registration import Registration, change
 from kapi.identity.endpoints.registration.register import PATH, json_body, registration_answer
 from kapi.identity.protocol.http import NO_STORE, Answer, Request
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.store.audit import Event
 from kapi.store.records import key_of
@@ -20,12 +21,12 @@ methods = ("GET", "PUT", "DELETE")
 quick = False
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """The paths below registration."""
     return (f"{PATH}/", "/dcr/1.0.0/register/")
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:  # noqa: ARG001
+def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     """Nothing: a client gets its address with its registration."""
     return {}
 

@@ -11,6 +11,7 @@ from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.metadata import RegistrationError, shown
 from kapi.identity.clients.registration import Registration, register
 from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import bearer
 from kapi.json_reading import NotJson, read_object
@@ -23,14 +24,14 @@ SCOPE = "kapi:clients"
 """Scope of an access token that may register clients."""
 
 
-def paths(provider: Provider) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
+def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """With and without APK's version."""
     return (PATH, "/dcr/1.0.0/register")
 
 
-def metadata(provider: Provider) -> Mapping[str, Any]:
+def metadata(published: Published) -> Mapping[str, Any]:
     """Its address."""
-    return {"registration_endpoint": f"{provider.base_url}{PATH}"}
+    return {"registration_endpoint": f"{published.base_url}{PATH}"}
 
 
 def answer(provider: Provider, request: Request) -> Answer:

@@ -41,7 +41,7 @@ class OpenapiDocument:
         self.__name__, self.__doc__ = __name__, __doc__
         self._endpoints = endpoints
 
-    def paths(self, published: Published) -> tuple[str, ...]:  # noqa: ARG002 - the endpoint contract
+    def paths(self, published: Published) -> tuple[str, ...]:  # noqa: ARG002 - the contract
         """As JSON, as YAML, and as a page."""
         return (_JSON_PATH, _YAML_PATH, HTML_PATH)
 

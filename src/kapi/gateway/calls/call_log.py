@@ -63,17 +63,14 @@ class CallLog:
 
     def after(self, place: str, wanted: Wanted, most: int) -> tuple[list[Call], str]:
         """At most `most` calls after a place that was returned before, and the next place."""
-        number, _, offset = place.partition("-")
-        at = 0
-        if offset.isascii() and offset.isdigit():
-            at = int(offset)
+        number, at = _read_place(place)
         files = [path for path in (self._older, self._path) if path.exists()]
         names = [str(path.stat().st_ino) for path in files]
-        if number not in names:
-            number, at = "", 0  # It was set aside twice since.
         start = 0
-        if number:
+        if number in names:
             start = names.index(number)
+        else:
+            number, at = "", 0  # It was set aside twice since.
         found: list[Call] = []
         for name, path in zip(names[start:], files[start:], strict=True):
             if name != number:
@@ -104,6 +101,14 @@ class CallLog:
         except FileNotFoundError:
             return ""
         return f"{status.st_ino}-{status.st_size}"
+
+
+def _read_place(place: str) -> tuple[str, int]:
+    """The number of a file, and the offset in it."""
+    number, _, offset = place.partition("-")
+    if offset.isascii() and offset.isdigit():
+        return number, int(offset)
+    return number, 0
 
 
 def _read(line: bytes) -> Call | None:

@@ -73,9 +73,20 @@ def _value_faults(schema: Table[str, Any], defs: Table[str, Any], place: str) ->
     for name in names:
         if name not in _TYPES:
             yield f"{place} has the unknown type {name}"
+    yield from _type_faults(schema, place)
+    if "pattern" in schema:
+        fault = pattern_fault(str(schema["pattern"]))
+        if fault:
+            yield f"{place}/pattern: {fault.message}"
+    ref = schema.get("$ref")
+    if ref is not None and str(ref).removeprefix("#/$defs/") not in defs:
+        yield f"{place} refers to {str(ref)[:60]}, which is not in $defs"
+
+
+def _type_faults(schema: Table[str, Any], place: str) -> Iterator[str]:
     for name in _NUMBERS & schema.keys():
         number = schema[name]
-        if isinstance(number, bool) or not isinstance(number, int | float):
+        if type(number) not in (int, float):
             yield f"{place}/{name} is not a number"
         elif name == "multipleOf" and number <= 0:
             yield f"{place}/multipleOf is not more than 0"
@@ -85,12 +96,6 @@ def _value_faults(schema: Table[str, Any], defs: Table[str, Any], place: str) ->
     for name in _NAMED:
         if not isinstance(schema.get(name, {}), dict):
             yield f"{place}/{name} is not a mapping"
-    fault = pattern_fault(str(schema["pattern"])) if "pattern" in schema else None
-    if fault:
-        yield f"{place}/pattern: {fault.message}"
-    ref = schema.get("$ref")
-    if ref is not None and str(ref).removeprefix("#/$defs/") not in defs:
-        yield f"{place} refers to {str(ref)[:60]}, which is not in $defs"
 
 
 def _check(parameters: Mapping, pointer: str, report: Report) -> None:

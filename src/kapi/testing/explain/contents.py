@@ -17,7 +17,8 @@ _KINDS = {
     "client-authentication+jwt": "a client assertion (RFC 7523)",
     "secevent+jwt": "a security event (RFC 8417)",
 }
-_ID_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
+_ID_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+_ACCESS_CLAIMS = frozenset({"scope", "scp", "client_id", "clientId", "cid", "azp"})
 
 
 def contents_of(token: str) -> dict[str, Any]:
@@ -47,9 +48,9 @@ def _kind(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
     said = claims.get("token_use") or claims.get("typ") or claims.get("token_type")
     if isinstance(said, str) and said.lower() in {"id", "refresh"}:
         return f"a token of the kind {said.lower()}, by its own claim"
-    if any(name in claims for name in _ID_CLAIMS):
+    if not _ID_CLAIMS.isdisjoint(claims):
         return "an ID token (OIDC Core §2)"
-    if any(name in claims for name in ("scope", "scp", "client_id", "clientId", "cid", "azp")):
+    if not _ACCESS_CLAIMS.isdisjoint(claims):
         return "an access token, in the form of its issuer"
     if "aud" in claims and "auth_time" in claims:
         return "an ID token (OIDC Core §2)"

@@ -33,14 +33,16 @@ from kapi.gateway.deployment.modules import with_modules
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.context import render_context_from
-from kapi.gateway.envoy.resources.names import CLUSTER, SCOPE
+from kapi.gateway.envoy.resources.names import CLUSTER, JWT_FILTER, SCOPE
 from kapi.gateway.envoy.resources.render import render_api
 from kapi.gateway.envoy.stream.encode import encode
 from kapi.policies import POLICIES
+from kapi.policies.authentication.unchecked import no_token
 from kapi.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+CHECKS = set(no_token())
 AUTHORITY = (ROOT / "tests/golden/_ca.pem").read_text()
 HOSTS = ("backend", "a.example", "10.0.0.1", "[::1]", "xn--bcher-kva.example")
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
@@ -390,6 +392,29 @@ def check_all(confs: list[dict[str, Any]]) -> None:
 
 def test_any_valid_conf_becomes_what_envoy_takes() -> None:
     check_all(examples(60))
+
+
+def test_a_route_checks_all_of_a_token_or_nothing() -> None:
+    """The checks of a token are never off where one is asked for."""
+    asked = 0
+    for number, conf in enumerate(examples(60)):
+        for route in routes_of(rendered(conf, number)):
+            filters = route.get("typed_per_filter_config", {})
+            off = {name for name in CHECKS if filters.get(name, {}).get("disabled")}
+            assert off in (set(), CHECKS), route
+            if not off:
+                assert filters[JWT_FILTER]["requirement_name"], route
+                asked += 1
+    assert asked
+
+
+def routes_of(parts: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        route
+        for scope in parts["scopes"]
+        for host in scope["route_configuration"]["virtual_hosts"]
+        for route in host["routes"]
+    ]
 
 
 @pytest.mark.long

@@ -86,9 +86,9 @@ class HttpFilter:
 
 
 PLACEHOLDER: dict[str, Any] = {
-    "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.filter_chain.v3.FilterChainConfig"
 }
-"""A filter that does nothing."""
+"""A filter that does nothing: a chain without filters adds none to a call."""
 
 
 @dataclass(frozen=True, slots=True)

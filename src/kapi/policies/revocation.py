@@ -10,6 +10,7 @@ from typing import Any
 
 from kapi.apis.conf.policy_part import NOTHING
 from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.policies.authentication.unchecked import REVOKED_FILTER
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
@@ -17,8 +18,9 @@ name = "revocation"
 phase = Phase.REVOKE
 conf_part = NOTHING
 
-FILTER = "kapi.filters.http.revoked"
-filters = (HttpFilter(phase, FILTER, discovered="envoy.extensions.filters.http.rbac.v3.RBAC"),)
+FILTER = REVOKED_FILTER
+_RBAC = "envoy.extensions.filters.http.rbac.v3.RBAC"
+filters = (HttpFilter(phase, FILTER, discovered=_RBAC, placeholder=True),)
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> None:

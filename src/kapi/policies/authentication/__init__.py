@@ -43,6 +43,7 @@ from kapi.policies.authentication.trust import (
     RAW_JWT,
     Need,
 )
+from kapi.policies.authentication.unchecked import CLAIMS_FILTER, TOKEN_FILTER, no_token
 from kapi.policies.callers.rbac import JWT_FILTER as FILTER
 from kapi.policies.callers.rbac import per_route, rules
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
@@ -59,15 +60,12 @@ CREDENTIALS_FILTER = "kapi.filters.http.credentials"
 """Also the name of its ECDS resource: its script holds the digests of opaque API keys."""
 KEY_CLAIMS_FILTER = "kapi.filters.http.key_claims"
 MOVE_FILTER = "kapi.filters.http.move"
-CLAIMS_FILTER = "kapi.filters.http.claims"
 CLAIM_HEADERS_FILTER = "kapi.filters.http.claim_headers"
-TOKEN_FILTER = "kapi.filters.http.token"  # noqa: S105 - a filter's name
 CALLER_FILTER = "kapi.filters.http.caller"
 _BOUND = ("MCP",)
 """Types whose tokens must be for the API (MCP 2025-06-18 and later, authorization)."""
 CLOSED = "closed"
 """A requirement that does not exist: nothing meets it."""
-_DISABLED = {"@type": PER_ROUTE, "disabled": True}
 _KINDS = (BEARER, DPOP, MOVED_BEARER, RAW_JWT, API_KEY, OPTIONAL)
 """In the order in which the name of a requirement has them."""
 _QUERY_HEADERS = {"OAuth2": MOVED_QUERY_HEADER, "JWT": MOVED_JWT_HEADER}
@@ -166,7 +164,7 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
         # Nothing is checked here, so a backend may check credentials of its own in the header that
         # both would use.
         kept = tuple(name for name in hidden if name != "authorization")
-        configs[FILTER] = dict(_DISABLED)
+        configs |= no_token()
         return EnvoyRoute(configs, remove_request_headers=kept, response_headers_to_add=answered)
     configs |= _token_filters(node, place) | _other_filters(node, place)
     asked = challenge(place, node.dpop, tokens=bool(node.kinds - {"APIKey"}))
@@ -189,10 +187,11 @@ def _token_filters(node: Authentication, place: Place) -> dict[str, dict[str, An
     if moved:
         mutations = {"request_mutations": moved}
         configs[MOVE_FILTER] = {"@type": f"{_MUTATION}PerRoute", "mutations": mutations}
-    configs[FILTER] = dict(_DISABLED)
     if node.credentials:
         need = Need(_kinds(node), place.api.organization, place.api.environment)
         configs[FILTER] = {"@type": PER_ROUTE, "requirement_name": need.name}
+    else:
+        configs |= no_token()
     if node.dpop:
         configs[DPOP_FILTER] = dpop_route(place, mandatory=node.dpop == "mandatory")
     return configs

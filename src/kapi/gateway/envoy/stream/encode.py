@@ -35,22 +35,30 @@ def encode(type_url: str, value: dict[str, Any]) -> Resource:
     # ParseDict removes "@type" from a dictionary while it reads it, and renderers share theirs
     # between threads.
     given = copy.deepcopy(value)
+    config = given.get("typed_config", {})
+    content = _content(config)
+    if content is not None:
+        given["typed_config"] = {}
     for package in _packages(given):
         _import_messages(package)
-    config = given.get("typed_config", {})
-    if config.get("@type") == JWT_TYPE:
-        given["typed_config"] = {}
     refreshing = []
     if type_url == SCOPE:
         refreshing = take_refreshing(given)
     message = ParseDict(given, _MESSAGES[type_url]())
     add_refreshing(message, refreshing)
-    if config.get("@type") == JWT_TYPE:
-        message.typed_config.type_url, message.typed_config.value = (
-            config.pop("@type"),
-            jwt_bytes(config),
-        )
+    if content is not None:
+        message.typed_config.type_url, message.typed_config.value = config["@type"], content
     return resource(type_url, value["name"], message.SerializeToString(deterministic=True))
+
+
+def _content(config: dict[str, Any]) -> bytes | None:
+    """Bytes of a configuration that the published Python classes may not have."""
+    fields = {name: value for name, value in config.items() if name != "@type"}
+    if config.get("@type") == JWT_TYPE:
+        return jwt_bytes(fields)
+    if config and not fields:
+        return b""
+    return None
 
 
 def _packages(value: Any) -> Iterator[str]:

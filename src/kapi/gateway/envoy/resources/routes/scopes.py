@@ -25,6 +25,7 @@ from kapi.gateway.envoy.resources.routes.system import ROOT, SystemRoute, system
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.policies import Place
 from kapi.policies.authentication import CLOSED, PER_ROUTE
+from kapi.policies.authentication.unchecked import no_token
 from kapi.settings import GatewaySettings
 
 SYSTEM_TIMEOUT = "60s"
@@ -33,7 +34,6 @@ CERTIFICATE_HEADER = "x-kapi-client-certificate"
 
 The edge removes what clients send by this name.
 """
-_OPEN = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
 _CLOSED = {JWT_FILTER: {"@type": PER_ROUTE, "requirement_name": CLOSED}}
 
 
@@ -215,7 +215,7 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
     return {
         "match": {"safe_regex": {"regex": match_pattern(base_path, "/*")}},
         "direct_response": {"status": 404},
-        "typed_per_filter_config": _OPEN,
+        "typed_per_filter_config": no_token(),
     }
 
 
@@ -226,7 +226,7 @@ def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any
     """
     to_process = {
         "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
-        "typed_per_filter_config": _OPEN,
+        "typed_per_filter_config": no_token(),
     }
     matches: list[dict[str, Any]] = [{"path_separated_prefix": f"/{system.segment}{system.below}"}]
     if system.segment == ROOT:

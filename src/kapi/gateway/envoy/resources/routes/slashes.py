@@ -11,8 +11,7 @@ import re
 from typing import Any
 
 from kapi.apis.ir import Api
-from kapi.gateway.envoy.resources.names import JWT_FILTER
-from kapi.policies.authentication import PER_ROUTE
+from kapi.policies.authentication.unchecked import no_token
 from kapi.settings import GatewaySettings
 
 _ESCAPED = "%(?:2[fF]|5[cC])"
@@ -50,5 +49,5 @@ def _open(match: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
     return {
         "match": match,
         **action,
-        "typed_per_filter_config": {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}},
+        "typed_per_filter_config": no_token(),
     }

@@ -14,8 +14,8 @@ from kapi.gateway.envoy.resources.lua_values import lua
 from kapi.gateway.envoy.resources.names import typed
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.jose.claim_names import paths
-from kapi.policies.authentication import CLAIMS_FILTER
 from kapi.policies.authentication.trust import ISSUER_HEADER, THUMBPRINT_HEADER
+from kapi.policies.authentication.unchecked import CLAIMS_FILTER
 from kapi.policies.contract import PLACEHOLDER
 from kapi.policies.lua import script
 from kapi.policies.scopes import SCOPE_CLAIMS

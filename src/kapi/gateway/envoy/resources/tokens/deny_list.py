@@ -17,9 +17,10 @@ from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from kapi.gateway.envoy.resources.names import EXTENSION, typed
+from kapi.gateway.envoy.resources.names import EXTENSION
 from kapi.gateway.envoy.resources.resource import Resource, resource
 from kapi.policies.authentication.trust import ISSUER_HEADER, JTI_HEADER
+from kapi.policies.contract import PLACEHOLDER
 from kapi.policies.revocation import FILTER
 
 REFUSAL = "900901_revoked"
@@ -28,7 +29,7 @@ REFUSAL = "900901_revoked"
 
 def empty_deny_list() -> dict[str, Any]:
     """The filter when nothing is revoked, in Envoy's JSON form."""
-    return {"name": FILTER, "typed_config": typed("envoy.extensions.filters.http.rbac.v3.RBAC")}
+    return {"name": FILTER, "typed_config": dict(PLACEHOLDER)}
 
 
 def deny_list(revoked: Iterable[tuple[str, str]]) -> Resource:
@@ -36,11 +37,13 @@ def deny_list(revoked: Iterable[tuple[str, str]]) -> Resource:
     by_issuer: dict[str, set[str]] = {}
     for issuer, jti in revoked:
         by_issuer.setdefault(issuer, set()).add(jti)
-    config = RBAC()
-    if by_issuer:
-        _fill(config.matcher, by_issuer)
     wrapped = TypedExtensionConfig(name=FILTER)
-    wrapped.typed_config.Pack(config, deterministic=True)
+    if by_issuer:
+        config = RBAC()
+        _fill(config.matcher, by_issuer)
+        wrapped.typed_config.Pack(config, deterministic=True)
+    else:
+        wrapped.typed_config.type_url = PLACEHOLDER["@type"]
     return resource(EXTENSION, FILTER, wrapped.SerializeToString(deterministic=True))
 
 

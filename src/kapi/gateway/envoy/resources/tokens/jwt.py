@@ -179,7 +179,9 @@ def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> d
 
 def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, Any]]:
     """Of a name with dots that are part of it, Envoy must be told so: `claim_path`."""
-    own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti", THUMBPRINT_HEADER: "cnf.x5t#S256"}
+    own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti"}
+    if issuer.binds_to_certificates:
+        own[THUMBPRINT_HEADER] = "cnf.x5t#S256"
     found = [{"header_name": header, "claim_name": claim} for header, claim in own.items()]
     mapped = {}
     for remote, local in issuer.claim_mappings:

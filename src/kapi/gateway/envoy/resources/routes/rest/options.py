@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from kapi.gateway.envoy.resources.names import CONTROL, JWT_FILTER
+from kapi.gateway.envoy.resources.names import CONTROL
 from kapi.gateway.envoy.resources.replies import STATUSES
 from kapi.gateway.envoy.resources.routes.paths import is_literal, match_pattern
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import EnvoyRoute, Place
-from kapi.policies.authentication import PER_ROUTE
+from kapi.policies.authentication.unchecked import no_token
 from kapi.policies.contract import literal_header
 from kapi.policies.cors import answer
 
@@ -99,7 +99,7 @@ def _options(patterns: Sequence[str], allow: Sequence[str]) -> dict[str, Any]:
         },
         "direct_response": {"status": 204},
         "response_headers_to_add": [literal_header("allow", ", ".join(allow))],
-        "typed_per_filter_config": {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}},
+        "typed_per_filter_config": no_token(),
     }
 
 
@@ -109,7 +109,7 @@ def error_route(
     """A route with a status of the table of `replies.py` and the CORS headers of the API."""
     message, description = STATUSES[status]
     body = json.dumps({"code": str(status), "message": message, "description": description})
-    open_to_all = {JWT_FILTER: {"@type": PER_ROUTE, "disabled": True}}
+    open_to_all = no_token()
     route: dict[str, Any] = {
         "match": {"safe_regex": {"regex": regex}},
         "typed_per_filter_config": open_to_all,

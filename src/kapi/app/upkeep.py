@@ -101,6 +101,7 @@ class Upkeep:
         asked, self.hung_up = self.hung_up, False
         if asked or now >= self.next_look:
             self.next_look = now + LOG_SECONDS
+            self.read_again |= _is_newer(settings.gateway.certificate_file, self.loaded)
             self._keep_logs(settings, children, asked=asked)
         self.read_again = self.read_again or asked
         if self.read_again and self.reading is None:
@@ -109,13 +110,13 @@ class Upkeep:
         if self.reading is None or self.reading.process.poll() is None:
             return settings
         read, self.reading = self.reading.settings(), None
+        before, self.loaded = self.loaded, time.time()
         if read is None:
             say(
                 "log files are opened again; the settings were not reloaded: mend them, and"
                 " send SIGHUP again"
             )
             return settings
-        before, self.loaded = self.loaded, time.time()
         return _take_up(settings, read, file, children, before)
 
     def _keep_logs(self, settings: Settings, children: Sequence[Child], *, asked: bool) -> None:
@@ -155,7 +156,8 @@ def _take_up(
     new, kept = _merged(settings, read)
     if kept:
         say(f"these settings change by a restart only: {', '.join(kept)}")
-    if new == settings and not _is_newer(new.identity.client_ca_file, loaded):
+    read_at_start = (new.identity.client_ca_file, new.gateway.certificate_file)
+    if new == settings and not any(_is_newer(name, loaded) for name in read_at_start):
         say("log files are opened again; no other setting has changed")
         return settings
     write_private(file, json.dumps(to_json_value(new)).encode())

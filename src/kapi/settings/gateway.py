@@ -127,6 +127,10 @@ class GatewaySettings:
     """The port that callers use, if a front or a port mapping changes it; 0 means `port`."""
     http3: bool = False
     """Whether it also answers HTTP/3 (QUIC), on the UDP port of the same number."""
+    certificate_file: str = ""
+    """Certificate chain (PEM) of its hosts, instead of one by the development authority."""
+    private_key_file: str = ""
+    """Private key (PEM) of that certificate."""
     envoy: str = ""
     """Path of an Envoy binary; empty means that of the package, else `envoy` on PATH."""
     concurrency: int = field(default=0, metadata={"range": (0, 256)})
@@ -199,6 +203,9 @@ class GatewaySettings:
 
     def mistakes(self) -> Iterator[Mistake]:
         """What its fields say together."""
+        if bool(self.certificate_file) != bool(self.private_key_file):
+            what = "certificate_file and private_key_file go together"
+            yield Mistake(what, "Set both, or none.", where=".certificate_file")
         if self.client_certificate_header and not self.trusted_fronts:
             yield Mistake(
                 "is needed with client_certificate_header",

@@ -109,6 +109,12 @@ class Client:
     def _tls(self) -> ssl.SSLContext:
         import ssl
 
+        given = self._settings.gateway.certificate_file
+        if given:
+            context = ssl.create_default_context()
+            context.load_verify_locations(given)
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            return context
         ca = self._settings.data_dir / "tls" / "ca.pem"
         if not ca.exists():
             raise self._nothing_runs()

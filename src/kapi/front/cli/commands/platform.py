@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kapi import __version__
-from kapi.errors import KapiError
+from kapi.errors import KapiError, Problem
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, put, say, show, with_place
 
@@ -172,11 +172,16 @@ def _say_state(value: dict[str, Any]) -> None:
 def _deployed_count(settings: Settings, client: Client) -> int | None:
     """The number of deployed APIs; None without a token to ask with.
 
-    Without an inbuilt provider the only token is that of KAPI_TOKEN.
+    Without an inbuilt provider, or a client for this, the only token is that of KAPI_TOKEN.
     """
-    if settings.identity.enabled or os.environ.get("KAPI_TOKEN"):
+    if not settings.identity.enabled and not os.environ.get("KAPI_TOKEN"):
+        return None
+    try:
         return len(client.apis())
-    return None
+    except Problem as error:
+        if error.status in {401, 403}:
+            return None
+        raise
 
 
 def ca(data_dir: DataDir = None, config: Config = None) -> None:

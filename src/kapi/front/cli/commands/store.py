@@ -1,4 +1,4 @@
-"""Commands about the database: `kapi store copy`. They read the databases themselves."""
+"""Commands about the database. They read the databases themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kapi.errors import KapiError
-from kapi.front.cli.options import Output
+from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, say, show
 from kapi.front.cli.root import subcommands
 
@@ -40,6 +40,25 @@ def copy(
     say(f"copied {sum(item.rows for item in copied)} rows of {len(copied)} tables")
 
 
+def migrate(data_dir: DataDir = None, config: Config = None) -> None:
+    """Make the tables of the database, or update those of an earlier version.
+
+    `kapi up` does it too; this is for a step of its own before new nodes start. What is there
+    already stays. The database is that of the settings.
+
+    Examples:
+      KAPI_STORE__DATABASE=postgresql://kapi@db.example/kapi kapi store migrate
+    """
+    from kapi.run_files import database_of, prepare_data_dir
+    from kapi.store.engine.database import Database
+
+    settings = settings_of(data_dir, config)
+    if not settings.store.database:
+        prepare_data_dir(settings.data_dir)
+    with closing(Database.open(database_of(settings))):
+        say("the tables are those of this version")
+
+
 def _place(place: str, *, new: bool) -> Path | str:
     """A URL, or the path of the database in a data directory, where nothing runs."""
     from kapi.run_files import lock_holder, prepare_data_dir
@@ -62,7 +81,7 @@ def _place(place: str, *, new: bool) -> Path | str:
 
 
 app = subcommands()
-app.callback()(lambda: None)  # with one command alone, typer would make no group
 app.command("copy")(copy)
+app.command("migrate")(migrate)
 
 __all__ = ["app"]

@@ -1,7 +1,8 @@
 """The certificate of the edge: a development authority, and a leaf for all our hosts.
 
-They are made once, below `data_dir/tls`. Strict clients accept them: key identifiers, key usage,
-extended key usage, at most 398 days (RFC 5280 §4.2, CA/B BR §6.3.2).
+They are made once, below `data_dir/tls`, unless the settings name files. Strict clients accept
+them: key identifiers, key usage, extended key usage, at most 398 days (RFC 5280 §4.2, CA/B BR
+§6.3.2).
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kapi.errors import KapiError
 from kapi.run_files import write_private
 from kapi.settings import Settings
 
@@ -39,7 +42,12 @@ class Certificate:
 
 
 def ensure_certificate(settings: Settings, now: Callable[[], float]) -> Certificate:
-    """The certificate, made or renewed if necessary. Several processes may call it at a time."""
+    """The certificate, made or renewed if necessary. Several processes may call it at a time.
+
+    Raises KapiError if one is given by files that cannot be used.
+    """
+    if settings.gateway.certificate_file:
+        return _given(Path(settings.gateway.certificate_file), settings.gateway.private_key_file)
     folder = settings.data_dir / "tls"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -51,6 +59,21 @@ def ensure_certificate(settings: Settings, now: Callable[[], float]) -> Certific
         text = (folder / "edge.pem").read_text("ascii")
     key_start = text.index("-----BEGIN PRIVATE KEY-----")
     return Certificate(text[:key_start], text[key_start:], folder / "ca.pem")
+
+
+def _given(chain: Path, key_file: str) -> Certificate:
+    """A certificate that somebody else makes and renews."""
+    try:
+        text, key_text = chain.read_bytes(), Path(key_file).read_bytes()
+        certificate = x509.load_pem_x509_certificate(text)
+        key = serialization.load_pem_private_key(key_text, None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        hint = "gateway.certificate_file and gateway.private_key_file are PEM files; no password."
+        raise KapiError("start", f"no certificate for the gateway: {error}", hint=hint) from error
+    if key.public_key() != certificate.public_key():
+        hint = "Name the key of this very certificate in gateway.private_key_file."
+        raise KapiError("start", f"{key_file} is not the key of {chain}", hint=hint)
+    return Certificate(text.decode("ascii"), key_text.decode("ascii"), chain)
 
 
 @contextmanager

@@ -14,11 +14,13 @@ from kapi.gateway.kubernetes.cluster.client import connect
 from kapi.gateway.kubernetes.cluster.deployment import Target, awaited, deployed, removed
 from kapi.gateway.kubernetes.names import API_LABEL
 from on_kubernetes.cluster import Cluster, certificate, secret_of
+from waiting import until
 
 pytestmark = pytest.mark.long
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/kubernetes.yaml"))
 SPACE = "golden"
+GATEWAY = f"/apis/gateway.networking.k8s.io/v1/namespaces/{SPACE}/gateways/kapi"
 Manifest = dict[str, Any]
 
 
@@ -31,8 +33,7 @@ def target(cluster: Cluster) -> Iterator[Target]:
     cluster.apply(secret_of("kapi-tls", SPACE, tls, "kubernetes.io/tls"))
     cluster.apply(secret_of("kapi-api-keys", SPACE, {"shop": b"a key"}))
     yield Target(connect(cluster.kubeconfig, ""), SPACE)
-    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{SPACE}/gateways/kapi"
-    cluster.ask(path, "DELETE")
+    cluster.ask(GATEWAY, "DELETE")
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,10 @@ def test_envoy_gateway_accepts_each_object(
     said = awaited(target, items, 60)
     assert [item.line for item in said if item.state != "ready"] == []
     assert removed(target, api)
+    # Envoy Gateway writes nothing about an object that is back before it was missed.
+    until(lambda: attached_routes(cluster) == 0)
+
+
+def attached_routes(cluster: Cluster) -> int:
+    listeners = cluster.ask(GATEWAY)["status"]["listeners"]
+    return int(sum(item["attachedRoutes"] for item in listeners))

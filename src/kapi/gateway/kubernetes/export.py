@@ -65,15 +65,22 @@ def export_api(api: Api, context: ExportContext) -> tuple[Manifest, ...]:
         faults += split_counts(routes)
     if faults:
         raise NotExpressible(faults)
+    policies = tuple(attached(api, routes, maker))
     return in_order(
         (
-            *shared_objects(context),
+            *shared_objects(context, with_keys=any(map(_asks_for_keys, policies))),
             *backends.objects,
             *rules.objects,
             *_routes(routes, maker, context),
-            *attached(api, routes, maker),
+            *policies,
         )
     )
+
+
+def _asks_for_keys(policy: Manifest) -> bool:
+    """Whether a policy gets the inbuilt provider's keys from their Backend."""
+    providers = policy["spec"].get("jwt", {}).get("providers", ())
+    return any("backendRefs" in item["remoteJWKS"] for item in providers)
 
 
 def _faults_of_api(api: Api) -> Iterator[NotPossible]:

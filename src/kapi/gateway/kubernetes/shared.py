@@ -18,13 +18,16 @@ LISTENER = "https"
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
-def shared_objects(context: ExportContext) -> Iterator[Manifest]:
-    """The same for every API of an installation."""
+def shared_objects(context: ExportContext, *, with_keys: bool) -> Iterator[Manifest]:
+    """The same for every API of an installation; the keys only for those that use them.
+
+    Envoy Gateway writes no condition for a Backend that nothing refers to.
+    """
     target = context.settings.kubernetes
     maker = Maker(target.of_gateway)
     yield maker.make("Gateway", target.gateway, _gateway(context))
     yield maker.make("ClientTrafficPolicy", f"{target.gateway}-clients", _clients(context))
-    if any(issuer.in_cluster for issuer in context.issuers):
+    if with_keys:
         yield from _keys(context, maker)
 
 

@@ -19,6 +19,7 @@ PROGRAMS = (
     "graphql_cpu.py",
     "grpc_cpu.py",
     "platform_size.py",
+    "kubernetes_export.py",
 )
 
 

@@ -55,12 +55,13 @@ $(GRPCURL)/grpcurl: $(GRPCURL)/go.sum $(VENV)/.dev
 # optimization, which takes twice as long to build.
 KUBERNETES     := tests/on_kubernetes/go
 KUBE_VERSION   := k8s.io/component-base/version
+HELM_VERSION   := -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36
 kubernetes-tools: $(KUBERNETES)/bin/.built
 
 $(KUBERNETES)/bin/.built: $(KUBERNETES)/go.sum $(VENV)/.dev | interop-debian
 	@command -v go >/dev/null || $(PIP) install --require-hashes -r $(GRPCURL)/compiler.lock
 	cd $(KUBERNETES) && PATH="$$PATH:$(CURDIR)/$(BIN)" go build -o bin/ -trimpath -buildvcs=false -gcflags='all=-N -l' \
-	  -ldflags='-s -w -X $(KUBE_VERSION).gitVersion=v1.36.3 -X $(KUBE_VERSION).gitMajor=1 -X $(KUBE_VERSION).gitMinor=36' \
+	  -ldflags='-s -w -X $(KUBE_VERSION).gitVersion=v1.36.3 -X $(KUBE_VERSION).gitMajor=1 -X $(KUBE_VERSION).gitMinor=36 $(HELM_VERSION)' \
 	  k8s.io/kubernetes/cmd/kube-apiserver github.com/envoyproxy/gateway/cmd/envoy-gateway helm.sh/helm/v3/cmd/helm
 	@touch $@
 
@@ -94,6 +95,7 @@ lock:
 	printf 'hatchling>=1.27\neditables\n' > build.in
 	uv pip compile -q pyproject.toml build.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -o requirements/run.lock
 	uv pip compile -q pyproject.toml --group test --group check --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/run.lock -o requirements/dev.lock
+	uv pip compile -q pyproject.toml build.in --extra postgres --extra kubernetes --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/dev.lock -o requirements/container.lock
 	rm build.in
 
 # Only after a change in wasm/: the built module is kept, so that a user needs no compiler. The same sources give the same

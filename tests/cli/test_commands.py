@@ -58,6 +58,54 @@ def test_generate_from_files_and_standard_input(run) -> None:
     assert run("generate", "definition.yaml", "--write", "x.conf").returncode == 0
 
 
+def test_init_writes_a_conf_with_comments_and_its_schema(run, tmp_path: Path) -> None:
+    made = run("init", str(PETSTORE / "openapi.yaml"))
+    assert made.returncode == 0, made.stderr
+    assert "correct http://127.0.0.1:8080/api/v3 in the conf" in made.stderr
+    assert "next: kapi deploy" in made.stderr
+    assert "/petstore/1.0.0/pet/findByStatus" in made.stderr
+    text = (tmp_path / "petstore.apk-conf").read_text()
+    assert text.startswith("# yaml-language-server: $schema=apk-conf.schema.json\n")
+    value = yaml.safe_load(text)
+    assert (value["name"], value["basePath"]) == ("Petstore", "/petstore")
+    assert value["operations"][0]["scopes"] == ["write:pets", "read:pets"]
+    assert json.loads((tmp_path / "apk-conf.schema.json").read_text())["properties"]["basePath"]
+    (tmp_path / "petstore.apk-conf").write_text(text.replace("\n# rateLimit", "\nrateLimit"))
+    checked = run("validate", "petstore.apk-conf", str(PETSTORE / "openapi.yaml"))
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_init_replaces_a_conf_only_if_it_is_told_to(run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.apk-conf"
+    mine.write_text("mine")
+    again = ("init", "definition.yaml", "--write", "mine.apk-conf", "--base-path", "/other")
+    refused = run(*again)
+    assert refused.returncode == 1
+    assert "mine.apk-conf exists" in refused.stderr
+    assert mine.read_text() == "mine"
+    assert run(*again, "--force").returncode == 0
+    assert yaml.safe_load(mine.read_text())["basePath"] == "/other"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("GET", "/a", "/b"), "call takes a method and a path"),
+        (("get it", "/a"), "is not a method"),
+        (("pets",), "Write it as /pets"),
+        (("/a b",), "Percent-encode"),
+        (("/a", "-H", "nothing"), "is not a header"),
+        (("/a", "-d", "@nowhere"), "cannot read nowhere"),
+    ],
+)
+def test_a_call_that_cannot_be_sent_is_explained(
+    run, arguments: tuple[str, ...], said: str
+) -> None:
+    done = run("call", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "[]", "{", "openapi: 3.0.3", "\0", "a: *b", '{"openapi": 3, "info": 1, "paths": []}'],

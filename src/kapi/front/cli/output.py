@@ -64,7 +64,7 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-_PLAIN = "up|down|status|logs|why|audit|deploy|apis|undeploy|token|ca|doctor|config show"
+_PLAIN = "up|call|down|status|logs|why|audit|deploy|apis|undeploy|token|ca|doctor|config show"
 _GROUPS = "api-key|secret|app|subscription|key|user|client|issuer"
 _COMMAND = re.compile(
     rf"\bkapi (?:{_PLAIN}|(?:{_GROUPS}) [a-z-]+)\b(?![^`\n]*--data-dir)(?! --help)"
@@ -102,6 +102,15 @@ def say(text: str) -> None:
 def put(text: str) -> None:
     """Write data to standard output."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def put_bytes(content: bytes) -> None:
+    """Write bytes to standard output as they are, and a line end after text on a terminal."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    if content and sys.stdout.isatty() and not content.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
 
 
 def put_into(path: Path | None, text: str) -> None:
@@ -209,6 +218,11 @@ def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
     return exit_code(error)
 
 
+def exit_of_status(status: int) -> Exit:
+    """The exit code of an HTTP status of 400 or more."""
+    return _EXIT_OF_STATUS.get(status, Exit.FAILED)
+
+
 def exit_code(error: KapiError) -> int:
     """The exit code of an error."""
     if isinstance(error, Invalid | SettingsError):
@@ -217,7 +231,7 @@ def exit_code(error: KapiError) -> int:
         rejected = error.code == error_codes.GATEWAY_REFUSED.number
         if rejected:
             return Exit.REJECTED
-        return _EXIT_OF_STATUS.get(error.status, Exit.FAILED)
+        return exit_of_status(error.status)
     if isinstance(error, EnvoyNotFound):
         return Exit.ENVIRONMENT
     if isinstance(error, GatewayError):

@@ -108,9 +108,9 @@ def generate(
     from kapi.apis.generate import Choices
     from kapi.front.cli.generating import Source
 
-    content = _definition(source, settings_of(None, config))
+    content = definition_at(source, settings_of(None, config))
     url = ""
-    if _is_url(source):
+    if is_url(source):
         url = source
     given = (base_path, endpoint, sandbox_endpoint, url, name, version)
     choices = Choices(*(text or "" for text in given))
@@ -118,16 +118,17 @@ def generate(
     put_into(write, made.conf_text)
 
 
-def _is_url(source: str) -> bool:
+def is_url(source: str) -> bool:
+    """Whether a definition is named by its address."""
     return source.startswith(("http://", "https://"))
 
 
-def _definition(source: str, settings: Settings) -> bytes:
+def definition_at(source: str, settings: Settings) -> bytes:
     """The content of a definition, from a file, a URL or standard input (`-`)."""
     from kapi.fetch import fetch
     from kapi.front.cli.generating import refuse_size
 
-    if not _is_url(source):
+    if not is_url(source):
         return refuse_size(read_input(source), source, settings)
     return fetch(
         source,

@@ -198,6 +198,7 @@ def _run_blocks(
             expected.append((number - 1, body))
     names = {"9095": str(platform.port), KEYS_PORT: keys_port}
     names["backend.py 8080"] = f"backend.py {backend_port}"
+    names["127.0.0.1:8080"] = f"127.0.0.1:{backend_port}"
     for conf in ("examples/petstore/petstore.apk-conf", "examples/graphql/heroes.apk-conf"):
         names[conf] = str(_conf(platform, conf, backend_port))
     text = _with_own_names("\n".join(script), names)

@@ -51,7 +51,17 @@ class PostgresServer:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, on its data of before."""
+        """Start it, on its data of before; again while processes of a killed one still end."""
+        self._launch()
+        until(self._runs, lambda: (self.folder / "log").read_text()[-2000:])
+
+    def _runs(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            self._launch()
+        return self.answers()
+
+    def _launch(self) -> None:
         data = self.folder / "data"
         options = {
             "port": self.port,
@@ -69,7 +79,6 @@ class PostgresServer:
                 cwd=self.folder,
                 **unprivileged(),
             )
-        until(self.answers, lambda: (self.folder / "log").read_text()[-2000:])
 
     def answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError):

@@ -15,7 +15,8 @@ import pytest
 
 from client_keys import key, proof
 from flows import CALLBACK, code_for, redeem, refresh
-from harness import BASIC, DEFINITION, Answer, Platform, conf, free_port
+from harness import BASIC, DEFINITION, Answer, Platform, conf
+from node_pair import GW, Pair, call, deployed, node_pair
 from person import Person, authorize_path, over_https
 from postgres import PostgresServer
 from standin import Key
@@ -23,13 +24,6 @@ from tcp_proxy import TcpProxy, tcp_proxy
 from waiting import awaited, until
 
 pytestmark = pytest.mark.long
-GW = "default.gw.wso2.com"
-SETTINGS = """
-[identity]
-[[identity.clients]]
-id = "shop"
-secret = "shop-secret"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -42,45 +36,11 @@ def network(postgres: PostgresServer) -> Iterator[TcpProxy]:
 @pytest.fixture(scope="module")
 def nodes(
     postgres: PostgresServer, network: TcpProxy, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Platform, Platform]]:
-    url, port = postgres.database(), free_port()
-    folder = tmp_path_factory.mktemp("kapi")
-    (folder / "kapi.toml").write_text(SETTINGS)
-    made = []
-    for number, database in enumerate(
-        (
-            url,
-            url.replace(f":{postgres.port}/", f":{network.port}/"),
-        ),
-        1,
-    ):
-        arguments = ("--database", database, "--config", str(folder / "kapi.toml"))
-        own = folder / f"node-{number}"
-        own.mkdir()
-        address = f"127.0.0.{number}"
-        node = Platform(port, own / "data", (*arguments, "--listen", address), address=address)
-        node.secrets.append(postgres.password)
-        made.append(node)
-    # Both make the tables at once.
-    with ThreadPoolExecutor() as threads:
-        list(threads.map(Platform.start, made))
-    yield made[0], made[1]
-    for node in made:
-        node.stop()
-    for node in made:
-        logs = "".join(path.read_text() for path in (node.data_dir / "logs").glob("*.log"))
-        assert "Traceback" not in logs, logs
-
-
-def call(node: Platform, base: str, token: str = "", path: str = "/items") -> Answer:
-    bearer = ("-H", f"Authorization: Bearer {token}") if token else ()
-    return node.request(GW, f"{base}/1.0.0{path}", *bearer)
-
-
-def deployed(node: Platform, name: str, port: int, **more: Any) -> str:
-    answer = node.deploy(conf(name, f"/{name.lower()}", port=port, **more), DEFINITION)
-    assert answer.status == 200, answer.body
-    return answer.headers["kapi-change"]
+) -> Iterator[Pair]:
+    url = postgres.database()
+    urls = (url, url.replace(f":{postgres.port}/", f":{network.port}/"))
+    with node_pair(tmp_path_factory.mktemp("kapi"), urls, postgres.password) as pair:
+        yield pair
 
 
 def person_at(node: Platform) -> Person:
@@ -106,7 +66,7 @@ def both(*work: Callable[[], Any]) -> list[Any]:
         return list(threads.map(begun, work))
 
 
-def test_a_deployment_on_one_is_live_on_both(nodes: tuple[Platform, Platform], echo: int) -> None:
+def test_a_deployment_on_one_is_live_on_both(nodes: Pair, echo: int) -> None:
     a, b = nodes
     token = a.token()
     deployed(a, "First", echo)
@@ -125,9 +85,7 @@ def test_a_deployment_on_one_is_live_on_both(nodes: tuple[Platform, Platform], e
     assert call(a, "/second", token).status == 200
 
 
-def test_wait_all_says_which_nodes_have_it(
-    nodes: tuple[Platform, Platform], echo: int, tmp_path: Any
-) -> None:
+def test_wait_all_says_which_nodes_have_it(nodes: Pair, echo: int, tmp_path: Any) -> None:
     a, b = nodes
     (tmp_path / "api.apk-conf").write_text(conf("Waited", "/waited", port=echo))
     (tmp_path / "definition.yaml").write_text(DEFINITION)
@@ -145,9 +103,7 @@ def test_wait_all_says_which_nodes_have_it(
     assert all(node["alive"] for node in listed["nodes"])
 
 
-def test_deployments_on_both_at_once_are_all_live_on_both(
-    nodes: tuple[Platform, Platform], echo: int
-) -> None:
+def test_deployments_on_both_at_once_are_all_live_on_both(nodes: Pair, echo: int) -> None:
     token, create = nodes[0].token(), nodes[0].token("apk:api_create")
     names = [f"Many{number}" for number in range(12)]
 
@@ -165,7 +121,7 @@ def test_deployments_on_both_at_once_are_all_live_on_both(
     assert {api["id"] for api in lists[0]} == {api["id"] for api in lists[1]}
 
 
-def test_a_code_and_a_refresh_token_are_used_once(nodes: tuple[Platform, Platform]) -> None:
+def test_a_code_and_a_refresh_token_are_used_once(nodes: Pair) -> None:
     a, b = nodes
     for _ in range(8):
         person = person_at(a)
@@ -187,7 +143,7 @@ def test_a_code_and_a_refresh_token_are_used_once(nodes: tuple[Platform, Platfor
         tokens = redeem(person_at(b), code_for(person_at(a), scope="openid default")).json()
 
 
-def test_a_session_of_one_is_a_session_of_the_other(nodes: tuple[Platform, Platform]) -> None:
+def test_a_session_of_one_is_a_session_of_the_other(nodes: Pair) -> None:
     a, b = nodes
     person = person_at(a)
     code_for(person, scope="openid default")
@@ -197,7 +153,7 @@ def test_a_session_of_one_is_a_session_of_the_other(nodes: tuple[Platform, Platf
     assert "code" in again.parameters, again.location
 
 
-def test_wrong_passwords_count_on_both(nodes: tuple[Platform, Platform]) -> None:
+def test_wrong_passwords_count_on_both(nodes: Pair) -> None:
     path = authorize_path("45f1c5c8-a92e-11ed-afa1-0242ac120002", CALLBACK, None)
 
     def attempt(number: int) -> str:
@@ -211,9 +167,7 @@ def test_wrong_passwords_count_on_both(nodes: tuple[Platform, Platform]) -> None
         assert "Too many" in attempt(number)
 
 
-def test_a_token_revoked_on_one_is_refused_on_both(
-    nodes: tuple[Platform, Platform], echo: int
-) -> None:
+def test_a_token_revoked_on_one_is_refused_on_both(nodes: Pair, echo: int) -> None:
     a, b = nodes
     deployed(a, "Revoked", echo)
     token = a.token()
@@ -235,7 +189,7 @@ def shown_for(url: str, token: str = "", method: str = "GET") -> str:
     return proof(key(), method, url, int(time.time()), token, jti=str(uuid.uuid4()))
 
 
-def test_a_proof_is_used_once(nodes: tuple[Platform, Platform], echo: int) -> None:
+def test_a_proof_is_used_once(nodes: Pair, echo: int) -> None:
     a, b = nodes
     deployed(a, "Proven", echo, extra="authentication:\n- {authType: OAuth2, dpop: mandatory}\n")
     url = f"https://idp.am.wso2.com:{a.port}/oauth2/token"
@@ -263,7 +217,7 @@ def test_a_proof_is_used_once(nodes: tuple[Platform, Platform], echo: int) -> No
 
 
 def test_keys_secrets_issuers_and_subscriptions_are_shared(
-    nodes: tuple[Platform, Platform], echo: int, tmp_path: Any
+    nodes: Pair, echo: int, tmp_path: Any
 ) -> None:
     a, b = nodes
     # A signing key that one node makes is accepted by the gateway of the other before it signs.
@@ -294,7 +248,7 @@ def test_keys_secrets_issuers_and_subscriptions_are_shared(
 
 
 def test_a_node_that_was_cut_off_serves_what_it_knew_and_catches_up(
-    nodes: tuple[Platform, Platform], network: TcpProxy, echo: int
+    nodes: Pair, network: TcpProxy, echo: int
 ) -> None:
     a, b = nodes
     deployed(a, "Known", echo)

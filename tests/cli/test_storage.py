@@ -51,6 +51,23 @@ def test_a_newer_data_directory_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "kapi.db").read_bytes() == before
 
 
+def test_without_the_driver_of_postgresql_the_extra_is_named(tmp_path: Path) -> None:
+    """A `psycopg` that cannot be imported, as when it is not installed."""
+    (tmp_path / "psycopg.py").write_text("raise ImportError('No module named psycopg')")
+    arguments = ("up", "--data-dir", str(tmp_path / "data"), "--port", str(free_port()))
+    done = subprocess.run(
+        [KAPI, *arguments, "--database", "postgresql://kapi@127.0.0.1/kapi"],
+        env={**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert "PostgreSQL needs the driver psycopg, which is not installed" in done.stderr
+    assert "pip install 'kapi[postgres]'" in done.stderr
+
+
 def test_a_command_that_cannot_write_says_why(tmp_path: Path) -> None:
     (tmp_path / "definition.yaml").write_text(DEFINITION)
     with Path("/dev/full").open("w") as full:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +85,20 @@ def test_the_password_may_be_in_the_environment(
         "store", "copy", "--from", target, "--to", postgres.database(), "-o", "json"
     )
     assert '"table": "apis"' in again.stdout
+
+
+def test_the_password_may_be_in_a_file(
+    platform: Platform, postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(f"127.0.0.1:{postgres.port}:*:*:{postgres.password}\n")
+    file.chmod(0o600)
+    bare = url.replace(f":{postgres.password}", "")
+    copy = ("store", "copy", "--from", f"{bare}?passfile={file}", "--to", f"{platform.data_dir}-4")
+    assert "rows of 27 tables" in platform.cli(*copy).stderr
+    copy = ("store", "copy", "--from", bare, "--to", f"{platform.data_dir}-5")
+    done = platform.cli(*copy, environment={"PGPASSFILE": str(file)})
+    assert "rows of 27 tables" in done.stderr
 
 
 def test_while_the_server_is_away_what_needs_no_store_goes_on(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,7 @@ import pytest
 from client_keys import key, proof
 from flows import CALLBACK, code_for, redeem, refresh
 from harness import BASIC, DEFINITION, Answer, Platform, conf
+from kapi.settings import WELL_KNOWN_CLIENT_ID
 from node_pair import GW, Pair, call, deployed, node_pair
 from person import Person, authorize_path, over_https
 from postgres import PostgresServer
@@ -45,6 +50,26 @@ def nodes(
 
 def person_at(node: Platform) -> Person:
     return Person(over_https(node.port, address=node.address))
+
+
+@contextlib.contextmanager
+def file_server(content: bytes) -> Iterator[str]:
+    """The URL of a file."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/probe.wasm"
+    server.shutdown()
+    server.server_close()
 
 
 def at(person: Person, node: Platform) -> Person:
@@ -147,14 +172,12 @@ def test_a_session_of_one_is_a_session_of_the_other(nodes: Pair) -> None:
     a, b = nodes
     person = person_at(a)
     code_for(person, scope="openid default")
-    again = at(person, b).open(
-        authorize_path("45f1c5c8-a92e-11ed-afa1-0242ac120002", CALLBACK, None, prompt="none")
-    )
+    again = at(person, b).open(authorize_path(WELL_KNOWN_CLIENT_ID, CALLBACK, None, prompt="none"))
     assert "code" in again.parameters, again.location
 
 
 def test_wrong_passwords_count_on_both(nodes: Pair) -> None:
-    path = authorize_path("45f1c5c8-a92e-11ed-afa1-0242ac120002", CALLBACK, None)
+    path = authorize_path(WELL_KNOWN_CLIENT_ID, CALLBACK, None)
 
     def attempt(number: int) -> str:
         person = person_at(nodes[number % 2])
@@ -216,9 +239,7 @@ def test_a_proof_is_used_once(nodes: Pair, echo: int) -> None:
         assert sorted(both(lambda s=shown: use(a, s), lambda s=shown: use(b, s))) == [200, 401]
 
 
-def test_keys_secrets_issuers_and_subscriptions_are_shared(
-    nodes: Pair, echo: int, tmp_path: Any
-) -> None:
+def test_keys_and_issuers_are_shared(nodes: Pair, echo: int, tmp_path: Any) -> None:
     a, b = nodes
     # A signing key that one node makes is accepted by the gateway of the other before it signs.
     a.cli("key", "rotate", "--now")
@@ -245,6 +266,78 @@ def test_keys_secrets_issuers_and_subscriptions_are_shared(
     b.cli("issuer", "remove", "other")
     for node in nodes:
         until(lambda node=node: call(node, "/shared", foreign).status == 401)
+
+
+def test_a_secret_set_on_one_is_sent_by_both(nodes: Pair, echo: int) -> None:
+    a, b = nodes
+    a.cli("secret", "set", "backend", "value", stdin="first")
+    text = conf("Secretive", "/secretive", port=echo)
+    kind = "{secretName: backend, in: Header, apiKeyNameKey: X-Key, apiKeyValueKey: value}"
+    security = f'/backend"\n    endpointSecurity: {{enabled: true, securityType: {kind}}}'
+    text = text.replace('/backend"', security, 1)
+    assert b.deploy(text, DEFINITION).status == 200
+    token = a.token()
+
+    def sent(node: Platform) -> str:
+        answer = call(node, "/secretive", token)
+        return answer.json()["headers"]["x-key"] if answer.status == 200 else ""
+
+    for value in ("first", "second"):
+        b.cli("secret", "set", "backend", "value", stdin=value)
+        for node in nodes:
+            until(lambda node=node, value=value: sent(node) == value)
+
+
+def test_subscriptions_and_api_keys_hold_on_both(nodes: Pair, echo: int) -> None:
+    a, b = nodes
+    keys = "authentication: [{authType: APIKey, enabled: true}, {authType: OAuth2}]\n"
+    deployed(a, "Subscribed", echo, extra=f"subscriptionValidation: true\n{keys}")
+    token = a.token()
+    for node in nodes:
+        until(lambda node=node: call(node, "/subscribed", token).status == 403)
+    b.cli("app", "create", "caller")
+    b.cli("app", "add-key", "caller", WELL_KNOWN_CLIENT_ID)
+    a.cli("subscription", "add", "caller", "Subscribed")
+    for node in nodes:
+        until(lambda node=node: call(node, "/subscribed", token).status == 200)
+    key = a.cli(
+        *("api-key", "create", "Subscribed:1.0.0", "--application", "caller", "--opaque")
+    ).stdout.strip()
+
+    def status(node: Platform) -> int:
+        return node.request(GW, "/subscribed/1.0.0/items", "-H", f"ApiKey: {key}").status
+
+    for node in nodes:
+        until(lambda node=node: status(node) == 200)
+    listed = json.loads(b.cli("api-key", "list", "-o", "json").stdout)
+    [own] = [item["id"] for item in listed["apiKeys"]]
+    b.cli("api-key", "revoke", own)
+    for node in nodes:
+        until(lambda node=node: status(node) == 401)
+
+
+def changed_by_module(node: Platform, token: str) -> str:
+    """The header that the backend got."""
+    answer = awaited(lambda: call(node, "/modular", token), lambda answer: answer.status == 200)
+    return str(answer.json()["headers"].get("x-wasm"))
+
+
+def test_a_module_that_one_node_fetched_runs_on_both(nodes: Pair, echo: int) -> None:
+    a, b = nodes
+    probe = Path(__file__).parents[1] / "wasm" / "probe.wasm"
+    with file_server(probe.read_bytes()) as url:
+        parameters = {"name": "probe", "rootId": "probe", "url": url, "config": "x-wasm: 1"}
+        policy = {"policyName": "WASMInterceptor", "policyVersion": "v1", "parameters": parameters}
+        extra = f"apiPolicies: {json.dumps({'request': [policy]})}\n"
+        deployed(a, "Modular", echo, extra=extra)
+    # The server of the module is gone.
+    token = a.token()
+    for node in nodes:
+        assert changed_by_module(node, token) == "1"
+    b.stop()
+    shutil.rmtree(b.data_dir / "modules")
+    b.start()
+    assert changed_by_module(b, token) == "1"
 
 
 def test_a_node_that_was_cut_off_serves_what_it_knew_and_catches_up(

@@ -94,10 +94,13 @@ def refuse_newer(where: Path | str) -> None:
 
 
 def engine_of(where: Path | str) -> Engine:
-    """The engine of a path or a URL, opened."""
+    """The engine of a path or a URL, opened. Raises KapiError if the driver is not installed."""
     if isinstance(where, Path):
         return SqliteEngine.open(where)
     # Only who uses PostgreSQL has its driver installed.
+    from kapi.store.engine.postgres.address import driver
+
+    driver()
     from kapi.store.engine.postgres.engine import PostgresEngine
 
     return PostgresEngine.open(where)

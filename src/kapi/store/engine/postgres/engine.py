@@ -17,7 +17,7 @@ import psycopg
 
 from kapi.errors import KapiError, StorageNewer
 from kapi.store.engine.interface import CHANGED, Changes, Connection, Cursor, StoreClosed
-from kapi.store.engine.migrations import unknown_step
+from kapi.store.engine.migrations import COMPATIBLE, incompatible_step, unknown_steps
 from kapi.store.engine.postgres.address import parameters
 from kapi.store.engine.postgres.changes import PostgresChanges
 from kapi.store.engine.postgres.connections import Connections, Raw, meaning
@@ -53,7 +53,9 @@ class PostgresEngine:
                 )
             exists = db.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()[0]
             done = db.execute("SELECT name FROM migrations").fetchall() if exists else []
-        if step := unknown_step(row[0] for row in done):
+            unknown = unknown_steps(row[0] for row in done)
+            step = incompatible_step(unknown, db.execute(COMPATIBLE)) if unknown else ""
+        if step:
             raise StorageNewer(engine.where, step)
         return engine
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from kapi.errors import StorageBusy, StorageNewer
 from kapi.store.engine.interface import CHANGED, Changes, Connection, StoreClosed
-from kapi.store.engine.migrations import statements, unknown_step
+from kapi.store.engine.migrations import COMPATIBLE, incompatible_step, statements, unknown_steps
 from kapi.store.engine.sqlite.changes import SqliteChanges
 from kapi.store.engine.sqlite.connections import BUSY_SECONDS, is_busy, meaning, reader, writer
 from kapi.store.engine.sqlite.space import give_space_back
@@ -165,13 +165,22 @@ class SqliteEngine:
 
 
 def newer_step(path: Path) -> str:
-    """The newest migration of a database that this version does not have, or an empty text."""
+    """The newest migration that this version cannot work with, or an empty text."""
     if not path.exists():
         return ""
     connection = reader(path)
     try:
-        return unknown_step(row[0] for row in connection.execute("SELECT name FROM migrations"))
+        done = connection.execute("SELECT name FROM migrations").fetchall()
+        unknown = unknown_steps(row[0] for row in done)
+        return incompatible_step(unknown, _compatible(connection)) if unknown else ""
     except sqlite3.Error:
         return ""
     finally:
         connection.close()
+
+
+def _compatible(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    try:
+        return connection.execute(COMPATIBLE).fetchall()
+    except sqlite3.Error:  # An older version has written the database: there is no such table.
+        return []

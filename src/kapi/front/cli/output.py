@@ -53,7 +53,7 @@ _EXIT_OF_STATUS: Mapping[int, Exit] = {
     404: Exit.NOT_FOUND,
     507: Exit.ENVIRONMENT,
 }
-_ENVIRONMENT_CODES = frozenset({"not-running", "address", "data-dir", "start"})
+_ENVIRONMENT_CODES = frozenset({"environment", "not-running", "address", "data-dir", "start"})
 
 
 class Format(StrEnum):

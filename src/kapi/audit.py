@@ -18,6 +18,7 @@ from typing import Final
 
 import orjson
 
+from kapi.errors import StorageError
 from kapi.log_files import open_log
 from kapi.store.audit import FAILED, FAILURE, SUCCESS, AuditStore, Event
 
@@ -53,6 +54,8 @@ class Audit:
             try:
                 number = self._store.append(item)
                 self._write({"id": number, **item.shown()})
+            except StorageError as error:
+                _LOG.error("the audit log has no entry for %s: %s", item.event, error.title)
             except Exception:
                 _LOG.exception("the audit log could not be written: %s", item.event)
 

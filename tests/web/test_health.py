@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from kapi.app.health_checks import disk
+from kapi.app.operate.health_checks import disk
 from kapi.front.web.operate.health import Check, Checks, Health
 
 

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from harness import free_port
-from kapi.app.metrics_listener import serve_metrics
+from kapi.app.operate.metrics_listener import serve_metrics
 from kapi.errors import KapiError
 from kapi.gateway.envoy.process.process import admin
 from kapi.settings.operate.metrics import is_place

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from kapi.app.control_parts import Control
 from kapi.app.gateway_issuers import inbuilt
+from kapi.app.operate.traces import traced
 from kapi.app.process import repeat, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
@@ -42,7 +43,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
     from kapi.app.system_apis import system_apis
 
-    serve(system_apis(control), listener)
+    serve(traced(system_apis(control), settings, "control"), listener)
     control.watch.stop()
     for stop in _stops(control):
         stop()

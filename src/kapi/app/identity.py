@@ -7,6 +7,7 @@ import socket
 import time
 from functools import partial
 
+from kapi.app.operate.traces import traced
 from kapi.app.process import audit_of, open_store, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
@@ -47,10 +48,10 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
         server = Server(provider.base_url, platform=provider, judge=judge)
         serve(with_figures(server.app, provider.figures), listener, DroppingProtocol)
     else:
-        serve(
-            with_figures(build_identity_app(provider, time.time), provider.figures),
-            listener,
-            protocol_with(token_lane(token_endpoint_of(provider), time.time)),
-        )
+        app = with_figures(build_identity_app(provider, time.time), provider.figures)
+        protocol = protocol_with(token_lane(token_endpoint_of(provider), time.time))
+        if settings.traces.endpoint:
+            protocol = "httptools"  # The short way of token requests makes no spans.
+        serve(traced(app, settings, "identity"), listener, protocol)
     watch.stop()
     store.close()

@@ -15,10 +15,10 @@ import uuid_utils
 
 from kapi import __version__
 from kapi.app.control_parts import Control
-from kapi.app.figures import sources
-from kapi.app.health_checks import health_checks
 from kapi.app.kubernetes_export import exporting
-from kapi.app.metrics_listener import serve_metrics
+from kapi.app.operate.figures import sources
+from kapi.app.operate.health_checks import health_checks
+from kapi.app.operate.metrics_listener import serve_metrics
 from kapi.app.process import audit_of
 from kapi.app.work import compiling, generating, places
 from kapi.fetch import fetch

@@ -1,6 +1,6 @@
 """What a worker of the provider counts: tokens by grant and client, refusals, sign-ins.
 
-Control adds the counts of all workers (`app/figures.py`).
+Control adds the counts of all workers (`app/operate/figures.py`).
 """
 
 from __future__ import annotations

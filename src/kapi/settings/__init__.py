@@ -35,6 +35,7 @@ from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_C
 from kapi.settings.kubernetes import KubernetesSettings
 from kapi.settings.operate.audit import AuditSettings
 from kapi.settings.operate.metrics import MetricsSettings
+from kapi.settings.operate.traces import TracesSettings
 from kapi.settings.secrets import SecretSettings, SecretsSettings
 from kapi.settings.store import StoreSettings
 from kapi.settings.subscriptions import (
@@ -72,6 +73,7 @@ __all__ = [
     "StoreSettings",
     "SubscriptionsSettings",
     "TierSettings",
+    "TracesSettings",
     "UserSettings",
     "WasmSettings",
     "default_data_dir",
@@ -94,6 +96,7 @@ class Settings:
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    traces: TracesSettings = field(default_factory=TracesSettings)
 
     def mistakes(self) -> Iterator[Mistake]:
         """What the sections say together."""
@@ -111,6 +114,7 @@ SECTIONS: dict[str, type] = {
     "kubernetes": KubernetesSettings,
     "metrics": MetricsSettings,
     "audit": AuditSettings,
+    "traces": TracesSettings,
 }
 """The tables of kapi.toml."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from kapi.addresses import is_loopback
-from kapi.errors import Diagnostic, SettingsError
+from kapi.errors import Diagnostic, KapiError, SettingsError
 from kapi.settings import Settings
 from kapi.settings.identity import IdentitySettings
 from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_SECRET, published_users
@@ -52,6 +54,23 @@ def check_testing(settings: Settings) -> None:
         found.append(_of_testing(what, "Say identity.workers = 1."))
     if found:
         raise SettingsError(tuple(found))
+
+
+def check_traces(settings: Settings) -> None:
+    """Raise KapiError if traces are switched on and OpenTelemetry is not installed."""
+    if not settings.traces.endpoint:
+        return
+    kind = settings.traces.protocol.partition("/")[0]
+    try:
+        found = find_spec(f"opentelemetry.exporter.otlp.proto.{kind}")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise KapiError(
+            "environment",
+            "traces.endpoint needs OpenTelemetry, which is not installed",
+            hint="Install it: pip install 'kapi[traces]'.",
+        )
 
 
 def _of_testing(what: str, hint: str) -> Diagnostic:

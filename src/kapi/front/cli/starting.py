@@ -56,13 +56,20 @@ def checked_settings(text: str) -> Settings:
         check_non_production,
         check_secrets,
         check_testing,
+        check_traces,
     )
 
     value = json.loads(text)
     data_dir, config = _path(value["data_dir"]), _path(value["config"])
     settings = settings_of(data_dir, config, **value["flags"])
     mistakes: list[Diagnostic] = []
-    for check in (check_non_production, check_testing, _check_issuers, check_secrets):
+    for check in (
+        check_non_production,
+        check_testing,
+        check_traces,
+        _check_issuers,
+        check_secrets,
+    ):
         try:
             check(settings)
         except SettingsError as error:

@@ -1,1 +1,1 @@
-"""The sections for those who run the platform: metrics, audit."""
+"""The sections for those who run the platform: metrics, audit, traces."""

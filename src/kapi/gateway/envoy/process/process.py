@@ -57,12 +57,14 @@ def find_envoy(setting: str) -> Path:
     raise EnvoyNotFound("There is none in the Python environment and none on PATH.")
 
 
-RUNTIME: dict[str, Any] = {
-    "layers": [
-        {"name": "kapi", "static_layer": {"re2": {"max_program_size": {"error_level": 1_000_000}}}}
-    ]
+_LAYER: dict[str, Any] = {
+    # Envoy rejects expressions of over a hundred steps, which a long target has; ours are bounded.
+    "re2": {"max_program_size": {"error_level": 1_000_000}},
+    # Spans are sent within a second, not five.
+    "tracing": {"opentelemetry": {"flush_interval_ms": 1000}},
 }
-"""Envoy rejects expressions of over a hundred steps, which a long target has; ours are bounded."""
+RUNTIME: dict[str, Any] = {"layers": [{"name": "kapi", "static_layer": _LAYER}]}
+"""Settings of Envoy's code, for the check of configurations too."""
 
 
 def bootstrap(settings: Settings, run_dir: Path) -> dict[str, Any]:

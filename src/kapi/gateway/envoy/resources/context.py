@@ -8,12 +8,12 @@ rendered from another input is not used again.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kapi import run_files
 from kapi.apis.secrets import NO_SECRETS, Secrets
-from kapi.settings import GatewaySettings, Settings, SubscriptionsSettings
+from kapi.settings import GatewaySettings, Settings, SubscriptionsSettings, TracesSettings
 
 _CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -56,6 +56,8 @@ class RenderContext:
     rejected_tokens_socket: str = ""
     """Where refused tokens are told; empty means nowhere."""
     secrets: Secrets = NO_SECRETS
+    traces: TracesSettings = field(default_factory=TracesSettings)
+    """Where spans go."""
     threads: int = 1
     """Worker threads of Envoy."""
 
@@ -124,6 +126,7 @@ def render_context_from(
         counters_socket=counters_socket,
         rejected_tokens_socket=rejected_tokens_socket,
         secrets=secrets,
+        traces=settings.traces,
         threads=settings.gateway.threads,
     )
 

@@ -20,6 +20,7 @@ from kapi.gateway.envoy.resources.names import (
 )
 from kapi.gateway.envoy.resources.replies import local_reply_config
 from kapi.gateway.envoy.resources.tokens.rejected_token_log import rejected_token_log
+from kapi.gateway.envoy.resources.tracing import tracing
 from kapi.policies import HttpFilter, http_filters
 from kapi.policies.admission import part
 from kapi.policies.contract import PLACEHOLDER
@@ -106,11 +107,14 @@ def connection_manager(context: RenderContext, *, trusted: bool = False) -> dict
         logs = [backend_log(context.backend_log)]
     if context.rejected_tokens_socket:
         logs.append(rejected_token_log())
-    if context.access_log:
+    if context.access_log or context.traces.endpoint:
         manager["http_filters"].insert(0, remember_what_was_asked())
+    if context.access_log:
         logs += access_logs(context.access_log)
     if logs:
         manager["access_log"] = logs
+    if context.traces.endpoint:
+        manager["tracing"] = tracing(context)
     return typed(_HCM, **manager)
 
 

@@ -19,6 +19,7 @@ from kapi.gateway.envoy.resources.tokens.claims import claims_filter
 from kapi.gateway.envoy.resources.tokens.deny_list import empty_deny_list
 from kapi.gateway.envoy.resources.tokens.jwt import TokenCache, jwt_filter
 from kapi.gateway.envoy.resources.tokens.token_checks import token_checks
+from kapi.gateway.envoy.resources.tracing import trace_clusters
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication.trust import Need
 from kapi.policies.interceptor import settings_endpoints
@@ -52,7 +53,11 @@ def render_base(
     }
     interceptors = settings_endpoints(context.gateway.interceptors)
     by_type: dict[str, tuple[dict[str, Any], ...]] = {
-        CLUSTER: (*system_clusters(context), *own_clusters(interceptors, context)),
+        CLUSTER: (
+            *system_clusters(context),
+            *own_clusters(interceptors, context),
+            *trace_clusters(context),
+        ),
         SECRET: ({"name": CERTIFICATE, "tls_certificate": pair},),
         EXTENSION: (
             *render_issuers(context, issuers, needs),

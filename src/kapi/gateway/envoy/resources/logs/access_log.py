@@ -23,7 +23,8 @@ METADATA = "kapi.api"
 """Route metadata: which API and operation a route is of."""
 _NONE = "%TRAILER(-)%"
 """Always empty. A field of two variables is a text, which Envoy formats in half the time."""
-_ASKED = "kapi.asked"
+ASKED = "kapi.asked"
+"""Filter state: host and path that the caller used."""
 _TOKEN = f"{JWT_FILTER}:{CLAIMS}"
 _NOT_OK = (
     *("INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "PERMISSION_DENIED"),
@@ -50,7 +51,7 @@ def _labelled(route: dict[str, Any], api: Api) -> dict[str, Any]:
 def remember_what_was_asked() -> dict[str, Any]:
     """The filter that keeps host and path: at the end they are those of the backend."""
     value = {
-        "object_key": _ASKED,
+        "object_key": ASKED,
         "factory_key": "envoy.string",
         "format_string": {
             "text_format_source": {"inline_string": "%REQ(:AUTHORITY)%%PATH(NQ:PATH)%"}
@@ -113,7 +114,7 @@ def _line() -> dict[str, str]:
         "organization": f"%METADATA(ROUTE:{METADATA}:organization)%{_NONE}",
         "operation": f"%METADATA(ROUTE:{METADATA}:operation)%{_NONE}",
         "method": "%REQ(:METHOD)%",
-        "url": f"%FILTER_STATE({_ASKED}:PLAIN)%",
+        "url": f"%FILTER_STATE({ASKED}:PLAIN)%",
         "status": "%RESPONSE_CODE%",
         "grpc_status": "%GRPC_STATUS_NUMBER%",
         "flags": "%RESPONSE_FLAGS%",

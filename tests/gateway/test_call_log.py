@@ -72,6 +72,12 @@ def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     assert CallLog(tmp_path / "none.log").newest(OURS, 9) == ([], "")
 
 
+def test_empty_fields_are_left_out_however_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    write(path, call(1, subject="-", application=None, consumer="", bytes_in=0, url="a/-"))
+    assert CallLog(path).newest(OURS, 1)[0] == [call(1, bytes_in=0, url="a/-")]
+
+
 def test_the_missing_scopes_are_named() -> None:
     refused = call(
         1,

@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
+from kapi.gateway.calls.lines import Call, read_line
 
-Call = dict[str, Any]
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
 _BLOCK: Final = 256 * 1024
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -113,12 +112,9 @@ def _read_place(place: str) -> tuple[str, int]:
 
 def _read(line: bytes) -> Call | None:
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        return read_line(line)
+    except ValueError:
         return None  # Envoy is writing it.
-    if isinstance(value, dict):
-        return value
-    return None
 
 
 def _backwards(path: Path, most: int) -> Iterator[bytes]:

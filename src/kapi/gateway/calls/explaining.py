@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kapi import error_codes
-from kapi.gateway.calls.call_log import Call
+from kapi.gateway.calls.lines import Call
 
 
 def with_exact_reason(call: Call) -> Call:

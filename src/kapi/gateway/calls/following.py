@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
+from kapi.gateway.calls.lines import read_line
 
 EVERY_SECONDS = 1.0
 _BLOCK = 1024 * 1024
@@ -90,6 +90,6 @@ class Following:
 
     def _read(self, line: bytes) -> None:
         try:
-            self._take(orjson.loads(line))
-        except (orjson.JSONDecodeError, ValueError, TypeError, AttributeError):
+            self._take(read_line(line))
+        except (ValueError, TypeError, AttributeError):
             self.unread += 1

@@ -5,6 +5,10 @@ field costs CPU time. Calls that were refused or failed, and those that the back
 error, get the code, the reason and its facts as well.
 
 No query and no header of the caller but the user agent: those may contain credentials.
+
+What a field costs, in Envoy's instructions: a claim or route metadata 13,000, but 1,500 as a text,
+which a field of two variables is. To leave out empty fields costs 8,000 in all, so lines of calls
+that passed have `-` or `null` there; `gateway/calls/lines.py` reads both.
 """
 
 from __future__ import annotations
@@ -22,9 +26,15 @@ from kapi.policies.scopes import METADATA as SCOPES
 METADATA = "kapi.api"
 """Route metadata: which API and operation a route is of."""
 _NONE = "%TRAILER(-)%"
-"""Always empty. A field of two variables is a text, which Envoy formats in half the time."""
+"""Never there, so left out. A field of two variables is a text."""
+_EMPTY = "%REQ(:METHOD):0%"
+"""The same for lines in which nothing is left out: no character of what each of them has."""
 ASKED = "kapi.asked"
 """Filter state: host and path that the caller used."""
+_APPLICATION = (
+    ("FILTER_STATE", "wasm.kapi.application:PLAIN"),
+    ("DYNAMIC_METADATA", f"{FACTS}:application_name"),
+)
 _TOKEN = f"{JWT_FILTER}:{CLAIMS}"
 _NOT_OK = (
     *("INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "PERMISSION_DENIED"),
@@ -32,6 +42,11 @@ _NOT_OK = (
     *("INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED", "CANCELED"),
 )
 """Statuses of gRPC calls that did not pass. A call that is not gRPC has the status UNKNOWN."""
+
+_IS_GRPC: dict[str, Any] = {
+    "name": "content-type",
+    "string_match": {"prefix": "application/grpc"},
+}
 
 
 def labelled(routes: Iterable[dict[str, Any]], api: Api) -> list[dict[str, Any]]:
@@ -65,25 +80,25 @@ def remember_what_was_asked() -> dict[str, Any]:
 
 def access_logs(path: str) -> list[dict[str, Any]]:
     """The two loggers."""
-    passed = {
-        "and_filter": {"filters": [_status("GE", 100), _status("LE", 399), _grpc(exclude=True)]}
-    }
-    other = {
-        "or_filter": {"filters": [_status("LE", 99), _status("GE", 400), _grpc(exclude=False)]}
-    }
-    lines = (
-        ("passed", passed, {**_line(), "decision": reasons.ALLOWED}),
-        ("not_passed", other, {**_line(), **_why()}),
-    )
-    return [_logger(name, path, which, line) for name, which, line in lines]
+    passed = {"and_filter": {"filters": [_status("GE", 100), _status("LE", 399), _grpc_passed()]}}
+    other = {"or_filter": {"filters": [_status("LE", 99), _status("GE", 400), _grpc_failed()]}}
+    short = {name: value.replace(_NONE, _EMPTY) for name, value in _line().items()}
+    return [
+        _logger("passed", path, passed, {**short, "decision": reasons.ALLOWED}, omit=False),
+        _logger("not_passed", path, other, {**_line(), **_why()}, omit=True),
+    ]
 
 
-def _logger(name: str, path: str, which: dict[str, Any], line: dict[str, str]) -> dict[str, Any]:
+def _logger(
+    name: str, path: str, which: dict[str, Any], line: dict[str, str], *, omit: bool
+) -> dict[str, Any]:
     cel = {
         "name": "envoy.formatter.cel",
         "typed_config": typed("envoy.extensions.formatter.cel.v3.Cel"),
     }
-    form: dict[str, Any] = {"json_format": line, "omit_empty_values": True}
+    form: dict[str, Any] = {"json_format": line}
+    if omit:
+        form["omit_empty_values"] = True
     if any("%CEL(" in value for value in line.values()):
         form["formatters"] = [cel]
     config = typed(
@@ -97,11 +112,16 @@ def _status(op: str, value: int) -> dict[str, Any]:
     return {"status_code_filter": {"comparison": {"op": op, "value": number}}}
 
 
-def _grpc(*, exclude: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"statuses": list(_NOT_OK)}
-    if exclude:
-        found["exclude"] = True
-    return {"grpc_status_filter": found}
+def _grpc_passed() -> dict[str, Any]:
+    """The content type decides for most calls: to find a status costs ten times as much."""
+    other = {"header_filter": {"header": {**_IS_GRPC, "invert_match": True}}}
+    passed = {"grpc_status_filter": {"statuses": list(_NOT_OK), "exclude": True}}
+    return {"or_filter": {"filters": [other, passed]}}
+
+
+def _grpc_failed() -> dict[str, Any]:
+    failed = {"grpc_status_filter": {"statuses": list(_NOT_OK)}}
+    return {"and_filter": {"filters": [{"header_filter": {"header": dict(_IS_GRPC)}}, failed]}}
 
 
 def _line() -> dict[str, str]:
@@ -116,14 +136,9 @@ def _line() -> dict[str, str]:
         "method": "%REQ(:METHOD)%",
         "url": f"%FILTER_STATE({ASKED}:PLAIN)%",
         "status": "%RESPONSE_CODE%",
-        "grpc_status": "%GRPC_STATUS_NUMBER%",
-        "flags": "%RESPONSE_FLAGS%",
-        "consumer": _first_claim(CLIENT_CLAIMS),
+        "consumer": _first_claim(CLIENT_CLAIMS) + _NONE,
         "subject": f"%DYNAMIC_METADATA({_TOKEN}:sub)%{_NONE}",
-        "application": (
-            "%FILTER_STATE(wasm.kapi.application:PLAIN)%"
-            f"%DYNAMIC_METADATA({FACTS}:application_name)%"
-        ),
+        "application": _first(_APPLICATION) + _NONE,
         "microseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
         "upstream": "%UPSTREAM_HOST%",
         "upstream_microseconds": "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:us)%",
@@ -150,6 +165,8 @@ def _why() -> dict[str, str]:
             + "".join(f"%CEL({part})%" for part in reasons.words())
         ),
         "details": "%RESPONSE_CODE_DETAILS%",
+        "grpc_status": "%GRPC_STATUS_NUMBER%",
+        "flags": "%RESPONSE_FLAGS%",
         "needed_scopes": f"%METADATA(ROUTE:{SCOPES}:scope)%{_NONE}",
         "scopes": f"%DYNAMIC_METADATA({_TOKEN}:scope)%",
         "issuer": f"%DYNAMIC_METADATA({_TOKEN}:iss)%",
@@ -161,7 +178,12 @@ def _why() -> dict[str, str]:
 
 def _first_claim(names: tuple[str, ...]) -> str:
     """The first of these claims that the token has."""
+    return _first(tuple(("DYNAMIC_METADATA", f"{_TOKEN}:{name}") for name in names))
+
+
+def _first(variables: tuple[tuple[str, str], ...]) -> str:
+    """The first of these variables that has a value."""
     operators = ",".join(
-        f'{{"command":"DYNAMIC_METADATA","param":"{_TOKEN}:{name}"}}' for name in names
+        f'{{"command":"{command}","param":"{value}"}}' for command, value in variables
     )
     return f'%COALESCE({{"operators":[{operators}]}})%'

@@ -18,6 +18,7 @@ PROGRAMS = (
     "mcp_cpu.py",
     "graphql_cpu.py",
     "grpc_cpu.py",
+    "testing_peers.py",
     "platform_size.py",
     "kubernetes_export.py",
 )

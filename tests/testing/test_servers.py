@@ -213,3 +213,21 @@ def test_one_issuer_has_several_addresses_and_a_check_tells_where_they_disagree(
         assert len(found) == 3
         with pytest.raises(ValueError, match="cannot be a base address"):
             server.issuer("wrong", base_urls=["http://idp:1/other"])
+
+
+def test_an_offer_of_http_2_is_ignored() -> None:
+    """RFC 9110 §7.8; Java's HTTP client sends it with every request over plain http."""
+    with serve() as server:
+        offer = {
+            "Connection": "Upgrade, HTTP2-Settings",
+            "Upgrade": "h2c",
+            "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+            "Content-Type": "application/json",
+        }
+        body = json.dumps({"recipe": "expired"}).encode()
+        port = int(server.base_url.rpartition(":")[2])
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", "/testing/mint", body, offer)
+        token = json.loads(connection.getresponse().read())["token"]
+        connection.close()
+        assert not server.default.explain(token)["accepted"]

@@ -51,6 +51,8 @@ class Issuers(Protocol):
 
 
 _Power = Callable[["Issuer", Any], Any]
+_YAML = "application/yaml"
+"""RFC 9512."""
 _NO_CONTENT: dict[str, Any] = {}
 NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
@@ -64,7 +66,12 @@ class Control:
     async def __call__(self, call: Call) -> Reply:
         """Answer a call below `/testing`."""
         try:
-            return json_reply(self._answer(call))
+            answer = self._answer(call)
+            if isinstance(answer, str):
+                return Reply(
+                    200, (("content-type", _YAML), ("cache-control", "no-store")), answer.encode()
+                )
+            return json_reply(answer)
         except LookupError as error:
             return _refused(404, str(error.args[0] if error.args else error))
         except SettingsError as error:
@@ -134,14 +141,19 @@ def _refuse_pages(call: Call) -> None:
     if call.header("origin"):
         raise ValueError("requests of web pages are refused: this one has an Origin header")
     media_type = call.header("content-type").partition(";")[0]
-    if call.body and media_type != "application/json":
-        raise ValueError("the body must be application/json")
+    allowed = ("application/json", _YAML) if call.path.endswith("/seed") else ("application/json",)
+    if call.body and media_type not in allowed:
+        raise ValueError(f"the body must be {' or '.join(allowed)}")
 
 
 def _body(call: Call) -> Any:
     """The JSON body, or the query of a GET. Raises ValueError."""
+    if not call.body and _YAML in call.header("accept"):
+        return _YAML
     if not call.body:
         return dict(parse_qsl(call.query))
+    if call.header("content-type").startswith(_YAML):
+        return call.body.decode("utf-8", "replace")
     try:
         return read_json(call.body)
     except NotJson as error:
@@ -219,7 +231,12 @@ def _reset(issuer: Issuer, _: Any) -> dict[str, Any]:
     return issuer.state()
 
 
-def _reseed(issuer: Issuer, body: Mapping[str, Any]) -> dict[str, Any]:
+def _seed(issuer: Issuer, body: Any) -> dict[str, Any] | str:
+    """The seed, as a YAML file if that is accepted."""
+    return issuer.seed_file() if body == _YAML else issuer.seed()
+
+
+def _reseed(issuer: Issuer, body: Mapping[str, Any] | str) -> dict[str, Any]:
     issuer.reseed(body)
     return issuer.seed()
 
@@ -260,7 +277,7 @@ _POWERS: Mapping[tuple[str, str], _Power] = {
     ("GET", "addresses"): lambda issuer, _: issuer.check_addresses(),
     ("GET", "strictness"): lambda issuer, _: {"level": issuer.level},
     ("PUT", "strictness"): _strictness,
-    ("GET", "seed"): lambda issuer, _: issuer.seed(),
+    ("GET", "seed"): _seed,
     ("PUT", "seed"): _reseed,
     ("POST", "reset"): _reset,
 }

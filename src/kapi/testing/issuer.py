@@ -22,6 +22,7 @@ from kapi.testing.addresses import Addresses
 from kapi.testing.explain.errors import Explaining
 from kapi.testing.explain.token import explain_token
 from kapi.testing.faults.plan import FaultPlan
+from kapi.testing.http.browsing import Browsing
 from kapi.testing.http.calls import App, Call, Onward, Reply, Step, calling, serving, through
 from kapi.testing.http.endpoints import EndpointNames
 from kapi.testing.http.mount import Mount
@@ -32,6 +33,7 @@ from kapi.testing.powers.clock import Clock
 from kapi.testing.powers.journal import Journal
 from kapi.testing.powers.keys import KeyDrills
 from kapi.testing.powers.stock import make_key, stored
+from kapi.testing.seed_files import read_seed, yaml_of_seed
 from kapi.testing.seeds import exported, identity_of
 from kapi.testing.stores import Stores
 from kapi.testing.strictness import Admission, with_level
@@ -51,7 +53,7 @@ class Issuer:
         name: str,
         addresses: Addresses,
         stores: Stores,
-        seed: Mapping[str, Any] | None = None,
+        seed: Mapping[str, Any] | str | Path | None = None,
         level: str = "strict",
         platform: Provider | None = None,
         vendor: Vendor | None = None,
@@ -71,7 +73,7 @@ class Issuer:
         self.clock = Clock(changed=self._clock_changed)
         self.journal = Journal()
         self._stores = stores
-        self._seed = _with_lifetime(seed or {}, vendor)
+        self._seed = _with_lifetime(read_seed(seed or {}), vendor)
         self._first_level = level
         self._store: Store | None = None
         self.provider: Provider
@@ -117,6 +119,20 @@ class Issuer:
         reply: Reply = run(self.answer(request_of(method, path, **parts)))
         return reply
 
+    def sign_in(self, url: str, user: str = "org1user") -> str:
+        """Open an authorization request as a person of the seed, who signs in and allows it.
+
+        Returns the redirect to the client. Raises ValueError if it does not come to that.
+        """
+        found = next((item for item in self._identity.users if item.username == user), None)
+        if found is None:
+            raise ValueError(f"there is no user {user!r} in the seed")
+        person = {"username": user, "password": found.password, "organization": ""}
+        if found.organizations:
+            person["organization"] = found.organizations[0]
+        location: str = run(Browsing(self.answer, self.base_url, person).authorize(url))
+        return location
+
     @property
     def client(self) -> tuple[str, str]:
         """Id and secret of the first client of the seed."""
@@ -161,12 +177,20 @@ class Issuer:
         """The issuer's clients, users and settings as a seed, for export."""
         return exported(self._identity)
 
-    def reseed(self, seed: Mapping[str, Any]) -> None:
-        """Use another seed, and reset. Raises SettingsError; nothing has changed then."""
-        identity_of(seed)
+    def reseed(self, seed: Mapping[str, Any] | str | Path) -> None:
+        """Use another seed, and reset: members, or the text or the path of a file.
+
+        Raises SettingsError, ValueError; nothing has changed then.
+        """
+        members = read_seed(seed)
+        identity_of(members)
         self._refuse_without_store("The seed")
-        self._seed = dict(seed)
+        self._seed = _with_lifetime(members, self.vendor)
         self.reset()
+
+    def seed_file(self) -> str:
+        """The seed as a YAML file, for export."""
+        return yaml_of_seed(self.seed())
 
     def reset(self) -> None:
         """Back to the seed: store, keys, clock, faults, journal and strictness."""

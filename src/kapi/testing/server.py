@@ -16,6 +16,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ from kapi.testing.powers.stock import stock
 from kapi.testing.stores import Stores
 from kapi.testing.vendors.vendor import Vendor
 
+Seed = Mapping[str, Any] | str | Path
+"""Members, or the text or the path of a YAML file (`seed_files.py`)."""
 Judge = Callable[[str], list[Mapping[str, Any]]]
 BASE_URL = "https://idp.kapi.test"
 """Of a server without a socket; `.test` is reserved (RFC 6761 §6.2)."""
@@ -48,7 +51,7 @@ class Server:
     def __init__(
         self,
         base_url: str = BASE_URL,
-        seed: Mapping[str, Any] | None = None,
+        seed: Seed | None = None,
         *,
         level: str = "strict",
         platform: Provider | None = None,
@@ -97,7 +100,7 @@ class Server:
         self,
         name: str = "",
         *,
-        seed: Mapping[str, Any] | None = None,
+        seed: Seed | None = None,
         level: str = "",
         url: str = "",
         base_url: str = "",
@@ -142,7 +145,7 @@ class Server:
         preset: str,
         name: str = "",
         *,
-        seed: Mapping[str, Any] | None = None,
+        seed: Seed | None = None,
         level: str = "vendor",
         opaque: bool | None = None,
         **parameters: str,

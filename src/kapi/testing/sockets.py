@@ -12,19 +12,18 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from kapi.testing.server import Server
+from kapi.testing.server import Seed, Server
 
 _START_SECONDS = 20.0
 
 
 @contextmanager
-def serve(
-    port: int = 0, *, seed: Mapping[str, Any] | None = None, level: str = "strict"
-) -> Iterator[Server]:
+def serve(port: int = 0, *, seed: Seed | None = None, level: str = "strict") -> Iterator[Server]:
     """A server at `http://localhost:PORT`; port 0 takes a free one."""
     listener = _listen(port)
     address = f"http://localhost:{listener.getsockname()[1]}"
@@ -73,11 +72,12 @@ def _uvicorn(server: Server) -> Any:
 
 
 def main(argv: list[str]) -> int:
-    """Serve until a signal. The first argument is the port."""
+    """Serve until a signal. Arguments: the port, and the file of the seed."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with serve(int(argv[0]) if argv else 0) as server:
+    port, seed = [*argv, "0"][0], [*argv[1:], ""][0]
+    with serve(int(port), seed=Path(seed) if seed else None) as server:
         line = {
             "ready": True,
             "base_url": server.base_url,

@@ -222,9 +222,18 @@ class Client:
         body, headers = None, {}
         if value is not None:
             body, headers = json.dumps(value).encode(), {"Content-Type": "application/json"}
+        return json.loads(self._power(method, path, body, headers).body)
+
+    def power_text(self, method: str, path: str, text: str = "") -> str:
+        """As `power`, with YAML instead of JSON."""
+        media_type = "application/yaml"
+        headers = {"Content-Type": media_type} if text else {"Accept": media_type}
+        return self._power(method, path, text.encode() or None, headers).body.decode()
+
+    def _power(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         answer = self.request(self._settings.identity.host, method, path, body, headers)
         if answer.status < 400:
-            return json.loads(answer.body)
+            return answer
         if not self._settings.identity.testing:
             raise Problem(
                 answer.status,

@@ -6,6 +6,7 @@ or change the reply. The journal, the faults and the explanations are steps.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -242,19 +243,21 @@ def serving(answer: Onward) -> App:
         body = await _body(receive)
         reply = await answer(call_of(scope, body))
         if reply.dropped:
-            _drop(scope)
+            await _drop(scope)
         else:
             await sent(reply, send, head=scope["method"] == "HEAD")
 
     return app
 
 
-def _drop(scope: Mapping[str, Any]) -> None:
+async def _drop(scope: Mapping[str, Any]) -> None:
     """End the connection. Raises ConnectionResetError where the server offers no way to do so."""
     drop = scope.get("extensions", {}).get(DROP)
     if drop is None:
         raise ConnectionResetError("a fault of the test dropped the connection")
     drop()
+    # The server notices the end before the application has ended.
+    await asyncio.sleep(0.01)
 
 
 def call_of(scope: Mapping[str, Any], body: bytes) -> Call:

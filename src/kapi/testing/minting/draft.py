@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from kapi.jose import base64url
 from kapi.jose.algorithms import ALGORITHMS
 from kapi.jose.signing_keys import SigningKey, load_key
-from kapi.testing.minting.private_jwk import private_key
+from kapi.testing.powers.private_jwk import private_key
 
 _DIGESTS = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 

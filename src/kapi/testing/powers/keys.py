@@ -6,13 +6,15 @@ longer signs) → gone. RFC 7517 §5, OpenID Connect Core §10.1.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kapi.identity.keys.keyring import load_keyring
 from kapi.identity.provider import Provider
+from kapi.jose.signing_keys import SigningKey
 from kapi.store.keys import ACTIVE, IN_JWKS, PUBLISHED, RETIRED, STAGED, Keys, StoredKey
 from kapi.testing.powers.clock import Clock
+from kapi.testing.powers.private_jwk import private_key
 from kapi.testing.powers.stock import make_key, stored
 
 _ANY = (STAGED, PUBLISHED, ACTIVE, RETIRED)
@@ -45,6 +47,17 @@ class KeyDrills:
         """Make a key that is not in the JWKS yet. Returns its kid. Raises KeyError."""
         key = make_key(algorithm)
         self._keys().add(stored(key, STAGED, self._clock.now))
+        return key.kid
+
+    def add(self, jwk: Mapping[str, Any]) -> str:
+        """Sign with a private key of yours (RFC 7517 §9.3), with its `kid` and `alg`.
+
+        Returns the kid. Raises ValueError for a key that cannot be used.
+        """
+        key = SigningKey(str(jwk["kid"]), str(jwk["alg"]), private_key(jwk))
+        self._keys().add(stored(key, STAGED, self._clock.now))
+        self.publish(key.kid)
+        self.activate(key.kid)
         return key.kid
 
     def publish(self, kid: str, activate_after: int | None = None) -> None:

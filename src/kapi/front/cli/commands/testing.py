@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import typer
 
+from kapi.errors import KapiError
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, put, say, show, usage
@@ -300,6 +302,38 @@ def reset(issuer: Issuer = "", data_dir: DataDir = None, config: Config = None) 
     show(Client(settings_of(data_dir, config)).power("POST", f"{_of(issuer)}/reset"), Format.JSON)
 
 
+def seed(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="A YAML file, or -; else it is shown."),
+    ] = None,
+    issuer: Issuer = "",
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Show the seed of an issuer as a file, or use another file and reset the issuer.
+
+    Examples:
+      kapi testing seed --issuer shop > seed.yaml
+      kapi testing seed seed.yaml --issuer shop
+    """
+    caller, path = Client(settings_of(data_dir, config)), f"{_of(issuer)}/seed"
+    if file is None:
+        put(caller.power_text("GET", path))
+        return
+    text = typer.get_text_stream("stdin").read() if file == "-" else _read(file)
+    caller.power_text("PUT", path, text)
+    say("the issuer is as its seed says")
+
+
+def _read(file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "Name a readable YAML file."
+        raise KapiError("input", f"cannot read {file}: {error}", hint=hint) from error
+
+
 def addresses(
     issuer: Issuer = "",
     output: Output = Format.TABLE,
@@ -355,6 +389,7 @@ for _name, _command in (
     ("issuer", issuer_command),
     ("keys", keys),
     ("addresses", addresses),
+    ("seed", seed),
     ("reset", reset),
 ):
     app.command(_name)(_command)

@@ -1,0 +1,181 @@
+"""Providers for tests, side by side in one run: how soon each is ready, its memory, a fresh issuer.
+
+kapi in a process and on a socket; npm oauth2-mock-server, PyPI oidc-provider-mock and Maven
+mock-oauth2-server on a socket. The rounds are interleaved. Peers are installed from the lock files
+in `benchmarks/peers/testing` and `tests/interop/peers`; one whose runtime (Node, Java with Maven) is
+absent is left out, and the output says so.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from measure import cpu_seconds, resident_mb
+
+ROUNDS = 7
+HERE = Path(__file__).parent
+PEERS = HERE.parent / "tests" / "interop" / "peers"
+LOCKS = HERE / "peers" / "testing"
+MAIN = "no.nav.security.mock.oauth2.StandaloneMockOAuth2ServerKt"
+DISCOVERY = "/.well-known/openid-configuration"
+IN_PROCESS = """
+import sys, time
+from kapi.testing import Server
+with Server() as server:
+    issuer = server.issuer()
+    assert issuer.request("GET", "/.well-known/openid-configuration").status == 200
+    print("ready", flush=True)
+    times = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        fresh = server.issuer()
+        assert fresh.request("GET", "/oauth2/jwks").status == 200
+        times.append(time.perf_counter() - begun)
+    times.sort()
+    print(f"{1000 * times[len(times) // 2]:.1f}", flush=True)
+    sys.stdin.read()
+"""
+
+
+@dataclass
+class Peer:
+    """A server: its command for a port, and the path of its document."""
+
+    name: str
+    command: Callable[[int], list[str]]
+    document: str = DISCOVERY
+    environment: Callable[[int], dict[str, str]] = lambda _: {}
+    fresh: str = ""
+    """The path of the keys of an issuer that the request makes; `{}` is its name."""
+    ready: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    issuers: list[float] = field(default_factory=list)
+
+    def measure(self, port: int) -> None:
+        """One start."""
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            self.command(port),
+            env={**os.environ, **self.environment(port)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while _status(port, self.document) != 200:
+                time.sleep(0.005)
+                assert process.poll() is None, f"{self.name} ended"
+            self._note(begun, process.pid)
+            for number in range(5 if self.fresh else 0):
+                begun = time.perf_counter()
+                assert _status(port, self.fresh.format(f"fresh{number}")) == 200
+                self.issuers.append(time.perf_counter() - begun)
+        finally:
+            process.kill()
+            process.wait()
+
+    def _note(self, begun: float, pid: int) -> None:
+        self.ready.append(time.perf_counter() - begun)
+        self.cpu.append(cpu_seconds(pid))
+        self.memory.append(sum(resident_mb(pid).values()))
+
+
+class InProcess(Peer):
+    """kapi without a socket: from the start of the interpreter to the first answer."""
+
+    def measure(self, port: int) -> None:
+        """One start; `port` is not used."""
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            self.command(port), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        self._note(begun, process.pid)
+        self.issuers.append(float(process.stdout.readline()) / 1000)
+        process.kill()
+        process.wait()
+
+
+def _status(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Host": f"localhost:{port}"})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def _peers(folder: Path) -> list[Peer]:
+    kapi = [sys.executable, "-m", "kapi.testing.sockets"]
+    made = [
+        InProcess("kapi, in a process", lambda _: [sys.executable, "-c", IN_PROCESS]),
+        Peer(
+            "kapi, on a socket",
+            lambda port: [*kapi, str(port)],
+            fresh="/issuers/{}/oauth2/jwks",
+        ),
+    ]
+    python = folder / "venv" / "bin" / "python"
+    venv.create(folder / "venv", with_pip=True)
+    pip = [python, "-m", "pip", "install", "-q", "--require-hashes", "-r"]
+    subprocess.run([*pip, LOCKS / "requirements.lock"], check=True)
+    mock = str(python.with_name("oidc-provider-mock"))
+    made.append(Peer("PyPI oidc-provider-mock", lambda port: [mock, "--port", str(port)]))
+    if shutil.which("node") and (PEERS / "node_modules" / "oauth2-mock-server").exists():
+        server = str(PEERS / "oauth2-mock-server.mjs")
+        made.append(Peer("npm oauth2-mock-server", lambda port: ["node", server, str(port)]))
+    else:
+        print("left out: npm oauth2-mock-server (make interop-tools installs it)")
+    if shutil.which("java") and shutil.which("mvn"):
+        libraries = folder / "lib"
+        copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={libraries}"]
+        subprocess.run(copy, cwd=LOCKS, check=True, stdout=subprocess.DEVNULL)
+        java = ["java", "-cp", f"{libraries}/*", MAIN]
+        made.append(
+            Peer(
+                "Maven mock-oauth2-server",
+                lambda _: java,
+                f"/default{DISCOVERY}",
+                lambda port: {"SERVER_PORT": str(port)},
+                fresh="/{}/jwks",
+            )
+        )
+    else:
+        print("left out: Maven mock-oauth2-server (it needs Java and Maven)")
+    return made
+
+
+def main() -> int:
+    """Print one row for each."""
+    with tempfile.TemporaryDirectory() as name:
+        peers = _peers(Path(name))
+        for number in range(ROUNDS):
+            for place, peer in enumerate(peers):
+                peer.measure(21000 + 10 * number + place)
+    heads = ("ready ms", "least", "CPU ms", "MB", "fresh issuer ms")
+    print(f"{'':26}" + "".join(f"{head:>16}" for head in heads))
+    for peer in peers:
+        figures = [1000 * statistics.median(peer.ready), 1000 * min(peer.ready)]
+        figures += [1000 * statistics.median(peer.cpu), statistics.median(peer.memory)]
+        row = f"{peer.name:26}" + "".join(f"{figure:16.0f}" for figure in figures)
+        fresh = f"{1000 * statistics.median(peer.issuers):16.1f}" if peer.issuers else f"{'-':>16}"
+        print(row + fresh)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -133,7 +133,9 @@ def _lines(family: Family) -> Iterator[str]:
 
 def _number(value: float) -> str:
     """A whole number as such: 12 digits and more would lose some in `%g`."""
-    return str(int(value)) if value == int(value) else repr(float(value))
+    if value == int(value):
+        return str(int(value))
+    return repr(float(value))
 
 
 def _named(labels: Values, values: Values) -> dict[str, str]:

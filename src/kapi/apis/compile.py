@@ -235,7 +235,9 @@ def _completed(
     operations: tuple[Operation, ...], definition: Definition | None, policies: Sequence[Policy]
 ) -> tuple[Operation, ...]:
     """The operations with what policies take from the definition."""
-    document = definition.document if definition else None
+    document = None
+    if definition:
+        document = definition.document
     for policy in policies:
         if isinstance(policy, ReadsDefinition) and document is not None:
             operations = tuple(

@@ -100,7 +100,9 @@ class Provider:
         """Count and record a password that was checked."""
         self.figures.sign_ins.add((outcome,))
         # People type passwords where a user name belongs.
-        known = username if self.users.account(username) is not None else ""
+        known = ""
+        if self.users.account(username) is not None:
+            known = username
         self.record(sign_in_event(outcome, known, place))
 
     def use_keys(self, keyring: Keyring) -> None:

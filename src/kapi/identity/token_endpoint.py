@@ -51,7 +51,9 @@ class TokenEndpoint:
             client = authenticate_client(self._provider, form.values, credentials, now)
             members = self._issued(client, form, credentials, now)
         except OAuthError as error:
-            known = grant if grant in self._grants else "unknown"
+            known = "unknown"
+            if grant in self._grants:
+                known = grant
             figures.refusals.add((known, error.error))
             raise
         figures.tokens.add((grant, client.id))

@@ -61,7 +61,9 @@ def _response(
     exact = sorted(str(key) for key in responses if str(key).isdecimal())
     if not status:
         successes = [key for key in exact if key.startswith("2")]
-        status = int(successes[0]) if successes else 200
+        status = 200
+        if successes:
+            status = int(successes[0])
     for key in (str(status), f"{status // 100}XX", f"{status // 100}xx", "default"):
         if key in responses:
             return status, mapping(source.followed(responses[key]))
@@ -75,7 +77,7 @@ def _swagger_content(
     examples = mapping(response.get("examples"))
     if "schema" not in response and not examples:
         return {}
-    produced = [str(item) for item in items(operation.get("produces"))]
+    produced = list(map(str, items(operation.get("produces"))))
     names = [*examples, *produced] or ["application/json"]
     made: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -88,8 +90,11 @@ def _swagger_content(
 def _media_type(content: Mapping[str, Any], wanted: str) -> str:
     """The name of the chosen media type; empty if there is none."""
     if wanted:
-        return next((name for name in content if name.lower() == wanted.lower()), "")
-    json_types = [name for name in content if JSON.match(name)]
+        for name in content:
+            if name.lower() == wanted.lower():
+                return name
+        return ""
+    json_types = list(filter(JSON.match, content))
     return next(iter((*json_types, *content)), "")
 
 
@@ -178,8 +183,12 @@ def _type(schema: Mapping[str, Any]) -> str:
             return name
     if "properties" in schema:
         return "object"
-    return "array" if "items" in schema else ""
+    if "items" in schema:
+        return "array"
+    return ""
 
 
 def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+    if isinstance(value, int):
+        return value
+    return 0

@@ -67,7 +67,9 @@ class OpenApiReader:
         """The schema of a parameter; in Swagger 2.0 it is in the parameter itself."""
         swagger = {name: parameter[name] for name in _SWAGGER if name in parameter}
         schema = parameter.get("schema") or swagger
-        return self.request_schema(schema) if bundled else self.schema(schema)
+        if bundled:
+            return self.request_schema(schema)
+        return self.schema(schema)
 
     def schema(self, given: Any) -> dict[str, Any]:
         """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
@@ -80,7 +82,9 @@ class OpenApiReader:
         """
         reader = _Bundled(self.document)
         made = reader.schema(given)
-        return {**made, "$defs": reader.definitions} if reader.definitions else made
+        if reader.definitions:
+            return {**made, "$defs": reader.definitions}
+        return made
 
 
 class _Schemas:
@@ -174,4 +178,6 @@ def _translated(made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         made["enum"] = [*made["enum"], None]
     if isinstance(made.get("type"), str):
         return {**made, "type": [made["type"], "null"]}
-    return made if "type" in made else {"anyOf": [made, {"type": "null"}]}
+    if "type" in made:
+        return made
+    return {"anyOf": [made, {"type": "null"}]}

@@ -16,6 +16,7 @@ from kapi.identity.protocol.forms import MAY_REPEAT, Form, parameter_text
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.jose.jwt import InvalidJwt, check_signature, check_times, numeric_date, read_jwt
+from kapi.json_reading import is_texts
 from kapi.settings.identity.profiles import accepted_algorithms
 
 LONGEST_SECONDS = 3600
@@ -42,7 +43,7 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
             _check_lifetime(claims)
         if "exp" in claims or "nbf" in claims:
             check_times({"exp": now + 60, **claims}, now, LONGEST_SECONDS)
-        if {"request", "request_uri"} & set(claims):
+        if not {"request", "request_uri"}.isdisjoint(claims):
             raise InvalidJwt("it must not contain request or request_uri")
         return form_of(claims)
     except InvalidJwt as error:
@@ -62,7 +63,9 @@ def _check_lifetime(claims: Mapping[str, Any]) -> None:
 
 def is_audience(audience: Any, issuer: str) -> bool:
     """Whether `aud` names the issuer, alone or in a list."""
-    return audience == issuer or (isinstance(audience, list) and issuer in audience)
+    if isinstance(audience, list):
+        return issuer in audience
+    return bool(audience == issuer)
 
 
 def form_of(claims: Mapping[str, Any]) -> Form:
@@ -87,7 +90,7 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
     items = value
     if not isinstance(value, list):
         items = [value]
-    if not all(isinstance(item, str) for item in items):
+    if not is_texts(items):
         raise InvalidJwt(f"{name} must be text or a list of texts")
     return tuple(items)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.clients.response_types import normal_form
+from kapi.json_reading import is_texts
 from kapi.settings import ClientSettings
 from kapi.settings.identity.client_checks import LINKS, ClientFacts, client_mistakes, uri_mistake
 from kapi.settings.values import REFUSED, checked, field_types
@@ -224,7 +225,7 @@ def _response_types(
     has_code = "authorization_code" in grants
     default = ["code"] * has_code
     wanted = sent.get("response_types", default)
-    if not _is_texts(wanted):
+    if not is_texts(wanted):
         raise RegistrationError("invalid_client_metadata", "response_types must be a list of texts")
     found = tuple(dict.fromkeys(map(normal_form, wanted)))
     unknown = []
@@ -242,10 +243,6 @@ def _response_types(
         detail = "A response type with code and the authorization code grant belong together"
         raise RegistrationError("invalid_client_metadata", detail)
     return found or ("code",)
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
@@ -337,7 +334,7 @@ def _is_about(value: Any, kind: type) -> bool:
         return False
     if not isinstance(value, list):
         return True
-    return _is_texts(value) and not any(map(_is_too_long, value))
+    return is_texts(value) and not any(map(_is_too_long, value))
 
 
 def _json_like(value: Any) -> Any:

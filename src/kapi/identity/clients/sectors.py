@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.remote_documents import Unavailable
-from kapi.json_reading import NotJson, read_json
+from kapi.json_reading import NotJson, is_texts, read_json
 
 
 def sector_of(client: Client) -> str:
@@ -37,14 +37,11 @@ def sector_mistake(uri: str, redirect_uris: Sequence[str], fetch: Callable[[str]
         return f"sector_identifier_uri could not be fetched: {error}"
     except NotJson as error:
         return f"sector_identifier_uri is not JSON: {error}"
-    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+    if not is_texts(listed):
         return "sector_identifier_uri is not a JSON list of redirect URIs"
-    missing = []
     for item in redirect_uris:
         if item not in listed:
-            missing.append(item)
-    if missing:
-        return f"sector_identifier_uri does not list the redirect URI {missing[0][:200]}"
+            return f"sector_identifier_uri does not list the redirect URI {item[:200]}"
     return ""
 
 

@@ -37,11 +37,20 @@ def organization_of(claims: Mapping[str, Any], issuer: Issuer) -> str | None:
     for remote, local in issuer.claim_mappings:
         if local.lower() in ORGANIZATION_CLAIMS:
             mapped.append(remote)
-    values = [find(claims, name) for name in mapped or ORGANIZATION_CLAIMS[:1]]
-    value = next((value for value in values if value is not None), "")
+    value = _first(claims, mapped or ORGANIZATION_CLAIMS[:1])
+    if value is None:
+        value = ""
     if not isinstance(value, str):
         return None
     named = issuer.organizations.get(value, value)
     if not named or is_label(named):
         return named
+    return None
+
+
+def _first(claims: Mapping[str, Any], names: Sequence[str]) -> Any:
+    for name in names:
+        value = find(claims, name)
+        if value is not None:
+            return value
     return None

@@ -31,6 +31,7 @@ ORGANIZATION_CLAIMS = ("organization", "x-wso2-organization")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LONGEST = 1024
+_VISIBLE = re.compile(r"[!-~]+")
 NO_HOSTS: Mapping[str, str] = MappingProxyType({})
 _UNKNOWN = "unknown"
 """The value of what only a preset could give, if there is no such preset."""
@@ -382,7 +383,7 @@ def _is_url(url: str, hosts: Mapping[str, str]) -> bool:
         return False
     if not parts.hostname or parts.username is not None:
         return False
-    if not _is_text(url) or not url.isascii() or " " in url:
+    if len(url) > _LONGEST or not _VISIBLE.fullmatch(url):
         return False
     if parts.scheme == "http":
         return is_on_this_machine(url, hosts)

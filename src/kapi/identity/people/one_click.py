@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kapi.identity.accounts.users import User
 from kapi.identity.provider import Provider
-from kapi.settings import IdentitySettings
+from kapi.settings.identity.well_known import published_users
 
 _MOST = 50
 
@@ -31,12 +31,13 @@ def one_click_choices(provider: Provider) -> tuple[Choice, ...]:
     identity = provider.settings.identity
     if identity.one_click_sign_in == "off":
         return ()
-    published = IdentitySettings().users
-    names = {user.username for user in identity.users if user in published}
-    people = [user for user in provider.users.all() if not user.disabled]
-    if identity.one_click_sign_in == "seeded":
-        people = [user for user in people if user.username in names]
-    choices: list[Choice] = []
-    for user in people:
-        choices += [Choice(user, organization) for organization in user.organizations or ("",)]
+    everybody = identity.one_click_sign_in == "all"
+    published = {item.username for item in published_users() if item in identity.users}
+    choices = []
+    for user in provider.users.all():
+        is_offered = everybody or user.username in published
+        if user.disabled or not is_offered:
+            continue
+        for organization in user.organizations or ("",):
+            choices.append(Choice(user, organization))
     return tuple(choices[:_MOST])

@@ -47,6 +47,7 @@ def confirmation_of(claims: Mapping[str, Any]) -> Confirmation | None:
     if not isinstance(cnf, dict) or not cnf:
         return None
     for name, value in cnf.items():
-        if name not in {"jkt", "x5t#S256"} or not isinstance(value, str) or not value:
+        is_known = name in {"jkt", "x5t#S256"}
+        if not is_known or not isinstance(value, str) or not value:
             return None
     return Confirmation(cnf.get("jkt", ""), cnf.get("x5t#S256", ""))

@@ -14,7 +14,7 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form
-from kapi.json_reading import NotJson, read_json
+from kapi.json_reading import NotJson, is_texts, read_json
 
 _MOST, _LARGEST = 20, 8192
 
@@ -65,20 +65,16 @@ def in_words(details: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def _check(client: Client, item: Any) -> None:
-    if not isinstance(item, dict) or not isinstance(item.get("type"), str) or not item["type"]:
+    kind = item.get("type") if isinstance(item, dict) else ""
+    if not isinstance(kind, str) or not kind:
         raise _wrong("each entry must be an object with a type")
-    types = client.settings.authorization_details_types
-    if "*" not in types and item["type"] not in types:
+    if {"*", kind}.isdisjoint(client.settings.authorization_details_types):
         raise _wrong("the client may not ask for this type")
     if not isinstance(item.get("identifier", ""), str):
         raise _wrong("identifier must be text")
     for name in _LISTS:
-        if not _is_texts(item.get(name, [])):
+        if not is_texts(item.get(name, [])):
             raise _wrong(f"{name} must be a list of texts")
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def _wrong(reason: str) -> OAuthError:

@@ -37,7 +37,8 @@ class Resources:
     @property
     def any_opaque(self) -> bool:
         """Whether one of them takes opaque tokens."""
-        return "opaque" in {item.access_token_format for item in self._declared.values()}
+        formats = {item.access_token_format for item in self._declared.values()}
+        return "opaque" in formats
 
     def lifetime(self, seconds: int, audience: Sequence[str]) -> int:
         """`seconds`, or the shortest lifetime that a service of the audience allows."""
@@ -99,7 +100,7 @@ def requested_resources(client: Client, form: Form) -> tuple[str, ...]:
             raise OAuthError(
                 "invalid_target", "resource must be an absolute URI without a fragment (RFC 8707 2)"
             )
-        if "*" not in allowed and resource not in allowed:
+        if {"*", resource}.isdisjoint(allowed):
             raise OAuthError(
                 "invalid_target", "The client may not ask for tokens for this resource"
             )

@@ -83,12 +83,17 @@ def _issuer(trusted: KeptIssuers, client: Client, iss: Any) -> IssuerKeys | None
     allowed = client.settings.exchange_issuers
     for item in trusted.all():
         issuer = item.issuer
-        everywhere = issuer.organization == ANY_ORGANIZATION and (
-            not issuer.environments or ANY_ORGANIZATION in issuer.environments
-        )
-        if issuer.issuer == iss and everywhere and {"*", issuer.name} & set(allowed):
+        if issuer.issuer != iss or {"*", issuer.name}.isdisjoint(allowed):
+            continue
+        if _is_trusted_everywhere(issuer):
             return item
     return None
+
+
+def _is_trusted_everywhere(issuer: Issuer) -> bool:
+    if issuer.organization != ANY_ORGANIZATION:
+        return False
+    return not issuer.environments or ANY_ORGANIZATION in issuer.environments
 
 
 def _fault(provider: Provider, issuer: Issuer, jwt: Jwt, now: int) -> str:
@@ -119,7 +124,8 @@ def _is_known_here(provider: Provider, subject: str) -> bool:
     """Whether a client or a person here has this name (RFC 9068 §5)."""
     if provider.clients.get(subject) is not None:
         return True
-    return (provider.users.get(subject) or provider.users.named(subject)) is not None
+    person = provider.users.get(subject) or provider.users.named(subject)
+    return person is not None
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:

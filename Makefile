@@ -88,6 +88,11 @@ check: install-dev              ## linters, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: install                   ## the pages as a site with search, in build/docs; fails on a broken link
+	$(PIP) install --require-hashes -r requirements/docs.lock
+	$(BIN)/python -m sphinx -q -W --keep-going -b dirhtml docs build/docs
+	@echo "wrote build/docs/index.html"
+
 bench: install-dev              ## print the benchmarks; docs/benchmarks.md says how to read them
 	$(BIN)/python benchmarks/run.py
 
@@ -96,6 +101,7 @@ lock:
 	uv pip compile -q pyproject.toml build.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -o requirements/run.lock
 	uv pip compile -q pyproject.toml --group test --group check --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/run.lock -o requirements/dev.lock
 	uv pip compile -q pyproject.toml build.in --extra postgres --extra kubernetes --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/dev.lock -o requirements/container.lock
+	uv pip compile -q --group pyproject.toml:docs --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/dev.lock -o requirements/docs.lock
 	rm build.in
 
 # Only after a change in wasm/: the built module is kept, so that a user needs no compiler. The same sources give the same

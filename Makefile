@@ -60,7 +60,7 @@ kubernetes-tools: $(KUBERNETES)/bin/.built
 
 $(KUBERNETES)/bin/.built: $(KUBERNETES)/go.sum $(VENV)/.dev | interop-debian
 	@command -v go >/dev/null || $(PIP) install --require-hashes -r $(GRPCURL)/compiler.lock
-	cd $(KUBERNETES) && PATH="$$PATH:$(CURDIR)/$(BIN)" go build -o bin/ -trimpath -buildvcs=false -gcflags='all=-N -l' \
+	cd $(KUBERNETES) && PATH="$$PATH:$(CURDIR)/$(BIN)" GOTOOLCHAIN=auto go build -o bin/ -trimpath -buildvcs=false -gcflags='all=-N -l' \
 	  -ldflags='-s -w -X $(KUBE_VERSION).gitVersion=v1.36.3 -X $(KUBE_VERSION).gitMajor=1 -X $(KUBE_VERSION).gitMinor=36 $(HELM_VERSION)' \
 	  k8s.io/kubernetes/cmd/kube-apiserver github.com/envoyproxy/gateway/cmd/envoy-gateway helm.sh/helm/v3/cmd/helm
 	@touch $@

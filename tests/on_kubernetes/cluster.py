@@ -65,9 +65,14 @@ class Cluster:
         return self.folder / "kubeconfig"
 
     def run(self, name: str, command: list[str], **options: Any) -> None:
+        """Start a program, which ends with the tests at the latest."""
         with (self.folder / f"{name}.log").open("ab") as log:
             made = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, **options
+                ["setpriv", "--pdeathsig", "TERM", *command],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **options,
             )
         self.processes.append(made)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from backends import Wilful, wilful
 from grpc_backend import PROTO, SERVICE, Backend, name_of, student
@@ -17,6 +21,8 @@ from live.test_grpc import HOST, Caller, operation, path_of
 from live.test_grpc import conf as grpc_conf
 from on_kubernetes.cluster import certificate
 from on_kubernetes.live_platform import OWN_HOSTS, OnEnvoyGateway, serves
+from waiting import until
+from ws_backend import PROTOCOL, web_socket, websocket_backend
 
 pytestmark = pytest.mark.long
 OPEN = '- {target: "/items", verb: GET, secured: false}\n'
@@ -243,3 +249,66 @@ def test_grpc_calls_of_all_kinds_with_scopes(
         assert caller.code(path_of("students", "Nothing")) is grpc.StatusCode.UNIMPLEMENTED
     finally:
         caller.close()
+
+
+def test_a_web_socket_with_a_token(platform: OnEnvoyGateway) -> None:
+    with websocket_backend() as chat:
+        operations = (
+            '- {target: "/chat", verb: GET, stream: {type: WebSocket}}\n'
+            '- {target: "/open", verb: GET, secured: false}\n'
+        )
+        deployed(platform, conf("Chat", "/chat", port=chat.port, operations=operations))
+        serves(platform, "/chat/1.0.0/api-definition")
+        path = "/chat/1.0.0/chat?a=1"
+
+        def opens() -> bool:
+            with (
+                contextlib.suppress(InvalidStatus),
+                web_socket(platform.port, path, token=platform.token()),
+            ):
+                return True
+            return False
+
+        until(opens)
+        token = platform.token()
+        with web_socket(platform.port, path, token=token, protocols=[PROTOCOL]) as socket:
+            socket.send("hello")
+            assert (socket.recv(10), socket.subprotocol) == ("hello", PROTOCOL)
+        assert chat.handshakes[-1][0] == "/backend/chat?a=1"
+        with pytest.raises(InvalidStatus) as refused:
+            web_socket(platform.port, path)
+        assert refused.value.response.status_code == 401
+
+
+def test_a_module_that_envoy_gateway_fetches(platform: OnEnvoyGateway, echo: int) -> None:
+    content = (Path(__file__).parents[1] / "wasm" / "probe.wasm").read_bytes()
+    with shop_of(content) as url:
+        extra = (
+            "apiPolicies:\n  request:\n  - policyName: WASMInterceptor\n"
+            f'    parameters: {{name: probe, rootId: probe, url: "{url}"}}\n'
+        )
+        deployed(platform, conf("Module", "/module", port=echo, extra=extra, operations=OPEN))
+        serves(platform, "/module/1.0.0/items")
+
+
+@contextlib.contextmanager
+def shop_of(content: bytes) -> Iterator[str]:
+    """The URL of a module."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/probe.wasm"
+    finally:
+        server.shutdown()
+        server.server_close()

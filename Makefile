@@ -100,7 +100,7 @@ lock:
 	printf 'hatchling>=1.27\neditables\n' > build.in
 	uv pip compile -q pyproject.toml build.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -o requirements/run.lock
 	uv pip compile -q pyproject.toml --group test --group check --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/run.lock -o requirements/dev.lock
-	uv pip compile -q pyproject.toml build.in --extra postgres --extra kubernetes --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/dev.lock -o requirements/container.lock
+	uv pip compile -q pyproject.toml build.in --extra postgres --extra kubernetes --extra traces --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/dev.lock -o requirements/container.lock
 	uv pip compile -q --group pyproject.toml:docs --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -c requirements/dev.lock -o requirements/docs.lock
 	rm build.in
 

@@ -36,7 +36,12 @@ def test_the_lock_of_the_image_has_its_extras_and_hashes() -> None:
     lock = (ROOT / "requirements" / "container.lock").read_text("utf-8")
     run = (ROOT / "requirements" / "run.lock").read_text("utf-8")
     pins = set(re.findall(r"^([\w.-]+==[\w.+-]+)", lock, re.MULTILINE))
-    assert {pin.partition("==")[0] for pin in pins} >= {"psycopg", "lightkube", "hatchling"}
+    assert {pin.partition("==")[0] for pin in pins} >= {
+        "psycopg",
+        "lightkube",
+        "opentelemetry-sdk",
+        "hatchling",
+    }
     assert set(re.findall(r"^([\w.-]+==[\w.+-]+)", run, re.MULTILINE)) <= pins
 
 

@@ -20,6 +20,7 @@ PROGRAMS = (
     "grpc_cpu.py",
     "testing_peers.py",
     "platform_size.py",
+    "metrics_cpu.py",
     "kubernetes_export.py",
 )
 

@@ -90,6 +90,8 @@ def test_the_schedule_shows_a_successor_first_and_lets_it_sign_after_the_overlap
     world: World,
 ) -> None:
     rotation = world.rotation(key_lifetime=1000, key_overlap=300)
+    told: list[str] = []
+    rotation.told = lambda event, _: told.append(event)
     for passed, count, active_is_first in (
         (0, 1, True),
         (999, 1, True),
@@ -104,6 +106,7 @@ def test_the_schedule_shows_a_successor_first_and_lets_it_sign_after_the_overlap
             count,
             active_is_first,
         ), passed
+    assert told == ["key.add", "key.activate"]
 
 
 def test_rotating_without_hurry_waits_for_the_overlap(world: World) -> None:

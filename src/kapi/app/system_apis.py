@@ -21,6 +21,7 @@ from kapi.app.operate.health_checks import health_checks
 from kapi.app.operate.metrics_listener import serve_metrics
 from kapi.app.process import audit_of
 from kapi.app.work import compiling, generating, places
+from kapi.audit import Record
 from kapi.fetch import fetch
 from kapi.front.web.enforcer.proofs import Proofs
 from kapi.front.web.enforcer.questions import Enforcer
@@ -75,15 +76,15 @@ KEYS_SECONDS = 10.0
 
 def system_apis(control: Control) -> Any:
     """The ASGI application with all system APIs."""
-    routes = [route for api in _apis(control) for route in api.routes()]
+    record = audit_of(control.settings, control.store).record
+    routes = [route for api in _apis(control, record) for route in api.routes()]
     described_routes = described(control.settings, routes)
     app = build_system_api([*described_routes, *HomePages(control.settings).routes()])
-    record = audit_of(control.settings, control.store).record
     record(Event("platform.start", detail=f"version {__version__}"))
     return Auditing(record, control.settings.apis.organization, routes).around(app)
 
 
-def _apis(control: Control) -> tuple[Any, ...]:
+def _apis(control: Control, record: Record) -> tuple[Any, ...]:
     """The system APIs, in the order in which their routes are tried."""
     settings, database = control.settings, control.store.database
     trust, deployer = control.trust, control.deployer
@@ -118,7 +119,7 @@ def _apis(control: Control) -> tuple[Any, ...]:
     )
     if not settings.identity.enabled:
         return apis
-    return (*apis, KeysApi(access, _rotation(control)))
+    return (*apis, KeysApi(access, _rotation(control, record)))
 
 
 def _nodes(control: Control) -> tuple[StoredNode, ...]:
@@ -133,7 +134,7 @@ def _nodes(control: Control) -> tuple[StoredNode, ...]:
     return (StoredNode(me.id, me.name, me.version, control.this_node.started_at, 0, confirmed),)
 
 
-def _rotation(control: Control) -> Rotation:
+def _rotation(control: Control, record: Record) -> Rotation:
     database, me = control.store.database, control.this_node.node.id
     nodes = OtherNodes(Nodes(database))
 
@@ -142,7 +143,7 @@ def _rotation(control: Control) -> Rotation:
         left = nodes.missing("signing_keys", newest, KEYS_SECONDS)
         return tuple(node.name for node in left)
 
-    return rotating(
+    rotation = rotating(
         control.settings.identity,
         Keys(database),
         control.trust,
@@ -150,6 +151,12 @@ def _rotation(control: Control) -> Rotation:
         turn=Lease(database, "signing keys", me).held,
         unconfirmed=unconfirmed,
     )
+
+    def told(event: str, kid: str) -> None:
+        record(Event(event, target=kid, detail="by schedule"))
+
+    rotation.told = told
+    return rotation
 
 
 def _seen(control: Control, access: Access) -> tuple[Health, Metrics]:

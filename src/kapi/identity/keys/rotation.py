@@ -40,6 +40,10 @@ MOST_KEYS = 100
 _EVERY_SECONDS = 1.0
 
 
+def _tell_nobody(event: str, kid: str) -> None:
+    """Nobody asks."""
+
+
 class Rotation:
     """Moves keys from state to state, one at a time. Safe to share between threads."""
 
@@ -67,6 +71,8 @@ class Rotation:
         lock = threading.RLock()
         self._turn = turn or (lambda: lock)
         self._unconfirmed = unconfirmed
+        self.told: Callable[[str, str], None] = _tell_nobody
+        """Called with what was done by schedule, in the words of the audit log, and the key."""
 
     def all(self) -> tuple[StoredKey, ...]:
         """All keys, oldest first."""
@@ -173,14 +179,18 @@ class Rotation:
             return
         if key.state == STAGED:
             self._show(key)
+            self.told("key.publish", key.kid)
         elif key.state == PUBLISHED:
             self.activate(key.kid)
+            self.told("key.activate", key.kid)
         elif key.state == RETIRED:
             self.retire(key.kid)
+            self.told("key.retire", key.kid)
 
     def _make_missing(self) -> None:
         for algorithm, activate_after in self._missing().items():
-            self.stage(algorithm, activate_after=activate_after)
+            key = self.stage(algorithm, activate_after=activate_after)
+            self.told("key.add", key.kid)
 
     def _missing(self) -> Mapping[str, int]:
         """The algorithms that need a new key, and the seconds until it signs."""

@@ -173,6 +173,26 @@ def test_keys_are_published_as_the_vendor_does(server: Server) -> None:
     assert parse_jwt(google.token()).header["kid"] not in certificates
 
 
+def test_a_rotation_follows_the_habit_of_the_vendor(server: Server) -> None:
+    def kids(issuer: Issuer) -> list[str]:
+        answer = issuer.request("GET", path_of(issuer, "jwks_uri")).json()
+        return [key["kid"] for key in answer["keys"] if key["use"] == "sig"]
+
+    auth0 = server.issuer("auth0")
+    before = auth0.token()
+    (following,) = set(kids(auth0)) - {parse_jwt(before).header["kid"]}
+    assert auth0.keys.rotate() == following, "a client that cached the JWKS has the key"
+    assert parse_jwt(auth0.token()).header["kid"] == following
+    assert len(kids(auth0)) == 3, "previous, current and next"
+    assert auth0.explain(before)["accepted"]
+    wso2 = server.issuer("wso2is")
+    before = wso2.token()
+    assert kids(wso2) == [parse_jwt(before).header["kid"]]
+    wso2.keys.rotate()
+    assert len(kids(wso2)) == 1
+    assert not wso2.explain(before)["accepted"]
+
+
 @pytest.mark.parametrize("name", ["auth0", "okta", "keycloak", "entra"])
 def test_a_person_signs_in_at_its_paths(server: Server, name: str) -> None:
     issuer = server.issuer(name)

@@ -82,7 +82,8 @@ class Issuer:
         else:
             self._attach(platform)
         self.faults = FaultPlan(lambda: self.provider, self.clock)
-        self.keys = KeyDrills(lambda: self.provider, self._keys, self.clock)
+        habit = None if vendor is None else vendor.emulation.keys
+        self.keys = KeyDrills(lambda: self.provider, self._keys, self.clock, habit)
         self.app: App = serving(self.answer)
 
     # What a test asks for

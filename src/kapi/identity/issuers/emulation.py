@@ -48,7 +48,9 @@ class PublishedKeys:
     """What the JWKS has besides the key that signs, and how long it may be cached."""
 
     ahead: int = 0
-    """Keys that are published before they sign."""
+    """Keys that are published before they sign; a rotation uses the first and publishes another."""
+    overlap: bool = True
+    """Whether the key before stays in the JWKS until its tokens have expired."""
     certificates: bool = False
     """Whether keys have `x5c` and `x5t` (RFC 7517 §4.7, §4.8)."""
     certificate_maps: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kapi.identity.issuers.emulation import PublishedKeys
 from kapi.identity.keys.keyring import load_keyring
 from kapi.identity.provider import Provider
 from kapi.jose.signing_keys import SigningKey
@@ -24,11 +25,17 @@ class KeyDrills:
     """The signing keys of one issuer."""
 
     def __init__(
-        self, provider: Callable[[], Provider], keys: Callable[[], Keys], clock: Clock
+        self,
+        provider: Callable[[], Provider],
+        keys: Callable[[], Keys],
+        clock: Clock,
+        habit: PublishedKeys | None = None,
     ) -> None:
+        """`habit` is that of an emulated provider."""
         self._provider = provider
         self._keys = keys
         self._clock = clock
+        self._habit = habit or PublishedKeys()
 
     def all(self) -> list[dict[str, Any]]:
         """All keys: kid, algorithm, state, and when the state changes."""
@@ -79,9 +86,16 @@ class KeyDrills:
         self._must(self._keys().remove(kid, before), kid, " or ".join(before))
 
     def rotate(self, algorithm: str = "RS256") -> str:
-        """Publish and activate a new key; the old one stays in the JWKS. Returns the new kid."""
-        kid = self.stage(algorithm)
-        self.publish(kid)
+        """Publish and activate a new key; the old one stays in the JWKS. Returns the new kid.
+
+        An emulated provider does it in its own way: it signs with the key that was published ahead
+        and publishes another, or drops the old key at once.
+        """
+        if not self._habit.overlap:
+            return self.emergency(algorithm)
+        kid = self._ahead(algorithm) or self._published(algorithm)
+        if self._habit.ahead:
+            self._published(algorithm)
         self.activate(kid)
         return kid
 
@@ -91,11 +105,26 @@ class KeyDrills:
         for key in self._keys().all():
             if key.algorithm == algorithm:
                 old.append(key.kid)
-        kid = self.rotate(algorithm)
+        kid = self._published(algorithm)
+        self.activate(kid)
         for name in old:
             self._keys().remove(name, _ANY)
         self.load()
         return kid
+
+    def _published(self, algorithm: str) -> str:
+        kid = self.stage(algorithm)
+        self.publish(kid)
+        return kid
+
+    def _ahead(self, algorithm: str) -> str:
+        """The key that was published ahead; empty without one."""
+        if not self._habit.ahead:
+            return ""
+        for key in self._keys().all():
+            if (key.algorithm, key.state) == (algorithm, PUBLISHED):
+                return key.kid
+        return ""
 
     def swap(self, algorithm: str = "RS256") -> str:
         """Replace the active key by another one with the SAME kid. Returns the kid.

@@ -74,7 +74,9 @@ preset = Preset(
             "*": ErrorShape({"error_description": "$description", "error": "$error"}),
         },
         keys=PublishedKeys(
-            certificates=True, habit="a change of the keystore alias replaces the key at once"
+            overlap=False,
+            certificates=True,
+            habit="a change of the keystore alias replaces the key at once",
         ),
         verifier="@asgardeo/auth-node (npm)",
         unchecked=("`typ` at+jwt, `x5t`, and the address of discovery", "the texts of errors"),

@@ -54,8 +54,8 @@ def deployed(node: Platform, name: str, port: int, **more: Any) -> str:
 class Load:
     """Calls a path of a node over one connection until it is stopped; the statuses that came."""
 
-    def __init__(self, node: Platform, path: str, token: str) -> None:
-        self._node, self._path = node, path
+    def __init__(self, node: Platform, path: str, token: str, pause: float = 0.005) -> None:
+        self._node, self._path, self._pause = node, path, pause
         self._headers = {"host": f"{GW}:{node.port}", "authorization": f"Bearer {token}"}
         self._stopped = threading.Event()
         self.statuses: list[int] = []
@@ -76,7 +76,7 @@ class Load:
             context=ssl._create_unverified_context(),
             timeout=20,
         )
-        while not self._stopped.wait(0.005):
+        while not self._stopped.wait(self._pause):
             connection.request("GET", self._path, headers=self._headers)
             answer = connection.getresponse()
             answer.read()

@@ -75,6 +75,19 @@ def database_of(settings: Settings) -> Path | str:
     return settings.store.database or database_path(settings)
 
 
+def restoring_path(settings: Settings) -> Path:
+    """A file that control touches while it restores many APIs before it is ready."""
+    return run_dir(settings) / "restoring"
+
+
+def touched(path: Path) -> float:
+    """When a file was touched last, in seconds of the monotonic clock; minus infinity: never."""
+    try:
+        return time.monotonic() - (time.time() - path.stat().st_mtime)
+    except OSError:
+        return float("-inf")
+
+
 def node_id(settings: Settings) -> str:
     """The name of this data directory among the nodes of a database; made once."""
     path = settings.data_dir / "node"

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from kapi.app.control_parts import Control
 from kapi.app.gateway_issuers import inbuilt
 from kapi.app.operate.traces import traced
-from kapi.app.process import repeat, serve
+from kapi.app.process import repeat, serve, sign_of_life
 from kapi.identity.keys.keyring import load_keyring
+from kapi.run_files import restoring_path
 from kapi.settings import Settings
 from kapi.store import DEPLOYMENTS
 from kapi.store.gateway.applications import TOPIC as APPLICATIONS
@@ -37,7 +38,8 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     for topic, changed in (*_changes(control).items(), *_changes_by_nodes(control).items()):
         control.watch.on(topic, changed)
     control.watch.start()
-    control.deployer.restore()
+    with sign_of_life(restoring_path(settings)):
+        control.deployer.restore()
     for start in _starts(control):
         start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from kapi.audit import Audit
@@ -22,6 +23,8 @@ from kapi.store import Store
 from kapi.store.audit import AuditStore
 from kapi.store.engine.database import StoreClosed
 from kapi.store.keys import Keys
+
+_MOST_SIGNS = 600
 
 
 @contextmanager
@@ -71,6 +74,24 @@ def repeat(seconds: float, work: Callable[[], object], first: float | None = Non
             time.sleep(seconds)
 
     threading.Thread(target=run, name="housekeeping", daemon=True).start()
+
+
+@contextmanager
+def sign_of_life(path: Path) -> Iterator[None]:
+    """Touch a file each second meanwhile, for ten minutes at most: work goes on."""
+    over = threading.Event()
+
+    def run() -> None:
+        for _ in range(_MOST_SIGNS):
+            path.touch()
+            if over.wait(1):
+                return
+
+    threading.Thread(target=run, name="sign-of-life", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:

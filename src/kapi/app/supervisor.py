@@ -32,13 +32,16 @@ from kapi.run_files import (
     control_socket,
     identity_socket,
     log_path,
+    restoring_path,
     run_dir,
+    touched,
     write_private,
     write_state,
 )
 from kapi.settings import Settings, default_data_dir, from_json_value
 
 READY_SECONDS = 30.0
+"""How long the start may take without progress: thousands of APIs are rendered for longer."""
 LOOK_SECONDS = 2.0
 """Seconds between two checks that Envoy answers."""
 
@@ -89,6 +92,7 @@ class Supervisor:
 
     def build(self) -> None:
         """Open the sockets and build the command lines."""
+        restoring_path(self.settings).unlink(missing_ok=True)
         binary = envoy.find_envoy(self.settings.gateway.envoy)
         bootstrap = run_dir(self.settings) / "envoy.json"
         write_private(
@@ -201,7 +205,7 @@ class Supervisor:
         ):
             self.ready = self.dirty = True
             say(banner(self.settings, default_data_dir(os.environ), now - begun))
-        elif now - begun > READY_SECONDS:
+        elif now - max(begun, touched(restoring_path(self.settings))) > READY_SECONDS:
             raise self._did_not_start(f"not ready after {READY_SECONDS:.0f} s", "control")
 
     def _did_not_start(self, what: str, name: str) -> KapiError:

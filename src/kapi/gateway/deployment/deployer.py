@@ -228,9 +228,9 @@ class Deployer:
             for segment in sorted(due):
                 self._take_up_alone(segment)
 
-    def _take_up(self, segments_due: frozenset[str]) -> None:
-        if segments_due:
-            self._apply(self._change(segments_due), lambda: None)
+    def _take_up(self, due: frozenset[str]) -> None:
+        if due:
+            self._apply(self._change(due), lambda: None)
 
     def _take_up_alone(self, segment: str) -> None:
         try:
@@ -304,20 +304,8 @@ class Deployer:
         self._compiler.check_with_envoy(apis, self._context)
 
     def _conflicts(self, api: Api) -> tuple[Diagnostic, ...]:
-        deployed = [
-            Placement(
-                item.id,
-                item.organization,
-                item.name,
-                item.version,
-                item.environment,
-                item.base_paths,
-            )
-            for item in self._apis.all()
-        ]
-        new = Placement(
-            api.id, api.organization, api.name, api.version, api.environment, api.base_paths
-        )
+        deployed = [_placement(item) for item in self._apis.all()]
+        new = _placement(api)
         beside = [
             other for path in host_paths(api) for other in self._apis.irs(first_segment(path))
         ]
@@ -394,3 +382,8 @@ class Deployer:
 
     def _compile_stored(self, stored: StoredApi) -> Api | None:
         return self._compiler.stored(stored, self._store.api_source(stored.id), self._context)
+
+
+def _placement(api: Api | StoredApi) -> Placement:
+    place = (api.id, api.organization, api.name, api.version, api.environment)
+    return Placement(*place, api.base_paths)

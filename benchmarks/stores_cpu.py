@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +25,7 @@ from postgres import PostgresServer, postgres_server
 FLOWS = ("authorization code", "refresh", "introspection")
 
 
-def started(folder: Path, url: str) -> tuple[Server, object]:
+def started(folder: Path, url: str) -> tuple[Server, subprocess.Popen[bytes]]:
     """A worker on a database; an empty URL is SQLite."""
     folder.mkdir()
     settings = dataclasses.replace(settings_of(folder), store=StoreSettings(url))
@@ -43,11 +44,10 @@ def server_seconds(server: PostgresServer) -> float:
     return cpu_seconds(own, *map(int, tasks))
 
 
-async def measure(folder: Path, postgres: PostgresServer) -> None:
-    workers = {
-        "SQLite": started(folder / "sqlite", ""),
-        "PostgreSQL": started(folder / "postgres", postgres.database()),
-    }
+Workers = dict[str, tuple[Server, subprocess.Popen[bytes]]]
+
+
+async def measure(workers: Workers, postgres: PostgresServer) -> None:
     used: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
     at_server: list[float] = []
     try:
@@ -61,8 +61,8 @@ async def measure(folder: Path, postgres: PostgresServer) -> None:
                         at_server.append(server_seconds(postgres) - before)
     finally:
         for _, worker in workers.values():
-            worker.terminate()  # type: ignore[attr-defined]
-            worker.wait()  # type: ignore[attr-defined]
+            worker.terminate()
+            worker.wait()
     for flow in FLOWS:
         one, other = ([result[flow] for result in used[name]] for name in workers)
         ratio = statistics.median(b / a for a, b in zip(one, other, strict=True))
@@ -75,7 +75,11 @@ async def measure(folder: Path, postgres: PostgresServer) -> None:
 
 def main() -> None:
     with postgres_server() as postgres, tempfile.TemporaryDirectory() as folder:
-        uvloop.run(measure(Path(folder), postgres))
+        workers = {
+            "SQLite": started(Path(folder) / "sqlite", ""),
+            "PostgreSQL": started(Path(folder) / "postgres", postgres.database()),
+        }
+        uvloop.run(measure(workers, postgres))
 
 
 if __name__ == "__main__":

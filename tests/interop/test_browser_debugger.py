@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -49,14 +50,18 @@ def press(browser: webdriver.Chrome, step: str) -> None:
     browser.find_element(By.CSS_SELECTOR, f"button[value={step}]").click()
 
 
+def until(browser: webdriver.Chrome, reached: Callable[[webdriver.Chrome], object]) -> None:
+    """Wait; a page may be replaced while it is read."""
+    ignored = [StaleElementReferenceException, NoSuchElementException]
+    WebDriverWait(browser, PATIENCE, ignored_exceptions=ignored).until(reached)
+
+
 def wait_for(browser: webdriver.Chrome, text: str) -> None:
-    WebDriverWait(browser, PATIENCE).until(
-        lambda driver: text in driver.find_element(By.TAG_NAME, "body").text
-    )
+    until(browser, lambda driver: text in driver.find_element(By.TAG_NAME, "body").text)
 
 
 def sign_in(browser: webdriver.Chrome) -> None:
-    wait_for(browser, "Password")
+    until(browser, lambda driver: driver.find_element(By.NAME, "password"))
     for name in ("username", "password"):
         browser.find_element(By.NAME, name).send_keys("org1user")
     browser.find_element(By.NAME, "organization").clear()
@@ -71,19 +76,14 @@ def test_a_person_runs_the_grants_and_sees_every_message(
     wait_for(browser, "The access token")
     press(browser, "code")
     sign_in(browser)
-    WebDriverWait(browser, PATIENCE).until(
-        lambda driver: (
-            driver.find_elements(By.CSS_SELECTOR, "button[value=allow]")
-            or "Token request with the code" in driver.find_element(By.TAG_NAME, "body").text
-        )
-    )
-    if allow := browser.find_elements(By.CSS_SELECTOR, "button[value=allow]"):
-        allow[0].click()
+    until(browser, lambda driver: driver.find_element(By.CSS_SELECTOR, "button[value=allow]"))
+    press(browser, "allow")
     wait_for(browser, "Token request with the code")
     assert browser.current_url.startswith(page)
     press(browser, "userinfo")
     wait_for(browser, '"sub": "org1user"')
     press(browser, "clear")
+    wait_for(browser, "None yet")
     press(browser, "device")
     wait_for(browser, "Open this page as the person")
     press(browser, "device_poll")

@@ -74,7 +74,7 @@ def test_envoy_gateway_accepts_each_object(
     said = awaited(target, items, 60)
     assert [item.line for item in said if item.state != "ready"] == []
     assert removed(target, api)
-    # Envoy Gateway writes nothing about an object that is back before it was missed.
+    # Once in 60 times an object that was back at once got no condition.
     until(lambda: attached_routes(cluster) == 0)
 
 

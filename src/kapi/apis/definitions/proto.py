@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis import report as codes
-from kapi.apis.definitions.model import Definition, DefinitionOperation
+from kapi.apis.definitions.model import Definition, DefinitionOperation, Note
 from kapi.apis.report import Mark
 from kapi.apis.yaml_positions import decode
 
@@ -51,6 +51,13 @@ RuntimeError: a member has a password; its subclass NotImplementedError: an unkn
 method or kind of encryption. ValueError: a damaged name or offset. zlib.error, LZMAError, OSError
 (from bz2) and EOFError: damaged content.
 """
+
+_NO_PACKAGE: Final = Note(
+    "#/package",
+    "the proto has no package, so generated clients call paths that no API can have",
+    "Callers add base path and version: /<basePath>.<version>.<Service>/<Method>."
+    " Or give the proto a package.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,11 @@ def parse(content: bytes, report: Report) -> Definition | None:
     # A person gives it a better name in the conf.
     names = "".join(f"{service.name}-" for service in services)
     name = hashlib.sha1(names.encode(), usedforsecurity=False).hexdigest()
-    return Definition(TYPE, name, version, f"/{base_path}" if base_path else "", tuple(operations))
+    notes: tuple[Note, ...] = ()
+    if not services[0].package:
+        notes = (_NO_PACKAGE,)
+    path = f"/{base_path}" if base_path else ""
+    return Definition(TYPE, name, version, path, tuple(operations), notes=notes)
 
 
 def _split(package: str) -> tuple[str, str, str]:

@@ -164,7 +164,11 @@ def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:
     per_route = {}
     if node.web:
         per_route = {WEB_FILTER: ON}
-    return EnvoyRoute(per_route, action={"timeout": "0s", "max_stream_duration": longest})
+    action: dict[str, Any] = {"timeout": "0s", "max_stream_duration": longest}
+    if place.endpoint.idle_timeout is None:
+        # A stream may be silent as long as it may last.
+        action["idle_timeout"] = f"{seconds}s"
+    return EnvoyRoute(per_route, action=action)
 
 
 def kubernetes(node: GrpcCalls | Transcoding, at: KubernetesPlace) -> KubernetesRoute:

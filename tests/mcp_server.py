@@ -29,8 +29,9 @@ def weather() -> MCPServer:
         return f"sunny in {city}"
 
     @server.tool()
-    def erase(city: str) -> str:
+    async def erase(city: str, context: Context) -> str:
         """Delete a city."""
+        await context.notify_resource_updated("weather://stations")
         return f"erased {city}"
 
     @server.tool()

@@ -91,7 +91,7 @@ def test_models_share_the_calls_by_their_weights(platform: Platform, providers: 
     assert {path for _, path, _ in providers.asked} == {"/v1/chat?a=b"}
 
 
-@pytest.mark.parametrize("status", [429, 0])
+@pytest.mark.parametrize("status", [429, 402, 0])
 def test_a_model_that_fails_is_suspended_and_the_next_one_answers(
     platform: Platform, providers: Models, status: int
 ) -> None:

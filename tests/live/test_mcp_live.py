@@ -218,6 +218,43 @@ def test_headers_agree_with_the_body(deployed: Platform) -> None:
     assert "2026-07-28" in answer.json()["error"]["data"]["supported"]
 
 
+def test_a_subscription_hears_of_a_change(deployed: Platform) -> None:
+    async def work(client: Client) -> str:
+        async with client.listen(resource_subscriptions=["weather://stations"]) as changes:
+            await client.call_tool("erase", {"city": "Ulm"})
+            return str((await anext(aiter(changes))).uri)
+
+    assert use(deployed, "2026-07-28", work, "weather:write") == "weather://stations"
+
+
+def test_a_session_of_revision_2025_06_18(deployed: Platform) -> None:
+    bearer, version = token(deployed), "2025-06-18"
+    hello = {"protocolVersion": version, "capabilities": {}}
+    hello["clientInfo"] = {"name": "old", "version": "1"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+    answer = post(deployed, json.dumps(message), bearer=bearer, version=version)
+    assert f'"protocolVersion":"{version}"'.encode() in answer.body
+    session = f"Mcp-Session-Id: {answer.headers['mcp-session-id']}"
+    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    answer = post(deployed, json.dumps(ready), session, bearer=bearer, version=version)
+    assert answer.status == 202
+    params = {"name": "forecast", "arguments": {"city": "Ulm"}}
+    message = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
+    answer = post(deployed, json.dumps(message), session, bearer=bearer, version=version)
+    assert b"sunny in Ulm" in answer.body
+    message["params"]["name"] = "erase"
+    answer = post(deployed, json.dumps(message), session, bearer=bearer, version=version)
+    assert (answer.status, answer.json()["error"]["data"]["code"]) == (403, "900910")
+
+
+def test_pages_of_other_origins_are_refused(deployed: Platform) -> None:
+    bearer = token(deployed)
+    message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    for origin, status in ((url(deployed, ""), 400), ("https://evil.example", 403)):
+        answer = post(deployed, message, f"Origin: {origin}", bearer=bearer, version="2025-11-25")
+        assert answer.status == status, answer.body
+
+
 def test_a_message_with_two_meanings_is_refused(deployed: Platform) -> None:
     bearer = token(deployed)
     twice = (

@@ -82,7 +82,7 @@ def test_suspended_models_are_left_out_for_all_threads_until_their_time_is_over(
     thread, other = Thread(shared), Thread(shared)
     model(thread, 0)
     thread.headers[0] = sent()
-    assert attempt(thread, 0, b"{}", status="429") is None
+    assert attempt(thread, 0, b"{}", status="402") is None
     for one in (thread, other):
         assert sorted(at_route(one, 1, 1, 1)) == [1, 2]  # type: ignore[type-var]
         assert at_route(one, 1, 1, 1, selection="f") == [1, 2]

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kapi import error_codes
-from kapi.apis import mcp_servers, mcp_tools
+from kapi.apis import mcp_headers, mcp_servers, mcp_tools
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
@@ -24,6 +24,7 @@ from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Api, ApiDefinition
 from kapi.apis.kinds import Kind, kind_of
+from kapi.apis.kinds.mcp import MCP
 from kapi.apis.model.rules import host_label_fault, label_fault, target_key
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from kapi.apis.ai_providers import Providers
     from kapi.apis.definitions import Definition
-    from kapi.apis.ir import AiProvider, Node, Operation
+    from kapi.apis.ir import AiProvider, McpHeader, Node, Operation
     from kapi.apis.model.conf import ApiConf, OperationConf
     from kapi.settings import AiProviderSettings
 
@@ -123,6 +124,7 @@ def compile_api(
         definition=_definition(conf, kind, definition),
         ai_provider=_ai_provider(conf, ai_providers),
         mcp_tools=tools.found,
+        mcp_headers=_mcp_headers(conf, parsed),
     )
     return Compiled(api, conf, _echo(reading.data, identity), warnings)
 
@@ -140,8 +142,14 @@ def _needs_definition(conf: ApiConf, policies: Sequence[Policy]) -> bool:
 
 
 def _has_tools(conf: ApiConf) -> bool:
-    """Whether the gateway answers as an MCP server itself."""
-    return mcp_tools.is_wanted(conf) or mcp_servers.is_aggregated(conf)
+    """Whether the definition has tools."""
+    return conf.type == MCP.type or mcp_tools.is_wanted(conf)
+
+
+def _mcp_headers(conf: ApiConf, definition: Definition | None) -> tuple[McpHeader, ...]:
+    if conf.type != MCP.type or definition is None or definition.document is None:
+        return ()
+    return mcp_headers.headers_of(definition.document)
 
 
 def _tools(conf: ApiConf, definition: Definition | None) -> mcp_tools.Tools:

@@ -254,6 +254,19 @@ class McpTool:
 
 
 @dataclass(frozen=True, slots=True)
+class McpHeader:
+    """A header in which calls of a tool of an MCP server repeat an argument."""
+
+    tool: str
+    header: str
+    """In small letters."""
+    type: str
+    """Of the argument: string, integer or boolean."""
+    path: tuple[str, ...]
+    """Names of members, from the arguments to the value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """One API as deployed.
 
@@ -279,6 +292,8 @@ class Api:
     """The type of its kind (`apis/kinds`)."""
     mcp_tools: tuple[McpTool, ...] = ()
     """Operations that callers may also use as tools of an MCP server."""
+    mcp_headers: tuple[McpHeader, ...] = ()
+    """Headers that must agree with arguments of tools."""
 
     @property
     def base_paths(self) -> tuple[str, ...]:

@@ -222,6 +222,12 @@ def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute 
     return EnvoyRoute(per_route)
 
 
+def allowed_origins(place: Place) -> tuple[str, ...]:
+    """The origins whose pages may call an API; a `*` matches any part of a host or port."""
+    nodes = [item for item in place.operation.policies if isinstance(item, Cors)]
+    return tuple(origin for node in nodes for origin in node.origins)
+
+
 def _policy(node: Cors) -> dict[str, Any]:
     policy: dict[str, Any] = {
         "@type": PER_ROUTE,

@@ -20,6 +20,7 @@ pub mod inflate;
 pub mod json;
 pub mod known_documents;
 pub mod mcp;
+pub mod mcp_headers;
 pub mod mcp_tools;
 pub mod models;
 pub mod operations;

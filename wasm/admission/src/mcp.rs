@@ -126,6 +126,11 @@ impl Refused {
         Refused { status, ..Refused::new(METHOD_NOT_FOUND, text, message.id) }
     }
 
+    /// A header does not say what the body says.
+    pub fn mismatch(fault: &str, message: &Message) -> Self {
+        Refused::new(HEADER_MISMATCH, format!("Header mismatch: {fault}"), message.id)
+    }
+
     /// The operation is not in the conf. Earlier revisions expect errors of a request with status 200.
     pub fn unknown(kind: Kind, name: &str, message: &Message) -> Self {
         let status = if message.modern { 400 } else { 200 };
@@ -342,7 +347,7 @@ fn subscriptions<'a>(params: Option<Json<'a>>, id: &str) -> Result<Vec<(Kind, Co
 }
 
 /// The value of a header that may be encoded as `=?base64?…?=`.
-fn plain(header: &str) -> Option<Cow<'_, str>> {
+pub fn plain(header: &str) -> Option<Cow<'_, str>> {
     let Some(encoded) = header.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
         return Some(Cow::Borrowed(header));
     };

@@ -1,17 +1,21 @@
 //! Requests to MCP servers: refuses messages and operations, and leaves in lists what the caller may use. For `bodies`.
 //!
 //! The options of the route are, between tabs: flags (`o`: some operation needs no credential, so messages that name none need none
-//! either; `r`: the tools are operations of a REST API), then verb and target of each operation whose target is a pattern.
+//! either; `r`: the tools are operations of a REST API) and after blanks the origins whose pages may call, then verb and target of each
+//! operation whose target is a pattern.
 //!
 //! With `r` the gateway is the server: it answers lists itself, and makes a request to the API from a call of a tool. The metadata
 //! `kapi.mcp` has `server` (JSON), `tools` (names between tabs), and for each tool `operation NAME`, `list NAME` (JSON) and `call NAME`.
+//! For any server it has `headers NAME` of a tool that repeats arguments in headers; `mcp_headers` reads it.
 
 use crate::bodies::{self, Admitted, Next};
 use crate::host;
 use crate::mcp::{self, Headers, Kind, List, Message, Refused};
+use crate::mcp_headers;
 use crate::mcp_tools::{self, Request, Writer};
 use crate::operations::{Route, Use};
 use crate::replies::{escaped, Refusal};
+use crate::strict_json::Json;
 
 const TOOLS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.mcp\0";
 const HANDSHAKE: &str = "mcp handshake";
@@ -35,6 +39,9 @@ fn header(name: &str) -> Option<&'static str> {
 
 pub fn headers(route: &Route, end: bool) -> Next {
     keep_id("");
+    if header("origin").is_some_and(|origin| !mcp_headers::is_allowed(origin, settings(route).skip(1))) {
+        return Next::Refused(Refusal::new(403, "-32600", "Pages of this origin may not call the server.", "", "kapi_mcp_origin"));
+    }
     let version = header("mcp-protocol-version");
     match header(":method").unwrap_or("") {
         "POST" if !bodies::is_json() => {
@@ -78,11 +85,39 @@ fn refuse(refused: Refused) -> Next {
     })
 }
 
+/// Flags, then origins.
+fn settings<'a>(route: &Route<'a>) -> impl Iterator<Item = &'a str> {
+    route.options.split('\t').next().unwrap_or("").split(' ')
+}
+
+fn has_flag(route: &Route, flag: char) -> bool {
+    settings(route).next().is_some_and(|flags| flags.contains(flag))
+}
+
 fn is_own(route: &Route) -> bool {
-    route.options.split('\t').next().unwrap_or("").contains('r')
+    has_flag(route, 'r')
+}
+
+/// The headers of a tool that repeat arguments of a call.
+fn repeated(tool: &str) -> &'static str {
+    about(&format!("headers {tool}")).unwrap_or("")
+}
+
+fn arguments<'a>(message: &Message<'a>) -> Option<Json<'a>> {
+    message.params().and_then(|params| params.member("arguments"))
+}
+
+/// What is wrong with the headers of a call that repeat its arguments (revision 2026-07-28).
+fn disagreement(message: &Message) -> Option<Refused> {
+    let (_, tool) = message.operations.first().filter(|(kind, _)| message.modern && *kind == Kind::Tool)?;
+    let fault = mcp_headers::fault(repeated(tool), arguments(message), header)?;
+    Some(Refused::mismatch(&fault, message))
 }
 
 fn judged(route: &Route, message: &Message) -> Next {
+    if let Some(refused) = disagreement(message) {
+        return refuse(refused);
+    }
     if is_own(route) {
         return own(route, message);
     }
@@ -134,13 +169,17 @@ fn called(route: &Route, message: &Message, writer: &Writer) -> Next {
     let (Some(name), Some(template)) = (operation_of(tool), about(&format!("call {tool}"))) else {
         return refuse(Refused::unknown(Kind::Tool, tool, message));
     };
-    let arguments = message.params().and_then(|params| params.member("arguments"));
+    let arguments = arguments(message);
+    let headers = mcp_headers::written(repeated(tool), arguments);
     if let Some((server, own)) = template.strip_prefix("forward\t").and_then(|rest| rest.split_once('\t')) {
-        let answer = Answer::Forward { server, name: own, body: mcp_tools::forwarded(message, own) };
+        let answer = Answer::Forward { server, name: own, body: mcp_tools::forwarded(message, own), headers };
         return with_answer(bodies::admitted(route, &[Use { name: name.into(), times: 1 }], 1), answer);
     }
     let answer = match mcp_tools::request(template, arguments) {
-        Ok(request) => Answer::Call { request, id: message.id.into(), modern: message.modern },
+        Ok(request) => {
+            let unwanted = headers.into_iter().map(|(name, _)| name).collect();
+            Answer::Call { request, id: message.id.into(), modern: message.modern, unwanted }
+        }
         Err(fault) => Answer::Json(writer.failed(&fault)),
     };
     with_answer(bodies::admitted(route, &[Use { name: name.into(), times: 1 }], 1), answer)
@@ -165,8 +204,7 @@ fn with_answer(next: Next, answer: Answer) -> Next {
 
 /// A message that names no operation: it needs a credential unless some operation needs none.
 fn handshake(route: &Route) -> Next {
-    let flags = route.options.split('\t').next().unwrap_or("");
-    if flags.contains('o') {
+    if has_flag(route, 'o') {
         return Next::Judged(Admitted { requests: 1, ..Admitted::default() });
     }
     bodies::admitted(route, &[Use { name: HANDSHAKE.into(), times: 0 }], 1)
@@ -226,9 +264,9 @@ pub enum Answer {
     Events(String),
     Accepted,
     /// The request goes to one of several servers.
-    Forward { server: &'static str, name: &'static str, body: String },
-    /// The request becomes another one, and its answer the result of a call.
-    Call { request: Request, id: String, modern: bool },
+    Forward { server: &'static str, name: &'static str, body: String, headers: Vec<(String, String)> },
+    /// The request becomes another one, and its answer the result of a call. `unwanted` headers are of the message.
+    Call { request: Request, id: String, modern: bool, unwanted: Vec<String> },
 }
 
 impl Answer {
@@ -239,11 +277,13 @@ impl Answer {
             Answer::Json(text) => host::respond(200, "kapi_mcp", text.as_bytes(), &[("content-type", JSON)]),
             Answer::Events(text) => host::respond(200, "kapi_mcp", text.as_bytes(), &[("content-type", EVENTS)]),
             Answer::Accepted => host::respond(202, "kapi_mcp", b"", &[]),
-            Answer::Call { request, .. } => {
+            Answer::Call { request, unwanted, .. } => {
+                unwanted.iter().for_each(|name| host::remove_header(host::REQUEST_HEADERS, name));
                 send(request, size);
                 return true;
             }
-            Answer::Forward { server, name, body } => {
+            Answer::Forward { server, name, body, headers } => {
+                headers.iter().for_each(|(name, value)| host::set_header(host::REQUEST_HEADERS, name, value.as_bytes()));
                 forward(server, name, body, size);
                 return true;
             }

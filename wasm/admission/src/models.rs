@@ -171,7 +171,7 @@ impl Target {
     /// Suspend this model if its answer says that it cannot take calls.
     pub fn answered<'a>(&self, status: &str, header: impl Fn(&str) -> Option<&'a str>, shared: &impl Shared, now: u64) {
         let used_up = |name: &&str| header(name).and_then(|value| value.trim().parse::<f64>().ok()).is_some_and(|left| left <= 0.0);
-        if status == "429" || status.starts_with('5') || REMAINING.iter().any(used_up) {
+        if matches!(status, "402" | "429") || status.starts_with('5') || REMAINING.iter().any(used_up) {
             suspend(shared, &self.all[self.number].0, self.seconds, now);
         }
     }

@@ -3,9 +3,9 @@
 Each model has a cluster of its own. The admission filter (`wasm/admission/src/models.rs`) chooses
 the models of a call at the route: by their weights, or in their order (`selection: failover`), and
 leaves out those that are suspended. In the cluster of a model the same module writes path and body
-of the request for it. It suspends the model for all threads if its answer is 429 or 5xx, or says
-that a quota is used up; also if it does not answer. Envoy then sends the request to the next model
-of the call. With all models suspended: 503.
+of the request for it. It suspends the model for all threads if its answer is 402, 429 or 5xx, or
+says that a quota is used up; also if it does not answer. Envoy then sends the request to the next
+model of the call. With all models suspended: 503.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _SPECIFIER: Final = "envoy.extensions.router.cluster_specifiers.matcher.v3"
 _MOST_MODELS: Final = 20
 _RETRIES: Final[dict[str, Any]] = {
     "retry_on": "5xx,reset,connect-failure,refused-stream,retriable-status-codes",
-    "retriable_status_codes": [429],
+    "retriable_status_codes": [402, 429],
     "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.010s"},
     "refresh_cluster_on_retry": True,
 }
@@ -299,8 +299,8 @@ conf_part = ConfPart(
             ),
             descriptions={
                 "onQuotaExceedSuspendDuration": (
-                    "Seconds that a model is left out after an answer 429 or 5xx, a used-up quota"
-                    " or no answer. 0 leaves none out."
+                    "Seconds that a model is left out after an answer 402, 429 or 5xx, a used-up"
+                    " quota or no answer. 0 leaves none out."
                 ),
                 "selection": (
                     "weighted, when left out, shares the requests by weight; failover sends each"

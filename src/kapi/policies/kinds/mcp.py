@@ -10,24 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import Text
+from kapi.apis.ir import Api
 from kapi.apis.kinds.mcp import MCP
 from kapi.apis.mcp_servers import FIELD, server_of
 from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.policies import authentication
 from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place
+from kapi.policies.cors import allowed_origins
 from kapi.policies.kinds import body_operations
 from kapi.policies.kinds.body_operations import BodyOperation, body_operation
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
+from kapi.policies.streams import IDLE_SECONDS
 
 name = "mcp"
 phase = Phase.LIMIT
 filters = (ADMIT,)
 
+METADATA: Final = "kapi.mcp"
+"""Route metadata: what the filter must know of a server and its tools."""
 HANDSHAKE: Final = BodyOperation("MCP", "handshake")
 
 
@@ -62,12 +67,45 @@ def envoy(node: Mcp, place: Place) -> EnvoyRoute:
 
     Targets with patterns are options: the filter looks for the first that matches.
     """
-    options = ["o" if any(item.open for item in node.operations) else ""]
+    options = [with_origins("o" * any(item.open for item in node.operations), place)]
     for item in node.operations:
         if "*" in item.target or "{" in item.target:
             options += [item.verb.lower(), item.target]
     operations = (*node.operations, HANDSHAKE)
-    return body_operations.envoy("mcp", "\t".join(options), node.credentials, operations, place)
+    made = body_operations.envoy("mcp", "\t".join(options), node.credentials, operations, place)
+    metadata = dict(made.metadata)
+    if headers := header_texts(place.api):
+        metadata[METADATA] = headers
+    # Checked here: a server on a local network would compare it with its own address.
+    return replace(made, action=times(place), metadata=metadata, remove_request_headers=("origin",))
+
+
+def with_origins(flags: str, place: Place) -> str:
+    """The flags, then the origins whose pages may call: the gateway's own and those of CORS rules.
+
+    The transport demands it: a server that any page could reach would trust its network.
+    """
+    return " ".join((flags, place.gateway.origin(place.host), *allowed_origins(place)))
+
+
+def header_texts(api: Api) -> dict[str, str]:
+    """For each tool the headers that repeat its arguments; `mcp_headers.rs` reads it."""
+    texts: dict[str, str] = {}
+    for item in api.mcp_headers:
+        path = "/".join(name.replace("~", "~0").replace("/", "~1") for name in item.path)
+        key = f"headers {item.tool}"
+        texts[key] = f"{texts.get(key, '')}{item.header}\t{item.type}\t{path}\t"
+    return texts
+
+
+def times(place: Place) -> dict[str, Any]:
+    """An answer may be a stream of events: only silence ends it, unless the endpoint says more."""
+    action = {}
+    if place.endpoint.response_timeout is None:
+        action["timeout"] = "0s"
+    if place.endpoint.idle_timeout is None:
+        action["idle_timeout"] = f"{IDLE_SECONDS}s"
+    return action
 
 
 def kubernetes(node: Mcp | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
@@ -22,14 +22,12 @@ from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kinds import body_operations
 from kapi.policies.kinds.body_operations import BodyOperation
-from kapi.policies.kinds.mcp import HANDSHAKE
+from kapi.policies.kinds.mcp import HANDSHAKE, METADATA, header_texts, with_origins
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "mcp_tools"
 phase = Phase.LIMIT
 filters = (ADMIT,)
-
-METADATA: Final = "kapi.mcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +47,12 @@ def compile(conf: ApiConf, operation: OperationConf) -> None:
 
 def envoy(node: McpTools, place: Place) -> EnvoyRoute:
     """What the admission filter must know: the operations, and the tools that name them."""
-    options = "r"
-    if any(item.open for item in node.operations):
-        options = "ro"
+    flags = "r" + "o" * any(item.open for item in node.operations)
+    options = with_origins(flags, place)
     operations = (*node.operations, HANDSHAKE)
     made = body_operations.envoy("mcp", options, node.credentials, operations, place)
-    metadata = {**made.metadata, METADATA: _texts(node.tools, place)}
+    texts = {**_texts(node.tools, place), **header_texts(place.api)}
+    metadata = {**made.metadata, METADATA: texts}
     return EnvoyRoute(made.per_route, metadata=metadata, route=made.route)
 
 

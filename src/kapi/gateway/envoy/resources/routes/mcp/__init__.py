@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from kapi.apis.ir import Api, McpTool
 from kapi.apis.kinds.mcp import METHODS, McpOperation
@@ -26,7 +26,16 @@ from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.gateway.envoy.resources.routes.rest.tools import server_route
 from kapi.policies import Place
 from kapi.policies.kinds.mcp import Mcp, together
+from kapi.policies.streams import IDLE_SECONDS, Stream
 
+_STREAMS: Final = (
+    (("GET",), ()),
+    (
+        ("POST",),
+        ({"name": "mcp-method", "string_match": {"exact": "subscriptions/listen"}},),
+    ),
+)
+"""Methods and headers of requests whose answers are streams without an end."""
 SERVER_HEADER = "x-kapi-mcp-server"
 """Set by the admission filter; what callers send by this name is removed at the edge."""
 
@@ -43,6 +52,7 @@ def mcp_routes(
         if api.mcp_tools:
             yield from _several(api, base_path, own, context)
         else:
+            yield from _stream_routes(place, context)
             yield from map(
                 without_limits, operation_routes(place, requests_at_base(place, METHODS), context)
             )
@@ -53,6 +63,19 @@ def mcp_routes(
     yield from definition_routes(api, base_path)
     if found:
         yield from options_routes(found, base_path)
+
+
+def _stream_routes(place: Place, context: RenderContext) -> Iterator[dict[str, Any]]:
+    """The streams of sessions and subscriptions, which the token of their caller ends."""
+    stream = Stream("ServerSentEvents", place.endpoint.idle_timeout or IDLE_SECONDS)
+    operation = replace(place.operation, policies=(*place.operation.policies, stream))
+    for methods, headers in _STREAMS:
+        requests = requests_at_base(place, methods)
+        of_kind = replace(requests, headers=(*requests.headers, *headers))
+        yield from map(
+            without_limits,
+            operation_routes(replace(place, operation=operation), of_kind, context),
+        )
 
 
 def _several(

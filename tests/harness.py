@@ -19,7 +19,7 @@ from typing import Any
 import commands
 from commands import KAPI
 from leaks import leaks_in
-from waiting import until
+from waiting import awaited, until
 
 BASIC = "NDVmMWM1YzgtYTkyZS0xMWVkLWFmYTEtMDI0MmFjMTIwMDAyOjRmYmQ2MmVjLWE5MmUtMTFlZC1hZmExLTAyNDJhYzEyMDAwMg=="
 
@@ -150,6 +150,13 @@ class Platform:
         )
 
     def deploy(self, conf: str, definition: str, token: str | None = None) -> Answer:
+        """As a script does it: again while Envoy is too busy to confirm, as the answer says."""
+        return awaited(
+            lambda: self._deploy(conf, definition, token),
+            lambda answer: b'"code":909028,' not in answer.body,
+        )
+
+    def _deploy(self, conf: str, definition: str, token: str | None) -> Answer:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "conf").write_text(conf)
             (Path(folder) / "definition").write_text(definition)

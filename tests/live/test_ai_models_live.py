@@ -15,7 +15,7 @@ import pytest
 from harness import DEFINITION, Answer, Platform
 from models_backend import Models, models_backend
 
-GW = "default.gw.wso2.com"
+GW, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,10 @@ def deployed(
         "version": "1.0.0",
         "type": "REST",
         "aiProvider": {"name": "OpenAI", "apiVersion": "v1"},
-        "endpointConfigurations": {"production": [first, {"endpoint": f"{address}/other"}]},
+        "endpointConfigurations": {
+            "production": [first, {"endpoint": f"{address}/other"}],
+            "sandbox": {"endpoint": f"{address}/sandbox"},
+        },
         "operations": [{"target": "/chat", "verb": "POST", "secured": False}],
         "apiPolicies": {
             "request": [
@@ -69,12 +72,12 @@ def deployed(
     assert answer.status == 200, answer.body
 
 
-def ask(platform: Platform, name: str, *more: str, **body: Any) -> Answer:
+def ask(platform: Platform, name: str, *more: str, host: str = GW, **body: Any) -> Answer:
     sent = json.dumps({"model": "asked", "messages": [{"content": 'a "model"'}], **body})
     json_type = ("-H", "Content-Type: application/json")
     # curl 7.88 takes the early answer to a body over HTTP/2 for an error now and then.
     target = f"/{name}/1.0.0/chat?a=b"
-    return platform.request(GW, target, "--http1.1", *json_type, "-d", sent, *more)
+    return platform.request(host, target, "--http1.1", *json_type, "-d", sent, *more)
 
 
 def test_models_share_the_calls_by_their_weights(platform: Platform, providers: Models) -> None:
@@ -144,6 +147,22 @@ def test_a_suspension_ends_and_none_is_made_where_the_duration_is_zero(
     assert [ask(platform, "zero").json()["model"] for _ in range(2)] == ["b", "b"]
     providers.fails = {}
     assert ask(platform, "zero").json()["model"] == "a"
+
+
+def test_the_sandbox_has_models_of_its_own(platform: Platform, providers: Models) -> None:
+    address = f"http://127.0.0.1:{providers.port}/sandbox"
+    own = [{"model": name, "endpoint": address} for name in ("s", "t")]
+    parameters = {"selection": "failover", "sandboxModels": own}
+    deployed(platform, providers, "kinds", {"model": "a"}, **parameters)
+    providers.fails = {"s": 429}
+    answer = ask(platform, "kinds", host=SANDBOX)
+    assert (answer.status, answer.json()["model"]) == (200, "t")
+    assert ask(platform, "kinds").json()["model"] == "a"
+    assert [(model, path) for model, path, _ in providers.asked] == [
+        ("s", "/sandbox/chat?a=b"),
+        ("t", "/sandbox/chat?a=b"),
+        ("a", "/v1/chat?a=b"),
+    ]
 
 
 def test_a_body_that_is_not_one_object_is_refused(platform: Platform, providers: Models) -> None:

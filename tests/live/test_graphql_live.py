@@ -12,8 +12,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from client_keys import certificate as client_certificate
 from graphql_backend import SDL, GraphQlServer, graphql_server
 from harness import Answer, Platform
+from interceptor_service import interceptor, unb64
 from standin import Key
 from waiting import until
 
@@ -299,3 +301,54 @@ def test_a_subscription_of_the_application_is_needed_for_secured_operations(
     add = 'mutation{addHero(name:"x"){id}}'
     until(lambda: status(add, token) == 403)
     assert status("{hero{id}}") == 200
+
+
+def small(name: str, url: str, more: str) -> str:
+    """A conf without subscriptions."""
+    head = f'name: "{name}"\nbasePath: "/{name}"\nversion: "1.0.0"\ntype: "GRAPHQL"\n'
+    endpoints = f'endpointConfigurations: {{production: {{endpoint: "{url}"}}}}\n'
+    operations = "operations:\n- {target: hero, verb: QUERY}\n- {target: heroes, verb: QUERY}\n"
+    return head + endpoints + more + operations
+
+
+def test_client_certificates(
+    platform: Platform, call: Caller, backend: GraphQlServer, tmp_path: Path
+) -> None:
+    authority = client_certificate("authority", authority=True)
+    known = client_certificate("known", authority)
+    platform.cli("secret", "set", "graphql-clients", "ca.crt", stdin=authority.pem.decode())
+    mutual = (
+        "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: mTLS,"
+        " required: mandatory, certificates: [{name: graphql-clients, key: ca.crt}]}\n"
+    )
+    answer = platform.deploy(small("mutual", backend.url, mutual), SDL)
+    assert answer.status == 200, answer.body
+    (tmp_path / "known.pem").write_bytes(known.pem + known.key_pem)
+    certificate = ("--cert", str(tmp_path / "known.pem"))
+    path = "/mutual/1.0.0"
+    answer = call(query("{hero{name}}"), "", *certificate, path=path)
+    assert outcome(answer) == (200, {"hero": {"name": "Luke"}})
+    unknown = call(query("{hero{name}}{secret}"), "", *certificate, path=path)
+    assert outcome(unknown) == (400, "900422")
+    assert call(query("{hero{name}}"), path=path).status == 401
+
+
+def test_an_interceptor_gets_the_document_that_was_checked(
+    platform: Platform, call: Caller, backend: GraphQlServer, token: str
+) -> None:
+    with interceptor() as service:
+        asks = (
+            "apiPolicies:\n  request:\n  - {policyName: Interceptor, parameters: {backendUrl:"
+            f' "http://127.0.0.1:{service.port}", bodyEnabled: true}}}}\n'
+        )
+        answer = platform.deploy(small("asked", backend.url, asks), SDL)
+        assert answer.status == 200, answer.body
+        service.reset(request={"headersToAdd": {"x-case": "intercepted"}})
+        document = query("{hero{name}}")
+        answer = call(document, token, path="/asked/1.0.0")
+        assert outcome(answer) == (200, {"hero": {"name": "Luke"}})
+        assert backend.seen[-1]["headers"]["x-case"] == "intercepted"
+        assert json.loads(unb64(service.last("handle-request")["requestBody"])) == document
+        service.reset()
+        assert outcome(call(query("{secret}"), token, path="/asked/1.0.0")) == (400, "900422")
+        assert service.asked == []

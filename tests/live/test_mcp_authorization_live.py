@@ -17,18 +17,33 @@ from test_mcp_live import CONF, DEFINITION, HOST
 from harness import Platform, free_port
 from mcp_server import connected, serving, weather
 from person import Page, Person, claims_of, over_https
+from standin import StandIn
 
 CALLBACK = "http://127.0.0.1:3000/callback"
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def publisher() -> Iterator[StandIn]:
+    """Where a client publishes its metadata."""
+    server = StandIn().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory, publisher: StandIn) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     settings = folder / "kapi.toml"
     settings.write_text(
+        "[identity]\nclient_id_metadata_documents = true\n"
         '[identity.registration]\nopen = true\nscopes = ["weather:write", "offline_access"]\n'
     )
-    running = Platform(free_port(), folder / "data", ("--config", str(settings)))
+    running = Platform(
+        free_port(),
+        folder / "data",
+        ("--config", str(settings)),
+        environment={"SSL_CERT_FILE": str(publisher.ca)},
+    )
     running.start()
     yield running
     running.stop()
@@ -64,6 +79,35 @@ def consented(person: Person, address: str) -> Page:
 
 
 def test_a_client_finds_the_provider_registers_signs_in_and_steps_up(platform: Platform) -> None:
+    memory = erased(platform)
+    assert memory.client.application_type == "native"
+    claims = claims_of(memory.tokens.access_token)
+    assert claims["aud"] == f"https://{HOST}:{platform.port}/weather/1.0"
+    assert "weather:write" in claims["scope"]
+
+
+def test_a_client_with_a_metadata_document_needs_no_registration(
+    platform: Platform, publisher: StandIn
+) -> None:
+    address = f"{publisher.url}/client.json"
+    publisher.documents["/client.json"] = {
+        "client_id": address,
+        "client_name": "Published",
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+    }
+    memory = erased(platform, client_metadata_url=address)
+    assert publisher.fetched("/client.json") >= 1
+    assert memory.client.client_id == address
+    claims = claims_of(memory.tokens.access_token)
+    assert claims["aud"] == f"https://{HOST}:{platform.port}/weather/1.0"
+    assert "weather:write" in claims["scope"]
+
+
+def erased(platform: Platform, **options: Any) -> Memory:
+    """What the client keeps after it has called the tool that needs a scope."""
     url = f"https://{HOST}:{platform.port}/weather/1.0"
     memory, person, back = Memory(), Person(over_https(platform.port)), dict[str, str]()
 
@@ -80,7 +124,7 @@ def test_a_client_finds_the_provider_registers_signs_in_and_steps_up(platform: P
         token_endpoint_auth_method="none",
         application_type="native",
     )
-    auth = OAuthClientProvider(url, metadata, memory, redirect, callback)
+    auth = OAuthClientProvider(url, metadata, memory, redirect, callback, **options)
 
     async def run() -> tuple[list[str], str]:
         async with connected(url, platform.port, auth=auth) as client:
@@ -95,7 +139,4 @@ def test_a_client_finds_the_provider_registers_signs_in_and_steps_up(platform: P
         answer = platform.deploy(CONF.format(port=port), DEFINITION)
         assert answer.status == 200, answer.body
         assert asyncio.run(run())[1] == "erased Ulm"
-    assert memory.client.application_type == "native"
-    claims = claims_of(memory.tokens.access_token)
-    assert claims["aud"] == url
-    assert "weather:write" in claims["scope"]
+    return memory

@@ -182,17 +182,28 @@ def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
-async def measure(folder: Path, platform: Platform) -> None:
+OPERATIONS = """- {target: "/items", verb: GET, scopes: ["bench"]}
+- {target: "/open", verb: GET, secured: false}
+"""
+
+
+async def deployed(platform: Platform, backend: int) -> str:
+    """Start a platform with the API; a token for it."""
+    await asyncio.to_thread(platform.start)
+    done = await asyncio.to_thread(
+        platform.deploy, conf(port=backend, operations=OPERATIONS), DEFINITION
+    )
+    assert done.status == 200, done.body
+    return await asyncio.to_thread(platform.token, "bench")
+
+
+async def measure(folder: Path, platform: Platform, quiet: Platform) -> None:
+    """`quiet` has no access log."""
     loop = asyncio.get_running_loop()
     backend = await loop.create_server(Backend, "127.0.0.1", 0)
     backend_port = backend.sockets[0].getsockname()[1]
-    operations = '- {target: "/items", verb: GET, scopes: ["bench"]}\n- {target: "/open", verb: GET, secured: false}\n'
-    await asyncio.to_thread(platform.start)
-    deployed = await asyncio.to_thread(
-        platform.deploy, conf(port=backend_port, operations=operations), DEFINITION
-    )
-    assert deployed.status == 200, deployed.body
-    token = await asyncio.to_thread(platform.token, "bench")
+    token = await deployed(platform, backend_port)
+    unlogged = await deployed(quiet, backend_port)
     async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (
         port,
         plain,
@@ -211,20 +222,28 @@ async def measure(folder: Path, platform: Platform) -> None:
                 f"GET /echo/1.0.0/open HTTP/1.1\r\n{head}\r\n".encode(),
             ),
             "kapi, JWT and scope": (platform.port, ours, with_token.encode()),
+            "kapi, JWT and scope, no access log": (
+                quiet.port,
+                (quiet.pid("envoy"),),
+                with_token.replace(token, unlogged).encode(),
+            ),
         }
         await compare(kinds, REQUESTS, ROUNDS)
-        print("goal: JWT and scope at most 1.6 ×")
+        print("goal: JWT and scope at most 1.6 ×, and at most 1.05 × the call without access log")
     backend.close()
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
+        without = {"KAPI_GATEWAY__ACCESS_LOG": "false"}
         platform = Platform(free_port(), Path(folder) / "data")
+        quiet = Platform(free_port(), Path(folder) / "quiet", environment=without)
         try:
-            uvloop.run(measure(Path(folder), platform))
+            uvloop.run(measure(Path(folder), platform, quiet))
         finally:
-            if platform.process is not None:
-                platform.stop()
+            for started in (platform, quiet):
+                if started.process is not None:
+                    started.stop()
 
 
 if __name__ == "__main__":

@@ -41,15 +41,19 @@ BYTES_OF_CACHED_TOKEN = 7 * 1024
 """Memory of Envoy for a token of about a thousand characters.
 
 Measured as the growth of Envoy under 25,000 fresh tokens."""
-_TAIL = 3
-"""Letters of a scheme that the token filter looks for."""
+_TAIL = 2
+"""Letters of a scheme that the token filter looks for.
+
+It searches the whole header for each spelling, so a letter more doubles the cost. No registered
+scheme but Bearer ends with these letters, and none but DPoP with those of DPoP.
+"""
 
 
 def _spellings(scheme: str) -> tuple[str, ...]:
     """How the end of a scheme may be written, with the space after it.
 
     A scheme is case-insensitive (RFC 9110 §11.1). Envoy's prefix is not, but it is found anywhere
-    in the header. So eight spellings of three letters cover the 64 of a whole `Bearer`.
+    in the header. So four spellings of two letters cover the 64 of a whole `Bearer`.
     `token_checks.py` checks what comes before them.
     """
     letters = [(letter.lower(), letter.upper()) for letter in scheme[-_TAIL:]]

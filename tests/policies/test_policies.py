@@ -49,7 +49,7 @@ FILTERS = """
 10 kapi.filters.http.key_claims switched on
 10 kapi.filters.http.certificate switched on
 10 kapi.filters.http.caller switched on
-15 kapi.filters.http.revoked discovered
+15 kapi.filters.http.revoked discovered placeholder
 20 envoy.filters.http.rbac switched on
 30 kapi.admission switched on on demand
 28 kapi.validation switched on on demand

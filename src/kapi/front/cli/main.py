@@ -70,6 +70,7 @@ COMMANDS = (
     Row(OPERATE, "nodes", "nodes", "nodes"),
     Row(OPERATE, "audit", "audit", "audit"),
     Row(OPERATE, "ca", "platform", "ca"),
+    Row(OPERATE, "trust", "trust", "trust"),
     Row(OPERATE, "doctor", "platform", "doctor"),
     Row(OPERATE, "config", "config", "config"),
     Row(OPERATE, "store", "store", "app", "Copy the data of a platform to another database."),

@@ -7,10 +7,11 @@ paragraph of a help text, such as examples, is printed as it is.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -160,5 +161,20 @@ def root(rows: tuple[Row, ...], help_text: str, epilog: str) -> Root:
     return made
 
 
-def _no_action() -> None:
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's interface
+    if wanted:
+        from kapi import __version__
+
+        sys.stdout.write(f"kapi {__version__}\n")
+        raise typer.Exit
+
+
+def _no_action(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
     pass

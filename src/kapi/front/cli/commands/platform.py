@@ -200,12 +200,7 @@ def ca(data_dir: DataDir = None, config: Config = None) -> None:
     put(str(path))
     say(
         f'For one command:  curl --cacert "{path}" …\n'
-        f"For Debian:       sudo cp {path} /usr/local/share/ca-certificates/kapi.crt"
-        " && sudo update-ca-certificates\
-        "
-        "For macOS:        sudo security add-trusted-cert -d -r trustRoot"
-        f" -k /Library/Keychains/System.keychain {path}\
-        "
+        "For this machine: kapi trust (with sudo for the system's store); kapi trust --remove\n"
         "Trust it on machines for development only."
     )
 

@@ -13,6 +13,7 @@ import pytest
 
 from client_keys import key, proof, public
 from harness import BASIC, DEFINITION, Answer, Platform, conf, free_port
+from kapi.front.web.openapi.catalogue import CATALOGUE
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Person, Pkce, authorize_path, over_https
 from waiting import until
@@ -212,6 +213,36 @@ def test_a_client_made_by_command_gets_tokens_at_once_and_none_when_removed(
     assert platform.cli("client", "remove", CLIENT, check=False).returncode != 0
     wrong = platform.cli("client", "create", "x", "--grant", "magic", check=False)
     assert (wrong.returncode, "magic grant type not supported" in wrong.stderr) == (3, True)
+
+
+def token_statuses(platform: Platform, client_id: str, secret: str) -> set[int]:
+    """How token requests with a secret end; enough of them for every worker."""
+    basic = ("-u", f"{client_id}:{secret}")
+    grant = ("-d", "grant_type=client_credentials")
+    return {platform.request(IDP, "/oauth2/token", *basic, *grant).status for _ in range(8)}
+
+
+def test_a_rotated_secret_replaces_the_one_before(platform: Platform) -> None:
+    made = json.loads(platform.cli("client", "create", "leaky", "-o", "json").stdout)
+    name, old = made["client_id"], made["client_secret"]
+    until(lambda: token_statuses(platform, name, old) == {200})
+    new = json.loads(platform.cli("client", "rotate-secret", name, "-o", "json").stdout)
+    assert new["client_id"] == name
+    until(lambda: token_statuses(platform, name, new["client_secret"]) == {200})
+    assert token_statuses(platform, name, old) == {401}
+
+
+def test_only_a_registered_client_with_a_secret_can_rotate_it(platform: Platform) -> None:
+    sent = {"client_name": "x", "grant_types": ["authorization_code"]}
+    sent |= {"redirect_uris": ["https://x.example/back"], "token_endpoint_auth_method": "none"}
+    token = platform.token("kapi:clients")
+    made = platform.api("/api/clients", *JSON, "-d", json.dumps(sent), token=token).json()
+    path = f"/api/clients/{made['client_id']}/secret"
+    refused = platform.api(path, "-X", "POST", token=token)
+    assert refused.status == 400
+    assert refused.json() == CATALOGUE.refusals["client_without_secret"].example
+    for client, code in ((CLIENT, 1), ("nothing", 5)):
+        assert platform.cli("client", "rotate-secret", client, check=False).returncode == code
 
 
 def kinds(platform: Platform, person: Person) -> dict[str, str]:

@@ -129,6 +129,7 @@ ELSEWHERE = {
     "envoy_refused",
     "not_confirmed",
     "restarting",
+    "client_without_secret",
 }
 ELSEWHERE |= {"too_many", "too_busy", "too_much_work"}
 """With other callers below, and where the state that they need is made (`test_issuers.py`, `test_keys_live.py`, `test_processes.py`, `test_exhaustion.py`)."""

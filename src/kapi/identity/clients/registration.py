@@ -85,6 +85,20 @@ def change(
     return Registration(client, secret)
 
 
+def rotate_secret(
+    store: RegisteredClients,
+    before: RegisteredClient,
+    random_bytes: Callable[[int], bytes],
+) -> Registration:
+    """Give a client another secret; the one before is refused. Raises RegistrationError."""
+    if not before.secret_digest:
+        raise RegistrationError("invalid_client_metadata", "this client has no secret")
+    salt, secret, digest = _credentials(True, random_bytes)  # noqa: FBT003 - needed
+    client = dataclasses.replace(before, salt=salt, secret_digest=digest)
+    store.put(client)
+    return Registration(client, secret)
+
+
 def _check_update(before: RegisteredClient, sent: Mapping[str, Any]) -> None:
     """The members that identify the client must not change (RFC 7592 §2.2)."""
     if sent.get("client_id", before.id) != before.id:

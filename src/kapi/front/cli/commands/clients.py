@@ -115,6 +115,23 @@ def remove(client_id: Id, data_dir: DataDir = None, config: Config = None) -> No
     say(f"removed {client_id}")
 
 
+def rotate_secret(
+    client_id: Id, output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
+    """Give a client another secret, shown this once. The one before is refused at once.
+
+    Tokens that the client has are valid until they expire.
+
+    Examples:
+      kapi client rotate-secret 0199f3c2-0000-7000-8000-000000000000
+    """
+    made = Client(settings_of(data_dir, config)).call(
+        "POST", f"{PATH}/{quote(client_id, safe='')}/secret", scope=SCOPE
+    )
+    show(made, output, [{name: made[name] for name in ("client_id", "client_secret")}])
+    say("the secret is not shown again: keep it now")
+
+
 def _metadata(file: str | None) -> dict[str, object]:
     if file is None:
         return {}
@@ -133,6 +150,7 @@ for _name, _command in (
     ("list", list_clients),
     ("show", show_client),
     ("remove", remove),
+    ("rotate-secret", rotate_secret),
 ):
     app.command(_name)(_command)
 

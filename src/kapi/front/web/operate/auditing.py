@@ -36,6 +36,7 @@ _NAMES: Final = {
     "PUT /api/users/{username}/disabled": "user.disabled",
     "POST /api/clients": "client.add",
     "DELETE /api/clients/{client_id}": "client.remove",
+    "POST /api/clients/{client_id}/secret": "client.rotate_secret",
     "POST /api/api-keys": "api_key.add",
     "DELETE /api/api-keys/{id}": "api_key.revoke",
     "POST /api/applications": "application.add",

@@ -17,7 +17,7 @@ from kapi.front.web.http.bodies import read_json_body
 from kapi.front.web.operate.auditing import about
 from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.metadata import RegistrationError, shown
-from kapi.identity.clients.registration import register
+from kapi.identity.clients.registration import register, rotate_secret
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.keys.keyring import wanted_algorithms
 from kapi.settings import ClientSettings, Settings
@@ -58,6 +58,7 @@ class ClientsApi:
             Route("/api/clients", self.create, methods=["POST"]),
             Route(one, self.show, methods=["GET"]),
             Route(one, self.remove, methods=["DELETE"]),
+            Route(f"{one}/secret", self.rotate, methods=["POST"]),
         ]
 
     async def list(self, request: Request) -> Response:
@@ -111,17 +112,41 @@ class ClientsApi:
     async def remove(self, request: Request) -> Response:
         """Remove a client; its tokens are valid until they expire."""
         self._access.principal(request, CLIENTS_SCOPE)
-        client_id = request.path_params["client_id"]
-        if any(item.id == client_id for item in self._configured):
-            detail = f"{client_id} is in the settings"
-            raise Problem.of(
-                error_codes.CLIENT_IN_SETTINGS,
-                detail=detail,
-                hint="Change [[identity.clients]] in kapi.toml and start again.",
-            )
+        client_id = self._changeable(request)
         if not await run_in_threadpool(self._registered.remove, client_id):
             raise _not_found(client_id)
         return Response(status_code=204)
+
+    async def rotate(self, request: Request) -> Response:
+        """Another secret for a client, shown this once; the one before is refused."""
+        self._access.principal(request, CLIENTS_SCOPE)
+        client_id = self._changeable(request)
+        return json_answer(await run_in_threadpool(self._rotate, client_id), 201)
+
+    def _rotate(self, client_id: str) -> dict[str, Any]:
+        before = self._registered.get(client_id)
+        if before is None:
+            raise _not_found(client_id)
+        try:
+            made = rotate_secret(self._registered, before, self._random_bytes)
+        except RegistrationError as error:
+            raise Problem.of(
+                error_codes.INVALID_CLIENT,
+                detail=error.detail,
+                hint="It proves who it is in another way: change its keys where they are.",
+            ) from error
+        return {**shown(made.client), "client_secret": made.secret}
+
+    def _changeable(self, request: Request) -> str:
+        """The id in the path. Raises Problem for a client of the settings."""
+        client_id: str = request.path_params["client_id"]
+        if any(item.id == client_id for item in self._configured):
+            raise Problem.of(
+                error_codes.CLIENT_IN_SETTINGS,
+                detail=f"{client_id} is in the settings",
+                hint="Change [[identity.clients]] in kapi.toml and start again.",
+            )
+        return client_id
 
 
 def _configured(client: ClientSettings) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class Platform:
         """As a script does it: again while Envoy is too busy to confirm, as the answer says."""
         return awaited(
             lambda: self._deploy(conf, definition, token),
-            lambda answer: b'"code":909028,' not in answer.body,
+            lambda answer: answer.status != 503 or b'"code":909028,' not in answer.body,
         )
 
     def _deploy(self, conf: str, definition: str, token: str | None) -> Answer:

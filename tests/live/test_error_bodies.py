@@ -134,6 +134,7 @@ ROWS = rows()
 SHOWN_ELSEWHERE = {
     **dict.fromkeys(("900422", "900820", "900821"), "test_graphql_live.py"),
     "900806": "test_limit_keys_live.py",
+    "900805": "test_everyday_policies.py",
     "102500": "test_backend_jwt.py",
 }
 """Rows whose making takes a platform of its own, and the test that makes them."""

@@ -164,7 +164,7 @@ def test_the_bytes_are_pinned(
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/text.wasm", b"no WebAssembly module"),
+        ("/text.wasm", b"is not a WebAssembly module"),
         ("/large.wasm", b"larger than"),
         ("/none.wasm", b"404"),
     ],

@@ -75,6 +75,12 @@ def test_init_writes_a_conf_with_comments_and_its_schema(run, tmp_path: Path) ->
     assert checked.returncode == 0, checked.stderr
 
 
+def test_init_names_a_call_that_can_be_typed(run) -> None:
+    made = run("init", "definition.yaml", stdin="")
+    assert made.returncode == 0, made.stderr
+    assert "{" not in made.stderr.rpartition("then: kapi call")[2]
+
+
 def test_init_replaces_a_conf_only_if_it_is_told_to(run, tmp_path: Path) -> None:
     mine = tmp_path / "mine.apk-conf"
     mine.write_text("mine")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = "apk-conf.schema.json"
 _PLACEHOLDER: Final = "http://127.0.0.1:8080"
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
+_PARAMETER: Final = re.compile(r"\{[^{}]*\}")
 _COMMENTS: Final = {
     "name": "The name and version make the identity of the API.",
     "basePath": "Callers send requests below this path and the version.",
@@ -157,4 +158,5 @@ def _say_next(path: Path, source: str, conf: str) -> None:
     first = next((item for item in value["operations"] if item["verb"] == "GET"), None)
     say(f"next: kapi deploy {path} {source}")
     if first is not None:
-        say(f"then: kapi call {value['basePath']}/{value['version']}{first['target']}")
+        target = _PARAMETER.sub("1", first["target"]).removesuffix("/*")
+        say(f"then: kapi call {value['basePath']}/{value['version']}{target}")

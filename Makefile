@@ -29,7 +29,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	@touch $@
 
 # Foreign clients and servers of tests/interop: Debian packages when this is root, npm packages pinned by a lock file.
-INTEROP_DEBIAN := glewlwyd chromium chromium-driver apache2 libapache2-mod-auth-openidc postgresql etcd-server
+INTEROP_DEBIAN := glewlwyd chromium chromium-driver apache2 libapache2-mod-auth-openidc postgresql etcd-server iproute2
 PEERS          := tests/interop/peers
 
 .PHONY: interop-debian

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 USER = 10001
-HOME = Path("/root")
+PROJECT = Path(__file__).parents[2]
+HIDDEN = {"/root": "0755", "/tmp": "1777"}
+"""Folder → its rights."""
 
 
 @dataclass(slots=True)
@@ -28,14 +30,12 @@ class Confined:
 
     @classmethod
     def made(cls, files: Path) -> Confined:
-        python = Path(sys.base_prefix)
         steps = [
             "mount --make-rprivate /",
             "ip link set lo up",
-            *_readable(python),
             f"mount -t tmpfs -o mode=0755 tmpfs /mnt && cp -r {shlex.quote(str(files))}/. /mnt/",
             f"mount -t tmpfs -o mode=02777,gid={USER} tmpfs /srv",
-            "mount -t tmpfs -o mode=1777 tmpfs /tmp",
+            *_hidden_but_for(Path(sys.base_prefix), PROJECT),
             "mount -o remount,bind,ro /",
             "echo ready",
             "exec sleep 600",
@@ -66,13 +66,18 @@ class Confined:
         self.keeper.wait(10)
 
 
-def _readable(python: Path) -> list[str]:
-    """Root's home is closed to others; an interpreter in it is shown alone."""
-    if not python.is_relative_to(HOME):
-        return []
-    name = shlex.quote(str(python))
-    return [
-        f"mount --bind {name} /opt",
-        "mount -t tmpfs -o mode=0755 tmpfs /root",
-        f"mkdir -p {name} && mount --bind /opt {name}",
-    ]
+def _hidden_but_for(*shown: Path) -> list[str]:
+    """Root's home is closed to others and /tmp is empty, but for what runs."""
+    held = {f"/opt/{number}": path for number, path in enumerate(shown) if _is_hidden(path)}
+    steps = ["mount -t tmpfs -o mode=0755 tmpfs /opt"]
+    for place, path in held.items():
+        steps.append(f"mkdir {place} && mount --bind {shlex.quote(str(path))} {place}")
+    steps += [f"mount -t tmpfs -o mode={mode} tmpfs {folder}" for folder, mode in HIDDEN.items()]
+    for place, path in held.items():
+        name = shlex.quote(str(path))
+        steps.append(f"mkdir -p {name} && mount --bind {place} {name}")
+    return steps
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in HIDDEN)

@@ -11,6 +11,7 @@ import pytest
 from kapi.store import Rendered, Store, StoredApi, StoreMoved
 from kapi.store.engine.database import Database
 from kapi.store.gateway.counters import Counter, Counters
+from kapi.store.gateway.modules import PinnedModules
 from kapi.store.leases import Lease
 from kapi.store.nodes import Confirmed, Node, Nodes
 from waiting import LIMIT
@@ -136,3 +137,15 @@ def test_a_lease_of_a_dead_node_ends(where: Path | str) -> None:
     with Lease(database, "work", "alive").held():
         pass
     database.close()
+
+
+def test_who_sees_an_api_sees_its_modules(store: Store) -> None:
+    """Another node reads both as soon as it hears of the change."""
+    pinned = PinnedModules(store.database)
+    store.save_api(API, "conf", b"", (), modules={"file:a.wasm": "a1", "file:b.wasm": "b1"})
+    assert pinned.of(API.id) == {"file:a.wasm": "a1", "file:b.wasm": "b1"}
+    with pytest.raises(StoreMoved):
+        store.save_api(API, "conf", b"", (), modules={"file:a.wasm": "a2"}, after=0)
+    assert pinned.of(API.id)["file:a.wasm"] == "a1"
+    store.save_api(API, "conf", b"", (), modules={"file:a.wasm": "a2"})
+    assert pinned.of(API.id) == {"file:a.wasm": "a2"}

@@ -6,11 +6,12 @@ is one transaction, which is on disk when the call returns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kapi.store.engine.database import Connection, Database
+from kapi.store.gateway.modules import pin
 
 DEPLOYMENTS = "deployments"
 """Topic of the store's notifications about APIs and secrets, which all nodes take up."""
@@ -109,11 +110,13 @@ class Store:
         rendered: Iterable[Rendered],
         dropped: Iterable[tuple[str, str]] = (),
         *,
+        modules: Mapping[str, str] | None = None,
         after: int | None = None,
     ) -> None:
-        """Store an API, replacing the one with its id, and its rendered resources.
+        """Store an API, replacing the one with its id, its rendered resources and its modules.
 
-        All of it is one transaction. Raises StoreMoved if the newest change is not `after`.
+        All of it is one transaction: `modules` has the SHA-256 of each by its URL. Raises
+        StoreMoved if the newest change is not `after`.
         """
         insert = (
             f"INSERT INTO apis ({_API_COLUMNS}, conf, definition, change)"  # noqa: S608
@@ -123,6 +126,7 @@ class Store:
             change = next_change(db, after)
             db.execute("DELETE FROM apis WHERE id = ?", (api.id,))
             db.execute(insert, (*_values(api), conf, definition, change))
+            pin(db, api.id, modules or {})
             keep_rendered(db, rendered, dropped)
 
     def delete_api(

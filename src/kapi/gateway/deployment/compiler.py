@@ -86,10 +86,16 @@ class ApiCompiler:
         """Raise GatewayError when Envoy refuses the resources of an API, without its neighbours."""
         self.check_with_envoy(dict.fromkeys(sorted(segments(api)), (api,)), context)
 
-    def keep_modules(self, api: Api) -> None:
-        """Pin the modules that a deployed API uses."""
+    def pinned_modules(self, api_id: str) -> dict[str, str]:
+        """URL → SHA-256 of the modules that are pinned for an API."""
         if self.modules:
-            self.modules.keep(api)
+            return self.modules.of(api_id)
+        return {}
+
+    def clean_modules(self, before: Mapping[str, str]) -> None:
+        """Delete those that were pinned before and that no API uses now."""
+        if self.modules:
+            self.modules.clean(before)
 
     def forget_modules(self, api_id: str) -> None:
         """Remove the pins of an API that is no longer deployed."""

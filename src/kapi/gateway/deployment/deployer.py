@@ -25,6 +25,7 @@ from kapi.gateway.deployment.checks import raise_mistakes, raise_unusable_value
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployed_apis import DeployedApis
 from kapi.gateway.deployment.fingerprint import fingerprint
+from kapi.gateway.deployment.modules import pins
 from kapi.gateway.deployment.other_changes import OtherChanges
 from kapi.gateway.deployment.restore import restored
 from kapi.gateway.deployment.shared_resources import SharedResources
@@ -285,15 +286,22 @@ class Deployer:
         unchanged = before is not None and self._store.api_source(api.id) == (conf, definition)
         touched = self._apis.segments_of(api.id) | segments(api)
         change = self._change(touched, without=api.id, new=api)
+        pinned = self._compiler.pinned_modules(api.id)
         self._apply(
             change,
             lambda: self._store.save_api(
-                stored, conf, definition, change.rendered, change.dropped, after=self._changes.known
+                stored,
+                conf,
+                definition,
+                change.rendered,
+                change.dropped,
+                modules=pins(api),
+                after=self._changes.known,
             ),
         )
         self._apis.put(stored, api)
         self._changes.forget(api.id)
-        self._compiler.keep_modules(api)
+        self._compiler.clean_modules(pinned)
         return Deployment(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
 
     def _check_again(self, touched: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -73,19 +73,21 @@ class Modules:
                 )
         return self._with_files(api, digests)
 
-    def keep(self, api: Api) -> None:
-        """Pin the modules of a deployed API, and delete files that no API uses."""
-        self._pin(api.id, {item.url: Path(item.file).stem for item in _modules(api)})
+    def of(self, api_id: str) -> dict[str, str]:
+        """URL → SHA-256 of what is pinned for an API."""
+        return self._store.of(api_id)
 
     def forget(self, api_id: str) -> None:
         """Remove the pins of an API that is no longer deployed."""
-        self._pin(api_id, {})
-
-    def _pin(self, api_id: str, digests: dict[str, str]) -> None:
         before = self._store.of(api_id)
-        if before == digests:
+        if before:
+            self._store.forget(api_id)
+            self.clean(before)
+
+    def clean(self, before: Mapping[str, str]) -> None:
+        """Delete those that were pinned before and that no API uses now."""
+        if not before:
             return
-        self._store.keep(api_id, digests)
         for digest in {*before.values()} - self._store.used():
             self._file(digest).unlink(missing_ok=True)
             self._store.remove(digest)
@@ -171,6 +173,11 @@ class Modules:
             return dataclasses.replace(item, file=str(self._file(digests[item.url])))
 
         return with_modules(api, placed)
+
+
+def pins(api: Api) -> dict[str, str]:
+    """URL → SHA-256 of the modules of an API that has them as files."""
+    return {item.url: Path(item.file).stem for item in _modules(api)}
 
 
 def with_modules(api: Api, change: Callable[[Module], Module]) -> Api:

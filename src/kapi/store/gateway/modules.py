@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Connection, Database
+
+
+def pin(db: Connection, api_id: str, digests: Mapping[str, str]) -> None:
+    """Replace what is pinned for an API, in the transaction that stores it (URL → SHA-256)."""
+    db.execute("DELETE FROM modules WHERE api_id = ?", (api_id,))
+    db.executemany(
+        "INSERT INTO modules (api_id, url, sha256) VALUES (?, ?, ?)",
+        [(api_id, *item) for item in digests.items()],
+    )
 
 
 class PinnedModules:
@@ -19,14 +28,10 @@ class PinnedModules:
             self._database.rows("SELECT url, sha256 FROM modules WHERE api_id = ?", (api_id,))
         )
 
-    def keep(self, api_id: str, digests: Mapping[str, str]) -> None:
-        """Replace what is pinned for an API; nothing forgets it."""
+    def forget(self, api_id: str) -> None:
+        """Remove what is pinned for an API."""
         with self._database.transaction() as db:
-            db.execute("DELETE FROM modules WHERE api_id = ?", (api_id,))
-            db.executemany(
-                "INSERT INTO modules (api_id, url, sha256) VALUES (?, ?, ?)",
-                [(api_id, *item) for item in digests.items()],
-            )
+            pin(db, api_id, {})
 
     def write(self, sha256: str, content: bytes) -> None:
         """Keep the bytes of a module, for other nodes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,19 @@ def platform(
 ) -> Iterator[OnEnvoyGateway]:
     with on_envoy_gateway(cluster, tmp_path_factory.mktemp("kapi")) as running:
         yield running
+
+
+HERE = Path(__file__).parent
+FIRST = "test_deploy_command_on_envoy_gateway.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests with a Gateway of their own come first.
+
+    Envoy Gateway gives each Gateway of a host an Envoy with the same ports of administration, so
+    there may be one at a time, and that of `platform` lives until the end.
+    """
+    places = [number for number, item in enumerate(items) if item.path.parent == HERE]
+    ordered = sorted((items[number] for number in places), key=lambda item: item.path.name != FIRST)
+    for number, item in zip(places, ordered, strict=True):
+        items[number] = item

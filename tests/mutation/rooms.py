@@ -121,7 +121,7 @@ ROOMS = (
         ),
         ("policies/test_policies.py", "policies/test_policy_bounds.py", "golden"),
         "test_policies or policy_bounds or authentication or scope or subscription or token"
-        " or mtls",
+        " or mtls or ip_restriction",
     ),
     Room(
         ("policies/guardrails/*.py",),
@@ -141,14 +141,21 @@ ROOMS = (
             "golden",
             "policies/test_graphql_checks.py",
             "policies/test_mcp_checks.py",
+            "policies/test_models_module.py",
+            "policies/test_validation_module.py",
         ),
         "test_policies or policy_bounds or cors or header or endpoint or interceptor or lua"
-        " or wasm or mirror or redirect or backend_jwt or mediation or policies or graphql or grpc or mcp or stream",
+        " or wasm or mirror or redirect or backend_jwt or mediation or policies or graphql or grpc or mcp or stream"
+        " or models or validation or mock or compression or fault or rewrite",
     ),
     Room(("gateway/deployment/proto_compiler.py",), ("gateway/test_proto_compiler.py",)),
     Room(
         ("gateway/deployment/*.py",),
-        ("gateway/test_gateway_deployer.py", "gateway/test_secrets.py"),
+        (
+            "gateway/test_gateway_deployer.py",
+            "gateway/test_secrets.py",
+            "gateway/test_other_nodes.py",
+        ),
     ),
     Room(("gateway/envoy/stream/*.py",), ("gateway/test_gateway_stream.py",)),
 )

@@ -1,6 +1,7 @@
 //! One request at a limited route: does its consumer have a subscription, and is there room in every limit?
 
-use crate::counters::{add, give_back, used, Shared};
+use crate::counters::{add, give_back, used};
+use crate::shared_data::Shared;
 use crate::rules::Limit;
 
 /// What a caller is told about the limit that leaves the least room.

@@ -3,14 +3,8 @@
 //! Many counters stand in one shard, so that old ones can be dropped (shared data has no way to delete a key) and all can be listed.
 //! An entry: unit (seconds), window (number of units since the epoch), count, length of the key, key; little-endian.
 
-/// Data shared between threads. `set` with a `cas` that is not the value's current one changes nothing and answers false;
-/// with `NEW` it succeeds only while there is no value.
-pub trait Shared {
-    fn get(&self, key: &[u8]) -> Option<(&'static mut [u8], u32)>;
-    fn set(&self, key: &[u8], value: &[u8], cas: u32) -> bool;
-}
+use crate::shared_data::{Shared, NEW};
 
-pub const NEW: u32 = u32::MAX;
 pub const SHARDS: u32 = 1024;
 /// Windows at least this long are told to the control process, which keeps them across restarts.
 pub const LONG: u32 = 3600;

@@ -1,6 +1,6 @@
 //! Who may call what: records that the control process wrote. A record counts only in the generation that is in force.
 
-use crate::counters::Shared;
+use crate::shared_data::Shared;
 
 /// Name of the record that says which generation is in force.
 pub const GENERATION: &[u8] = b"g";

@@ -4,7 +4,8 @@
 
 use core::fmt::Write;
 
-use crate::counters::{add, entries, shard_name, Shared, SHARDS};
+use crate::counters::{add, entries, shard_name, SHARDS};
+use crate::shared_data::Shared;
 use crate::directory::GENERATION;
 use crate::host;
 

@@ -6,6 +6,13 @@
 
 #![cfg_attr(not(feature = "bodies"), allow(dead_code))]
 
+#[path = "../../shared/src/json_text.rs"]
+pub mod json_text;
+#[path = "../../shared/src/shared_data.rs"]
+pub mod shared_data;
+#[path = "../../shared/src/strict_json.rs"]
+pub mod strict_json;
+
 pub mod admit;
 pub mod counters;
 pub mod directory;
@@ -27,8 +34,11 @@ pub mod operations;
 pub mod persisted;
 pub mod rules;
 pub mod streams;
-pub mod strict_json;
 pub mod usage;
+
+#[cfg(target_arch = "wasm32")]
+#[path = "../../shared/src/host.rs"]
+mod host;
 
 #[cfg(target_arch = "wasm32")]
 mod bodies;
@@ -36,8 +46,6 @@ mod bodies;
 mod cut;
 #[cfg(target_arch = "wasm32")]
 mod filter;
-#[cfg(target_arch = "wasm32")]
-mod host;
 #[cfg(target_arch = "wasm32")]
 mod ledger;
 #[cfg(target_arch = "wasm32")]

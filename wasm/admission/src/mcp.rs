@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::json_text::quoted;
 use crate::strict_json::{self, Json};
 
 pub const MODERN: &str = "2026-07-28";
@@ -372,25 +373,6 @@ pub fn plain(header: &str) -> Option<Cow<'_, str>> {
         }
     }
     String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-/// A text as JSON.
-pub fn quoted(text: &str) -> String {
-    let mut result = String::with_capacity(text.len() + 2);
-    result.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => result.push_str("\\\""),
-            '\\' => result.push_str("\\\\"),
-            '\n' => result.push_str("\\n"),
-            '\r' => result.push_str("\\r"),
-            '\t' => result.push_str("\\t"),
-            control if control < ' ' => result.push_str(&format!("\\u{:04x}", u32::from(control))),
-            other => result.push(other),
-        }
-    }
-    result.push('"');
-    result
 }
 
 /// A JSON-RPC error response.

@@ -14,7 +14,8 @@ use crate::mcp::{self, Headers, Kind, List, Message, Refused};
 use crate::mcp_headers;
 use crate::mcp_tools::{self, Request, Writer};
 use crate::operations::{Route, Use};
-use crate::replies::{escaped, Refusal};
+use crate::json_text::quoted;
+use crate::replies::Refusal;
 use crate::strict_json::Json;
 
 const TOOLS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.mcp\0";
@@ -240,7 +241,7 @@ pub fn error_body(refusal: &Refusal) -> String {
     let id = unsafe { (*core::ptr::addr_of!(ID)).clone() };
     let (code, data) = match refusal.code.parse::<i32>() {
         Ok(code) if code < 0 => (code, refusal.description.to_string()),
-        _ => (own_code(refusal.status), format!("{{\"code\":{},\"description\":{}}}", escaped(&refusal.code), escaped(&refusal.description))),
+        _ => (own_code(refusal.status), format!("{{\"code\":{},\"description\":{}}}", quoted(&refusal.code), quoted(&refusal.description))),
     };
     mcp::error(&Refused { status: 0, code, message: refusal.message.to_string(), data, id })
 }

@@ -4,7 +4,8 @@
 //! `{name}` of the path), `q` (query, a list is repeated), `c` (query, a list is joined by commas), `h` (header) and `b` (the body);
 //! a capital letter is for one that is required.
 
-use crate::mcp::{quoted, shortened, Message, MODERN};
+use crate::json_text::quoted;
+use crate::mcp::{shortened, Message, MODERN};
 use crate::strict_json::{self, Json};
 
 const SERVER_MEMBER: &str = "io.modelcontextprotocol/serverInfo";

@@ -4,7 +4,7 @@
 //! A call is chosen for at the route (`Models`). Each model has a cluster of its own, where `Target` writes the request for the model and
 //! judges its answer. A retry goes to the model that the header `CHOSEN` names. Suspensions are in the memory that all threads share.
 
-use crate::counters::Shared;
+use crate::shared_data::Shared;
 use crate::strict_json::{read, Json};
 
 /// The number of the model that the next attempt goes to; Envoy finds the cluster by it.

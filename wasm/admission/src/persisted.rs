@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::counters::Shared;
+use crate::shared_data::Shared;
 use crate::graphql::Persisted;
 use crate::graphql_document::{Fault, Parsed};
 use crate::known_documents::Documents;

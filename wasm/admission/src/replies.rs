@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::json_text::quoted;
 use crate::admit::Room;
 use crate::host;
 use crate::rules::Limit;
@@ -53,7 +54,7 @@ impl<'a> Refusal<'a> {
 
     /// `form` is the one that the caller asks for.
     pub fn send(&self, form: Form) {
-        let (message, code, description) = (escaped(&self.message), escaped(&self.code), escaped(&self.description));
+        let (message, code, description) = (quoted(&self.message), quoted(&self.code), quoted(&self.description));
         let content_type = match form {
             Form::GraphQl => crate::graphql::CONTENT_TYPE,
             Form::Mcp => "application/json",
@@ -76,24 +77,9 @@ impl<'a> Refusal<'a> {
 impl Refusal<'_> {
     /// The list of errors of a GraphQL response (§7.1.2).
     pub fn graphql_errors(&self) -> String {
-        let (message, code, description) = (escaped(&self.message), escaped(&self.code), escaped(&self.description));
+        let (message, code, description) = (quoted(&self.message), quoted(&self.code), quoted(&self.description));
         format!("[{{\"message\":{description},\"extensions\":{{\"code\":{code},\"title\":{message}}}}}]")
     }
-}
-
-/// A text as JSON.
-pub fn escaped(text: &str) -> String {
-    let mut made = String::with_capacity(text.len() + 2);
-    made.push('"');
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => made.extend(['\\', char]),
-            char if char.is_control() => made.push_str(&format!("\\u{:04x}", u32::from(char))),
-            char => made.push(char),
-        }
-    }
-    made.push('"');
-    made
 }
 
 /// 429 (RFC 6585 §4) with Retry-After and the headers of draft-polli-ratelimit-headers-03.

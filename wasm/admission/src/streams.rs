@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::counters::{Shared, NEW};
+use crate::shared_data::{Shared, NEW};
 use crate::frames::{close_frame, Frames, POLICY_VIOLATION};
 
 /// The number of the latest batch.

@@ -4,7 +4,8 @@
 //! Nothing is held back and nothing is kept of the answer. Numbers count as soon as the document that says them is whole, and a number
 //! that an answer says several times (events with a running sum) counts once, by its greatest value.
 
-use crate::counters::{add, used, Shared};
+use crate::counters::{add, used};
+use crate::shared_data::Shared;
 use crate::estimate::tokens;
 use crate::events::Events;
 use crate::inflate::Inflate;

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use crate::checks::Violation;
 use crate::config::{Config, Guardrail};
 use crate::host::{self, REQUEST_HEADERS, RESPONSE_HEADERS};
+use crate::json_text::quoted;
 use crate::masking::{unmask, Masked};
-use crate::texts::{quoted, Form};
+use crate::per_route::Settings;
+use crate::texts::Form;
 
-const ID: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.guardrails\0id";
-const CONFIG: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.guardrails\0config";
+const FILTER: &str = "kapi.guardrails";
 const REQUEST_BODY: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
 const CONTINUE: u32 = 0;
@@ -28,64 +29,29 @@ struct Call {
 }
 
 struct State {
-    configs: BTreeMap<String, Rc<Config>>,
+    configs: Settings<Config>,
     calls: BTreeMap<u32, Call>,
 }
 
-static mut STATE: State = State { configs: BTreeMap::new(), calls: BTreeMap::new() };
+static mut STATE: State = State { configs: Settings::new(), calls: BTreeMap::new() };
 
 fn state() -> &'static mut State {
     unsafe { &mut *core::ptr::addr_of_mut!(STATE) }
 }
 
 #[no_mangle]
-pub extern "C" fn proxy_abi_version_0_2_1() {}
-
-#[no_mangle]
-pub extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
-    1
-}
-
-#[no_mangle]
-pub extern "C" fn proxy_on_configure(_: u32, _: usize) -> u32 {
-    1
-}
-
-#[no_mangle]
-pub extern "C" fn proxy_on_context_create(_: u32, _: u32) {}
-
-#[no_mangle]
 pub extern "C" fn proxy_on_delete(context: u32) {
     state().calls.remove(&context);
-}
-
-fn property(path: &[u8]) -> Option<&'static str> {
-    host::property(path).and_then(|value| core::str::from_utf8(value).ok())
 }
 
 fn header(map: u32, name: &str) -> &'static str {
     host::header(map, name).and_then(|value| core::str::from_utf8(value).ok()).unwrap_or("")
 }
 
-/// The guardrails of the route, compiled once in each thread.
-fn config() -> Option<Rc<Config>> {
-    let id = property(ID)?;
-    let configs = &mut state().configs;
-    if let Some(known) = configs.get(id) {
-        return Some(known.clone());
-    }
-    let made = Rc::new(Config::read(property(CONFIG)?)?);
-    if configs.len() >= MOST_CONFIGS {
-        configs.clear();
-    }
-    configs.insert(id.to_owned(), made.clone());
-    Some(made)
-}
-
 #[no_mangle]
 pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
-    let Some(config) = config() else {
+    let Some(config) = state().configs.current(FILTER, MOST_CONFIGS, Config::read) else {
         let body = b"{\"code\":\"503\",\"message\":\"Service Unavailable\",\"description\":\"The guardrails of this API cannot be read.\"}";
         host::respond(503, "kapi_guardrails_not_ready", body, &[("content-type", "application/json")]);
         return PAUSE;

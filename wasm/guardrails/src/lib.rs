@@ -3,7 +3,11 @@
 //! A Proxy-Wasm module of its own, so that routes without guardrails do not load the regular expressions. Patterns are of the crate
 //! `regex`, whose time is linear in the text. A body is read whole; Envoy bounds its size.
 
-#[path = "../../admission/src/strict_json.rs"]
+#[path = "../../shared/src/json_text.rs"]
+mod json_text;
+#[path = "../../shared/src/schema.rs"]
+mod schema;
+#[path = "../../shared/src/strict_json.rs"]
 #[allow(dead_code)]
 mod strict_json;
 
@@ -11,16 +15,18 @@ mod checks;
 mod config;
 mod masking;
 mod prompts;
-mod schema;
 mod texts;
 
 #[cfg(target_arch = "wasm32")]
-#[path = "../../admission/src/counters.rs"]
-#[allow(dead_code)]
-mod counters;
-#[cfg(target_arch = "wasm32")]
 mod filter;
 #[cfg(target_arch = "wasm32")]
-#[path = "../../admission/src/host.rs"]
+#[path = "../../shared/src/host.rs"]
 #[allow(dead_code)]
 mod host;
+#[cfg(target_arch = "wasm32")]
+#[path = "../../shared/src/per_route.rs"]
+mod per_route;
+#[cfg(target_arch = "wasm32")]
+#[path = "../../shared/src/shared_data.rs"]
+#[allow(dead_code)]
+mod shared_data;

@@ -1,7 +1,8 @@
 //! Templates (`template://NAME?key=value` becomes the prompt of that name) and decorators (messages or a text put before or after).
 
 use crate::strict_json::read;
-use crate::texts::{at, edited, quoted, rewritten, span, texts, texts_at, Form, Step};
+use crate::json_text::quoted;
+use crate::texts::{at, edited, rewritten, span, texts, texts_at, Form, Step};
 
 const SCHEME: &str = "template://";
 

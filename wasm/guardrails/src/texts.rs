@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::json_text::quoted;
 use crate::strict_json::{read, Fault, Json};
 
 /// Members whose texts are for or from the model, as in `admission/src/estimate.rs`.
@@ -171,22 +172,6 @@ pub fn texts_at(body: &str, steps: &[Step]) -> Result<Vec<Text>, Fault> {
     }
     found.texts.iter_mut().for_each(|text| text.named = true);
     Ok(found.texts)
-}
-
-/// A text of JSON.
-pub fn quoted(text: &str) -> String {
-    let mut made = String::with_capacity(text.len() + 2);
-    made.push('"');
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => made.extend(['\\', char]),
-            '\n' => made.push_str("\\n"),
-            char if char.is_control() => made.push_str(&format!("\\u{:04x}", u32::from(char))),
-            char => made.push(char),
-        }
-    }
-    made.push('"');
-    made
 }
 
 /// The body with other values at some places.

@@ -6,7 +6,7 @@ use crate::bodies::Body;
 use crate::parameters::Parameter;
 use crate::schema::Schema;
 use crate::strict_json::{read, Json};
-use crate::texts::quoted;
+use crate::json_text::quoted;
 
 /// Bytes of a compiled pattern.
 const LARGEST_PATTERN: usize = 4 * 1024 * 1024;

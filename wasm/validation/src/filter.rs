@@ -7,10 +7,10 @@ use crate::bodies::{self, Found};
 use crate::checks::{Checks, Fault};
 use crate::host::{self, REQUEST_HEADERS};
 use crate::parameters::{faults, Request};
-use crate::texts::quoted;
+use crate::json_text::quoted;
+use crate::per_route::Settings;
 
-const ID: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.validation\0id";
-const CONFIG: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.validation\0config";
+const FILTER: &str = "kapi.validation";
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
 /// Routes whose schemas are kept in each thread.
@@ -25,64 +25,29 @@ struct Call {
 }
 
 struct State {
-    checks: BTreeMap<String, Rc<Checks>>,
+    checks: Settings<Checks>,
     calls: BTreeMap<u32, Call>,
 }
 
-static mut STATE: State = State { checks: BTreeMap::new(), calls: BTreeMap::new() };
+static mut STATE: State = State { checks: Settings::new(), calls: BTreeMap::new() };
 
 fn state() -> &'static mut State {
     unsafe { &mut *core::ptr::addr_of_mut!(STATE) }
 }
 
 #[no_mangle]
-pub extern "C" fn proxy_abi_version_0_2_1() {}
-
-#[no_mangle]
-pub extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
-    1
-}
-
-#[no_mangle]
-pub extern "C" fn proxy_on_configure(_: u32, _: usize) -> u32 {
-    1
-}
-
-#[no_mangle]
-pub extern "C" fn proxy_on_context_create(_: u32, _: u32) {}
-
-#[no_mangle]
 pub extern "C" fn proxy_on_delete(context: u32) {
     state().calls.remove(&context);
-}
-
-fn property(path: &[u8]) -> Option<&'static str> {
-    host::property(path).and_then(|value| core::str::from_utf8(value).ok())
 }
 
 fn header(name: &str) -> Option<String> {
     host::header(REQUEST_HEADERS, name).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// The checks of the route, read once in each thread.
-fn checks() -> Option<Rc<Checks>> {
-    let id = property(ID)?;
-    let known = &mut state().checks;
-    if let Some(checks) = known.get(id) {
-        return Some(checks.clone());
-    }
-    let made = Rc::new(Checks::read(property(CONFIG)?)?);
-    if known.len() >= MOST_CHECKS {
-        known.clear();
-    }
-    known.insert(id.to_owned(), made.clone());
-    Some(made)
-}
-
 #[no_mangle]
 pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
-    let Some(checks) = checks() else {
+    let Some(checks) = state().checks.current(FILTER, MOST_CHECKS, Checks::read) else {
         let body = b"{\"code\":\"503\",\"message\":\"Service Unavailable\",\"description\":\"The definition of this API cannot be read.\"}";
         host::respond(503, "kapi_validation_not_ready", body, &[JSON]);
         return PAUSE;

@@ -3,28 +3,29 @@
 //! A Proxy-Wasm module of its own: parameters of path, query, headers and cookies, media types, and JSON bodies. A body is read whole only
 //! where the definition has a schema for it; Envoy bounds its size. The time is linear in the request.
 
-#[path = "../../admission/src/strict_json.rs"]
-#[allow(dead_code)]
-mod strict_json;
-
-#[path = "../../guardrails/src/schema.rs"]
+#[path = "../../shared/src/json_text.rs"]
+mod json_text;
+#[path = "../../shared/src/schema.rs"]
 #[allow(dead_code)]
 mod schema;
-#[path = "../../guardrails/src/texts.rs"]
+#[path = "../../shared/src/strict_json.rs"]
 #[allow(dead_code)]
-mod texts;
+mod strict_json;
 
 mod bodies;
 mod checks;
 mod parameters;
 
 #[cfg(target_arch = "wasm32")]
-#[path = "../../admission/src/counters.rs"]
-#[allow(dead_code)]
-mod counters;
-#[cfg(target_arch = "wasm32")]
 mod filter;
 #[cfg(target_arch = "wasm32")]
-#[path = "../../admission/src/host.rs"]
+#[path = "../../shared/src/host.rs"]
 #[allow(dead_code)]
 mod host;
+#[cfg(target_arch = "wasm32")]
+#[path = "../../shared/src/per_route.rs"]
+mod per_route;
+#[cfg(target_arch = "wasm32")]
+#[path = "../../shared/src/shared_data.rs"]
+#[allow(dead_code)]
+mod shared_data;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::checks::{flag, schema, text, Checks, Fault};
 use crate::schema::Schema;
 use crate::strict_json::{read, Json};
-use crate::texts::quoted;
+use crate::json_text::quoted;
 
 /// Parameters of one query that are looked at.
 const MOST: usize = 1000;

@@ -3,7 +3,7 @@
 //! The `proxy-wasm` crate is not used: it exports every callback, and Envoy calls each one that a module exports; and it
 //! allocates each value that Envoy returns on the heap, also the counters that are read and written with every request.
 
-use crate::counters::Shared;
+use crate::shared_data::Shared;
 
 pub const REQUEST_HEADERS: u32 = 0;
 pub const RESPONSE_HEADERS: u32 = 2;

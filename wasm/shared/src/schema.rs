@@ -206,13 +206,13 @@ fn is_type(value: Json, name: &str) -> bool {
 /// Equal values as equal texts: without blanks, members in order, numbers by their value.
 fn canonical(value: Json) -> String {
     if let Some(text) = value.text() {
-        return crate::texts::quoted(&text);
+        return crate::json_text::quoted(&text);
     }
     if value.is_array() {
         return format!("[{}]", value.items().map(canonical).collect::<Vec<_>>().join(","));
     }
     if value.is_object() {
-        let mut members: Vec<String> = value.members().map(|(name, inner)| format!("{}:{}", crate::texts::quoted(&name), canonical(inner))).collect();
+        let mut members: Vec<String> = value.members().map(|(name, inner)| format!("{}:{}", crate::json_text::quoted(&name), canonical(inner))).collect();
         members.sort_unstable();
         return format!("{{{}}}", members.join(","));
     }

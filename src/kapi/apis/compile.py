@@ -20,6 +20,7 @@ from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
 from kapi.apis.conf.reading import read
 from kapi.apis.definitions import read_definition
+from kapi.apis.definitions.openapi_operations import OpenApiReader
 from kapi.apis.emit import emit
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Api, ApiDefinition
@@ -30,7 +31,7 @@ from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from kapi.apis.ai_providers import Providers
@@ -70,8 +71,8 @@ class ReadsDefinition(Protocol):
 
     name: str
 
-    def completed(self, operation: Operation, document: Mapping[str, Any]) -> Operation:
-        """The operation, its node of this policy completed."""
+    def completed(self, node: Any, operation: Operation, source: OpenApiReader) -> Node:
+        """The node with what the document says of the operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,20 +244,21 @@ def _completed(
     operations: tuple[Operation, ...], definition: Definition | None, policies: Sequence[Policy]
 ) -> tuple[Operation, ...]:
     """The operations with what policies take from the definition."""
-    document = None
-    if definition:
-        document = definition.document
-    for policy in policies:
-        if isinstance(policy, ReadsDefinition) and document is not None:
-            operations = tuple(
-                policy.completed(item, document) if _has(item, policy.name) else item
-                for item in operations
-            )
-    return operations
+    if definition is None or definition.document is None:
+        return operations
+    source = OpenApiReader(definition.document)
+    readers = {policy.name: policy for policy in policies if isinstance(policy, ReadsDefinition)}
 
+    def completed(operation: Operation) -> Operation:
+        if readers.keys().isdisjoint(node.policy for node in operation.policies):
+            return operation
+        nodes = []
+        for node in operation.policies:
+            reader = readers.get(node.policy)
+            nodes.append(reader.completed(node, operation, source) if reader else node)
+        return dataclasses.replace(operation, policies=tuple(nodes))
 
-def _has(operation: Operation, policy: str) -> bool:
-    return any(node.policy == policy for node in operation.policies)
+    return tuple(map(completed, operations))
 
 
 def _operation(

@@ -70,7 +70,7 @@ def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:
     _check_path(conf, result)
     source = OpenApiReader(document or {})
     reader = _Reader(source)
-    known = source.operations()
+    known = source.operations
     names: dict[str, None] = {}
     tools = []
     for operation in conf.operations:

@@ -8,11 +8,11 @@ Its source is `wasm/admission`, its counters live in memory that Envoy's threads
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from kapi.apis.ir import AiProvider
 from kapi.policies.contract import HttpFilter, Phase
+from kapi.policies.own_modules import built, module_filter
 
 FILTER = "kapi.admission"
 """Also the name of the route metadata that the module reads."""
@@ -21,8 +21,8 @@ ON: dict[str, Any] = {
     "config": {},
 }
 """The per-route configuration that switches a disabled filter on."""
-MODULE = str(Path(__file__).with_name("admission.wasm"))
-HEADERS_MODULE = str(Path(__file__).with_name("admission_headers.wasm"))
+MODULE = built("admission")
+HEADERS_MODULE = built("admission_headers")
 """Without the callbacks for bodies.
 
 Envoy calls these for each frame of a WebSocket, also where they do nothing.
@@ -58,24 +58,7 @@ def part(name: str, module: str = MODULE, more: str = "") -> dict[str, Any]:
 
     `more` is what the part is told after its name.
     """
-    return {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-        "config": {
-            "name": f"kapi.{name}",
-            "configuration": {
-                "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": name + more,
-            },
-            # A module that trapped is started again; until then its routes answer 503.
-            "failure_policy": "FAIL_RELOAD",
-            "allow_on_headers_stop_iteration": True,
-            "vm_config": {
-                "vm_id": "kapi",
-                "runtime": "envoy.wasm.runtime.v8",
-                "code": {"local": {"filename": module}},
-            },
-        },
-    }
+    return module_filter(f"kapi.{name}", "kapi", module, name + more)
 
 
 ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True, on_demand=True, counts=True)

@@ -64,8 +64,22 @@ def check_policy_lists(root: Mapping, listed: Table[str, ListedPolicy], report: 
         known = listed.get(use.name)
         if known is not None and use.parameters is not None:
             known.check(use.parameters, below(use.pointer, "parameters"), report)
+    _check_types(root, listed, report)
     _check_repeated(root, listed, report)
     _check_levels(root, listed, report)
+
+
+def _check_types(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
+    """Report policies that are not for an API of this type. The kinds exclude others by name."""
+    named = text_at(root, "type")
+    for use in uses(root):
+        known = listed.get(use.name)
+        if known is None or not known.types or not named or named in known.types:
+            continue
+        message = f"an API of type {named} cannot have {use.name}"
+        hint = f"Remove it: it is for APIs of type {' and '.join(known.types)}."
+        place = key_mark(use.node, "policyName", use.pointer)
+        report.add(codes.COMBINATION, message, place, hint)
 
 
 def _check_repeated(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:

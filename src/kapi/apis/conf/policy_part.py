@@ -63,6 +63,8 @@ class ListedPolicy:
     needs_parameters: bool = True
     once: bool = False
     """Whether a list may have it only once."""
+    types: tuple[str, ...] = ()
+    """Types of API that may have it; empty for all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,9 @@ server, the validation of requests and mock responses.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from kapi.apis.definitions.loose import items, mapping, texts
@@ -35,6 +37,7 @@ class OpenApiReader:
         """Read nothing yet."""
         self.document = document
 
+    @cached_property
     def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
         """By verb and path; parameters of the path item are among those of the operation."""
         found = {}
@@ -73,33 +76,62 @@ class OpenApiReader:
 
     def schema(self, given: Any) -> dict[str, Any]:
         """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
-        return _Inlined(self.document).schema(given)
+
+        def inlined(reference: str, depth: int, seen: tuple[str, ...]) -> dict[str, Any]:
+            if reference in seen:
+                return {}
+            target = target_of(self.document, reference)
+            return made.schema(target, depth, (*seen, reference))
+
+        made = _Translation(inlined)
+        return made.schema(given)
 
     def request_schema(self, given: Any) -> dict[str, Any]:
         """The same for what a caller sends, with `$defs` for references.
 
         A member that is `readOnly` is not required (OpenAPI 3.0.4 §4.7.24).
         """
-        reader = _Bundled(self.document)
-        made = reader.schema(given)
-        if reader.definitions:
-            return {**made, "$defs": reader.definitions}
-        return made
+        names: dict[str, str] = {}
+        definitions: dict[str, Any] = {}
+
+        def bundled(reference: str, *_: Any) -> dict[str, Any]:
+            if reference not in names:
+                name = names[reference] = str(len(names))
+                definitions[name] = {}
+                definitions[name] = made.schema(target_of(self.document, reference))
+            return {"$ref": f"#/$defs/{names[reference]}"}
+
+        made = _Translation(bundled, _required_of_callers)
+        schema = made.schema(given)
+        if not definitions:
+            return schema
+        return {**schema, "$defs": definitions}
 
 
-class _Schemas:
-    """Translates schemas of one document."""
+def _as_written(made: dict[str, Any], given: dict[str, Any]) -> None:
+    """Change nothing."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = document
 
-    def reference(self, reference: str, depth: int, seen: tuple[str, ...]) -> dict[str, Any]:
-        """What stands for a reference."""
-        raise NotImplementedError
+def _required_of_callers(made: dict[str, Any], given: dict[str, Any]) -> None:
+    """Leave out of `required` what only answers have."""
+    if not isinstance(made.get("required"), list):
+        return
+    members = mapping(given.get("properties"))
+    needed = []
+    for name in texts(made["required"]):
+        if mapping(members.get(name)).get("readOnly") is not True:
+            needed.append(name)
+    made["required"] = needed
 
-    def finished(self, made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        """The schema that is made of `given`, after its parts."""
-        return _translated(made, given)
+
+@dataclass(frozen=True, slots=True)
+class _Translation:
+    """From schemas of OpenAPI to JSON Schema."""
+
+    reference: Callable[[str, int, tuple[str, ...]], dict[str, Any]]
+    """What is in the place of a reference, by its depth and the references around it."""
+    change: Callable[[dict[str, Any], dict[str, Any]], None] = _as_written
+    """Changes a made schema; the second is what it is made of."""
 
     def schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         """One schema with all its parts."""
@@ -113,7 +145,8 @@ class _Schemas:
             if name in _DROPPED or name.startswith("x-"):
                 continue
             made[name] = self._part(name, value, depth, seen)
-        return self.finished(made, given)
+        self.change(made, given)
+        return _translated(made, given)
 
     def _part(self, name: str, value: Any, depth: int, seen: tuple[str, ...]) -> Any:
         if name in ("properties", "patternProperties") and isinstance(value, dict):
@@ -124,45 +157,6 @@ class _Schemas:
         if is_schema and isinstance(value, dict):
             return self.schema(value, depth + 1, seen)
         return value
-
-
-class _Inlined(_Schemas):
-    """Puts what a reference leads to in its place."""
-
-    def reference(self, reference: str, depth: int, seen: tuple[str, ...]) -> dict[str, Any]:
-        """Nothing for one that leads to itself."""
-        if reference in seen:
-            return {}
-        return self.schema(target_of(self.document, reference), depth, (*seen, reference))
-
-
-class _Bundled(_Schemas):
-    """Collects what references lead to. For requests."""
-
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        super().__init__(document)
-        self.definitions: dict[str, Any] = {}
-        self._names: dict[str, str] = {}
-
-    def reference(self, reference: str, *_: Any) -> dict[str, Any]:
-        """Its number among the definitions."""
-        if reference not in self._names:
-            name = str(len(self._names))
-            self._names[reference] = name
-            self.definitions[name] = {}
-            self.definitions[name] = self.schema(target_of(self.document, reference))
-        return {"$ref": f"#/$defs/{self._names[reference]}"}
-
-    def finished(self, made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        """Without what a request need not have."""
-        if isinstance(made.get("required"), list):
-            members = mapping(given.get("properties"))
-            made["required"] = [
-                name
-                for name in texts(made["required"])
-                if mapping(members.get(name)).get("readOnly") is not True
-            ]
-        return _translated(made, given)
 
 
 def _translated(made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

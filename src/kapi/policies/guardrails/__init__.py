@@ -15,7 +15,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import ConfPart
@@ -25,13 +24,14 @@ from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.guardrails import counts, json_schema, pii, prompts, regex, urls
 from kapi.policies.guardrails.common import Check, plain
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
+from kapi.policies.own_modules import built, module_filter
 
 name = "guardrails"
 phase = Phase.GUARD
 
 FILTER: Final = "kapi.guardrails"
 """Also the name of the route metadata that the module reads."""
-MODULE = str(Path(__file__).parent.with_name("guardrails.wasm"))
+MODULE: Final = built("guardrails")
 CHECKS: Final[tuple[Check, ...]] = (
     *counts.CHECKS,
     regex.CHECK,
@@ -43,25 +43,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 _BY_NAME: Final = {item.listed.name: item for item in CHECKS}
 
 filters = (
-    HttpFilter(
-        phase,
-        FILTER,
-        {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": FILTER,
-                "failure_policy": "FAIL_RELOAD",
-                "allow_on_headers_stop_iteration": True,
-                "vm_config": {
-                    "vm_id": FILTER,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": MODULE}},
-                },
-            },
-        },
-        disabled=True,
-        on_demand=True,
-    ),
+    HttpFilter(phase, FILTER, module_filter(FILTER, FILTER, MODULE), disabled=True, on_demand=True),
 )
 
 

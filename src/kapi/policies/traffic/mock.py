@@ -7,11 +7,9 @@ come first. Not Envoy's direct response: its CORS filter does nothing on routes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from kapi.apis import report as codes
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Record, Text, Whole
 from kapi.apis.definitions.examples import example_of
@@ -19,7 +17,6 @@ from kapi.apis.definitions.openapi_operations import OpenApiReader
 from kapi.apis.ir import Operation
 from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.model.rules import target_key
-from kapi.apis.report import Report
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
@@ -75,20 +72,11 @@ def compile(conf: ApiConf, operation: OperationConf) -> Mock | None:
     return None
 
 
-def completed(operation: Operation, document: Mapping[str, Any]) -> Operation:
-    """The operation with the answer of the definition. See `apis.compile`."""
-    nodes = tuple(
-        _completed(node, operation, document) if isinstance(node, Mock) else node
-        for node in operation.policies
-    )
-    return replace(operation, policies=nodes)
-
-
-def _completed(node: Mock, operation: Operation, document: Mapping[str, Any]) -> Mock:
+def completed(node: Mock, operation: Operation, source: OpenApiReader) -> Mock:
+    """The node with the answer of the definition. See `apis.compile`."""
     if node.body is not None:
         return node
-    source = OpenApiReader(document)
-    found = source.operations().get((operation.verb, target_key(operation.target)), {})
+    found = source.operations.get((operation.verb, target_key(operation.target)), {})
     example = example_of(source, found, node.status, node.content_type)
     return Mock(example.status, example.content_type, example.body)
 
@@ -108,16 +96,6 @@ def kubernetes(node: Mock, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG
         answer["contentType"] = node.content_type or _JSON
         answer["body"] = {"type": "Inline", "inline": node.body}
     return KubernetesRoute(direct_response=answer)
-
-
-def _check_conf(conf: ApiConf, report: Report) -> None:
-    """Operations of other kinds are named in bodies, which a mock does not read."""
-    for operation in conf.operations:
-        for item in conf.policies_of(operation).request:
-            if item.name == POLICY and conf.type != "REST":
-                hint = "Remove the policy, or let a REST API answer."
-                report.add(codes.COMBINATION, f"{POLICY} is for REST APIs", item.mark, hint)
-                return
 
 
 conf_part = ConfPart(
@@ -140,7 +118,7 @@ conf_part = ConfPart(
             example={"statusCode": 404, "body": "{}"},
             needs_parameters=False,
             once=True,
+            types=("REST",),
         ),
     ),
-    check_conf=_check_conf,
 )

@@ -12,10 +12,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from kapi.apis import report as codes
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import FLAG, Record
 from kapi.apis.definitions.loose import mapping
@@ -23,12 +21,12 @@ from kapi.apis.definitions.openapi_operations import JSON, OpenApiReader
 from kapi.apis.ir import Operation
 from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.model.rules import target_key
-from kapi.apis.report import Report
 from kapi.policies.admission import ON
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.guardrails.patterns import pattern_fault
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
+from kapi.policies.own_modules import built, module_filter
 
 name = "request_validation"
 phase = Phase.GUARD
@@ -36,29 +34,11 @@ phase = Phase.GUARD
 POLICY: Final = "RequestValidation"
 FILTER: Final = "kapi.validation"
 """Also the name of the route metadata that the module reads."""
-MODULE: Final = str(Path(__file__).parent.with_name("validation.wasm"))
+MODULE: Final = built("validation")
 LARGEST: Final = 512 * 1024
 """Characters of the schemas of one operation."""
 filters = (
-    HttpFilter(
-        phase,
-        FILTER,
-        {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": FILTER,
-                "failure_policy": "FAIL_RELOAD",
-                "allow_on_headers_stop_iteration": True,
-                "vm_config": {
-                    "vm_id": FILTER,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": MODULE}},
-                },
-            },
-        },
-        disabled=True,
-        on_demand=True,
-    ),
+    HttpFilter(phase, FILTER, module_filter(FILTER, FILTER, MODULE), disabled=True, on_demand=True),
 )
 _UNCHECKED_HEADERS: Final = {"accept", "content-type", "authorization"}
 """Header parameters that OpenAPI ignores (3.0.4 §4.7.12.1)."""
@@ -95,20 +75,11 @@ def compile(conf: ApiConf, operation: OperationConf) -> RequestValidation | None
     return None
 
 
-def completed(operation: Operation, document: Mapping[str, Any]) -> Operation:
-    """The operation with the checks that the definition asks for. See `apis.compile`."""
-    nodes = tuple(
-        _completed(node, operation, document) if isinstance(node, RequestValidation) else node
-        for node in operation.policies
-    )
-    return replace(operation, policies=nodes)
-
-
-def _completed(
-    node: RequestValidation, operation: Operation, document: Mapping[str, Any]
+def completed(
+    node: RequestValidation, operation: Operation, source: OpenApiReader
 ) -> RequestValidation:
-    source = OpenApiReader(document)
-    found = source.operations().get((operation.verb, target_key(operation.target)))
+    """The node with the checks that the definition asks for. See `apis.compile`."""
+    found = source.operations.get((operation.verb, target_key(operation.target)))
     if found is None:
         return node
     checks: dict[str, Any] = {"parameters": []}
@@ -261,16 +232,6 @@ def kubernetes(node: RequestValidation, at: KubernetesPlace) -> KubernetesRoute:
     )
 
 
-def _check_conf(conf: ApiConf, report: Report) -> None:
-    """Only an OpenAPI document has what is compared."""
-    for operation in conf.operations:
-        for item in conf.policies_of(operation).request:
-            if item.name == POLICY and conf.type != "REST":
-                hint = "Remove the policy: the gateway checks other kinds of APIs by itself."
-                report.add(codes.COMBINATION, f"{POLICY} is for REST APIs", item.mark, hint)
-                return
-
-
 conf_part = ConfPart(
     listed=(
         ListedPolicy(
@@ -285,7 +246,7 @@ conf_part = ConfPart(
             example={"unknownQuery": False},
             needs_parameters=False,
             once=True,
+            types=("REST",),
         ),
     ),
-    check_conf=_check_conf,
 )

@@ -78,15 +78,6 @@ def _check(root: Mapping, report: Report) -> None:
             report.add(codes.FORMAT, fault.message, mark(use.node, use.pointer), fault.hint)
 
 
-def _check_conf(conf: ApiConf, report: Report) -> None:
-    """Operations of other kinds have no path of their own."""
-    for operation in conf.operations:
-        for item in operation.policies.request:
-            if item.name == POLICY and conf.type != "REST":
-                hint = "Remove the policy, or change the path of the endpoint."
-                report.add(codes.COMBINATION, f"{POLICY} is for REST APIs", item.mark, hint)
-
-
 def _fault(path: str, target: str) -> Fault | None:
     """What is wrong with a path for an operation with this target."""
     if not path or not target:
@@ -121,8 +112,8 @@ conf_part = ConfPart(
             example={"path": "/v2/items"},
             levels=("operation",),
             once=True,
+            types=("REST",),
         ),
     ),
     check=_check,
-    check_conf=_check_conf,
 )

@@ -6,11 +6,10 @@ The check comes before tokens, so that a refused address costs nothing more.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, ClassVar, Final
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Any, ClassVar, Final, TypeVar
 
 from kapi import error_codes
 from kapi.apis import report as codes
@@ -30,13 +29,10 @@ FILTER = "kapi.filters.http.addresses"
 filters = (HttpFilter(phase, FILTER, rbac({}), disabled=True),)
 
 POLICY: Final = "IPRestriction"
+_RULE: Final = error_codes.ADDRESS_REFUSED.number
 MOST: Final = 200
 """Networks of one list."""
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_ALL: Final[tuple[Network, ...]] = (
-    ipaddress.IPv4Network("0.0.0.0/0"),
-    ipaddress.IPv6Network("::/0"),
-)
+IpNetwork = TypeVar("IpNetwork", IPv4Network, IPv6Network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +55,20 @@ def compile(conf: ApiConf, operation: OperationConf) -> IpRestriction | None:
 
 def _networks(texts: Iterable[str]) -> tuple[str, ...]:
     """Each network once, without those that another one contains."""
-    found = [ipaddress.ip_network(text) for text in texts]
-    return tuple(str(network) for network in _collapsed(found))
+    four, six = _by_version(texts)
+    return (*map(str, four), *map(str, six))
 
 
-def _collapsed(networks: Iterable[Network]) -> list[Network]:
+def _by_version(texts: Iterable[str]) -> tuple[list[IPv4Network], list[IPv6Network]]:
+    """Networks of IPv4 and of IPv6, each without those that another one contains."""
     four, six = [], []
-    for item in networks:
-        if isinstance(item, ipaddress.IPv4Network):
-            four.append(item)
+    for text in texts:
+        network = ip_network(text)
+        if isinstance(network, IPv4Network):
+            four.append(network)
         else:
-            six.append(item)
-    return [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
+            six.append(network)
+    return list(collapse_addresses(four)), list(collapse_addresses(six))
 
 
 def envoy(node: IpRestriction, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
@@ -79,9 +77,6 @@ def envoy(node: IpRestriction, place: Place) -> EnvoyRoute:  # noqa: ARG001 - th
     if node.allow:
         refused.append(negated(any_of(*(_within(item) for item in node.allow))))
     return EnvoyRoute({FILTER: per_route(rules({_RULE: any_of(*refused)}))})
-
-
-_RULE: Final = error_codes.ADDRESS_REFUSED.number
 
 
 def _within(network: str) -> Principal:
@@ -95,30 +90,31 @@ def kubernetes(node: IpRestriction, at: KubernetesPlace) -> KubernetesRoute:  # 
     A rule that allows would let in callers whose scopes a later rule refuses, so the networks that
     no `allow` names are denied.
     """
-    denied = _collapsed(
-        (*(ipaddress.ip_network(item) for item in node.deny), *_all_but(node.allow))
-    )
-    rule = {"action": "Deny", "principal": {"clientCIDRs": [str(item) for item in denied]}}
+    denied = _networks((*node.deny, *_all_but(node.allow)))
+    if not denied:
+        return KubernetesRoute()
+    rule = {"action": "Deny", "principal": {"clientCIDRs": list(denied)}}
     return KubernetesRoute({"authorization": {"defaultAction": "Allow", "rules": [rule]}})
 
 
-def _all_but(allowed: Sequence[str]) -> list[Network]:
+def _all_but(allowed: Sequence[str]) -> tuple[str, ...]:
     """The networks that contain every address but the allowed ones; none if all are allowed."""
     if not allowed:
-        return []
-    rest = list(_ALL)
-    for text in allowed:
-        network = ipaddress.ip_network(text)
-        rest = list(chain.from_iterable(_without(item, network) for item in rest))
+        return ()
+    four, six = _by_version(allowed)
+    rest = (*_outside(IPv4Network("0.0.0.0/0"), four), *_outside(IPv6Network("::/0"), six))
+    return tuple(map(str, rest))
+
+
+def _outside(whole: IpNetwork, holes: Iterable[IpNetwork]) -> list[IpNetwork]:
+    """The parts of a network that are in none of these, which do not overlap."""
+    rest = [whole]
+    for hole in holes:
+        parts: list[IpNetwork] = []
+        for item in rest:
+            parts += item.address_exclude(hole) if item.overlaps(hole) else [item]
+        rest = parts
     return rest
-
-
-def _without(network: Network, hole: Network) -> Iterable[Network]:
-    if network.version != hole.version or not network.overlaps(hole):
-        return [network]
-    if isinstance(network, ipaddress.IPv4Network):
-        return network.address_exclude(hole) if isinstance(hole, ipaddress.IPv4Network) else ()
-    return network.address_exclude(hole) if isinstance(hole, ipaddress.IPv6Network) else ()
 
 
 def _check(parameters: Mapping, pointer: str, report: Report) -> None:
@@ -143,13 +139,13 @@ def _check_list(parameters: Mapping, key: str, pointer: str, report: Report) -> 
 def _fault(text: str) -> tuple[str, str] | None:
     """Message and hint of a network that cannot be used."""
     try:
-        ipaddress.ip_network(text)
+        ip_network(text)
     except ValueError:
         pass
     else:
         return None
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = ip_network(text, strict=False)
     except ValueError:
         hint = "Write it as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."
         return f"{text[:60]} is not an IP address or network", hint

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -78,6 +78,8 @@ def init(
       kapi init openapi.yaml
       kapi init openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /pets
     """
+    import yaml
+
     from kapi.apis.generate import Choices
     from kapi.front.cli.generating import Source
 
@@ -88,7 +90,8 @@ def init(
     choices = Choices(base_path, endpoint, "", url, name, version)
     made = _completed(Source.of(content, source, api_type.upper(), choices))
     text = made.generated().conf_text
-    path = write or Path(f"{_slug(_field(text, 'name'))}.apk-conf")
+    conf = yaml.safe_load(text)
+    path = write or Path(f"{_slug(conf['name'])}.apk-conf")
     schema_path = path.parent / SCHEMA
     if path.exists() and not force:
         hint = "Choose another file with --write, or replace it with --force."
@@ -96,7 +99,7 @@ def init(
     put_into(path, _with_comments(text))
     if force or not schema_path.exists():
         put_into(schema_path, _schema_text())
-    _say_next(path, source, text)
+    _say_next(path, source, conf)
 
 
 def _completed(source: Source) -> Source:
@@ -122,13 +125,6 @@ def _slug(name: str) -> str:
     return _OTHER.sub("-", name.lower()).strip("-")[:60]
 
 
-def _field(conf: str, name: str) -> str:
-    """A text of the top level of a generated conf."""
-    import yaml
-
-    return str(yaml.safe_load(conf).get(name, ""))
-
-
 def _with_comments(conf: str) -> str:
     return "".join(_lines(conf))
 
@@ -151,12 +147,9 @@ def _schema_text() -> str:
     return json.dumps(json_schema(POLICIES), indent=2) + "\n"
 
 
-def _say_next(path: Path, source: str, conf: str) -> None:
-    import yaml
-
-    value = yaml.safe_load(conf)
-    first = next((item for item in value["operations"] if item["verb"] == "GET"), None)
+def _say_next(path: Path, source: str, conf: Mapping[str, Any]) -> None:
+    first = next((item for item in conf["operations"] if item["verb"] == "GET"), None)
     say(f"next: kapi deploy {path} {source}")
     if first is not None:
         target = _PARAMETER.sub("1", first["target"]).removesuffix("/*")
-        say(f"then: kapi call {value['basePath']}/{value['version']}{target}")
+        say(f"then: kapi call {conf['basePath']}/{conf['version']}{target}")

@@ -17,9 +17,7 @@ html_theme = "furo"
 html_title = f"kapi {version}"
 html_copy_source = False
 html_show_sphinx = False
-templates_path: list[str] = []
-# Nothing is fetched from other hosts, so the site works offline.
-html_theme_options = {"light_css_variables": {}, "dark_css_variables": {}}
+suppress_warnings = ["misc.highlighting_failure"]
 
 
 def _read(_: object, name: str, text: list[str]) -> None:
@@ -31,6 +29,3 @@ def _read(_: object, name: str, text: list[str]) -> None:
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _read)
-
-
-suppress_warnings = ["misc.highlighting_failure"]
